@@ -1,0 +1,1 @@
+//! The on-disk format's version and the ordered, resumable migrations between versions.

@@ -1,0 +1,1 @@
+//! A folder of TypeScript in, an [`App`](crate::App) or diagnostics out.

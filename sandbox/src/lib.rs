@@ -1,0 +1,19 @@
+//! Where scripts live: TypeScript to JavaScript and declarations, V8 isolates, their limits.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`compile`] | a folder of TypeScript in, an [`App`] or diagnostics out |
+//! | [`app`] | what a compiled app consists of |
+//! | [`diagnostic`] | what is wrong with a source file, where, and what to do |
+//! | [`protocol`] | `HostCall` and `Outcome`: all that passes between a script and its host |
+//! | [`isolate`] | one V8 isolate with one app in it, on a thread of its own |
+//! | [`watchdog`] | stops calls that run past their wall limit |
+//!
+//! This crate knows no store: what a script reads and writes goes through [`protocol::Host`].
+
+pub mod app;
+pub mod compile;
+pub mod diagnostic;
+
+pub use app::{App, Module};
+pub use diagnostic::Diagnostic;

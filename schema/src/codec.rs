@@ -1,0 +1,7 @@
+//! The bytes on disk: keys whose byte order is the order of what they hold, and journal entries.
+//!
+//! `docs/storage.md` draws the whole key space; this module is its only writer and reader.
+
+pub mod component;
+pub mod journal;
+pub mod key;

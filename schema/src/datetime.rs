@@ -1,0 +1,70 @@
+//! The one written form of a `DateTime`: RFC 3339 in UTC, `2026-11-22T09:30:00.000Z`.
+//!
+//! It is what JavaScript's `toISOString` prints, with more digits only where the input had them, so that slicing a
+//! day off a stored value is always the UTC day.
+
+use jiff::Timestamp;
+
+/// Why a string is not a `DateTime`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not a date and time as RFC 3339 writes it, such as 2026-11-22T09:30:00Z")]
+pub struct BadDateTime;
+
+/// A moment, as index keys order it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment {
+    /// Whole seconds since 1970, rounded down.
+    pub seconds: i64,
+    /// Nanoseconds past them, 0 to 999,999,999.
+    pub nanoseconds: u32,
+}
+
+/// Parses any RFC 3339 date and time (an offset is required).
+pub fn parse(text: &str) -> Result<Moment, BadDateTime> {
+    let timestamp: Timestamp = text.parse().map_err(|_| BadDateTime)?;
+    let nanoseconds = timestamp.as_nanosecond();
+    let seconds = i64::try_from(nanoseconds.div_euclid(1_000_000_000)).map_err(|_| BadDateTime)?;
+    let nanoseconds = u32::try_from(nanoseconds.rem_euclid(1_000_000_000)).map_err(|_| BadDateTime)?;
+    Ok(Moment { seconds, nanoseconds })
+}
+
+/// Writes a moment in the one form: at least three digits of a second, at most nine.
+pub fn format(moment: Moment) -> Result<String, BadDateTime> {
+    let timestamp = Timestamp::new(moment.seconds, 0).map_err(|_| BadDateTime)?;
+    let whole = timestamp.to_string();
+    let whole = whole.strip_suffix('Z').ok_or(BadDateTime)?;
+    let fraction = format!("{:09}", moment.nanoseconds);
+    let (millis, rest) = fraction.split_at(3);
+    Ok(format!("{whole}.{millis}{}Z", rest.trim_end_matches('0')))
+}
+
+/// Rewrites any RFC 3339 text in the one form.
+pub fn normalize(text: &str) -> Result<String, BadDateTime> {
+    format(parse(text)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_spelling_of_a_moment_becomes_one() {
+        let table = [
+            ("2026-11-22T09:30:00Z", "2026-11-22T09:30:00.000Z"),
+            ("2026-11-22T10:30:00.120+01:00", "2026-11-22T09:30:00.120Z"),
+            ("2026-11-22T09:30:00.123456789Z", "2026-11-22T09:30:00.123456789Z"),
+            ("2026-11-22T09:30:00.1234Z", "2026-11-22T09:30:00.1234Z"),
+            ("1969-12-31T23:59:59.5Z", "1969-12-31T23:59:59.500Z"),
+        ];
+        for (text, normal) in table {
+            assert_eq!(normalize(text).as_deref(), Ok(normal), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_moment_is_refused() {
+        for text in ["", "yesterday", "2026-11-22", "2026-11-22T09:30:00", "2026-02-30T00:00:00Z"] {
+            assert_eq!(normalize(text), Err(BadDateTime), "{text:?}");
+        }
+    }
+}

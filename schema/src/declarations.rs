@@ -1,0 +1,104 @@
+//! What an app declares: its collections with their indexes, and its functions.
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+use crate::shape::{Definitions, Member, Slot};
+
+/// Everything that the TypeScript of one app declares.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Declarations {
+    /// Named types.
+    pub definitions: Definitions,
+    /// Collections by exported name.
+    pub collections: IndexMap<String, Collection>,
+    /// Functions by exported name, which is also the GraphQL root field.
+    pub functions: IndexMap<String, Function>,
+}
+
+/// A typed collection of documents.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Collection {
+    /// The exported name.
+    pub name: String,
+    /// The object definition with `id`: what is stored and returned.
+    pub document: String,
+    /// The object definition without `id`: what `insert` takes.
+    pub value: String,
+    /// Declared indexes, in the order of declaration, unique ones first.
+    pub indexes: Vec<Index>,
+}
+
+/// One declared index.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Index {
+    /// Members of the document, most significant first.
+    pub fields: Vec<String>,
+    /// At most one document for each combination of values; combinations with an absent or null value are free.
+    pub unique: bool,
+}
+
+/// What a function is allowed to do and where GraphQL shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum FunctionKind {
+    /// Reads. On Query and Subscription.
+    Query,
+    /// Reads, materialized by policy. On Query and Subscription.
+    View,
+    /// Reads and writes in one serializable transaction. On Mutation.
+    Procedure,
+    /// Asynchronous; reads and writes through calls of other functions. On Mutation.
+    Action,
+}
+
+impl FunctionKind {
+    /// Whether it is on Query and Subscription rather than on Mutation.
+    pub fn is_read(self) -> bool {
+        matches!(self, Self::Query | Self::View)
+    }
+
+    /// As written in TypeScript.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Query => "query",
+            Self::View => "view",
+            Self::Procedure => "procedure",
+            Self::Action => "action",
+        }
+    }
+}
+
+/// An exported function.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Function {
+    /// The exported name, unique in the app.
+    pub name: String,
+    /// What it may do.
+    pub kind: FunctionKind,
+    /// Its doc comment.
+    pub description: Option<String>,
+    /// The module that exports it, relative to the app folder: `functions/orders.ts`.
+    pub module: String,
+    /// Line of the export in that module, from 1.
+    pub line: u32,
+    /// Its arguments, in the order of declaration.
+    pub arguments: Vec<Member>,
+    /// What it returns.
+    pub result: Slot,
+    /// When a view is materialized; `None` for other kinds.
+    pub keep: Option<Keep>,
+}
+
+/// When a view's result is computed and kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Keep {
+    /// On every commit that touches it.
+    Eager,
+    /// At the first read.
+    #[default]
+    OnDemand,
+    /// At this interval in milliseconds, whatever changes meanwhile.
+    EveryMs(u64),
+}

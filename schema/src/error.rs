@@ -1,0 +1,70 @@
+//! The closed list of error codes that callers see in `extensions.code`.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What went wrong, as a caller's program may tell it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ErrorCode {
+    /// The request is not a GraphQL request at all.
+    BadRequest,
+    /// The document does not parse.
+    GraphqlParseFailed,
+    /// The document does not fit the schema.
+    GraphqlValidationFailed,
+    /// Variables or arguments do not have the declared types.
+    BadArguments,
+    /// A token is missing or not valid.
+    Unauthenticated,
+    /// The caller may not do this.
+    Forbidden,
+    /// No function, document or release of this name.
+    NotFound,
+    /// A unique index or an idempotency key stands against it.
+    Conflict,
+    /// Too often; the error carries `retryAfterMs`.
+    RateLimited,
+    /// Past a limit; the error carries `limit`.
+    LimitExceeded,
+    /// The function threw, called `fail` or returned a value of the wrong shape.
+    FunctionFailed,
+    /// Undone because another call of the same atomic batch failed.
+    RolledBack,
+    /// The commit may have happened.
+    OutcomeUnknown,
+    /// Not now; a later try may do.
+    Unavailable,
+    /// A defect of Weir.
+    Internal,
+}
+
+impl ErrorCode {
+    /// As it stands in `extensions.code`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::BadRequest => "BAD_REQUEST",
+            Self::GraphqlParseFailed => "GRAPHQL_PARSE_FAILED",
+            Self::GraphqlValidationFailed => "GRAPHQL_VALIDATION_FAILED",
+            Self::BadArguments => "BAD_ARGUMENTS",
+            Self::Unauthenticated => "UNAUTHENTICATED",
+            Self::Forbidden => "FORBIDDEN",
+            Self::NotFound => "NOT_FOUND",
+            Self::Conflict => "CONFLICT",
+            Self::RateLimited => "RATE_LIMITED",
+            Self::LimitExceeded => "LIMIT_EXCEEDED",
+            Self::FunctionFailed => "FUNCTION_FAILED",
+            Self::RolledBack => "ROLLED_BACK",
+            Self::OutcomeUnknown => "OUTCOME_UNKNOWN",
+            Self::Unavailable => "UNAVAILABLE",
+            Self::Internal => "INTERNAL",
+        }
+    }
+}
+
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,30 @@
+//! The vocabulary of Weir, shared by every other part. Pure: no tokio, no I/O.
+//!
+//! | module | what it names |
+//! |---|---|
+//! | [`shape`] | the TypeScript types an app may use, after compilation: shapes, members, definitions |
+//! | [`declarations`] | what an app declares: collections, indexes, functions |
+//! | [`validate`] | JSON against shapes: arguments, documents, results |
+//! | [`api`] | the GraphQL view of the declarations: named types, inputs, root fields |
+//! | [`sdl`] | that view as schema definition language |
+//! | [`manifest`] | `app.toml` |
+//! | [`datetime`] | the one written form of a `DateTime` |
+//! | [`id`] | document ids and how they are generated |
+//! | [`commit`] | commit timestamps and cursors |
+//! | [`codec`] | order-preserving index keys and journal entries, as they lie on disk |
+//! | [`error`] | the closed list of error codes |
+//! | [`limits`] | every limit by name, with its default |
+
+pub mod api;
+pub mod codec;
+pub mod commit;
+pub mod datetime;
+pub mod declarations;
+pub mod error;
+pub mod id;
+pub mod limits;
+pub mod manifest;
+pub mod name;
+pub mod sdl;
+pub mod shape;
+pub mod validate;

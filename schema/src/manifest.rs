@@ -1,0 +1,79 @@
+//! `app.toml`: what an app says of itself beside its TypeScript.
+
+use semver::Version;
+use serde::{Deserialize, Serialize};
+
+use crate::limits::CallLimits;
+
+/// The parsed `app.toml`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Lower-case letters, digits and hyphens, starting with a letter.
+    pub name: String,
+    /// Semantic version.
+    pub version: Version,
+    /// What one call may use.
+    #[serde(default)]
+    pub limits: CallLimits,
+}
+
+/// Why an `app.toml` is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ManifestError {
+    /// What is wrong and what is expected.
+    pub message: String,
+    /// Byte offset in the file, where known.
+    pub offset: Option<usize>,
+}
+
+/// Parses `app.toml`. A byte order mark is allowed.
+pub fn parse(text: &str) -> Result<Manifest, ManifestError> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let manifest: Manifest = toml::from_str(text).map_err(|error| ManifestError {
+        message: error.message().to_owned(),
+        offset: error.span().map(|span| span.start),
+    })?;
+    let name = &manifest.name;
+    let good = name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name.len() <= 64
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    if !good {
+        return Err(ManifestError {
+            message: format!(
+                "name {name:?} is not allowed: use 1 to 64 lower-case letters, digits and hyphens, starting with a letter"
+            ),
+            offset: text.find("name"),
+        });
+    }
+    Ok(manifest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_names_its_app_and_narrows_limits() {
+        let manifest = parse("name = \"shop\"\nversion = \"1.2.0\"\n[limits]\nwall_ms = 50\n");
+        let manifest = manifest.unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!((manifest.name.as_str(), manifest.limits.wall_ms), ("shop", 50));
+        assert_eq!(manifest.limits.heap_bytes, 64 << 20);
+    }
+
+    #[test]
+    fn mistakes_are_explained() {
+        let table = [
+            ("version = \"1.0.0\"", "missing field `name`"),
+            ("name = \"Shop\"\nversion = \"1.0.0\"", "lower-case"),
+            ("name = \"shop\"\nversion = \"1\"", "unexpected end of input"),
+            ("name = \"shop\"\nversion = \"1.0.0\"\ncolour = 1", "unknown field `colour`"),
+            ("name = \"shop\"\nversion = \"1.0.0\"\n[limits]\nwall = 1", "unknown field `wall`"),
+        ];
+        for (text, expected) in table {
+            let error = parse(text).err().map(|error| error.message).unwrap_or_default();
+            assert!(error.contains(expected), "{text:?}: {error}");
+        }
+    }
+}

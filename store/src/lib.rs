@@ -1,0 +1,1 @@
+//! The only user of surrealkv: snapshots, the committer, the journal, indexes.
