@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
 use weir_schema::commit::Timestamp;
 use weir_schema::error::ErrorCode;
+
+pub use weir_sandbox::protocol::Frame;
+use weir_sandbox::protocol::ScriptCaller;
 
 /// Who calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +18,13 @@ pub enum Caller {
 }
 
 impl Caller {
+    /// The caller as scripts see it.
+    pub(crate) fn in_script(&self) -> ScriptCaller {
+        match self {
+            Self::Developer => ScriptCaller { kind: "developer", subject: None },
+        }
+    }
+
     /// Whether errors may carry stacks.
     pub fn sees_stacks(&self) -> bool {
         matches!(self, Self::Developer)
@@ -72,17 +82,15 @@ impl CallError {
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), app_code: None, limit: None, stack: Vec::new() }
     }
-}
 
-/// One line of a stack.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Frame {
-    /// The function's name, where it has one.
-    pub function: Option<String>,
-    /// The TypeScript file, relative to the app folder.
-    pub file: String,
-    /// From 1.
-    pub line: u32,
-    /// From 1.
-    pub column: u32,
+    /// A limit was reached.
+    pub(crate) fn limit(limit: &'static str, allowed: impl std::fmt::Display) -> Self {
+        let message = format!("past the limit {limit} = {allowed}; app.toml can raise it under [limits]");
+        Self { limit: Some(limit), ..Self::new(ErrorCode::LimitExceeded, message) }
+    }
+
+    /// The store stopped.
+    pub(crate) fn unavailable(error: impl std::fmt::Display) -> Self {
+        Self::new(ErrorCode::Unavailable, error.to_string())
+    }
 }

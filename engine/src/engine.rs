@@ -3,20 +3,82 @@
 use std::sync::Arc;
 
 use serde_json::Value;
-use tokio::sync::watch;
+use tokio::sync::{RwLock, watch};
+use weir_sandbox::App;
+use weir_sandbox::isolate::IsolateError;
+use weir_sandbox::pool::PoolOptions;
+use weir_sandbox::watchdog::Watchdog;
+use weir_schema::declarations::FunctionKind;
+use weir_schema::error::ErrorCode;
+use weir_store::{CatalogError, Poisoned, Store};
 
 use crate::call::{Answer, Call, CallError, Caller};
 use crate::live::Watch;
+use crate::procedures;
 use crate::release::Release;
+use crate::run::Prepared;
+use crate::seed::Seed;
 
 /// Cheap to clone; all clones are one engine.
 #[derive(Clone)]
-pub struct Engine {}
+pub struct Engine {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    store: Store,
+    watchdog: Watchdog,
+    pool: PoolOptions,
+    active: watch::Sender<Option<Arc<Release>>>,
+    /// Read by transactions that run side by side, written by one that must be alone.
+    alone: RwLock<()>,
+}
+
+/// Why a release cannot become the active one. The one before stays.
+#[derive(Debug, thiserror::Error)]
+pub enum ActivateError {
+    /// Its modules cannot be loaded.
+    #[error(transparent)]
+    Load(#[from] IsolateError),
+    /// Its collections do not fit the data.
+    #[error(transparent)]
+    Collections(#[from] CatalogError),
+}
 
 impl Engine {
+    /// An engine on an open store, without a release.
+    pub fn start(store: Store, pool: PoolOptions) -> std::io::Result<Self> {
+        let (active, _) = watch::channel(None);
+        let watchdog = Watchdog::start()?;
+        Ok(Self { shared: Arc::new(Shared { store, watchdog, pool, active, alone: RwLock::default() }) })
+    }
+
+    /// Makes an app the active release: loads it, brings the collections and indexes in line, then switches.
+    ///
+    /// Calls in progress end on the release that they began on.
+    pub async fn activate(&self, app: App) -> Result<Arc<Release>, ActivateError> {
+        let (watchdog, pool) = (self.shared.watchdog.clone(), self.shared.pool.clone());
+        let starting = tokio::task::spawn_blocking(move || Release::start(app, &watchdog, &pool));
+        let release = starting.await.map_err(|error| IsolateError::Internal(error.to_string()))??;
+        let release = Arc::new(release);
+        self.shared.store.apply_collections(release.declarations()).await?;
+        self.shared.active.send_replace(Some(release.clone()));
+        Ok(release)
+    }
+
     /// The active release, and every one that replaces it. `None` until the first is activated.
     pub fn releases(&self) -> watch::Receiver<Option<Arc<Release>>> {
-        unimplemented!()
+        self.shared.active.subscribe()
+    }
+
+    /// Whether calls can be answered; if not, why.
+    pub fn is_ready(&self) -> Result<(), Poisoned> {
+        self.shared.store.is_ready()
+    }
+
+    /// Finishes the commits that wait and closes the store.
+    pub async fn close(&self) {
+        self.shared.store.close().await;
     }
 
     /// Calls a function of a release. Queries and views read one snapshot; procedures commit before they answer.
@@ -27,11 +89,15 @@ impl Engine {
         function: &str,
         arguments: Value,
     ) -> Result<Answer, CallError> {
-        let _ = (release, caller, function, arguments);
-        unimplemented!()
+        let prepared = Prepared::new(release, caller, function, arguments)?;
+        match prepared.function()?.kind {
+            FunctionKind::Query | FunctionKind::View => self.read(&prepared).await,
+            FunctionKind::Procedure => procedures::call(self, prepared).await,
+            FunctionKind::Action => self.act(&prepared).await,
+        }
     }
 
-    /// Calls many procedures: in one transaction, all or none, if `atomic`; each in its own otherwise.
+    /// Calls many functions: in one transaction, all or none, if `atomic`; each for itself, in order, otherwise.
     ///
     /// There is one outcome per call, in order. In a failed atomic batch the failing call has its error and all others
     /// `ROLLED_BACK`.
@@ -42,8 +108,14 @@ impl Engine {
         calls: Vec<Call>,
         atomic: bool,
     ) -> Vec<Result<Answer, CallError>> {
-        let _ = (release, caller, calls, atomic);
-        unimplemented!()
+        if atomic {
+            return procedures::call_together(self, release, caller, calls).await;
+        }
+        let mut outcomes = Vec::with_capacity(calls.len());
+        for call in calls {
+            outcomes.push(self.call(release, caller, &call.function, call.args).await);
+        }
+        outcomes
     }
 
     /// Watches a query or view: its value now, and again after each commit that changes it.
@@ -57,7 +129,38 @@ impl Engine {
         arguments: Value,
         after: Option<String>,
     ) -> Watch {
-        let _ = (release, caller, function, arguments, after);
-        unimplemented!()
+        Watch::new(self, release, caller, function, arguments, after)
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.shared.store
+    }
+
+    pub(crate) fn alone(&self) -> &RwLock<()> {
+        &self.shared.alone
+    }
+
+    async fn read(&self, prepared: &Prepared) -> Result<Answer, CallError> {
+        let seed = draw()?;
+        let transaction = self.store().begin().map_err(CallError::unavailable)?;
+        let commit = transaction.timestamp();
+        let ran = prepared.run(self, &seed, seed.ids(), Some(transaction)).await;
+        ran.result.map(|value| Answer { value, commit })
+    }
+
+    async fn act(&self, prepared: &Prepared) -> Result<Answer, CallError> {
+        let seed = draw()?;
+        let ran = prepared.run(self, &seed, seed.ids(), None).await;
+        ran.result.map(|value| Answer { value, commit: self.store().head().timestamp })
+    }
+}
+
+fn draw() -> Result<Seed, CallError> {
+    Seed::draw().map_err(|error| CallError::new(ErrorCode::Internal, error.to_string()))
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.watchdog.stop();
     }
 }

@@ -2,13 +2,26 @@
 //!
 //! | module | what it does |
 //! |---|---|
+//! | [`engine`] | the entry: activate a release, call, batch, watch |
 //! | [`call`] | who calls what, and what can come of it |
 //! | [`release`] | a compiled app made ready to run: its declarations, its warm isolates |
+//! | `run` | one run of one function in an isolate, and what its outcome means to a caller |
+//! | `host` | answers what a script asks: reads and writes of documents in a transaction |
+//! | `documents` | insert, replace, patch and delete, with the document's type checked |
+//! | `procedures` | runs and commits, again on conflict, then alone |
+//! | [`import`] | loads documents without running a function |
 //! | [`live`] | watched queries: a new value when, and only when, a commit touches what was read |
+//! | `seed` | what makes a run repeatable: its time, its randomness, the ids it hands out |
 
 pub mod call;
+mod documents;
 pub mod engine;
+mod host;
+pub mod import;
 pub mod live;
+mod procedures;
 pub mod release;
+mod run;
+mod seed;
 
 pub use engine::Engine;

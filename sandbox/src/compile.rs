@@ -1,1 +1,170 @@
-//! A folder of TypeScript in, an [`App`](crate::App) or diagnostics out.
+//! A folder of TypeScript in, an [`App`] or diagnostics out. Pure: reading the folder is [`Sources`]' part.
+//!
+//! The way of one compilation, top to bottom:
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`sources`] | the texts of an app |
+//! | [`unit`] | one file parsed by oxc, with its scopes |
+//! | [`graph`], [`module`], [`specifier`] | all files that functions and collections reach, and what names mean |
+//! | [`links`] | every import leads to something, none in circles |
+//! | [`restrict`], [`state`] | what a module must not contain: decorators, top-level await, state that outlives a call |
+//! | [`exports`] | functions and collections, found by their syntax |
+//! | [`collections`], [`functions`], [`group_by`], [`keep`], [`literal`] | what they declare |
+//! | [`typing`], [`docs`] | declared TypeScript types become shapes |
+//! | [`emit`], [`order`] | types erased: JavaScript, in the order in which it can run |
+//! | [`types`] | the editor's view of the module "weir" |
+//! | [`report`] | diagnostics, and the proof that one was given |
+
+mod collections;
+mod docs;
+mod emit;
+mod exports;
+mod functions;
+mod graph;
+mod group_by;
+mod keep;
+mod links;
+mod literal;
+mod module;
+mod order;
+mod report;
+mod restrict;
+mod sources;
+mod specifier;
+mod state;
+#[cfg(test)]
+mod tests;
+mod typing;
+mod unit;
+mod weir;
+
+use oxc::allocator::Allocator;
+use weir_schema::declarations::Declarations;
+use weir_schema::limits::{COLLECTIONS_MAX, FUNCTIONS_MAX};
+use weir_schema::manifest::{self, Manifest};
+
+use crate::app::{App, Module};
+use crate::diagnostic::Diagnostic;
+use exports::Made;
+use graph::Graph;
+use report::{File, Report, Reported};
+use specifier::Target;
+use typing::{Place, Types};
+use unit::Unit;
+
+pub use emit::JavaScript;
+pub use sources::{Sources, SourcesError};
+
+/// Compiles an app. What is wrong is told all at once, by file and position.
+pub fn compile(sources: &Sources) -> Result<App, Vec<Diagnostic>> {
+    let arena = Allocator::default();
+    let report = Report::default();
+    let manifest = read_manifest(sources, &report);
+    let units = graph::parse(&arena, sources, &report);
+    let declarations = declare(&units, sources, &report);
+    if let (Ok(manifest), true) = (manifest, report.is_clean()) {
+        let modules = emit_all(&arena, units, sources, &report);
+        if report.is_clean() {
+            return Ok(App { manifest, declarations, modules });
+        }
+    }
+    Err(report.into_diagnostics())
+}
+
+/// Erases the types of one module, whatever it declares and imports.
+pub fn transpile(path: &str, text: &str) -> Result<JavaScript, Vec<Diagnostic>> {
+    let arena = Allocator::default();
+    let report = Report::default();
+    let emitted = Unit::parse(&arena, path, text, &report).and_then(|unit| emit::emit(&arena, unit, &report));
+    emitted.map_err(|_| report.into_diagnostics())
+}
+
+fn read_manifest(sources: &Sources, report: &Report) -> Result<Manifest, Reported> {
+    let Some((path, text)) = sources.entry("app.toml") else {
+        let help = "write one: name = \"my-app\" and version = \"0.1.0\"";
+        return Err(report.file_error("app.toml", "this folder has no app.toml, so it is no Weir app", help));
+    };
+    manifest::parse(text).map_err(|error| match error.offset {
+        Some(offset) => {
+            let offset = offset.min(text.len()) as u32;
+            let span = oxc::span::Span::new(offset, offset);
+            report.error(&File::new(path, text), span, error.message)
+        }
+        None => report.file_error(path, error.message, "write name = \"my-app\" and version = \"0.1.0\""),
+    })
+}
+
+/// Reads everything that the TypeScript of an app declares.
+fn declare<'a>(units: &'a [Unit<'a>], sources: &'a Sources, report: &Report) -> Declarations {
+    let graph = Graph::new(units, sources);
+    links::check(&graph, sources, report);
+    units.iter().for_each(|unit| restrict::check(&graph, unit, report));
+    let (made_functions, made_collections) = exports::find(&graph, report);
+    check_counts(made_functions.len(), made_collections.len(), report);
+    let mut types = Types::new(&graph, report);
+    let mut declarations = Declarations::default();
+    let mut known = Vec::new();
+    for (made, document) in documents(&made_collections, &mut types, report) {
+        if let Ok(collection) = collections::read(made, document, &mut types, report) {
+            known.push((made.home.file.path, made.name, collection.document.clone()));
+            declarations.collections.insert(collection.name.clone(), collection);
+        }
+    }
+    let mut places = Vec::new();
+    for made in &made_functions {
+        let mut reader =
+            functions::Reader { graph: &graph, types: &mut types, report, collections: known.as_slice() };
+        if let Ok(function) = reader.read(made) {
+            places.push(Place { file: made.home.file, span: made.span });
+            declarations.functions.insert(function.name.clone(), function);
+        }
+    }
+    declarations.definitions = types.finish(declarations.functions.values().zip(places));
+    declarations
+}
+
+/// The collections with the types of their documents: all of them, before any is read, since they refer to each other.
+fn documents<'m, 'a, 'g>(
+    made: &'m [Made<'a, 'g>],
+    types: &mut Types<'a, 'g>,
+    report: &Report,
+) -> Vec<(&'m Made<'a, 'g>, typing::DeclaredType<'a, 'g>)> {
+    let documents = made.iter().map(|made| (made, collections::document_type(made, types, report)));
+    documents.filter_map(|(made, document)| Some((made, document.ok()?))).collect()
+}
+
+fn check_counts(functions: usize, collections: usize, report: &Report) {
+    let file = graph::COLLECTIONS;
+    if functions == 0 && report.is_clean() {
+        let help = "export one from a file in functions/: export const hello = query((): string => \"hello\")";
+        report.file_error(graph::FUNCTIONS, "the app exports no function, so it has no API", help);
+    }
+    if functions > FUNCTIONS_MAX {
+        let message = format!("the app has more than {FUNCTIONS_MAX} functions");
+        report.file_error(graph::FUNCTIONS, message, "split it into several apps");
+    }
+    if collections > COLLECTIONS_MAX {
+        let message = format!("the app has more than {COLLECTIONS_MAX} collections");
+        report.file_error(file, message, "split it into several apps");
+    }
+}
+
+fn emit_all<'a>(arena: &'a Allocator, units: Vec<Unit<'a>>, sources: &Sources, report: &Report) -> Vec<Module> {
+    let mut modules = Vec::with_capacity(units.len());
+    for unit in units {
+        let path = unit.file.path.to_owned();
+        if let Ok(JavaScript { code, source_map, specifiers }) = emit::emit(arena, unit, report) {
+            let imports = specifiers.into_iter().map(|specifier| {
+                let target = match specifier::resolve(sources, &path, &specifier) {
+                    Ok(Target::File(target)) => target.to_owned(),
+                    _ => specifier.clone(),
+                };
+                (specifier, target)
+            });
+            let imports = imports.collect();
+            modules.push(Module { path, code, source_map, imports });
+        }
+    }
+    order::dependencies_first(modules, graph::is_root)
+}

@@ -6,7 +6,8 @@
 //! | [`app`] | what a compiled app consists of |
 //! | [`diagnostic`] | what is wrong with a source file, where, and what to do |
 //! | [`protocol`] | `HostCall` and `Outcome`: all that passes between a script and its host |
-//! | [`isolate`] | one V8 isolate with one app in it, on a thread of its own |
+//! | [`isolate`] | one V8 isolate with one app in it |
+//! | [`pool`] | warm isolates of one app, each on a thread of its own, behind one bounded queue |
 //! | [`watchdog`] | stops calls that run past their wall limit |
 //!
 //! This crate knows no store: what a script reads and writes goes through [`protocol::Host`].
@@ -14,6 +15,13 @@
 pub mod app;
 pub mod compile;
 pub mod diagnostic;
+pub mod isolate;
+mod modules;
+mod ops;
+pub mod pool;
+mod port;
+pub mod protocol;
+pub mod watchdog;
 
 pub use app::{App, Module};
 pub use diagnostic::Diagnostic;

@@ -21,6 +21,8 @@ pub struct Declarations {
 pub struct Collection {
     /// The exported name.
     pub name: String,
+    /// The module that exports it, relative to the app folder: `collections.ts`.
+    pub module: String,
     /// The object definition with `id`: what is stored and returned.
     pub document: String,
     /// The object definition without `id`: what `insert` takes.

@@ -44,6 +44,25 @@ impl Default for CallLimits {
     }
 }
 
+impl CallLimits {
+    /// The value of a limit by its name.
+    pub fn value(&self, name: &str) -> u64 {
+        let wide = |size: usize| u64::try_from(size).unwrap_or(u64::MAX);
+        match name {
+            "wall_ms" => self.wall_ms,
+            "heap_bytes" => wide(self.heap_bytes),
+            "result_bytes" => wide(self.result_bytes),
+            "arguments_bytes" => wide(self.arguments_bytes),
+            "host_calls" => u64::from(self.host_calls),
+            "documents_read" => u64::from(self.documents_read),
+            "documents_written" => u64::from(self.documents_written),
+            "log_bytes" => wide(self.log_bytes),
+            "call_depth" => u64::from(self.call_depth),
+            _ => 0,
+        }
+    }
+}
+
 /// The largest document as JSON text, in bytes.
 pub const DOCUMENT_BYTES_MAX: usize = 1 << 20;
 /// The largest encoded index key, in bytes.

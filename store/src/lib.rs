@@ -1,1 +1,57 @@
-//! The only user of surrealkv: snapshots, the committer, the journal, indexes.
+//! The only user of surrealkv: snapshots, transactions, the committer, the journal, indexes.
+//!
+//! A [`Transaction`] reads from one snapshot, keeps its writes to itself and notes all it reads in a [`ReadSet`].
+//! [`Store::commit`] hands it to the one committer, which refuses it if anything it read has changed since, and
+//! otherwise makes its writes durable. `docs/storage.md` writes down the key space, the protocol and the promises.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`store`] | the handle: open, begin, commit, close |
+//! | `transaction` | reads and writes on one snapshot |
+//! | `overlay` | the writes of a transaction that is not committed yet, and their index entries |
+//! | `scan` | what a scan asks for and what it answers; `rows` walks it, `merge` adds the overlay |
+//! | `planner` | which index answers a scan, or which one to declare |
+//! | `position` | places in the order of a scan, and cursors made of them |
+//! | [`read_set`] | what was read, as points and intervals of keys |
+//! | `committer` | the one task that orders commits; `prepared` is what it takes, `group` what it writes at once |
+//! | `window` | what recent commits touched, to validate read sets against |
+//! | `clock` | timestamps of commits |
+//! | `notice` | what is told of every commit |
+//! | `catalog` | collections and indexes with their numbers; `declare` compares them with declarations, `indexing` builds and drops indexes |
+//! | `journal` | the check at start that no commit is missing |
+//! | `engine` | surrealkv behind the few calls that are used; `health` stops the store after a failure |
+//! | [`error`], [`options`] | errors per operation; limits by name |
+
+mod catalog;
+mod clock;
+mod committer;
+mod declare;
+mod engine;
+pub mod error;
+mod group;
+mod health;
+mod indexing;
+mod journal;
+mod merge;
+mod notice;
+pub mod options;
+mod overlay;
+mod planner;
+mod position;
+mod prepared;
+pub mod read_set;
+mod rows;
+mod scan;
+pub mod store;
+mod transaction;
+mod window;
+
+pub use error::{CatalogError, CommitError, OpenError, Poisoned, ReadError, ScanError, UniqueViolation, WriteError};
+pub use notice::{Committed, Notice};
+pub use options::Options;
+pub use position::{BadCursor, Position};
+pub use read_set::ReadSet;
+pub use scan::{Direction, Range, Row, Rows, Scan};
+pub use store::Store;
+pub use transaction::Transaction;
+pub use weir_schema::codec::journal::Head;

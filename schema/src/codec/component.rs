@@ -24,7 +24,8 @@ const TAG_MOMENT: u8 = 0x05;
 const TAG_TEXT: u8 = 0x06;
 
 /// How the text of an indexed field is ordered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum TextOrder {
     /// By code point.
     CodePoint,
@@ -57,6 +58,29 @@ pub fn encode(out: &mut Vec<u8>, value: &Value, order: TextOrder) -> Result<(), 
         Value::Array(_) | Value::Object(_) => return Err(BadComponent::NotAScalar),
     }
     Ok(())
+}
+
+/// What follows the first component; `None` if the bytes do not start with one.
+pub fn skip(bytes: &[u8]) -> Option<&[u8]> {
+    let (tag, rest) = bytes.split_first()?;
+    match *tag {
+        TAG_NULL | TAG_FALSE | TAG_TRUE => Some(rest),
+        TAG_NUMBER => rest.get(8..),
+        TAG_MOMENT => rest.get(12..),
+        TAG_TEXT => {
+            let mut rest = rest;
+            loop {
+                let zero = rest.iter().position(|byte| *byte == 0)?;
+                let after = rest.get(zero + 2..)?;
+                match rest.get(zero + 1)? {
+                    0x01 => return Some(after),
+                    0xff => rest = after,
+                    _ => return None,
+                }
+            }
+        }
+        _ => None,
+    }
 }
 
 fn encode_number(out: &mut Vec<u8>, number: f64) {

@@ -13,7 +13,7 @@ pub struct JournalEntry {
     pub sequence: u64,
     /// When, by the store's clock; rises with the sequence.
     pub timestamp: Timestamp,
-    /// The documents that it wrote, each once.
+    /// The documents that it wrote, each once. None where it changed the catalog or the entries of an index only.
     pub changes: Vec<Change>,
 }
 
@@ -45,4 +45,6 @@ pub struct Head {
     pub sequence: u64,
     /// Its timestamp, 0 before the first.
     pub timestamp: Timestamp,
+    /// The version of the catalog at that commit, 0 before the first.
+    pub catalog: u64,
 }

@@ -59,13 +59,6 @@ pub fn index(collection: CollectionNumber, index: IndexNumber) -> Key {
     key
 }
 
-/// What the keys of all index entries of a collection start with.
-pub fn indexes(collection: CollectionNumber) -> Key {
-    let mut key = vec![INDEX];
-    key.extend_from_slice(&collection.0.to_be_bytes());
-    key
-}
-
 /// The key of a journal entry.
 pub fn journal(sequence: u64) -> Key {
     let mut key = vec![JOURNAL];
@@ -84,16 +77,46 @@ pub fn journal_sequence(key: &[u8]) -> Option<u64> {
     Some(u64::from_be_bytes(sequence.try_into().ok()?))
 }
 
-/// The first key after all that start with `prefix`; `None` if there is none (all bytes are `ff`).
-pub fn after_prefix(prefix: &[u8]) -> Option<Key> {
+/// The first key after all that start with `prefix`. Every key starts with a letter, so there always is one.
+pub fn after_prefix(prefix: &[u8]) -> Key {
     let mut key = prefix.to_vec();
     while let Some(last) = key.pop() {
         if last < 0xff {
             key.push(last + 1);
-            return Some(key);
+            return key;
         }
     }
-    None
+    vec![0xff]
+}
+
+/// The key right after `key`: nothing lies between them.
+pub fn successor(key: &[u8]) -> Key {
+    let mut next = Vec::with_capacity(key.len() + 1);
+    next.extend_from_slice(key);
+    next.push(0);
+    next
+}
+
+/// The id of a document in its key, whose collection's keys start with `prefix`.
+pub fn document_id(prefix: &[u8], key: &[u8]) -> Option<DocumentId> {
+    id_from(key.strip_prefix(prefix)?)
+}
+
+/// The id of the document that an index entry leads to; the index's keys start with `prefix` and hold `fields`
+/// components.
+pub fn index_entry_id(prefix: &[u8], fields: usize, key: &[u8], value: &[u8]) -> Option<DocumentId> {
+    if !value.is_empty() {
+        return id_from(value);
+    }
+    let mut rest = key.strip_prefix(prefix)?;
+    for _ in 0..fields {
+        rest = component::skip(rest)?;
+    }
+    id_from(rest)
+}
+
+fn id_from(bytes: &[u8]) -> Option<DocumentId> {
+    DocumentId::parse(std::str::from_utf8(bytes).ok()?).ok()
 }
 
 /// An index entry of one document.
@@ -122,7 +145,7 @@ pub enum BadIndexEntry {
 }
 
 /// A field of an index and how its text sorts.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct IndexField {
     /// The member of the document.
     pub name: String,
@@ -154,4 +177,45 @@ pub fn index_entry(
         key.extend_from_slice(id.as_str().as_bytes());
     }
     if key.len() > INDEX_KEY_BYTES_MAX { Err(BadIndexEntry::TooLong(key.len())) } else { Ok(IndexEntry { key, value }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    #[test]
+    fn after_a_prefix_comes_the_next_key() {
+        let table: [(&[u8], &[u8]); 4] = [(b"D", b"E"), (b"D\x00\xff", b"D\x01"), (b"L\xff\xff", b"M"), (b"", b"\xff")];
+        for (prefix, next) in table {
+            assert_eq!(after_prefix(prefix), next, "{prefix:?}");
+        }
+    }
+
+    fn scalar() -> impl Strategy<Value = Value> {
+        prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i32>().prop_map(Value::from),
+            "[a\\x00b]{0,4}".prop_map(Value::from),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn an_entry_leads_back_to_its_document(
+            a in scalar(), b in scalar(), id in "[a-z0-9]{1,8}", unique in any::<bool>(),
+        ) {
+            let id = DocumentId::parse(id).unwrap_or_else(|error| panic!("{error}"));
+            let prefix = index(CollectionNumber(3), IndexNumber(7));
+            let fields = ["a", "b"].map(|name| IndexField { name: name.to_owned(), order: TextOrder::CodePoint });
+            let document = json!({ "a": a, "b": b });
+            let document = document.as_object().cloned().unwrap_or_default();
+            let entry = index_entry(&prefix, &fields, unique, &id, &document)
+                .unwrap_or_else(|error| panic!("{error}"));
+            prop_assert_eq!(entry.value.is_empty(), !unique || a.is_null() || b.is_null());
+            prop_assert_eq!(index_entry_id(&prefix, 2, &entry.key, &entry.value), Some(id));
+        }
+    }
 }

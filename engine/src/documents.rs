@@ -1,0 +1,128 @@
+//! Insert, replace, patch and delete, with the document's type checked.
+
+use bytes::Bytes;
+use serde_json::{Map, Value};
+use weir_schema::declarations::{Collection, Declarations};
+use weir_schema::id::DocumentId;
+use weir_schema::validate;
+use weir_store::{Poisoned, ReadError, Transaction, WriteError};
+
+/// Why a document was not written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum DocumentError {
+    /// The script's mistake, for its author.
+    #[error("{0}")]
+    Refused(String),
+    /// The store stopped.
+    #[error(transparent)]
+    Poisoned(Poisoned),
+}
+
+impl From<ReadError> for DocumentError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Poisoned(poisoned) => Self::Poisoned(poisoned),
+            other => Self::Refused(other.to_string()),
+        }
+    }
+}
+
+impl From<WriteError> for DocumentError {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Read(error) => error.into(),
+            other => Self::Refused(other.to_string()),
+        }
+    }
+}
+
+fn refused(message: impl std::fmt::Display) -> DocumentError {
+    DocumentError::Refused(message.to_string())
+}
+
+/// Takes a script's string as an id.
+pub fn id(collection: &str, text: String) -> Result<DocumentId, DocumentError> {
+    let shown = text.clone();
+    DocumentId::parse(text).map_err(|bad| refused(format!("{collection}: {shown:?} is no id: {bad}")))
+}
+
+/// The declared collection of a name.
+pub fn collection<'a>(declarations: &'a Declarations, name: &str) -> Result<&'a Collection, DocumentError> {
+    declarations.collections.get(name).ok_or_else(|| refused(format!("there is no collection {name:?}")))
+}
+
+/// A document that must be there.
+fn existing(transaction: &mut Transaction, name: &str, id: &DocumentId) -> Result<Bytes, DocumentError> {
+    transaction.get(name, id)?.ok_or_else(|| refused(format!("{name} has no document {id}; insert makes new ones")))
+}
+
+/// Stores a new document.
+pub fn insert(
+    transaction: &mut Transaction,
+    declarations: &Declarations,
+    name: &str,
+    id: &DocumentId,
+    value: Value,
+) -> Result<Bytes, DocumentError> {
+    put(transaction, declarations, name, id, value)
+}
+
+/// Stores a document in the place of an existing one.
+pub fn replace(
+    transaction: &mut Transaction,
+    declarations: &Declarations,
+    name: &str,
+    id: &DocumentId,
+    mut value: Value,
+) -> Result<Bytes, DocumentError> {
+    drop_own_id(name, id, &mut value)?;
+    existing(transaction, name, id)?;
+    put(transaction, declarations, name, id, value)
+}
+
+/// Sets and removes members of an existing document.
+pub fn patch(
+    transaction: &mut Transaction,
+    declarations: &Declarations,
+    name: &str,
+    id: &DocumentId,
+    mut part: Value,
+    removed: &[String],
+) -> Result<Bytes, DocumentError> {
+    drop_own_id(name, id, &mut part)?;
+    let Value::Object(part) = part else { return Err(refused(format!("{name}.patch takes an object"))) };
+    let text = existing(transaction, name, id)?;
+    let mut document: Map<String, Value> =
+        serde_json::from_slice(&text).map_err(|error| refused(format!("{name} {id} is damaged: {error}")))?;
+    document.shift_remove("id");
+    document.extend(part);
+    for member in removed {
+        document.shift_remove(member);
+    }
+    put(transaction, declarations, name, id, Value::Object(document))
+}
+
+fn put(
+    transaction: &mut Transaction,
+    declarations: &Declarations,
+    name: &str,
+    id: &DocumentId,
+    value: Value,
+) -> Result<Bytes, DocumentError> {
+    let collection = collection(declarations, name)?;
+    match validate::document(collection, &declarations.definitions, value).map_err(refused)? {
+        Value::Object(document) => Ok(transaction.put(name, id, document)?),
+        other => Err(refused(format!("{name}: expected an object, got {other}"))),
+    }
+}
+
+/// `replace` and `patch` accept the document's own id, and no other.
+fn drop_own_id(name: &str, id: &DocumentId, value: &mut Value) -> Result<(), DocumentError> {
+    let given = value.as_object_mut().and_then(|members| members.shift_remove("id"));
+    match given {
+        Some(given) if given.as_str() != Some(id.as_str()) => {
+            Err(refused(format!("{name}: the id {given} cannot be put in the place of {id}; ids do not change")))
+        }
+        _ => Ok(()),
+    }
+}

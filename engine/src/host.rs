@@ -1,0 +1,269 @@
+//! Answers what a script asks: reads and writes of documents in a transaction.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+use weir_sandbox::protocol::{Answering, Bounds, Host, HostCall, HostError, Order, Outcome, Plan};
+use weir_schema::declarations::FunctionKind;
+use weir_schema::id::DocumentId;
+use weir_store::{Direction, Poisoned, Position, Range, Rows, Scan, ScanError, Transaction};
+
+use crate::call::Caller;
+use crate::documents::{self, DocumentError};
+use crate::engine::Engine;
+use crate::release::Release;
+use crate::seed::Ids;
+
+/// The host of one run.
+pub struct RunHost {
+    /// The engine, for the calls of actions.
+    pub engine: Engine,
+    /// Whose function runs.
+    pub release: Arc<Release>,
+    /// Who called it.
+    pub caller: Caller,
+    /// The function's name, for its log.
+    pub function: String,
+    /// What it may do.
+    pub kind: FunctionKind,
+    /// What it reads and writes; `None` for actions.
+    pub transaction: Option<Transaction>,
+    /// Where the ids of new documents come from.
+    pub ids: Ids,
+    /// What it has used up.
+    pub used: Used,
+    /// The documents it wrote, in order.
+    pub written: Vec<(String, DocumentId)>,
+    /// Why the host gave up.
+    pub aborted: Option<Poisoned>,
+    /// Who waits for the end.
+    pub done: oneshot::Sender<Finished>,
+}
+
+/// What a run has used up of its limits.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Used {
+    documents_read: u32,
+    documents_written: u32,
+}
+
+/// The end of a run.
+pub struct Finished {
+    /// How the script ended.
+    pub outcome: Outcome,
+    /// What it read and wrote.
+    pub transaction: Option<Transaction>,
+    /// The documents it wrote, in order.
+    pub written: Vec<(String, DocumentId)>,
+    /// Where the ids go on, for the next call of the same batch.
+    pub ids: Ids,
+    /// Why the host gave up.
+    pub aborted: Option<Poisoned>,
+}
+
+impl RunHost {
+    fn transaction(&mut self) -> Result<&mut Transaction, HostError> {
+        let kind = self.kind;
+        self.transaction.as_mut().ok_or_else(|| {
+            HostError::Refused(format!("{} reads and writes only through call(fn, args)", kind.as_str()))
+        })
+    }
+
+    fn abort(&mut self, poisoned: Poisoned) -> HostError {
+        self.aborted.get_or_insert(poisoned);
+        HostError::Aborted
+    }
+
+    fn refuse(&mut self, error: DocumentError) -> HostError {
+        match error {
+            DocumentError::Refused(message) => HostError::Refused(message),
+            DocumentError::Poisoned(poisoned) => self.abort(poisoned),
+        }
+    }
+
+    fn refuse_scan(&mut self, error: ScanError) -> HostError {
+        match error {
+            ScanError::Read(error) => self.refuse(error.into()),
+            other => HostError::Refused(other.to_string()),
+        }
+    }
+
+    fn count_read(&mut self, documents: usize) -> Result<(), HostError> {
+        let limit = self.release.limits().documents_read;
+        let read = u32::try_from(documents).unwrap_or(u32::MAX);
+        self.used.documents_read = self.used.documents_read.saturating_add(read);
+        if self.used.documents_read > limit { Err(HostError::Limit("documents_read")) } else { Ok(()) }
+    }
+
+    fn get(&mut self, collection: &str, id: String) -> Result<String, HostError> {
+        self.count_read(1)?;
+        let id = documents::id(collection, id).map_err(|error| self.refuse(error))?;
+        let found = self.transaction()?.get(collection, &id);
+        match found.map_err(|error| self.refuse(error.into()))? {
+            Some(document) => text(&document),
+            None => Ok("null".to_owned()),
+        }
+    }
+
+    fn write(&mut self, call: HostCall) -> Result<String, HostError> {
+        if self.kind != FunctionKind::Procedure {
+            return Err(HostError::Refused(format!("only a procedure writes, this is a {}", self.kind.as_str())));
+        }
+        self.used.documents_written += 1;
+        if self.used.documents_written > self.release.limits().documents_written {
+            return Err(HostError::Limit("documents_written"));
+        }
+        let release = self.release.clone();
+        let declarations = release.declarations();
+        let fresh = matches!(call, HostCall::Insert { .. }).then(|| self.ids.next());
+        let transaction = self.transaction()?;
+        let written = match (call, fresh) {
+            (HostCall::Insert { collection, value }, Some(id)) => {
+                let document = documents::insert(transaction, declarations, &collection, &id, value);
+                document.map(|document| (text(&document), collection, id))
+            }
+            (HostCall::Replace { collection, id, value }, _) => documents::id(&collection, id).and_then(|id| {
+                let document = documents::replace(transaction, declarations, &collection, &id, value)?;
+                Ok((text(&document), collection, id))
+            }),
+            (HostCall::Patch { collection, id, part, removed }, _) => {
+                documents::id(&collection, id).and_then(|id| {
+                    let document =
+                        documents::patch(transaction, declarations, &collection, &id, part, &removed)?;
+                    Ok((text(&document), collection, id))
+                })
+            }
+            (HostCall::Delete { collection, id }, _) => documents::id(&collection, id).and_then(|id| {
+                let existed = transaction.delete(&collection, &id)?;
+                Ok((Ok(existed.to_string()), collection, id))
+            }),
+            (other, _) => return Err(HostError::Refused(format!("{other:?} does not write"))),
+        };
+        let (answer, collection, id) = written.map_err(|error| self.refuse(error))?;
+        self.written.push((collection, id));
+        answer
+    }
+
+    /// Reads the rows of a plan. All of them unless `limit` says otherwise, within the limit on documents.
+    fn scan(&mut self, plan: Plan, limit: Option<usize>, after: Option<Position>) -> Result<Rows, HostError> {
+        let left = self.release.limits().documents_read.saturating_sub(self.used.documents_read) as usize;
+        let bound = limit.map_or(left.saturating_add(1), |limit| limit.min(left.saturating_add(1)));
+        let (collection, mut scan) = scan_of(plan);
+        scan.limit = Some(bound);
+        scan.after = after;
+        let rows = self.transaction()?.scan(&collection, &scan);
+        let rows = rows.map_err(|error| self.refuse_scan(error))?;
+        self.count_read(rows.rows.len())?;
+        Ok(rows)
+    }
+
+    fn page(&mut self, plan: Plan, first: usize, after: Option<String>) -> Result<String, HostError> {
+        let has_previous = after.is_some();
+        let after = after.map(|cursor| Position::parse(&cursor)).transpose();
+        let after = after.map_err(|bad| HostError::Refused(bad.to_string()))?;
+        let rows = self.scan(plan, Some(first), after)?;
+        let mut edges = String::from("[");
+        let mut ends: Option<(String, String)> = None;
+        for row in &rows.rows {
+            let cursor = row.position.to_cursor();
+            if edges.len() > 1 {
+                edges.push(',');
+            }
+            edges.push_str(&format!("{{\"cursor\":\"{cursor}\",\"node\":{}}}", text(&row.document)?));
+            let start = ends.take().map_or_else(|| cursor.clone(), |(start, _)| start);
+            ends = Some((start, cursor));
+        }
+        edges.push(']');
+        let (start, end) = ends.unzip();
+        let info = json!({
+            "hasNextPage": rows.more,
+            "hasPreviousPage": has_previous,
+            "startCursor": start,
+            "endCursor": end,
+        });
+        Ok(format!("{{\"edges\":{edges},\"pageInfo\":{info}}}"))
+    }
+
+    fn count(&mut self, plan: Plan) -> Result<String, HostError> {
+        let (collection, scan) = scan_of(plan);
+        let count = self.transaction()?.count(&collection, &scan);
+        count.map(|count| count.to_string()).map_err(|error| self.refuse_scan(error))
+    }
+
+    fn log(&self, level: &str, line: &str) {
+        let function = self.function.as_str();
+        match level {
+            "error" => tracing::error!(target: "weir::function", function, "{line}"),
+            "warn" => tracing::warn!(target: "weir::function", function, "{line}"),
+            "debug" => tracing::debug!(target: "weir::function", function, "{line}"),
+            _ => tracing::info!(target: "weir::function", function, "{line}"),
+        }
+    }
+}
+
+impl Host for RunHost {
+    fn ask(&mut self, call: HostCall) -> Result<String, HostError> {
+        match call {
+            HostCall::Get { collection, id } => self.get(&collection, id),
+            HostCall::Insert { .. } | HostCall::Replace { .. } | HostCall::Patch { .. } | HostCall::Delete { .. } => {
+                self.write(call)
+            }
+            HostCall::Rows { plan, limit } => {
+                let rows = self.scan(plan, limit, None)?;
+                let texts: Result<Vec<String>, HostError> = rows.rows.iter().map(|row| text(&row.document)).collect();
+                Ok(format!("[{}]", texts?.join(",")))
+            }
+            HostCall::Page { plan, first, after } => self.page(plan, first, after),
+            HostCall::Count { plan } => self.count(plan),
+            HostCall::Log { level, text } => {
+                self.log(&level, &text);
+                Ok("null".to_owned())
+            }
+            HostCall::Metric { name, value } => {
+                tracing::debug!(target: "weir::metric", function = %self.function, name, value);
+                Ok("null".to_owned())
+            }
+            HostCall::Call { .. } => Err(HostError::Refused("only actions call through the host".to_owned())),
+        }
+    }
+
+    fn start(&mut self, call: HostCall) -> Answering {
+        let HostCall::Call { function, args } = call else {
+            return Box::pin(async { Err(HostError::Refused("actions read and write through call(fn, args)".into())) });
+        };
+        let (engine, release, caller) = (self.engine.clone(), self.release.clone(), self.caller.clone());
+        Box::pin(async move {
+            let args = if args.is_null() { Value::Object(serde_json::Map::new()) } else { args };
+            match engine.call(&release, &caller, &function, args).await {
+                Ok(answer) => Ok(answer.value.to_string()),
+                Err(error) => Err(HostError::Refused(format!("{function}: {}", error.message))),
+            }
+        })
+    }
+
+    fn observe(&mut self) {}
+
+    fn finish(self: Box<Self>, outcome: Outcome) {
+        let Self { transaction, written, ids, aborted, done, .. } = *self;
+        // Nobody may be waiting any more: then nothing is committed.
+        let _ = done.send(Finished { outcome, transaction, written, ids, aborted });
+    }
+}
+
+/// Documents are stored as the text of a `serde_json` value.
+fn text(document: &[u8]) -> Result<String, HostError> {
+    std::str::from_utf8(document)
+        .map(str::to_owned)
+        .map_err(|error| HostError::Refused(format!("a stored document is damaged: {error}")))
+}
+
+fn scan_of(plan: Plan) -> (String, Scan) {
+    let Plan { collection, equal, range, order } = plan;
+    let range = range.map(|Bounds { field, gt, gte, lt, lte }| Range { field, gt, gte, lt, lte });
+    let order = order.map(|(field, order)| match order {
+        Order::Asc => (field, Direction::Asc),
+        Order::Desc => (field, Direction::Desc),
+    });
+    (collection, Scan { equal, range, order, ..Scan::default() })
+}

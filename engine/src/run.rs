@@ -1,0 +1,144 @@
+//! One run of one function in an isolate, and what its outcome means to a caller.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use tokio::sync::oneshot;
+use weir_sandbox::protocol::{CallRequest, Outcome};
+use weir_schema::declarations::Function;
+use weir_schema::error::ErrorCode;
+use weir_schema::id::DocumentId;
+use weir_schema::validate;
+use weir_store::Transaction;
+
+use crate::call::{CallError, Caller};
+use crate::engine::Engine;
+use crate::host::{Finished, RunHost, Used};
+use crate::release::Release;
+use crate::seed::{Ids, Seed};
+
+/// A function with checked arguments, ready to be run any number of times.
+pub struct Prepared {
+    /// Whose function it is.
+    pub release: Arc<Release>,
+    /// Who calls.
+    pub caller: Caller,
+    /// Its place in the declarations.
+    pub index: usize,
+    /// Its checked arguments, as JSON text.
+    pub arguments: String,
+}
+
+/// What a run gave, and what it read and wrote.
+pub struct Ran {
+    /// Its checked result.
+    pub result: Result<Value, CallError>,
+    /// The transaction, unless the run took none or it was lost.
+    pub transaction: Option<Transaction>,
+    /// The documents it wrote, in order.
+    pub written: Vec<(String, DocumentId)>,
+    /// Where the ids go on.
+    pub ids: Option<Ids>,
+}
+
+impl Prepared {
+    /// Finds the function and checks the arguments.
+    pub fn new(
+        release: &Arc<Release>,
+        caller: &Caller,
+        function: &str,
+        arguments: Value,
+    ) -> Result<Self, CallError> {
+        let Some((index, declared)) = release.function(function) else {
+            let message = format!("there is no function {function:?} in {}", release.name());
+            return Err(CallError::new(ErrorCode::NotFound, message));
+        };
+        let arguments = validate::arguments(declared, &release.declarations().definitions, arguments)
+            .map_err(|violation| CallError::new(ErrorCode::BadArguments, violation.to_string()))?
+            .to_string();
+        let allowed = release.limits().arguments_bytes;
+        if arguments.len() > allowed {
+            return Err(CallError::limit("arguments_bytes", allowed));
+        }
+        Ok(Self { release: release.clone(), caller: caller.clone(), index, arguments })
+    }
+
+    /// The declared function.
+    pub fn function(&self) -> Result<&Function, CallError> {
+        let functions = &self.release.declarations().functions;
+        let function = functions.get_index(self.index).map(|(_, function)| function);
+        function.ok_or_else(|| CallError::new(ErrorCode::Internal, "the function is not in its release"))
+    }
+
+    /// Runs it once, on `transaction` if it takes one.
+    pub async fn run(&self, engine: &Engine, seed: &Seed, ids: Ids, transaction: Option<Transaction>) -> Ran {
+        let function = match self.function() {
+            Ok(function) => function,
+            Err(error) => return Ran::failed(error),
+        };
+        let (done, finished) = oneshot::channel();
+        let host = RunHost {
+            engine: engine.clone(),
+            release: self.release.clone(),
+            caller: self.caller.clone(),
+            function: function.name.clone(),
+            kind: function.kind,
+            transaction,
+            ids,
+            used: Used::default(),
+            written: Vec::new(),
+            aborted: None,
+            done,
+        };
+        let request = CallRequest {
+            function: self.index,
+            arguments: self.arguments.clone(),
+            now_ms: seed.now_ms,
+            seed: seed.script,
+            caller: self.caller.in_script(),
+        };
+        if self.release.pool().call(request, Box::new(host)).is_err() {
+            return Ran::failed(CallError::unavailable("too many calls are waiting; try again in a moment"));
+        }
+        match finished.await {
+            Ok(finished) => self.judge(function, finished),
+            Err(_) => Ran::failed(CallError::new(ErrorCode::Internal, "the isolate of the call ended")),
+        }
+    }
+
+    fn judge(&self, function: &Function, finished: Finished) -> Ran {
+        let Finished { outcome, transaction, written, ids, aborted } = finished;
+        let result = match outcome {
+            Outcome::Value(text) => self.check_result(function, &text),
+            Outcome::Failed(error) => Err(CallError {
+                app_code: error.app_code,
+                stack: error.stack,
+                ..CallError::new(ErrorCode::FunctionFailed, error.message)
+            }),
+            Outcome::Limit(limit) => Err(CallError::limit(limit, self.release.limits().value(limit))),
+            Outcome::Aborted => Err(match aborted {
+                Some(poisoned) => CallError::unavailable(poisoned),
+                None => CallError::new(ErrorCode::Internal, "the call was given up for no known reason"),
+            }),
+            Outcome::Broken(message) => {
+                tracing::error!(function = %function.name, "no isolate: {message}");
+                Err(CallError::new(ErrorCode::Internal, "the function could not be started"))
+            }
+        };
+        Ran { result, transaction, written, ids: Some(ids) }
+    }
+
+    fn check_result(&self, function: &Function, text: &str) -> Result<Value, CallError> {
+        let failed = |message: String| CallError::new(ErrorCode::FunctionFailed, message);
+        let value: Value = serde_json::from_str(text)
+            .map_err(|error| failed(format!("{} returned what cannot be read: {error}", function.name)))?;
+        validate::result(function, &self.release.declarations().definitions, value)
+            .map_err(|violation| failed(format!("{} returned the wrong shape: {violation}", function.name)))
+    }
+}
+
+impl Ran {
+    fn failed(error: CallError) -> Self {
+        Self { result: Err(error), transaction: None, written: Vec::new(), ids: None }
+    }
+}

@@ -1,0 +1,162 @@
+//! What a module must not contain: syntax that needs more than erasing types, and code that runs at the wrong time.
+//!
+//! State that outlives a call is in [`super::state`].
+
+use std::collections::HashSet;
+
+use oxc::ast::ast::*;
+use oxc::ast_visit::{Visit, walk};
+use oxc::semantic::Scoping;
+use oxc::span::{GetSpan, Span};
+use oxc::syntax::scope::{ScopeFlags, ScopeId};
+use std::cell::Cell;
+
+use super::exports::{self, Maker};
+use super::graph::Graph;
+use super::module::{Module, ValueDeclaration};
+use super::report::Report;
+use super::state;
+use super::unit::Unit;
+
+/// Checks one module.
+pub(super) fn check<'a>(graph: &Graph<'a>, unit: &Unit<'a>, report: &Report) {
+    let Some(module) = graph.module(unit.file.path) else {
+        return;
+    };
+    let makers = module.values.values().filter_map(|value| match value.declaration {
+        ValueDeclaration::Const(value) => exports::maker(graph, module, value).map(|(_, call)| call.span),
+        _ => None,
+    });
+    let makers = makers.collect();
+    let mut restrictions =
+        Restrictions { graph, module, report, scoping: &unit.scoping, makers, scopes: Vec::new(), functions: 0 };
+    restrictions.visit_program(&unit.program);
+    state::check(graph, module, unit, report);
+}
+
+struct Restrictions<'c, 'a> {
+    graph: &'c Graph<'a>,
+    module: &'c Module<'a>,
+    report: &'c Report,
+    scoping: &'c Scoping,
+    /// The calls that make a constant at the top of the module a function or a collection.
+    makers: HashSet<Span>,
+    /// For each open scope whether it is that of a function.
+    scopes: Vec<bool>,
+    /// How many of them are.
+    functions: usize,
+}
+
+impl<'a> Restrictions<'_, 'a> {
+    fn error(&self, span: Span, message: &str, help: &str) {
+        self.report.error_with_help(self.module.file, span, message, help);
+    }
+
+    /// Whether an identifier means what it means at the top of the module.
+    fn is_from_the_top(&self, identifier: &IdentifierReference) -> bool {
+        let symbol = identifier.reference_id.get().and_then(|id| self.scoping.get_reference(id).symbol_id());
+        symbol.is_some_and(|symbol| self.scoping.symbol_scope_id(symbol) == self.scoping.root_scope_id())
+    }
+
+    /// What makes functions and collections must stand where the compiler finds it.
+    fn check_maker(&self, call: &CallExpression<'a>) {
+        let Some(maker) = exports::callee(self.graph, self.module, &call.callee) else {
+            return;
+        };
+        if self.makers.contains(&call.span) || !first_identifier(&call.callee).is_some_and(|id| self.is_from_the_top(id))
+        {
+            return;
+        }
+        let message = match maker {
+            Maker::Collection => "a collection must be the value of an exported constant",
+            Maker::Function(_) | Maker::GroupBy => "a function must be the value of an exported constant",
+        };
+        self.error(call.callee.span(), message, "write export const name = … at the top of a file");
+    }
+}
+
+fn first_identifier<'e, 'a>(expression: &'e Expression<'a>) -> Option<&'e IdentifierReference<'a>> {
+    match expression.get_inner_expression() {
+        Expression::Identifier(identifier) => Some(identifier),
+        Expression::StaticMemberExpression(member) => first_identifier(&member.object),
+        _ => None,
+    }
+}
+
+impl<'a> Visit<'a> for Restrictions<'_, 'a> {
+    fn enter_scope(&mut self, flags: ScopeFlags, _: &Cell<Option<ScopeId>>) {
+        self.scopes.push(flags.is_function());
+        self.functions += usize::from(flags.is_function());
+    }
+
+    fn leave_scope(&mut self) {
+        self.functions -= usize::from(self.scopes.pop() == Some(true));
+    }
+
+    fn visit_call_expression(&mut self, call: &CallExpression<'a>) {
+        self.check_maker(call);
+        walk::walk_call_expression(self, call);
+    }
+
+    fn visit_await_expression(&mut self, expression: &AwaitExpression<'a>) {
+        if self.functions == 0 {
+            let help = "a module is only loaded, never waited for: move the await into an action";
+            self.error(expression.span, "`await` cannot stand at the top of a module", help);
+        }
+        walk::walk_await_expression(self, expression);
+    }
+
+    fn visit_for_of_statement(&mut self, statement: &ForOfStatement<'a>) {
+        if self.functions == 0 && statement.r#await {
+            let help = "a module is only loaded, never waited for: move the loop into an action";
+            self.error(statement.span, "`for await` cannot stand at the top of a module", help);
+        }
+        walk::walk_for_of_statement(self, statement);
+    }
+
+    fn visit_import_declaration(&mut self, import: &ImportDeclaration<'a>) {
+        if import.with_clause.is_some() || import.phase.is_some() {
+            self.error(import.span, "only TypeScript files can be imported", "write import { … } from \"./file\"");
+        }
+    }
+
+    fn visit_import_expression(&mut self, import: &ImportExpression<'a>) {
+        let help = "write import { … } from \"…\" at the top of the file";
+        self.error(import.span, "`import()` cannot load anything while code runs", help);
+    }
+
+    fn visit_import_meta(&mut self, meta: &ImportMeta) {
+        self.error(meta.span, "`import.meta` has nothing to tell here", "leave it out: an app does not know its files");
+    }
+
+    fn visit_export_default_declaration(&mut self, export: &ExportDefaultDeclaration<'a>) {
+        let help = "export it by a name: export const name = …";
+        let span = Span::sized(export.span.start, "export default".len() as u32);
+        self.error(span, "a default export has no name, so that nobody can ask for it", help);
+    }
+
+    fn visit_decorator(&mut self, decorator: &Decorator<'a>) {
+        self.error(decorator.span, "decorators are not supported", "call the function instead");
+    }
+
+    fn visit_ts_enum_declaration(&mut self, enumeration: &TSEnumDeclaration<'a>) {
+        if !enumeration.declare {
+            let help = "write a union of strings: type Status = \"open\" | \"paid\"";
+            self.error(enumeration.id.span, "an `enum` is more than a type", help);
+        }
+    }
+
+    fn visit_ts_namespace_declaration(&mut self, namespace: &TSNamespaceDeclaration<'a>) {
+        if !namespace.declare {
+            self.error(namespace.id.span, "a `namespace` is more than a type", "write a file of its own");
+        }
+    }
+
+    fn visit_ts_import_equals_declaration(&mut self, import: &TSImportEqualsDeclaration<'a>) {
+        self.error(import.span, "`import … =` is not a module import", "write import { … } from \"./file\"");
+    }
+
+    fn visit_ts_export_assignment(&mut self, export: &TSExportAssignment<'a>) {
+        self.error(export.span, "`export =` is not a module export", "write export const name = …");
+    }
+}

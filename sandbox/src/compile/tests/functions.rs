@@ -1,0 +1,617 @@
+//! Functions: how they are found, their arguments and results.
+
+use expect_test::expect;
+
+use super::check;
+
+#[test]
+fn the_four_kinds() {
+    check(
+        r#"
+        import { query, view, procedure, action, type Int } from "weir";
+        /** Reads. */
+        export const a = query((): string => "");
+        export const b = view((args: { x: Int }): Int => args.x, { keep: "eager" });
+        /**
+         * Writes.
+         *
+         * At length.
+         * @param args nothing
+         */
+        export const c = procedure((args: { x?: Int | null }): boolean => true);
+        export const d = action(async (args: {}): Promise<number> => 1);
+        "#,
+        expect![[r#"
+            query a(): String "Reads."
+            view b(x: Int): Int Eager
+            procedure c(x?: Int | null): Boolean "Writes.\n\nAt length."
+            action d(): Float
+        "#]],
+    );
+}
+
+#[test]
+fn renamed_imports_and_whole_modules() {
+    check(
+        r#"
+        import { query as read } from "weir";
+        import * as weir from "weir";
+        export const a = read((): string => "");
+        export const b = weir.procedure((): weir.ID => "x");
+        export const c = weir.view.groupBy(things, (t) => t.kind, { n: weir.count() });
+        import { things } from "../collections";
+        // file: collections.ts
+        import * as w from "weir";
+        export interface Thing { kind: "a" | "b" }
+        export const things = w.collection<Thing>();
+        "#,
+        expect![[r#"
+            collection things: Thing ThingValue
+            query a(): String
+            procedure b(): Id
+            view c(): [CRow]
+            type ThingValue / ThingInput { kind: ThingKind }
+            enum ThingKind { a, b }
+            type Thing / ThingInput { id: Id, kind: ThingKind }
+            type CRow / CRowInput { key: ThingKind, n: Int }
+        "#]],
+    );
+}
+
+#[test]
+fn export_lists_and_re_exports() {
+    check(
+        r#"
+        import { query } from "weir";
+        /** Described where it is declared. */
+        const a = query((): string => "");
+        const inner = query((): string => "");
+        const unused = query((): string => "");
+        export { a, inner as b };
+        export * from "../lib/more";
+        export { d } from "../lib/more";
+        // file: functions/index.ts
+        export { a } from "./t";
+        // file: lib/more.ts
+        import { query } from "weir";
+        export const c = query((): string => "");
+        export const d = query((): string => "");
+        "#,
+        expect![[r#"
+            query a(): String "Described where it is declared."
+            query b(): String
+            query c(): String
+            query d(): String
+        "#]],
+    );
+}
+
+#[test]
+fn a_function_declared_elsewhere() {
+    check(
+        r#"
+        import { procedure, query } from "weir";
+        import { rename } from "../lib/rename";
+        function shout(args: { text: string }): string { return args.text.toUpperCase(); }
+        export const loud = query(shout);
+        export const renamed = procedure(rename);
+        export const old = query(function (args: { n: number }): number { return args.n; });
+        // file: lib/rename.ts
+        import type { ID } from "weir";
+        interface Renamed { id: ID }
+        export const rename = (args: { id: ID }): Renamed => ({ id: args.id });
+        "#,
+        expect![[r#"
+            query loud(text: String): String
+            procedure renamed(id: Id): Renamed
+            query old(n: Float): Float
+            type Renamed / RenamedInput { id: Id }
+        "#]],
+    );
+}
+
+#[test]
+fn destructured_arguments() {
+    check(
+        r#"
+        import { query, type Int } from "weir";
+        interface Args { a: Int; b?: string }
+        export const f = query(({ a, b = "" }: Args): string => a + b);
+        export const g = query((args: Args = { a: 1 }): string => "");
+        "#,
+        expect![[r#"
+            query f(a: Int, b?: String): String
+            query g(a: Int, b?: String): String
+        "#]],
+    );
+}
+
+#[test]
+fn views_are_kept() {
+    check(
+        r#"
+        import { view } from "weir";
+        export const a = view((): string => "", { keep: "onDemand" });
+        export const b = view((): string => "", { keep: { every: "5m" } });
+        export const c = view((): string => "", { keep: "eager" as const });
+        "#,
+        expect![[r#"
+            view a(): String
+            view b(): String EveryMs(300000)
+            view c(): String Eager
+        "#]],
+    );
+}
+
+#[test]
+fn a_view_kept_wrongly() {
+    check(
+        r#"
+        import { view } from "weir";
+        const options = { keep: "eager" };
+        export const a = view((): string => "", { keep: "always" });
+        export const b = view((): string => "", { keep: { every: "5 minutes" } });
+        export const c = view((): string => "", options);
+        export const d = view((): string => "", { refresh: "eager" });
+        "#,
+        expect![[r#"
+            error: this is not a way to keep a view
+             --> functions/t.ts:3:49
+              |
+            3 | export const a = view((): string => "", { keep: "always" });
+              |                                                 ^^^^^^^^
+            help: write "eager", "onDemand" or { every: "5m" }
+
+            error: this is not an interval
+             --> functions/t.ts:4:58
+              |
+            4 | export const b = view((): string => "", { keep: { every: "5 minutes" } });
+              |                                                          ^^^^^^^^^^^
+            help: write a whole number and ms, s, m, h or d, such as "5m"; at most 366d
+
+            error: the options of a view must be written out here, so that they are known before any code runs
+             --> functions/t.ts:5:41
+              |
+            5 | export const c = view((): string => "", options);
+              |                                         ^^^^^^^
+            help: write a literal in place of the variable or expression
+
+            error: a view has no option `refresh`
+             --> functions/t.ts:6:43
+              |
+            6 | export const d = view((): string => "", { refresh: "eager" });
+              |                                           ^^^^^^^
+            help: its option is keep
+        "#]],
+    );
+}
+
+#[test]
+fn missing_annotations() {
+    check(
+        r#"
+        import { action, query } from "weir";
+        export const a = query((args): string => "");
+        export const b = query((args: { x: string }) => "");
+        export const c = action(async () => 1);
+        export const d = query();
+        export const e = query("no function");
+        "#,
+        expect![[r#"
+            error: the arguments of `a` have no type
+             --> functions/t.ts:2:25
+              |
+            2 | export const a = query((args): string => "");
+              |                         ^^^^
+            help: write (args: { customer: ID })
+
+            error: `b` does not say what it returns
+             --> functions/t.ts:3:44
+              |
+            3 | export const b = query((args: { x: string }) => "");
+              |                                            ^
+            help: write the type after the parameters: (args: { … }): Result => …
+
+            error: `c` does not say what it returns
+             --> functions/t.ts:4:32
+              |
+            4 | export const c = action(async () => 1);
+              |                                ^
+            help: write the type after the parameters: (args: { … }): Promise<Result> => …
+
+            error: `d` is not given a function
+             --> functions/t.ts:5:18
+              |
+            5 | export const d = query();
+              |                  ^^^^^^^
+            help: write (args: { … }): Result => …
+
+            error: `e` is not given a function
+             --> functions/t.ts:6:24
+              |
+            6 | export const e = query("no function");
+              |                        ^^^^^^^^^^^^^
+            help: write (args: { … }): Result => …
+        "#]],
+    );
+}
+
+#[test]
+fn forms_that_cannot_be_called() {
+    check(
+        r#"
+        import { query, procedure, type ID } from "weir";
+        export const a = query(async (): Promise<string> => "");
+        export const b = query((): Promise<string> => Promise.resolve(""));
+        export const c = query(function* (): string {});
+        export const d = query(<T>(args: { x: T }): string => "");
+        export const e = query((a: ID, b: ID): string => "");
+        export const f = query((...args: string[]): string => "");
+        export const g = procedure((args: { x: ID }): string => "", { retry: true });
+        export const h = query((args: string): string => "");
+        "#,
+        expect![[r#"
+            error: `a` is async, but a query has nothing to wait for
+             --> functions/t.ts:2:24
+              |
+            2 | export const a = query(async (): Promise<string> => "");
+              |                        ^^^^^^^^
+            help: remove async and await: database calls are synchronous; only an action may fetch
+
+            error: `Promise` is only for the results of actions: database calls have nothing to wait for
+             --> functions/t.ts:3:28
+              |
+            3 | export const b = query((): Promise<string> => Promise.resolve(""));
+              |                            ^^^^^^^^^^^^^^^
+            help: write the type that it resolves to, without async
+
+            error: `c` is a generator
+             --> functions/t.ts:4:24
+              |
+            4 | export const c = query(function* (): string {});
+              |                        ^^^^^^^^^^^^
+            help: return a list
+
+            error: `d` is generic, which GraphQL has no counterpart for
+             --> functions/t.ts:5:24
+              |
+            5 | export const d = query(<T>(args: { x: T }): string => "");
+              |                        ^^^^^^^^^^^^^^^^^^^
+            help: write the types out
+
+            error: `e` takes more than one parameter
+             --> functions/t.ts:6:32
+              |
+            6 | export const e = query((a: ID, b: ID): string => "");
+              |                                ^^^^^
+            help: a function takes one object: (args: { customer: ID; limit?: Int })
+
+            error: `f` takes a list of arguments
+             --> functions/t.ts:7:25
+              |
+            7 | export const f = query((...args: string[]): string => "");
+              |                         ^^^^^^^^^^^^^^^^^
+            help: a function takes one object: (args: { customer: ID; limit?: Int })
+
+            error: procedure takes 1 argument
+             --> functions/t.ts:8:61
+              |
+            8 | export const g = procedure((args: { x: ID }): string => "", { retry: true });
+              |                                                             ^^^^^^^^^^^^^^^
+
+            error: an object type is needed here
+             --> functions/t.ts:9:31
+              |
+            9 | export const h = query((args: string): string => "");
+              |                               ^^^^^^
+            help: write an interface or { member: type }
+        "#]],
+    );
+}
+
+#[test]
+fn a_second_function_of_one_name() {
+    check(
+        r#"
+        import { query } from "weir";
+        export const a = query((): string => "");
+        // file: functions/other.ts
+        import { query } from "weir";
+        export const a = query((): string => "");
+        "#,
+        expect![[r#"
+            error: a second function is named `a`
+             --> functions/t.ts:2:14
+              |
+            2 | export const a = query((): string => "");
+              |              ^
+            help: the first is at functions/other.ts:2; rename one of them
+        "#]],
+    );
+}
+
+#[test]
+fn one_function_under_two_names() {
+    check(
+        r#"
+        import { query } from "weir";
+        export const a = query((): string => "");
+        export { a as b };
+        // file: functions/other.ts
+        export { a as c } from "./t";
+        "#,
+        expect![[r#"
+            error: `a` is exported a second time, as `c`
+             --> functions/other.ts:1:15
+              |
+            1 | export { a as c } from "./t";
+              |               ^
+            help: export it under one name
+
+            error: `a` is exported a second time, as `b`
+             --> functions/t.ts:3:15
+              |
+            3 | export { a as b };
+              |               ^
+            help: export it under one name
+        "#]],
+    );
+}
+
+#[test]
+fn names_that_are_taken_or_not_allowed() {
+    check(
+        r#"
+        import { query } from "weir";
+        export const invoke = query((): string => "");
+        export const batch = query((): string => "");
+        export const __a = query((): string => "");
+        export const größe = query((): string => "");
+        export const $ = query((): string => "");
+        "#,
+        expect![[r#"
+            error: `invoke` is a field that Weir itself adds to every API
+             --> functions/t.ts:2:14
+              |
+            2 | export const invoke = query((): string => "");
+              |              ^^^^^^
+            help: choose another name
+
+            error: `batch` is a field that Weir itself adds to every API
+             --> functions/t.ts:3:14
+              |
+            3 | export const batch = query((): string => "");
+              |              ^^^^^
+            help: choose another name
+
+            error: `__a` is not a name that GraphQL allows
+             --> functions/t.ts:4:14
+              |
+            4 | export const __a = query((): string => "");
+              |              ^^^
+            help: use letters, digits and `_`, not starting with a digit or with `__`
+
+            error: `größe` is not a name that GraphQL allows
+             --> functions/t.ts:5:14
+              |
+            5 | export const größe = query((): string => "");
+              |              ^^^^^
+            help: use letters, digits and `_`, not starting with a digit or with `__`
+
+            error: `$` is not a name that GraphQL allows
+             --> functions/t.ts:6:14
+              |
+            6 | export const $ = query((): string => "");
+              |              ^
+            help: use letters, digits and `_`, not starting with a digit or with `__`
+        "#]],
+    );
+}
+
+#[test]
+fn functions_outside_of_their_folder() {
+    check(
+        r#"
+        import { query } from "weir";
+        import { helper } from "../lib/helper";
+        export const a = query((): string => helper());
+        // file: lib/helper.ts
+        import { query } from "weir";
+        export const helper = query((): string => "");
+        "#,
+        expect![[r#"
+            error: `helper` is outside functions/, where nobody can call it
+             --> lib/helper.ts:2:14
+              |
+            2 | export const helper = query((): string => "");
+              |              ^^^^^^
+            help: move it to a file in functions/, or export it from one: export { helper } from …
+        "#]],
+    );
+}
+
+#[test]
+fn makers_elsewhere_than_in_constants() {
+    check(
+        r#"
+        import { collection, query } from "weir";
+        const make = (text: string) => query((): string => text);
+        export const a = make("x");
+        export const list = [query((): string => "")];
+        export const b = query((): string => "");
+        export const shadowed = (query: (f: () => string) => string) => query(() => "");
+        const hidden = collection<{ a: string }>();
+        "#,
+        expect![[r#"
+            error: a function must be the value of an exported constant
+             --> functions/t.ts:2:32
+              |
+            2 | const make = (text: string) => query((): string => text);
+              |                                ^^^^^
+            help: write export const name = … at the top of a file
+
+            error: a function must be the value of an exported constant
+             --> functions/t.ts:4:22
+              |
+            4 | export const list = [query((): string => "")];
+              |                      ^^^^^
+            help: write export const name = … at the top of a file
+
+            error: the collection `hidden` is not exported, so that it has no name
+             --> functions/t.ts:7:7
+              |
+            7 | const hidden = collection<{ a: string }>();
+              |       ^^^^^^
+            help: write `export const`
+        "#]],
+    );
+}
+
+#[test]
+fn stream_comes_later() {
+    check(
+        r#"
+        import { stream } from "weir";
+        export const a = stream(async function* (): AsyncGenerator<string> {});
+        "#,
+        expect![[r#"
+            error: `stream` comes with a later version of Weir
+             --> functions/t.ts:1:10
+              |
+            1 | import { stream } from "weir";
+              |          ^^^^^^
+        "#]],
+    );
+}
+
+#[test]
+fn group_by() {
+    check(
+        r#"
+        import { view, sum, count, min, max, avg } from "weir";
+        import { orders } from "../collections";
+        /** By kind. */
+        export const byKind = view.groupBy(orders, (o) => o.kind, {
+          n: count(), total: sum((o) => o.total), mean: avg((o) => o.total * 2),
+          first: min((o) => o.at), last: max((o) => { return o.at; }), most: max((o) => o.total / 2), note: min((o) => o.note),
+        });
+        export const byDay = view.groupBy(orders, (o) => o.at.slice(0, 10), {});
+        export const byNote = view.groupBy(orders, function (o) { return o.note; }, { n: count() });
+        export const byOptional = view.groupBy(orders, (order) => order.note, { n: count() });
+        // file: collections.ts
+        import { collection, type DateTime, type Int } from "weir";
+        export interface Order { kind: "a" | "b"; total: Int; at: DateTime; note?: string; tags: string[] }
+        export const orders = collection<Order>();
+        "#,
+        expect![[r#"
+            collection orders: Order OrderValue
+            view byKind(): [ByKindRow] "By kind."
+            view byDay(): [ByDayRow]
+            view byNote(): [ByNoteRow]
+            view byOptional(): [ByOptionalRow]
+            type OrderValue / OrderInput { kind: OrderKind, total: Int, at: DateTime, note?: String, tags: [String] }
+            enum OrderKind { a, b }
+            type Order / OrderInput { id: Id, kind: OrderKind, total: Int, at: DateTime, note?: String, tags: [String] }
+            type ByKindRow / ByKindRowInput { key: OrderKind, n: Int, total: Float, mean: Float, first: DateTime, last: DateTime, most: Float, note: String | null }
+            type ByDayRow / ByDayRowInput { key: String }
+            type ByNoteRow / ByNoteRowInput { key: String, n: Int }
+            type ByOptionalRow / ByOptionalRowInput { key: String | null, n: Int }
+        "#]],
+    );
+}
+
+#[test]
+fn group_by_wrongly() {
+    check(
+        r#"
+        import { view, sum, count, max, query } from "weir";
+        import { orders } from "../collections";
+        const aggregates = { n: count() };
+        export const q = query((): string[] => []);
+        export const a = view.groupBy(orders, (o) => o.kinds, { n: count() });
+        export const b = view.groupBy(orders, (o) => o.tags, { n: count() });
+        export const c = view.groupBy(q, (o) => o.kind, { n: count() });
+        export const d = view.groupBy(orders, (o) => o.kind, aggregates);
+        export const e = view.groupBy(orders, (o) => o.kind, { key: count() });
+        export const f = view.groupBy(orders, (o) => o.kind, { n: orders.count() });
+        export const g = view.groupBy(orders, (o) => o.kind, { n: sum() });
+        export const h = view.groupBy(orders, (o) => o.kind);
+        export const i = view.groupBy(orders, (o) => o.kind, { n: max((o) => o.tags) });
+        export const j = view.groupBy(orders, (o) => o.kind, { n: count((o) => o.kind) });
+        // file: collections.ts
+        import { collection } from "weir";
+        export interface Order { kind: "a" | "b"; tags: string[] }
+        export const orders = collection<Order>();
+        "#,
+        expect![[r#"
+            error: `Order` has no member `kinds`
+             --> functions/t.ts:5:48
+              |
+            5 | export const a = view.groupBy(orders, (o) => o.kinds, { n: count() });
+              |                                                ^^^^^
+            help: it has id, kind, tags
+
+            error: `tags` cannot be a key: its values have no order
+             --> functions/t.ts:6:39
+              |
+            6 | export const b = view.groupBy(orders, (o) => o.tags, { n: count() });
+              |                                       ^^^^^^^^^^^^^
+            help: take a string, a number, a boolean, an enum, an ID, a Ref or a DateTime
+
+            error: view.groupBy reads a collection, and this is none
+             --> functions/t.ts:7:31
+              |
+            7 | export const c = view.groupBy(q, (o) => o.kind, { n: count() });
+              |                               ^
+            help: name an exported collection
+
+            error: the aggregates must be written out here, so that they are known before any code runs
+             --> functions/t.ts:8:54
+              |
+            8 | export const d = view.groupBy(orders, (o) => o.kind, aggregates);
+              |                                                      ^^^^^^^^^^
+            help: write a literal in place of the variable or expression
+
+            error: an aggregate cannot be named `key` here
+             --> functions/t.ts:9:56
+              |
+            9 | export const e = view.groupBy(orders, (o) => o.kind, { key: count() });
+              |                                                        ^^^
+            help: choose a name of letters and digits that is not taken; `key` is the key of the row
+
+            error: this is not an aggregate
+              --> functions/t.ts:10:59
+               |
+            10 | export const f = view.groupBy(orders, (o) => o.kind, { n: orders.count() });
+               |                                                           ^^^^^^^^^^^^^^
+            help: write count(), sum((o) => o.total), avg(…), min(…) or max(…), imported from "weir"
+
+            error: this is not an aggregate
+              --> functions/t.ts:11:59
+               |
+            11 | export const g = view.groupBy(orders, (o) => o.kind, { n: sum() });
+               |                                                           ^^^^^
+            help: write count(), sum((o) => o.total), avg(…), min(…) or max(…), imported from "weir"
+
+            error: view.groupBy takes a collection, the key of a document, and aggregates
+              --> functions/t.ts:12:18
+               |
+            12 | export const h = view.groupBy(orders, (o) => o.kind);
+               |                  ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+            help: write view.groupBy(orders, (o) => o.status, { orders: count() })
+
+            error: `tags` has no least or greatest value
+              --> functions/t.ts:13:63
+               |
+            13 | export const i = view.groupBy(orders, (o) => o.kind, { n: max((o) => o.tags) });
+               |                                                               ^^^^^^^^^^^^^
+            help: take a string, a number, a boolean, an enum, an ID, a Ref or a DateTime
+
+            error: count takes no argument: it counts every document
+              --> functions/t.ts:14:65
+               |
+            14 | export const j = view.groupBy(orders, (o) => o.kind, { n: count((o) => o.kind) });
+               |                                                                 ^^^^^^^^^^^^^
+        "#]],
+    );
+}

@@ -1,0 +1,41 @@
+//! The names that the module "weir" exports, as far as the compiler must know them.
+
+/// Its functions and values.
+pub(super) const VALUES: [&str; 15] = [
+    "query",
+    "view",
+    "procedure",
+    "action",
+    "collection",
+    "sum",
+    "count",
+    "min",
+    "max",
+    "avg",
+    "now",
+    "fail",
+    "caller",
+    "call",
+    "metric",
+];
+
+/// Its types that may stand in declared types.
+pub(super) const TYPES: [&str; 11] =
+    ["ID", "Int", "Float", "DateTime", "JSON", "Bytes", "Doc", "Ref", "Page", "Edge", "PageInfo"];
+
+/// Its types for code only: GraphQL knows nothing like them.
+pub(super) const CODE_TYPES: [&str; 7] =
+    ["Rows", "Collection", "Range", "PageArguments", "Caller", "Aggregate", "Callable"];
+
+/// Names that a later version will export.
+pub(super) const LATER: [&str; 3] = ["stream", "http", "schedule"];
+
+/// Whether the module exports the name.
+pub(super) fn exports(name: &str) -> bool {
+    VALUES.contains(&name) || is_type(name)
+}
+
+/// Whether the name is a type and no value.
+pub(super) fn is_type(name: &str) -> bool {
+    TYPES.contains(&name) || CODE_TYPES.contains(&name)
+}

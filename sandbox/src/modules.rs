@@ -1,0 +1,118 @@
+//! Hands V8 the modules of one app, and nothing else.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use deno_core::{
+    ModuleLoadOptions, ModuleLoadReferrer, ModuleLoadResponse, ModuleLoader, ModuleResolveResponse, ModuleSource,
+    ModuleSourceCode, ModuleSpecifier, ModuleType, ResolutionKind,
+};
+use deno_error::JsErrorBox;
+
+use crate::app::{App, Module};
+
+/// Scheme and root of all module specifiers: `app:///functions/orders.ts`.
+const ROOT: &str = "app:///";
+/// The specifier of the API.
+pub const API: &str = "app:///weir";
+/// The specifier of the generated entry module.
+pub const ENTRY: &str = "app:///entry";
+
+/// The module `weir`: re-exports what the snapshot holds.
+const API_CODE: &str = "export const { action, avg, call, caller, collection, count, fail, max, metric, min, now, \
+                        procedure, query, sum, view } = globalThis.__weir.api;";
+
+/// Serves the modules of one app from memory.
+pub struct AppModules {
+    app: Arc<App>,
+}
+
+impl AppModules {
+    /// Serves the modules of `app`.
+    pub fn new(app: Arc<App>) -> Self {
+        Self { app }
+    }
+
+    fn module(&self, specifier: &str) -> Option<&Module> {
+        let path = specifier.strip_prefix(ROOT)?;
+        self.app.modules.iter().find(|module| module.path == path)
+    }
+
+    fn target(&self, specifier: &str, referrer: &str) -> Option<String> {
+        if referrer == ENTRY || specifier == API || specifier == ENTRY {
+            return Some(specifier.to_owned());
+        }
+        let (_, path) = self.module(referrer)?.imports.iter().find(|(written, _)| written == specifier)?;
+        Some(if path == "weir" { API.to_owned() } else { specifier_of(path) })
+    }
+}
+
+/// The specifier of the module at a path relative to the app folder.
+fn specifier_of(path: &str) -> String {
+    format!("{ROOT}{path}")
+}
+
+/// The path relative to the app folder that a specifier names, if it is one of the app's.
+pub fn path_of(specifier: &str) -> Option<&str> {
+    specifier.strip_prefix(ROOT).filter(|path| path.ends_with(".ts"))
+}
+
+/// The entry module: imports every module, exports collections and functions with their names for the prelude to bind.
+pub fn entry(app: &App) -> String {
+    let mut code = String::new();
+    for (index, module) in app.modules.iter().enumerate() {
+        code.push_str(&format!("import * as m{index} from {:?};\n", specifier_of(&module.path)));
+    }
+    let exporter = |path: &str| app.modules.iter().position(|module| module.path == path);
+    code.push_str("export const collections = [\n");
+    for collection in app.declarations.collections.values() {
+        if let Some(index) = exporter(&collection.module) {
+            code.push_str(&format!("  [{name:?}, m{index}.{name}],\n", name = collection.name));
+        }
+    }
+    code.push_str("];\nexport const functions = [\n");
+    for function in app.declarations.functions.values() {
+        if let Some(index) = exporter(&function.module) {
+            code.push_str(&format!("  [{name:?}, m{index}.{name}],\n", name = function.name));
+        }
+    }
+    code.push_str("];\n");
+    code
+}
+
+impl ModuleLoader for AppModules {
+    fn resolve(&self, specifier: &str, referrer: &str, kind: ResolutionKind) -> ModuleResolveResponse {
+        if kind == ResolutionKind::DynamicImport {
+            return Err(JsErrorBox::type_error("import() is not allowed"));
+        }
+        self.target(specifier, referrer)
+            .and_then(|target| ModuleSpecifier::parse(&target).ok())
+            .ok_or_else(|| JsErrorBox::type_error(format!("the app has no module {specifier}")))
+    }
+
+    fn load(
+        &self,
+        specifier: &ModuleSpecifier,
+        _referrer: Option<&ModuleLoadReferrer>,
+        _options: ModuleLoadOptions,
+    ) -> ModuleLoadResponse {
+        let code = match specifier.as_str() {
+            API => Some(API_CODE.to_owned()),
+            ENTRY => Some(entry(&self.app)),
+            other => self.module(other).map(|module| module.code.clone()),
+        };
+        ModuleLoadResponse::Sync(match code {
+            Some(code) => Ok(ModuleSource::new(
+                ModuleType::JavaScript,
+                ModuleSourceCode::String(code.into()),
+                specifier,
+                None,
+            )),
+            None => Err(JsErrorBox::type_error(format!("the app has no module {specifier}"))),
+        })
+    }
+
+    fn get_source_map(&self, file_name: &str) -> Option<Cow<'_, [u8]>> {
+        self.module(file_name).map(|module| Cow::Borrowed(module.source_map.as_bytes()))
+    }
+}

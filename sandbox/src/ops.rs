@@ -1,0 +1,55 @@
+//! The ops: the only doors out of V8, all of them text in and text out.
+//!
+//! The build script compiles this file too, since the startup snapshot holds the ops by their order here.
+
+use std::cell::RefCell;
+use std::pin::Pin;
+use std::rc::Rc;
+
+use deno_core::{OpState, op2};
+use deno_error::JsErrorBox;
+
+/// What answers the ops of the call at hand.
+pub trait Port {
+    /// Answers one request (a `HostCall` as JSON) with JSON text; an error is thrown in the script.
+    fn ask(&mut self, request: &str) -> Result<String, String>;
+    /// The same for the requests of actions, which do not block the script.
+    fn start(&mut self, request: &str) -> Pin<Box<dyn Future<Output = Result<String, String>>>>;
+    /// The script looked at the time or at randomness.
+    fn observe(&mut self);
+}
+
+/// The port of the call at hand; `None` between calls.
+pub struct CurrentPort(pub Option<Rc<RefCell<dyn Port>>>);
+
+const NO_CALL: &str = "the call has ended";
+
+fn port(state: &OpState) -> Result<Rc<RefCell<dyn Port>>, JsErrorBox> {
+    state.try_borrow::<CurrentPort>().and_then(|port| port.0.clone()).ok_or_else(|| JsErrorBox::generic(NO_CALL))
+}
+
+#[op2]
+#[string]
+fn op_host(state: &mut OpState, #[string] request: &str) -> Result<String, JsErrorBox> {
+    port(state)?.borrow_mut().ask(request).map_err(JsErrorBox::generic)
+}
+
+#[op2]
+#[string]
+async fn op_host_start(state: Rc<RefCell<OpState>>, #[string] request: String) -> Result<String, JsErrorBox> {
+    let answer = port(&state.borrow())?.borrow_mut().start(&request);
+    answer.await.map_err(JsErrorBox::generic)
+}
+
+#[op2(fast)]
+fn op_observe(state: &mut OpState) -> Result<(), JsErrorBox> {
+    port(state)?.borrow_mut().observe();
+    Ok(())
+}
+
+deno_core::extension!(
+    weir,
+    ops = [op_host, op_host_start, op_observe],
+    esm_entry_point = "ext:weir/main.js",
+    esm = [dir "src/prelude", "determinism.js", "seal.js", "weir.js", "main.js"],
+);

@@ -1,0 +1,233 @@
+//! All that passes between a script and its host.
+//!
+//! A script can ask for what [`HostCall`] names and nothing else; a call ends in one [`Outcome`]. Both are plain data,
+//! so that the two sides may be one thread, as now, or two processes.
+
+use std::pin::Pin;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// One call of a function.
+#[derive(Debug, Clone)]
+pub struct CallRequest {
+    /// The function, by its place in the declarations.
+    pub function: usize,
+    /// Checked arguments, as JSON text.
+    pub arguments: String,
+    /// The time that the script sees, in milliseconds since 1970.
+    pub now_ms: u64,
+    /// What `Math.random` starts from.
+    pub seed: [u32; 4],
+    /// Who calls, as the script sees it.
+    pub caller: ScriptCaller,
+}
+
+/// Who calls, as the script sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ScriptCaller {
+    /// `developer`, `user`, `service` or `anonymous`.
+    pub kind: &'static str,
+    /// The subject of the token, if there is one.
+    pub subject: Option<String>,
+}
+
+/// Everything that a script may ask of its host, as JSON: `{"get": {"collection": "orders", "id": "…"}}`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum HostCall {
+    /// A document or null.
+    Get {
+        /// The collection's exported name.
+        collection: String,
+        /// The document's id.
+        id: String,
+    },
+    /// Stores a new document and returns it.
+    Insert {
+        /// The collection's exported name.
+        collection: String,
+        /// The document without an id.
+        value: Value,
+    },
+    /// Stores a document in the place of an existing one and returns it.
+    Replace {
+        /// The collection's exported name.
+        collection: String,
+        /// The document's id.
+        id: String,
+        /// The document; its own `id` is allowed.
+        value: Value,
+    },
+    /// Changes members of an existing document and returns it.
+    Patch {
+        /// The collection's exported name.
+        collection: String,
+        /// The document's id.
+        id: String,
+        /// The members to set; the document's own `id` is allowed.
+        part: Value,
+        /// The optional members to remove.
+        removed: Vec<String>,
+    },
+    /// Removes a document; returns whether it was there.
+    Delete {
+        /// The collection's exported name.
+        collection: String,
+        /// The document's id.
+        id: String,
+    },
+    /// Documents in index order, as an array.
+    Rows {
+        /// What to read.
+        #[serde(flatten)]
+        plan: Plan,
+        /// At most so many; all without.
+        limit: Option<usize>,
+    },
+    /// One page of them, as a connection.
+    Page {
+        /// What to read.
+        #[serde(flatten)]
+        plan: Plan,
+        /// At most so many.
+        first: usize,
+        /// The cursor to go on after.
+        after: Option<String>,
+    },
+    /// How many they are.
+    Count {
+        /// What to read.
+        #[serde(flatten)]
+        plan: Plan,
+    },
+    /// A line for the function log.
+    Log {
+        /// `debug`, `info`, `warn` or `error`.
+        level: String,
+        /// The text.
+        text: String,
+    },
+    /// A measurement.
+    Metric {
+        /// Its name.
+        name: String,
+        /// Its value.
+        value: f64,
+    },
+    /// Another function of the app. Actions only.
+    Call {
+        /// The function's exported name.
+        function: String,
+        /// Its arguments.
+        #[serde(default)]
+        args: Value,
+    },
+}
+
+/// Which documents of a collection, in which order.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Plan {
+    /// The collection's exported name.
+    pub collection: String,
+    /// Fields that equal values.
+    pub equal: Vec<(String, Value)>,
+    /// Bounds on one field.
+    pub range: Option<Bounds>,
+    /// Field and `asc` or `desc`.
+    pub order: Option<(String, Order)>,
+}
+
+/// Bounds on one field.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Bounds {
+    /// The field.
+    pub field: String,
+    /// Greater than.
+    pub gt: Option<Value>,
+    /// Greater than or equal.
+    pub gte: Option<Value>,
+    /// Less than.
+    pub lt: Option<Value>,
+    /// Less than or equal.
+    pub lte: Option<Value>,
+}
+
+/// The direction of an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Order {
+    /// Smallest first.
+    Asc,
+    /// Largest first.
+    Desc,
+}
+
+/// Why the host did not do what a script asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HostError {
+    /// The script asked for something impossible; it is thrown there as an `Error` with this message.
+    #[error("{0}")]
+    Refused(String),
+    /// A limit that the host keeps is reached: the call ends, whatever the script does.
+    #[error("limit reached: {0}")]
+    Limit(&'static str),
+    /// The host cannot go on: the call ends, whatever the script does. The host knows why.
+    #[error("the host gave up")]
+    Aborted,
+}
+
+/// The answer to a [`HostCall`] of an action.
+pub type Answering = Pin<Box<dyn Future<Output = Result<String, HostError>>>>;
+
+/// Answers one call's [`HostCall`]s and takes its [`Outcome`].
+pub trait Host: Send {
+    /// Answers with JSON text.
+    fn ask(&mut self, call: HostCall) -> Result<String, HostError>;
+    /// Answers a [`HostCall::Call`] in its own time, while the script goes on.
+    fn start(&mut self, call: HostCall) -> Answering;
+    /// The script looked at the time or at randomness.
+    fn observe(&mut self);
+    /// The call is over.
+    fn finish(self: Box<Self>, outcome: Outcome);
+}
+
+/// How a call ended, as the sandbox saw it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// A value, as JSON text.
+    Value(String),
+    /// A throw, a `fail`, or no value.
+    Failed(ScriptError),
+    /// A limit was reached, by its name in `limits`.
+    Limit(&'static str),
+    /// The host gave up in the middle ([`HostError::Aborted`]).
+    Aborted,
+    /// The isolate could not be made; the message is for the log.
+    Broken(String),
+}
+
+/// An error of a script.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScriptError {
+    /// What the script named in `fail`.
+    pub app_code: Option<String>,
+    /// The message that it threw.
+    pub message: String,
+    /// Where, in TypeScript, innermost first.
+    pub stack: Vec<Frame>,
+}
+
+/// One line of a stack, in the app's own files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Frame {
+    /// The function's name, where it has one.
+    pub function: Option<String>,
+    /// The TypeScript file, relative to the app folder.
+    pub file: String,
+    /// From 1.
+    pub line: u32,
+    /// From 1.
+    pub column: u32,
+}
+

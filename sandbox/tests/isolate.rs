@@ -1,0 +1,348 @@
+//! Script in, outcome out: calls in a real isolate against a host that answers from a table.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs, reason = "test code")]
+
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, OnceLock};
+
+use expect_test::{Expect, expect};
+use weir_sandbox::isolate::{Isolate, IsolateError};
+use weir_sandbox::protocol::{Answering, CallRequest, Host, HostCall, HostError, Outcome, ScriptCaller};
+use weir_sandbox::watchdog::Watchdog;
+use weir_sandbox::{App, Module};
+use weir_schema::declarations::{Collection, Declarations, Function, FunctionKind};
+use weir_schema::manifest;
+use weir_schema::shape::{Shape, Slot};
+
+/// Logs what a script asks; `orders` has one document.
+struct TableHost {
+    log: Vec<String>,
+    done: Sender<(Outcome, Vec<String>)>,
+}
+
+impl Host for TableHost {
+    fn ask(&mut self, call: HostCall) -> Result<String, HostError> {
+        self.log.push(format!("{call:?}"));
+        match call {
+            HostCall::Get { id, .. } if id == "o1" => Ok(r#"{"id":"o1","total":5}"#.into()),
+            HostCall::Get { .. } => Ok("null".into()),
+            HostCall::Rows { .. } => Ok(r#"[{"id":"o1","total":5},{"id":"o2","total":7}]"#.into()),
+            HostCall::Delete { .. } => Err(HostError::Aborted),
+            HostCall::Count { .. } => Ok("2".into()),
+            HostCall::Insert { .. } => Err(HostError::Refused("orders.total: missing".into())),
+            _ => Ok("null".into()),
+        }
+    }
+
+    fn start(&mut self, call: HostCall) -> Answering {
+        self.log.push(format!("{call:?}"));
+        Box::pin(async {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            Ok("41".into())
+        })
+    }
+
+    fn observe(&mut self) {
+        self.log.push("observe".into());
+    }
+
+    fn finish(self: Box<Self>, outcome: Outcome) {
+        self.done.send((outcome, self.log)).unwrap();
+    }
+}
+
+fn watchdog() -> Watchdog {
+    static WATCHDOG: OnceLock<Watchdog> = OnceLock::new();
+    WATCHDOG.get_or_init(|| Watchdog::start().unwrap()).clone()
+}
+
+/// An app of one module that exports `orders` and the function `f` of the given kind.
+fn app(kind: FunctionKind, body: &str) -> Arc<App> {
+    let mut declarations = Declarations::default();
+    declarations.collections.insert(
+        "orders".into(),
+        Collection {
+            name: "orders".into(),
+            module: "main.ts".into(),
+            document: "Order".into(),
+            value: "OrderValue".into(),
+            indexes: vec![],
+        },
+    );
+    declarations.functions.insert(
+        "f".into(),
+        Function {
+            name: "f".into(),
+            kind,
+            description: None,
+            module: "main.ts".into(),
+            line: 1,
+            arguments: vec![],
+            result: Slot::required(Shape::Json),
+            keep: None,
+        },
+    );
+    let code = format!(
+        "import {{ query, view, procedure, action, collection, call, caller, fail, now, sum, count, avg, min, max }} from \"weir\";\n\
+         export const orders = collection();\n{body}\n"
+    );
+    let manifest = "name = \"test\"\nversion = \"1.0.0\"\n[limits]\nwall_ms = 300\nheap_bytes = 33554432\nresult_bytes = 1000\nhost_calls = 50\nlog_bytes = 100";
+    Arc::new(App {
+        manifest: manifest::parse(manifest).unwrap(),
+        declarations,
+        modules: vec![Module {
+            path: "main.ts".into(),
+            code,
+            source_map: r#"{"version":3,"sources":[],"names":[],"mappings":""}"#.into(),
+            imports: vec![("weir".into(), "weir".into())],
+        }],
+    })
+}
+
+fn call(isolate: &mut Isolate, arguments: &str) -> (Outcome, Vec<String>) {
+    let (done, outcome) = channel();
+    let request = CallRequest {
+        function: 0,
+        arguments: arguments.into(),
+        now_ms: 1_700_000_000_000,
+        seed: [1, 2, 3, 4],
+        caller: ScriptCaller { kind: "developer", subject: None },
+    };
+    isolate.call(&request, Box::new(TableHost { log: vec![], done }));
+    outcome.recv().unwrap()
+}
+
+fn check_kind(kind: FunctionKind, body: &str, expected: Expect) {
+    let text = match Isolate::new(&app(kind, body), &watchdog()) {
+        Err(IsolateError::App(error)) => format!("load: {}", error.message),
+        Err(error) => format!("broken: {error}"),
+        Ok(mut isolate) => {
+            let (outcome, log) = call(&mut isolate, "{}");
+            let spoiled = if isolate.is_spoiled() { " (spoiled)" } else { "" };
+            let shown = match outcome {
+                Outcome::Failed(error) => format!("failed: {:?} {}", error.app_code, error.message),
+                other => format!("{other:?}"),
+            };
+            std::iter::once(format!("{shown}{spoiled}")).chain(log).collect::<Vec<_>>().join("\n")
+        }
+    };
+    expected.assert_eq(&text);
+}
+
+fn check(body: &str, expected: Expect) {
+    check_kind(FunctionKind::Query, &format!("export const f = query(() => {{ {body} }});"), expected);
+}
+
+#[test]
+fn a_value_comes_back_as_json() {
+    check("return { a: [1, 'x', null], b: undefined }", expect![[r#"Value("{\"a\":[1,\"x\",null]}")"#]]);
+}
+
+#[test]
+fn reads_go_to_the_host() {
+    check(
+        "return [orders.get('o1').total, orders.where('a', 1).range('b', { gt: 2 }).orderBy('b', 'desc').take(3).length]",
+        expect![[r#"
+            Value("[5,2]")
+            Get { collection: "orders", id: "o1" }
+            Rows { plan: Plan { collection: "orders", equal: [("a", Number(1))], range: Some(Bounds { field: "b", gt: Some(Number(2)), gte: None, lt: None, lte: None }), order: Some(("b", Desc)) }, limit: Some(3) }"#]],
+    );
+}
+
+#[test]
+fn rows_are_lazy_and_behave_as_an_array() {
+    check(
+        "const rows = orders.where('a', 1); rows.where('b', 2); return [Array.isArray(rows), rows.length, rows.map((r) => r.total), [...rows].length, rows.count()]",
+        expect![[r#"
+            Value("[true,2,[5,7],2,2]")
+            Rows { plan: Plan { collection: "orders", equal: [("a", Number(1))], range: None, order: None }, limit: None }
+            Count { plan: Plan { collection: "orders", equal: [("a", Number(1))], range: None, order: None } }"#]],
+    );
+}
+
+#[test]
+fn rows_can_be_returned_as_they_are() {
+    check(
+        "return orders.where('a', 1)",
+        expect![[r#"
+            Value("[{\"id\":\"o1\",\"total\":5},{\"id\":\"o2\",\"total\":7}]")
+            Rows { plan: Plan { collection: "orders", equal: [("a", Number(1))], range: None, order: None }, limit: None }"#]],
+    );
+}
+
+#[test]
+fn undefined_is_no_value() {
+    check("return undefined", expect!["failed: None returned undefined where a value is declared"]);
+}
+
+#[test]
+fn a_throw_names_its_error() {
+    check("null.x", expect!["failed: None TypeError: Cannot read properties of null (reading 'x')"]);
+    check("throw new Error('out of tea')", expect!["failed: None out of tea"]);
+    check("throw 'tea'", expect!["failed: None tea"]);
+    check("fail('NOT_FOUND', 'no such customer')", expect![[r#"failed: Some("NOT_FOUND") no such customer"#]]);
+}
+
+#[test]
+fn errors_of_the_apps_own_classes_keep_their_name() {
+    check(
+        "class TeaError extends Error { constructor(m) { super(m); this.name = 'TeaError' } } throw new TeaError('cold')",
+        expect!["failed: None TeaError: cold"],
+    );
+}
+
+#[test]
+fn queries_do_not_write_and_are_not_async() {
+    check("orders.insert({ total: 1 })", expect!["failed: None insert writes, which only a procedure may; this is a query"]);
+    check("return Promise.resolve(1)", expect!["failed: None TypeError: returned a promise: only actions are asynchronous, database calls need no await"]);
+}
+
+#[test]
+fn what_the_host_refuses_is_thrown_where_it_was_asked() {
+    check_kind(
+        FunctionKind::Procedure,
+        "export const f = procedure(() => { try { orders.insert({}) } catch (e) { return e.message } });",
+        expect![[r#"
+            Value("\"orders.total: missing\"")
+            Insert { collection: "orders", value: Object {} }"#]],
+    );
+}
+
+#[test]
+fn a_host_that_gives_up_ends_the_call_whatever_the_script_does() {
+    check_kind(
+        FunctionKind::Procedure,
+        "export const f = procedure(() => { for (;;) { try { orders.delete('x') } catch {} } });",
+        expect![[r#"
+            Aborted (spoiled)
+            Delete { collection: "orders", id: "x" }"#]],
+    );
+}
+
+#[test]
+fn numbers_that_json_cannot_hold_are_refused() {
+    check_kind(
+        FunctionKind::Procedure,
+        "export const f = procedure(() => orders.insert({ total: 0 / 0 }));",
+        expect!["failed: None TypeError: total is NaN, which JSON cannot hold"],
+    );
+}
+
+#[test]
+fn endless_loops_end() {
+    check("for (;;);", expect![[r#"Limit("wall_ms") (spoiled)"#]]);
+}
+
+#[test]
+fn limits_end_the_call() {
+    check("const a = []; for (;;) a.push(new Array(1000))", expect![[r#"Limit("heap_bytes") (spoiled)"#]]);
+    check("return 'x'.repeat(2000)", expect![[r#"Limit("result_bytes") (spoiled)"#]]);
+    check("for (let i = 0; i < 60; i++) Math.random(); console.log('x'.repeat(200))", expect![[r#"
+        Limit("log_bytes") (spoiled)
+        observe"#]]);
+    check("const f = () => f(); f()", expect!["failed: None RangeError: Maximum call stack size exceeded"]);
+}
+
+#[test]
+fn too_many_host_calls_end_the_call() {
+    let body = "export const f = query(() => { for (let i = 0; ; i++) orders.get('x') });";
+    let mut isolate = Isolate::new(&app(FunctionKind::Query, body), &watchdog()).unwrap();
+    let (outcome, log) = call(&mut isolate, "{}");
+    assert_eq!((outcome, log.len()), (Outcome::Limit("host_calls"), 50));
+}
+
+#[test]
+fn time_and_randomness_are_given() {
+    check(
+        "return [now(), Date.now(), new Date().toISOString(), Math.random(), new Intl.DateTimeFormat('en').format(), Temporal.Now.instant().epochMilliseconds]",
+        expect![[r#"
+            Value("[\"2023-11-14T22:13:20.000Z\",1700000000000,\"2023-11-14T22:13:20.000Z\",2.3283064365386963e-9,\"11/14/2023\",1700000000000]")
+            observe"#]],
+    );
+}
+
+#[test]
+fn functions_call_functions_of_their_kind_or_less() {
+    check_kind(
+        FunctionKind::Procedure,
+        "const g = query(({ n }) => n + 1); export const f = procedure(() => [g({ n: 1 }), call(g, { n: 2 })]);",
+        expect![[r#"Value("[2,3]")"#]],
+    );
+    check_kind(
+        FunctionKind::Query,
+        "const g = procedure(() => 1); export const f = query(() => g());",
+        expect!["failed: None a query cannot call a procedure"],
+    );
+}
+
+#[test]
+fn actions_await_calls() {
+    check_kind(
+        FunctionKind::Action,
+        "const g = action(async () => 1); export const f = action(async () => await call(g) + await call(f2)); const f2 = action(() => 41);",
+        expect![[r#"Value("42")"#]],
+    );
+    check_kind(
+        FunctionKind::Action,
+        "export const f = action(async () => { try { await null; fail('NO', 'no') } finally { } });",
+        expect![[r#"failed: Some("NO") no"#]],
+    );
+    check_kind(
+        FunctionKind::Action,
+        "export const f = action(() => new Promise(() => {}));",
+        expect!["failed: None returned while calls were still running: await every call (spoiled)"],
+    );
+}
+
+#[test]
+fn views_group_rows() {
+    check_kind(
+        FunctionKind::View,
+        "export const f = view.groupBy(orders, (o) => o.total > 5, { n: count(), all: sum((o) => o.total), mean: avg((o) => o.total), low: min((o) => o.total), high: max((o) => o.total) });",
+        expect![[r#"
+            Value("[{\"key\":false,\"n\":1,\"all\":5,\"mean\":5,\"low\":5,\"high\":5},{\"key\":true,\"n\":1,\"all\":7,\"mean\":7,\"low\":7,\"high\":7}]")
+            Rows { plan: Plan { collection: "orders", equal: [], range: None, order: None }, limit: None }"#]],
+    );
+}
+
+#[test]
+fn built_ins_cannot_be_changed_and_globals_not_added() {
+    check("Array.prototype.map = () => 'mine'; return 1", expect!["failed: None TypeError: Cannot assign to read only property 'map' of object '[object Array]'"]);
+    check("globalThis.seen = 1", expect!["failed: None TypeError: Cannot add property seen, object is not extensible"]);
+    check("Object.prototype.toString = 1", expect!["failed: None TypeError: toString of a built-in cannot be changed"]);
+}
+
+#[test]
+fn nothing_of_the_engine_is_in_reach() {
+    check(
+        "return ['Deno', '__weir', '__bootstrap', 'eval', 'Function', 'WebAssembly', 'SharedArrayBuffer', 'Atomics', 'setTimeout', 'queueMicrotask', 'performance', 'fetch', 'process', 'require'].filter((name) => name in globalThis)",
+        expect![[r#"Value("[]")"#]],
+    );
+    check("return (() => {}).constructor('return 1')()", expect!["failed: None EvalError: Code generation from strings disallowed for this context"]);
+}
+
+#[test]
+fn a_module_that_throws_does_not_load() {
+    check_kind(FunctionKind::Query, "null.x; export const f = query(() => 1);", expect!["load: TypeError: Cannot read properties of null (reading 'x')"]);
+    check_kind(
+        FunctionKind::Query,
+        "orders.get('x'); export const f = query(() => 1);",
+        expect!["load: data can be read and written only inside a function, not while a module loads"],
+    );
+    check_kind(FunctionKind::Query, "for (;;); export const f = query(() => 1);", expect!["load: loading its modules takes longer than 300 ms"]);
+}
+
+#[test]
+fn calls_do_not_see_each_other() {
+    let mut isolate = Isolate::new(
+        &app(FunctionKind::Query, "export const f = query(({ n }) => { if (n === 1) throw new Error('one'); return Math.random() });"),
+        &watchdog(),
+    )
+    .unwrap();
+    let first = call(&mut isolate, "{}").0;
+    let failed = call(&mut isolate, r#"{"n":1}"#).0;
+    let second = call(&mut isolate, "{}").0;
+    assert!(matches!(failed, Outcome::Failed(_)), "{failed:?}");
+    assert_eq!(first, second, "the seed decides");
+    assert!(!isolate.is_spoiled());
+}

@@ -1,0 +1,85 @@
+//! The command line: one file per command.
+//!
+//! Every command exits 0 on success, 1 on a failure that it explains in one line, 2 on bad usage.
+
+mod build;
+mod check;
+mod dev;
+mod import;
+mod logging;
+mod progress;
+mod rows;
+mod types;
+mod watch;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Turns a folder of TypeScript into a live, typed GraphQL backend.
+#[derive(Debug, Parser)]
+#[command(name = "weir", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve an app while you write it: watches the folder, reloads, GraphiQL at /graphiql.
+    Dev(dev::Arguments),
+    /// Compile an app and print its mistakes, or its GraphQL schema.
+    Check(check::Arguments),
+    /// Write the editor's types of the module "weir" into an app folder.
+    Types(types::Arguments),
+    /// Load rows from a JSON file into a collection or through a procedure.
+    Import(import::Arguments),
+}
+
+/// Why a command failed. Shown after `weir: `.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// In one line, with what to do.
+    Because(String),
+    /// All has been said on stderr.
+    Explained,
+}
+
+impl Failure {
+    fn because(reason: impl fmt::Display) -> Self {
+        Self::Because(reason.to_string())
+    }
+}
+
+/// Runs the command that the process was started with.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.command {
+        Command::Dev(arguments) => dev::run(arguments),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Types(arguments) => types::run(&arguments),
+        Command::Import(arguments) => import::run(arguments),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Explained) => ExitCode::FAILURE,
+        Err(Failure::Because(reason)) => {
+            anstream::eprintln!("weir: {reason}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Where an app keeps its data while it is developed, unless `--data` says otherwise.
+fn default_data(app: &Path) -> PathBuf {
+    app.join(".weir").join("data")
+}
+
+/// The runtime that commands with a server or a store run on.
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    // V8 wants its first call on the main thread, before other threads are started.
+    weir_sandbox::isolate::prepare_v8();
+    tokio::runtime::Runtime::new().map_err(|error| Failure::because(format!("cannot start threads: {error}")))
+}

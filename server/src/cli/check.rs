@@ -1,0 +1,49 @@
+//! `weir check APP [--schema]`
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use weir_sandbox::isolate::{Isolate, IsolateError, prepare_v8};
+use weir_sandbox::protocol::ScriptError;
+use weir_sandbox::watchdog::Watchdog;
+use weir_schema::sdl;
+
+use super::Failure;
+use super::build::{Built, build_folder, summary};
+
+/// The arguments of `weir check`.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// The app folder.
+    app: PathBuf,
+    /// Print the GraphQL schema (SDL) on stdout.
+    #[arg(long)]
+    schema: bool,
+}
+
+/// Compiles the app, loads it once, and prints what was asked for.
+pub fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let Built { app, api } = build_folder(&arguments.app)?;
+    let summary = summary(&app);
+    prepare_v8();
+    let watchdog = Watchdog::start().map_err(Failure::because)?;
+    Isolate::new(&Arc::new(app), &watchdog).map(drop).map_err(|error| Failure::because(load_failure(&error)))?;
+    if arguments.schema {
+        anstream::print!("{}", sdl::print(&api));
+    } else {
+        anstream::println!("{summary}: no mistakes");
+    }
+    Ok(())
+}
+
+/// Says where a module threw while it was loaded.
+pub fn load_failure(error: &IsolateError) -> String {
+    match error {
+        IsolateError::App(ScriptError { message, stack, .. }) => match stack.first() {
+            Some(frame) => format!("{}:{}:{}: {message}", frame.file, frame.line, frame.column),
+            None => message.clone(),
+        },
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,169 @@
+//! `weir dev [APP]`: serves an app while it is being written.
+//!
+//! The folder is watched. A change that compiles becomes the active release; one that does not is explained on stderr
+//! and the last good release goes on serving.
+
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use clap::Args;
+use tokio::net::TcpListener;
+use weir_engine::Engine;
+use weir_engine::engine::ActivateError;
+use weir_sandbox::compile::Sources;
+use weir_sandbox::pool::PoolOptions;
+use weir_store::{Options, Store};
+
+use super::build::{BuildError, build, print_mistakes, summary};
+use super::check::load_failure;
+use super::watch::FolderWatch;
+use super::{Failure, default_data, logging, runtime, types};
+use crate::http::{Server, ServerOptions};
+
+/// The arguments of `weir dev`.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// The app folder.
+    #[arg(default_value = ".")]
+    app: PathBuf,
+    /// Where to listen; port 0 picks a free one.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4000")]
+    listen: SocketAddr,
+    /// The data folder. [default: APP/.weir/data]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+/// Serves until SIGTERM or Ctrl-C.
+pub fn run(arguments: Arguments) -> Result<(), Failure> {
+    logging::start();
+    let runtime = runtime()?;
+    runtime.block_on(serve(arguments))
+}
+
+async fn serve(arguments: Arguments) -> Result<(), Failure> {
+    let Arguments { app: folder, listen, data } = arguments;
+    let sources = Sources::read(&folder).map_err(Failure::because)?;
+    let listener = bind(listen).await?;
+    let address = listener.local_addr().map_err(Failure::because)?;
+    let store = open_store(data.unwrap_or_else(|| default_data(&folder))).await?;
+    if let Err(error) = types::write(&folder) {
+        tracing::warn!("cannot write the editor's types into {}: {error}", folder.display());
+    }
+    let engine = Engine::start(store, PoolOptions::default()).map_err(Failure::because)?;
+    let watch = FolderWatch::start(&folder)
+        .map_err(|error| Failure::because(format!("cannot watch {}: {error}", folder.display())))?;
+    let server = Server::start(engine.clone(), ServerOptions::default());
+    let ready = server.ready();
+    let announcing = tokio::spawn(async move {
+        ready.await;
+        anstream::println!("listening on http://{address}");
+        tracing::info!("GraphiQL: http://{address}/graphiql");
+    });
+    let reloading = tokio::spawn(keep_up(engine.clone(), folder, sources, watch));
+    let served = server.serve(listener, stop_signal()).await;
+    announcing.abort();
+    reloading.abort();
+    engine.close().await;
+    served.map_err(|error| Failure::because(format!("the server stopped: {error}")))
+}
+
+async fn bind(listen: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(listen).await.map_err(|error| {
+        Failure::because(match error.kind() {
+            ErrorKind::AddrInUse => format!(
+                "port {} is taken: stop what listens there, or choose another with --listen {}:0",
+                listen.port(),
+                listen.ip()
+            ),
+            _ => format!("cannot listen on {listen}: {error}"),
+        })
+    })
+}
+
+async fn open_store(data: PathBuf) -> Result<Store, Failure> {
+    let opening = tokio::task::spawn_blocking(move || Store::open(&data, Options::default()));
+    opening.await.map_err(Failure::because)?.map_err(Failure::because)
+}
+
+/// Makes each change of the folder the active release, if it can be one.
+async fn keep_up(engine: Engine, folder: PathBuf, mut sources: Sources, mut watch: FolderWatch) {
+    let mut tried: Option<Sources> = None;
+    loop {
+        if tried.as_ref() != Some(&sources) {
+            let has_release = engine.releases().borrow().is_some();
+            if let Err(reason) = reload(&engine, sources.clone()).await {
+                explain(&reason, has_release);
+            }
+            tried = Some(sources.clone());
+        }
+        watch.changed().await;
+        match read(&folder).await {
+            Ok(read) => sources = read,
+            Err(error) => anstream::eprintln!("weir: {error}"),
+        }
+    }
+}
+
+async fn read(folder: &Path) -> Result<Sources, ReloadError> {
+    let folder = folder.to_owned();
+    let reading = tokio::task::spawn_blocking(move || Sources::read(&folder));
+    Ok(reading.await?.map_err(BuildError::from)?)
+}
+
+/// Why a change did not become the active release.
+#[derive(Debug, thiserror::Error)]
+enum ReloadError {
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    #[error(transparent)]
+    Activate(#[from] ActivateError),
+    #[error("the compiler stopped: {0}")]
+    Stopped(#[from] tokio::task::JoinError),
+}
+
+async fn reload(engine: &Engine, sources: Sources) -> Result<(), ReloadError> {
+    let started = Instant::now();
+    let built = tokio::task::spawn_blocking(move || build(&sources)).await??;
+    let summary = summary(&built.app);
+    engine.activate(built.app).await?;
+    tracing::info!("{summary}, live in {} ms", started.elapsed().as_millis());
+    Ok(())
+}
+
+fn explain(error: &ReloadError, has_release: bool) {
+    match error {
+        ReloadError::Build(BuildError::Mistakes(mistakes)) => print_mistakes(mistakes),
+        ReloadError::Activate(ActivateError::Load(error)) => anstream::eprintln!("weir: {}", load_failure(error)),
+        other => anstream::eprintln!("weir: {other}"),
+    }
+    let state = if has_release { "the last good release goes on serving" } else { "waiting for a change" };
+    anstream::eprintln!("weir: {state}");
+}
+
+/// Done on SIGTERM or Ctrl-C.
+async fn stop_signal() {
+    let interrupted = async {
+        // Without a handler there is nothing to wait for: then only SIGTERM stops it.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    #[cfg(unix)]
+    let terminated = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(_) => std::future::pending::<()>().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let terminated = std::future::pending::<()>();
+    tokio::select! {
+        () = interrupted => {}
+        () = terminated => {}
+    }
+}

@@ -1,0 +1,106 @@
+//! Watches an app folder and says when its files have come to rest.
+//!
+//! A save is seldom one event: editors truncate, write in pieces, rename. A change counts as finished when nothing has
+//! happened for [`QUIET`] and no file that was written to is still open, as far as the system tells (Linux does).
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use notify::event::{AccessKind, AccessMode, ModifyKind};
+use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::time::{Instant, timeout, timeout_at};
+
+/// Nothing has happened for so long: the files are at rest.
+const QUIET: Duration = Duration::from_millis(40);
+/// A file that is held open for longer than this is read as it is.
+const WRITING_MAX: Duration = Duration::from_secs(2);
+
+/// A watched folder. Dropping it ends the watch.
+pub struct FolderWatch {
+    _watcher: RecommendedWatcher,
+    /// Bounded by the number of files: every event is folded into the set of paths as soon as it is received.
+    events: UnboundedReceiver<Event>,
+    root: PathBuf,
+}
+
+impl FolderWatch {
+    /// Starts to watch a folder with all that is in it.
+    pub fn start(folder: &Path) -> notify::Result<Self> {
+        let (sender, events) = unbounded_channel();
+        let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
+            if let Ok(event) = event {
+                // The receiver goes only with the watcher.
+                let _ = sender.send(event);
+            }
+        })?;
+        watcher.watch(folder, RecursiveMode::Recursive)?;
+        Ok(Self { _watcher: watcher, events, root: folder.to_owned() })
+    }
+
+    /// Waits for a change of a source file and for the files to come to rest after it.
+    pub async fn changed(&mut self) {
+        let mut writing = HashSet::new();
+        loop {
+            match self.events.recv().await {
+                Some(event) => {
+                    if self.note(&event, &mut writing) {
+                        break;
+                    }
+                }
+                None => std::future::pending::<()>().await,
+            }
+        }
+        let give_up = Instant::now() + WRITING_MAX;
+        loop {
+            let next = if writing.is_empty() {
+                timeout(QUIET, self.events.recv()).await
+            } else {
+                timeout_at(give_up, self.events.recv()).await
+            };
+            match next {
+                Ok(Some(event)) => {
+                    self.note(&event, &mut writing);
+                }
+                Ok(None) => return,
+                Err(_) => return,
+            }
+            if Instant::now() > give_up {
+                return;
+            }
+        }
+    }
+
+    /// Whether the event concerns a source file; keeps track of files that are being written.
+    fn note(&self, event: &Event, writing: &mut HashSet<PathBuf>) -> bool {
+        let paths: Vec<&PathBuf> = event.paths.iter().filter(|path| self.is_source(path)).collect();
+        for path in &paths {
+            match event.kind {
+                EventKind::Modify(ModifyKind::Data(_)) if cfg!(target_os = "linux") => {
+                    writing.insert((*path).clone());
+                }
+                EventKind::Access(AccessKind::Close(AccessMode::Write)) | EventKind::Remove(_) => {
+                    writing.remove(*path);
+                }
+                EventKind::Modify(ModifyKind::Name(_)) => {
+                    writing.remove(*path);
+                }
+                _ => {}
+            }
+        }
+        let is_change = !matches!(event.kind, EventKind::Access(AccessKind::Open(_) | AccessKind::Read));
+        is_change && !paths.is_empty()
+    }
+
+    /// TypeScript, `app.toml` or a folder of the app; not what tools keep beside it.
+    fn is_source(&self, path: &Path) -> bool {
+        let relative = path.strip_prefix(&self.root).unwrap_or(path);
+        let hidden = relative.components().any(|part| {
+            let name = part.as_os_str().to_string_lossy();
+            name.starts_with('.') || name == "node_modules"
+        });
+        let named = relative == Path::new("app.toml") || relative.extension().is_none_or(|extension| extension == "ts");
+        !hidden && named
+    }
+}

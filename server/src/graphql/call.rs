@@ -1,0 +1,62 @@
+//! Root fields as calls of the engine.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use weir_engine::Engine;
+use weir_engine::call::{Answer, CallError, Caller};
+use weir_engine::release::Release;
+use weir_schema::commit::Timestamp;
+
+use super::execute::Invocation;
+
+/// Does what a root field asks for.
+pub async fn invoke(
+    engine: &Engine,
+    release: &Arc<Release>,
+    caller: &Caller,
+    invocation: Invocation,
+) -> Result<Answer, CallError> {
+    match invocation {
+        Invocation::Function { name, arguments } => engine.call(release, caller, &name, arguments).await,
+        Invocation::Batch { calls, atomic } => {
+            let outcomes = engine.batch(release, caller, calls, atomic).await;
+            Ok(batch_result(outcomes))
+        }
+    }
+}
+
+/// The JSON of `[CallResult!]!`, at the newest commit of the batch.
+fn batch_result(outcomes: Vec<Result<Answer, CallError>>) -> Answer {
+    let commits = outcomes.iter().filter_map(|outcome| Some(outcome.as_ref().ok()?.commit));
+    let commit = commits.max().unwrap_or(Timestamp::ZERO);
+    let results = outcomes.into_iter().map(|outcome| match outcome {
+        Ok(answer) => json!({ "value": answer.value, "error": null }),
+        Err(CallError { code, message, app_code, .. }) => {
+            json!({ "value": null, "error": { "code": code.as_str(), "message": message, "appCode": app_code } })
+        }
+    });
+    Answer { value: Value::Array(results.collect()), commit }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+    use weir_schema::error::ErrorCode;
+
+    use super::*;
+
+    #[test]
+    fn a_batch_has_one_result_per_call() {
+        let failed =
+            CallError { app_code: Some("EMPTY".into()), ..CallError::new(ErrorCode::FunctionFailed, "nothing there") };
+        let answer = batch_result(vec![
+            Ok(Answer { value: json!({ "status": "fee-pool" }), commit: Timestamp(7) }),
+            Err(failed),
+            Ok(Answer { value: Value::Null, commit: Timestamp(5) }),
+        ]);
+        assert_eq!(answer.commit, Timestamp(7));
+        expect![[r#"[{"value":{"status":"fee-pool"},"error":null},{"value":null,"error":{"code":"FUNCTION_FAILED","message":"nothing there","appCode":"EMPTY"}},{"value":null,"error":null}]"#]]
+            .assert_eq(&answer.value.to_string());
+    }
+}

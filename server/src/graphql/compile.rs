@@ -1,0 +1,395 @@
+//! Selection sets merged into a plan (<https://spec.graphql.org/draft/#sec-Field-Selection-Merging>).
+//!
+//! A plan holds for one choice of what `@skip` and `@include` leave in, so that running it decides nothing. Compiling
+//! with [`Conditions::Ignored`] is also the check that all fields can be merged, which must hold whatever is left in.
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+
+use async_graphql::Positioned;
+use async_graphql::parser::types::{
+    Directive, ExecutableDocument, Field as Selection, OperationDefinition, Selection as Item, SelectionSet,
+};
+use async_graphql_value::Value as Literal;
+use indexmap::IndexMap;
+use serde_json::Value;
+use weir_schema::api::{Api, Field, NamedType, Object, Of, Scalar, TypeRef};
+use weir_schema::error::ErrorCode;
+
+use super::GraphqlError;
+use super::document::location;
+use super::error::Location;
+use super::plan::{
+    Argument, Complete, Completion, Key, Member, OperationKind, Plan, Root, RootCall, RootSource, Selected,
+    SelectedField, Variable,
+};
+use super::template::{Literals, Variables, may_stand};
+
+/// What `@skip` and `@include` leave in.
+#[derive(Clone, Copy)]
+pub enum Conditions<'a> {
+    /// Everything.
+    Ignored,
+    /// What these variables say.
+    Chosen(&'a Variables<'a>),
+}
+
+/// What a plan depends on beside its document.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// Whether there is any `@skip` or `@include`.
+    pub conditions: bool,
+    /// The variables that they read, by their place in the operation.
+    pub variables: BTreeSet<usize>,
+}
+
+/// What came of a compilation.
+pub struct Compiled<'a> {
+    /// The plan.
+    pub plan: Plan,
+    /// The root fields that the library answers.
+    pub introspection: Vec<&'a Positioned<Selection>>,
+    /// What the plan depends on.
+    pub seen: Seen,
+}
+
+/// The selections of one response key, in the order of the document; never empty.
+type Group<'a> = Vec<&'a Positioned<Selection>>;
+
+struct Compiler<'a> {
+    api: &'a Api,
+    document: &'a ExecutableDocument,
+    variables: &'a [Variable],
+    conditions: Conditions<'a>,
+    reads: Vec<u32>,
+    seen: Seen,
+    /// How many more selections may be merged. Unions multiply: each alternative merges the same selections again.
+    selections_left: usize,
+}
+
+/// Compiles one operation of a document that the library found valid.
+pub fn compile<'a>(
+    api: &'a Api,
+    document: &'a ExecutableDocument,
+    operation: &'a OperationDefinition,
+    kind: OperationKind,
+    variables: &'a [Variable],
+    conditions: Conditions<'a>,
+    selections_max: usize,
+) -> Result<Compiled<'a>, GraphqlError> {
+    let (reads, seen, selections_left) = (vec![0; variables.len()], Seen::default(), selections_max);
+    let mut compiler = Compiler { api, document, variables, conditions, reads, seen, selections_left };
+    let root = match kind {
+        OperationKind::Query => &api.query,
+        OperationKind::Mutation => &api.mutation,
+        OperationKind::Subscription => &api.subscription,
+    };
+    let groups = compiler.groups(root, &[&operation.selection_set.node])?;
+    if kind == OperationKind::Subscription {
+        check_single_root(&groups, &compiler.seen, location(operation.selection_set.pos))?;
+    }
+    let (mut roots, mut introspection) = (Vec::with_capacity(groups.len()), Vec::new());
+    for (key, group) in groups {
+        let Some(first) = group.first() else { continue };
+        let source = match first.node.name.node.as_str() {
+            "__typename" => RootSource::Typename(kind.root()),
+            "__schema" | "__type" if kind == OperationKind::Query => {
+                introspection.extend(&group);
+                RootSource::Introspection
+            }
+            name => RootSource::Call(compiler.call(root, name, first, &group)?),
+        };
+        roots.push(Root { key: Key::new(key), source });
+    }
+    Ok(Compiled { plan: Plan { roots, reads: compiler.reads }, introspection, seen: compiler.seen })
+}
+
+/// A subscription has exactly one root field, whatever the variables are
+/// (<https://spec.graphql.org/draft/#sec-Single-Root-Field>).
+fn check_single_root(groups: &IndexMap<&str, Group<'_>>, seen: &Seen, location: Location) -> Result<(), GraphqlError> {
+    let field = |group: &Group<'_>| group.first().is_some_and(|first| !first.node.name.node.starts_with("__"));
+    if groups.len() != 1 || !groups.values().all(field) {
+        return Err(invalid("A subscription must select exactly one root field.".into(), location));
+    }
+    if seen.conditions {
+        return Err(invalid("@skip and @include cannot stand at the root of a subscription.".into(), location));
+    }
+    Ok(())
+}
+
+impl<'a> Compiler<'a> {
+    /// Groups the selections of an object by response key.
+    fn groups(
+        &mut self,
+        object: &Object,
+        sets: &[&'a SelectionSet],
+    ) -> Result<IndexMap<&'a str, Group<'a>>, GraphqlError> {
+        let mut groups = IndexMap::new();
+        let mut visited = HashSet::new();
+        for set in sets {
+            self.collect(object, set, &mut visited, &mut groups)?;
+        }
+        for (key, group) in &groups {
+            check_mergeable(key, group)?;
+        }
+        Ok(groups)
+    }
+
+    fn collect(
+        &mut self,
+        object: &Object,
+        set: &'a SelectionSet,
+        visited: &mut HashSet<&'a str>,
+        groups: &mut IndexMap<&'a str, Group<'a>>,
+    ) -> Result<(), GraphqlError> {
+        self.selections_left = self.selections_left.checked_sub(set.items.len()).ok_or_else(|| {
+            GraphqlError::limit("document_selections", "the document selects too many fields of unions")
+        })?;
+        for item in &set.items {
+            if !self.is_in(item.node.directives())? {
+                continue;
+            }
+            match &item.node {
+                Item::Field(field) => groups.entry(field.node.response_key().node.as_str()).or_default().push(field),
+                Item::InlineFragment(inline) => {
+                    let on = inline.node.type_condition.as_ref().map(|condition| condition.node.on.node.as_str());
+                    if on.is_none_or(|on| self.applies(on, object)) {
+                        self.collect(object, &inline.node.selection_set.node, visited, groups)?;
+                    }
+                }
+                Item::FragmentSpread(spread) => {
+                    let name = &spread.node.fragment_name.node;
+                    let Some(fragment) = self.document.fragments.get(name) else { continue };
+                    let on = fragment.node.type_condition.node.on.node.as_str();
+                    if visited.insert(name.as_str()) && self.applies(on, object) {
+                        self.collect(object, &fragment.node.selection_set.node, visited, groups)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a fragment on this type applies to the object.
+    fn applies(&self, on: &str, object: &Object) -> bool {
+        match self.api.types.get(on) {
+            Some(NamedType::Union(union)) => {
+                union.alternatives.iter().any(|alternative| alternative.object == object.name)
+            }
+            _ => on == object.name,
+        }
+    }
+
+    /// Whether `@skip` and `@include` leave a selection in.
+    fn is_in(&mut self, directives: &[Positioned<Directive>]) -> Result<bool, GraphqlError> {
+        let mut is_in = true;
+        for directive in directives {
+            let wanted = match directive.node.name.node.as_str() {
+                "include" => true,
+                "skip" => false,
+                _ => continue,
+            };
+            self.seen.conditions = true;
+            let at = location(directive.pos);
+            let holds = match directive.node.get_argument("if").map(|value| &value.node) {
+                Some(Literal::Boolean(holds)) => Some(*holds),
+                Some(Literal::Variable(name)) => self.condition(name, at)?,
+                _ => return Err(invalid("@skip and @include take if: Boolean!.".into(), at)),
+            };
+            let chosen = matches!(self.conditions, Conditions::Chosen(_));
+            is_in &= !chosen || holds == Some(wanted);
+        }
+        Ok(is_in)
+    }
+
+    /// The value of a variable in a condition.
+    fn condition(&mut self, name: &str, at: Location) -> Result<Option<bool>, GraphqlError> {
+        let found = self.variables.iter().enumerate().find(|(_, variable)| variable.name == name);
+        let boolean = TypeRef::required(Of::Scalar(Scalar::Boolean));
+        let Some((index, _)) = found.filter(|(_, variable)| may_stand(variable, &boolean, None)) else {
+            return Err(invalid(format!("The variable ${name} must be declared as Boolean! to stand here."), at));
+        };
+        self.seen.variables.insert(index);
+        match self.conditions {
+            Conditions::Ignored => Ok(None),
+            Conditions::Chosen(variables) => match variables.get(index) {
+                Some(Value::Bool(holds)) => Ok(Some(*holds)),
+                _ => {
+                    let message = format!("${name}: null was given where a value is needed");
+                    Err(GraphqlError::new(ErrorCode::BadArguments, message).at(at))
+                }
+            },
+        }
+    }
+
+    fn call(
+        &mut self,
+        root: &Object,
+        name: &str,
+        first: &Positioned<Selection>,
+        group: &Group<'a>,
+    ) -> Result<RootCall, GraphqlError> {
+        let at = location(first.pos);
+        let field = root.field(name).ok_or_else(|| unknown_field(name, root, at))?;
+        let arguments = self.arguments(field, first)?;
+        let completion = self.completion(&field.ty, group)?;
+        Ok(RootCall { field: name.to_owned(), arguments, completion, location: at })
+    }
+
+    fn arguments(&mut self, field: &Field, first: &Positioned<Selection>) -> Result<Vec<Argument>, GraphqlError> {
+        let mut arguments = Vec::with_capacity(field.arguments.len());
+        for argument in &field.arguments {
+            let default = argument.default.clone();
+            let value = match (first.node.get_argument(&argument.name), &default) {
+                (Some(literal), default) => {
+                    let mut literals = Literals::new(self.api, self.variables, &mut self.reads);
+                    literals.template(&argument.ty, default.as_ref(), &literal.node).map_err(|message| {
+                        invalid(format!("Argument {}: {message}", argument.name), location(literal.pos))
+                    })?
+                }
+                (None, Some(default)) => super::template::Template::Constant(default.clone()),
+                (None, None) if argument.ty.nullable => continue,
+                (None, None) => {
+                    let message = format!("Argument {} of type {} is missing.", argument.name, argument.ty);
+                    return Err(invalid(message, location(first.pos)));
+                }
+            };
+            arguments.push(Argument { name: argument.name.clone(), value, default });
+        }
+        Ok(arguments)
+    }
+
+    fn completion(&mut self, ty: &TypeRef, group: &Group<'a>) -> Result<Completion, GraphqlError> {
+        let of = match &ty.of {
+            Of::Scalar(scalar) => Complete::Scalar(*scalar),
+            Of::List(element) => Complete::List(Box::new(self.completion(element, group)?)),
+            Of::Named(name) => match self.api.types.get(name) {
+                Some(NamedType::Enum(enumeration)) => Complete::Enum(Arc::new(enumeration.clone())),
+                Some(NamedType::Object(object)) => Complete::Object(self.selected(object, group)?),
+                Some(NamedType::Union(union)) => {
+                    let mut alternatives = Vec::with_capacity(union.alternatives.len());
+                    for alternative in &union.alternatives {
+                        let object = self.api.object(&alternative.object).ok_or_else(|| defect(name))?;
+                        alternatives.push((alternative.literal.clone(), self.selected(object, group)?));
+                    }
+                    check_shapes(&alternatives)?;
+                    let discriminator = union.discriminator.clone();
+                    Complete::Union { name: name.clone(), discriminator, alternatives }
+                }
+                Some(NamedType::Input(_)) | None => return Err(defect(name)),
+            },
+        };
+        Ok(Completion { nullable: ty.nullable, of })
+    }
+
+    fn selected(&mut self, object: &Object, group: &Group<'a>) -> Result<Selected, GraphqlError> {
+        let sets: Vec<&'a SelectionSet> = group.iter().map(|field| &field.node.selection_set.node).collect();
+        let groups = self.groups(object, &sets)?;
+        let mut fields = Vec::with_capacity(groups.len());
+        for (key, group) in groups {
+            let Some(first) = group.first() else { continue };
+            let at = location(first.pos);
+            let member = match first.node.name.node.as_str() {
+                "__typename" => None,
+                name => {
+                    let field = object.field(name).ok_or_else(|| unknown_field(name, object, at))?;
+                    let completion = self.completion(&field.ty, &group)?;
+                    Some(Member { name: name.to_owned(), completion, location: at })
+                }
+            };
+            fields.push(SelectedField { key: Key::new(key), member });
+        }
+        Ok(Selected { typename: object.name.clone(), fields })
+    }
+}
+
+/// One response key of one object must mean one field with one set of arguments.
+fn check_mergeable(key: &str, group: &Group<'_>) -> Result<(), GraphqlError> {
+    let Some((first, others)) = group.split_first() else { return Ok(()) };
+    for other in others {
+        let (a, b) = (&first.node, &other.node);
+        let same_arguments = a.arguments.len() == b.arguments.len()
+            && a.arguments
+                .iter()
+                .all(|(name, value)| b.get_argument(&name.node).is_some_and(|other| other.node == value.node));
+        let why = if a.name.node != b.name.node {
+            format!("{} and {} are different fields", a.name.node, b.name.node)
+        } else if !same_arguments {
+            "they have differing arguments".to_owned()
+        } else {
+            continue;
+        };
+        let message = format!("Fields \"{key}\" conflict because {why}. Use different aliases to fetch both.");
+        return Err(invalid(message, location(first.pos)).at(location(other.pos)));
+    }
+    Ok(())
+}
+
+/// Fields of different alternatives may share a response key only if their values have one shape
+/// (<https://spec.graphql.org/draft/#SameResponseShape()>).
+fn check_shapes(alternatives: &[(String, Selected)]) -> Result<(), GraphqlError> {
+    let mut by_key: IndexMap<&str, Vec<&Member>> = IndexMap::new();
+    for field in alternatives.iter().flat_map(|(_, selected)| &selected.fields) {
+        let Some(member) = &field.member else { continue };
+        let members = by_key.entry(&field.key.name).or_default();
+        for other in members.iter() {
+            if !same_shape(&member.completion, &other.completion) {
+                let message = format!(
+                    "Fields \"{}\" conflict because they return conflicting types. Use different aliases to fetch both.",
+                    field.key.name
+                );
+                return Err(invalid(message, other.location).at(member.location));
+            }
+        }
+        members.push(member);
+    }
+    Ok(())
+}
+
+fn same_shape(a: &Completion, b: &Completion) -> bool {
+    a.nullable == b.nullable
+        && match (&a.of, &b.of) {
+            (Complete::Scalar(a), Complete::Scalar(b)) => a == b,
+            (Complete::Enum(a), Complete::Enum(b)) => a.name == b.name,
+            (Complete::List(a), Complete::List(b)) => same_shape(a, b),
+            (a, b) => match (objects(a), objects(b)) {
+                (Some(a), Some(b)) => a.iter().all(|a| b.iter().all(|b| same_fields(a, b))),
+                _ => false,
+            },
+        }
+}
+
+/// The selections of a composite type.
+fn objects(complete: &Complete) -> Option<Vec<&Selected>> {
+    match complete {
+        Complete::Object(selected) => Some(vec![selected]),
+        Complete::Union { alternatives, .. } => Some(alternatives.iter().map(|(_, selected)| selected).collect()),
+        _ => None,
+    }
+}
+
+fn same_fields(a: &Selected, b: &Selected) -> bool {
+    a.fields.iter().all(|field| {
+        let other = b.fields.iter().find(|other| other.key == field.key);
+        match (&field.member, other.map(|other| &other.member)) {
+            (_, None) | (None, Some(None)) => true,
+            (Some(a), Some(Some(b))) => same_shape(&a.completion, &b.completion),
+            // `__typename` is a `String!`.
+            (Some(one), Some(None)) | (None, Some(Some(one))) => {
+                !one.completion.nullable && matches!(one.completion.of, Complete::Scalar(Scalar::String))
+            }
+        }
+    })
+}
+
+fn unknown_field(name: &str, object: &Object, at: Location) -> GraphqlError {
+    invalid(format!("Cannot query field \"{name}\" on type \"{}\".", object.name), at)
+}
+
+fn invalid(message: String, at: Location) -> GraphqlError {
+    GraphqlError::new(ErrorCode::GraphqlValidationFailed, message).at(at)
+}
+
+fn defect(name: &str) -> GraphqlError {
+    GraphqlError::new(ErrorCode::Internal, format!("the schema lacks the type {name}"))
+}

@@ -1,0 +1,215 @@
+//! From a document's text to an operation that is valid for one schema.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use async_graphql::parser::types::{
+    ExecutableDocument, Field as Selection, OperationDefinition, OperationType, Selection as Item, SelectionSet,
+};
+use async_graphql::parser::{Error as ParserError, parse_query};
+use async_graphql::{Pos, Positioned};
+use parking_lot::Mutex;
+use weir_schema::api::Api;
+use weir_schema::error::ErrorCode;
+
+use super::compile::{Compiled, Conditions, Seen, compile};
+use super::error::Location;
+use super::plan::{OperationKind, Plan, Variable};
+use super::template::{Literals, Template, Variables, variable_type};
+use super::{DocumentLimits, GraphqlError, scan};
+
+/// Plans kept of one operation for different values of its conditions.
+const PLANS_MAX: usize = 16;
+
+/// A valid operation and its plans.
+#[derive(Debug)]
+pub struct Operation {
+    /// What it is.
+    pub kind: OperationKind,
+    /// In the order of declaration.
+    pub variables: Vec<Variable>,
+    document: ExecutableDocument,
+    name: Option<String>,
+    seen: Seen,
+    selections_max: usize,
+    /// By the values of the variables in `seen`; they are booleans, so that there are few.
+    plans: Mutex<HashMap<Vec<bool>, Arc<Prepared>>>,
+}
+
+/// A plan, and what of it the library answers.
+#[derive(Debug)]
+pub struct Prepared {
+    /// What to run.
+    pub plan: Plan,
+    /// A document that selects only the introspection fields.
+    pub introspection: Option<ExecutableDocument>,
+}
+
+/// Parses a text within the limits.
+pub fn parse(text: &str, limits: &DocumentLimits) -> Result<ExecutableDocument, GraphqlError> {
+    scan::text(text, limits)?;
+    let text = scan::surrogates(text)?;
+    let document = parse_text(&text)?;
+    scan::spread(&document, limits)?;
+    Ok(document)
+}
+
+/// Calls the parser. It is known to panic on escapes that [`scan::surrogates`] takes out; should there be more, a
+/// client's text must not take the connection down.
+fn parse_text(text: &str) -> Result<ExecutableDocument, GraphqlError> {
+    let parsed = catch_unwind(AssertUnwindSafe(|| parse_query(text))).unwrap_or(Err(ParserError::MissingOperation));
+    parsed.map_err(|error| {
+        let code = match error {
+            ParserError::Syntax { .. } | ParserError::MissingOperation => ErrorCode::GraphqlParseFailed,
+            ParserError::RecursionLimitExceeded => {
+                return GraphqlError::limit("document_depth", "the document nests too deep");
+            }
+            _ => ErrorCode::GraphqlValidationFailed,
+        };
+        let message = match &error {
+            ParserError::Syntax { message, .. } => format!("Syntax error: {}", expectation(message)),
+            other => other.to_string(),
+        };
+        let refused = GraphqlError::new(code, message);
+        error.positions().fold(refused, |refused, pos| refused.at(location(pos)))
+    })
+}
+
+/// The last line of the parser's drawing: what it expected. The rest repeats the location.
+fn expectation(message: &str) -> &str {
+    let last = message.lines().last().unwrap_or(message).trim();
+    last.strip_prefix("= ").unwrap_or(last)
+}
+
+/// A place as our errors carry it.
+pub fn location(pos: Pos) -> Location {
+    Location { line: pos.line, column: pos.column }
+}
+
+/// The name under which the library finds the operation: `None` for the only one.
+pub fn choose<'d>(
+    document: &'d ExecutableDocument,
+    name: Option<&str>,
+) -> Result<(Option<&'d str>, &'d Positioned<OperationDefinition>), GraphqlError> {
+    let mut operations =
+        document.operations.iter().map(|(name, operation)| (name.map(|name| name.as_str()), operation));
+    let bad = |message: String| GraphqlError::new(ErrorCode::BadRequest, message);
+    match name {
+        Some(wanted) => operations
+            .find(|(name, _)| *name == Some(wanted))
+            .ok_or_else(|| bad(format!("Unknown operation named \"{wanted}\"."))),
+        None => match (operations.next(), operations.next()) {
+            (Some(only), None) => Ok(only),
+            _ => Err(bad("The document has several operations: send operationName too.".into())),
+        },
+    }
+}
+
+/// The variables of an operation, their types known and their defaults coerced.
+pub fn variables(api: &Api, operation: &OperationDefinition) -> Result<Vec<Variable>, GraphqlError> {
+    let mut variables = Vec::with_capacity(operation.variable_definitions.len());
+    for definition in &operation.variable_definitions {
+        let at = location(definition.pos);
+        let invalid = |message: String| GraphqlError::new(ErrorCode::GraphqlValidationFailed, message).at(at);
+        let name = definition.node.name.node.to_string();
+        let ty = variable_type(api, &definition.node.var_type.node).map_err(invalid)?;
+        let default = match &definition.node.default_value {
+            None => None,
+            Some(literal) => {
+                let template = Literals::new(api, &[], &mut []).template(&ty, None, &literal.node.clone().into_value());
+                match template.map_err(|message| invalid(format!("The default of ${name}: {message}")))? {
+                    Template::Constant(value) => Some(value),
+                    _ => return Err(invalid(format!("The default of ${name} cannot hold variables."))),
+                }
+            }
+        };
+        variables.push(Variable { name, ty, default, location: at });
+    }
+    Ok(variables)
+}
+
+impl Operation {
+    /// Compiles one operation of a document that the library found valid.
+    pub fn compile(
+        api: &Api,
+        document: ExecutableDocument,
+        name: Option<&str>,
+        limits: &DocumentLimits,
+    ) -> Result<Self, GraphqlError> {
+        let selections_max = limits.document_selections;
+        // The other operations are not run, but an invalid document is refused whole.
+        for (other, definition) in document.operations.iter() {
+            if other.map(|other| other.as_str()) != name {
+                let variables = variables(api, &definition.node)?;
+                let (kind, conditions) = (kind_of(definition.node.ty), Conditions::Ignored);
+                compile(api, &document, &definition.node, kind, &variables, conditions, selections_max)?;
+            }
+        }
+        let (name, definition) = choose(&document, name)?;
+        let kind = kind_of(definition.node.ty);
+        let variables = variables(api, &definition.node)?;
+        let compiled =
+            compile(api, &document, &definition.node, kind, &variables, Conditions::Ignored, selections_max)?;
+        let mut plans = HashMap::new();
+        let Compiled { plan, introspection, seen } = compiled;
+        if !seen.conditions {
+            plans.insert(Vec::new(), Arc::new(prepare(&document, definition, plan, introspection)));
+        }
+        let name = name.map(str::to_owned);
+        Ok(Self { kind, variables, name, seen, selections_max, plans: Mutex::new(plans), document })
+    }
+
+    /// The plan for these variables: compiled at the first use, then kept.
+    pub fn plan(&self, api: &Api, variables: &Variables<'_>) -> Result<Arc<Prepared>, GraphqlError> {
+        let truth = |index: &usize| variables.get(*index).and_then(serde_json::Value::as_bool).unwrap_or_default();
+        let choice: Vec<bool> = self.seen.variables.iter().map(truth).collect();
+        if let Some(known) = self.plans.lock().get(&choice) {
+            return Ok(known.clone());
+        }
+        let (_, definition) = choose(&self.document, self.name.as_deref())?;
+        let conditions = Conditions::Chosen(variables);
+        let Compiled { plan, introspection, .. } = compile(
+            api,
+            &self.document,
+            &definition.node,
+            self.kind,
+            &self.variables,
+            conditions,
+            self.selections_max,
+        )?;
+        let prepared = Arc::new(prepare(&self.document, definition, plan, introspection));
+        let mut plans = self.plans.lock();
+        if plans.len() < PLANS_MAX {
+            plans.insert(choice, prepared.clone());
+        }
+        Ok(prepared)
+    }
+}
+
+fn kind_of(ty: OperationType) -> OperationKind {
+    match ty {
+        OperationType::Query => OperationKind::Query,
+        OperationType::Mutation => OperationKind::Mutation,
+        OperationType::Subscription => OperationKind::Subscription,
+    }
+}
+
+/// Puts the introspection fields into a document of their own.
+fn prepare(
+    document: &ExecutableDocument,
+    definition: &Positioned<OperationDefinition>,
+    plan: Plan,
+    introspection: Vec<&Positioned<Selection>>,
+) -> Prepared {
+    if introspection.is_empty() {
+        return Prepared { plan, introspection: None };
+    }
+    let items = introspection.into_iter().map(|field| Positioned::new(Item::Field(field.clone()), field.pos));
+    let set = Positioned::new(SelectionSet { items: items.collect() }, definition.node.selection_set.pos);
+    let operation = OperationDefinition { selection_set: set, ..definition.node.clone() };
+    let operations =
+        async_graphql::parser::types::DocumentOperations::Single(Positioned::new(operation, definition.pos));
+    let introspection = ExecutableDocument { operations, fragments: document.fragments.clone() };
+    Prepared { plan, introspection: Some(introspection) }
+}

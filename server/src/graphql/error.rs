@@ -1,0 +1,119 @@
+//! Errors as a response carries them.
+
+use serde::{Serialize, Serializer};
+use weir_engine::call::{CallError, Caller, Frame};
+use weir_schema::error::ErrorCode;
+
+/// One entry of `errors` (<https://spec.graphql.org/draft/#sec-Errors>).
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct GraphqlError {
+    /// For people.
+    pub message: String,
+    /// Places in the document.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub locations: Vec<Location>,
+    /// The place in the response, for errors of fields.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub path: Vec<PathStep>,
+    /// For programs.
+    pub extensions: Box<ErrorExtensions>,
+}
+
+/// What programs may rely on.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ErrorExtensions {
+    /// From the closed list.
+    pub code: ErrorCode,
+    /// What the function named in `fail`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub app_code: Option<String>,
+    /// The limit's name, with `LIMIT_EXCEEDED`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<&'static str>,
+    /// For the developer: `file:line:column in function`, innermost first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stack: Vec<String>,
+}
+
+/// A place in a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Location {
+    /// From 1.
+    pub line: usize,
+    /// From 1.
+    pub column: usize,
+}
+
+/// One step of the way to a place in the response.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PathStep {
+    /// A response key.
+    Key(String),
+    /// A place in a list.
+    Index(usize),
+}
+
+impl Serialize for PathStep {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Key(key) => serializer.serialize_str(key),
+            Self::Index(index) => serializer.serialize_u64(*index as u64),
+        }
+    }
+}
+
+impl GraphqlError {
+    /// An error without further detail.
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            locations: Vec::new(),
+            path: Vec::new(),
+            extensions: Box::new(ErrorExtensions { code, app_code: None, limit: None, stack: Vec::new() }),
+        }
+    }
+
+    /// A limit of the request itself.
+    pub fn limit(limit: &'static str, message: impl Into<String>) -> Self {
+        let mut error = Self::new(ErrorCode::LimitExceeded, message);
+        error.extensions.limit = Some(limit);
+        error
+    }
+
+    /// A failed call, as this caller may see it.
+    pub fn of_call(error: CallError, caller: &Caller) -> Self {
+        let stack = if caller.sees_stacks() { error.stack.iter().map(frame).collect() } else { Vec::new() };
+        Self {
+            message: error.message,
+            locations: Vec::new(),
+            path: Vec::new(),
+            extensions: Box::new(ErrorExtensions {
+                code: error.code,
+                app_code: error.app_code,
+                limit: error.limit,
+                stack,
+            }),
+        }
+    }
+
+    /// With a place in the document.
+    pub fn at(mut self, location: Location) -> Self {
+        self.locations.push(location);
+        self
+    }
+
+    /// With a place in the response.
+    pub fn on(mut self, path: Vec<PathStep>) -> Self {
+        self.path = path;
+        self
+    }
+}
+
+fn frame(frame: &Frame) -> String {
+    let Frame { function, file, line, column } = frame;
+    match function {
+        Some(function) => format!("{file}:{line}:{column} in {function}"),
+        None => format!("{file}:{line}:{column}"),
+    }
+}

@@ -1,0 +1,212 @@
+//! Running a plan: each root field once, in order, its value seen through its selections.
+//!
+//! What a root field calls is the caller's to say, as a function of an [`Invocation`]; so this runs without an engine.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use weir_engine::call::{Answer, Call, CallError, Caller, Emission};
+use weir_schema::api::{BATCH, INVOKE, Object};
+use weir_schema::error::ErrorCode;
+
+use super::document::{Operation, Prepared};
+use super::error::GraphqlError;
+use super::input::BadInput;
+use super::plan::{Key, OperationKind, RootCall, RootSource};
+use super::project::Projection;
+use super::response::{Response, WeirExtensions};
+use super::schema::Schema;
+use super::template::Variables;
+
+/// What a root field asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Invocation {
+    /// One call.
+    Function {
+        /// The function's name; it is a root field of the operation's root.
+        name: String,
+        /// An object, or null for none.
+        arguments: Value,
+    },
+    /// Many calls, answered by the JSON of `[CallResult!]!`.
+    Batch {
+        /// In order.
+        calls: Vec<Call>,
+        /// All or none.
+        atomic: bool,
+    },
+}
+
+/// Runs a query or a mutation.
+pub async fn execute<F, R>(
+    schema: &Schema,
+    operation: &Operation,
+    variables: Map<String, Value>,
+    caller: &Caller,
+    call: F,
+) -> Response
+where
+    F: Fn(Invocation) -> R,
+    R: Future<Output = Result<Answer, CallError>>,
+{
+    let (mut variables, prepared) = match start(schema, operation, variables) {
+        Ok(started) => started,
+        Err(errors) => return Response::refused(errors),
+    };
+    let mut introspected = match &prepared.introspection {
+        None => Value::Null,
+        Some(document) => match schema.library.introspect(document.clone(), variables.to_json()).await {
+            Ok(answer) => answer,
+            Err(errors) => return Response::refused(errors),
+        },
+    };
+    variables.expect_reads(&prepared.plan.reads);
+    let root = root_of(schema, operation.kind);
+    let mut projection = Projection::start();
+    let mut nulled = false;
+    let mut newest = None;
+    for field in &prepared.plan.roots {
+        projection.key(&field.key);
+        match &field.source {
+            RootSource::Typename(name) => projection.typename(name),
+            RootSource::Introspection => {
+                let answer = introspected.get_mut(&field.key.name).map(Value::take).unwrap_or_default();
+                projection.verbatim(&answer);
+            }
+            RootSource::Call(field_call) => {
+                let answer = match invocation(root, field_call, &mut variables) {
+                    Ok(invocation) => call(invocation).await.map_err(|error| GraphqlError::of_call(error, caller)),
+                    Err(error) => Err(error),
+                };
+                if let Ok(answer) = &answer {
+                    newest = newest.max(Some(answer.commit));
+                }
+                nulled |= write(&mut projection, &field.key, field_call, answer.as_ref().map(|answer| &answer.value));
+            }
+        }
+    }
+    let (data, errors) = projection.finish(nulled);
+    let commit = newest.filter(|_| operation.kind == OperationKind::Mutation);
+    let weir = commit.map(|commit| WeirExtensions { cursor: None, commit });
+    Response { data: Some(data), errors, weir }
+}
+
+/// A subscription about to be watched.
+pub struct Subscribed {
+    prepared: Arc<Prepared>,
+    /// The function to watch.
+    pub function: String,
+    /// Its arguments.
+    pub arguments: Value,
+}
+
+/// Starts a subscription: what it watches is known, nothing has been called.
+pub fn subscribe(
+    schema: &Schema,
+    operation: &Operation,
+    variables: Map<String, Value>,
+) -> Result<Subscribed, Vec<GraphqlError>> {
+    let (mut variables, prepared) = start(schema, operation, variables)?;
+    variables.expect_reads(&prepared.plan.reads);
+    let call = prepared.plan.roots.iter().find_map(|root| match &root.source {
+        RootSource::Call(call) => Some(call),
+        _ => None,
+    });
+    let defect = || vec![GraphqlError::new(ErrorCode::Internal, "the subscription selects nothing to watch")];
+    let call = call.ok_or_else(defect)?;
+    match invocation(&schema.api.subscription, call, &mut variables).map_err(|error| vec![error.at(call.location)])? {
+        Invocation::Function { name, arguments } => Ok(Subscribed { function: name, arguments, prepared }),
+        Invocation::Batch { .. } => Err(defect()),
+    }
+}
+
+impl Subscribed {
+    /// The response for one emission of the watch. A failed one has errors and null, and is followed by others.
+    pub fn respond(&self, emission: Result<&Emission, &CallError>, caller: &Caller) -> Response {
+        let mut projection = Projection::start();
+        let mut nulled = false;
+        for field in &self.prepared.plan.roots {
+            let RootSource::Call(call) = &field.source else { continue };
+            projection.key(&field.key);
+            let value = emission.map(|emission| emission.value.as_ref());
+            let failed = value.map_err(|error| GraphqlError::of_call(error.clone(), caller));
+            nulled |= write(&mut projection, &field.key, call, failed.as_ref().copied());
+        }
+        let (data, errors) = projection.finish(nulled);
+        let weir = emission
+            .ok()
+            .map(|emission| WeirExtensions { cursor: Some(emission.cursor.clone()), commit: emission.commit });
+        Response { data: Some(data), errors, weir }
+    }
+}
+
+/// Coerces the variables and finds the plan for them.
+fn start<'o>(
+    schema: &Schema,
+    operation: &'o Operation,
+    given: Map<String, Value>,
+) -> Result<(Variables<'o>, Arc<Prepared>), Vec<GraphqlError>> {
+    let variables = Variables::coerce(&schema.api, &operation.variables, given)
+        .map_err(|bad| bad.into_iter().map(bad_arguments).collect::<Vec<_>>())?;
+    let prepared = operation.plan(&schema.api, &variables).map_err(|error| vec![error])?;
+    Ok((variables, prepared))
+}
+
+fn root_of(schema: &Schema, kind: OperationKind) -> &Object {
+    match kind {
+        OperationKind::Query => &schema.api.query,
+        OperationKind::Mutation => &schema.api.mutation,
+        OperationKind::Subscription => &schema.api.subscription,
+    }
+}
+
+/// Writes what came of a root field. Whether null has to go further up.
+fn write<'p>(
+    projection: &mut Projection<'p>,
+    key: &'p Key,
+    call: &'p RootCall,
+    value: Result<&Value, &GraphqlError>,
+) -> bool {
+    let written = match value {
+        Ok(value) => projection.root(key, &call.completion, call.location, value),
+        Err(error) => projection.failed(key, &call.completion, call.location, error.clone()),
+    };
+    written.is_err()
+}
+
+/// What a root field asks for, its arguments filled in.
+fn invocation(root: &Object, call: &RootCall, variables: &mut Variables<'_>) -> Result<Invocation, GraphqlError> {
+    let mut arguments = Map::with_capacity(call.arguments.len());
+    for argument in &call.arguments {
+        let value = argument.value.fill(variables).map_err(bad_arguments)?;
+        if let Some(value) = value.or_else(|| argument.default.clone()) {
+            arguments.insert(argument.name.clone(), value);
+        }
+    }
+    match call.field.as_str() {
+        INVOKE => {
+            let name = match arguments.remove("function") {
+                Some(Value::String(name)) => name,
+                _ => return Err(bad_arguments(BadInput { path: "function".into(), message: "missing".into() })),
+            };
+            if root.field(&name).is_none() || name == INVOKE || name == BATCH {
+                let message = format!("{} has no function {name}", root.name);
+                return Err(GraphqlError::new(ErrorCode::NotFound, message));
+            }
+            let arguments = arguments.remove("args").unwrap_or_default();
+            Ok(Invocation::Function { name, arguments })
+        }
+        BATCH => {
+            let calls = serde_json::from_value(arguments.remove("calls").unwrap_or_default());
+            let calls = calls.map_err(|error| BadInput { path: "calls".into(), message: error.to_string() });
+            let atomic = arguments.remove("atomic").and_then(|atomic| atomic.as_bool()).unwrap_or(true);
+            Ok(Invocation::Batch { calls: calls.map_err(bad_arguments)?, atomic })
+        }
+        name => Ok(Invocation::Function { name: name.to_owned(), arguments: Value::Object(arguments) }),
+    }
+}
+
+fn bad_arguments(bad: BadInput) -> GraphqlError {
+    GraphqlError::new(ErrorCode::BadArguments, bad.to_string())
+}

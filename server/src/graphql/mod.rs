@@ -1,0 +1,51 @@
+//! GraphQL for an app: one schema per release, one plan per operation, our own execution.
+//!
+//! The life of a request: [`request`] takes it apart → [`document`] bounds, parses and validates its text → [`compile`]
+//! makes a [`plan`] of it (kept by [`cache`], so a known text starts here) → [`input`] coerces the variables →
+//! [`execute`] calls each root field once → [`project`] writes the values through the selection sets → [`response`].
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`schema`] | the schema of one release, and the way in: `prepare` |
+//! | [`library`] | all that async-graphql does: validation and introspection |
+//! | [`scan`] | bounds on a document before anything recursive touches it |
+//! | [`document`] | text to a valid operation |
+//! | [`plan`] | what a compiled operation consists of |
+//! | [`compile`] | selection sets merged into a plan |
+//! | [`template`] | arguments: constants and variables |
+//! | [`input`] | input coercion, GraphQL spelling to TypeScript spelling |
+//! | [`execute`] | root fields in order, each once |
+//! | [`project`] | result coercion, TypeScript spelling to GraphQL spelling, null propagation |
+//! | [`call`] | root fields as calls of the engine |
+//! | [`service`] | the active release, and operations run against it |
+//!
+//! Architecture invariant: nothing but [`call`] and [`service`] knows the engine (the others know its words for calls),
+//! and nothing but [`library`], [`document`], [`scan`], [`compile`] and [`template`] knows async-graphql.
+
+pub mod cache;
+pub mod call;
+pub mod compile;
+pub mod document;
+pub mod error;
+pub mod execute;
+#[cfg(test)]
+mod fixture;
+pub mod input;
+pub mod library;
+pub mod limits;
+pub mod plan;
+pub mod project;
+pub mod request;
+pub mod response;
+pub mod scan;
+pub mod schema;
+pub mod service;
+pub mod template;
+#[cfg(test)]
+mod tests;
+
+pub use error::GraphqlError;
+pub use limits::DocumentLimits;
+pub use request::Request;
+pub use response::Response;
+pub use schema::Schema;

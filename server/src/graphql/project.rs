@@ -1,0 +1,229 @@
+//! Result coercion (<https://spec.graphql.org/draft/#sec-Value-Completion>): a function's JSON, seen through the selections.
+//!
+//! The response is written as it is read: a null where none may stand takes back what was written since the nearest
+//! place where it may, and leaves an error with the path of the place where it came up.
+
+use serde_json::Value;
+use weir_schema::api::Scalar;
+use weir_schema::error::ErrorCode;
+
+use super::GraphqlError;
+use super::error::{Location, PathStep};
+use super::input;
+use super::plan::{Complete, Completion, Key, Member, Selected};
+use super::response::write_value;
+
+/// Errors kept of one response; a value of the wrong shape may have as many as it has elements.
+const ERRORS_MAX: usize = 100;
+
+/// Bytes reserved for a response, to begin with.
+const RESPONSE_BYTES: usize = 256;
+
+/// A null that the place above has to take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Nulled;
+
+/// One step of the path, not copied until there is an error.
+#[derive(Clone, Copy)]
+enum Step<'p> {
+    Key(&'p str),
+    Index(usize),
+}
+
+/// A response being written.
+pub struct Projection<'p> {
+    out: Vec<u8>,
+    errors: Vec<GraphqlError>,
+    path: Vec<Step<'p>>,
+    /// The innermost field at hand.
+    location: Location,
+}
+
+impl<'p> Projection<'p> {
+    /// A response with nothing in its root object.
+    pub fn start() -> Self {
+        let mut out = Vec::with_capacity(RESPONSE_BYTES);
+        out.push(b'{');
+        Self { out, errors: Vec::new(), path: Vec::new(), location: Location { line: 1, column: 1 } }
+    }
+
+    /// The JSON text of `data`, which is null if a null went up to the root, and the errors.
+    pub fn finish(mut self, nulled: bool) -> (Vec<u8>, Vec<GraphqlError>) {
+        if nulled {
+            self.out.clear();
+            self.out.extend_from_slice(b"null");
+        } else {
+            self.out.push(b'}');
+        }
+        (self.out, self.errors)
+    }
+
+    /// Writes the key of a field, with a comma if it is not the first.
+    pub fn key(&mut self, key: &'p Key) {
+        if self.out.last() != Some(&b'{') {
+            self.out.push(b',');
+        }
+        self.out.extend_from_slice(&key.json);
+    }
+
+    /// Writes a value as it is.
+    pub fn verbatim(&mut self, value: &Value) {
+        write_value(&mut self.out, value);
+    }
+
+    /// Writes a type's name, which JSON has not to escape.
+    pub fn typename(&mut self, name: &str) {
+        self.out.push(b'"');
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.push(b'"');
+    }
+
+    /// Writes a root field that failed before there was a value.
+    pub fn failed(
+        &mut self,
+        key: &'p Key,
+        completion: &Completion,
+        location: Location,
+        error: GraphqlError,
+    ) -> Result<(), Nulled> {
+        self.push(error.at(location).on(vec![PathStep::Key(key.name.clone())]));
+        if completion.nullable {
+            self.out.extend_from_slice(b"null");
+            Ok(())
+        } else {
+            Err(Nulled)
+        }
+    }
+
+    /// Writes the value of a root field.
+    pub fn root(
+        &mut self,
+        key: &'p Key,
+        completion: &'p Completion,
+        location: Location,
+        value: &Value,
+    ) -> Result<(), Nulled> {
+        self.location = location;
+        self.path.clear();
+        self.path.push(Step::Key(&key.name));
+        self.value(completion, value)
+    }
+
+    fn value(&mut self, completion: &'p Completion, value: &Value) -> Result<(), Nulled> {
+        if value.is_null() {
+            return if completion.nullable {
+                self.out.extend_from_slice(b"null");
+                Ok(())
+            } else {
+                self.error("null came up where the schema promises a value".into());
+                Err(Nulled)
+            };
+        }
+        let start = self.out.len();
+        let depth = self.path.len();
+        let location = self.location;
+        match self.present(&completion.of, value) {
+            Err(Nulled) if completion.nullable => {
+                self.out.truncate(start);
+                self.path.truncate(depth);
+                self.location = location;
+                self.out.extend_from_slice(b"null");
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
+    fn present(&mut self, of: &'p Complete, value: &Value) -> Result<(), Nulled> {
+        match (of, value) {
+            (Complete::Scalar(scalar), value) if is_scalar(*scalar, value) => {
+                write_value(&mut self.out, value);
+                Ok(())
+            }
+            (Complete::Enum(enumeration), Value::String(typescript)) => match enumeration.graphql(typescript) {
+                Some(graphql) => {
+                    self.typename(graphql);
+                    Ok(())
+                }
+                None => self.mismatch(&input::spellings(enumeration), value),
+            },
+            (Complete::List(element), Value::Array(values)) => {
+                self.out.push(b'[');
+                for (index, value) in values.iter().enumerate() {
+                    if index > 0 {
+                        self.out.push(b',');
+                    }
+                    self.path.push(Step::Index(index));
+                    self.value(element, value)?;
+                    self.path.pop();
+                }
+                self.out.push(b']');
+                Ok(())
+            }
+            (Complete::Object(selected), Value::Object(_)) => self.selected(selected, value),
+            (Complete::Union { name, discriminator, alternatives }, value) => {
+                let literal = value.get(discriminator).and_then(Value::as_str);
+                match alternatives.iter().find(|(alternative, _)| Some(alternative.as_str()) == literal) {
+                    Some((_, selected)) => self.selected(selected, value),
+                    None => self.mismatch(&format!("{name}, told by {discriminator}"), value),
+                }
+            }
+            (Complete::Scalar(scalar), value) => self.mismatch(scalar.name(), value),
+            (Complete::Enum(enumeration), value) => self.mismatch(&input::spellings(enumeration), value),
+            (Complete::List(_), value) => self.mismatch("a list", value),
+            (Complete::Object(selected), value) => self.mismatch(&selected.typename, value),
+        }
+    }
+
+    fn selected(&mut self, selected: &'p Selected, value: &Value) -> Result<(), Nulled> {
+        self.out.push(b'{');
+        for (index, field) in selected.fields.iter().enumerate() {
+            if index > 0 {
+                self.out.push(b',');
+            }
+            self.out.extend_from_slice(&field.key.json);
+            match &field.member {
+                None => self.typename(&selected.typename),
+                Some(Member { name, completion, location }) => {
+                    let outer = std::mem::replace(&mut self.location, *location);
+                    self.path.push(Step::Key(&field.key.name));
+                    self.value(completion, value.get(name).unwrap_or(&Value::Null))?;
+                    self.path.pop();
+                    self.location = outer;
+                }
+            }
+        }
+        self.out.push(b'}');
+        Ok(())
+    }
+
+    fn mismatch(&mut self, expected: &str, value: &Value) -> Result<(), Nulled> {
+        self.error(format!("the schema promises {expected}, but {} came up", input::describe(value)));
+        Err(Nulled)
+    }
+
+    fn error(&mut self, message: String) {
+        let path = self.path.iter().map(|step| match step {
+            Step::Key(key) => PathStep::Key((*key).to_owned()),
+            Step::Index(index) => PathStep::Index(*index),
+        });
+        let error = GraphqlError::new(ErrorCode::Internal, message).at(self.location).on(path.collect());
+        self.push(error);
+    }
+
+    fn push(&mut self, error: GraphqlError) {
+        if self.errors.len() < ERRORS_MAX {
+            self.errors.push(error);
+        }
+    }
+}
+
+fn is_scalar(scalar: Scalar, value: &Value) -> bool {
+    match scalar {
+        Scalar::Json => true,
+        Scalar::String | Scalar::Id | Scalar::DateTime | Scalar::Bytes => value.is_string(),
+        Scalar::Boolean => value.is_boolean(),
+        Scalar::Float => value.is_number(),
+        Scalar::Int => matches!(value, Value::Number(number) if input::int(number).is_some()),
+    }
+}

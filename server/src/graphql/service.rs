@@ -1,0 +1,88 @@
+//! The active release with its schema, and the running of operations against it.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use tokio::sync::watch;
+use weir_engine::Engine;
+use weir_engine::call::Caller;
+use weir_engine::live::Watch;
+use weir_engine::release::Release;
+
+use super::document::Operation;
+use super::execute::{Subscribed, execute};
+use super::{DocumentLimits, Response, Schema, call};
+
+/// A release and its schema. Whoever holds one keeps both, whatever is activated meanwhile.
+pub struct Served {
+    /// What runs.
+    pub release: Arc<Release>,
+    /// What is asked.
+    pub schema: Schema,
+}
+
+/// The way from an operation to the engine.
+#[derive(Clone)]
+pub struct Service {
+    engine: Engine,
+    served: watch::Receiver<Option<Arc<Served>>>,
+}
+
+impl Service {
+    /// A service of what `served` holds.
+    pub fn new(engine: Engine, served: watch::Receiver<Option<Arc<Served>>>) -> Self {
+        Self { engine, served }
+    }
+
+    /// What is served at the moment; `None` before the first release.
+    pub fn current(&self) -> Option<Arc<Served>> {
+        self.served.borrow().clone()
+    }
+
+    /// What is served at the moment, and everything that replaces it.
+    pub fn changes(&self) -> watch::Receiver<Option<Arc<Served>>> {
+        self.served.clone()
+    }
+
+    /// Runs a query or a mutation.
+    pub async fn execute(
+        &self,
+        served: &Served,
+        operation: &Operation,
+        variables: Map<String, Value>,
+        caller: &Caller,
+    ) -> Response {
+        let call = |invocation| call::invoke(&self.engine, &served.release, caller, invocation);
+        execute(&served.schema, operation, variables, caller, call).await
+    }
+
+    /// Watches what a subscription selects; `after` is the cursor of a message that the client has.
+    pub fn watch(&self, served: &Served, subscribed: &Subscribed, caller: &Caller, after: Option<String>) -> Watch {
+        let arguments = subscribed.arguments.clone();
+        self.engine.watch(&served.release, caller, &subscribed.function, arguments, after)
+    }
+}
+
+/// Builds the schema of each release that the engine activates, and serves it whole. Ends with the engine.
+///
+/// A release whose schema cannot be built is not served; the one before stays. `weir check` refuses such an app.
+pub async fn follow(
+    mut releases: watch::Receiver<Option<Arc<Release>>>,
+    limits: DocumentLimits,
+    served: watch::Sender<Option<Arc<Served>>>,
+) {
+    loop {
+        let release = releases.borrow_and_update().clone();
+        if let Some(release) = release {
+            match Schema::build(release.declarations(), &limits) {
+                Ok(schema) => {
+                    served.send_replace(Some(Arc::new(Served { release, schema })));
+                }
+                Err(error) => tracing::error!("the new release is not served: {error}"),
+            }
+        }
+        if releases.changed().await.is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! Arguments as a document writes them: literals, coerced once when the plan is made, with variables left open.
+
+use async_graphql::Name;
+use async_graphql::parser::types::{BaseType, Type};
+use async_graphql_value::Value as Literal;
+use indexmap::IndexMap;
+use serde_json::{Map, Value};
+use weir_schema::api::{Api, InputObject, NamedType, Of, Scalar, TypeRef};
+
+use super::input::{self, BadInput};
+use super::plan::Variable;
+
+/// A coerced value with places for variables.
+#[derive(Debug, PartialEq)]
+pub enum Template {
+    /// A value without variables.
+    Constant(Value),
+    /// The value of a variable.
+    Variable {
+        /// Its place among the operation's variables.
+        index: usize,
+        /// Whether null may stand here; a variable's default can let a nullable one in where it may not.
+        nullable: bool,
+    },
+    /// A list with a variable in it.
+    List(Vec<Self>),
+    /// An object with a variable in it.
+    Object(Vec<ObjectField>),
+}
+
+/// A field of an object in a [`Template`].
+#[derive(Debug, PartialEq)]
+pub struct ObjectField {
+    /// Its name.
+    pub name: String,
+    /// What the document gives.
+    pub value: Template,
+    /// What it is when the document gives a variable without a value.
+    pub default: Option<Value>,
+}
+
+/// The values of an operation's variables, coerced.
+#[derive(Debug)]
+pub struct Variables<'p> {
+    /// By their place in the operation; `None` for one that has neither a value nor a default.
+    values: Vec<Option<Value>>,
+    operation: &'p [Variable],
+    /// How often each is still to be read; the last reader takes the value instead of copying it.
+    reads: Vec<u32>,
+}
+
+impl<'p> Variables<'p> {
+    /// Coerces what a client sent. Names that the operation does not declare are ignored, as the specification says.
+    pub fn coerce(api: &Api, operation: &'p [Variable], mut given: Map<String, Value>) -> Result<Self, Vec<BadInput>> {
+        let mut values = Vec::with_capacity(operation.len());
+        let mut bad = Vec::new();
+        for variable in operation {
+            let path = || format!("${}", variable.name);
+            match (given.remove(&variable.name), &variable.default) {
+                (Some(value), _) => match input::coerce(api, &variable.ty, &path(), value) {
+                    Ok(value) => values.push(Some(value)),
+                    Err(error) => bad.push(error),
+                },
+                (None, Some(default)) => values.push(Some(default.clone())),
+                (None, None) if variable.ty.nullable => values.push(None),
+                (None, None) => {
+                    bad.push(BadInput { path: path(), message: format!("no value given; expected {}", variable.ty) });
+                }
+            }
+        }
+        if bad.is_empty() { Ok(Self { values, operation, reads: Vec::new() }) } else { Err(bad) }
+    }
+
+    /// The value of a variable, for conditions.
+    pub fn get(&self, index: usize) -> Option<&Value> {
+        self.values.get(index).and_then(Option::as_ref)
+    }
+
+    /// The values by name, for introspection.
+    pub fn to_json(&self) -> Value {
+        let given = self.operation.iter().zip(&self.values);
+        let given = given.filter_map(|(variable, value)| Some((variable.name.clone(), value.clone()?)));
+        Value::Object(given.collect())
+    }
+
+    /// Announces how often the plan reads each variable.
+    pub fn expect_reads(&mut self, reads: &[u32]) {
+        self.reads = reads.to_vec();
+    }
+
+    fn read(&mut self, index: usize) -> Option<Value> {
+        let left = self.reads.get_mut(index).map_or(u32::MAX, |left| {
+            *left = left.saturating_sub(1);
+            *left
+        });
+        let value = self.values.get_mut(index)?;
+        if left == 0 { value.take() } else { value.clone() }
+    }
+
+    fn name(&self, index: usize) -> &str {
+        self.operation.get(index).map_or("", |variable| &variable.name)
+    }
+}
+
+impl Template {
+    /// Puts the variables in. `None` if it is a variable without a value.
+    pub fn fill(&self, variables: &mut Variables<'_>) -> Result<Option<Value>, BadInput> {
+        match self {
+            Self::Constant(value) => Ok(Some(value.clone())),
+            Self::Variable { index, nullable } => match variables.read(*index) {
+                Some(Value::Null) if !nullable => Err(BadInput {
+                    path: format!("${}", variables.name(*index)),
+                    message: "null was given where a value is needed".into(),
+                }),
+                value => Ok(value),
+            },
+            Self::List(elements) => {
+                let mut list = Vec::with_capacity(elements.len());
+                for element in elements {
+                    list.push(element.fill(variables)?.unwrap_or_default());
+                }
+                Ok(Some(Value::Array(list)))
+            }
+            Self::Object(fields) => {
+                let mut object = Map::with_capacity(fields.len());
+                for ObjectField { name, value, default } in fields {
+                    if let Some(value) = value.fill(variables)?.or_else(|| default.clone()) {
+                        object.insert(name.clone(), value);
+                    }
+                }
+                Ok(Some(Value::Object(object)))
+            }
+        }
+    }
+}
+
+/// Makes templates of literals.
+pub struct Literals<'a> {
+    api: &'a Api,
+    variables: &'a [Variable],
+    /// How often each variable is used.
+    reads: &'a mut [u32],
+}
+
+impl<'a> Literals<'a> {
+    /// For literals in an operation with these variables. `reads` counts their uses, each at its place.
+    pub fn new(api: &'a Api, variables: &'a [Variable], reads: &'a mut [u32]) -> Self {
+        Self { api, variables, reads }
+    }
+
+    /// Coerces a literal. The error is a message for the place where it stands.
+    pub fn template(&mut self, ty: &TypeRef, default: Option<&Value>, literal: &Literal) -> Result<Template, String> {
+        match literal {
+            Literal::Variable(name) => self.variable(ty, default, name),
+            Literal::Null if ty.nullable => Ok(Template::Constant(Value::Null)),
+            Literal::Null => Err(format!("expected {ty}, got null")),
+            literal => match &ty.of {
+                Of::List(element) => match literal {
+                    Literal::List(literals) => {
+                        let elements = literals.iter().map(|literal| self.template(element, None, literal));
+                        elements.collect::<Result<_, _>>().map(list)
+                    }
+                    single => Ok(list(vec![self.template(element, None, single)?])),
+                },
+                Of::Scalar(Scalar::Json) => self.json(literal),
+                Of::Scalar(kind) => {
+                    let value = match literal {
+                        Literal::Boolean(value) => Some(Value::Bool(*value)),
+                        Literal::Number(value) => Some(Value::Number(value.clone())),
+                        Literal::String(value) => Some(Value::String(value.clone())),
+                        _ => None,
+                    };
+                    let value = value.and_then(|value| input::scalar(*kind, value).ok());
+                    value.map(Template::Constant).ok_or_else(|| format!("expected {ty}, got {literal}"))
+                }
+                Of::Named(name) => match (self.api.types.get(name), literal) {
+                    (Some(NamedType::Enum(enumeration)), Literal::Enum(given)) => {
+                        let typescript = enumeration.typescript(given);
+                        let typescript = typescript
+                            .ok_or_else(|| format!("expected {}, got {given}", input::spellings(enumeration)))?;
+                        Ok(Template::Constant(Value::String(typescript.to_owned())))
+                    }
+                    (Some(NamedType::Enum(enumeration)), other) => {
+                        Err(format!("expected {}, got {other}", input::spellings(enumeration)))
+                    }
+                    (Some(NamedType::Input(input)), Literal::Object(given)) => self.object(input, given),
+                    _ => Err(format!("expected {ty}, got {literal}")),
+                },
+            },
+        }
+    }
+
+    fn object(&mut self, input: &InputObject, given: &IndexMap<Name, Literal>) -> Result<Template, String> {
+        if let Some(unknown) = given.keys().find(|name| !input.fields.iter().any(|field| field.name == name.as_str())) {
+            return Err(input::not_a_field(input, unknown));
+        }
+        let mut fields = Vec::with_capacity(given.len());
+        for field in &input.fields {
+            let value = match (given.get(field.name.as_str()), &field.default) {
+                (Some(literal), default) => self
+                    .template(&field.ty, default.as_ref(), literal)
+                    .map_err(|message| format!("{}: {message}", field.name))?,
+                (None, Some(default)) => Template::Constant(default.clone()),
+                (None, None) if field.ty.nullable => continue,
+                (None, None) => return Err(input::missing(input, &field.name, &field.ty)),
+            };
+            fields.push(ObjectField { name: field.name.clone(), value, default: field.default.clone() });
+        }
+        Ok(object(fields))
+    }
+
+    /// Any literal is JSON but a bare word, which could only be meant as an enum value.
+    fn json(&mut self, literal: &Literal) -> Result<Template, String> {
+        let any = TypeRef::nullable(Of::Scalar(Scalar::Json));
+        Ok(match literal {
+            Literal::Boolean(value) => Template::Constant(Value::Bool(*value)),
+            Literal::Number(value) => Template::Constant(Value::Number(value.clone())),
+            Literal::String(value) => Template::Constant(Value::String(value.clone())),
+            Literal::List(literals) => {
+                let elements = literals.iter().map(|literal| self.template(&any, None, literal));
+                list(elements.collect::<Result<_, _>>()?)
+            }
+            Literal::Object(given) => {
+                let fields = given.iter().map(|(name, literal)| {
+                    let value = self.template(&any, None, literal)?;
+                    Ok(ObjectField { name: name.to_string(), value, default: None })
+                });
+                object(fields.collect::<Result<_, String>>()?)
+            }
+            other => return Err(format!("expected JSON, got {other}; write it as a string")),
+        })
+    }
+
+    fn variable(&mut self, ty: &TypeRef, default: Option<&Value>, name: &str) -> Result<Template, String> {
+        let index = self.variables.iter().position(|variable| variable.name == name);
+        let Some((index, variable)) = index.and_then(|index| Some((index, self.variables.get(index)?))) else {
+            return Err(format!("the variable ${name} is not declared"));
+        };
+        // Inside JSON any variable may stand.
+        let anything = ty.of == Of::Scalar(Scalar::Json) && ty.nullable;
+        if !anything && !may_stand(variable, ty, default) {
+            return Err(format!("the variable ${name} has the type {}, where {ty} is expected", variable.ty));
+        }
+        if let Some(reads) = self.reads.get_mut(index) {
+            *reads += 1;
+        }
+        Ok(Template::Variable { index, nullable: ty.nullable })
+    }
+}
+
+/// Whether a variable may stand where this type is expected
+/// (<https://spec.graphql.org/draft/#IsVariableUsageAllowed()>).
+pub fn may_stand(variable: &Variable, ty: &TypeRef, default: Option<&Value>) -> bool {
+    if !ty.nullable && variable.ty.nullable {
+        let has_value = variable.default.as_ref().is_some_and(|default| !default.is_null()) || default.is_some();
+        return has_value && compatible(&variable.ty, &TypeRef { nullable: true, of: ty.of.clone() });
+    }
+    compatible(&variable.ty, ty)
+}
+
+fn compatible(given: &TypeRef, expected: &TypeRef) -> bool {
+    if given.nullable && !expected.nullable {
+        return false;
+    }
+    match (&given.of, &expected.of) {
+        (Of::List(given), Of::List(expected)) => compatible(given, expected),
+        (given, expected) => given == expected,
+    }
+}
+
+/// The type that a variable is declared with. The error is a message for the place where it stands.
+pub fn variable_type(api: &Api, ty: &Type) -> Result<TypeRef, String> {
+    let of = match &ty.base {
+        BaseType::List(element) => Of::List(Box::new(variable_type(api, element)?)),
+        BaseType::Named(name) => match (Scalar::parse(name), api.types.get(name.as_str())) {
+            (Some(scalar), _) => Of::Scalar(scalar),
+            (None, Some(NamedType::Input(_) | NamedType::Enum(_))) => Of::Named(name.to_string()),
+            (None, Some(_)) => return Err(format!("{name} is not a type of arguments")),
+            (None, None) => return Err(format!("Unknown type \"{name}\"")),
+        },
+    };
+    Ok(TypeRef { of, nullable: ty.nullable })
+}
+
+/// A list, folded to a constant if it holds no variable.
+fn list(elements: Vec<Template>) -> Template {
+    if elements.iter().all(|element| matches!(element, Template::Constant(_))) {
+        let constant = |element| if let Template::Constant(value) = element { value } else { Value::Null };
+        Template::Constant(Value::Array(elements.into_iter().map(constant).collect()))
+    } else {
+        Template::List(elements)
+    }
+}
+
+/// An object, folded to a constant if it holds no variable.
+fn object(fields: Vec<ObjectField>) -> Template {
+    if fields.iter().all(|field| matches!(field.value, Template::Constant(_))) {
+        let constant = |field: ObjectField| match field.value {
+            Template::Constant(value) => (field.name, value),
+            _ => (field.name, Value::Null),
+        };
+        Template::Constant(Value::Object(fields.into_iter().map(constant).collect()))
+    } else {
+        Template::Object(fields)
+    }
+}

@@ -1,0 +1,30 @@
+//! What all handlers share.
+
+use std::sync::Arc;
+
+use tokio::sync::{Semaphore, watch};
+use weir_engine::call::Caller;
+
+use super::ServerOptions;
+use crate::graphql::service::Service;
+
+/// What all handlers share.
+pub struct Gateway {
+    /// The way to the engine.
+    pub service: Service,
+    /// Limits and times.
+    pub options: ServerOptions,
+    /// One permit for each open WebSocket; all of them back means that all sockets are closed.
+    pub sockets: Arc<Semaphore>,
+    /// One permit for each running subscription.
+    pub subscriptions: Arc<Semaphore>,
+    /// Turns true when the server is told to stop.
+    pub stopping: watch::Receiver<bool>,
+}
+
+impl Gateway {
+    /// Who calls. There are no tokens yet: whoever reaches `weir dev` is the developer.
+    pub fn caller(&self) -> Caller {
+        Caller::Developer
+    }
+}

@@ -1,0 +1,146 @@
+//! GraphQL over HTTP (<https://graphql.github.io/graphql-over-http/draft/>): POST, and GET for queries.
+//!
+//! What is no GraphQL request at all has its own status (400, 405, 406, 413, 415, 503). What is one is answered with 200,
+//! or 400 if it was refused before it ran and the client asked for `application/graphql-response+json`.
+
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::{FromRequestParts, Query, State};
+use axum::http::{HeaderMap, HeaderValue, Request as HttpRequest, StatusCode, header};
+use axum::response::{IntoResponse, Response as HttpResponse};
+use serde_json::{Map, Value};
+use weir_schema::error::ErrorCode;
+
+use super::gateway::Gateway;
+use super::negotiate::{MediaType, accepted, is_json};
+use crate::graphql::plan::OperationKind;
+use crate::graphql::{GraphqlError, Request, Response};
+use crate::websocket;
+
+/// A request that is not answered by execution.
+struct Refusal {
+    status: StatusCode,
+    error: GraphqlError,
+}
+
+/// `POST /graphql`.
+pub async fn post(State(gateway): State<Arc<Gateway>>, request: HttpRequest<Body>) -> HttpResponse {
+    let (parts, body) = request.into_parts();
+    let Some(media) = accepted(&parts.headers) else { return not_acceptable() };
+    let request = match read(&parts.headers, body, gateway.options.body_bytes).await {
+        Ok(request) => request,
+        Err(refusal) => return refusal.into_response(media),
+    };
+    answer(&gateway, request, media, Method::Post).await
+}
+
+/// `GET /graphql`: a query, or a WebSocket.
+pub async fn get(State(gateway): State<Arc<Gateway>>, request: HttpRequest<Body>) -> HttpResponse {
+    let (mut parts, _) = request.into_parts();
+    if parts.headers.contains_key(header::UPGRADE) {
+        return match WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
+            Ok(upgrade) => websocket::upgrade(gateway, upgrade, &parts.headers),
+            Err(rejection) => rejection.into_response(),
+        };
+    }
+    let Some(media) = accepted(&parts.headers) else { return not_acceptable() };
+    let parameters = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri);
+    let request = parameters.map_err(|error| bad(error.body_text())).and_then(|Query(given)| from_query(given));
+    match request {
+        Ok(request) => answer(&gateway, request, media, Method::Get).await,
+        Err(error) => Refusal { status: StatusCode::BAD_REQUEST, error }.into_response(media),
+    }
+}
+
+/// How the request came.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Method {
+    Get,
+    Post,
+}
+
+async fn answer(gateway: &Gateway, request: Request, media: MediaType, method: Method) -> HttpResponse {
+    let Some(served) = gateway.service.current() else {
+        let error = GraphqlError::new(ErrorCode::Unavailable, "no release is active yet");
+        return Refusal { status: StatusCode::SERVICE_UNAVAILABLE, error }.into_response(media);
+    };
+    let operation = match served.schema.prepare(&request.query, request.operation_name.as_deref()).await {
+        Ok(operation) => operation,
+        Err(errors) => return write(media, &Response::refused(errors)),
+    };
+    match (operation.kind, method) {
+        (OperationKind::Mutation, Method::Get) => {
+            let error = bad("GET runs queries only: send mutations with POST");
+            let mut response = Refusal { status: StatusCode::METHOD_NOT_ALLOWED, error }.into_response(media);
+            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
+            response
+        }
+        (OperationKind::Subscription, _) => {
+            let error = bad("subscriptions run over WebSocket, with the subprotocol graphql-transport-ws");
+            write(media, &Response::refused(vec![error]))
+        }
+        (OperationKind::Query | OperationKind::Mutation, _) => {
+            let caller = gateway.caller();
+            write(media, &gateway.service.execute(&served, &operation, request.variables, &caller).await)
+        }
+    }
+}
+
+fn write(media: MediaType, response: &Response) -> HttpResponse {
+    let status = if response.data.is_some() { StatusCode::OK } else { media.refused() };
+    (status, [(header::CONTENT_TYPE, media.header())], response.to_json()).into_response()
+}
+
+impl Refusal {
+    fn into_response(self, media: MediaType) -> HttpResponse {
+        let body = Response::refused(vec![self.error]).to_json();
+        (self.status, [(header::CONTENT_TYPE, media.header())], body).into_response()
+    }
+}
+
+fn not_acceptable() -> HttpResponse {
+    let error = bad("responses are application/graphql-response+json or application/json");
+    Refusal { status: StatusCode::NOT_ACCEPTABLE, error }.into_response(MediaType::Json)
+}
+
+async fn read(headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Request, Refusal> {
+    if !is_json(headers) {
+        let error = bad("send the request as application/json in UTF-8");
+        return Err(Refusal { status: StatusCode::UNSUPPORTED_MEDIA_TYPE, error });
+    }
+    let too_large = || {
+        let error = GraphqlError::limit("body_bytes", format!("the body has more than {bytes_max} bytes"));
+        Refusal { status: StatusCode::PAYLOAD_TOO_LARGE, error }
+    };
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if announced.is_some_and(|announced: usize| announced > bytes_max) {
+        return Err(too_large());
+    }
+    let body: Bytes = to_bytes(body, bytes_max).await.map_err(|_| too_large())?;
+    let malformed = |error: serde_json::Error| bad(format!("the body is not JSON: {error}"));
+    let request = serde_json::from_slice(&body).map_err(malformed).and_then(Request::parse);
+    request.map_err(|error| Refusal { status: StatusCode::BAD_REQUEST, error })
+}
+
+/// Takes the parameters of a GET: `variables` and `extensions` are JSON text.
+fn from_query(given: Vec<(String, String)>) -> Result<Request, GraphqlError> {
+    let mut parameters = Map::new();
+    for (name, text) in given {
+        let value = match name.as_str() {
+            "variables" | "extensions" if text.is_empty() => Value::Null,
+            "variables" | "extensions" => {
+                serde_json::from_str(&text).map_err(|error| bad(format!("{name} is not JSON: {error}")))?
+            }
+            "operationName" if text.is_empty() => Value::Null,
+            _ => Value::String(text),
+        };
+        parameters.insert(name, value);
+    }
+    Request::parse(Value::Object(parameters))
+}
+
+fn bad(message: impl Into<String>) -> GraphqlError {
+    GraphqlError::new(ErrorCode::BadRequest, message)
+}

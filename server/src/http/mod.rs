@@ -1,0 +1,24 @@
+//! HTTP: routes, limits, content negotiation.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`options`] | every limit and time of the server, by name |
+//! | [`serve`] | from a listener to a graceful stop |
+//! | [`gateway`] | what all handlers share |
+//! | [`router`] | which path goes where |
+//! | [`graphql`] | GraphQL over HTTP |
+//! | [`negotiate`] | content types, in and out |
+//! | [`origin`] | which web pages may reach the server from a browser |
+//! | [`pages`] | GraphiQL, the SDL, health |
+
+pub mod gateway;
+pub mod graphql;
+pub mod negotiate;
+pub mod options;
+pub mod origin;
+pub mod pages;
+pub mod router;
+pub mod serve;
+
+pub use options::ServerOptions;
+pub use serve::Server;

@@ -1,0 +1,68 @@
+//! Every limit and time of the server, by name.
+
+use std::time::Duration;
+
+use crate::graphql::DocumentLimits;
+
+/// How the server behaves. The defaults suit `weir dev` and `weir serve` alike.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerOptions {
+    /// What a GraphQL document may ask.
+    pub document: DocumentLimits,
+    /// The body of a request, in bytes.
+    pub body_bytes: usize,
+    /// WebSockets open at one time.
+    pub sockets: u32,
+    /// Subscriptions running at one time, over all sockets.
+    pub subscriptions: u32,
+    /// Each WebSocket.
+    pub socket: SocketOptions,
+    /// How long requests in flight may take after the server is told to stop.
+    pub drain: Duration,
+}
+
+impl Default for ServerOptions {
+    fn default() -> Self {
+        Self {
+            document: DocumentLimits::default(),
+            body_bytes: 16 << 20,
+            sockets: 20_000,
+            subscriptions: 20_000,
+            socket: SocketOptions::default(),
+            drain: Duration::from_secs(10),
+        }
+    }
+}
+
+/// How one WebSocket behaves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SocketOptions {
+    /// How long a client may take to send `connection_init`.
+    pub init_timeout: Duration,
+    /// The time between pings. A peer that is silent from one ping to the next is dead.
+    pub ping_interval: Duration,
+    /// How long a peer may take to answer a close frame.
+    pub close_timeout: Duration,
+    /// A message of a client, in bytes.
+    pub message_bytes: usize,
+    /// Operations running at one time.
+    pub operations: usize,
+    /// The id that a client gives an operation, in bytes.
+    pub operation_id_bytes: usize,
+    /// Answers to pings that wait for a slow client. At this many, no more messages are read until it catches up.
+    pub outbox_messages: usize,
+}
+
+impl Default for SocketOptions {
+    fn default() -> Self {
+        Self {
+            init_timeout: Duration::from_secs(3),
+            ping_interval: Duration::from_secs(25),
+            close_timeout: Duration::from_secs(2),
+            message_bytes: 4 << 20,
+            operations: 100,
+            operation_id_bytes: 256,
+            outbox_messages: 64,
+        }
+    }
+}

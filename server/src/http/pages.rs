@@ -1,0 +1,109 @@
+//! GraphiQL, the SDL, health.
+
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+
+use super::gateway::Gateway;
+
+/// What a browser is told about files that never change under their name.
+const FOREVER: &str = "public, max-age=31536000, immutable";
+
+/// `GET /healthz`: the process is there.
+pub async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// `GET /readyz`: a release is served.
+pub async fn readyz(State(gateway): State<Arc<Gateway>>) -> Response {
+    match gateway.service.current() {
+        Some(_) => "ready\n".into_response(),
+        None => no_release(),
+    }
+}
+
+/// `GET /schema.graphql`: the schema of the active release.
+pub async fn sdl(State(gateway): State<Arc<Gateway>>) -> Response {
+    match gateway.service.current() {
+        Some(served) => {
+            ([(header::CONTENT_TYPE, "application/graphql; charset=utf-8")], served.schema.sdl.clone()).into_response()
+        }
+        None => no_release(),
+    }
+}
+
+fn no_release() -> Response {
+    (StatusCode::SERVICE_UNAVAILABLE, "no release is active yet\n").into_response()
+}
+
+/// A file of GraphiQL, as `assets/graphiql/README.md` tells.
+struct Asset {
+    name: &'static str,
+    content_type: &'static str,
+    /// Whether its name changes with its content.
+    versioned: bool,
+    bytes: &'static [u8],
+}
+
+const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
+
+const ASSETS: [Asset; 5] = [
+    Asset {
+        name: "graphiql-3.9.0.min.js",
+        content_type: JAVASCRIPT,
+        versioned: true,
+        bytes: include_bytes!("../../assets/graphiql/graphiql-3.9.0.min.js"),
+    },
+    Asset {
+        name: "graphiql-3.9.0.min.css",
+        content_type: "text/css; charset=utf-8",
+        versioned: true,
+        bytes: include_bytes!("../../assets/graphiql/graphiql-3.9.0.min.css"),
+    },
+    Asset {
+        name: "react-18.3.1.min.js",
+        content_type: JAVASCRIPT,
+        versioned: true,
+        bytes: include_bytes!("../../assets/graphiql/react-18.3.1.min.js"),
+    },
+    Asset {
+        name: "react-dom-18.3.1.min.js",
+        content_type: JAVASCRIPT,
+        versioned: true,
+        bytes: include_bytes!("../../assets/graphiql/react-dom-18.3.1.min.js"),
+    },
+    Asset {
+        name: "app.js",
+        content_type: JAVASCRIPT,
+        versioned: false,
+        bytes: include_bytes!("../../assets/graphiql/app.js"),
+    },
+];
+
+/// `GET /graphiql`: the query editor.
+pub async fn graphiql() -> Response {
+    let page = include_str!("../../assets/graphiql/index.html");
+    ([(header::CACHE_CONTROL, "no-cache")], Html(page)).into_response()
+}
+
+/// `GET /graphiql/{file}`: what the query editor consists of.
+pub async fn graphiql_file(Path(file): Path<String>, headers: HeaderMap) -> Response {
+    let Some(asset) = ASSETS.iter().find(|asset| asset.name == file) else {
+        return (StatusCode::NOT_FOUND, "no such file\n").into_response();
+    };
+    // The bytes are part of the binary: their entity tag is their hash, the same in every process of it.
+    let mut hasher = DefaultHasher::new();
+    asset.bytes.hash(&mut hasher);
+    let etag = format!("\"{:016x}\"", hasher.finish());
+    let caching = if asset.versioned { FOREVER } else { "no-cache" };
+    let unchanged = headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == etag.as_bytes());
+    let caching = [(header::ETAG, etag), (header::CACHE_CONTROL, caching.to_owned())];
+    if unchanged {
+        return (StatusCode::NOT_MODIFIED, caching).into_response();
+    }
+    (caching, [(header::CONTENT_TYPE, asset.content_type)], asset.bytes).into_response()
+}

@@ -1,0 +1,21 @@
+//! How Weir is reached: HTTP, GraphQL, WebSocket.
+//!
+//! [`Server`] ties them to an engine: [`Server::start`] follows the engine's releases, [`Server::serve`] answers on a
+//! listener until it is told to stop.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`cli`] | the commands of the binary `weir` |
+//! | [`http`] | routes, limits, content negotiation, pages |
+//! | [`graphql`] | schemas, plans, execution: all that does not know how a request came |
+//! | [`websocket`] | the `graphql-transport-ws` protocol |
+//!
+//! Architecture invariant: [`graphql`] knows neither [`http`] nor [`websocket`]: a request is the same whatever brought
+//! it.
+
+pub mod cli;
+pub mod graphql;
+pub mod http;
+pub mod websocket;
+
+pub use http::{Server, ServerOptions};

@@ -1,0 +1,107 @@
+//! The protocol's messages, parsed and written.
+
+use axum::extract::ws::Utf8Bytes;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::close::Close;
+use crate::graphql::{GraphqlError, Request, Response};
+
+/// What a client may send.
+#[derive(Debug, PartialEq)]
+pub enum ClientMessage {
+    /// The handshake.
+    ConnectionInit,
+    /// Answered by a pong with the same payload.
+    Ping(Option<Value>),
+    /// A sign of life.
+    Pong,
+    /// Starts an operation.
+    Subscribe {
+        /// The client's name for it.
+        id: String,
+        /// What to run.
+        request: Box<Request>,
+    },
+    /// Ends an operation.
+    Complete {
+        /// The client's name for it.
+        id: String,
+    },
+}
+
+/// Parses a message; anything else closes the socket.
+pub fn parse(text: &str) -> Result<ClientMessage, Close> {
+    let bad = Close::bad_message;
+    let Ok(Value::Object(mut message)) = serde_json::from_str(text) else {
+        return Err(bad("not a JSON object"));
+    };
+    let kind = match message.remove("type") {
+        Some(Value::String(kind)) => kind,
+        _ => return Err(bad("it has no type")),
+    };
+    match kind.as_str() {
+        "connection_init" => payload(&mut message).map(|_| ClientMessage::ConnectionInit),
+        "ping" => payload(&mut message).map(ClientMessage::Ping),
+        "pong" => payload(&mut message).map(|_| ClientMessage::Pong),
+        "complete" => Ok(ClientMessage::Complete { id: id(&mut message)? }),
+        "subscribe" => {
+            let id = id(&mut message)?;
+            let request = Request::parse(message.remove("payload").unwrap_or_default());
+            let request = request.map_err(|error| bad(&error.message))?;
+            Ok(ClientMessage::Subscribe { id, request: Box::new(request) })
+        }
+        _ => Err(bad("its type is not one that clients send")),
+    }
+}
+
+fn id(message: &mut Map<String, Value>) -> Result<String, Close> {
+    match message.remove("id") {
+        Some(Value::String(id)) if !id.is_empty() => Ok(id),
+        _ => Err(Close::bad_message("it needs an id, a string")),
+    }
+}
+
+/// The optional payload of a message about the connection: an object.
+fn payload(message: &mut Map<String, Value>) -> Result<Option<Value>, Close> {
+    match message.remove("payload") {
+        None | Some(Value::Null) => Ok(None),
+        Some(payload @ Value::Object(_)) => Ok(Some(payload)),
+        Some(_) => Err(Close::bad_message("its payload must be an object")),
+    }
+}
+
+/// `connection_ack`.
+pub fn ack() -> Utf8Bytes {
+    Utf8Bytes::from_static(r#"{"type":"connection_ack"}"#)
+}
+
+/// `pong`, with the payload of the ping.
+pub fn pong(payload: Option<&Value>) -> Utf8Bytes {
+    match payload {
+        Some(payload) => format!(r#"{{"type":"pong","payload":{payload}}}"#).into(),
+        None => Utf8Bytes::from_static(r#"{"type":"pong"}"#),
+    }
+}
+
+/// `next`: a result of an operation.
+pub fn next(id: &str, response: &Response) -> Utf8Bytes {
+    let id = json(id);
+    // What a response writes is JSON text, so that nothing is lost here.
+    let payload = String::from_utf8_lossy(&response.to_json()).into_owned();
+    format!(r#"{{"id":{id},"type":"next","payload":{payload}}}"#).into()
+}
+
+/// `error`: the operation was refused, or ends here.
+pub fn error(id: &str, errors: &[GraphqlError]) -> Utf8Bytes {
+    format!(r#"{{"id":{},"type":"error","payload":{}}}"#, json(id), json(errors)).into()
+}
+
+/// `complete`: the operation has ended.
+pub fn complete(id: &str) -> Utf8Bytes {
+    format!(r#"{{"id":{},"type":"complete"}}"#, json(id)).into()
+}
+
+fn json<T: Serialize + ?Sized>(value: &T) -> String {
+    serde_json::to_string(value).unwrap_or_else(|_| "null".into())
+}

@@ -1,0 +1,52 @@
+//! The `graphql-transport-ws` protocol (<https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md>).
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`message`] | the protocol's messages, parsed and written |
+//! | [`close`] | why a socket is closed |
+//! | [`session`] | one socket from its first message to its last |
+//! | [`operation`] | one operation of a socket |
+//! | [`outbox`] | what waits to be sent: of each subscription, only the newest value |
+
+pub mod close;
+pub mod message;
+pub mod operation;
+pub mod outbox;
+pub mod session;
+
+use std::sync::Arc;
+
+use axum::extract::ws::{WebSocket, WebSocketUpgrade};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+
+use crate::http::gateway::Gateway;
+use crate::http::origin;
+
+/// The one subprotocol spoken.
+pub const SUBPROTOCOL: &str = "graphql-transport-ws";
+
+/// Bytes read from a socket at a time. The default of the library, 128 KiB, is held by each idle socket.
+const READ_BUFFER_BYTES: usize = 4 << 10;
+
+/// Accepts a WebSocket and runs its session, or refuses it with a status.
+pub fn upgrade(gateway: Arc<Gateway>, upgrade: WebSocketUpgrade, headers: &HeaderMap) -> Response {
+    if !origin::may_connect(headers) {
+        return (StatusCode::FORBIDDEN, "pages of this origin may not connect\n").into_response();
+    }
+    let Ok(permit) = gateway.sockets.clone().try_acquire_owned() else {
+        return (StatusCode::SERVICE_UNAVAILABLE, "all sockets are taken\n").into_response();
+    };
+    let message_bytes = gateway.options.socket.message_bytes;
+    upgrade
+        .protocols([SUBPROTOCOL])
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .write_buffer_size(0)
+        .max_message_size(message_bytes)
+        .max_frame_size(message_bytes)
+        .on_failed_upgrade(|error| tracing::debug!("WebSocket upgrade: {error}"))
+        .on_upgrade(async move |socket: WebSocket| {
+            session::run(gateway, socket).await;
+            drop(permit);
+        })
+}

@@ -1,0 +1,156 @@
+//! One operation of a socket: a query or mutation that ends with its result, or a subscription that goes on.
+//!
+//! A subscription outlives the release that it started on: when another becomes active it moves there, unless its document
+//! no longer fits.
+
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use serde_json::Value;
+use tokio::sync::watch;
+use weir_engine::call::Caller;
+use weir_schema::error::ErrorCode;
+
+use super::message;
+use super::outbox::Outbox;
+use crate::graphql::execute::subscribe;
+use crate::graphql::plan::OperationKind;
+use crate::graphql::service::Served;
+use crate::graphql::{GraphqlError, Request, Response};
+use crate::http::gateway::Gateway;
+
+/// One operation of a socket.
+pub struct Operation {
+    id: String,
+    gateway: Arc<Gateway>,
+    outbox: Arc<Outbox>,
+    caller: Caller,
+}
+
+impl Operation {
+    /// An operation that the outbox has room for.
+    pub fn new(id: String, gateway: Arc<Gateway>, outbox: Arc<Outbox>) -> Self {
+        let caller = gateway.caller();
+        Self { id, gateway, outbox, caller }
+    }
+
+    /// Runs it to its end.
+    pub async fn run(self, request: Request) {
+        let end = match self.answer(request).await {
+            Ok(()) => message::complete(&self.id),
+            Err(errors) => message::error(&self.id, &errors),
+        };
+        self.outbox.end(&self.id, end);
+    }
+
+    /// Sends results. An error is that of a request that was refused, or is no longer possible.
+    async fn answer(&self, request: Request) -> Result<(), Vec<GraphqlError>> {
+        let mut changes = self.gateway.service.changes();
+        let served = current(&mut changes)?;
+        let operation = served.schema.prepare(&request.query, request.operation_name.as_deref()).await?;
+        if operation.kind == OperationKind::Subscription {
+            return self.watch(request, served, changes).await;
+        }
+        let response = self.gateway.service.execute(&served, &operation, request.variables, &self.caller).await;
+        if response.data.is_none() {
+            return Err(response.errors);
+        }
+        self.outbox.next(&self.id, message::next(&self.id, &response));
+        Ok(())
+    }
+
+    /// Sends the values of a subscription, release after release.
+    async fn watch(
+        &self,
+        request: Request,
+        mut served: Arc<Served>,
+        mut changes: watch::Receiver<Option<Arc<Served>>>,
+    ) -> Result<(), Vec<GraphqlError>> {
+        let Ok(_permit) = self.gateway.subscriptions.clone().try_acquire_owned() else {
+            return Err(vec![GraphqlError::limit("subscriptions", "all subscriptions of the server are taken")]);
+        };
+        let mut after = cursor(&request)?;
+        let mut sent = None;
+        let mut moved = false;
+        loop {
+            let outgrown = |errors| if moved { schema_changed(errors) } else { errors };
+            match self
+                .watch_release(&request, &served, &mut changes, after.take(), &mut sent)
+                .await
+                .map_err(outgrown)?
+            {
+                ControlFlow::Continue(next) => served = next,
+                ControlFlow::Break(()) => return Ok(()),
+            }
+            moved = true;
+        }
+    }
+
+    /// Sends the values of one release until another takes its place. Breaks when the server ends.
+    ///
+    /// `sent` is the hash of the last data sent: a value that the new release did not change is not sent again.
+    async fn watch_release(
+        &self,
+        request: &Request,
+        served: &Served,
+        changes: &mut watch::Receiver<Option<Arc<Served>>>,
+        after: Option<String>,
+        sent: &mut Option<u64>,
+    ) -> Result<ControlFlow<(), Arc<Served>>, Vec<GraphqlError>> {
+        let operation = served.schema.prepare(&request.query, request.operation_name.as_deref()).await?;
+        let subscribed = subscribe(&served.schema, &operation, request.variables.clone())?;
+        let mut watch = self.gateway.service.watch(served, &subscribed, &self.caller, after);
+        let mut first_of_release = true;
+        loop {
+            tokio::select! {
+                emission = watch.next() => {
+                    let response = subscribed.respond(emission.as_ref(), &self.caller);
+                    let data = hash(&response);
+                    let known = sent.replace(data) == Some(data);
+                    if !(std::mem::take(&mut first_of_release) && known) {
+                        self.outbox.next(&self.id, message::next(&self.id, &response));
+                    }
+                }
+                changed = changes.changed() => {
+                    if changed.is_err() {
+                        return Ok(ControlFlow::Break(()));
+                    }
+                    return Ok(ControlFlow::Continue(current(changes)?));
+                }
+            }
+        }
+    }
+}
+
+fn current(changes: &mut watch::Receiver<Option<Arc<Served>>>) -> Result<Arc<Served>, Vec<GraphqlError>> {
+    let served = changes.borrow_and_update().clone();
+    served.ok_or_else(|| vec![GraphqlError::new(ErrorCode::Unavailable, "no release is active yet")])
+}
+
+/// `extensions.weir.after`: a cursor of an earlier message.
+fn cursor(request: &Request) -> Result<Option<String>, Vec<GraphqlError>> {
+    match request.weir.get("after") {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(cursor)) => Ok(Some(cursor.clone())),
+        Some(_) => {
+            Err(vec![GraphqlError::new(ErrorCode::BadRequest, "extensions.weir.after must be a cursor, a string")])
+        }
+    }
+}
+
+/// Says first that the schema changed, then why the subscription does not fit it.
+fn schema_changed(errors: Vec<GraphqlError>) -> Vec<GraphqlError> {
+    let message = "the schema changed, and this subscription no longer fits it";
+    let mut all = vec![GraphqlError::new(ErrorCode::GraphqlValidationFailed, message)];
+    all.extend(errors);
+    all
+}
+
+fn hash(response: &Response) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    response.data.hash(&mut hasher);
+    response.errors.len().hash(&mut hasher);
+    hasher.finish()
+}

@@ -1,0 +1,248 @@
+//! What waits to be sent on one socket.
+//!
+//! Of each operation at most one result waits: a newer one takes the place of an older one that the client was too slow
+//! to take. So what waits is bounded by the number of operations, whatever the clients and the commits do.
+
+use std::collections::{HashMap, VecDeque};
+
+use axum::extract::ws::Utf8Bytes;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+
+use super::close::Close;
+
+/// What is sent next.
+#[derive(Debug, PartialEq)]
+pub enum Outgoing {
+    /// A message of the protocol.
+    Message(Utf8Bytes),
+    /// A ping of the WebSocket.
+    Ping,
+    /// The last frame.
+    Close(Close),
+}
+
+/// What waits to be sent on one socket. Shared by the socket's session and its operations.
+#[derive(Default)]
+pub struct Outbox {
+    state: Mutex<State>,
+    filled: Notify,
+    emptied: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    queue: VecDeque<Entry>,
+    /// Messages about the connection in the queue.
+    controls: usize,
+    operations: HashMap<String, Slot>,
+    close: Option<Close>,
+}
+
+enum Entry {
+    Control(Outgoing),
+    /// The operation of this id has something to send.
+    Operation(String),
+}
+
+/// An operation that has started and whose end has not been sent.
+#[derive(Default)]
+struct Slot {
+    task: Option<AbortHandle>,
+    queued: bool,
+    next: Option<Utf8Bytes>,
+    end: Option<Utf8Bytes>,
+}
+
+/// Why an operation does not start.
+#[derive(Debug, PartialEq, Eq)]
+pub enum NotOpened {
+    /// One of this id has started and not ended.
+    Duplicate,
+    /// There are as many as may be.
+    Full,
+}
+
+impl Outbox {
+    /// Makes room for an operation.
+    pub fn open(&self, id: &str, operations_max: usize) -> Result<(), NotOpened> {
+        let mut state = self.state.lock();
+        if state.operations.contains_key(id) {
+            return Err(NotOpened::Duplicate);
+        }
+        if state.operations.len() >= operations_max {
+            return Err(NotOpened::Full);
+        }
+        state.operations.insert(id.to_owned(), Slot::default());
+        Ok(())
+    }
+
+    /// Says which task works for an operation.
+    pub fn run(&self, id: &str, task: AbortHandle) {
+        if let Some(slot) = self.state.lock().operations.get_mut(id) {
+            slot.task = Some(task);
+        }
+    }
+
+    /// Forgets an operation and stops its task. Nothing more is sent of it.
+    pub fn cancel(&self, id: &str) {
+        let slot = self.state.lock().operations.remove(id);
+        if let Some(task) = slot.and_then(|slot| slot.task) {
+            task.abort();
+        }
+    }
+
+    /// Puts in a result, in place of one that has not been sent yet.
+    pub fn next(&self, id: &str, message: Utf8Bytes) {
+        self.fill(id, |slot| slot.next = Some(message));
+    }
+
+    /// Puts in the last message of an operation; it is sent after a result that still waits.
+    pub fn end(&self, id: &str, message: Utf8Bytes) {
+        self.fill(id, |slot| slot.end = Some(message));
+    }
+
+    fn fill(&self, id: &str, fill: impl FnOnce(&mut Slot)) {
+        let mut state = self.state.lock();
+        let Some(slot) = state.operations.get_mut(id) else { return };
+        fill(slot);
+        if !std::mem::replace(&mut slot.queued, true) {
+            state.queue.push_back(Entry::Operation(id.to_owned()));
+            self.filled.notify_one();
+        }
+    }
+
+    /// Puts in a message about the connection.
+    pub fn control(&self, message: Outgoing) {
+        let mut state = self.state.lock();
+        state.queue.push_back(Entry::Control(message));
+        state.controls += 1;
+        self.filled.notify_one();
+    }
+
+    /// Waits until fewer than so many messages about the connection wait.
+    pub async fn has_room(&self, messages_max: usize) {
+        loop {
+            let emptied = self.emptied.notified();
+            if self.state.lock().controls < messages_max {
+                return;
+            }
+            emptied.await;
+        }
+    }
+
+    /// Drops all that waits: the close frame is next, and last.
+    pub fn close(&self, close: Close) {
+        self.state.lock().close.get_or_insert(close);
+        self.filled.notify_one();
+    }
+
+    /// Waits for what is to be sent next.
+    pub async fn take(&self) -> Outgoing {
+        loop {
+            let filled = self.filled.notified();
+            if let Some(outgoing) = self.try_take() {
+                return outgoing;
+            }
+            filled.await;
+        }
+    }
+
+    fn try_take(&self) -> Option<Outgoing> {
+        let mut state = self.state.lock();
+        if let Some(close) = &state.close {
+            return Some(Outgoing::Close(close.clone()));
+        }
+        loop {
+            match state.queue.pop_front()? {
+                Entry::Control(message) => {
+                    state.controls -= 1;
+                    self.emptied.notify_one();
+                    return Some(message);
+                }
+                Entry::Operation(id) => {
+                    let Some(slot) = state.operations.get_mut(&id) else { continue };
+                    slot.queued = false;
+                    match (slot.next.take(), slot.end.is_some()) {
+                        (Some(next), ended) => {
+                            slot.queued = ended;
+                            if ended {
+                                state.queue.push_front(Entry::Operation(id));
+                            }
+                            return Some(Outgoing::Message(next));
+                        }
+                        (None, true) => {
+                            let end = state.operations.remove(&id).and_then(|slot| slot.end);
+                            return end.map(Outgoing::Message);
+                        }
+                        (None, false) => {}
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taken(outbox: &Outbox) -> Vec<String> {
+        std::iter::from_fn(|| outbox.try_take())
+            .take(10)
+            .map(|outgoing| match outgoing {
+                Outgoing::Message(text) => text.to_string(),
+                Outgoing::Ping => "ping".into(),
+                Outgoing::Close(close) => format!("close {}", close.code),
+            })
+            .collect()
+    }
+
+    fn outbox(ids: &[&str]) -> Outbox {
+        let outbox = Outbox::default();
+        for id in ids {
+            outbox.open(id, 2).unwrap();
+        }
+        outbox
+    }
+
+    #[test]
+    fn a_newer_result_takes_the_place_of_an_older_one() {
+        let outbox = outbox(&["a", "b"]);
+        outbox.next("a", "a1".into());
+        outbox.next("b", "b1".into());
+        outbox.next("a", "a2".into());
+        outbox.end("a", "a done".into());
+        assert_eq!(taken(&outbox), ["a2", "a done", "b1"]);
+    }
+
+    #[test]
+    fn an_id_is_free_again_when_its_end_has_been_sent() {
+        let outbox = outbox(&["a"]);
+        outbox.end("a", "a done".into());
+        assert_eq!(outbox.open("a", 2), Err(NotOpened::Duplicate));
+        assert_eq!(taken(&outbox), ["a done"]);
+        assert_eq!(outbox.open("a", 2), Ok(()));
+    }
+
+    #[test]
+    fn nothing_is_sent_of_a_cancelled_operation() {
+        let outbox = outbox(&["a", "b"]);
+        assert_eq!(outbox.open("c", 2), Err(NotOpened::Full));
+        outbox.next("a", "a1".into());
+        outbox.cancel("a");
+        outbox.next("a", "a2".into());
+        assert_eq!(taken(&outbox), Vec::<String>::new());
+        assert_eq!(outbox.open("c", 2), Ok(()));
+    }
+
+    #[test]
+    fn a_close_goes_before_all_that_waits() {
+        let outbox = outbox(&["a"]);
+        outbox.next("a", "a1".into());
+        outbox.close(Close::GOING_AWAY);
+        outbox.close(Close::UNAUTHORIZED);
+        assert_eq!(taken(&outbox).first().map(String::as_str), Some("close 1001"));
+    }
+}

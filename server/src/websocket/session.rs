@@ -1,0 +1,176 @@
+//! One socket from its first message to its last.
+//!
+//! Reading, writing and pinging go on side by side in one task; what they share is the [`Outbox`]. The operations run in
+//! tasks of their own, which end with the session.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::extract::ws::{Message, WebSocket};
+use bytes::Bytes;
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt, StreamExt};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, interval_at, sleep_until, timeout};
+
+use super::close::Close;
+use super::message::{self, ClientMessage};
+use super::operation::Operation;
+use super::outbox::{NotOpened, Outbox, Outgoing};
+use crate::graphql::{GraphqlError, Request};
+use crate::http::gateway::Gateway;
+
+/// Runs a session to its end.
+pub async fn run(gateway: Arc<Gateway>, socket: WebSocket) {
+    let spoken = socket.protocol().and_then(|spoken| spoken.to_str().ok()) == Some(super::SUBPROTOCOL);
+    let (sink, mut stream) = socket.split();
+    let outbox = Arc::new(Outbox::default());
+    if !spoken {
+        outbox.close(Close::SUBPROTOCOL);
+    }
+    let options = gateway.options.socket.clone();
+    let init_deadline = Instant::now() + options.init_timeout;
+    let mut session =
+        Session { gateway, outbox: outbox.clone(), operations: JoinSet::new(), init_deadline, acknowledged: false };
+    let heard = AtomicBool::new(true);
+    let writing = write(sink, &outbox);
+    tokio::pin!(writing);
+    let (end, close_sent) = tokio::select! {
+        end = session.read(&mut stream, &heard) => {
+            let sent = match &end {
+                End::Gone => false,
+                End::Close(close) | End::Unreadable(close) => {
+                    outbox.close(close.clone());
+                    timeout(options.close_timeout, &mut writing).await.unwrap_or(false)
+                }
+            };
+            (end, sent)
+        }
+        close_sent = &mut writing => (End::Close(Close::SUBPROTOCOL), close_sent),
+        () = ping(options.ping_interval, &heard, &outbox) => (End::Gone, false),
+    };
+    session.operations.shutdown().await;
+    // Dropped at once, a connection with unread bytes is reset, and the peer never sees the close frame.
+    if close_sent {
+        let answered = async {
+            while let Some(Ok(_)) = stream.next().await {}
+            if matches!(end, End::Unreadable(_)) {
+                std::future::pending::<()>().await;
+            }
+        };
+        let _ = timeout(options.close_timeout, answered).await;
+    }
+}
+
+/// How reading ends.
+enum End {
+    /// The peer is gone or has closed.
+    Gone,
+    /// The session is over.
+    Close(Close),
+    /// So it is, and nothing more can be read.
+    Unreadable(Close),
+}
+
+/// Sends what the outbox holds. Returns whether the last of it was a close frame: otherwise the peer is gone.
+async fn write(mut sink: SplitSink<WebSocket, Message>, outbox: &Outbox) -> bool {
+    loop {
+        let (message, last) = match outbox.take().await {
+            Outgoing::Message(text) => (Message::Text(text), false),
+            Outgoing::Ping => (Message::Ping(Bytes::new()), false),
+            Outgoing::Close(close) => (Message::Close(Some(close.frame())), true),
+        };
+        let sent = sink.send(message).await;
+        if last || sent.is_err() {
+            return sent.is_ok();
+        }
+    }
+}
+
+/// Pings the peer. Returns when it was silent from one ping to the next.
+async fn ping(every: Duration, heard: &AtomicBool, outbox: &Outbox) {
+    let mut ticks = interval_at(Instant::now() + every, every);
+    loop {
+        ticks.tick().await;
+        if !heard.swap(false, Ordering::Relaxed) {
+            return;
+        }
+        outbox.control(Outgoing::Ping);
+    }
+}
+
+struct Session {
+    gateway: Arc<Gateway>,
+    outbox: Arc<Outbox>,
+    operations: JoinSet<()>,
+    init_deadline: Instant,
+    acknowledged: bool,
+}
+
+impl Session {
+    /// Reads messages until the session ends.
+    async fn read(&mut self, stream: &mut SplitStream<WebSocket>, heard: &AtomicBool) -> End {
+        let mut stopping = self.gateway.stopping.clone();
+        loop {
+            self.outbox.has_room(self.gateway.options.socket.outbox_messages).await;
+            let message = tokio::select! {
+                message = stream.next() => message,
+                () = sleep_until(self.init_deadline), if !self.acknowledged => return End::Close(Close::INIT_TIMEOUT),
+                _ = stopping.wait_for(|stopping| *stopping) => return End::Close(Close::GOING_AWAY),
+            };
+            heard.store(true, Ordering::Relaxed);
+            let text = match message {
+                Some(Ok(Message::Text(text))) => text,
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
+                Some(Ok(Message::Binary(_))) => return End::Close(Close::bad_message("it is binary")),
+                Some(Ok(Message::Close(_))) | None => return End::Gone,
+                Some(Err(error)) => return End::Unreadable(Close::unreadable(&error)),
+            };
+            if let Err(close) = message::parse(&text).and_then(|message| self.handle(message)) {
+                return End::Close(close);
+            }
+        }
+    }
+
+    fn handle(&mut self, message: ClientMessage) -> Result<(), Close> {
+        match message {
+            ClientMessage::ConnectionInit if self.acknowledged => return Err(Close::INIT_TWICE),
+            ClientMessage::ConnectionInit => {
+                self.acknowledged = true;
+                self.outbox.control(Outgoing::Message(message::ack()));
+            }
+            ClientMessage::Ping(payload) => {
+                self.outbox.control(Outgoing::Message(message::pong(payload.as_ref())));
+            }
+            ClientMessage::Pong => {}
+            ClientMessage::Subscribe { .. } if !self.acknowledged => return Err(Close::UNAUTHORIZED),
+            ClientMessage::Subscribe { id, request } => self.subscribe(id, *request)?,
+            ClientMessage::Complete { id } => self.outbox.cancel(&id),
+        }
+        Ok(())
+    }
+
+    fn subscribe(&mut self, id: String, request: Request) -> Result<(), Close> {
+        let options = &self.gateway.options.socket;
+        if id.len() > options.operation_id_bytes {
+            return Err(Close::bad_message("its id is too long"));
+        }
+        match self.outbox.open(&id, options.operations) {
+            Ok(()) => {}
+            Err(NotOpened::Duplicate) => return Err(Close::duplicate(&id)),
+            Err(NotOpened::Full) => {
+                let message = format!("the socket has {} operations running already", options.operations);
+                let error = GraphqlError::limit("socket_operations", message);
+                self.outbox.control(Outgoing::Message(message::error(&id, &[error])));
+                return Ok(());
+            }
+        }
+        // Those that have ended are only counted by the outbox.
+        while self.operations.try_join_next().is_some() {}
+        let operation = Operation::new(id.clone(), self.gateway.clone(), self.outbox.clone());
+        let task = self.operations.spawn(operation.run(request));
+        self.outbox.run(&id, task);
+        Ok(())
+    }
+}

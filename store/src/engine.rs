@@ -1,0 +1,191 @@
+//! surrealkv behind the few calls that Weir makes. Nothing else names it.
+//!
+//! - One `Arc<Tree>`: dropping any clone of a `Tree` closes the whole database.
+//! - The value log is off: documents are at most a mebibyte, and its garbage collection keeps whole files alive.
+//! - Versioning is off: history needs no format of its own and can be switched on over existing data.
+//! - A torn tail of the log is cut off at recovery: all that was acknowledged was synced and lies before it. Damage
+//!   further inside is a refusal to open, not a salvage.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use surrealkv::{Durability, LSMIterator, Mode, Tree, TreeBuilder, WalRecoveryMode};
+use weir_schema::codec::key::Key;
+
+use crate::error::{OpenError, Poisoned};
+use crate::health::Health;
+use crate::options::Options;
+use crate::read_set::Interval;
+use crate::scan::Direction;
+
+/// The open database.
+#[derive(Clone)]
+pub(crate) struct Engine {
+    tree: Arc<Tree>,
+    health: Health,
+}
+
+impl Engine {
+    /// Opens or creates the database. Must be called inside the runtime that it shall use.
+    pub(crate) fn open(directory: &Path, options: &Options, health: Health) -> Result<Self, OpenError> {
+        let mut settings = surrealkv::Options::new()
+            .with_path(directory.join("tree"))
+            .with_block_cache_capacity(options.block_cache_bytes);
+        settings.max_memtable_size = options.memtable_bytes;
+        settings.block_size = 16 << 10;
+        settings.enable_vlog = false;
+        settings.enable_versioning = false;
+        settings.wal_recovery_mode = WalRecoveryMode::TolerateTornTail;
+        let tree = TreeBuilder::with_options(settings).build().map_err(|error| match error {
+            surrealkv::Error::Other(message) if message.contains("already locked") => {
+                OpenError::InUse(directory.to_owned())
+            }
+            error => OpenError::Unreadable { directory: directory.to_owned(), message: error.to_string() },
+        })?;
+        let report = tree.recovery_report();
+        if report.bytes_trimmed > 0 || report.records_dropped > 0 {
+            tracing::warn!(
+                bytes = report.bytes_trimmed,
+                records = report.records_dropped,
+                "cut unfinished commits off the log"
+            );
+        }
+        Ok(Self { tree: Arc::new(tree), health })
+    }
+
+    /// The state as of now, for reading.
+    pub(crate) fn snapshot(&self) -> Result<Snapshot, Poisoned> {
+        match self.tree.begin_with_mode(Mode::ReadOnly) {
+            Ok(transaction) => Ok(Snapshot { transaction, health: self.health.clone() }),
+            Err(error) => Err(self.health.poison(error)),
+        }
+    }
+
+    /// An empty batch of writes.
+    pub(crate) fn batch(&self) -> Result<Batch, Poisoned> {
+        match self.tree.begin_with_mode(Mode::WriteOnly) {
+            Ok(transaction) => Ok(Batch { transaction, health: self.health.clone() }),
+            Err(error) => Err(self.health.poison(error)),
+        }
+    }
+
+    /// Poisons the store if the engine stopped by itself, say because a flush in the background failed.
+    pub(crate) fn check(&self) -> Result<(), Poisoned> {
+        self.health.check()?;
+        if !self.tree.is_stopped() {
+            return Ok(());
+        }
+        let reason = self.tree.background_error().map_or_else(|| "unknown".to_owned(), |error| error.error.to_string());
+        Err(self.health.poison(format_args!("the storage engine stopped: {reason}")))
+    }
+
+    /// Flushes and closes. Later commits fail, snapshots that are open go on.
+    pub(crate) async fn close(&self) -> Result<(), Poisoned> {
+        self.tree.close().await.map_err(|error| self.health.poison(format_args!("closing failed: {error}")))
+    }
+
+    /// Ends the database as a crash does.
+    #[cfg(test)]
+    pub(crate) fn abandon(&self) {
+        self.tree.abandon();
+    }
+}
+
+/// One state of the database.
+pub(crate) struct Snapshot {
+    transaction: surrealkv::Transaction,
+    health: Health,
+}
+
+impl Snapshot {
+    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Poisoned> {
+        self.transaction.get(key).map_err(|error| self.health.poison(error))
+    }
+
+    /// The entries of an interval, one after the other; only what is taken is read.
+    pub(crate) fn entries(&self, interval: &Interval, direction: Direction) -> Result<Entries<'_>, Poisoned> {
+        if interval.is_empty() {
+            return Ok(Entries { iterator: None, direction, started: false, health: &self.health });
+        }
+        match self.transaction.range(interval.start.as_slice(), interval.end.as_slice()) {
+            Ok(iterator) => {
+                Ok(Entries { iterator: Some(Box::new(iterator)), direction, started: false, health: &self.health })
+            }
+            Err(error) => Err(self.health.poison(error)),
+        }
+    }
+
+    /// Fails the store over data that contradicts itself.
+    pub(crate) fn damaged(&self, what: impl std::fmt::Display) -> Poisoned {
+        self.health.poison(format_args!("the data is damaged: {what}"))
+    }
+}
+
+/// The entries of an interval of one snapshot.
+pub(crate) struct Entries<'a> {
+    iterator: Option<Box<dyn LSMIterator + 'a>>,
+    direction: Direction,
+    started: bool,
+    health: &'a Health,
+}
+
+impl Entries<'_> {
+    fn step(&mut self) -> Result<Option<(Key, Vec<u8>)>, surrealkv::Error> {
+        let Some(iterator) = self.iterator.as_mut() else { return Ok(None) };
+        let valid = match (self.direction, self.started) {
+            (Direction::Asc, false) => iterator.seek_first()?,
+            (Direction::Asc, true) => iterator.next()?,
+            (Direction::Desc, false) => iterator.seek_last()?,
+            (Direction::Desc, true) => iterator.prev()?,
+        };
+        self.started = true;
+        if valid { Ok(Some((iterator.key().user_key().to_vec(), iterator.value()?))) } else { Ok(None) }
+    }
+}
+
+impl Iterator for Entries<'_> {
+    type Item = Result<(Key, Vec<u8>), Poisoned>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let step = self.step();
+        if !matches!(step, Ok(Some(_))) {
+            self.iterator = None;
+        }
+        step.map_err(|error| self.health.poison(error)).transpose()
+    }
+}
+
+/// Writes that take effect together.
+pub(crate) struct Batch {
+    transaction: surrealkv::Transaction,
+    health: Health,
+}
+
+/// How the engine ended a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Written {
+    /// It is durable.
+    Durable,
+    /// Nothing of it took effect.
+    Refused,
+}
+
+impl Batch {
+    pub(crate) fn put(&mut self, key: Key, value: Vec<u8>) -> Result<(), Poisoned> {
+        self.transaction.set(key, value).map_err(|error| self.health.poison(error))
+    }
+
+    pub(crate) fn delete(&mut self, key: Key) -> Result<(), Poisoned> {
+        self.transaction.delete(key).map_err(|error| self.health.poison(error))
+    }
+
+    /// Makes the batch durable. Only a conflict is known to have written nothing; any other error stops the store.
+    pub(crate) async fn commit(mut self) -> Result<Written, Poisoned> {
+        self.transaction.set_durability(Durability::Immediate);
+        match self.transaction.commit().await {
+            Ok(()) => Ok(Written::Durable),
+            Err(surrealkv::Error::TransactionWriteConflict) => Ok(Written::Refused),
+            Err(error) => Err(self.health.poison(error)),
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Errors, one enum per operation. Each message says what to do where there is something to do.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use weir_schema::codec::component::BadComponent;
+use weir_schema::codec::key::BadIndexEntry;
+use weir_schema::id::DocumentId;
+use weir_schema::limits::DOCUMENT_BYTES_MAX;
+
+use crate::position::BadCursor;
+
+/// The store stopped after a failure of the engine: nothing is committed until it is opened again.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the store stopped: {reason}; what was acknowledged is safe, restart weir to go on")]
+pub struct Poisoned {
+    /// What failed first.
+    pub reason: Arc<str>,
+}
+
+/// Why a folder cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The folder is no data folder, or one of another version.
+    #[error(transparent)]
+    Format(#[from] weir_migrations::PrepareError),
+    /// Another process, or another handle of this one, has it open.
+    #[error("{} is in use: stop the other `weir` or choose another folder with --data", .0.display())]
+    InUse(PathBuf),
+    /// The engine cannot read it.
+    #[error("{} cannot be opened: {message}; restore it from a backup or choose another folder with --data", .directory.display())]
+    Unreadable {
+        /// The data folder.
+        directory: PathBuf,
+        /// What the engine or the operating system says.
+        message: String,
+    },
+    /// The journal does not follow up to the last commit.
+    #[error("{}: the journal jumps from {expected_after} to {found}: commits are missing, restore the folder from a backup", .directory.display())]
+    JournalGap {
+        /// The data folder.
+        directory: PathBuf,
+        /// The last sequence number before the gap.
+        expected_after: u64,
+        /// The sequence number after it.
+        found: u64,
+    },
+    /// The threads of the store cannot be started.
+    #[error("the store cannot start its threads: {0}")]
+    Threads(std::io::Error),
+}
+
+/// Why something cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// No release that is applied declares the collection.
+    #[error("there is no collection {0:?}")]
+    UnknownCollection(String),
+    /// The engine failed; the store stops.
+    #[error(transparent)]
+    Poisoned(#[from] Poisoned),
+}
+
+/// Why a document cannot be written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WriteError {
+    /// As for reads: every write reads the document before.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The document is too large.
+    #[error("a document has at most {DOCUMENT_BYTES_MAX} bytes as JSON, {collection} {id} has {bytes}")]
+    DocumentTooLarge {
+        /// The collection.
+        collection: String,
+        /// The document.
+        id: DocumentId,
+        /// Its size in bytes.
+        bytes: usize,
+    },
+    /// A field cannot be indexed as declared.
+    #[error("{collection} {id} cannot be indexed: {source}")]
+    NotIndexable {
+        /// The collection.
+        collection: String,
+        /// The document.
+        id: DocumentId,
+        /// Why.
+        source: BadIndexEntry,
+    },
+    /// The transaction writes too much.
+    #[error("a transaction writes at most {max} bytes: write less, or in several transactions")]
+    TransactionTooLarge {
+        /// The limit in bytes.
+        max: usize,
+    },
+}
+
+/// Why a scan is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ScanError {
+    /// As for reads.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The document type has no such member.
+    #[error("{collection} has no field {field:?}")]
+    UnknownField {
+        /// The collection.
+        collection: String,
+        /// The field.
+        field: String,
+    },
+    /// The member has a type without an order.
+    #[error("{collection}.{field} is {kind} and cannot be used in where, range or orderBy")]
+    NotIndexable {
+        /// The collection.
+        collection: String,
+        /// The field.
+        field: String,
+        /// What it is.
+        kind: &'static str,
+    },
+    /// No declared index serves it.
+    #[error("{collection} has no index for {asked}: declare index: [{declare}] in its collection")]
+    NoIndex {
+        /// The collection.
+        collection: String,
+        /// The calls, as TypeScript.
+        asked: String,
+        /// The element to add to `index`, as TypeScript.
+        declare: String,
+    },
+    /// The calls contradict each other or go beyond what one index can do.
+    #[error("{collection}: {message}")]
+    Combination {
+        /// The collection.
+        collection: String,
+        /// What is wrong and what to do.
+        message: String,
+    },
+    /// A value cannot be compared with the field.
+    #[error("{collection}.{field}: {source}")]
+    BadValue {
+        /// The collection.
+        collection: String,
+        /// The field.
+        field: String,
+        /// Why.
+        source: BadComponent,
+    },
+    /// A bound of a range is null.
+    #[error("{collection}.{field}: a bound of a range cannot be null; leave it out, or use where(\"{field}\", null)")]
+    NullBound {
+        /// The collection.
+        collection: String,
+        /// The field.
+        field: String,
+    },
+    /// The position was made by a scan of another kind.
+    #[error(transparent)]
+    Cursor(#[from] BadCursor),
+}
+
+/// Two documents with the same values in a unique index.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{collection} {id} and {other} have the same {}, which is unique", .fields.join(", "))]
+pub struct UniqueViolation {
+    /// The collection.
+    pub collection: String,
+    /// The fields of the index.
+    pub fields: Vec<String>,
+    /// The document that was to be written.
+    pub id: DocumentId,
+    /// The document that has the values already.
+    pub other: DocumentId,
+}
+
+/// Why a transaction was not committed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CommitError {
+    /// Something that it read has changed since its snapshot. Nothing was written; run it again.
+    #[error("something that was read has changed meanwhile")]
+    Conflict,
+    /// A unique index stands against it. Nothing was written.
+    #[error(transparent)]
+    Unique(UniqueViolation),
+    /// The store stopped or was closed before. Nothing was written.
+    #[error(transparent)]
+    Unavailable(Poisoned),
+    /// The store failed while it wrote: whether the commit took effect shows only after a restart.
+    #[error("the outcome of the commit is not known: {0}")]
+    OutcomeUnknown(Poisoned),
+}
+
+/// Why declarations cannot be applied.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CatalogError {
+    /// Existing documents violate a new unique index.
+    #[error("a new unique index is violated: {0}; change one of them first")]
+    Unique(UniqueViolation),
+    /// An existing document does not fit a new index.
+    #[error("cannot index {collection} by {}: document {id}: {source}", .fields.join(", "))]
+    NotIndexable {
+        /// The collection.
+        collection: String,
+        /// The fields of the index.
+        fields: Vec<String>,
+        /// The document.
+        id: DocumentId,
+        /// Why.
+        source: BadIndexEntry,
+    },
+    /// An index names a member that has no order or does not exist.
+    #[error("{collection} cannot have an index on {field:?}: {problem}")]
+    BadField {
+        /// The collection.
+        collection: String,
+        /// The field.
+        field: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// The store failed or was closed.
+    #[error(transparent)]
+    Unavailable(#[from] Poisoned),
+}

@@ -1,0 +1,166 @@
+//! Carries out changes of the catalog: builds new indexes while documents are being written, drops old ones.
+//!
+//! An index is announced in the catalog first. From then on every commit writes its entries, so what is left are the
+//! documents that were there before; they are read in batches, and a batch that overlaps a later write is done again.
+//! Entries follow from the document alone, so a build that was cut off by a crash is simply done again.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::{Map, Value};
+use weir_schema::codec::key::{self, Key};
+
+use crate::catalog::{Catalog, Collection, Entry, Index, IndexState};
+use crate::declare::{self, AllWanted};
+use crate::error::{CatalogError, CommitError, Poisoned};
+use crate::group::to_json;
+use crate::prepared::{Claim, Prepared};
+use crate::read_set::Interval;
+use crate::scan::Direction;
+use crate::store::Core;
+
+/// Makes the catalog equal to what is declared.
+pub(crate) async fn apply(core: Arc<Core>, all: AllWanted) -> Result<(), CatalogError> {
+    let _turn = core.applying.lock().await;
+    if declare::is_done(&core.catalog(), &all) {
+        return Ok(());
+    }
+    let started = declare::started(&core.catalog(), &all);
+    if started.collections != core.catalog().collections {
+        commit_catalog(&core, started).await?;
+    }
+    if let Err(error) = build_all(&core).await {
+        if !matches!(error, CatalogError::Unavailable(_)) {
+            commit_catalog(&core, declare::given_up(&core.catalog())).await?;
+            sweep(&core).await?;
+        }
+        return Err(error);
+    }
+    commit_catalog(&core, declare::switched(&core.catalog(), &all)).await?;
+    Ok(sweep(&core).await?)
+}
+
+async fn commit_catalog(core: &Core, next: Catalog) -> Result<(), Poisoned> {
+    let next = Arc::new(next);
+    let text = Bytes::from(to_json(&*next));
+    let prepared = || Prepared {
+        writes: vec![(key::CATALOG.to_vec(), Some(text.clone()))],
+        touched: vec![key::CATALOG.to_vec()],
+        next_catalog: Some(next.clone()),
+        ..Prepared::default()
+    };
+    commit_until_done(core, prepared).await
+}
+
+/// Commits what has read nothing, so that a conflict can only be the engine's.
+async fn commit_until_done(core: &Core, prepared: impl Fn() -> Prepared) -> Result<(), Poisoned> {
+    loop {
+        match core.submit(prepared()).await {
+            Ok(_) => return Ok(()),
+            Err(CommitError::Conflict | CommitError::Unique(_)) => {}
+            Err(CommitError::Unavailable(poisoned) | CommitError::OutcomeUnknown(poisoned)) => return Err(poisoned),
+        }
+    }
+}
+
+async fn build_all(core: &Core) -> Result<(), CatalogError> {
+    let catalog = core.catalog();
+    for (name, collection) in &catalog.collections {
+        let building: Vec<&Index> =
+            collection.indexes.iter().filter(|index| index.state == IndexState::Building).collect();
+        if !building.is_empty() {
+            Build { core, catalog: &catalog, name, collection, building }.run().await?;
+        }
+    }
+    Ok(())
+}
+
+/// The build of all new indexes of one collection.
+struct Build<'a> {
+    core: &'a Core,
+    catalog: &'a Arc<Catalog>,
+    name: &'a str,
+    collection: &'a Collection,
+    building: Vec<&'a Index>,
+}
+
+impl Build<'_> {
+    async fn run(&self) -> Result<(), CatalogError> {
+        let batch_max = self.core.options.index_batch_max;
+        let mut rest = Interval::prefix(key::documents(self.collection.number));
+        let mut size = batch_max;
+        while let (prepared, Some(last)) = self.batch(&rest, size)? {
+            match self.core.submit(prepared).await {
+                Ok(_) => {
+                    rest.start = key::successor(&last);
+                    size = batch_max;
+                }
+                // Smaller batches get through between the writes of others.
+                Err(CommitError::Conflict) => size = (size / 2).max(1),
+                Err(CommitError::Unique(violation)) => return Err(CatalogError::Unique(violation)),
+                Err(CommitError::Unavailable(poisoned) | CommitError::OutcomeUnknown(poisoned)) => {
+                    return Err(poisoned.into());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The entries of the next documents, and the key of the last of these.
+    fn batch(&self, rest: &Interval, size: usize) -> Result<(Prepared, Option<Key>), CatalogError> {
+        let (snapshot, head) = self.core.snapshot()?;
+        let mut prepared = Prepared { since: head.sequence, catalog: self.catalog.clone(), ..Prepared::default() };
+        let prefix = key::documents(self.collection.number);
+        let mut last = None;
+        for document in snapshot.entries(rest, Direction::Asc)?.take(size) {
+            let (key, text) = document?;
+            let id = key::document_id(&prefix, &key)
+                .ok_or_else(|| snapshot.damaged(format_args!("document key {key:?} has no id")))?;
+            let document: Map<String, Value> = serde_json::from_slice(&text)
+                .map_err(|error| snapshot.damaged(format_args!("document {id} is not JSON: {error}")))?;
+            for index in &self.building {
+                let Entry { key, exclusive, .. } =
+                    index.entry(self.collection.number, &id, &document).map_err(|source| {
+                        let (collection, fields) = (self.name.to_owned(), index.field_names());
+                        CatalogError::NotIndexable { collection, fields, id: id.clone(), source }
+                    })?;
+                let mut value = Bytes::new();
+                if exclusive {
+                    value = Bytes::copy_from_slice(id.as_str().as_bytes());
+                    prepared.claims.push(Claim { key: key.clone(), id: id.clone(), index: index.number });
+                }
+                prepared.writes.push((key, Some(value)));
+            }
+            prepared.read_set.add_point(key.clone());
+            last = Some(key);
+        }
+        Ok((prepared, last))
+    }
+}
+
+/// Removes the entries of dropped indexes, then the indexes from the catalog.
+async fn sweep(core: &Core) -> Result<(), Poisoned> {
+    let catalog = core.catalog();
+    let mut swept = false;
+    for collection in catalog.collections.values() {
+        for index in collection.indexes.iter().filter(|index| index.state == IndexState::Dropping) {
+            swept = true;
+            let all = Interval::prefix(index.prefix(collection.number));
+            loop {
+                let keys = first_keys(core, &all)?;
+                if keys.is_empty() {
+                    break;
+                }
+                let deletes = || keys.iter().map(|key| (key.clone(), None)).collect();
+                commit_until_done(core, || Prepared { writes: deletes(), ..Prepared::default() }).await?;
+            }
+        }
+    }
+    if swept { commit_catalog(core, declare::swept(&core.catalog())).await } else { Ok(()) }
+}
+
+fn first_keys(core: &Core, interval: &Interval) -> Result<Vec<Key>, Poisoned> {
+    let (snapshot, _) = core.snapshot()?;
+    let entries = snapshot.entries(interval, Direction::Asc)?.take(core.options.index_batch_max);
+    entries.map(|entry| entry.map(|(key, _)| key)).collect()
+}

@@ -1,0 +1,46 @@
+//! The limits of a store, by name.
+
+/// What a store may use. Sizes are bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Commits that wait for the committer; more callers wait before they may.
+    pub commit_queue_max: usize,
+    /// Commits that are made durable together.
+    pub commit_group_max: usize,
+    /// Written bytes that are made durable together; one larger commit goes alone.
+    pub commit_group_bytes_max: usize,
+    /// Bytes that one transaction may write: documents and index entries.
+    pub transaction_bytes_max: usize,
+    /// Recent commits that read sets are validated against. An older transaction has to be run again.
+    pub conflict_window_commits_max: usize,
+    /// Keys that those commits touched.
+    pub conflict_window_keys_max: usize,
+    /// Notices that a slow receiver may be behind before it misses some.
+    pub notices_max: usize,
+    /// Documents or entries that one step of building or dropping an index covers.
+    pub index_batch_max: usize,
+    /// Blocks of the tables that are kept in memory.
+    pub block_cache_bytes: u64,
+    /// Recent writes that are kept in memory before they become a table.
+    pub memtable_bytes: usize,
+    /// Threads that flush, compact and commit.
+    pub worker_threads: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            commit_queue_max: 4_096,
+            commit_group_max: 1_024,
+            commit_group_bytes_max: 32 << 20,
+            transaction_bytes_max: 64 << 20,
+            conflict_window_commits_max: 65_536,
+            conflict_window_keys_max: 1 << 20,
+            notices_max: 8_192,
+            index_batch_max: 1_000,
+            block_cache_bytes: 32 << 20,
+            memtable_bytes: 16 << 20,
+            worker_threads: 4,
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Walks what a plan names, over the snapshot and the overlay, as far as the limit and no further.
+
+use bytes::Bytes;
+use weir_schema::codec::key::{self, CollectionNumber, Key};
+use weir_schema::id::DocumentId;
+
+use crate::engine::Snapshot;
+use crate::error::Poisoned;
+use crate::merge::Merge;
+use crate::overlay::{EntryChange, Overlay};
+use crate::planner::{Plan, Source};
+use crate::position::Position;
+use crate::read_set::Interval;
+use crate::scan::{Direction, Row, Rows};
+
+/// What rows are read from.
+pub(crate) struct View<'a> {
+    pub(crate) snapshot: &'a Snapshot,
+    pub(crate) overlay: &'a Overlay,
+    pub(crate) collection: CollectionNumber,
+}
+
+/// A row that was found; the document is there where the source holds it.
+struct Found {
+    key: Key,
+    id: Option<DocumentId>,
+    document: Option<Bytes>,
+}
+
+type Walk<'a> = Box<dyn Iterator<Item = Result<Found, Poisoned>> + 'a>;
+
+impl View<'_> {
+    /// Reads up to `limit` rows; also tells the keys that this covered, the one that shows that there are more included.
+    pub(crate) fn rows(&self, plan: &Plan, limit: Option<usize>) -> Result<(Rows, Interval), Poisoned> {
+        let mut rows = Vec::new();
+        for found in self.walk(plan)? {
+            let found = found?;
+            if limit == Some(rows.len()) {
+                return Ok((Rows { rows, more: true }, covered_to(plan, found.key)));
+            }
+            rows.push(self.row(plan, found)?);
+        }
+        Ok((Rows { rows, more: false }, plan.interval.clone()))
+    }
+
+    /// Counts rows up to `limit` without reading what an index leads to.
+    pub(crate) fn count(&self, plan: &Plan, limit: Option<usize>) -> Result<(u64, Interval), Poisoned> {
+        let mut count = 0;
+        for found in self.walk(plan)? {
+            let found = found?;
+            if limit == usize::try_from(count).ok() {
+                return Ok((count, covered_to(plan, found.key)));
+            }
+            count += 1;
+        }
+        Ok((count, plan.interval.clone()))
+    }
+
+    fn walk(&self, plan: &Plan) -> Result<Walk<'_>, Poisoned> {
+        match plan.source {
+            Source::Documents => self.documents(plan),
+            Source::Index { fields, .. } => self.entries(plan, fields),
+        }
+    }
+
+    fn documents(&self, plan: &Plan) -> Result<Walk<'_>, Poisoned> {
+        let below = self.stored(plan)?.map(|entry| entry.map(|(key, value)| (key, Bytes::from(value))));
+        let above = directed(self.overlay.documents(&plan.interval), plan.direction);
+        let above = above.map(|(key, document)| (key.clone(), document.cloned()));
+        let merged = Merge::new(below, above, plan.direction);
+        Ok(Box::new(merged.map(|entry| entry.map(|(key, document)| Found { key, id: None, document: Some(document) }))))
+    }
+
+    fn entries(&self, plan: &Plan, fields: usize) -> Result<Walk<'_>, Poisoned> {
+        let prefix = plan.prefix.clone();
+        let snapshot = self.snapshot;
+        let below = self.stored(plan)?.map(move |entry| {
+            let (key, value) = entry?;
+            match key::index_entry_id(&prefix, fields, &key, &value) {
+                Some(id) => Ok(((key, id), ())),
+                None => Err(snapshot.damaged(format_args!("index entry {key:?} leads to no document"))),
+            }
+        });
+        let above = directed(self.overlay.entries(&plan.interval), plan.direction);
+        let above =
+            above.map(|(key, id, kind)| ((key.clone(), id.clone()), (kind == EntryChange::Added).then_some(())));
+        let merged = Merge::new(below, above, plan.direction);
+        Ok(Box::new(merged.map(|entry| entry.map(|((key, id), ())| Found { key, id: Some(id), document: None }))))
+    }
+
+    /// What the snapshot has: a point is looked up, which is much cheaper than starting a walk.
+    fn stored(&self, plan: &Plan) -> Result<Box<dyn Iterator<Item = Result<(Key, Vec<u8>), Poisoned>> + '_>, Poisoned> {
+        if plan.is_point && !plan.interval.is_empty() {
+            let value = self.snapshot.get(&plan.interval.start)?;
+            let key = plan.interval.start.clone();
+            return Ok(Box::new(value.into_iter().map(move |value| Ok((key.clone(), value)))));
+        }
+        Ok(Box::new(self.snapshot.entries(&plan.interval, plan.direction)?))
+    }
+
+    fn row(&self, plan: &Plan, found: Found) -> Result<Row, Poisoned> {
+        let Found { key, id, document } = found;
+        let document = match (document, id) {
+            (Some(document), _) => document,
+            (None, Some(id)) => self.document(&id)?,
+            (None, None) => Bytes::new(),
+        };
+        let suffix = key.strip_prefix(plan.prefix.as_slice()).unwrap_or_default().to_vec();
+        let index = match plan.source {
+            Source::Documents => None,
+            Source::Index { number, .. } => Some(number),
+        };
+        Ok(Row { document, position: Position { collection: self.collection, index, suffix } })
+    }
+
+    fn document(&self, id: &DocumentId) -> Result<Bytes, Poisoned> {
+        let key = key::document(self.collection, id);
+        let document = match self.overlay.get(&key) {
+            Some(written) => written.document.clone(),
+            None => self.snapshot.get(&key)?.map(Bytes::from),
+        };
+        document.ok_or_else(|| self.snapshot.damaged(format_args!("an index leads to {id}, which is not there")))
+    }
+}
+
+fn covered_to(plan: &Plan, last: Key) -> Interval {
+    let Interval { start, end } = plan.interval.clone();
+    match plan.direction {
+        Direction::Asc => Interval { start, end: key::successor(&last) },
+        Direction::Desc => Interval { start: last, end },
+    }
+}
+
+fn directed<'a, T: 'a>(
+    iterator: impl DoubleEndedIterator<Item = T> + 'a,
+    direction: Direction,
+) -> Box<dyn Iterator<Item = T> + 'a> {
+    match direction {
+        Direction::Asc => Box::new(iterator),
+        Direction::Desc => Box::new(iterator.rev()),
+    }
+}
