@@ -5,7 +5,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`sources`] | the texts of an app |
-//! | [`unit`] | one file parsed by oxc, with its scopes |
+//! | [`unit`], [`nesting`] | one file parsed by oxc, with its scopes, on a stack that is deep enough |
 //! | [`graph`], [`module`], [`specifier`] | all files that functions and collections reach, and what names mean |
 //! | [`links`] | every import leads to something, none in circles |
 //! | [`restrict`], [`state`] | what a module must not contain: decorators, top-level await, state that outlives a call |
@@ -27,6 +27,7 @@ mod keep;
 mod links;
 mod literal;
 mod module;
+mod nesting;
 mod order;
 mod report;
 mod restrict;
@@ -35,6 +36,7 @@ mod specifier;
 mod state;
 #[cfg(test)]
 mod tests;
+pub mod types;
 mod typing;
 mod unit;
 mod weir;
@@ -58,6 +60,22 @@ pub use sources::{Sources, SourcesError};
 
 /// Compiles an app. What is wrong is told all at once, by file and position.
 pub fn compile(sources: &Sources) -> Result<App, Vec<Diagnostic>> {
+    nesting::on_a_deep_stack(|| compile_here(sources)).unwrap_or_else(|error| Err(defect(&error)))
+}
+
+/// Erases the types of one module, whatever it declares and imports.
+pub fn transpile(path: &str, text: &str) -> Result<JavaScript, Vec<Diagnostic>> {
+    nesting::on_a_deep_stack(|| transpile_here(path, text)).unwrap_or_else(|error| Err(defect(&error)))
+}
+
+/// What keeps the compiler itself from working.
+fn defect(error: &std::io::Error) -> Vec<Diagnostic> {
+    let report = Report::default();
+    report.file_error("app.toml", format!("the compiler failed: {error}"), "report it with the app's sources");
+    report.into_diagnostics()
+}
+
+fn compile_here(sources: &Sources) -> Result<App, Vec<Diagnostic>> {
     let arena = Allocator::default();
     let report = Report::default();
     let manifest = read_manifest(sources, &report);
@@ -72,8 +90,7 @@ pub fn compile(sources: &Sources) -> Result<App, Vec<Diagnostic>> {
     Err(report.into_diagnostics())
 }
 
-/// Erases the types of one module, whatever it declares and imports.
-pub fn transpile(path: &str, text: &str) -> Result<JavaScript, Vec<Diagnostic>> {
+fn transpile_here(path: &str, text: &str) -> Result<JavaScript, Vec<Diagnostic>> {
     let arena = Allocator::default();
     let report = Report::default();
     let emitted = Unit::parse(&arena, path, text, &report).and_then(|unit| emit::emit(&arena, unit, &report));

@@ -3,6 +3,8 @@
 //! `cargo bench -p weir-store` prints the figures. One commit of ours writes a document, an index entry, a journal
 //! entry and the head; one of surrealkv's writes one key of the same size, as durably. Medians of three runs.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a measurement that fails ends")]
+
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;

@@ -27,6 +27,9 @@ struct Found {
     document: Option<Bytes>,
 }
 
+/// What the snapshot has.
+type Stored<'a> = Box<dyn Iterator<Item = Result<(Key, Vec<u8>), Poisoned>> + 'a>;
+
 type Walk<'a> = Box<dyn Iterator<Item = Result<Found, Poisoned>> + 'a>;
 
 impl View<'_> {
@@ -89,7 +92,7 @@ impl View<'_> {
     }
 
     /// What the snapshot has: a point is looked up, which is much cheaper than starting a walk.
-    fn stored(&self, plan: &Plan) -> Result<Box<dyn Iterator<Item = Result<(Key, Vec<u8>), Poisoned>> + '_>, Poisoned> {
+    fn stored(&self, plan: &Plan) -> Result<Stored<'_>, Poisoned> {
         if plan.is_point && !plan.interval.is_empty() {
             let value = self.snapshot.get(&plan.interval.start)?;
             let key = plan.interval.start.clone();

@@ -241,6 +241,7 @@ fn read_record<T: Default + serde::de::DeserializeOwned>(
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
     use weir_schema::declarations::Collection;
@@ -270,5 +271,9 @@ mod tests {
         assert!(store.is_ready().is_err());
         assert!(store.begin().is_err());
         assert!(matches!(store.apply_collections(&declarations).await, Err(CatalogError::Unavailable(_))));
+
+        let reopened = Store::open(folder.path(), Options::default()).unwrap();
+        let acknowledged = reopened.begin().unwrap().get("orders", &DocumentId::parse("a").unwrap());
+        assert_eq!(acknowledged.unwrap().unwrap(), r#"{"id":"a"}"#);
     }
 }

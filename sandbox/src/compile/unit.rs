@@ -7,6 +7,7 @@ use oxc::parser::Parser;
 use oxc::semantic::{Scoping, SemanticBuilder};
 use oxc::span::{SourceType, Span};
 
+use super::nesting;
 use super::report::{File, Report, Reported};
 
 /// A parsed file.
@@ -28,6 +29,7 @@ impl<'a> Unit<'a> {
         report: &Report,
     ) -> Result<Self, Reported> {
         let file = File::new(path, text);
+        nesting::check(&file, report)?;
         let parsed = Parser::new(arena, text, SourceType::ts().with_module(true)).parse();
         if let Some(reported) = report_all(&file, parsed.diagnostics.into_vec(), report) {
             return Err(reported);

@@ -24,8 +24,22 @@ pub(super) const TYPES: [&str; 11] =
     ["ID", "Int", "Float", "DateTime", "JSON", "Bytes", "Doc", "Ref", "Page", "Edge", "PageInfo"];
 
 /// Its types for code only: GraphQL knows nothing like them.
-pub(super) const CODE_TYPES: [&str; 7] =
-    ["Rows", "Collection", "Range", "PageArguments", "Caller", "Aggregate", "Callable"];
+pub(super) const CODE_TYPES: [&str; 14] = [
+    "Rows",
+    "Reading",
+    "Collection",
+    "CollectionOptions",
+    "Field",
+    "Index",
+    "Operand",
+    "Range",
+    "PageArguments",
+    "Callable",
+    "ViewMaker",
+    "ViewOptions",
+    "Aggregate",
+    "Caller",
+];
 
 /// Names that a later version will export.
 pub(super) const LATER: [&str; 3] = ["stream", "http", "schedule"];

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-const TYPES: &str = "";
+use weir_sandbox::compile::types::TYPES;
 
 use super::Failure;
 

@@ -147,8 +147,7 @@ fn start<'o>(
     operation: &'o Operation,
     given: Map<String, Value>,
 ) -> Result<(Variables<'o>, Arc<Prepared>), Vec<GraphqlError>> {
-    let variables = Variables::coerce(&schema.api, &operation.variables, given)
-        .map_err(|bad| bad.into_iter().map(bad_arguments).collect::<Vec<_>>())?;
+    let variables = Variables::coerce(&schema.api, &operation.variables, given)?;
     let prepared = operation.plan(&schema.api, &variables).map_err(|error| vec![error])?;
     Ok((variables, prepared))
 }
@@ -179,7 +178,7 @@ fn write<'p>(
 fn invocation(root: &Object, call: &RootCall, variables: &mut Variables<'_>) -> Result<Invocation, GraphqlError> {
     let mut arguments = Map::with_capacity(call.arguments.len());
     for argument in &call.arguments {
-        let value = argument.value.fill(variables).map_err(bad_arguments)?;
+        let value = argument.value.fill(variables)?;
         if let Some(value) = value.or_else(|| argument.default.clone()) {
             arguments.insert(argument.name.clone(), value);
         }
@@ -188,7 +187,7 @@ fn invocation(root: &Object, call: &RootCall, variables: &mut Variables<'_>) -> 
         INVOKE => {
             let name = match arguments.remove("function") {
                 Some(Value::String(name)) => name,
-                _ => return Err(bad_arguments(BadInput { path: "function".into(), message: "missing".into() })),
+                _ => return Err(BadInput { path: "function".into(), message: "missing".into() }.into()),
             };
             if root.field(&name).is_none() || name == INVOKE || name == BATCH {
                 let message = format!("{} has no function {name}", root.name);
@@ -201,12 +200,8 @@ fn invocation(root: &Object, call: &RootCall, variables: &mut Variables<'_>) -> 
             let calls = serde_json::from_value(arguments.remove("calls").unwrap_or_default());
             let calls = calls.map_err(|error| BadInput { path: "calls".into(), message: error.to_string() });
             let atomic = arguments.remove("atomic").and_then(|atomic| atomic.as_bool()).unwrap_or(true);
-            Ok(Invocation::Batch { calls: calls.map_err(bad_arguments)?, atomic })
+            Ok(Invocation::Batch { calls: calls?, atomic })
         }
         name => Ok(Invocation::Function { name: name.to_owned(), arguments: Value::Object(arguments) }),
     }
-}
-
-fn bad_arguments(bad: BadInput) -> GraphqlError {
-    GraphqlError::new(ErrorCode::BadArguments, bad.to_string())
 }

@@ -8,7 +8,10 @@ use std::fmt::{self, Write};
 
 use serde_json::{Map, Number, Value};
 use weir_schema::api::{Api, InputObject, NamedType, Of, Scalar, TypeRef};
+use weir_schema::error::ErrorCode;
 use weir_schema::shape::EnumDefinition;
+
+use super::GraphqlError;
 
 /// What does not have its declared type, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -18,6 +21,12 @@ pub struct BadInput {
     pub path: String,
     /// What is wrong and what is expected.
     pub message: String,
+}
+
+impl From<BadInput> for GraphqlError {
+    fn from(bad: BadInput) -> Self {
+        Self::new(ErrorCode::BadArguments, bad.to_string())
+    }
 }
 
 /// Coerces a value that a client sent as JSON. `root` is what its path begins with.

@@ -9,9 +9,11 @@
 //! | [`schema`] | the schema of one release, and the way in: `prepare` |
 //! | [`library`] | all that async-graphql does: validation and introspection |
 //! | [`scan`] | bounds on a document before anything recursive touches it |
+//! | [`typename`] | what the library's validator overlooks |
 //! | [`document`] | text to a valid operation |
 //! | [`plan`] | what a compiled operation consists of |
 //! | [`compile`] | selection sets merged into a plan |
+//! | [`merge`] | which fields may share a response key |
 //! | [`template`] | arguments: constants and variables |
 //! | [`input`] | input coercion, GraphQL spelling to TypeScript spelling |
 //! | [`execute`] | root fields in order, each once |
@@ -20,7 +22,8 @@
 //! | [`service`] | the active release, and operations run against it |
 //!
 //! Architecture invariant: nothing but [`call`] and [`service`] knows the engine (the others know its words for calls),
-//! and nothing but [`library`], [`document`], [`scan`], [`compile`] and [`template`] knows async-graphql.
+//! and nothing but [`library`], [`document`], [`scan`],
+//! [`typename`], [`compile`], [`merge`] and [`template`] knows async-graphql.
 
 pub mod cache;
 pub mod call;
@@ -33,6 +36,7 @@ mod fixture;
 pub mod input;
 pub mod library;
 pub mod limits;
+pub mod merge;
 pub mod plan;
 pub mod project;
 pub mod request;
@@ -43,6 +47,7 @@ pub mod service;
 pub mod template;
 #[cfg(test)]
 mod tests;
+pub mod typename;
 
 pub use error::GraphqlError;
 pub use limits::DocumentLimits;

@@ -9,6 +9,7 @@ use weir_schema::sdl;
 use super::cache::OperationCache;
 use super::document::{Operation, choose, parse, variables};
 use super::library::Library;
+use super::typename::expose;
 use super::{DocumentLimits, GraphqlError};
 
 /// All that requests need to know of one release. A new release gets a new one, whole.
@@ -55,7 +56,7 @@ impl Schema {
         }
         let chosen = choose(&document, operation).map(|(name, _)| name.map(str::to_owned));
         let any = document.operations.iter().next().and_then(|(name, _)| name).map(|name| name.as_str());
-        self.library.validate(document.clone(), any).await?;
+        self.library.validate(expose(document.clone()).map_err(one)?, any).await?;
         let name = chosen.map_err(one)?;
         let compiled = Operation::compile(&self.api, document, name.as_deref(), &self.limits).map_err(one)?;
         let compiled = Arc::new(compiled);

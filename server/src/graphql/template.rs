@@ -7,6 +7,7 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value};
 use weir_schema::api::{Api, InputObject, NamedType, Of, Scalar, TypeRef};
 
+use super::GraphqlError;
 use super::input::{self, BadInput};
 use super::plan::Variable;
 
@@ -51,20 +52,26 @@ pub struct Variables<'p> {
 
 impl<'p> Variables<'p> {
     /// Coerces what a client sent. Names that the operation does not declare are ignored, as the specification says.
-    pub fn coerce(api: &Api, operation: &'p [Variable], mut given: Map<String, Value>) -> Result<Self, Vec<BadInput>> {
+    pub fn coerce(
+        api: &Api,
+        operation: &'p [Variable],
+        mut given: Map<String, Value>,
+    ) -> Result<Self, Vec<GraphqlError>> {
         let mut values = Vec::with_capacity(operation.len());
         let mut bad = Vec::new();
         for variable in operation {
             let path = || format!("${}", variable.name);
+            let refused = |error: BadInput| GraphqlError::from(error).at(variable.location);
             match (given.remove(&variable.name), &variable.default) {
                 (Some(value), _) => match input::coerce(api, &variable.ty, &path(), value) {
                     Ok(value) => values.push(Some(value)),
-                    Err(error) => bad.push(error),
+                    Err(error) => bad.push(refused(error)),
                 },
                 (None, Some(default)) => values.push(Some(default.clone())),
                 (None, None) if variable.ty.nullable => values.push(None),
                 (None, None) => {
-                    bad.push(BadInput { path: path(), message: format!("no value given; expected {}", variable.ty) });
+                    let message = format!("no value given; expected {}", variable.ty);
+                    bad.push(refused(BadInput { path: path(), message }));
                 }
             }
         }
@@ -209,20 +216,21 @@ impl<'a> Literals<'a> {
         Ok(object(fields))
     }
 
-    /// Any literal is JSON but a bare word, which could only be meant as an enum value.
+    /// Any literal is JSON but a bare word, which could only be meant as an enum value. Inside it any variable may stand.
     fn json(&mut self, literal: &Literal) -> Result<Template, String> {
-        let any = TypeRef::nullable(Of::Scalar(Scalar::Json));
         Ok(match literal {
+            Literal::Variable(name) => self.read(self.find(name)?.0, true),
+            Literal::Null => Template::Constant(Value::Null),
             Literal::Boolean(value) => Template::Constant(Value::Bool(*value)),
             Literal::Number(value) => Template::Constant(Value::Number(value.clone())),
             Literal::String(value) => Template::Constant(Value::String(value.clone())),
             Literal::List(literals) => {
-                let elements = literals.iter().map(|literal| self.template(&any, None, literal));
+                let elements = literals.iter().map(|literal| self.json(literal));
                 list(elements.collect::<Result<_, _>>()?)
             }
             Literal::Object(given) => {
                 let fields = given.iter().map(|(name, literal)| {
-                    let value = self.template(&any, None, literal)?;
+                    let value = self.json(literal)?;
                     Ok(ObjectField { name: name.to_string(), value, default: None })
                 });
                 object(fields.collect::<Result<_, String>>()?)
@@ -232,19 +240,23 @@ impl<'a> Literals<'a> {
     }
 
     fn variable(&mut self, ty: &TypeRef, default: Option<&Value>, name: &str) -> Result<Template, String> {
-        let index = self.variables.iter().position(|variable| variable.name == name);
-        let Some((index, variable)) = index.and_then(|index| Some((index, self.variables.get(index)?))) else {
-            return Err(format!("the variable ${name} is not declared"));
-        };
-        // Inside JSON any variable may stand.
-        let anything = ty.of == Of::Scalar(Scalar::Json) && ty.nullable;
-        if !anything && !may_stand(variable, ty, default) {
+        let (index, variable) = self.find(name)?;
+        if !may_stand(variable, ty, default) {
             return Err(format!("the variable ${name} has the type {}, where {ty} is expected", variable.ty));
         }
+        Ok(self.read(index, ty.nullable))
+    }
+
+    fn find(&self, name: &str) -> Result<(usize, &'a Variable), String> {
+        let found = self.variables.iter().enumerate().find(|(_, variable)| variable.name == name);
+        found.ok_or_else(|| format!("the variable ${name} is not declared"))
+    }
+
+    fn read(&mut self, index: usize, nullable: bool) -> Template {
         if let Some(reads) = self.reads.get_mut(index) {
             *reads += 1;
         }
-        Ok(Template::Variable { index, nullable: ty.nullable })
+        Template::Variable { index, nullable }
     }
 }
 

@@ -3,8 +3,6 @@
 //! A subscription outlives the release that it started on: when another becomes active it moves there, unless its document
 //! no longer fits.
 
-use std::collections::hash_map::DefaultHasher;
-use std::hash::{Hash, Hasher};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -18,7 +16,7 @@ use super::outbox::Outbox;
 use crate::graphql::execute::subscribe;
 use crate::graphql::plan::OperationKind;
 use crate::graphql::service::Served;
-use crate::graphql::{GraphqlError, Request, Response};
+use crate::graphql::{GraphqlError, Request};
 use crate::http::gateway::Gateway;
 
 /// One operation of a socket.
@@ -71,16 +69,11 @@ impl Operation {
         let Ok(_permit) = self.gateway.subscriptions.clone().try_acquire_owned() else {
             return Err(vec![GraphqlError::limit("subscriptions", "all subscriptions of the server are taken")]);
         };
-        let mut after = cursor(&request)?;
-        let mut sent = None;
+        let mut seen = cursor(&request)?;
         let mut moved = false;
         loop {
             let outgrown = |errors| if moved { schema_changed(errors) } else { errors };
-            match self
-                .watch_release(&request, &served, &mut changes, after.take(), &mut sent)
-                .await
-                .map_err(outgrown)?
-            {
+            match self.watch_release(&request, &served, &mut changes, &mut seen).await.map_err(outgrown)? {
                 ControlFlow::Continue(next) => served = next,
                 ControlFlow::Break(()) => return Ok(()),
             }
@@ -90,28 +83,24 @@ impl Operation {
 
     /// Sends the values of one release until another takes its place. Breaks when the server ends.
     ///
-    /// `sent` is the hash of the last data sent: a value that the new release did not change is not sent again.
+    /// `seen` is the cursor of the last value that the client has: one that the new release did not change is not sent
+    /// again.
     async fn watch_release(
         &self,
         request: &Request,
         served: &Served,
         changes: &mut watch::Receiver<Option<Arc<Served>>>,
-        after: Option<String>,
-        sent: &mut Option<u64>,
+        seen: &mut Option<String>,
     ) -> Result<ControlFlow<(), Arc<Served>>, Vec<GraphqlError>> {
         let operation = served.schema.prepare(&request.query, request.operation_name.as_deref()).await?;
         let subscribed = subscribe(&served.schema, &operation, request.variables.clone())?;
-        let mut watch = self.gateway.service.watch(served, &subscribed, &self.caller, after);
-        let mut first_of_release = true;
+        let mut watch = self.gateway.service.watch(served, &subscribed, &self.caller, seen.clone());
         loop {
             tokio::select! {
                 emission = watch.next() => {
                     let response = subscribed.respond(emission.as_ref(), &self.caller);
-                    let data = hash(&response);
-                    let known = sent.replace(data) == Some(data);
-                    if !(std::mem::take(&mut first_of_release) && known) {
-                        self.outbox.next(&self.id, message::next(&self.id, &response));
-                    }
+                    self.outbox.next(&self.id, message::next(&self.id, &response));
+                    *seen = emission.ok().map(|emission| emission.cursor);
                 }
                 changed = changes.changed() => {
                     if changed.is_err() {
@@ -146,11 +135,4 @@ fn schema_changed(errors: Vec<GraphqlError>) -> Vec<GraphqlError> {
     let mut all = vec![GraphqlError::new(ErrorCode::GraphqlValidationFailed, message)];
     all.extend(errors);
     all
-}
-
-fn hash(response: &Response) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    response.data.hash(&mut hasher);
-    response.errors.len().hash(&mut hasher);
-    hasher.finish()
 }

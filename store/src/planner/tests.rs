@@ -1,5 +1,7 @@
 //! Which index a scan is answered along, as tables.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
 use expect_test::{Expect, expect};
 use serde_json::json;
 use std::collections::BTreeMap;

@@ -161,7 +161,7 @@ async fn an_index_built_under_writes_misses_nothing() {
             while !done.load(Ordering::Relaxed) {
                 let name = format!("o{:03}", written * 7 % 400);
                 let mut transaction = store.begin().unwrap();
-                if written % 5 == 0 {
+                if written.is_multiple_of(5) {
                     transaction.delete("orders", &id(&name)).unwrap();
                 } else {
                     let text = format!(r#"{{"customer":"c{}","code":"w{written}"}}"#, written % 4);

@@ -1,5 +1,12 @@
 //! The store from outside: every promise of `docs/storage.md` by name.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that panics has failed, as it should"
+)]
+
 mod conflicts;
 mod indexes;
 mod model;

@@ -233,19 +233,12 @@ fn default_exports() {
         export const a = query((): string => "");
         "#,
         expect![[r#"
-            error: a default export
+            error: a default export has no name, so that nobody can ask for it
              --> functions/t.ts:2:1
               |
             2 | export default query((): string => "");
               | ^^^^^^^^^^^^^^
             help: export it by a name: export const name = …
-
-            error: a function must be the value of an exported constant
-             --> functions/t.ts:2:16
-              |
-            2 | export default query((): string => "");
-              |                ^^^^^
-            help: write export const name = … at the top of a file
         "#]],
     );
 }

@@ -407,7 +407,7 @@ fn names_of_types() {
               |
             2 | export interface Order { a: string }
               |                  ^^^^^
-            help: rename one of them
+            help: take the id as an argument of its own, beside the value
 
             error: `Query` is a type that GraphQL or Weir itself defines
              --> functions/t.ts:3:11

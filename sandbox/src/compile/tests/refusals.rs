@@ -227,11 +227,12 @@ fn types_without_counterpart() {
                |                                                    ^^^^^^^^^^
             help: write Bytes (from "weir")
 
-            error: `Rows` takes 0 type arguments, not 1
+            error: `Rows` is for code and has no counterpart in GraphQL
               --> functions/t.ts:11:68
                |
             11 |   z: NonNullable<string>; aa: String; bb: Int; cc: Uint8Array; dd: Rows<string>; ee: import("./x").T; ff: Array; gg: this;
                |                                                                    ^^^^^^^^^^^^
+            help: write Doc<T>[]: rows become a list when they are returned
 
             error: `import(…)` in a declared type has no counterpart in GraphQL
               --> functions/t.ts:11:86
@@ -240,7 +241,7 @@ fn types_without_counterpart() {
                |                                                                                      ^^^^^^^^^^^^^^^
             help: import the type at the top of the file: import type { T } from "…"
 
-            error: `Array` takes 1 type arguments, not 0
+            error: `Array` takes 1 type argument, not 0
               --> functions/t.ts:11:107
                |
             11 |   z: NonNullable<string>; aa: String; bb: Int; cc: Uint8Array; dd: Rows<string>; ee: import("./x").T; ff: Array; gg: this;
@@ -505,7 +506,7 @@ fn decorators_await_and_dynamic_imports() {
               | ^^^^^^^
             help: call the function instead
 
-            error: `await` at the top of a module
+            error: `await` cannot stand at the top of a module
              --> functions/t.ts:6:1
               |
             6 | await Promise.resolve();
@@ -519,7 +520,7 @@ fn decorators_await_and_dynamic_imports() {
               |                                      ^^^^^^^^^^^
             help: leave it out: an app does not know its files
 
-            error: `import()` while code runs
+            error: `import()` cannot load anything while code runs
              --> functions/t.ts:8:40
               |
             8 | export const b = query((): string => { import("./t"); return ""; });
@@ -584,4 +585,17 @@ fn no_functions() {
             help: export one from a file in functions/: export const hello = query((): string => "hello")
         "#]],
     );
+}
+
+#[test]
+fn code_without_end() {
+    let deep = format!("const deep = {}1{};", "[".repeat(2_000), "]".repeat(2_000));
+    let long = format!("const long = {}1;", "a = ".repeat(50_000));
+    for text in [deep, long] {
+        let diagnostics = super::compile_text(&text).err().unwrap_or_default();
+        assert!(diagnostics.starts_with("error: this nests too deeply to be compiled\n"), "{diagnostics}");
+    }
+    let strings = format!("export const text = \"{}\"; // {}", "a".repeat(200_000), "[".repeat(2_000));
+    let diagnostics = super::compile_text(&strings).err().unwrap_or_default();
+    assert!(diagnostics.starts_with("error: the app exports no function"), "{diagnostics}");
 }

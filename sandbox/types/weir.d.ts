@@ -1,0 +1,306 @@
+/**
+ * Everything that an app of Weir imports.
+ *
+ * Queries, views, procedures and actions are the fields of the app's GraphQL API. Their declared TypeScript types are
+ * its types: what arrives is checked against them, and so is what is returned.
+ *
+ * @packageDocumentation
+ */
+
+// ---- scalars ----
+
+/** The id of a document: a string that Weir chooses. `ID` in GraphQL. */
+export type ID = string;
+
+/** A whole number of 32 bits. `Int` in GraphQL. */
+export type Int = number;
+
+/** A finite number. `Float` in GraphQL; `number` means the same. */
+export type Float = number;
+
+/**
+ * A point in time as RFC 3339 writes it, in UTC and to the millisecond: `2026-01-31T12:00:00.000Z`.
+ *
+ * Values in any other RFC 3339 form are rewritten in this one, so that they compare as strings as they do in time.
+ */
+export type DateTime = string;
+
+/** Any JSON value. Rename it where the global `JSON` is needed too: `import { type JSON as Json } from "weir"`. */
+export type JSON = any;
+
+/** Bytes as a base64 string, padded. */
+export type Bytes = string;
+
+// ---- documents ----
+
+declare const target: unique symbol;
+declare const kind: unique symbol;
+declare const aggregated: unique symbol;
+
+/** What a collection stores and returns: a value with the id that Weir gave it. */
+export type Doc<T> = T & { id: ID };
+
+/** The id of a document of type `T`. Any `ID` and any string can be used as one, but not a reference to another type. */
+export type Ref<T> = string & { readonly [target]?: T };
+
+/** One page of a list, after the GraphQL cursor connections specification. */
+export interface Page<T> {
+  /** The documents of the page, in order. */
+  edges: Edge<T>[];
+  /** Where the page stands. */
+  pageInfo: PageInfo;
+}
+
+/** One document of a page. */
+export interface Edge<T> {
+  /** The document. */
+  node: T;
+  /** Pass it as `after` to get what follows this document. */
+  cursor: string;
+}
+
+/** Where a page stands in its list. */
+export interface PageInfo {
+  /** Whether there is more after the page. */
+  hasNextPage: boolean;
+  /** Whether there is more before the page. */
+  hasPreviousPage: boolean;
+  /** The cursor of the first document; null on an empty page. */
+  startCursor: string | null;
+  /** The cursor of the last document; null on an empty page. */
+  endCursor: string | null;
+}
+
+/** Which page to read. */
+export interface PageArguments {
+  /** How many documents; 20 unless told. */
+  first?: Int | null;
+  /** The cursor of the document before the page. */
+  after?: string | null;
+}
+
+// ---- collections ----
+
+/** A member by which documents can be found. */
+export type Field<T> = keyof T & string;
+
+/** A value to compare a member with. Null finds the documents without one. */
+export type Operand<V> = undefined extends V ? Exclude<V, undefined> | null : V;
+
+/** The bounds of a range; those left out are open. */
+export interface Range<V> {
+  /** Greater than. */
+  gt?: V;
+  /** Greater than or equal to. */
+  gte?: V;
+  /** Less than. */
+  lt?: V;
+  /** Less than or equal to. */
+  lte?: V;
+}
+
+/** What narrows a list of documents along a declared index, and what reads it. */
+export interface Reading<T> {
+  /**
+   * Only documents whose member equals the value.
+   *
+   * @example orders.where("customer", args.customer)
+   */
+  where<F extends Field<T>>(field: F, value: Operand<T[F]>): Rows<T>;
+  /**
+   * Only documents whose member is within the bounds.
+   *
+   * @example orders.range("at", { gte: "2026-01-01T00:00:00.000Z" })
+   */
+  range<F extends Field<T>>(field: F, bounds: Range<Operand<T[F]>>): Rows<T>;
+  /** Documents in the order of a member; ascending unless told. */
+  orderBy(field: Field<T>, direction?: "asc" | "desc"): Rows<T>;
+  /** The first documents, at most `n`. */
+  take(n: Int): Doc<T>[];
+  /** All documents. */
+  all(): Doc<T>[];
+  /** The first document, or null. */
+  first(): Doc<T> | null;
+  /** How many documents there are, without reading them. */
+  count(): Int;
+  /** One page of the documents, and the cursors to the others. */
+  page(args?: PageArguments): Page<Doc<T>>;
+}
+
+/**
+ * Documents that are read when they are first looked at. They can be returned and looped over as a list; a list that can
+ * be changed is what `all()` and `take(n)` give.
+ */
+export interface Rows<T> extends Array<Doc<T>>, Reading<T> {}
+
+/** A collection of documents of one type. */
+export interface Collection<T> extends Reading<T> {
+  /** The document of this id, or null. */
+  get(id: ID): Doc<T> | null;
+  /** Stores a new document and returns it with its id. */
+  insert(value: T): Doc<T>;
+  /** Stores a document in the place of an existing one and returns it. Fails with `NOT_FOUND` if there is none. */
+  replace(id: ID, value: T | Doc<T>): Doc<T>;
+  /**
+   * Changes some members of an existing document and returns it whole. A member that is `undefined` is removed. Fails
+   * with `NOT_FOUND` if there is none.
+   */
+  patch(id: ID, part: Partial<Doc<T>>): Doc<T>;
+  /** Removes a document. Returns whether there was one. */
+  delete(id: ID): boolean;
+}
+
+/** One index: a member, or several from the most significant to the least. */
+export type Index<T> = Field<T> | readonly Field<T>[];
+
+/** The indexes of a collection. */
+export interface CollectionOptions<T> {
+  /** Indexes with at most one document for each value. They serve reading too. */
+  unique?: readonly Index<T>[];
+  /** Indexes for reading. */
+  index?: readonly Index<T>[];
+}
+
+/**
+ * Declares a collection. Export it as a constant: its name is the collection's.
+ *
+ * @example export const orders = collection<Order>({ index: [["customer", "at"], "status"] });
+ */
+export declare function collection<T extends object>(options?: CollectionOptions<T>): Collection<T>;
+
+// ---- functions ----
+
+/** A function of the app's API. Other functions of the app call it as the plain function that it is. */
+export type Callable<F, Kind extends string = string> = F & { readonly [kind]: Kind };
+
+/** What a function of the API is made of: one object of arguments, and a result that JSON can hold. */
+type Body = (args: any) => unknown;
+
+/**
+ * A query: reads, and is on the `Query` and `Subscription` types of GraphQL.
+ *
+ * @example export const orderById = query((args: { id: ID }): Doc<Order> | null => orders.get(args.id));
+ */
+export declare function query<F extends Body>(fn: F): Callable<F, "query">;
+
+/**
+ * A procedure: reads and writes in one serializable transaction, and is on the `Mutation` type of GraphQL. When it
+ * throws, nothing is written.
+ *
+ * @example export const cancel = procedure((args: { id: ID }): boolean => orders.delete(args.id));
+ */
+export declare function procedure<F extends Body>(fn: F): Callable<F, "procedure">;
+
+/**
+ * An action: asynchronous code that is not a transaction, on the `Mutation` type of GraphQL. It reads and writes by
+ * calling queries and procedures: `await call(placeOrder, { … })`.
+ */
+export declare function action<F extends (args: any) => Promise<unknown>>(fn: F): Callable<F, "action">;
+
+/** When a view's result is computed and kept. */
+export interface ViewOptions {
+  /**
+   * `"eager"`: on every commit that touches it. `"onDemand"`: at the first read, which is the default.
+   * `{ every: "5m" }`: at this interval, in ms, s, m, h or d.
+   */
+  keep?: "eager" | "onDemand" | { every: string };
+}
+
+/** Makes views. */
+export interface ViewMaker {
+  /**
+   * A view: a query whose result is kept and persisted.
+   *
+   * @example export const openOrders = view((): Int => orders.where("status", "open").count(), { keep: "eager" });
+   */
+  <F extends Body>(fn: F, options?: ViewOptions): Callable<F, "view">;
+  /**
+   * A view of groups: one row for each key, in key order, with aggregates over the documents of that key.
+   *
+   * @example
+   * export const byStatus = view.groupBy(orders, (o) => o.status, { orders: count(), revenue: sum((o) => o.total) });
+   */
+  groupBy<T, K, R extends object>(
+    source: Collection<T>,
+    keyOf: (document: Doc<T>) => K,
+    aggregates: { [N in keyof R]: Aggregate<Doc<T>, R[N]> },
+  ): Callable<() => ({ key: K } & R)[], "view">;
+}
+
+/** Makes views: {@link ViewMaker}. */
+export declare const view: ViewMaker;
+
+/** What is computed over the documents of one group. */
+export interface Aggregate<D, V> {
+  readonly [aggregated]?: (document: D) => V;
+}
+
+/** How many documents there are. */
+export declare function count(): Aggregate<any, Int>;
+/** The sum of a number over the documents. */
+export declare function sum<D>(of: (document: D) => number): Aggregate<D, Float>;
+/** The mean of a number over the documents. */
+export declare function avg<D>(of: (document: D) => number): Aggregate<D, Float>;
+/** The least value over the documents; absent ones do not count. */
+export declare function min<D, V>(of: (document: D) => V): Aggregate<D, V>;
+/** The greatest value over the documents; absent ones do not count. */
+export declare function max<D, V>(of: (document: D) => V): Aggregate<D, V>;
+
+// ---- inside of functions ----
+
+/**
+ * The time of the call. It stands still while the call runs, and `Date` shows the same. A result that depended on it is
+ * neither cached nor shared.
+ */
+export declare function now(): DateTime;
+
+/**
+ * Ends the call with an error that the caller sees: `FUNCTION_FAILED`, with the code under `extensions.appCode`. Nothing
+ * is written.
+ *
+ * @example if (!order) fail("NOT_FOUND", "no such order");
+ */
+export declare function fail(code: string, message?: string): never;
+
+/** Who calls. */
+export interface Caller {
+  /** What the caller is; `"developer"` only in `weir dev`. */
+  readonly kind: "developer" | "user" | "service" | "anonymous";
+  /** The subject of the caller's token, or null without one. */
+  readonly subject: string | null;
+}
+
+/** Who calls. A result that depended on it is shared with nobody else. */
+export declare const caller: Caller;
+
+/**
+ * Calls another function of the app. In an action it must be awaited, and each call is a transaction of its own; elsewhere
+ * it is part of the transaction at hand, like `fn(args)`.
+ *
+ * @example const order = await call(placeOrder, { customer, total });
+ */
+export declare function call<F extends Body>(fn: Callable<F>, ...args: Parameters<F>): Awaited<ReturnType<F>>;
+
+/** Adds a value to a metric of the app. */
+export declare function metric(name: string, value: number): void;
+
+// Only what says `export` is exported.
+export {};
+
+declare global {
+  /** Where functions log to: lines with the name of the function, in the server's log. */
+  interface Console {
+    /** Logs at the level debug. */
+    debug(...values: unknown[]): void;
+    /** Logs at the level info. */
+    log(...values: unknown[]): void;
+    /** Logs at the level info. */
+    info(...values: unknown[]): void;
+    /** Logs at the level warn. */
+    warn(...values: unknown[]): void;
+    /** Logs at the level error. */
+    error(...values: unknown[]): void;
+  }
+  /** Where functions log to. */
+  var console: Console;
+}

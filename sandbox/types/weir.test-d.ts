@@ -1,0 +1,133 @@
+// What the editor types must accept and refuse. Checked by `tsc --noEmit --strict`; never run.
+
+import {
+  action, avg, call, caller, collection, count, fail, max, metric, min, now, procedure, query, sum, view,
+  type Bytes, type DateTime, type Doc, type Float, type ID, type Int, type JSON as Json, type Page, type Ref, type Rows,
+} from "weir";
+
+interface Customer {
+  name: string;
+  email: string;
+  tier: "free" | "pro";
+  note?: string;
+}
+
+interface Order {
+  customer: Ref<Customer>;
+  total: Float;
+  status: "open" | "paid";
+  at: DateTime;
+  extra?: Json;
+  scan?: Bytes | null;
+}
+
+const customers = collection<Customer>({ unique: ["email"] });
+const orders = collection<Order>({ index: [["customer", "at"], ["status"], "at"] });
+
+// @ts-expect-error no such member
+collection<Order>({ index: ["when"] });
+// @ts-expect-error no such option
+collection<Order>({ indexes: ["at"] });
+
+export const ordersOf = query((args: { customer: ID; limit?: Int }): Doc<Order>[] =>
+  orders.where("customer", args.customer).orderBy("at", "desc").take(args.limit ?? 20));
+
+/** Rows are a list of documents. */
+export const lazily = query((args: { customer: ID }): Doc<Order>[] => orders.where("customer", args.customer));
+
+export const pages = query((args: { first?: Int; after?: string }): Page<Doc<Order>> => orders.orderBy("at").page(args));
+
+/** The pages of a collection hold its documents, so the shorter name will do. */
+export const shortPages = query((): Page<Order> => orders.page());
+
+export const narrowed = query((args: { id: ID }): string => {
+  const order = orders.get(args.id);
+  // @ts-expect-error possibly null
+  order.status;
+  if (!order) fail("NOT_FOUND", "no such order");
+  return order.status;
+});
+
+export const ranges = query((args: { day: DateTime }): Int =>
+  orders.where("status", "open").range("at", { gte: args.day, lt: "2027-01-01" }).count());
+
+export const absent = query((): Doc<Customer> | null => customers.where("note", null).first());
+
+export const plainCalls = procedure((args: { customer: ID }): Int => {
+  const list: Doc<Order>[] = ordersOf({ customer: args.customer });
+  // @ts-expect-error the argument is missing
+  ordersOf({});
+  const again: Doc<Order>[] = call(ordersOf, { customer: args.customer, limit: 3 });
+  metric("orders", again.length);
+  return list.length + again.length;
+});
+
+export const writes = procedure((args: { customer: ID; total: Float }): Doc<Order> => {
+  const order = orders.insert({ customer: args.customer, total: args.total, status: "open", at: now() });
+  // @ts-expect-error no such status
+  orders.insert({ customer: args.customer, total: 1, status: "closed", at: now() });
+  // @ts-expect-error a member is missing
+  orders.insert({ customer: args.customer });
+  // @ts-expect-error the id is Weir's
+  orders.insert({ id: order.id, customer: args.customer, total: 1, status: "open", at: now() });
+  orders.replace(order.id, { ...order, total: 2 });
+  orders.replace(order.id, { customer: order.customer, total: 2, status: "paid", at: order.at });
+  orders.patch(order.id, { status: "paid", extra: undefined });
+  // @ts-expect-error no such member
+  orders.patch(order.id, { state: "paid" });
+  // @ts-expect-error no such field
+  orders.where("when", 1);
+  // @ts-expect-error no such value
+  orders.where("status", "closed");
+  // @ts-expect-error no such direction
+  orders.orderBy("at", "down");
+  const gone: boolean = orders.delete(order.id);
+  const buyer: Doc<Customer> | null = customers.get(order.customer);
+  console.log(gone, buyer, caller.kind, caller.subject);
+  return order;
+});
+
+const rows: Rows<Order> = orders.where("status", "open");
+for (const order of rows) order.total.toFixed(2);
+const totals: number[] = rows.map((order) => order.total);
+
+export const byStatus = view.groupBy(orders, (o) => o.status, {
+  revenue: sum((o) => o.total),
+  mean: avg((o) => o.total),
+  orders: count(),
+  first: min((o) => o.at),
+  last: max((o) => o.at),
+});
+
+export const readsView = view((): Float => {
+  const row = byStatus()[0];
+  if (!row) return totals.length;
+  const key: "open" | "paid" = row.key;
+  const first: DateTime = row.first;
+  // @ts-expect-error no such aggregate
+  row.median;
+  return row.revenue + row.mean + row.orders + key.length + first.length;
+}, { keep: { every: "5m" } });
+
+// @ts-expect-error no such policy
+view((): Int => 1, { keep: "always" });
+// @ts-expect-error no such member
+view.groupBy(orders, (o) => o.when, {});
+// @ts-expect-error a sum is of numbers
+view.groupBy(orders, (o) => o.status, { n: sum((o) => o.at) });
+
+export const acts = action(async (args: { customer: ID }): Promise<Float> => {
+  const order = await call(writes, { customer: args.customer, total: 1 });
+  const total: Float = order.total;
+  return total;
+});
+
+// @ts-expect-error actions are asynchronous
+action((): Int => 1);
+
+/** A reference to one type is none to another; strings and ids are any. */
+export function references(order: Ref<Order>, id: ID): Ref<Customer>[] {
+  // @ts-expect-error another type
+  const wrong: Ref<Customer> = order;
+  return [id, "x", wrong];
+}

@@ -1,0 +1,149 @@
+//! GraphQL over HTTP beside a bare axum handler that parses and returns the same JSON, and what a hostile document costs.
+//!
+//! `cargo bench -p weir --bench graphql` prints requests per second, their ratio, and the time that a document of 1 MB
+//! and one that fills the limits take to be refused. Client and server share the machine's cores in both cases.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs, reason = "a benchmark")]
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use axum::Json;
+use axum::routing::post;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use weir::graphql::{DocumentLimits, Schema};
+use weir::{Server, ServerOptions};
+use weir_engine::Engine;
+use weir_sandbox::compile::{Sources, compile};
+use weir_sandbox::pool::PoolOptions;
+use weir_schema::declarations::Declarations;
+use weir_store::{Options, Store};
+
+const CONNECTIONS: usize = 32;
+const WARM_UP: Duration = Duration::from_secs(1);
+const MEASURED: Duration = Duration::from_secs(4);
+
+const FUNCTIONS: &str = r#"
+import { query, type Float } from "weir";
+interface Item { price: Float; quantity: Float }
+interface Total { net: Float; tax: Float; gross: Float }
+export const total = query((args: { items: Item[]; rate: Float }): Total => {
+  const net = args.items.reduce((sum, item) => sum + item.price * item.quantity, 0);
+  const tax = net * args.rate;
+  return { net, tax, gross: net + tax };
+});
+"#;
+
+const QUERY: &str = "query Total($items: [ItemInput!]!, $rate: Float!) {
+    total(items: $items, rate: $rate) { net tax gross }
+}";
+
+fn request(path: &str) -> String {
+    let items = json!([
+        { "price": 9.5, "quantity": 2 }, { "price": 3, "quantity": 7 }, { "price": 1.25, "quantity": 4 }
+    ]);
+    let body = json!({ "query": QUERY, "variables": { "items": items, "rate": 0.2 } }).to_string();
+    format!(
+        "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+fn main() {
+    weir_sandbox::isolate::prepare_v8();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let bare = throughput(serve_bare().await, "/bare").await;
+        let folder = tempfile::tempdir().unwrap();
+        let weir = throughput(serve_weir(folder.path()).await, "/graphql").await;
+        println!("bare axum handler           {bare:>9.0} requests/s");
+        println!("GraphQL over HTTP           {weir:>9.0} requests/s");
+        println!("ratio GraphQL / bare        {:>9.2}", weir / bare);
+        refusals().await;
+    });
+}
+
+/// What Weir does, without Weir: parse the request, compute, write the response.
+async fn serve_bare() -> SocketAddr {
+    let handler = |Json(request): Json<Value>| async move {
+        let variables = &request["variables"];
+        let items = variables["items"].as_array().unwrap();
+        let amount = |item: &Value| item["price"].as_f64().unwrap() * item["quantity"].as_f64().unwrap();
+        let net: f64 = items.iter().map(amount).sum();
+        let tax = net * variables["rate"].as_f64().unwrap();
+        Json(json!({ "data": { "total": { "net": net, "tax": tax, "gross": net + tax } } }))
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let router = axum::Router::new().route("/bare", post(handler));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    address
+}
+
+async fn serve_weir(folder: &std::path::Path) -> SocketAddr {
+    let folder = folder.to_owned();
+    let store = tokio::task::spawn_blocking(move || Store::open(&folder, Options::default())).await.unwrap().unwrap();
+    let engine = Engine::start(store, PoolOptions::default()).unwrap();
+    let texts = [("app.toml", "name = \"bench\"\nversion = \"1.0.0\"\n"), ("functions/total.ts", FUNCTIONS)];
+    let texts = texts.map(|(path, text)| (path.to_owned(), text.to_owned()));
+    engine.activate(compile(&Sources::from_texts(texts)).unwrap()).await.unwrap();
+    let server = Server::start(engine, ServerOptions::default());
+    server.ready().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(server.serve(listener, std::future::pending()));
+    address
+}
+
+/// Requests per second over connections that are kept alive.
+async fn throughput(address: SocketAddr, path: &'static str) -> f64 {
+    let start = Instant::now() + WARM_UP;
+    let clients: Vec<_> = (0..CONNECTIONS)
+        .map(|_| {
+            tokio::spawn(async move {
+                let mut stream = TcpStream::connect(address).await.unwrap();
+                stream.set_nodelay(true).unwrap();
+                let request = request(path);
+                let (mut buffer, mut counted) = (vec![0; 4096], 0_u64);
+                while start.elapsed() < MEASURED {
+                    stream.write_all(request.as_bytes()).await.unwrap();
+                    let length = stream.read(&mut buffer).await.unwrap();
+                    let answer = &buffer[..length];
+                    assert!(
+                        answer.starts_with(b"HTTP/1.1 200") && answer.ends_with(b"}"),
+                        "one read holds the response"
+                    );
+                    counted += u64::from(Instant::now() > start);
+                }
+                counted
+            })
+        })
+        .collect();
+    let mut sum = 0;
+    for client in clients {
+        sum += client.await.unwrap();
+    }
+    sum as f64 / MEASURED.as_secs_f64()
+}
+
+/// How long hostile documents take to be refused.
+async fn refusals() {
+    let limits = DocumentLimits::default();
+    let schema = Schema::build(&Declarations::default(), &limits).unwrap();
+    let large = format!("{{ {} }}", "a ".repeat(500_000));
+    let deep = "{a".repeat(limits.document_bytes / 2);
+    let fields = limits.document_tokens - 10;
+    let wide = format!("{{ {} }}", "nope ".repeat(fields));
+    let aliases = format!("{{ {} }}", (0..fields / 3).map(|i| format!("a{i}:nope ")).collect::<String>());
+    let same = format!("{{ {} }}", "__typename ".repeat(limits.document_selections - 10));
+    let documents =
+        [("1 MB", large), ("deep", deep), ("fields", wide), ("aliases", aliases), ("one field many times", same)];
+    for (name, document) in documents {
+        let start = Instant::now();
+        let refused = schema.prepare(&document, None).await.err();
+        let code = refused.map_or("accepted", |errors| errors[0].extensions.code.as_str());
+        println!("{name:<22} {:>7} bytes {:>9.2?}  {code}", document.len(), start.elapsed());
+    }
+}

