@@ -1,0 +1,216 @@
+//! Live queries over a real `graphql-ws` client in Node.
+//!
+//! That nothing comes is shown without waiting for it: what must come later is the very next message.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::apps::App;
+use crate::graphql::Client;
+use crate::node;
+use crate::weir::{Dev, Lines, Process, eventually};
+
+/// A socket of `graphql-ws`, driven by `clients/socket.mjs`.
+struct Socket {
+    process: Process,
+    messages: Lines,
+    read: usize,
+}
+
+impl Socket {
+    fn open(packages: &Path, dev: &Dev) -> Self {
+        let url = dev.url.replace("http://", "ws://") + "/graphql";
+        let (process, messages, _) = node::start(packages, "socket.mjs", &[&url]);
+        let mut socket = Self { process, messages, read: 0 };
+        assert_eq!(socket.message(), json!({ "connected": true }));
+        socket
+    }
+
+    /// The next message, whatever it is about.
+    #[track_caller]
+    fn message(&mut self) -> Value {
+        let (number, line) = self.messages.wait_for(self.read, |_| true);
+        self.read = number + 1;
+        serde_json::from_str(&line).unwrap()
+    }
+
+    /// The next message, which must be a value of this subscription.
+    #[track_caller]
+    fn next(&mut self, name: &str) -> Value {
+        let mut message = self.message();
+        assert_eq!(message["name"], name, "{message}");
+        assert!(message["next"]["data"].is_object() && message["next"].get("errors").is_none(), "{message}");
+        message["next"].take()
+    }
+
+    /// Subscribes to the totals of a customer's orders.
+    fn watch_totals(&mut self, name: &str, customer: &str, extensions: Value) {
+        let query = "subscription($customer: ID!) { ordersOf(customer: $customer) { total } }";
+        self.subscribe(name, query, json!({ "customer": customer }), extensions);
+    }
+
+    fn subscribe(&mut self, name: &str, query: &str, variables: Value, extensions: Value) {
+        let request = json!({ "subscribe": name, "query": query, "variables": variables, "extensions": extensions });
+        self.process.tell(&request.to_string());
+    }
+
+    fn complete(&mut self, name: &str) {
+        self.process.tell(&json!({ "complete": name }).to_string());
+    }
+}
+
+/// A running shop with its customers and orders.
+struct Shop {
+    app: App,
+    dev: Dev,
+    client: Client,
+    ada: String,
+    grace: String,
+}
+
+impl Shop {
+    fn start() -> Self {
+        let app = App::copy_of("examples/shop");
+        let dev = Dev::start(&app);
+        let client = dev.client();
+        client.data("mutation { seed { orders } }");
+        let id = |name: &str| {
+            let query = format!("{{ customerByEmail(email: \"{name}@example.com\") {{ id }} }}");
+            client.data(&query)["customerByEmail"]["id"].as_str().unwrap().to_owned()
+        };
+        let (ada, grace) = (id("ada"), id("grace"));
+        Self { app, dev, client, ada, grace }
+    }
+
+    fn place_order(&self, customer: &str, total: u32) {
+        let query =
+            "mutation($customer: ID!, $total: Float!) { placeOrder(customer: $customer, total: $total) { id } }";
+        self.client.data_with(query, json!({ "customer": customer, "total": total }));
+    }
+}
+
+/// The totals in a message of `watch_totals`.
+fn totals(message: &Value) -> Vec<f64> {
+    message["data"]["ordersOf"].as_array().unwrap().iter().map(|order| order["total"].as_f64().unwrap()).collect()
+}
+
+const ADAS: [f64; 5] = [20.0, 17.5, 15.0, 12.5, 10.0];
+const GRACES: [f64; 5] = [30.0, 27.5, 25.0, 22.5, 20.0];
+
+#[test]
+fn a_subscriber_receives_the_new_list_and_others_stay_silent() {
+    let Some(packages) = node::packages("a_subscriber_receives_the_new_list_and_others_stay_silent") else { return };
+    let shop = Shop::start();
+    let mut socket = Socket::open(packages, &shop.dev);
+    socket.watch_totals("ada", &shop.ada, json!({}));
+    assert_eq!(totals(&socket.next("ada")), ADAS);
+    socket.watch_totals("grace", &shop.grace, json!({}));
+    let first = socket.next("grace");
+    assert_eq!(totals(&first), GRACES);
+
+    shop.place_order(&shop.ada, 1);
+    let second = socket.next("ada");
+    assert_eq!(totals(&second), [&[1.0], &ADAS[..]].concat());
+    shop.place_order(&shop.ada, 2);
+    assert_eq!(totals(&socket.next("ada")), [&[2.0, 1.0], &ADAS[..]].concat());
+    // Had Grace's list been sent again in between, it would come first.
+    shop.place_order(&shop.grace, 3);
+    assert_eq!(totals(&socket.next("grace")), [&[3.0], &GRACES[..]].concat());
+
+    let commit = |message: &Value| message["extensions"]["weir"]["commit"].as_str().unwrap().parse::<u64>().unwrap();
+    assert!(commit(&first) < commit(&second), "{first} {second}");
+    assert!(second["extensions"]["weir"]["cursor"].is_string());
+}
+
+#[test]
+fn a_subscriber_that_resumes_gets_nothing_until_something_changed() {
+    let Some(packages) = node::packages("a_subscriber_that_resumes_gets_nothing_until_something_changed") else {
+        return;
+    };
+    let shop = Shop::start();
+    let mut socket = Socket::open(packages, &shop.dev);
+    socket.watch_totals("first", &shop.ada, json!({}));
+    let cursor = socket.next("first")["extensions"]["weir"]["cursor"].take();
+    socket.complete("first");
+    assert_eq!(socket.message(), json!({ "name": "first", "complete": true }));
+
+    let after = json!({ "weir": { "after": cursor } });
+    socket.watch_totals("again", &shop.ada, after.clone());
+    // Answered on the same socket behind the subscription: it is in place when this has come.
+    socket.subscribe("marker", "{ customerByEmail(email: \"x\") { id } }", json!({}), json!({}));
+    assert_eq!(socket.next("marker")["data"], json!({ "customerByEmail": null }));
+    assert_eq!(socket.message(), json!({ "name": "marker", "complete": true }));
+    shop.place_order(&shop.grace, 1);
+    shop.place_order(&shop.ada, 2);
+    assert_eq!(totals(&socket.next("again")), [&[2.0], &ADAS[..]].concat());
+
+    // A change that came while nobody watched comes at once.
+    socket.watch_totals("late", &shop.ada, after);
+    assert_eq!(totals(&socket.next("late")), [&[2.0], &ADAS[..]].concat());
+}
+
+#[test]
+fn a_new_connection_resumes_after_a_restart() {
+    let Some(packages) = node::packages("a_new_connection_resumes_after_a_restart") else { return };
+    let Shop { app, dev, client: _, ada, .. } = Shop::start();
+    let mut socket = Socket::open(packages, &dev);
+    socket.watch_totals("ada", &ada, json!({}));
+    let cursor = socket.next("ada")["extensions"]["weir"]["cursor"].take();
+    assert_eq!(dev.stop(), Some(0));
+    // The server says why it goes: the client library calls this a fatal code or a going away, never an abnormal one.
+    let closed = eventually("the end of the socket", || {
+        Some(socket.message()).filter(|message| message.get("closed").is_some())
+    });
+    assert_eq!(closed, json!({ "closed": 1001 }));
+
+    let dev = Dev::start(&app);
+    let mut socket = Socket::open(packages, &dev);
+    socket.watch_totals("ada", &ada, json!({ "weir": { "after": cursor } }));
+    socket.watch_totals("marker", &ada, json!({}));
+    assert_eq!(totals(&socket.next("marker")), ADAS);
+}
+
+#[test]
+fn subscriptions_go_on_across_reloads() {
+    let Some(packages) = node::packages("subscriptions_go_on_across_reloads") else { return };
+    let shop = Shop::start();
+    let mut socket = Socket::open(packages, &shop.dev);
+    socket.watch_totals("ada", &shop.ada, json!({}));
+    assert_eq!(totals(&socket.next("ada")), ADAS);
+
+    // The code changes, and with it the value.
+    shop.app.edit("functions/orders.ts", "args.limit ?? 20", "args.limit ?? 3");
+    let three = [1.0, 20.0, 17.5];
+    assert_eq!(totals(&socket.next("ada")), ADAS[..3]);
+    shop.place_order(&shop.ada, 1);
+    assert_eq!(totals(&socket.next("ada")), three);
+
+    // The schema changes too: a new member, and a new query.
+    shop.app.edit("collections.ts", "  total: Float;", "  total: Float;\n  note?: string;");
+    let added = "\nexport const noteOf = query((args: { id: ID }): string => orders.get(args.id)?.note ?? \"none\");\n";
+    let before = shop.app.read("functions/orders.ts");
+    shop.app.write("functions/orders.ts", &(before + added));
+    eventually("the new schema", || shop.client.has_query("noteOf").then_some(()));
+    shop.place_order(&shop.ada, 2);
+    // An order that has got a member is another value: the list may come once more before the order does.
+    let next = totals(&socket.next("ada"));
+    let next = if next == three { totals(&socket.next("ada")) } else { next };
+    assert_eq!(next, [2.0, 1.0, 20.0]);
+}
+
+#[test]
+fn a_subscription_that_no_longer_fits_ends_with_the_reason() {
+    let Some(packages) = node::packages("a_subscription_that_no_longer_fits_ends_with_the_reason") else { return };
+    let shop = Shop::start();
+    let mut socket = Socket::open(packages, &shop.dev);
+    socket.watch_totals("ada", &shop.ada, json!({}));
+    assert_eq!(totals(&socket.next("ada")), ADAS);
+    shop.app.edit("functions/orders.ts", "const ordersOf", "const ordersBy");
+    let message = socket.message();
+    assert_eq!(message["name"], "ada", "{message}");
+    assert_eq!(message["error"][0]["extensions"]["code"], "GRAPHQL_VALIDATION_FAILED", "{message}");
+    // The socket is still good.
+    socket.subscribe("after", "{ customerByEmail(email: \"ada@example.com\") { name } }", json!({}), json!({}));
+    assert_eq!(socket.next("after")["data"]["customerByEmail"]["name"], "Ada");
+}

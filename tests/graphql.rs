@@ -41,10 +41,8 @@ impl Client {
     #[track_caller]
     pub fn errors(&self, query: &str) -> Value {
         let mut errors = self.answer(query, json!({}))["errors"].take();
-        for error in errors.as_array_mut().unwrap_or_else(|| panic!("{query}: no errors")) {
-            error.as_object_mut().unwrap().shift_remove("locations");
-            error["extensions"].as_object_mut().unwrap().shift_remove("stack");
-        }
+        assert!(errors.is_array(), "{query}: no errors");
+        strip(&mut errors);
         errors
     }
 
@@ -69,13 +67,56 @@ impl Client {
     }
 }
 
+/// Takes the places in the document and the stacks out of errors.
+pub fn strip(errors: &mut Value) {
+    for error in errors.as_array_mut().unwrap() {
+        error.as_object_mut().unwrap().shift_remove("locations");
+        error["extensions"].as_object_mut().unwrap().shift_remove("stack");
+    }
+}
+
 #[track_caller]
 fn send(request: minreq::Request) -> (u16, String) {
     let response = request.with_timeout(PATIENCE.as_secs()).send().unwrap();
     (u16::try_from(response.status_code).unwrap(), response.as_str().unwrap().to_owned())
 }
 
-/// Pretty JSON with a line break at its end, to compare with `expect!`.
-pub fn pretty(value: &Value) -> String {
-    format!("{value:#}\n")
+/// JSON to compare with `expect!`: each member of an object and each element of a list on its own line, ids as `ID`.
+pub fn lines(value: &Value) -> String {
+    let text = match value {
+        Value::Object(members) => {
+            members.iter().map(|(name, member)| format!("{name}:{}\n", member_lines(member))).collect()
+        }
+        Value::Array(elements) => elements.iter().map(|element| format!("{element}\n")).collect(),
+        other => format!("{other}\n"),
+    };
+    without_ids(&text)
+}
+
+fn member_lines(member: &Value) -> String {
+    match member.as_array() {
+        Some(elements) => elements.iter().map(|element| format!("\n  {element}")).collect(),
+        None => format!(" {member}"),
+    }
+}
+
+/// The length of the ids that Weir draws.
+const ID_LENGTH: usize = 26;
+
+/// The text with every id that Weir drew as `ID`.
+fn without_ids(text: &str) -> String {
+    let mut shown = String::new();
+    let mut word = String::new();
+    for c in text.chars().chain([' ']) {
+        if c.is_ascii_alphanumeric() {
+            word.push(c);
+            continue;
+        }
+        let is_id = word.len() == ID_LENGTH && word.starts_with('0');
+        shown.push_str(if is_id { "ID" } else { &word });
+        shown.push(c);
+        word.clear();
+    }
+    shown.truncate(shown.len() - 1);
+    shown
 }

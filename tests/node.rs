@@ -4,14 +4,14 @@
 //! says so with [`packages`]; where Node is missing it is skipped, unless `WEIR_TESTS_MUST_RUN` is set.
 
 use std::fs::{self, File};
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::apps::root;
-use crate::weir::{Ended, Lines, PATIENCE, Process, finish, profile_folder};
+use crate::weir::{Ended, Lines, PATIENCE, Process, finish, profile_folder, say};
 
 /// Registries answer late now and then.
 const INSTALL_ATTEMPTS: usize = 3;
@@ -22,10 +22,9 @@ pub fn packages(test: &str) -> Option<&'static Path> {
     static PACKAGES: OnceLock<Option<PathBuf>> = OnceLock::new();
     let packages = PACKAGES.get_or_init(|| has_node().then(install)).as_deref();
     if packages.is_none() {
-        let reason = format!("skipped: {test}: node is not installed\n");
+        let reason = format!("skipped: {test}: node is not installed");
         assert!(std::env::var_os("WEIR_TESTS_MUST_RUN").is_none(), "{reason}");
-        // Not `eprintln!`, which the test runner keeps to itself.
-        std::io::stderr().write_all(reason.as_bytes()).unwrap();
+        say(&reason);
     }
     packages
 }

@@ -4,7 +4,7 @@
 //! names another one instead.
 
 use std::env;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, OnceLock};
@@ -113,6 +113,11 @@ pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         assert!(Instant::now() < deadline, "waited {PATIENCE:?} for {what}");
         thread::sleep(BETWEEN_LOOKS);
     }
+}
+
+/// Says something to whoever runs the tests. Not `eprintln!`, which the test runner keeps to itself.
+pub fn say(text: &str) {
+    writeln!(io::stderr(), "{}", text.trim_end()).unwrap();
 }
 
 /// A process that is killed with its value.

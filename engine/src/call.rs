@@ -9,6 +9,7 @@ use weir_schema::error::ErrorCode;
 
 pub use weir_sandbox::protocol::Frame;
 use weir_sandbox::protocol::ScriptCaller;
+use weir_store::UniqueViolation;
 
 /// Who calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,6 +88,13 @@ impl CallError {
     pub(crate) fn limit(limit: &'static str, allowed: impl std::fmt::Display) -> Self {
         let message = format!("past the limit {limit} = {allowed}; app.toml can raise it under [limits]");
         Self { limit: Some(limit), ..Self::new(ErrorCode::LimitExceeded, message) }
+    }
+
+    /// A unique index stands against a write. Which other document it is may not be for the caller to know.
+    pub(crate) fn conflict(violation: &UniqueViolation) -> Self {
+        let UniqueViolation { collection, fields, .. } = violation;
+        let message = format!("{collection} has a document with the same {} already", fields.join(" and "));
+        Self::new(ErrorCode::Conflict, message)
     }
 
     /// The store stopped.

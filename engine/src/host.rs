@@ -127,13 +127,10 @@ impl RunHost {
                 let document = documents::replace(transaction, declarations, &collection, &id, value)?;
                 Ok((text(&document), collection, id))
             }),
-            (HostCall::Patch { collection, id, part, removed }, _) => {
-                documents::id(&collection, id).and_then(|id| {
-                    let document =
-                        documents::patch(transaction, declarations, &collection, &id, part, &removed)?;
-                    Ok((text(&document), collection, id))
-                })
-            }
+            (HostCall::Patch { collection, id, part, removed }, _) => documents::id(&collection, id).and_then(|id| {
+                let document = documents::patch(transaction, declarations, &collection, &id, part, &removed)?;
+                Ok((text(&document), collection, id))
+            }),
             (HostCall::Delete { collection, id }, _) => documents::id(&collection, id).and_then(|id| {
                 let existed = transaction.delete(&collection, &id)?;
                 Ok((Ok(existed.to_string()), collection, id))

@@ -47,7 +47,7 @@ pub async fn import(
             Ok(committed) => return Ok(committed.timestamp),
             Err(CommitError::Conflict) => {}
             Err(CommitError::Unique(violation)) => {
-                return Err(whole(CallError::new(ErrorCode::Conflict, violation.to_string())));
+                return Err(whole(CallError::conflict(&violation)));
             }
             Err(error @ CommitError::OutcomeUnknown(_)) => {
                 return Err(whole(CallError::new(ErrorCode::OutcomeUnknown, error.to_string())));

@@ -79,7 +79,8 @@ fn prepare(release: &Arc<Release>, caller: &Caller, calls: Vec<Call>) -> Result<
         let prepared = Prepared::new(release, caller, &call.function, call.args).map_err(blame)?;
         match prepared.function().map_err(blame)?.kind {
             FunctionKind::Action => {
-                let message = format!("{} is an action and cannot be part of a transaction: use atomic: false", call.function);
+                let message =
+                    format!("{} is an action and cannot be part of a transaction: use atomic: false", call.function);
                 Err(blame(CallError::new(ErrorCode::BadArguments, message)))
             }
             _ => Ok(prepared),
@@ -138,7 +139,7 @@ async fn attempt(engine: &Engine, group: &[Prepared], seed: &Seed) -> Attempt {
         Err(CommitError::Conflict) => Attempt::Conflict,
         Err(CommitError::Unique(violation)) => {
             let culprit = writer_of(&written, &violation.collection, &violation.id);
-            failed(culprit, CallError::new(ErrorCode::Conflict, violation.to_string()))
+            failed(culprit, CallError::conflict(&violation))
         }
         Err(error @ CommitError::Unavailable(_)) => failed(0, CallError::unavailable(error)),
         Err(error @ CommitError::OutcomeUnknown(_)) => {

@@ -43,12 +43,7 @@ pub struct Ran {
 
 impl Prepared {
     /// Finds the function and checks the arguments.
-    pub fn new(
-        release: &Arc<Release>,
-        caller: &Caller,
-        function: &str,
-        arguments: Value,
-    ) -> Result<Self, CallError> {
+    pub fn new(release: &Arc<Release>, caller: &Caller, function: &str, arguments: Value) -> Result<Self, CallError> {
         let Some((index, declared)) = release.function(function) else {
             let message = format!("there is no function {function:?} in {}", release.name());
             return Err(CallError::new(ErrorCode::NotFound, message));

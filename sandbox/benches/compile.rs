@@ -17,7 +17,8 @@ const BUDGET: Duration = Duration::from_secs(1);
 
 fn main() -> Result<(), Box<dyn Error>> {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
-    let mut folders: Vec<_> = fs::read_dir(examples)?.map(|entry| Ok(entry?.path())).collect::<Result<_, std::io::Error>>()?;
+    let mut folders: Vec<_> =
+        fs::read_dir(examples)?.map(|entry| Ok(entry?.path())).collect::<Result<_, std::io::Error>>()?;
     folders.retain(|folder| folder.join("app.toml").is_file());
     folders.sort();
     let (mut total_ms, mut total_modules) = (0.0, 0);

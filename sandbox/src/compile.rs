@@ -63,9 +63,9 @@ pub fn compile(sources: &Sources) -> Result<App, Vec<Diagnostic>> {
     nesting::on_a_deep_stack(|| compile_here(sources)).unwrap_or_else(|error| Err(defect(&error)))
 }
 
-/// Erases the types of one module, whatever it declares and imports.
-pub fn transpile(path: &str, text: &str) -> Result<JavaScript, Vec<Diagnostic>> {
-    nesting::on_a_deep_stack(|| transpile_here(path, text)).unwrap_or_else(|error| Err(defect(&error)))
+/// Erases the types of one module, whatever it declares and imports. `path` is for diagnostics and the source map.
+pub fn transpile(source: &str, path: &str) -> Result<JavaScript, Vec<Diagnostic>> {
+    nesting::on_a_deep_stack(|| transpile_here(source, path)).unwrap_or_else(|error| Err(defect(&error)))
 }
 
 /// What keeps the compiler itself from working.
@@ -90,10 +90,10 @@ fn compile_here(sources: &Sources) -> Result<App, Vec<Diagnostic>> {
     Err(report.into_diagnostics())
 }
 
-fn transpile_here(path: &str, text: &str) -> Result<JavaScript, Vec<Diagnostic>> {
+fn transpile_here(source: &str, path: &str) -> Result<JavaScript, Vec<Diagnostic>> {
     let arena = Allocator::default();
     let report = Report::default();
-    let emitted = Unit::parse(&arena, path, text, &report).and_then(|unit| emit::emit(&arena, unit, &report));
+    let emitted = Unit::parse(&arena, path, source, &report).and_then(|unit| emit::emit(&arena, unit, &report));
     emitted.map_err(|_| report.into_diagnostics())
 }
 
@@ -130,8 +130,7 @@ fn declare<'a>(units: &'a [Unit<'a>], sources: &'a Sources, report: &Report) -> 
     }
     let mut places = Vec::new();
     for made in &made_functions {
-        let mut reader =
-            functions::Reader { graph: &graph, types: &mut types, report, collections: known.as_slice() };
+        let mut reader = functions::Reader { graph: &graph, types: &mut types, report, collections: known.as_slice() };
         if let Ok(function) = reader.read(made) {
             places.push(Place { file: made.home.file, span: made.span });
             declarations.functions.insert(function.name.clone(), function);

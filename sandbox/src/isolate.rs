@@ -90,13 +90,28 @@ impl Isolate {
         let watch = watchdog.arm(runtime.v8_isolate().thread_safe_handle(), deadline);
         let handles = load(&mut runtime, &tokio);
         if watch.disarm() {
-            return Err(IsolateError::App(plain(format!("loading its modules takes longer than {} ms", limits.wall_ms))));
+            return Err(IsolateError::App(plain(format!(
+                "loading its modules takes longer than {} ms",
+                limits.wall_ms
+            ))));
         }
         let Handles { run, start, end, failure_code, .. } = handles?;
         drop(guard);
         let kinds = app.declarations.functions.values().map(|function| function.kind).collect();
         let watchdog = watchdog.clone();
-        Ok(Self { runtime, tokio, run, start, end, failure_code, kinds, limits, heap_exceeded, watchdog, spoiled: false })
+        Ok(Self {
+            runtime,
+            tokio,
+            run,
+            start,
+            end,
+            failure_code,
+            kinds,
+            limits,
+            heap_exceeded,
+            watchdog,
+            spoiled: false,
+        })
     }
 
     /// Whether it must not be used again.
@@ -178,7 +193,11 @@ impl Isolate {
     }
 
     /// Calls one of the host functions of the prelude: (index, arguments, context).
-    fn invoke(&mut self, function: &v8::Global<v8::Function>, request: &CallRequest) -> Result<v8::Global<v8::Value>, Ended> {
+    fn invoke(
+        &mut self,
+        function: &v8::Global<v8::Function>,
+        request: &CallRequest,
+    ) -> Result<v8::Global<v8::Value>, Ended> {
         let context = json!({
             "nowMs": request.now_ms,
             "seed": request.seed,

@@ -102,12 +102,9 @@ impl ModuleLoader for AppModules {
             other => self.module(other).map(|module| module.code.clone()),
         };
         ModuleLoadResponse::Sync(match code {
-            Some(code) => Ok(ModuleSource::new(
-                ModuleType::JavaScript,
-                ModuleSourceCode::String(code.into()),
-                specifier,
-                None,
-            )),
+            Some(code) => {
+                Ok(ModuleSource::new(ModuleType::JavaScript, ModuleSourceCode::String(code.into()), specifier, None))
+            }
             None => Err(JsErrorBox::type_error(format!("the app has no module {specifier}"))),
         })
     }

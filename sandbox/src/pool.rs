@@ -95,33 +95,30 @@ fn spawn(app: &Arc<App>, watchdog: &Watchdog, jobs: Receiver<Job>, ready: Option
         .map_err(|error| IsolateError::Internal(format!("no thread for an isolate: {error}")))
 }
 
-/// Answers jobs until the pool is dropped; a spoiled isolate is replaced before the next job is taken.
+/// Answers jobs until the pool is dropped. With `ready` the isolate is made at once, else for the first job; a spoiled
+/// one is replaced before the next job is taken.
 fn serve(app: &Arc<App>, watchdog: &Watchdog, jobs: &Receiver<Job>, ready: Option<Ready>) {
-    let mut isolate = match ready {
-        Some(ready) => {
-            let made = Isolate::new(app, watchdog);
-            let (isolate, report) = match made {
-                Ok(isolate) => (Some(isolate), Ok(())),
-                Err(error) => (None, Err(error)),
-            };
-            // Only the first report is read.
-            let _ = ready.try_send(report);
-            isolate
-        }
-        None => None,
-    };
-    while let Ok(Job { request, host }) = jobs.recv() {
-        let warm = match isolate.take() {
-            Some(isolate) => Ok(isolate),
-            None => Isolate::new(app, watchdog),
+    let mut warm = ready.and_then(|ready| {
+        let (isolate, report) = match Isolate::new(app, watchdog) {
+            Ok(isolate) => (Some(isolate), Ok(())),
+            Err(error) => (None, Err(error)),
         };
-        match warm {
-            Ok(mut warm) => {
-                warm.call(&request, host);
-                isolate = if warm.is_spoiled() { None } else { Some(warm) };
-                if isolate.is_none() {
-                    isolate = Isolate::new(app, watchdog).ok();
-                }
+        // Only the first report of a pool is read.
+        let _ = ready.try_send(report);
+        isolate
+    });
+    while let Ok(Job { request, host }) = jobs.recv() {
+        match warm.take().map_or_else(|| Isolate::new(app, watchdog), Ok) {
+            Ok(mut isolate) => {
+                isolate.call(&request, host);
+                warm = if isolate.is_spoiled() {
+                    // V8 wants the isolates of a thread to end in the reverse order of their beginning.
+                    drop(isolate);
+                    // Where no new one can be made, the next job gets to know why.
+                    Isolate::new(app, watchdog).ok()
+                } else {
+                    Some(isolate)
+                };
             }
             Err(error) => host.finish(Outcome::Broken(error.to_string())),
         }

@@ -55,8 +55,7 @@ impl CallPort {
         let call = serde_json::from_str(request)
             .map_err(|error| HostError::Refused(format!("not a call of the host: {error}")))?;
         if let HostCall::Log { text, .. } = &call {
-            self.log_bytes_left =
-                self.log_bytes_left.checked_sub(text.len()).ok_or(HostError::Limit("log_bytes"))?;
+            self.log_bytes_left = self.log_bytes_left.checked_sub(text.len()).ok_or(HostError::Limit("log_bytes"))?;
         }
         Ok(call)
     }

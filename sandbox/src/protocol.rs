@@ -230,4 +230,3 @@ pub struct Frame {
     /// From 1.
     pub column: u32,
 }
-

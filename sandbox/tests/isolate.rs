@@ -1,6 +1,13 @@
 //! Script in, outcome out: calls in a real isolate against a host that answers from a table.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs, reason = "test code")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "test code"
+)]
 
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, OnceLock};
@@ -193,8 +200,16 @@ fn errors_of_the_apps_own_classes_keep_their_name() {
 
 #[test]
 fn queries_do_not_write_and_are_not_async() {
-    check("orders.insert({ total: 1 })", expect!["failed: None insert writes, which only a procedure may; this is a query"]);
-    check("return Promise.resolve(1)", expect!["failed: None TypeError: returned a promise: only actions are asynchronous, database calls need no await"]);
+    check(
+        "orders.insert({ total: 1 })",
+        expect!["failed: None insert writes, which only a procedure may; this is a query"],
+    );
+    check(
+        "return Promise.resolve(1)",
+        expect![
+            "failed: None TypeError: returned a promise: only actions are asynchronous, database calls need no await"
+        ],
+    );
 }
 
 #[test]
@@ -237,9 +252,12 @@ fn endless_loops_end() {
 fn limits_end_the_call() {
     check("const a = []; for (;;) a.push(new Array(1000))", expect![[r#"Limit("heap_bytes") (spoiled)"#]]);
     check("return 'x'.repeat(2000)", expect![[r#"Limit("result_bytes") (spoiled)"#]]);
-    check("for (let i = 0; i < 60; i++) Math.random(); console.log('x'.repeat(200))", expect![[r#"
+    check(
+        "for (let i = 0; i < 60; i++) Math.random(); console.log('x'.repeat(200))",
+        expect![[r#"
         Limit("log_bytes") (spoiled)
-        observe"#]]);
+        observe"#]],
+    );
     check("const f = () => f(); f()", expect!["failed: None RangeError: Maximum call stack size exceeded"]);
 }
 
@@ -307,7 +325,10 @@ fn views_group_rows() {
 
 #[test]
 fn built_ins_cannot_be_changed_and_globals_not_added() {
-    check("Array.prototype.map = () => 'mine'; return 1", expect!["failed: None TypeError: Cannot assign to read only property 'map' of object '[object Array]'"]);
+    check(
+        "Array.prototype.map = () => 'mine'; return 1",
+        expect!["failed: None TypeError: Cannot assign to read only property 'map' of object '[object Array]'"],
+    );
     check("globalThis.seen = 1", expect!["failed: None TypeError: Cannot add property seen, object is not extensible"]);
     check("Object.prototype.toString = 1", expect!["failed: None TypeError: toString of a built-in cannot be changed"]);
 }
@@ -318,24 +339,38 @@ fn nothing_of_the_engine_is_in_reach() {
         "return ['Deno', '__weir', '__bootstrap', 'eval', 'Function', 'WebAssembly', 'SharedArrayBuffer', 'Atomics', 'setTimeout', 'queueMicrotask', 'performance', 'fetch', 'process', 'require'].filter((name) => name in globalThis)",
         expect![[r#"Value("[]")"#]],
     );
-    check("return (() => {}).constructor('return 1')()", expect!["failed: None EvalError: Code generation from strings disallowed for this context"]);
+    check(
+        "return (() => {}).constructor('return 1')()",
+        expect!["failed: None EvalError: Code generation from strings disallowed for this context"],
+    );
 }
 
 #[test]
 fn a_module_that_throws_does_not_load() {
-    check_kind(FunctionKind::Query, "null.x; export const f = query(() => 1);", expect!["load: TypeError: Cannot read properties of null (reading 'x')"]);
+    check_kind(
+        FunctionKind::Query,
+        "null.x; export const f = query(() => 1);",
+        expect!["load: TypeError: Cannot read properties of null (reading 'x')"],
+    );
     check_kind(
         FunctionKind::Query,
         "orders.get('x'); export const f = query(() => 1);",
         expect!["load: data can be read and written only inside a function, not while a module loads"],
     );
-    check_kind(FunctionKind::Query, "for (;;); export const f = query(() => 1);", expect!["load: loading its modules takes longer than 300 ms"]);
+    check_kind(
+        FunctionKind::Query,
+        "for (;;); export const f = query(() => 1);",
+        expect!["load: loading its modules takes longer than 300 ms"],
+    );
 }
 
 #[test]
 fn calls_do_not_see_each_other() {
     let mut isolate = Isolate::new(
-        &app(FunctionKind::Query, "export const f = query(({ n }) => { if (n === 1) throw new Error('one'); return Math.random() });"),
+        &app(
+            FunctionKind::Query,
+            "export const f = query(({ n }) => { if (n === 1) throw new Error('one'); return Math.random() });",
+        ),
         &watchdog(),
     )
     .unwrap();

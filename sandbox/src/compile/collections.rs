@@ -119,9 +119,8 @@ impl Reader<'_> {
     }
 
     fn field<'a>(&self, field: &'a Expression<'a>) -> Result<&'a str, Reported> {
-        let error = |message: String, help: String| {
-            Err(self.report.error_with_help(self.file, field.span(), message, help))
-        };
+        let error =
+            |message: String, help: String| Err(self.report.error_with_help(self.file, field.span(), message, help));
         let Some(name) = literal::string(field) else {
             let help = "write \"email\", or [\"customer\", \"at\"] for an index on two fields";
             return error("an index is named by strings".to_owned(), help.to_owned());

@@ -49,12 +49,7 @@ pub(super) fn emit<'a>(arena: &'a Allocator, unit: Unit<'a>, report: &Report) ->
     })
 }
 
-fn transform<'a>(
-    arena: &'a Allocator,
-    path: &Path,
-    program: &mut Program<'a>,
-    scoping: Scoping,
-) -> Vec<OxcDiagnostic> {
+fn transform<'a>(arena: &'a Allocator, path: &Path, program: &mut Program<'a>, scoping: Scoping) -> Vec<OxcDiagnostic> {
     let options = TransformOptions::default();
     Transformer::new(arena, path, &options).build_with_scoping(scoping, program).diagnostics.into_vec()
 }

@@ -23,6 +23,20 @@ pub(super) enum Maker {
     Collection,
 }
 
+impl Maker {
+    /// What a call of this name of "weir" makes.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        match name {
+            "query" => Some(Self::Function(FunctionKind::Query)),
+            "view" => Some(Self::Function(FunctionKind::View)),
+            "procedure" => Some(Self::Function(FunctionKind::Procedure)),
+            "action" => Some(Self::Function(FunctionKind::Action)),
+            "collection" => Some(Self::Collection),
+            _ => None,
+        }
+    }
+}
+
 /// A constant that holds a function or a collection.
 #[derive(Clone, Copy)]
 pub(super) struct Made<'a, 'g> {
@@ -62,14 +76,7 @@ pub(super) fn callee<'a>(graph: &Graph<'a>, module: &Module<'a>, callee: &Expres
     {
         return Some(Maker::GroupBy);
     }
-    match weir_name(graph, module, callee)? {
-        "query" => Some(Maker::Function(FunctionKind::Query)),
-        "view" => Some(Maker::Function(FunctionKind::View)),
-        "procedure" => Some(Maker::Function(FunctionKind::Procedure)),
-        "action" => Some(Maker::Function(FunctionKind::Action)),
-        "collection" => Some(Maker::Collection),
-        _ => None,
-    }
+    Maker::named(weir_name(graph, module, callee)?)
 }
 
 /// The name in the module "weir" that an expression stands for: `query`, or `weir.query` after `import * as weir`.

@@ -69,15 +69,13 @@ impl<'a, 'g> Reader<'_, 'a, 'g> {
         if let Expression::Identifier(identifier) = callback {
             let meaning = self.graph.lookup(made.home, identifier.name.as_str());
             return match meaning {
-                Some(Meaning::Declared(module, name)) => {
-                    match module.values.get(name).map(|value| value.declaration) {
-                        Some(ValueDeclaration::Function(function)) => Ok(of_function(module, function)),
-                        Some(ValueDeclaration::Const(value)) => {
-                            of_expression(module, value).ok_or_else(|| self.no_function(made, callback.span()))
-                        }
-                        _ => Err(self.no_function(made, callback.span())),
+                Some(Meaning::Declared(module, name)) => match module.values.get(name).map(|value| value.declaration) {
+                    Some(ValueDeclaration::Function(function)) => Ok(of_function(module, function)),
+                    Some(ValueDeclaration::Const(value)) => {
+                        of_expression(module, value).ok_or_else(|| self.no_function(made, callback.span()))
                     }
-                }
+                    _ => Err(self.no_function(made, callback.span())),
+                },
                 _ => Err(self.no_function(made, callback.span())),
             };
         }
@@ -135,9 +133,7 @@ impl<'a, 'g> Reader<'_, 'a, 'g> {
             }
         };
         match &parameter.type_annotation {
-            Some(annotation) => {
-                self.types.arguments(Ty::new(signature.module, &annotation.type_annotation), made.name)
-            }
+            Some(annotation) => self.types.arguments(Ty::new(signature.module, &annotation.type_annotation), made.name),
             None => {
                 let message = format!("the arguments of `{}` have no type", made.name);
                 Err(self.report.error_with_help(file, parameter.span, message, "write (args: { customer: ID })"))

@@ -131,9 +131,7 @@ impl<'a> Rows<'_, '_, 'a, '_> {
     fn selected(&self, function: &'a Expression<'a>) -> Result<Option<&Member>, Reported> {
         let report = self.reader.report;
         let (parameters, body) = match function {
-            Expression::ArrowFunctionExpression(arrow) if !arrow.r#async => {
-                (&arrow.params, returned(&arrow.body))
-            }
+            Expression::ArrowFunctionExpression(arrow) if !arrow.r#async => (&arrow.params, returned(&arrow.body)),
             Expression::FunctionExpression(function) if !function.r#async && !function.generator => {
                 (&function.params, None)
             }

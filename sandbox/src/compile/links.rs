@@ -66,26 +66,21 @@ fn check_name(graph: &Graph, module: &Module, request: &Request, name: &Requeste
         target => match graph.exported(target, name) {
             None => report_missing(graph, file, request, name, span, report),
             Some(meaning) if runtime && is_only_type(&meaning) => {
-                report.error_with_help(
-                    file,
-                    span,
-                    format!("`{name}` is a type, and JavaScript asks for it as a value"),
-                    format!("write `type {name}` to use it as a type"),
-                );
+                let message = format!("`{name}` is a type, and JavaScript asks for it as a value");
+                let help = match (request.target, name) {
+                    (Target::Weir, "JSON") => {
+                        "write `type JSON as Json`, so that `JSON` is JavaScript's own".to_owned()
+                    }
+                    _ => format!("write `type {name}` to use it as a type"),
+                };
+                report.error_with_help(file, span, message, help);
             }
             Some(_) => {}
         },
     }
 }
 
-fn report_missing(
-    graph: &Graph,
-    file: &File,
-    request: &Request,
-    name: &str,
-    span: Span,
-    report: &Report,
-) {
+fn report_missing(graph: &Graph, file: &File, request: &Request, name: &str, span: Span, report: &Report) {
     let Target::File(path) = request.target else {
         return;
     };

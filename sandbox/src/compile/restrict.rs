@@ -12,7 +12,7 @@ use oxc::syntax::scope::{ScopeFlags, ScopeId};
 use std::cell::Cell;
 
 use super::exports::{self, Maker};
-use super::graph::Graph;
+use super::graph::{Graph, Meaning};
 use super::module::{Module, ValueDeclaration};
 use super::report::Report;
 use super::state;
@@ -23,13 +23,24 @@ pub(super) fn check<'a>(graph: &Graph<'a>, unit: &Unit<'a>, report: &Report) {
     let Some(module) = graph.module(unit.file.path) else {
         return;
     };
-    let makers = module.values.values().filter_map(|value| match value.declaration {
-        ValueDeclaration::Const(value) => exports::maker(graph, module, value).map(|(_, call)| call.span),
-        _ => None,
-    });
-    let makers = makers.collect();
-    let mut restrictions =
-        Restrictions { graph, module, report, scoping: &unit.scoping, makers, scopes: Vec::new(), functions: 0 };
+    let mut restrictions = Restrictions {
+        graph,
+        module,
+        report,
+        scoping: &unit.scoping,
+        makers: HashSet::new(),
+        callees: HashSet::new(),
+        scopes: Vec::new(),
+        functions: 0,
+    };
+    for value in module.values.values() {
+        if let ValueDeclaration::Const(value) = value.declaration
+            && let Some((_, call)) = exports::maker(graph, module, value)
+        {
+            restrictions.makers.insert(call.span);
+            restrictions.callees.extend(first_identifier(&call.callee).map(|first| first.span));
+        }
+    }
     restrictions.visit_program(&unit.program);
     state::check(graph, module, unit, report);
 }
@@ -41,6 +52,8 @@ struct Restrictions<'c, 'a> {
     scoping: &'c Scoping,
     /// The calls that make a constant at the top of the module a function or a collection.
     makers: HashSet<Span>,
+    /// The names in those calls: `query` of `query(…)`.
+    callees: HashSet<Span>,
     /// For each open scope whether it is that of a function.
     scopes: Vec<bool>,
     /// How many of them are.
@@ -59,19 +72,34 @@ impl<'a> Restrictions<'_, 'a> {
     }
 
     /// What makes functions and collections must stand where the compiler finds it.
-    fn check_maker(&self, call: &CallExpression<'a>) {
-        let Some(maker) = exports::callee(self.graph, self.module, &call.callee) else {
-            return;
-        };
-        if self.makers.contains(&call.span) || !first_identifier(&call.callee).is_some_and(|id| self.is_from_the_top(id))
+    fn check_call(&self, call: &CallExpression<'a>) {
+        let is_found = self.makers.contains(&call.span);
+        if !is_found
+            && let Some(maker) = exports::callee(self.graph, self.module, &call.callee)
+            && first_identifier(&call.callee).is_some_and(|first| self.is_from_the_top(first))
         {
-            return;
+            self.misplaced(call.callee.span(), maker);
         }
+    }
+
+    /// Nor may it go by another name.
+    fn check_name(&self, identifier: &IdentifierReference) {
+        let is_found = self.callees.contains(&identifier.span);
+        if !is_found
+            && self.is_from_the_top(identifier)
+            && let Some(Meaning::Weir(name)) = self.graph.lookup(self.module, identifier.name.as_str())
+            && let Some(maker) = Maker::named(name)
+        {
+            self.misplaced(identifier.span, maker);
+        }
+    }
+
+    fn misplaced(&self, span: Span, maker: Maker) {
         let message = match maker {
             Maker::Collection => "a collection must be the value of an exported constant",
             Maker::Function(_) | Maker::GroupBy => "a function must be the value of an exported constant",
         };
-        self.error(call.callee.span(), message, "write export const name = … at the top of a file");
+        self.error(span, message, "write export const name = … at the top of a file");
     }
 }
 
@@ -93,8 +121,14 @@ impl<'a> Visit<'a> for Restrictions<'_, 'a> {
         self.functions -= usize::from(self.scopes.pop() == Some(true));
     }
 
+    fn visit_export_named_declaration(&mut self, _: &ExportNamedDeclaration<'a>) {}
+
+    fn visit_identifier_reference(&mut self, identifier: &IdentifierReference<'a>) {
+        self.check_name(identifier);
+    }
+
     fn visit_call_expression(&mut self, call: &CallExpression<'a>) {
-        self.check_maker(call);
+        self.check_call(call);
         walk::walk_call_expression(self, call);
     }
 

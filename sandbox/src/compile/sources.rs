@@ -141,3 +141,66 @@ fn read_text(path: &Path, relative: &str) -> Result<Option<String>, SourcesError
 fn without_mark(text: String) -> String {
     text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Paths and contents.
+    type Files<'a> = &'a [(&'a str, &'a [u8])];
+
+    fn folder(files: Files) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
+        for (path, bytes) in files {
+            let path = folder.path().join(path);
+            let parent = path.parent().unwrap_or_else(|| panic!("{path:?} has no parent"));
+            fs::create_dir_all(parent).and_then(|()| fs::write(&path, bytes)).unwrap_or_else(|error| panic!("{error}"));
+        }
+        folder
+    }
+
+    #[test]
+    fn only_what_may_belong_to_the_app_is_read() {
+        let app = folder(&[
+            ("app.toml", b"\xef\xbb\xbfname = \"a\""),
+            ("collections.ts", b"1"),
+            ("functions/deep/a.ts", b"2"),
+            ("functions/a.d.ts", b"x"),
+            ("functions/a.js", b"x"),
+            ("node_modules/weir/index.ts", b"x"),
+            (".git/a.ts", b"x"),
+            ("functions/.hidden.ts", b"x"),
+            ("README.md", b"x"),
+        ]);
+        let outside = folder(&[("secret.ts", b"x")]);
+        let link = |target: &Path, name: &str| {
+            std::os::unix::fs::symlink(target, app.path().join(name)).unwrap_or_else(|error| panic!("{error}"));
+        };
+        link(&outside.path().join("secret.ts"), "secret.ts");
+        link(outside.path(), "outside");
+        link(&app.path().join("collections.ts"), "same.ts");
+        let sources = Sources::read(app.path()).unwrap_or_else(|error| panic!("{error}"));
+        let paths: Vec<&str> = sources.paths().collect();
+        assert_eq!(paths, ["app.toml", "collections.ts", "functions/deep/a.ts", "same.ts"]);
+        assert_eq!(sources.text("app.toml"), Some("name = \"a\""));
+        assert_eq!(sources, Sources::read(app.path()).unwrap_or_default());
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told() {
+        let large = vec![b' '; SOURCE_BYTES_MAX as usize + 1];
+        let table: [(Files, &str); 2] = [
+            (&[("functions/a.ts", b"\xff")], "functions/a.ts is not UTF-8 text; save it as UTF-8"),
+            (&[("a.ts", &large)], "a.ts is larger than 4194304 bytes; split it, or load data with `weir import`"),
+        ];
+        for (files, expected) in table {
+            let error = Sources::read(folder(files).path()).err().map(|error| error.to_string());
+            assert_eq!(error.as_deref(), Some(expected));
+        }
+        let app = folder(&[("app.toml", b"")]);
+        let file = Sources::read(&app.path().join("app.toml")).err();
+        assert!(matches!(file, Some(SourcesError::NotAFolder(_))), "{file:?}");
+        let missing = Sources::read(&app.path().join("missing")).err();
+        assert!(matches!(missing, Some(SourcesError::Io { .. })), "{missing:?}");
+    }
+}

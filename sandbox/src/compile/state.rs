@@ -50,8 +50,7 @@ const CONTAINERS: [&str; 26] = [
 ];
 
 /// Methods that change the array that they are called on.
-const ARRAY_CHANGES: [&str; 9] =
-    ["push", "pop", "shift", "unshift", "splice", "sort", "reverse", "fill", "copyWithin"];
+const ARRAY_CHANGES: [&str; 9] = ["push", "pop", "shift", "unshift", "splice", "sort", "reverse", "fill", "copyWithin"];
 
 /// Functions of `Object` and `Reflect` that change their first argument.
 const OBJECT_CHANGES: [&str; 6] =
@@ -152,9 +151,7 @@ impl<'a> State<'_, 'a> {
         };
         match module.values.get(name).map(|value| value.declaration) {
             Some(ValueDeclaration::Const(value)) => match value.get_inner_expression() {
-                Expression::RegExpLiteral(pattern) => {
-                    pattern.regex.flags.intersects(RegExpFlags::G | RegExpFlags::Y)
-                }
+                Expression::RegExpLiteral(pattern) => pattern.regex.flags.intersects(RegExpFlags::G | RegExpFlags::Y),
                 _ => false,
             },
             _ => false,

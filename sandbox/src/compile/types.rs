@@ -1,13 +1,7 @@
-//! The editor's view of the module "weir": the files that make an app's folder known to `tsc` and to editors.
+//! The editor's view of the module "weir".
 
-/// `node_modules/weir/index.d.ts`: the types of the module.
+/// The types of the module, as `weir types` writes them beside an app for `tsc` and editors.
 pub const TYPES: &str = include_str!("../../types/weir.d.ts");
-
-/// `node_modules/weir/package.json`: makes the folder a package.
-pub const PACKAGE_JSON: &str = include_str!("../../types/package.json");
-
-/// `tsconfig.json` for an app that has none.
-pub const TSCONFIG_JSON: &str = include_str!("../../types/tsconfig.json");
 
 #[cfg(test)]
 mod tests {

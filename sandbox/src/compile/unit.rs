@@ -22,12 +22,7 @@ pub(super) struct Unit<'a> {
 
 impl<'a> Unit<'a> {
     /// Parses a file. The tree lives in the arena.
-    pub(super) fn parse(
-        arena: &'a Allocator,
-        path: &'a str,
-        text: &'a str,
-        report: &Report,
-    ) -> Result<Self, Reported> {
+    pub(super) fn parse(arena: &'a Allocator, path: &'a str, text: &'a str, report: &Report) -> Result<Self, Reported> {
         let file = File::new(path, text);
         nesting::check(&file, report)?;
         let parsed = Parser::new(arena, text, SourceType::ts().with_module(true)).parse();

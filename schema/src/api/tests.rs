@@ -1,5 +1,7 @@
 //! Declarations in, SDL or an error out.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 use expect_test::{Expect, expect};
 use indexmap::IndexMap;
 
@@ -227,30 +229,62 @@ fn what_graphql_cannot_hold_is_an_error() {
             the type Order in arguments and the type OrderValue in arguments would both be the GraphQL type OrderInput; rename one of them
         "#]],
     );
-    check(vec![object("CallError", "CallErrorInput", field())], reads("CallError"), &expect![[r#"
+    check(
+        vec![object("CallError", "CallErrorInput", field())],
+        reads("CallError"),
+        &expect![[r#"
         the type CallError and Weir's own type CallError would both be the GraphQL type CallError; rename one of them
-    "#]]);
-    check(vec![object("Query", "QueryInput", field())], reads("Query"), &expect![[r#"
+    "#]],
+    );
+    check(
+        vec![object("Query", "QueryInput", field())],
+        reads("Query"),
+        &expect![[r#"
         the type Query and GraphQL's own Query would both be the GraphQL type Query; rename one of them
-    "#]]);
-    check(vec![object("JSON", "JSONInput", field())], reads("JSON"), &expect![[r#"
+    "#]],
+    );
+    check(
+        vec![object("JSON", "JSONInput", field())],
+        reads("JSON"),
+        &expect![[r#"
         the type JSON and GraphQL's own JSON would both be the GraphQL type JSON; rename one of them
-    "#]]);
-    check(vec![object("A", "AInput", [field(), field()].concat())], reads("A"), &expect![[r#"
+    "#]],
+    );
+    check(
+        vec![object("A", "AInput", [field(), field()].concat())],
+        reads("A"),
+        &expect![[r#"
         A has x twice; rename one of them
-    "#]]);
-    check(vec![enumeration("E", &[("a", "a"), ("a", "A")])], takes(Shape::Enum("E".into())), &expect![[r#"
+    "#]],
+    );
+    check(
+        vec![enumeration("E", &[("a", "a"), ("a", "A")])],
+        takes(Shape::Enum("E".into())),
+        &expect![[r#"
         E has a twice; rename one of them
-    "#]]);
-    check(vec![object("A", "AInput", vec![])], reads("A"), &expect![[r#"
+    "#]],
+    );
+    check(
+        vec![object("A", "AInput", vec![])],
+        reads("A"),
+        &expect![[r#"
         A has no members; a GraphQL type needs at least one
-    "#]]);
-    check(vec![object("A", "AInput", vec![required("__x", Shape::Int)])], reads("A"), &expect![[r#"
+    "#]],
+    );
+    check(
+        vec![object("A", "AInput", vec![required("__x", Shape::Int)])],
+        reads("A"),
+        &expect![[r#"
         "__x" cannot be a name in GraphQL: letters, digits and _ only, no digit first, no __ first
-    "#]]);
-    check(vec![union("U", &["A"]), object("A", "AInput", field())], takes(Shape::Union("U".into())), &expect![[r#"
+    "#]],
+    );
+    check(
+        vec![union("U", &["A"]), object("A", "AInput", field())],
+        takes(Shape::Union("U".into())),
+        &expect![[r#"
         f takes the union U; GraphQL has no unions in arguments: take an object with optional members
-    "#]]);
+    "#]],
+    );
     check(
         vec![
             object("A", "AInput", vec![required("x", Shape::Int), required("b", named("B"))]),
@@ -261,12 +295,20 @@ fn what_graphql_cannot_hold_is_an_error() {
             no value of AInput can ever be written: its member b needs another AInput; make one optional
         "#]],
     );
-    check(vec![], takes(named("Gone")), &expect![[r#"
+    check(
+        vec![],
+        takes(named("Gone")),
+        &expect![[r#"
         f names the type Gone, which nothing declares
-    "#]]);
-    check(vec![], vec![function(QUERY, "batch", vec![], int())], &expect![[r#"
+    "#]],
+    );
+    check(
+        vec![],
+        vec![function(QUERY, "batch", vec![], int())],
+        &expect![[r#"
         functions/a.ts: the function batch cannot be exported, since batch is a root field of every app; rename it
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]

@@ -14,8 +14,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 /// Nothing has happened for so long: the files are at rest.
 const QUIET: Duration = Duration::from_millis(40);
-/// A file that is held open for longer than this is read as it is.
-const WRITING_MAX: Duration = Duration::from_secs(2);
+/// After this long the developer is told which file is still being written.
+const WRITING_LONG: Duration = Duration::from_secs(2);
 
 /// A watched folder. Dropping it ends the watch.
 pub struct FolderWatch {
@@ -52,28 +52,35 @@ impl FolderWatch {
                 None => std::future::pending::<()>().await,
             }
         }
-        let give_up = Instant::now() + WRITING_MAX;
+        let mut patience = Some(Instant::now() + WRITING_LONG);
         loop {
-            let next = if writing.is_empty() {
-                timeout(QUIET, self.events.recv()).await
-            } else {
-                timeout_at(give_up, self.events.recv()).await
+            let next = match (writing.is_empty(), patience) {
+                (true, _) => timeout(QUIET, self.events.recv()).await,
+                (false, Some(patience)) => timeout_at(patience, self.events.recv()).await,
+                (false, None) => Ok(self.events.recv().await),
             };
             match next {
                 Ok(Some(event)) => {
                     self.note(&event, &mut writing);
                 }
-                Ok(None) => return,
-                Err(_) => return,
-            }
-            if Instant::now() > give_up {
-                return;
+                Err(_) if !writing.is_empty() => {
+                    patience = None;
+                    for path in &writing {
+                        tracing::info!("waiting for {}, which is still being written", path.display());
+                    }
+                }
+                Ok(None) | Err(_) => return,
             }
         }
     }
 
     /// Whether the event concerns a source file; keeps track of files that are being written.
     fn note(&self, event: &Event, writing: &mut HashSet<PathBuf>) -> bool {
+        if event.need_rescan() {
+            // Events were lost, maybe the one that a file was closed.
+            writing.clear();
+            return true;
+        }
         let paths: Vec<&PathBuf> = event.paths.iter().filter(|path| self.is_source(path)).collect();
         for path in &paths {
             match event.kind {

@@ -83,7 +83,8 @@ async fn what_is_no_message_closes_the_socket() {
         close 4400 Invalid message: variables must be an object
         close 4400 Invalid message: it needs an id, a string
         close 4400 Invalid message: it is binary
-    "#]].assert_eq(&out);
+    "#]]
+    .assert_eq(&out);
 }
 
 #[tokio::test(flavor = "multi_thread")]

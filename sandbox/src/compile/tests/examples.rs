@@ -5,17 +5,28 @@ use std::path::Path;
 use expect_test::expect;
 
 use super::show;
+use crate::app::App;
 use crate::compile::{Sources, compile};
 use crate::diagnostic::Style;
 
-#[test]
-fn shop() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/shop");
+fn compile_example(name: &str) -> App {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").join(name);
     let sources = Sources::read(&folder).unwrap_or_else(|error| panic!("{error}"));
-    let app = compile(&sources).unwrap_or_else(|diagnostics| {
+    compile(&sources).unwrap_or_else(|diagnostics| {
         let rendered: Vec<String> = diagnostics.iter().map(|diagnostic| diagnostic.render(Style::Plain)).collect();
         panic!("{}", rendered.join("\n"))
-    });
+    })
+}
+
+#[test]
+fn atlas() {
+    let declarations = compile_example("atlas").declarations;
+    assert!(declarations.collections.keys().eq(["countries", "cities"]), "{:?}", declarations.collections.keys());
+}
+
+#[test]
+fn shop() {
+    let app = compile_example("shop");
     let order: Vec<&str> = app.modules.iter().map(|module| module.path.as_str()).collect();
     assert_eq!(order, ["collections.ts", "functions/customers.ts", "functions/orders.ts"]);
     expect![[r#"

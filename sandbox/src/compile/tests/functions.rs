@@ -438,6 +438,9 @@ fn makers_elsewhere_than_in_constants() {
         const make = (text: string) => query((): string => text);
         export const a = make("x");
         export const list = [query((): string => "")];
+        const renamed = query;
+        export const d = renamed((): string => "");
+        export const e = [(): string => ""].map(query);
         export const b = query((): string => "");
         export const shadowed = (query: (f: () => string) => string) => query(() => "");
         const hidden = collection<{ a: string }>();
@@ -457,11 +460,25 @@ fn makers_elsewhere_than_in_constants() {
               |                      ^^^^^
             help: write export const name = … at the top of a file
 
-            error: the collection `hidden` is not exported, so that it has no name
-             --> functions/t.ts:7:7
+            error: a function must be the value of an exported constant
+             --> functions/t.ts:5:17
               |
-            7 | const hidden = collection<{ a: string }>();
-              |       ^^^^^^
+            5 | const renamed = query;
+              |                 ^^^^^
+            help: write export const name = … at the top of a file
+
+            error: a function must be the value of an exported constant
+             --> functions/t.ts:7:41
+              |
+            7 | export const e = [(): string => ""].map(query);
+              |                                         ^^^^^
+            help: write export const name = … at the top of a file
+
+            error: the collection `hidden` is not exported, so that it has no name
+              --> functions/t.ts:10:7
+               |
+            10 | const hidden = collection<{ a: string }>();
+               |       ^^^^^^
             help: write `export const`
         "#]],
     );

@@ -3,6 +3,7 @@
 use expect_test::expect;
 
 use super::{check, check_javascript};
+use crate::compile::transpile;
 
 #[test]
 fn javascript_keeps_values_and_drops_types() {
@@ -222,6 +223,37 @@ fn types_used_as_values() {
             help: write `type Order` to use it as a type
         "#]],
     );
+}
+
+#[test]
+fn the_type_json_and_the_value_json() {
+    check(
+        r#"
+        import { query, JSON } from "weir";
+        export const a = query((args: { x: JSON }): string => JSON.stringify(args.x));
+        // file: functions/fine.ts
+        import { query, type JSON as Json } from "weir";
+        export const b = query((args: { x: Json }): string => JSON.stringify(args.x));
+        "#,
+        expect![[r#"
+            error: `JSON` is a type, and JavaScript asks for it as a value
+             --> functions/t.ts:1:17
+              |
+            1 | import { query, JSON } from "weir";
+              |                 ^^^^
+            help: write `type JSON as Json`, so that `JSON` is JavaScript's own
+        "#]],
+    );
+}
+
+#[test]
+fn transpiling_alone() {
+    let transpiled = transpile("import { a, type B } from './x';\nexport const b: B = a as any;\n", "functions/x.ts");
+    let javascript = transpiled.unwrap_or_else(|diagnostics| panic!("{diagnostics:?}"));
+    assert_eq!(javascript.code, "import { a } from \"./x\";\nexport const b = a;\n");
+    assert_eq!(javascript.specifiers, ["./x"]);
+    assert!(javascript.source_map.contains("\"functions/x.ts\""), "{}", javascript.source_map);
+    assert!(transpile("const const", "x.ts").is_err());
 }
 
 #[test]

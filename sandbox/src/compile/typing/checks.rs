@@ -66,7 +66,8 @@ impl<'a, 'g> Registry<'a, 'g> {
             };
             let endless = object.members.iter().find(|member| !can_end(&member.slot, &ends));
             if let Some(member) = endless {
-                let message = format!("a value of `{}` could never end: its `{}` holds the next", object.name, member.name);
+                let message =
+                    format!("a value of `{}` could never end: its `{}` holds the next", object.name, member.name);
                 let help = format!("make it optional: {}?: …", member.name);
                 report.error_with_help(place.file, place.span, message, help);
             }

@@ -167,9 +167,7 @@ impl<'a, 'g> Types<'a, 'g> {
                 })),
                 None => Err(self.use_error(used, format!("`{}` is a value, not a type", used.text()))),
             },
-            Some(Meaning::Whole(_)) | None => {
-                Err(self.use_error(used, format!("there is no type `{}`", used.text())))
-            }
+            Some(Meaning::Whole(_)) | None => Err(self.use_error(used, format!("there is no type `{}`", used.text()))),
         }
     }
 
@@ -200,8 +198,7 @@ impl<'a, 'g> Types<'a, 'g> {
     /// The name of a declared type: `Order`, or `OrderValue` where `Order` is its document.
     pub(super) fn declared_name(&self, declared: DeclaredType) -> Name {
         let base = declared.name.to_owned();
-        let definition =
-            if self.documents.contains(&declared.key()) { format!("{base}Value") } else { base.clone() };
+        let definition = if self.documents.contains(&declared.key()) { format!("{base}Value") } else { base.clone() };
         Name { base, definition, description: declared.module.doc(declared.statement) }
     }
 
@@ -272,10 +269,7 @@ impl<'a, 'g> Types<'a, 'g> {
     }
 
     /// Declares that a type is held by a collection.
-    pub(in crate::compile) fn add_document(
-        &mut self,
-        ty: Ty<'a, 'g>,
-    ) -> Result<DeclaredType<'a, 'g>, Reported> {
+    pub(in crate::compile) fn add_document(&mut self, ty: Ty<'a, 'g>) -> Result<DeclaredType<'a, 'g>, Reported> {
         match self.final_declaration(ty)? {
             Some(declared) => {
                 self.documents.insert(declared.key());
@@ -330,9 +324,7 @@ impl<'a, 'g> Types<'a, 'g> {
         let (path, name) = document.key();
         let origin = match document.declaration {
             TypeDeclaration::Interface(_) => Origin::Declared { path, name },
-            TypeDeclaration::Alias(alias) => {
-                Ty::new(document.module, &alias.type_annotation).origin()
-            }
+            TypeDeclaration::Alias(alias) => Ty::new(document.module, &alias.type_annotation).origin(),
             TypeDeclaration::Other => return Err(self.report.follows()),
         };
         match self.registry.known(&origin) {

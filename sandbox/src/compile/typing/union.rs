@@ -157,7 +157,8 @@ impl<'a, 'g> Types<'a, 'g> {
             }
         }
         let started = self.registry.start(ty.origin(), &name.definition, ty.place());
-        let definition = EnumDefinition { name: name.definition.clone(), description: name.description.clone(), values };
+        let definition =
+            EnumDefinition { name: name.definition.clone(), description: name.description.clone(), values };
         self.registry.complete(started, Definition::Enum(definition), ty.place());
         Ok(Typed::required(Shape::Enum(name.definition.clone())))
     }

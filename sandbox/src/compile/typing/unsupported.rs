@@ -18,7 +18,9 @@ fn explain(node: &TSType) -> (&'static str, &'static str) {
     match node {
         TSType::TSAnyKeyword(_) => ("`any` has", "write the type, or JSON (from \"weir\") for any JSON value"),
         TSType::TSUnknownKeyword(_) => ("`unknown` has", "write the type, or JSON (from \"weir\") for any JSON value"),
-        TSType::TSObjectKeyword(_) => ("`object` has", "write an interface, or JSON (from \"weir\") for any JSON value"),
+        TSType::TSObjectKeyword(_) => {
+            ("`object` has", "write an interface, or JSON (from \"weir\") for any JSON value")
+        }
         TSType::TSVoidKeyword(_) => ("`void` has", "return something, such as boolean"),
         TSType::TSUndefinedKeyword(_) => ("`undefined` alone has", "return something, such as boolean"),
         TSType::TSNullKeyword(_) => ("`null` alone has", "write the type that it may have: T | null"),
@@ -36,9 +38,10 @@ fn explain(node: &TSType) -> (&'static str, &'static str) {
         TSType::TSTypeOperatorType(operator) if operator.operator == TSTypeOperatorOperator::Keyof => {
             ("`keyof` has", "write the names out: \"name\" | \"email\"")
         }
-        TSType::TSImportType(_) => {
-            ("`import(…)` in a declared type has", "import the type at the top of the file: import type { T } from \"…\"")
-        }
+        TSType::TSImportType(_) => (
+            "`import(…)` in a declared type has",
+            "import the type at the top of the file: import type { T } from \"…\"",
+        ),
         TSType::TSTypePredicate(_) => ("a type predicate has", "return boolean"),
         TSType::TSThisType(_) => ("`this` has", "write the name of the type"),
         TSType::TSLiteralType(literal) => match literal.literal {

@@ -1,6 +1,8 @@
 //! Whole requests against a schema without an engine: document, variables and what the functions return in, response
 //! out.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
 mod documents;
 mod execution;
 mod inputs;

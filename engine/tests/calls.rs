@@ -1,0 +1,433 @@
+//! Calls against an app on a real store: what they give, what they leave behind, what watchers see.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "test code"
+)]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use expect_test::{Expect, expect};
+use serde_json::{Value, json};
+use weir_engine::Engine;
+use weir_engine::call::{Call, CallError, Caller};
+use weir_engine::live::Watch;
+use weir_engine::release::Release;
+use weir_sandbox::compile::{Sources, compile};
+use weir_sandbox::pool::PoolOptions;
+use weir_store::{Options, Store};
+
+const MANIFEST: &str =
+    "name = \"test\"\nversion = \"1.0.0\"\n[limits]\nwall_ms = 2000\ndocuments_read = 200\ndocuments_written = 100\n";
+
+const COLLECTIONS: &str = r#"
+import { collection, type DateTime, type Int, type Ref } from "weir";
+export interface Account { owner: string; balance: Int; note?: string; tier: "basic" | "fee-free" }
+export interface Entry { account: Ref<Account>; amount: Int; at: DateTime }
+export const accounts = collection<Account>({ unique: ["owner"], index: ["tier"] });
+export const entries = collection<Entry>({ index: [["account", "at"]] });
+"#;
+
+const FUNCTIONS: &str = r#"
+import { action, avg, call, count, fail, max, min, now, procedure, query, sum, view, type Doc, type ID, type Int, type JSON, type Page } from "weir";
+import { accounts, entries, type Account, type Entry } from "../collections";
+
+export const open = procedure((args: { owner: string; balance?: Int }): Doc<Account> =>
+  accounts.insert({ owner: args.owner, balance: args.balance ?? 0, tier: "basic" }));
+export const balance = query((args: { owner: string }): Int | null =>
+  accounts.where("owner", args.owner).first()?.balance ?? null);
+export const deposit = procedure((args: { owner: string; amount: Int }): Int => {
+  const account = accounts.where("owner", args.owner).first();
+  if (!account) fail("NO_ACCOUNT", "no account of " + args.owner);
+  entries.insert({ account: account.id, amount: args.amount, at: now() });
+  if (args.amount < 0) throw new Error("cannot deposit less than nothing");
+  return accounts.patch(account.id, { balance: account.balance + args.amount }).balance;
+});
+export const statement = query((args: { owner: string; first?: Int; after?: string }): Page<Doc<Entry>> => {
+  const account = accounts.where("owner", args.owner).first();
+  return entries.where("account", account?.id ?? "nobody").orderBy("at").page({ first: args.first, after: args.after });
+});
+export const edit = procedure((args: { id: ID; how: string; value: JSON }): JSON =>
+  args.how === "patch" ? accounts.patch(args.id, args.value)
+    : args.how === "unset" ? accounts.patch(args.id, { note: undefined })
+    : args.how === "replace" ? accounts.replace(args.id, args.value)
+    : accounts.delete(args.id));
+export const byTier = view.groupBy(accounts, (a) => a.tier, {
+  n: count(), total: sum((a) => a.balance), mean: avg((a) => a.balance), least: min((a) => a.balance), most: max((a) => a.owner) });
+export const wrong = query((args: { how: string }): Account =>
+  (args.how === "shape" ? { owner: 1 } : args.how === "undefined" ? undefined : { owner: "x", balance: 1.5, tier: "basic" }) as unknown as Account);
+export const scanAll = query((): Int => entries.all().length);
+export const unindexed = query((): Int => accounts.where("balance", 1).count());
+export const flood = procedure((args: { n: Int }): Int => {
+  const id = accounts.insert({ owner: "flood", balance: 0, tier: "basic" }).id;
+  for (let i = 1; i < args.n; i++) entries.insert({ account: id, amount: i, at: now() });
+  return args.n;
+});
+export const move = action(async (args: { from: string; to: string; amount: Int }): Promise<Int> => {
+  await call(deposit, { owner: args.to, amount: args.amount });
+  return (await call(balance, { owner: args.to })) ?? 0;
+});
+export const when = query((): string => now());
+"#;
+
+struct Bank {
+    engine: Engine,
+    release: Arc<Release>,
+    _folder: tempfile::TempDir,
+}
+
+impl Bank {
+    async fn open() -> Self {
+        let sources = Sources::from_texts([
+            ("app.toml".to_owned(), MANIFEST.to_owned()),
+            ("collections.ts".to_owned(), COLLECTIONS.to_owned()),
+            ("functions/bank.ts".to_owned(), FUNCTIONS.to_owned()),
+        ]);
+        let app = compile(&sources).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("data"), Options::default()).unwrap();
+        let engine = Engine::start(store, PoolOptions::default()).unwrap();
+        let release = engine.activate(app).await.unwrap();
+        Self { engine, release, _folder: folder }
+    }
+
+    async fn call(&self, function: &str, arguments: Value) -> Result<Value, CallError> {
+        self.engine.call(&self.release, &Caller::Developer, function, arguments).await.map(|answer| answer.value)
+    }
+
+    /// The value, or the error as its code, app code, message and innermost place.
+    async fn show(&self, function: &str, arguments: Value) -> String {
+        show(self.call(function, arguments).await)
+    }
+
+    fn watch(&self, function: &str, arguments: Value, after: Option<String>) -> Watch {
+        self.engine.watch(&self.release, &Caller::Developer, function, arguments, after)
+    }
+}
+
+fn show(outcome: Result<Value, CallError>) -> String {
+    match outcome {
+        Ok(value) => value.to_string(),
+        Err(error) => {
+            let app_code = error.app_code.map(|code| format!(" [{code}]")).unwrap_or_default();
+            let limit = error.limit.map(|limit| format!(" ({limit})")).unwrap_or_default();
+            let place =
+                error.stack.first().map(|frame| format!(" at {}:{}", frame.file, frame.line)).unwrap_or_default();
+            format!("{}{app_code}{limit}: {}{place}", error.code, error.message)
+        }
+    }
+}
+
+/// Nothing comes for a while.
+async fn assert_silent(watch: &mut Watch) {
+    let next = tokio::time::timeout(Duration::from_millis(150), watch.next()).await;
+    assert!(next.is_err(), "{next:?}");
+}
+
+async fn check(calls: &[(&str, Value)], expected: Expect) {
+    let bank = Bank::open().await;
+    let mut shown = Vec::new();
+    for (function, arguments) in calls {
+        shown.push(bank.show(function, arguments.clone()).await);
+    }
+    expected.assert_eq(&shown.join("\n"));
+}
+
+#[tokio::test]
+async fn what_a_procedure_writes_a_query_reads() {
+    check(
+        &[
+            ("balance", json!({ "owner": "ada" })),
+            ("open", json!({ "owner": "ada", "balance": 5, "id": 1 })),
+            ("flood", json!({ "n": 1 })),
+            ("deposit", json!({ "owner": "flood", "amount": 7 })),
+            ("balance", json!({ "owner": "flood" })),
+        ],
+        expect![[r#"
+            null
+            BAD_ARGUMENTS: args: id is not an argument here; declared: owner, balance
+            1
+            7
+            7"#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_failed_procedure_leaves_nothing() {
+    check(
+        &[
+            ("flood", json!({ "n": 1 })),
+            ("deposit", json!({ "owner": "flood", "amount": -1 })),
+            ("deposit", json!({ "owner": "nobody", "amount": 1 })),
+            ("scanAll", json!(null)),
+            ("open", json!({ "owner": "flood" })),
+        ],
+        expect![[r#"
+            1
+            FUNCTION_FAILED: cannot deposit less than nothing at functions/bank.ts:13
+            FUNCTION_FAILED [NO_ACCOUNT]: no account of nobody at functions/bank.ts:11
+            0
+            CONFLICT: accounts has a document with the same owner already"#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn results_have_their_declared_shape() {
+    check(
+        &[
+            ("wrong", json!({ "how": "shape" })),
+            ("wrong", json!({ "how": "undefined" })),
+            ("wrong", json!({ "how": "half" })),
+            ("wrong", json!({})),
+            ("nothing", json!({})),
+        ],
+        expect![[r#"
+            FUNCTION_FAILED: wrong returned the wrong shape: result.owner: expected a string, got 1
+            FUNCTION_FAILED: returned undefined where a value is declared
+            FUNCTION_FAILED: wrong returned the wrong shape: result.balance: expected Int, a whole number of 32 bits, got 1.5
+            BAD_ARGUMENTS: args.how: missing; declared as a string
+            NOT_FOUND: there is no function "nothing" in test 1.0.0"#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn limits_on_documents_are_kept() {
+    check(
+        &[
+            ("flood", json!({ "n": 101 })),
+            ("scanAll", json!({})),
+            ("flood", json!({ "n": 100 })),
+            ("deposit", json!({ "owner": "flood", "amount": 1 })),
+            ("scanAll", json!({})),
+            ("unindexed", json!({})),
+        ],
+        expect![[r#"
+            LIMIT_EXCEEDED (documents_written): past the limit documents_written = 100; app.toml can raise it under [limits]
+            0
+            100
+            1
+            100
+            FUNCTION_FAILED: accounts has no index for where("balance"): declare index: ["balance"] in its collection at functions/bank.ts:30"#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn documents_are_patched_replaced_and_deleted() {
+    let bank = Bank::open().await;
+    let opened = bank.call("open", json!({ "owner": "ada" })).await.unwrap();
+    let id = opened["id"].as_str().unwrap();
+    let mut shown = Vec::new();
+    for (how, value) in [
+        ("patch", json!({ "note": "hi", "id": id })),
+        ("patch", json!({ "note": null })),
+        ("patch", json!({ "note": "ho", "balance": 3 })),
+        ("unset", json!(null)),
+        ("patch", json!({ "colour": "red" })),
+        ("patch", json!({ "id": "other" })),
+        ("patch", json!({ "tier": "gold" })),
+        ("replace", json!({ "owner": "bob" })),
+        ("replace", json!({ "owner": "bob", "balance": 1, "tier": "fee-free" })),
+        ("delete", json!(null)),
+        ("delete", json!(null)),
+        ("patch", json!({ "note": "gone" })),
+    ] {
+        let outcome = bank.show("edit", json!({ "id": id, "how": how, "value": value })).await;
+        shown.push(format!("{how}: {}", outcome.replace(id, "<id>")));
+    }
+    expect![[r#"
+        patch: {"id":"<id>","owner":"ada","balance":0,"note":"hi","tier":"basic"}
+        patch: {"id":"<id>","owner":"ada","balance":0,"tier":"basic"}
+        patch: {"id":"<id>","owner":"ada","balance":3,"note":"ho","tier":"basic"}
+        unset: {"id":"<id>","owner":"ada","balance":3,"tier":"basic"}
+        patch: FUNCTION_FAILED: accounts: colour is not a member here; declared: owner, balance, note, tier at functions/bank.ts:21
+        patch: FUNCTION_FAILED: accounts: the id "other" cannot be put in the place of <id>; ids do not change at functions/bank.ts:21
+        patch: FUNCTION_FAILED: accounts.tier: expected AccountTier ("basic" | "fee-free"), got "gold" at functions/bank.ts:21
+        replace: FUNCTION_FAILED: accounts.balance: missing; declared as Int, a whole number of 32 bits at functions/bank.ts:23
+        replace: {"id":"<id>","owner":"bob","balance":1,"tier":"fee-free"}
+        delete: true
+        delete: false
+        patch: FUNCTION_FAILED: accounts has no document <id>; insert makes new ones at functions/bank.ts:21"#]]
+    .assert_eq(&shown.join("\n"));
+}
+
+#[tokio::test]
+async fn contention_never_fails_a_procedure() {
+    let bank = Arc::new(Bank::open().await);
+    bank.call("open", json!({ "owner": "ada" })).await.unwrap();
+    let clients: Vec<_> = (0..8)
+        .map(|_| {
+            let bank = bank.clone();
+            tokio::spawn(async move {
+                for _ in 0..10 {
+                    bank.call("deposit", json!({ "owner": "ada", "amount": 1 })).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    for client in clients {
+        client.await.unwrap();
+    }
+    assert_eq!(bank.show("balance", json!({ "owner": "ada" })).await, "80");
+    assert_eq!(bank.show("scanAll", json!({})).await, "80");
+}
+
+#[tokio::test]
+async fn a_batch_is_all_or_none_unless_told_otherwise() {
+    let bank = Bank::open().await;
+    bank.call("open", json!({ "owner": "ada" })).await.unwrap();
+    let calls = || {
+        let call = |function: &str, args: Value| Call { function: function.into(), args };
+        vec![
+            call("deposit", json!({ "owner": "ada", "amount": 1 })),
+            call("deposit", json!({ "owner": "bob", "amount": 2 })),
+            call("balance", json!({ "owner": "ada" })),
+        ]
+    };
+    let mut shown = Vec::new();
+    for atomic in [true, false] {
+        let outcomes = bank.engine.batch(&bank.release, &Caller::Developer, calls(), atomic).await;
+        shown.extend(outcomes.into_iter().map(|outcome| show(outcome.map(|answer| answer.value))));
+    }
+    expect![[r#"
+        ROLLED_BACK: undone because call 1 of the batch failed
+        FUNCTION_FAILED [NO_ACCOUNT]: no account of bob at functions/bank.ts:11
+        ROLLED_BACK: undone because call 1 of the batch failed
+        1
+        FUNCTION_FAILED [NO_ACCOUNT]: no account of bob at functions/bank.ts:11
+        1"#]]
+    .assert_eq(&shown.join("\n"));
+}
+
+#[tokio::test]
+async fn calls_of_a_batch_see_the_writes_before_them() {
+    let bank = Bank::open().await;
+    let call = |function: &str, args: Value| Call { function: function.into(), args };
+    let calls = vec![
+        call("open", json!({ "owner": "ada", "balance": 1 })),
+        call("deposit", json!({ "owner": "ada", "amount": 2 })),
+        call("balance", json!({ "owner": "ada" })),
+        call("move", json!({ "from": "ada", "to": "ada", "amount": 1 })),
+    ];
+    let outcomes = bank.engine.batch(&bank.release, &Caller::Developer, calls[..3].to_vec(), true).await;
+    assert_eq!(outcomes[2].as_ref().unwrap().value, json!(3));
+    let outcomes = bank.engine.batch(&bank.release, &Caller::Developer, calls[3..].to_vec(), true).await;
+    assert!(show(outcomes[0].clone().map(|answer| answer.value)).contains("atomic: false"));
+}
+
+#[tokio::test]
+async fn actions_call_queries_and_procedures() {
+    let bank = Bank::open().await;
+    bank.call("open", json!({ "owner": "ada", "balance": 1 })).await.unwrap();
+    assert_eq!(bank.show("move", json!({ "from": "x", "to": "ada", "amount": 4 })).await, "5");
+    let failed = bank.show("move", json!({ "from": "x", "to": "nobody", "amount": 4 })).await;
+    assert_eq!(failed, "FUNCTION_FAILED: deposit: no account of nobody at functions/bank.ts:37");
+}
+
+#[tokio::test]
+async fn views_group_documents() {
+    let bank = Bank::open().await;
+    for (owner, balance) in [("ada", 4), ("bob", 6), ("eve", 1)] {
+        bank.call("open", json!({ "owner": owner, "balance": balance })).await.unwrap();
+    }
+    let rows = bank.show("byTier", json!({})).await;
+    expect![[r#"[{"key":"basic","n":3,"total":11,"mean":3.6666666666666665,"least":1,"most":"eve"}]"#]]
+        .assert_eq(&rows);
+}
+
+#[tokio::test]
+async fn pages_follow_each_other_to_the_end() {
+    let bank = Bank::open().await;
+    bank.call("open", json!({ "owner": "ada" })).await.unwrap();
+    for amount in 1..=5 {
+        bank.call("deposit", json!({ "owner": "ada", "amount": amount })).await.unwrap();
+    }
+    let (mut after, mut pages) = (Value::Null, Vec::new());
+    loop {
+        let page = bank.call("statement", json!({ "owner": "ada", "first": 2, "after": after })).await.unwrap();
+        let amounts: Vec<&Value> =
+            page["edges"].as_array().unwrap().iter().map(|edge| &edge["node"]["amount"]).collect();
+        let info = &page["pageInfo"];
+        pages.push(format!("{} {} {}", json!(amounts), info["hasPreviousPage"], info["hasNextPage"]));
+        after = info["endCursor"].clone();
+        if info["hasNextPage"] == json!(false) {
+            break;
+        }
+    }
+    assert_eq!(pages, ["[1,2] false true", "[3,4] true true", "[5] true false"]);
+    let bad = bank.show("statement", json!({ "owner": "ada", "after": "nonsense" })).await;
+    assert_eq!(bad, "FUNCTION_FAILED: this is not a cursor at functions/bank.ts:18");
+}
+
+#[tokio::test]
+async fn a_watch_emits_when_and_only_when_its_result_changes() {
+    let bank = Bank::open().await;
+    bank.call("open", json!({ "owner": "ada" })).await.unwrap();
+    bank.call("open", json!({ "owner": "bob" })).await.unwrap();
+    let mut watch = bank.watch("balance", json!({ "owner": "ada" }), None);
+    let first = watch.next().await.unwrap();
+    assert_eq!(*first.value, json!(0));
+    bank.call("deposit", json!({ "owner": "bob", "amount": 1 })).await.unwrap();
+    // Touched, but with the same result.
+    bank.call("deposit", json!({ "owner": "ada", "amount": 0 })).await.unwrap();
+    assert_silent(&mut watch).await;
+    bank.call("deposit", json!({ "owner": "ada", "amount": 3 })).await.unwrap();
+    let second = watch.next().await.unwrap();
+    assert_eq!(*second.value, json!(3));
+    assert!(second.commit > first.commit);
+
+    let mut resumed = bank.watch("balance", json!({ "owner": "ada" }), Some(second.cursor));
+    assert_silent(&mut resumed).await;
+    bank.call("deposit", json!({ "owner": "ada", "amount": 1 })).await.unwrap();
+    assert_eq!(*resumed.next().await.unwrap().value, json!(4));
+    let mut behind = bank.watch("balance", json!({ "owner": "ada" }), Some(first.cursor));
+    assert_eq!(*behind.next().await.unwrap().value, json!(4));
+}
+
+#[tokio::test]
+async fn a_slow_watcher_gets_the_newest_value() {
+    let bank = Bank::open().await;
+    let mut watch = bank.watch("balance", json!({ "owner": "ada" }), None);
+    assert_eq!(*watch.next().await.unwrap().value, json!(null));
+    bank.call("open", json!({ "owner": "ada" })).await.unwrap();
+    for _ in 0..5 {
+        bank.call("deposit", json!({ "owner": "ada", "amount": 1 })).await.unwrap();
+    }
+    assert_eq!(*watch.next().await.unwrap().value, json!(5));
+    assert_silent(&mut watch).await;
+}
+
+#[tokio::test]
+async fn an_error_does_not_end_a_watch() {
+    let bank = Bank::open().await;
+    bank.call("flood", json!({ "n": 100 })).await.unwrap();
+    let mut watch = bank.watch("scanAll", json!({}), None);
+    assert_eq!(*watch.next().await.unwrap().value, json!(99));
+    for _ in 0..102 {
+        bank.call("deposit", json!({ "owner": "flood", "amount": 1 })).await.unwrap();
+    }
+    let error = watch.next().await.unwrap_err();
+    assert_eq!(error.limit, Some("documents_read"));
+    bank.call("deposit", json!({ "owner": "flood", "amount": 1 })).await.unwrap();
+    assert_silent(&mut watch).await;
+    let mut unreadable = bank.watch("deposit", json!({ "owner": "flood", "amount": 1 }), None);
+    assert_eq!(unreadable.next().await.unwrap_err().code.as_str(), "BAD_ARGUMENTS");
+    assert_silent(&mut unreadable).await;
+}
+
+#[tokio::test]
+async fn the_time_is_that_of_the_call() {
+    let bank = Bank::open().await;
+    let said = bank.call("when", json!({})).await.unwrap();
+    let said = weir_schema::datetime::parse(said.as_str().unwrap()).unwrap().seconds;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    assert!(now.abs_diff(said.try_into().unwrap()) < 60);
+}
