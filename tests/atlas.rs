@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::apps::App;
 use crate::graphql::{Client, lines};
 use crate::node;
-use crate::weir::{Dev, Ended, is_release, run, run_import, say, start_import};
+use crate::weir::{Dev, Ended, eventually, is_release, run, run_import, say, start_import};
 
 /// On both sides of Greenwich, of the equator and of the date line.
 const COUNTRIES: [&str; 6] = ["AD", "FJ", "FR", "GB", "KE", "NZ"];
@@ -41,6 +41,15 @@ impl Data {
             fs::write(&cities_file, serde_json::to_vec(&cities).unwrap()).unwrap();
         }
         Self { countries, countries_file, cities, cities_file }
+    }
+
+    /// How many cities each country has.
+    fn counts(&self) -> BTreeMap<&str, u64> {
+        let mut counts = BTreeMap::new();
+        for city in &self.cities {
+            *counts.entry(city["country"].as_str().unwrap()).or_default() += 1;
+        }
+        counts
     }
 
     /// Names of the cities that meet a condition, sorted.
@@ -84,13 +93,23 @@ fn all_rows_are_loaded_and_questions_are_answered() {
     say(&format!("cities: {}", loaded.stdout));
 
     // Reads are bounded: with an index each question touches what it gives, and little more.
-    app.write("app.toml", &(app.read("app.toml") + "[limits]\ndocuments_read = 3000\n"));
+    let manifest = app.read("app.toml");
+    app.write("app.toml", &(manifest.clone() + "[limits]\ndocuments_read = 3000\n"));
     let dev = Dev::start(&app);
     let client = dev.client();
     counts_are_those_of_the_packages(&client, &data);
     countries_are_found(&client);
     cities_are_found_by_name(&client, &data);
     cities_are_found_by_place(&client, &data);
+    // The view reads everything.
+    app.write("app.toml", &manifest);
+    let view = eventually("the view", || {
+        let mut answer = client.answer("{ cityCounts { key cities } }", json!({}));
+        answer.get("errors").is_none().then(|| answer["data"]["cityCounts"].take())
+    });
+    let rows = view.as_array().unwrap().iter();
+    let rows: BTreeMap<&str, u64> = rows.map(|row| (row["key"].as_str().unwrap(), row["cities"].as_u64().unwrap())).collect();
+    assert_eq!(rows, data.counts());
     assert_eq!(dev.stop(), Some(0));
 }
 
@@ -104,10 +123,7 @@ fn counts_are_those_of_the_packages(client: &Client, data: &Data) {
     }
     assert_eq!(total, data.countries.len());
 
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for city in &data.cities {
-        *counts.entry(city["country"].as_str().unwrap()).or_default() += 1;
-    }
+    let counts = data.counts();
     let fields: String = counts.keys().map(|code| format!("{code}: cityCount(country: \"{code}\") ")).collect();
     assert_eq!(client.data(&format!("{{ {fields} }}")), json!(counts));
 }
@@ -120,7 +136,20 @@ fn countries_are_found(client: &Client) {
         countriesIn(region: Antarctic) { name }
         neighboursOf(code: \"AD\") { name }
     }";
-    expect![""].assert_eq(&lines(&client.data(query)));
+    expect![[r#"
+        country: {"name":"France","officialName":"French Republic","code3":"FRA","region":"Europe","capitals":["Paris"],"area":551695,"location":{"lat":46,"lng":2},"languages":["French"],"currencies":["EUR"],"flag":"🇫🇷"}
+        byThreeLetters: {"name":"Kenya"}
+        nowhere: null
+        countriesIn:
+          {"name":"Antarctica"}
+          {"name":"Bouvet Island"}
+          {"name":"French Southern and Antarctic Lands"}
+          {"name":"Heard Island and McDonald Islands"}
+          {"name":"South Georgia"}
+        neighboursOf:
+          {"name":"France"}
+          {"name":"Spain"}
+    "#]].assert_eq(&lines(&client.data(query)));
 }
 
 fn cities_are_found_by_name(client: &Client, data: &Data) {
@@ -175,7 +204,10 @@ fn cities_are_found_by_place(client: &Client, data: &Data) {
         citiesInBox(south: -90, west: -180, north: 90, east: 180) { name }
         upsideDown: citiesInBox(south: 2, west: 0, north: 1, east: 1) { name }
     }";
-    expect![""].assert_eq(&lines(&client.errors(refused)));
+    expect![[r#"
+        {"message":"the box touches 64800 squares of one degree; 200 are allowed","path":["citiesInBox"],"extensions":{"code":"FUNCTION_FAILED","appCode":"BOX_TOO_LARGE"}}
+        {"message":"the box is not on the globe","path":["upsideDown"],"extensions":{"code":"FUNCTION_FAILED","appCode":"BAD_BOX"}}
+    "#]].assert_eq(&lines(&client.errors(refused)));
 }
 
 #[test]
@@ -220,7 +252,9 @@ fn a_bad_row_is_told_by_its_line_and_nothing_is_loaded() {
     fs::write(&file, lines).unwrap();
     let ended = import(&app, &file, "addCity");
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""));
-    expect![""].assert_eq(&app.neutral(&ended.stderr));
+    expect![[r#"
+        weir: TMP/cities.jsonl: line 4321: args.lat: expected a string, got 48.85; nothing was loaded
+    "#]].assert_eq(&app.neutral(&ended.stderr));
     let dev = Dev::start(&app);
     assert_eq!(dev.client().data("{ cityCounts { key } }"), json!({ "cityCounts": [] }));
 }
@@ -234,12 +268,16 @@ fn a_row_that_its_procedure_refuses_ends_the_import() {
     let ended = import(&app, &file, "addCountry");
     assert_eq!(ended.code, Some(1));
     let told = ended.stderr.replace(file.to_str().unwrap(), "countries.json");
-    expect![""].assert_eq(&lines(&json!([told.trim_end()])));
+    expect![[r#"
+        "weir: countries.json: line 991: CONFLICT: countries has a document with the same code already; the 0 rows before are loaded"
+    "#]].assert_eq(&lines(&json!([told.trim_end()])));
 }
 
 #[test]
 fn it_compiles() {
     let app = App::copy_of("examples/atlas");
     let ended = run(&["check", app.path().to_str().unwrap()]);
-    expect![""].assert_eq(&(ended.stdout + &ended.stderr));
+    expect![[r#"
+        atlas 0.1.0: 11 functions, 2 collections: no mistakes
+    "#]].assert_eq(&(ended.stdout + &ended.stderr));
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use tokio::sync::oneshot;
-use weir_sandbox::protocol::{CallRequest, Outcome};
+use weir_sandbox::protocol::{CallRequest, Frame, Outcome, ScriptError};
 use weir_schema::declarations::Function;
 use weir_schema::error::ErrorCode;
 use weir_schema::id::DocumentId;
@@ -105,12 +105,14 @@ impl Prepared {
         let Finished { outcome, transaction, written, ids, aborted } = finished;
         let result = match outcome {
             Outcome::Value(text) => self.check_result(function, &text),
-            Outcome::Failed(error) => Err(CallError {
-                app_code: error.app_code,
-                stack: error.stack,
-                ..CallError::new(ErrorCode::FunctionFailed, error.message)
-            }),
-            Outcome::Limit(limit) => Err(CallError::limit(limit, self.release.limits().value(limit))),
+            Outcome::Failed(ScriptError { app_code, message, stack }) => {
+                let stack = if stack.is_empty() { vec![declared_at(function)] } else { stack };
+                Err(CallError { app_code, stack, ..CallError::new(ErrorCode::FunctionFailed, message) })
+            }
+            Outcome::Limit(limit) => {
+                let error = CallError::limit(limit, self.release.limits().value(limit));
+                Err(CallError { stack: vec![declared_at(function)], ..error })
+            }
             Outcome::Aborted => Err(match aborted {
                 Some(poisoned) => CallError::unavailable(poisoned),
                 None => CallError::new(ErrorCode::Internal, "the call was given up for no known reason"),
@@ -124,12 +126,20 @@ impl Prepared {
     }
 
     fn check_result(&self, function: &Function, text: &str) -> Result<Value, CallError> {
-        let failed = |message: String| CallError::new(ErrorCode::FunctionFailed, message);
+        let failed = |message: String| CallError {
+            stack: vec![declared_at(function)],
+            ..CallError::new(ErrorCode::FunctionFailed, message)
+        };
         let value: Value = serde_json::from_str(text)
             .map_err(|error| failed(format!("{} returned what cannot be read: {error}", function.name)))?;
         validate::result(function, &self.release.declarations().definitions, value)
             .map_err(|violation| failed(format!("{} returned the wrong shape: {violation}", function.name)))
     }
+}
+
+/// Where to look when no line of the function is to blame.
+fn declared_at(function: &Function) -> Frame {
+    Frame { function: Some(function.name.clone()), file: function.module.clone(), line: function.line, column: 1 }
 }
 
 impl Ran {

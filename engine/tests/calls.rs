@@ -189,9 +189,9 @@ async fn results_have_their_declared_shape() {
             ("nothing", json!({})),
         ],
         expect![[r#"
-            FUNCTION_FAILED: wrong returned the wrong shape: result.owner: expected a string, got 1
-            FUNCTION_FAILED: returned undefined where a value is declared
-            FUNCTION_FAILED: wrong returned the wrong shape: result.balance: expected Int, a whole number of 32 bits, got 1.5
+            FUNCTION_FAILED: wrong returned the wrong shape: result.owner: expected a string, got 1 at functions/bank.ts:27
+            FUNCTION_FAILED: wrong returned undefined where a value is declared at functions/bank.ts:27
+            FUNCTION_FAILED: wrong returned the wrong shape: result.balance: expected Int, a whole number of 32 bits, got 1.5 at functions/bank.ts:27
             BAD_ARGUMENTS: args.how: missing; declared as a string
             NOT_FOUND: there is no function "nothing" in test 1.0.0"#]],
     )
@@ -210,7 +210,7 @@ async fn limits_on_documents_are_kept() {
             ("unindexed", json!({})),
         ],
         expect![[r#"
-            LIMIT_EXCEEDED (documents_written): past the limit documents_written = 100; app.toml can raise it under [limits]
+            LIMIT_EXCEEDED (documents_written): past the limit documents_written = 100; app.toml can raise it under [limits] at functions/bank.ts:31
             0
             100
             1

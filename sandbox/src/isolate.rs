@@ -52,7 +52,7 @@ pub struct Isolate {
     start: v8::Global<v8::Function>,
     end: v8::Global<v8::Function>,
     failure_code: v8::Global<v8::Function>,
-    kinds: Vec<FunctionKind>,
+    functions: Vec<(String, FunctionKind)>,
     limits: CallLimits,
     heap_exceeded: Rc<Cell<bool>>,
     watchdog: Watchdog,
@@ -97,7 +97,8 @@ impl Isolate {
         }
         let Handles { run, start, end, failure_code, .. } = handles?;
         drop(guard);
-        let kinds = app.declarations.functions.values().map(|function| function.kind).collect();
+        let functions = app.declarations.functions.values();
+        let functions = functions.map(|function| (function.name.clone(), function.kind)).collect();
         let watchdog = watchdog.clone();
         Ok(Self {
             runtime,
@@ -106,7 +107,7 @@ impl Isolate {
             start,
             end,
             failure_code,
-            kinds,
+            functions,
             limits,
             heap_exceeded,
             watchdog,
@@ -126,10 +127,9 @@ impl Isolate {
         self.runtime.op_state().borrow_mut().put(CurrentPort(Some(port.clone())));
         let deadline = Instant::now() + Duration::from_millis(self.limits.wall_ms);
         let watch = self.watchdog.arm(handle, deadline);
-        let ended = if self.kinds.get(request.function) == Some(&FunctionKind::Action) {
-            self.run_action(request)
-        } else {
-            self.run_sync(request)
+        let ended = match self.functions.get(request.function) {
+            Some((_, FunctionKind::Action)) => self.run_action(request),
+            _ => self.run_sync(request),
         };
         let timed_out = watch.disarm();
         self.runtime.op_state().borrow_mut().put(CurrentPort(None));
@@ -141,11 +141,11 @@ impl Isolate {
             Ended::Value(text) => Outcome::Value(text),
             Ended::TooLarge => Outcome::Limit("result_bytes"),
             Ended::OutOfTime => Outcome::Limit("wall_ms"),
-            Ended::NoValue => Outcome::Failed(plain("returned undefined where a value is declared")),
+            Ended::NoValue => Outcome::Failed(self.said_of(request, "returned undefined where a value is declared")),
             Ended::Threw(error) => Outcome::Failed(error),
             Ended::LeftPending => {
                 self.spoiled = true;
-                Outcome::Failed(plain("returned while calls were still running: await every call"))
+                Outcome::Failed(self.said_of(request, "returned while calls were still running: await every call"))
             }
             Ended::Terminated => Outcome::Broken("terminated for no known reason".into()),
         };
@@ -157,6 +157,12 @@ impl Isolate {
         if let Some(host) = host {
             host.finish(outcome);
         }
+    }
+
+    /// An error that names the function, for want of a place.
+    fn said_of(&self, request: &CallRequest, what: &str) -> ScriptError {
+        let name = self.functions.get(request.function).map_or("the function", |(name, _)| name.as_str());
+        plain(format!("{name} {what}"))
     }
 
     fn run_sync(&mut self, request: &CallRequest) -> Ended {

@@ -179,7 +179,7 @@ fn rows_can_be_returned_as_they_are() {
 
 #[test]
 fn undefined_is_no_value() {
-    check("return undefined", expect!["failed: None returned undefined where a value is declared"]);
+    check("return undefined", expect!["failed: None f returned undefined where a value is declared"]);
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn queries_do_not_write_and_are_not_async() {
     check(
         "return Promise.resolve(1)",
         expect![
-            "failed: None TypeError: returned a promise: only actions are asynchronous, database calls need no await"
+            "failed: None TypeError: f returned a promise: only actions are asynchronous, database calls need no await"
         ],
     );
 }
@@ -274,7 +274,7 @@ fn time_and_randomness_are_given() {
     check(
         "return [now(), Date.now(), new Date().toISOString(), Math.random(), new Intl.DateTimeFormat('en').format(), Temporal.Now.instant().epochMilliseconds]",
         expect![[r#"
-            Value("[\"2023-11-14T22:13:20.000Z\",1700000000000,\"2023-11-14T22:13:20.000Z\",2.3283064365386963e-9,\"11/14/2023\",1700000000000]")
+            Value("[\"2023-11-14T22:13:20.000Z\",1700000000000,\"2023-11-14T22:13:20.000Z\",1.6298145055770874e-9,\"11/14/2023\",1700000000000]")
             observe"#]],
     );
 }
@@ -308,7 +308,7 @@ fn actions_await_calls() {
     check_kind(
         FunctionKind::Action,
         "export const f = action(() => new Promise(() => {}));",
-        expect!["failed: None returned while calls were still running: await every call (spoiled)"],
+        expect!["failed: None f returned while calls were still running: await every call (spoiled)"],
     );
 }
 

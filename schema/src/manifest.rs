@@ -1,7 +1,8 @@
 //! `app.toml`: what an app says of itself beside its TypeScript.
 
 use semver::Version;
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::limits::CallLimits;
 
@@ -12,6 +13,7 @@ pub struct Manifest {
     /// Lower-case letters, digits and hyphens, starting with a letter.
     pub name: String,
     /// Semantic version.
+    #[serde(deserialize_with = "version")]
     pub version: Version,
     /// What one call may use.
     #[serde(default)]
@@ -28,11 +30,20 @@ pub struct ManifestError {
     pub offset: Option<usize>,
 }
 
+/// What users call the unsigned types of limits.
+const WHOLE: &str = "expected a whole number, 0 or more";
+
+fn version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Version, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let explain = |_| D::Error::custom(format!("version {text:?} is not semantic: write three numbers, such as 1.0.0"));
+    Version::parse(&text).map_err(explain)
+}
+
 /// Parses `app.toml`. A byte order mark is allowed.
 pub fn parse(text: &str) -> Result<Manifest, ManifestError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let manifest: Manifest = toml::from_str(text).map_err(|error| ManifestError {
-        message: error.message().to_owned(),
+        message: error.message().replace("expected u64", WHOLE).replace("expected usize", WHOLE).replace("expected u32", WHOLE),
         offset: error.span().map(|span| span.start),
     })?;
     let name = &manifest.name;
@@ -67,9 +78,10 @@ mod tests {
         let table = [
             ("version = \"1.0.0\"", "missing field `name`"),
             ("name = \"Shop\"\nversion = \"1.0.0\"", "lower-case"),
-            ("name = \"shop\"\nversion = \"1\"", "unexpected end of input"),
+            ("name = \"shop\"\nversion = \"1\"", "three numbers, such as 1.0.0"),
             ("name = \"shop\"\nversion = \"1.0.0\"\ncolour = 1", "unknown field `colour`"),
             ("name = \"shop\"\nversion = \"1.0.0\"\n[limits]\nwall = 1", "unknown field `wall`"),
+            ("name = \"shop\"\nversion = \"1.0.0\"\n[limits]\nwall_ms = -1", "expected a whole number, 0 or more"),
         ];
         for (text, expected) in table {
             let error = parse(text).err().map(|error| error.message).unwrap_or_default();

@@ -93,7 +93,10 @@ impl<'a> Checker<'a> {
             return if slot.nullable || (slot.optional && self.direction == Direction::Out) {
                 Ok(Value::Null)
             } else {
-                Err(self.expected(&self.name_of(&slot.shape), &value))
+                let expected = self.expected(&self.name_of(&slot.shape), &value);
+                let numeric = matches!(slot.shape, Shape::Int | Shape::Float) && self.direction == Direction::Out;
+                let hint = if numeric { " (NaN and Infinity are null in JSON)" } else { "" };
+                Err(Violation { message: format!("{}{hint}", expected.message), ..expected })
             };
         }
         self.shape(&slot.shape, value)
@@ -260,7 +263,7 @@ fn describe(value: &Value) -> String {
 fn is_base64(text: &str) -> bool {
     let body = text.trim_end_matches('=');
     let padding = text.len() - body.len();
-    text.len() % 4 == 0
+    text.len().is_multiple_of(4)
         && padding <= 2
         && body.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/')
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`reference`] | names: the app's own types, those of "weir", utility types |
 //! | [`object`] | object types and their members |
+//! | [`page`] | `Page<T>`, `Edge<T>`, `PageInfo` |
 //! | [`union`] | unions: nullability, enums, discriminated objects |
 //! | [`registry`] | definitions by name, and that no two differ |
 //! | [`checks`] | what only shows when all definitions are known |
@@ -14,6 +15,7 @@
 
 mod checks;
 mod object;
+mod page;
 mod reference;
 mod registry;
 mod union;

@@ -266,7 +266,7 @@ function groupBy(source, keyOf, aggregates) {
   const names = reflectOwnKeys(aggregates);
   const groups = new Map();
   for (const row of source.all()) {
-    const key = keyOf(row);
+    const key = keyOf(row) ?? null; // Absent and null are one key.
     let states = groups.get(key);
     if (states === undefined) groups.set(key, (states = names.map((name) => aggregates[name].start)));
     names.forEach((name, i) => {
@@ -385,7 +385,7 @@ function isThenable(value) {
 /** Runs a query, view or procedure. Returns the result as JSON text, or undefined where it has none. */
 function run(index, argumentsText, contextText) {
   const value = begin(index, argumentsText, contextText);
-  if (isThenable(value)) throw new TypeError("returned a promise: only actions are asynchronous, database calls need no await");
+  if (isThenable(value)) throw new TypeError(`${functionNames.get(exported[index])} returned a promise: only actions are asynchronous, database calls need no await`);
   return stringify(value);
 }
 

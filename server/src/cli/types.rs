@@ -25,6 +25,7 @@ const TSCONFIG: &str = r#"{
     "lib": ["es2024"],
     "module": "es2022",
     "moduleResolution": "bundler",
+    "isolatedModules": true,
     "types": [],
     "paths": { "weir": ["./.weir/types/weir.d.ts"] }
   },

@@ -2,7 +2,7 @@
 
 use oxc::ast::ast::{TSInterfaceHeritage, TSLiteral, TSType, TSTypeName, TSTypeReference};
 use oxc::span::{GetSpan, Span};
-use weir_schema::shape::{Member, Shape, Slot};
+use weir_schema::shape::Shape;
 
 use super::object::RawMember;
 use super::registry::{Origin, Place};
@@ -38,7 +38,7 @@ impl<'a, 'g> Use<'a, 'g> {
     }
 
     /// As written, without type arguments.
-    fn text(self) -> &'a str {
+    pub(super) fn text(self) -> &'a str {
         self.name.span().source_text(self.module.file.text)
     }
 }
@@ -69,7 +69,7 @@ pub(in crate::compile) struct DeclaredType<'a, 'g> {
 }
 
 impl<'a, 'g> DeclaredType<'a, 'g> {
-    fn key(&self) -> (&'a str, &'a str) {
+    pub(super) fn key(&self) -> (&'a str, &'a str) {
         (self.module.file.path, self.name)
     }
 
@@ -283,7 +283,7 @@ impl<'a, 'g> Types<'a, 'g> {
     }
 
     /// The declaration behind a type, past aliases that only give another name; `None` for types without a name.
-    fn final_declaration(&mut self, ty: Ty<'a, 'g>) -> Result<Option<DeclaredType<'a, 'g>>, Reported> {
+    pub(super) fn final_declaration(&mut self, ty: Ty<'a, 'g>) -> Result<Option<DeclaredType<'a, 'g>>, Reported> {
         let TSType::TSTypeReference(reference) = ty.node else {
             return Ok(None);
         };
@@ -333,53 +333,6 @@ impl<'a, 'g> Types<'a, 'g> {
         }
     }
 
-    fn page(&mut self, used: Use<'a, 'g>, node: Ty<'a, 'g>, name: &Name) -> Result<Typed, Reported> {
-        let node = self.node(used, node, name)?;
-        let (Shape::Object(base) | Shape::Union(base)) = &node else {
-            return Err(self.report.follows());
-        };
-        let base = base.clone();
-        let edge = Shape::List(Box::new(Slot::required(self.edge(used.place(), node))));
-        let page_info = self.page_info(used.place());
-        let members = vec![member("edges", Slot::required(edge)), member("pageInfo", Slot::required(page_info))];
-        let connection = format!("{base}Connection");
-        Ok(Typed::required(self.synthesize(Origin::Page(base), used.place(), &connection, members)))
-    }
-
-    /// What a page holds. The pages of a collection hold its documents, so `Page<Order>` means `Page<Doc<Order>>`.
-    fn node(&mut self, used: Use<'a, 'g>, node: Ty<'a, 'g>, name: &Name) -> Result<Shape, Reported> {
-        let typed = match self.final_declaration(node)? {
-            Some(declared) if self.documents.contains(&declared.key()) => {
-                return Ok(Shape::Object(self.document(declared)?));
-            }
-            _ => self.typed(node, name)?,
-        };
-        match typed.slot {
-            Slot { shape: shape @ (Shape::Object(_) | Shape::Union(_)), nullable: false, .. } => Ok(shape),
-            _ => Err(self.error(node, format!("`{}` holds objects", used.text()), "write Page<Doc<T>>")),
-        }
-    }
-
-    fn edge(&mut self, place: Place<'a, 'g>, node: Shape) -> Shape {
-        let base = match &node {
-            Shape::Object(name) | Shape::Union(name) => name.clone(),
-            _ => String::new(),
-        };
-        let edge = format!("{base}Edge");
-        let members = vec![member("node", Slot::required(node)), member("cursor", Slot::required(Shape::String))];
-        self.synthesize(Origin::Edge(base), place, &edge, members)
-    }
-
-    fn page_info(&mut self, place: Place<'a, 'g>) -> Shape {
-        let members = vec![
-            member("hasNextPage", Slot::required(Shape::Boolean)),
-            member("hasPreviousPage", Slot::required(Shape::Boolean)),
-            member("startCursor", Slot::nullable(Shape::String)),
-            member("endCursor", Slot::nullable(Shape::String)),
-        ];
-        self.synthesize(Origin::PageInfo, place, "PageInfo", members)
-    }
-
     /// The members of the first type argument and the names in the second, for `Pick` and `Omit`.
     pub(super) fn members_and_keys(
         &mut self,
@@ -420,8 +373,4 @@ impl<'a, 'g> Types<'a, 'g> {
         }
         Err(self.error(ty, "the names of members are needed here", "write them as \"name\" | \"email\""))
     }
-}
-
-fn member(name: &str, slot: Slot) -> Member {
-    Member { name: name.to_owned(), description: None, slot, literal: None }
 }

@@ -40,7 +40,7 @@ pub(in crate::compile) struct Place<'a, 'g> {
 }
 
 impl Place<'_, '_> {
-    /// As `file:line:column`, without the column.
+    /// As `file:line`.
     pub(super) fn describe(&self) -> String {
         format!("{}:{}", self.file.path, self.file.line(self.span.start))
     }
