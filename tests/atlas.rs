@@ -108,7 +108,8 @@ fn all_rows_are_loaded_and_questions_are_answered() {
         answer.get("errors").is_none().then(|| answer["data"]["cityCounts"].take())
     });
     let rows = view.as_array().unwrap().iter();
-    let rows: BTreeMap<&str, u64> = rows.map(|row| (row["key"].as_str().unwrap(), row["cities"].as_u64().unwrap())).collect();
+    let rows: BTreeMap<&str, u64> =
+        rows.map(|row| (row["key"].as_str().unwrap(), row["cities"].as_u64().unwrap())).collect();
     assert_eq!(rows, data.counts());
     assert_eq!(dev.stop(), Some(0));
 }
@@ -254,7 +255,8 @@ fn a_bad_row_is_told_by_its_line_and_nothing_is_loaded() {
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""));
     expect![[r#"
         weir: TMP/cities.jsonl: line 4321: args.lat: expected a string, got 48.85; nothing was loaded
-    "#]].assert_eq(&app.neutral(&ended.stderr));
+    "#]]
+    .assert_eq(&app.neutral(&ended.stderr));
     let dev = Dev::start(&app);
     assert_eq!(dev.client().data("{ cityCounts { key } }"), json!({ "cityCounts": [] }));
 }
@@ -279,5 +281,6 @@ fn it_compiles() {
     let ended = run(&["check", app.path().to_str().unwrap()]);
     expect![[r#"
         atlas 0.1.0: 11 functions, 2 collections: no mistakes
-    "#]].assert_eq(&(ended.stdout + &ended.stderr));
+    "#]]
+    .assert_eq(&(ended.stdout + &ended.stderr));
 }

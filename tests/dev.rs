@@ -154,12 +154,15 @@ fn a_half_written_save_never_becomes_a_release() {
     assert_eq!(releases, 1, "{}", dev.log.text(from));
 }
 
+/// A way in which an editor saves a text.
+type Save<'a> = &'a dyn Fn(&str);
+
 #[test]
 fn saves_of_every_kind_of_editor_are_seen() {
     let (app, _dev, client) = shop();
     let path = app.path().join("functions/greeting.ts");
     let aside = app.path().join("functions/.greeting.ts.swp");
-    let save: [(&str, &dyn Fn(&str)); 3] = [
+    let ways: [(&str, Save); 3] = [
         ("truncated and written", &|text| fs::write(&path, text).unwrap()),
         ("written aside and renamed", &|text| {
             fs::write(&aside, text).unwrap();
@@ -171,7 +174,7 @@ fn saves_of_every_kind_of_editor_are_seen() {
             fs::remove_file(path.with_extension("ts~")).unwrap();
         }),
     ];
-    for (how, save) in save {
+    for (how, save) in ways {
         save(&greeting(how));
         eventually(how, || greeted(&client).filter(|greeted| greeted == how));
     }

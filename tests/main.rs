@@ -6,7 +6,8 @@
 //! | [`shop`] | `examples/shop` answers as its types say, errors included |
 //! | [`clients`] | a real `graphql-ws` client: live queries, resuming, reloads |
 //! | [`dev`] | `weir dev`: saving, breaking and mending an app; starting and stopping |
-//! | [`bad_input`] | every mistake is told with its place and what to do |
+//! | [`bad_input`] | every mistake of an app is told with its place and what to do |
+//! | [`bad_calls`] | calls, requests and files that do not fit |
 //! | [`types`] | the official compiler accepts the editor's types |
 //! | [`atlas`] | `examples/atlas` on all its real data; imports, and crashes in the middle of them |
 //! | [`outsider`] | an app that was written from the documentation alone |
@@ -30,6 +31,7 @@ mod node;
 mod weir;
 
 mod atlas;
+mod bad_calls;
 mod bad_input;
 mod clients;
 mod dev;

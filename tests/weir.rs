@@ -47,7 +47,8 @@ fn build() -> Option<PathBuf> {
         Some(name) => name,
     };
     let status = Command::new(env!("CARGO"))
-        .args(["build", "--package", "weir", "--bin", "weir", "--profile", profile, "--target-dir"])
+        // The whole workspace, as `cargo test --workspace` does: with other features everything would be compiled again.
+        .args(["build", "--workspace", "--bin", "weir", "--profile", profile, "--target-dir"])
         .arg(folder.parent().unwrap())
         .current_dir(root())
         .status()
@@ -117,7 +118,7 @@ pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 
 /// Says something to whoever runs the tests. Not `eprintln!`, which the test runner keeps to itself.
 pub fn say(text: &str) {
-    writeln!(io::stderr(), "{}", text.trim_end()).unwrap();
+    io::stderr().write_all(format!("{}\n", text.trim_end()).as_bytes()).unwrap();
 }
 
 /// A process that is killed with its value.

@@ -1,6 +1,6 @@
 //! A warm call, from `Engine::call` to its value, beside bare V8 doing the same script with a JSON string each way.
 //!
-//! `cargo bench -p weir-engine --bench call` prints medians and their ratio.
+//! `cargo bench --bench call` prints medians and their ratio.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs, reason = "a benchmark")]
 

@@ -35,6 +35,7 @@ impl Host for TableHost {
             HostCall::Get { .. } => Ok("null".into()),
             HostCall::Rows { .. } => Ok(r#"[{"id":"o1","total":5},{"id":"o2","total":7}]"#.into()),
             HostCall::Delete { .. } => Err(HostError::Aborted),
+            HostCall::Page { .. } => Ok(r#"{"edges":[{"node":{"id":"o1","total":5}},{"node":{"id":"o2","total":7}}],"pageInfo":{"hasNextPage":false}}"#.into()),
             HostCall::Count { .. } => Ok("2".into()),
             HostCall::Insert { .. } => Err(HostError::Refused("orders.total: missing".into())),
             _ => Ok("null".into()),

@@ -279,7 +279,10 @@ export declare const caller: Caller;
  *
  * @example const order = await call(placeOrder, { customer, total });
  */
-export declare function call<F extends Body>(fn: Callable<F>, ...args: Parameters<F>): Awaited<ReturnType<F>>;
+export declare function call<F extends Body>(
+  fn: Callable<F>,
+  ...args: Parameters<F> extends [] ? [args?: {}] : Parameters<F>
+): Awaited<ReturnType<F>>;
 
 /** Adds a value to a metric of the app. */
 export declare function metric(name: string, value: number): void;

@@ -262,10 +262,20 @@ const extreme = (better) => (of) => ({
 const min = extreme((a, b) => a < b);
 const max = extreme((a, b) => a > b);
 
+/** Every document, page by page: a collection may be larger than the heap. */
+function* documentsOf(source) {
+  for (let after = null; ; ) {
+    const { edges, pageInfo } = source.page({ first: 1000, after });
+    for (const { node } of edges) yield node;
+    if (!pageInfo.hasNextPage) return;
+    after = pageInfo.endCursor;
+  }
+}
+
 function groupBy(source, keyOf, aggregates) {
   const names = reflectOwnKeys(aggregates);
   const groups = new Map();
-  for (const row of source.all()) {
+  for (const row of documentsOf(source)) {
     const key = keyOf(row) ?? null; // Absent and null are one key.
     let states = groups.get(key);
     if (states === undefined) groups.set(key, (states = names.map((name) => aggregates[name].start)));

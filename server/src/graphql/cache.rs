@@ -6,9 +6,9 @@ use quick_cache::{Equivalent, Weighter, sync::Cache};
 
 use super::document::Operation;
 
-/// The operations of one schema, bounded by the bytes of their texts.
+/// The operations of one schema, bounded by the bytes that they hold.
 pub struct OperationCache {
-    operations: Cache<Key, Arc<Operation>, TextBytes>,
+    operations: Cache<Key, Arc<Operation>, OperationBytes>,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -31,21 +31,21 @@ impl Equivalent<Key> for KeyRef<'_> {
 }
 
 #[derive(Clone)]
-struct TextBytes;
+struct OperationBytes;
 
-impl Weighter<Key, Arc<Operation>> for TextBytes {
-    fn weight(&self, key: &Key, _: &Arc<Operation>) -> u64 {
-        (key.text.len() as u64).max(1)
+impl Weighter<Key, Arc<Operation>> for OperationBytes {
+    fn weight(&self, key: &Key, operation: &Arc<Operation>) -> u64 {
+        operation.bytes(&key.text)
     }
 }
 
 impl OperationCache {
-    /// A cache of at most so many bytes of text.
+    /// A cache of at most so many bytes.
     pub fn new(bytes_max: u64) -> Self {
-        /// What a text usually has; only the first reservation depends on it.
-        const TEXT_BYTES: u64 = 512;
-        let expected = usize::try_from(bytes_max / TEXT_BYTES).unwrap_or(usize::MAX);
-        Self { operations: Cache::with_weighter(expected, bytes_max, TextBytes) }
+        /// What an operation usually holds; only the first reservation depends on it.
+        const OPERATION_BYTES: u64 = 16 << 10;
+        let expected = usize::try_from(bytes_max / OPERATION_BYTES).unwrap_or(usize::MAX);
+        Self { operations: Cache::with_weighter(expected, bytes_max, OperationBytes) }
     }
 
     /// The operation of this text, if it is kept.

@@ -52,6 +52,8 @@ pub struct Compiled<'a> {
     pub introspection: Vec<&'a Positioned<Selection>>,
     /// What the plan depends on.
     pub seen: Seen,
+    /// Selections merged into it, each time they were: a measure of its size.
+    pub selections: usize,
 }
 
 /// The selections of one response key, in the order of the document; never empty.
@@ -102,7 +104,8 @@ pub fn compile<'a>(
         };
         roots.push(Root { key: Key::new(key), source });
     }
-    Ok(Compiled { plan: Plan { roots, reads: compiler.reads }, introspection, seen: compiler.seen })
+    let Compiler { reads, seen, selections_left, .. } = compiler;
+    Ok(Compiled { plan: Plan { roots, reads }, introspection, seen, selections: selections_max - selections_left })
 }
 
 /// A subscription has exactly one root field, whatever the variables are

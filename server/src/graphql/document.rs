@@ -32,6 +32,7 @@ pub struct Operation {
     document: ExecutableDocument,
     name: Option<String>,
     seen: Seen,
+    selections: usize,
     selections_max: usize,
     /// By the values of the variables in `seen`; they are booleans, so that there are few.
     plans: Mutex<HashMap<Vec<bool>, Arc<Prepared>>>,
@@ -152,12 +153,22 @@ impl Operation {
         let compiled =
             compile(api, &document, &definition.node, kind, &variables, Conditions::Ignored, selections_max)?;
         let mut plans = HashMap::new();
-        let Compiled { plan, introspection, seen } = compiled;
+        let Compiled { plan, introspection, seen, selections } = compiled;
         if !seen.conditions {
             plans.insert(Vec::new(), Arc::new(prepare(&document, definition, plan, introspection)));
         }
         let name = name.map(str::to_owned);
-        Ok(Self { kind, variables, name, seen, selections_max, plans: Mutex::new(plans), document })
+        Ok(Self { kind, variables, name, seen, selections, selections_max, plans: Mutex::new(plans), document })
+    }
+
+    /// About how many bytes it holds, all plans that it may come to have included.
+    pub fn bytes(&self, text: &str) -> u64 {
+        /// Of a syntax tree, for each byte of text.
+        const TREE_BYTES: usize = 16;
+        /// Of a plan, for each selection.
+        const SELECTION_BYTES: usize = 256;
+        let plans = if self.seen.conditions { PLANS_MAX.min(1 << self.seen.variables.len().min(8)) } else { 1 };
+        (text.len() * TREE_BYTES + self.selections * SELECTION_BYTES * plans) as u64
     }
 
     /// The plan for these variables: compiled at the first use, then kept.

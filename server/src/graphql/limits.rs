@@ -11,7 +11,7 @@ pub struct DocumentLimits {
     pub document_depth: usize,
     /// Its selections with all fragments spread.
     pub document_selections: usize,
-    /// Texts of compiled operations kept for the next request, in bytes.
+    /// Compiled operations kept for the next request with the same text, in bytes.
     pub plan_cache_bytes: u64,
 }
 
@@ -22,7 +22,7 @@ impl Default for DocumentLimits {
             document_tokens: 20_000,
             document_depth: 48,
             document_selections: 10_000,
-            plan_cache_bytes: 4 << 20,
+            plan_cache_bytes: 64 << 20,
         }
     }
 }

@@ -41,22 +41,27 @@ impl Response {
     /// The JSON text (<https://spec.graphql.org/draft/#sec-Response-Format>).
     pub fn to_json(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.data.as_ref().map_or(256, |data| data.len() + 64));
+        self.write(&mut out);
+        out
+    }
+
+    /// Appends the JSON text.
+    pub fn write(&self, out: &mut Vec<u8>) {
         out.push(b'{');
         if !self.errors.is_empty() {
             out.extend_from_slice(b"\"errors\":");
-            write_json(&mut out, &self.errors);
+            write_json(out, &self.errors);
         }
         if let Some(data) = &self.data {
-            out.extend_from_slice(if out.len() > 1 { b",\"data\":" } else { b"\"data\":" });
+            out.extend_from_slice(if self.errors.is_empty() { b"\"data\":" } else { b",\"data\":" });
             out.extend_from_slice(data);
         }
         if let Some(weir) = &self.weir {
             out.extend_from_slice(b",\"extensions\":{\"weir\":");
-            write_json(&mut out, weir);
+            write_json(out, weir);
             out.push(b'}');
         }
         out.push(b'}');
-        out
     }
 }
 

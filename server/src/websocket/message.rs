@@ -86,10 +86,11 @@ pub fn pong(payload: Option<&Value>) -> Utf8Bytes {
 
 /// `next`: a result of an operation.
 pub fn next(id: &str, response: &Response) -> Utf8Bytes {
-    let id = json(id);
-    // What a response writes is JSON text, so that nothing is lost here.
-    let payload = String::from_utf8_lossy(&response.to_json()).into_owned();
-    format!(r#"{{"id":{id},"type":"next","payload":{payload}}}"#).into()
+    let mut message = format!(r#"{{"id":{},"type":"next","payload":"#, json(id)).into_bytes();
+    response.write(&mut message);
+    message.push(b'}');
+    // JSON text is UTF-8, so that there is no other case.
+    String::from_utf8(message).unwrap_or_default().into()
 }
 
 /// `error`: the operation was refused, or ends here.
