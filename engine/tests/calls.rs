@@ -311,7 +311,7 @@ async fn a_batch_is_all_or_none_unless_told_otherwise() {
 async fn calls_of_a_batch_see_the_writes_before_them() {
     let bank = Bank::open().await;
     let call = |function: &str, args: Value| Call { function: function.into(), args };
-    let calls = vec![
+    let calls = [
         call("open", json!({ "owner": "ada", "balance": 1 })),
         call("deposit", json!({ "owner": "ada", "amount": 2 })),
         call("balance", json!({ "owner": "ada" })),

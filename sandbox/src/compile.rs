@@ -4,17 +4,17 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`sources`] | the texts of an app |
-//! | [`unit`], [`nesting`] | one file parsed by oxc, with its scopes, on a stack that is deep enough |
-//! | [`graph`], [`module`], [`specifier`] | all files that functions and collections reach, and what names mean |
-//! | [`links`] | every import leads to something, none in circles |
-//! | [`restrict`], [`state`] | what a module must not contain: decorators, top-level await, state that outlives a call |
-//! | [`exports`] | functions and collections, found by their syntax |
-//! | [`collections`], [`functions`], [`group_by`], [`keep`], [`literal`] | what they declare |
-//! | [`typing`], [`docs`] | declared TypeScript types become shapes |
-//! | [`emit`], [`order`] | types erased: JavaScript, in the order in which it can run |
+//! | `sources` | the texts of an app |
+//! | `unit`, `nesting` | one file parsed by oxc, with its scopes, on a stack that is deep enough |
+//! | `graph`, `module`, `specifier` | all files that functions and collections reach, and what names mean |
+//! | `links` | every import leads to something, none in circles |
+//! | `restrict`, `state` | what a module must not contain: decorators, top-level await, state that outlives a call |
+//! | `exports` | functions and collections, found by their syntax |
+//! | `collections`, `functions`, `group_by`, `keep`, `literal` | what they declare |
+//! | `typing`, `docs` | declared TypeScript types become shapes |
+//! | `emit`, `order` | types erased: JavaScript, in the order in which it can run |
 //! | [`types`] | the editor's view of the module "weir" |
-//! | [`report`] | diagnostics, and the proof that one was given |
+//! | `report` | diagnostics, and the proof that one was given |
 
 mod collections;
 mod docs;

@@ -43,7 +43,11 @@ fn version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Version, D::Err
 pub fn parse(text: &str) -> Result<Manifest, ManifestError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let manifest: Manifest = toml::from_str(text).map_err(|error| ManifestError {
-        message: error.message().replace("expected u64", WHOLE).replace("expected usize", WHOLE).replace("expected u32", WHOLE),
+        message: error
+            .message()
+            .replace("expected u64", WHOLE)
+            .replace("expected usize", WHOLE)
+            .replace("expected u32", WHOLE),
         offset: error.span().map(|span| span.start),
     })?;
     let name = &manifest.name;

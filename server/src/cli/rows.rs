@@ -134,8 +134,7 @@ impl<R: BufRead> Rows<R> {
         let line = self.line;
         let mut text = Vec::new();
         let mut nesting = Nesting::default();
-        loop {
-            let Some(byte) = self.advance()? else { break };
+        while let Some(byte) = self.advance()? {
             text.push(byte);
             if text.len() > ROW_BYTES_MAX {
                 return Err(RowsError::Bad { line, message: format!("the row is longer than {ROW_BYTES_MAX} bytes") });
