@@ -1,7 +1,7 @@
 //! Runs the `weir` binary: commands that end by themselves, and servers that end with their test.
 //!
 //! The binary is built once, with the profile and into the target folder of the tests themselves. `WEIR_TESTS_BINARY`
-//! names another one instead.
+//! names another one instead, from the root of the source tree: `WEIR_TESTS_BINARY=target/release/weir`.
 
 use std::env;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -24,7 +24,7 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
 /// The binary under test.
 pub fn binary() -> &'static Path {
     static BINARY: OnceLock<Option<PathBuf>> = OnceLock::new();
-    let named = || env::var_os("WEIR_TESTS_BINARY").map(PathBuf::from);
+    let named = || env::var_os("WEIR_TESTS_BINARY").map(|path| root().join(path));
     BINARY.get_or_init(|| named().or_else(build)).as_deref().expect("the binary does not build")
 }
 

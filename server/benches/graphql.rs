@@ -40,11 +40,11 @@ const QUERY: &str = "query Total($items: [ItemInput!]!, $rate: Float!) {
     total(items: $items, rate: $rate) { net tax gross }
 }";
 
-fn request(path: &str) -> String {
+fn request(path: &str, query: &str) -> String {
     let items = json!([
         { "price": 9.5, "quantity": 2 }, { "price": 3, "quantity": 7 }, { "price": 1.25, "quantity": 4 }
     ]);
-    let body = json!({ "query": QUERY, "variables": { "items": items, "rate": 0.2 } }).to_string();
+    let body = json!({ "query": query, "variables": { "items": items, "rate": 0.2 } }).to_string();
     format!(
         "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
@@ -55,10 +55,13 @@ fn main() {
     weir_sandbox::isolate::prepare_v8();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let bare = throughput(serve_bare().await, "/bare").await;
+        let bare = throughput(serve_bare().await, request("/bare", QUERY)).await;
         let folder = tempfile::tempdir().unwrap();
-        let weir = throughput(serve_weir(folder.path()).await, "/graphql").await;
+        let address = serve_weir(folder.path()).await;
+        let idle = throughput(address, request("/graphql", "{ __typename }")).await;
+        let weir = throughput(address, request("/graphql", QUERY)).await;
         println!("bare axum handler           {bare:>9.0} requests/s");
+        println!("GraphQL that calls nothing  {idle:>9.0} requests/s");
         println!("GraphQL over HTTP           {weir:>9.0} requests/s");
         println!("ratio GraphQL / bare        {:>9.2}", weir / bare);
         refusals().await;
@@ -98,14 +101,14 @@ async fn serve_weir(folder: &std::path::Path) -> SocketAddr {
 }
 
 /// Requests per second over connections that are kept alive.
-async fn throughput(address: SocketAddr, path: &'static str) -> f64 {
+async fn throughput(address: SocketAddr, request: String) -> f64 {
     let start = Instant::now() + WARM_UP;
     let clients: Vec<_> = (0..CONNECTIONS)
         .map(|_| {
+            let request = request.clone();
             tokio::spawn(async move {
                 let mut stream = TcpStream::connect(address).await.unwrap();
                 stream.set_nodelay(true).unwrap();
-                let request = request(path);
                 let (mut buffer, mut counted) = (vec![0; 4096], 0_u64);
                 while start.elapsed() < MEASURED {
                     stream.write_all(request.as_bytes()).await.unwrap();

@@ -14,13 +14,11 @@ export const citiesOf = query((args: { country: string; first?: Int; after?: str
 );
 
 /** Cities whose name starts with these letters, whatever their case and accents; in one country, or anywhere. */
-export const citiesStartingWith = query(
-  (args: { prefix: string; country?: string; limit?: Int }): Doc<City>[] => {
-    const names = startingWith(folded(args.prefix));
-    const found = args.country === undefined ? cities.range("search", names) : cities.where("country", args.country).range("search", names);
-    return found.take(Math.min(args.limit ?? 20, CITIES_MAX));
-  },
-);
+export const citiesStartingWith = query((args: { prefix: string; country?: string; limit?: Int }): Doc<City>[] => {
+  const within = args.country === undefined ? cities : cities.where("country", args.country);
+  const found = within.range("search", startingWith(folded(args.prefix)));
+  return found.take(Math.min(args.limit ?? 20, CITIES_MAX));
+});
 
 /** Cities between two parallels and two meridians, in degrees. `west` is greater than `east` across the date line. */
 export const citiesInBox = query(
@@ -45,7 +43,9 @@ function rangesIn(box: Box) {
   if (!onGlobe || Math.abs(box.west) > 180 || Math.abs(box.east) > 180) fail("BAD_BOX", "the box is not on the globe");
   const ranges = rangesOf(box);
   const squares = ranges.reduce((sum, { gte, lte }) => sum + lte - gte + 1, 0);
-  if (squares > SQUARES_MAX) fail("BOX_TOO_LARGE", `the box touches ${squares} squares of one degree; ${SQUARES_MAX} are allowed`);
+  if (squares > SQUARES_MAX) {
+    fail("BOX_TOO_LARGE", `the box touches ${squares} squares of one degree; ${SQUARES_MAX} are allowed`);
+  }
   return ranges;
 }
 

@@ -7,13 +7,14 @@ use std::io::{IsTerminal, stderr};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
+/// Libraries whose everyday lines are not for an app's author.
+const QUIETER: [&str; 2] = ["surrealkv=warn", "notify=error"];
+
 /// Starts logging.
 pub fn start() {
-    let filter = EnvFilter::builder()
-        .with_default_directive(LevelFilter::INFO.into())
-        .with_env_var("WEIR_LOG")
-        .from_env_lossy()
-        .add_directive(LevelFilter::WARN.into_directive("surrealkv"));
+    let filter =
+        EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).with_env_var("WEIR_LOG").from_env_lossy();
+    let filter = QUIETER.iter().filter_map(|directive| directive.parse().ok()).fold(filter, EnvFilter::add_directive);
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(stderr)
@@ -21,15 +22,4 @@ pub fn start() {
         .with_target(false)
         .without_time()
         .init();
-}
-
-/// A filter directive for one crate.
-trait IntoDirective {
-    fn into_directive(self, target: &str) -> tracing_subscriber::filter::Directive;
-}
-
-impl IntoDirective for LevelFilter {
-    fn into_directive(self, target: &str) -> tracing_subscriber::filter::Directive {
-        format!("{target}={self}").parse().unwrap_or_else(|_| self.into())
-    }
 }

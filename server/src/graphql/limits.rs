@@ -19,7 +19,7 @@ impl Default for DocumentLimits {
     fn default() -> Self {
         Self {
             document_bytes: 256 << 10,
-            document_tokens: 20_000,
+            document_tokens: 10_000,
             document_depth: 48,
             document_selections: 10_000,
             plan_cache_bytes: 64 << 20,

@@ -62,7 +62,7 @@ async fn requests_have_their_statuses() {
             400 application/graphql-response+json; charset=utf-8
             {"errors":[{"message":"Unknown field \"nope\" on type \"Query\".","locations":[{"line":1,"column":3}],"extensions":{"code":"GRAPHQL_VALIDATION_FAILED"}}]}
             400 application/graphql-response+json; charset=utf-8
-            {"errors":[{"message":"$m: no value given; expected Int!","extensions":{"code":"BAD_ARGUMENTS"}}]}
+            {"errors":[{"message":"$m: no value given; expected Int!","locations":[{"line":1,"column":7}],"extensions":{"code":"BAD_ARGUMENTS"}}]}
             200 application/graphql-response+json; charset=utf-8
             {"errors":[{"message":"too many to-dos","locations":[{"line":1,"column":3}],"path":["picky"],"extensions":{"code":"FUNCTION_FAILED","appCode":"TOO_MANY","stack":["functions/notes.ts:8:26"]}}],"data":{"picky":null}}
             400 application/graphql-response+json; charset=utf-8
