@@ -23,6 +23,8 @@ pub struct Prepared {
     pub release: Arc<Release>,
     /// Who calls.
     pub caller: Caller,
+    /// The same for the script.
+    in_script: Arc<str>,
     /// Its place in the declarations.
     pub index: usize,
     /// Its checked arguments, as JSON text.
@@ -55,7 +57,13 @@ impl Prepared {
         if arguments.len() > allowed {
             return Err(CallError::limit("arguments_bytes", allowed));
         }
-        Ok(Self { release: release.clone(), caller: caller.clone(), index, arguments })
+        Ok(Self {
+            release: release.clone(),
+            caller: caller.clone(),
+            in_script: caller.in_script().text(),
+            index,
+            arguments,
+        })
     }
 
     /// The declared function.
@@ -90,7 +98,7 @@ impl Prepared {
             arguments: self.arguments.clone(),
             now_ms: seed.now_ms,
             seed: seed.script,
-            caller: self.caller.in_script(),
+            caller: self.in_script.clone(),
         };
         if self.release.pool().call(request, Box::new(host)).is_err() {
             return Ran::failed(CallError::unavailable("too many calls are waiting; try again in a moment"));

@@ -13,7 +13,6 @@ use std::time::{Duration, Instant};
 
 use deno_core::error::{CoreError, CoreErrorKind, JsError};
 use deno_core::{JsRuntime, ModuleSpecifier, PollEventLoopOptions, RuntimeOptions, v8};
-use serde_json::json;
 use weir_schema::declarations::FunctionKind;
 use weir_schema::limits::CallLimits;
 
@@ -88,7 +87,7 @@ impl Isolate {
         let heap_exceeded = limit_heap(&mut runtime, limits.heap_bytes);
         let deadline = Instant::now() + Duration::from_millis(limits.wall_ms);
         let watch = watchdog.arm(runtime.v8_isolate().thread_safe_handle(), deadline);
-        let handles = load(&mut runtime, &tokio);
+        let handles = load(&mut runtime, &tokio, limits.call_depth);
         if watch.disarm() {
             return Err(IsolateError::App(plain(format!(
                 "loading its modules takes longer than {} ms",
@@ -198,29 +197,26 @@ impl Isolate {
         }
     }
 
-    /// Calls one of the host functions of the prelude: (index, arguments, context).
+    /// Calls `run` or `start` of the prelude: (index, arguments, caller, time, seed…).
     fn invoke(
         &mut self,
         function: &v8::Global<v8::Function>,
         request: &CallRequest,
     ) -> Result<v8::Global<v8::Value>, Ended> {
-        let context = json!({
-            "nowMs": request.now_ms,
-            "seed": request.seed,
-            "caller": request.caller,
-            "callDepth": self.limits.call_depth,
-        })
-        .to_string();
         let _tokio = self.tokio.enter();
         let exception = {
             deno_core::scope!(scope, &mut self.runtime);
             v8::tc_scope!(let scope, scope);
-            let texts = [v8::String::new(scope, &request.arguments), v8::String::new(scope, &context)];
-            let [Some(arguments), Some(context)] = texts else { return Err(Ended::Terminated) };
+            let texts = [v8::String::new(scope, &request.arguments), v8::String::new(scope, &request.caller)];
+            let [Some(arguments), Some(caller)] = texts else { return Err(Ended::Terminated) };
             let index = v8::Integer::new_from_unsigned(scope, u32::try_from(request.function).unwrap_or(u32::MAX));
+            let now = v8::Number::new(scope, request.now_ms as f64);
+            let seed = request.seed.map(|word| v8::Integer::new_from_unsigned(scope, word));
+            let [seed0, seed1, seed2, seed3] = seed.map(v8::Local::<v8::Value>::from);
+            let request = [index.into(), arguments.into(), caller.into(), now.into(), seed0, seed1, seed2, seed3];
             let receiver = v8::undefined(scope).into();
             let function = v8::Local::new(scope, function);
-            match function.call(scope, receiver, &[index.into(), arguments.into(), context.into()]) {
+            match function.call(scope, receiver, &request) {
                 Some(value) => return Ok(v8::Global::new(scope, value)),
                 None if scope.has_terminated() => return Err(Ended::Terminated),
                 None => match scope.exception() {
@@ -327,7 +323,7 @@ const SEAL: &str = "{ const { fixTemporal, removeGlobals, freezeIntrinsics } = g
                     removeGlobals(); freezeIntrinsics(); }";
 
 /// Loads the API, seals the globals, then loads the app's modules and binds their exports.
-fn load(runtime: &mut JsRuntime, tokio: &tokio::runtime::Runtime) -> Result<Handles, IsolateError> {
+fn load(runtime: &mut JsRuntime, tokio: &tokio::runtime::Runtime, call_depth: u32) -> Result<Handles, IsolateError> {
     let handles = take_handles(runtime)?;
     load_module(runtime, tokio, modules::API)?;
     runtime.execute_script("weir:seal", SEAL).map_err(|error| internal(error.to_string()))?;
@@ -339,7 +335,8 @@ fn load(runtime: &mut JsRuntime, tokio: &tokio::runtime::Runtime) -> Result<Hand
         let receiver = v8::undefined(scope).into();
         let exports = v8::Local::new(scope, exports);
         let bind = v8::Local::new(scope, &handles.bind);
-        if bind.call(scope, receiver, &[exports.into()]).is_some() {
+        let call_depth = v8::Integer::new_from_unsigned(scope, call_depth);
+        if bind.call(scope, receiver, &[exports.into(), call_depth.into()]).is_some() {
             return Ok(handles);
         }
         let exception = scope.exception().map(|exception| JsError::from_v8_exception(scope, exception));

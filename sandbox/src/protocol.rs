@@ -4,6 +4,7 @@
 //! so that the two sides may be one thread, as now, or two processes.
 
 use std::pin::Pin;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -19,17 +20,24 @@ pub struct CallRequest {
     pub now_ms: u64,
     /// What `Math.random` starts from.
     pub seed: [u32; 4],
-    /// Who calls, as the script sees it.
-    pub caller: ScriptCaller,
+    /// Who calls, as the script sees it: a [`ScriptCaller`] as JSON text.
+    pub caller: Arc<str>,
 }
 
 /// Who calls, as the script sees it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScriptCaller {
     /// `developer`, `user`, `service` or `anonymous`.
     pub kind: &'static str,
     /// The subject of the token, if there is one.
     pub subject: Option<String>,
+}
+
+impl ScriptCaller {
+    /// As JSON text.
+    pub fn text(&self) -> Arc<str> {
+        serde_json::json!({ "kind": self.kind, "subject": self.subject }).to_string().into()
+    }
 }
 
 /// Everything that a script may ask of its host, as JSON: `{"get": {"collection": "orders", "id": "…"}}`.

@@ -114,7 +114,7 @@ fn call(isolate: &mut Isolate, arguments: &str) -> (Outcome, Vec<String>) {
         arguments: arguments.into(),
         now_ms: 1_700_000_000_000,
         seed: [1, 2, 3, 4],
-        caller: ScriptCaller { kind: "developer", subject: None },
+        caller: ScriptCaller { kind: "developer", subject: None }.text(),
     };
     isolate.call(&request, Box::new(TableHost { log: vec![], done }));
     outcome.recv().unwrap()
@@ -320,7 +320,7 @@ fn views_group_rows() {
         "export const f = view.groupBy(orders, (o) => o.total > 5, { n: count(), all: sum((o) => o.total), mean: avg((o) => o.total), low: min((o) => o.total), high: max((o) => o.total) });",
         expect![[r#"
             Value("[{\"key\":false,\"n\":1,\"all\":5,\"mean\":5,\"low\":5,\"high\":5},{\"key\":true,\"n\":1,\"all\":7,\"mean\":7,\"low\":7,\"high\":7}]")
-            Rows { plan: Plan { collection: "orders", equal: [], range: None, order: None }, limit: None }"#]],
+            Page { plan: Plan { collection: "orders", equal: [], range: None, order: None }, first: 1000, after: None }"#]],
     );
 }
 

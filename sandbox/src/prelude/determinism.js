@@ -10,13 +10,16 @@ const { construct, apply, getOwnPropertyDescriptor, defineProperty } = Reflect;
 
 let clock = 0;
 let observed = false;
-let state = new Uint32Array(4);
+const state = new Uint32Array(4);
 
 /** Starts a call at a time (milliseconds since 1970) with a seed of four 32-bit numbers. */
-export function beginClock(nowMs, seed) {
+export function beginClock(nowMs, seed0, seed1, seed2, seed3) {
   clock = nowMs;
   observed = false;
-  state.set(seed);
+  state[0] = seed0;
+  state[1] = seed1;
+  state[2] = seed2;
+  state[3] = seed3;
 }
 
 function observe() {

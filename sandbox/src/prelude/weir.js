@@ -365,8 +365,9 @@ export const api = Object.freeze({
 /** Exported functions in the order of the declarations. */
 const exported = [];
 
-/** Tells collections and functions their exported names; takes what the entry module exports. */
-function bind({ collections, functions }) {
+/** Tells collections and functions their exported names; takes what the entry module exports, and a limit. */
+function bind({ collections, functions }, callDepth) {
+  callDepthMax = callDepth;
   for (const [name, value] of collections) {
     if (!(value instanceof Collection)) throw new TypeError(`${name} is not a collection`);
     names.set(value, name);
@@ -378,12 +379,16 @@ function bind({ collections, functions }) {
   }
 }
 
-function begin(index, argumentsText, contextText) {
-  const { nowMs, seed, caller, callDepth } = parse(contextText);
+/** The text that `callerNow` was last parsed from. */
+let callerText = null;
+
+function begin(index, argumentsText, caller, nowMs, seed0, seed1, seed2, seed3) {
   const { kind, body } = bodies.get(exported[index]);
-  beginClock(nowMs, seed);
-  callerNow = caller;
-  callDepthMax = callDepth;
+  beginClock(nowMs, seed0, seed1, seed2, seed3);
+  if (caller !== callerText) {
+    callerNow = parse(caller);
+    callerText = caller;
+  }
   current = { kind, depth: 0 };
   return body(parse(argumentsText));
 }
@@ -393,21 +398,20 @@ function isThenable(value) {
 }
 
 /** Runs a query, view or procedure. Returns the result as JSON text, or undefined where it has none. */
-function run(index, argumentsText, contextText) {
-  const value = begin(index, argumentsText, contextText);
+function run(index, ...rest) {
+  const value = begin(index, ...rest);
   if (isThenable(value)) throw new TypeError(`${functionNames.get(exported[index])} returned a promise: only actions are asynchronous, database calls need no await`);
   return stringify(value);
 }
 
 /** Runs an action. Resolves as `run` returns. */
-async function start(index, argumentsText, contextText) {
-  return stringify(await begin(index, argumentsText, contextText));
+async function start(...request) {
+  return stringify(await begin(...request));
 }
 
 /** Ends the call, however it went. */
 function end() {
   current = null;
-  callerNow = null;
 }
 
 export const host = Object.freeze({ bind, run, start, end, failureCode: Failure.codeOf, console });
