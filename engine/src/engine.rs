@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::Value;
-use tokio::sync::{RwLock, watch};
+use tokio::sync::{RwLock, Semaphore, SemaphorePermit, watch};
 use weir_sandbox::App;
 use weir_sandbox::isolate::IsolateError;
 use weir_sandbox::pool::PoolOptions;
@@ -30,6 +30,8 @@ struct Shared {
     watchdog: Watchdog,
     pool: PoolOptions,
     active: watch::Sender<Option<Arc<Release>>>,
+    /// Turns of watched queries: a commit may wake all at once, and calls must find room in the queue beside them.
+    watch_turns: Semaphore,
     /// Read by transactions that run side by side, written by one that must be alone.
     alone: RwLock<()>,
 }
@@ -50,7 +52,9 @@ impl Engine {
     pub fn start(store: Store, pool: PoolOptions) -> std::io::Result<Self> {
         let (active, _) = watch::channel(None);
         let watchdog = Watchdog::start()?;
-        Ok(Self { shared: Arc::new(Shared { store, watchdog, pool, active, alone: RwLock::default() }) })
+        let watch_turns = Semaphore::new((pool.queue_max / 2).max(1));
+        let alone = RwLock::default();
+        Ok(Self { shared: Arc::new(Shared { store, watchdog, pool, active, watch_turns, alone }) })
     }
 
     /// Makes an app the active release: loads it, brings the collections and indexes in line, then switches.
@@ -138,6 +142,11 @@ impl Engine {
 
     pub(crate) fn alone(&self) -> &RwLock<()> {
         &self.shared.alone
+    }
+
+    /// Waits for the turn of a watched query; `None` never comes, since the semaphore is never closed.
+    pub(crate) async fn watch_turn(&self) -> Option<SemaphorePermit<'_>> {
+        self.shared.watch_turns.acquire().await.ok()
     }
 
     async fn read(&self, prepared: &Prepared) -> Result<Answer, CallError> {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use weir_sandbox::protocol::{Answering, Bounds, Host, HostCall, HostError, Order, Outcome, Plan};
@@ -9,7 +10,7 @@ use weir_schema::declarations::FunctionKind;
 use weir_schema::id::DocumentId;
 use weir_store::{Direction, Poisoned, Position, Range, Rows, Scan, ScanError, Transaction};
 
-use crate::call::Caller;
+use crate::call::{CallError, Caller};
 use crate::documents::{self, DocumentError};
 use crate::engine::Engine;
 use crate::release::Release;
@@ -37,6 +38,8 @@ pub struct RunHost {
     pub written: Vec<(String, DocumentId)>,
     /// Why the host gave up.
     pub aborted: Option<Poisoned>,
+    /// The last call of an action that failed, and the message that the script got for it.
+    pub failed: Arc<Mutex<Option<(String, CallError)>>>,
     /// Who waits for the end.
     pub done: oneshot::Sender<Finished>,
 }
@@ -60,6 +63,8 @@ pub struct Finished {
     pub ids: Ids,
     /// Why the host gave up.
     pub aborted: Option<Poisoned>,
+    /// The last call of an action that failed, and the message that the script got for it.
+    pub failed: Option<(String, CallError)>,
 }
 
 impl RunHost {
@@ -183,9 +188,13 @@ impl RunHost {
     }
 
     fn count(&mut self, plan: Plan) -> Result<String, HostError> {
-        let (collection, scan) = scan_of(plan);
+        let left = self.release.limits().documents_read.saturating_sub(self.used.documents_read) as usize;
+        let (collection, mut scan) = scan_of(plan);
+        scan.limit = Some(left.saturating_add(1));
         let count = self.transaction()?.count(&collection, &scan);
-        count.map(|count| count.to_string()).map_err(|error| self.refuse_scan(error))
+        let count = count.map_err(|error| self.refuse_scan(error))?;
+        self.count_read(usize::try_from(count).unwrap_or(usize::MAX))?;
+        Ok(count.to_string())
     }
 
     fn log(&self, level: &str, line: &str) {
@@ -230,21 +239,25 @@ impl Host for RunHost {
             return Box::pin(async { Err(HostError::Refused("actions read and write through call(fn, args)".into())) });
         };
         let (engine, release, caller) = (self.engine.clone(), self.release.clone(), self.caller.clone());
+        let failed = self.failed.clone();
         Box::pin(async move {
             let args = if args.is_null() { Value::Object(serde_json::Map::new()) } else { args };
             match engine.call(&release, &caller, &function, args).await {
                 Ok(answer) => Ok(answer.value.to_string()),
-                Err(error) => Err(HostError::Refused(format!("{function}: {}", error.message))),
+                Err(error) => {
+                    let message = format!("{function}: {}", error.message);
+                    *failed.lock() = Some((message.clone(), error));
+                    Err(HostError::Refused(message))
+                }
             }
         })
     }
 
-    fn observe(&mut self) {}
-
     fn finish(self: Box<Self>, outcome: Outcome) {
-        let Self { transaction, written, ids, aborted, done, .. } = *self;
+        let Self { transaction, written, ids, aborted, failed, done, .. } = *self;
+        let failed = failed.lock().take();
         // Nobody may be waiting any more: then nothing is committed.
-        let _ = done.send(Finished { outcome, transaction, written, ids, aborted });
+        let _ = done.send(Finished { outcome, transaction, written, ids, aborted, failed });
     }
 }
 

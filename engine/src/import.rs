@@ -37,17 +37,20 @@ pub async fn import(
     for _ in 0..ATTEMPTS {
         let mut transaction = engine.store().begin().map_err(|error| whole(CallError::unavailable(error)))?;
         let mut ids = seed.ids();
+        let mut written = Vec::with_capacity(batch.len());
         for (index, document) in batch.iter().enumerate() {
             let (id, value) = take_id(collection, document.clone(), &mut || ids.next())
                 .map_err(|error| ImportError { index, error: call_error(error) })?;
             documents::insert(&mut transaction, release.declarations(), collection, &id, value)
                 .map_err(|error| ImportError { index, error: call_error(error) })?;
+            written.push(id);
         }
         match engine.store().commit(transaction).await {
             Ok(committed) => return Ok(committed.timestamp),
             Err(CommitError::Conflict) => {}
             Err(CommitError::Unique(violation)) => {
-                return Err(whole(CallError::conflict(&violation)));
+                let index = written.iter().rposition(|id| *id == violation.id).unwrap_or_default();
+                return Err(ImportError { index, error: CallError::conflict(&violation) });
             }
             Err(error @ CommitError::OutcomeUnknown(_)) => {
                 return Err(whole(CallError::new(ErrorCode::OutcomeUnknown, error.to_string())));

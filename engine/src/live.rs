@@ -4,6 +4,7 @@
 //! touches the read set makes it run again, on the newest state; a value equal to the last one is not emitted.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -26,9 +27,16 @@ pub struct Watch {
     notices: Receiver<Arc<Notice>>,
     /// What the caller has.
     last: Option<Last>,
-    /// What the last run read, and the sequence of the last commit that it saw. `None` before the first run.
+    /// What the last run read, and the sequence of the last commit that it saw. `None`: a run is due.
     seen: Option<(ReadSet, u64)>,
+    /// How long to wait before the run that is due, because the last could not be made.
+    backoff: Option<Duration>,
 }
+
+/// The first wait after a run that could not be made; each further one doubles it.
+const BACKOFF_MIN: Duration = Duration::from_millis(20);
+/// The longest.
+const BACKOFF_MAX: Duration = Duration::from_secs(2);
 
 /// What a caller has.
 #[derive(PartialEq)]
@@ -59,7 +67,7 @@ impl Watch {
         let notices = engine.store().notices();
         let query = Prepared::new(release, caller, function, arguments).and_then(readable);
         let last = after.and_then(|cursor| ValueDigest::of_cursor(&cursor)).map(Last::Value);
-        Self { engine: engine.clone(), query, notices, last, seen: None }
+        Self { engine: engine.clone(), query, notices, last, seen: None, backoff: None }
     }
 
     /// The next value. An error does not end the watch: a later commit may bring a value again. A slow reader misses
@@ -69,19 +77,27 @@ impl Watch {
     pub async fn next(&mut self) -> Result<Emission, CallError> {
         loop {
             self.touched().await;
+            if let Some(backoff) = self.backoff {
+                tokio::time::sleep(backoff).await;
+            }
             let run = match &self.query {
                 Ok(query) => run(&self.engine, query).await,
-                Err(error) => Err(error.clone()),
+                Err(error) => Err(NotRun::Never(error.clone())),
             };
             let Run { result, commit, read, sequence } = match run {
                 Ok(run) => run,
-                // Nothing was read, so no commit can change it.
-                Err(error) => {
+                Err(NotRun::Never(error)) => {
                     self.seen = Some((ReadSet::default(), u64::MAX));
                     return Err(error);
                 }
+                Err(NotRun::Yet(error)) => {
+                    tracing::debug!("a watched query waits: {error}");
+                    self.backoff = Some(self.backoff.map_or(BACKOFF_MIN, |backoff| (backoff * 2).min(BACKOFF_MAX)));
+                    continue;
+                }
             };
             self.seen = Some((read, sequence));
+            self.backoff = None;
             match result {
                 Ok((value, digest)) => {
                     let cursor = digest.cursor(commit);
@@ -118,7 +134,16 @@ impl Watch {
         }
         // The run to come sees all commits that are out by now.
         while !matches!(self.notices.try_recv(), Err(TryRecvError::Empty | TryRecvError::Closed)) {}
+        self.seen = None;
     }
+}
+
+/// Why a query was not run.
+enum NotRun {
+    /// It cannot be, whatever is committed.
+    Never(CallError),
+    /// There was no room; nothing is known of its result.
+    Yet(CallError),
 }
 
 /// Only what reads can be watched.
@@ -131,14 +156,16 @@ fn readable(prepared: Prepared) -> Result<Prepared, CallError> {
     Err(CallError::new(ErrorCode::BadArguments, message))
 }
 
-async fn run(engine: &Engine, query: &Prepared) -> Result<Run, CallError> {
-    let seed = Seed::draw().map_err(|error| CallError::new(ErrorCode::Internal, error.to_string()))?;
-    let transaction = engine.store().begin().map_err(CallError::unavailable)?;
+async fn run(engine: &Engine, query: &Prepared) -> Result<Run, NotRun> {
+    let _turn = engine.watch_turn().await;
+    let seed = Seed::draw().map_err(|error| NotRun::Yet(CallError::new(ErrorCode::Internal, error.to_string())))?;
+    let transaction = engine.store().begin().map_err(|error| NotRun::Never(CallError::unavailable(error)))?;
     let head = transaction.head();
     let ran = query.run(engine, &seed, seed.ids(), Some(transaction)).await;
-    let read = match ran.transaction {
-        Some(transaction) => transaction.into_read_set(),
-        None => ReadSet::default(),
+    let read = match (ran.transaction, &ran.result) {
+        (Some(transaction), _) => transaction.into_read_set(),
+        (None, Err(error)) => return Err(NotRun::Yet(error.clone())),
+        (None, Ok(_)) => ReadSet::default(),
     };
     let result = ran.result.map(|value| {
         let digest = ValueDigest::of(&value);

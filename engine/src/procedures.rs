@@ -24,8 +24,8 @@ const ATTEMPTS_ALONE: usize = 16;
 
 /// Why a group of calls was not committed.
 struct GroupError {
-    /// Which call is to blame.
-    culprit: usize,
+    /// Which call is to blame; `None` if it is no call's fault, and then nothing is known to be rolled back.
+    culprit: Option<usize>,
     error: CallError,
 }
 
@@ -62,12 +62,13 @@ pub async fn call_together(
     match transacted {
         Ok((values, commit)) => values.into_iter().map(|value| Ok(Answer { value, commit })).collect(),
         Err(GroupError { culprit, error }) => (0..count)
-            .map(|index| {
-                if index == culprit {
-                    return Err(error.clone());
+            .map(|index| match culprit {
+                Some(culprit) if culprit != index => {
+                    let message =
+                        format!("nothing of the batch is kept, because call {} of {count} failed", culprit + 1);
+                    Err(CallError::new(ErrorCode::RolledBack, message))
                 }
-                let message = format!("undone because call {culprit} of the batch failed");
-                Err(CallError::new(ErrorCode::RolledBack, message))
+                _ => Err(error.clone()),
             })
             .collect(),
     }
@@ -75,7 +76,7 @@ pub async fn call_together(
 
 fn prepare(release: &Arc<Release>, caller: &Caller, calls: Vec<Call>) -> Result<Vec<Prepared>, GroupError> {
     let prepared = calls.into_iter().enumerate().map(|(culprit, call)| {
-        let blame = |error| GroupError { culprit, error };
+        let blame = |error| GroupError { culprit: Some(culprit), error };
         let prepared = Prepared::new(release, caller, &call.function, call.args).map_err(blame)?;
         match prepared.function().map_err(blame)?.kind {
             FunctionKind::Action => {
@@ -91,7 +92,7 @@ fn prepare(release: &Arc<Release>, caller: &Caller, calls: Vec<Call>) -> Result<
 
 async fn transact(engine: &Engine, group: &[Prepared]) -> Result<(Vec<Value>, Timestamp), GroupError> {
     let seed = Seed::draw()
-        .map_err(|error| GroupError { culprit: 0, error: CallError::new(ErrorCode::Internal, error.to_string()) })?;
+        .map_err(|error| GroupError { culprit: None, error: CallError::new(ErrorCode::Internal, error.to_string()) })?;
     for _ in 0..ATTEMPTS_OPTIMISTIC {
         let _beside_others = engine.alone().read().await;
         match attempt(engine, group, &seed).await {
@@ -109,14 +110,14 @@ async fn transact(engine: &Engine, group: &[Prepared]) -> Result<(Vec<Value>, Ti
         }
     }
     let message = "the indexes keep changing under the transaction; try again in a moment";
-    Err(GroupError { culprit: 0, error: CallError::unavailable(message) })
+    Err(GroupError { culprit: None, error: CallError::unavailable(message) })
 }
 
 async fn attempt(engine: &Engine, group: &[Prepared], seed: &Seed) -> Attempt {
     let failed = |culprit, error| Attempt::Failed(GroupError { culprit, error });
     let mut transaction = match engine.store().begin() {
         Ok(transaction) => Some(transaction),
-        Err(error) => return failed(0, CallError::unavailable(error)),
+        Err(error) => return failed(None, CallError::unavailable(error)),
     };
     let mut ids = seed.ids();
     let mut values = Vec::with_capacity(group.len());
@@ -125,25 +126,25 @@ async fn attempt(engine: &Engine, group: &[Prepared], seed: &Seed) -> Attempt {
         let ran = prepared.run(engine, seed, ids.clone(), transaction.take()).await;
         match ran.result {
             Ok(value) => values.push(value),
-            Err(error) => return failed(index, error),
+            Err(error) => return failed(Some(index), error),
         }
         written.push(ran.written);
         transaction = ran.transaction;
         ids = ran.ids.unwrap_or(ids);
     }
     let Some(transaction) = transaction else {
-        return failed(0, CallError::new(ErrorCode::Internal, "the transaction was lost"));
+        return failed(None, CallError::new(ErrorCode::Internal, "the transaction was lost"));
     };
     match engine.store().commit(transaction).await {
         Ok(committed) => Attempt::Committed(values, committed.timestamp),
         Err(CommitError::Conflict) => Attempt::Conflict,
         Err(CommitError::Unique(violation)) => {
             let culprit = writer_of(&written, &violation.collection, &violation.id);
-            failed(culprit, CallError::conflict(&violation))
+            failed(Some(culprit), CallError::conflict(&violation))
         }
-        Err(error @ CommitError::Unavailable(_)) => failed(0, CallError::unavailable(error)),
+        Err(error @ CommitError::Unavailable(_)) => failed(None, CallError::unavailable(error)),
         Err(error @ CommitError::OutcomeUnknown(_)) => {
-            failed(0, CallError::new(ErrorCode::OutcomeUnknown, error.to_string()))
+            failed(None, CallError::new(ErrorCode::OutcomeUnknown, error.to_string()))
         }
     }
 }

@@ -91,6 +91,7 @@ impl Prepared {
             used: Used::default(),
             written: Vec::new(),
             aborted: None,
+            failed: Arc::default(),
             done,
         };
         let request = CallRequest {
@@ -110,11 +111,15 @@ impl Prepared {
     }
 
     fn judge(&self, function: &Function, finished: Finished) -> Ran {
-        let Finished { outcome, transaction, written, ids, aborted } = finished;
+        let Finished { outcome, transaction, written, ids, aborted, failed } = finished;
         let result = match outcome {
             Outcome::Value(text) => self.check_result(function, &text),
             Outcome::Failed(ScriptError { app_code, message, stack }) => {
                 let stack = if stack.is_empty() { vec![declared_at(function)] } else { stack };
+                // An action that passes on the error of a call passes on its code.
+                if let Some((_, error)) = failed.filter(|(said, _)| *said == message) {
+                    return Ran { result: Err(CallError { message, stack, ..error }), ..Ran::over(ids) };
+                }
                 Err(CallError { app_code, stack, ..CallError::new(ErrorCode::FunctionFailed, message) })
             }
             Outcome::Limit(limit) => {
@@ -151,6 +156,10 @@ fn declared_at(function: &Function) -> Frame {
 }
 
 impl Ran {
+    fn over(ids: Ids) -> Self {
+        Self { ids: Some(ids), ..Self::failed(CallError::new(ErrorCode::Internal, "the run has no result")) }
+    }
+
     fn failed(error: CallError) -> Self {
         Self { result: Err(error), transaction: None, written: Vec::new(), ids: None }
     }

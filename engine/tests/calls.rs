@@ -83,6 +83,10 @@ struct Bank {
 
 impl Bank {
     async fn open() -> Self {
+        Self::with(PoolOptions::default()).await
+    }
+
+    async fn with(pool: PoolOptions) -> Self {
         let sources = Sources::from_texts([
             ("app.toml".to_owned(), MANIFEST.to_owned()),
             ("collections.ts".to_owned(), COLLECTIONS.to_owned()),
@@ -91,7 +95,7 @@ impl Bank {
         let app = compile(&sources).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("data"), Options::default()).unwrap();
-        let engine = Engine::start(store, PoolOptions::default()).unwrap();
+        let engine = Engine::start(store, pool).unwrap();
         let release = engine.activate(app).await.unwrap();
         Self { engine, release, _folder: folder }
     }
@@ -298,9 +302,9 @@ async fn a_batch_is_all_or_none_unless_told_otherwise() {
         shown.extend(outcomes.into_iter().map(|outcome| show(outcome.map(|answer| answer.value))));
     }
     expect![[r#"
-        ROLLED_BACK: undone because call 1 of the batch failed
+        ROLLED_BACK: nothing of the batch is kept, because call 2 of 3 failed
         FUNCTION_FAILED [NO_ACCOUNT]: no account of bob at functions/bank.ts:11
-        ROLLED_BACK: undone because call 1 of the batch failed
+        ROLLED_BACK: nothing of the batch is kept, because call 2 of 3 failed
         1
         FUNCTION_FAILED [NO_ACCOUNT]: no account of bob at functions/bank.ts:11
         1"#]]
@@ -329,7 +333,7 @@ async fn actions_call_queries_and_procedures() {
     bank.call("open", json!({ "owner": "ada", "balance": 1 })).await.unwrap();
     assert_eq!(bank.show("move", json!({ "from": "x", "to": "ada", "amount": 4 })).await, "5");
     let failed = bank.show("move", json!({ "from": "x", "to": "nobody", "amount": 4 })).await;
-    assert_eq!(failed, "FUNCTION_FAILED: deposit: no account of nobody at functions/bank.ts:37");
+    assert_eq!(failed, "FUNCTION_FAILED [NO_ACCOUNT]: deposit: no account of nobody at functions/bank.ts:37");
 }
 
 #[tokio::test]
@@ -421,6 +425,20 @@ async fn an_error_does_not_end_a_watch() {
     let mut unreadable = bank.watch("deposit", json!({ "owner": "flood", "amount": 1 }), None);
     assert_eq!(unreadable.next().await.unwrap_err().code.as_str(), "BAD_ARGUMENTS");
     assert_silent(&mut unreadable).await;
+}
+
+#[tokio::test]
+async fn watches_that_find_no_room_are_run_later() {
+    let bank = Bank::with(PoolOptions { isolates: 1, queue_max: 1, ..PoolOptions::default() }).await;
+    bank.call("open", json!({ "owner": "ada" })).await.unwrap();
+    let mut watches: Vec<_> = (0..20).map(|_| bank.watch("balance", json!({ "owner": "ada" }), None)).collect();
+    for _ in 0..2 {
+        let firsts = watches.iter_mut().map(|watch| tokio::time::timeout(Duration::from_secs(20), watch.next()));
+        for next in futures_util::future::join_all(firsts).await {
+            next.expect("it is run in the end").unwrap();
+        }
+        while bank.call("deposit", json!({ "owner": "ada", "amount": 1 })).await.is_err() {}
+    }
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::{Arc, Once};
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use deno_core::error::{CoreError, CoreErrorKind, JsError};
@@ -25,8 +25,9 @@ use crate::watchdog::Watchdog;
 
 static SNAPSHOT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/snapshot.bin"));
 
-/// How much the heap may grow past its limit while a termination takes effect, as a multiple of the limit.
-const HEAP_HEADROOM: usize = 2;
+/// How much the heap may grow past its limit while a termination takes effect, in bytes. V8 aborts the process at a single
+/// allocation beyond it, so it is more than the largest array that one built-in makes.
+const HEAP_HEADROOM_BYTES: usize = 2 << 30;
 
 /// The first stands for the program's name.
 ///
@@ -94,6 +95,13 @@ impl Isolate {
                 limits.wall_ms
             ))));
         }
+        if heap_exceeded.get() {
+            let message = format!(
+                "loading its modules needs more than heap_bytes = {}: raise it in app.toml under [limits]",
+                limits.heap_bytes
+            );
+            return Err(IsolateError::App(plain(message)));
+        }
         let Handles { run, start, end, failure_code, .. } = handles?;
         drop(guard);
         let functions = app.declarations.functions.values();
@@ -128,7 +136,10 @@ impl Isolate {
         let watch = self.watchdog.arm(handle, deadline);
         let ended = match self.functions.get(request.function) {
             Some((_, FunctionKind::Action)) => self.run_action(request),
-            _ => self.run_sync(request),
+            _ => {
+                let ended = self.run_sync(request);
+                self.settle_leftovers(ended)
+            }
         };
         let timed_out = watch.disarm();
         self.runtime.op_state().borrow_mut().put(CurrentPort(None));
@@ -142,9 +153,14 @@ impl Isolate {
             Ended::OutOfTime => Outcome::Limit("wall_ms"),
             Ended::NoValue => Outcome::Failed(self.said_of(request, "returned undefined where a value is declared")),
             Ended::Threw(error) => Outcome::Failed(error),
-            Ended::LeftPending => {
+            Ended::Leftover(what) => {
                 self.spoiled = true;
-                Outcome::Failed(self.said_of(request, "returned while calls were still running: await every call"))
+                Outcome::Failed(self.said_of(request, what))
+            }
+            Ended::Rejected(error) => {
+                self.spoiled = true;
+                let what = format!("left a rejected promise that nothing awaited: {}", error.message);
+                Outcome::Failed(ScriptError { stack: error.stack, ..self.said_of(request, &what) })
             }
             Ended::Terminated => Outcome::Broken("terminated for no known reason".into()),
         };
@@ -172,6 +188,22 @@ impl Isolate {
         }
     }
 
+    /// Runs what promises of a finished call have left to run, so that no later call pays for it. There the script can no
+    /// longer reach its host.
+    fn settle_leftovers(&mut self, ended: Ended) -> Ended {
+        if matches!(ended, Ended::Terminated) {
+            return ended;
+        }
+        self.finish_script();
+        let _tokio = self.tokio.enter();
+        let mut context = Context::from_waker(Waker::noop());
+        match self.runtime.poll_event_loop(&mut context, PollEventLoopOptions::default()) {
+            Poll::Ready(Ok(())) => ended,
+            Poll::Ready(Err(error)) => rejected(error),
+            Poll::Pending => Ended::Leftover("returned while something it started was still running"),
+        }
+    }
+
     fn run_action(&mut self, request: &CallRequest) -> Ended {
         let start = self.start.clone();
         let promise = match self.invoke(&start, request) {
@@ -179,21 +211,28 @@ impl Isolate {
             Err(ended) => return ended,
         };
         let runtime = &mut self.runtime;
+        mark_handled(runtime, &promise);
         let settling = poll_fn(|cx| {
             let polled = runtime.poll_event_loop(cx, PollEventLoopOptions::default());
             let settled = settled(runtime, &promise);
             match (settled, polled) {
-                (Some(settled), Poll::Ready(_)) => Poll::Ready(Some(settled)),
+                (_, Poll::Ready(Err(error))) => Poll::Ready(Err(rejected(error))),
+                (Some(settled), Poll::Ready(Ok(()))) => Poll::Ready(Ok(settled)),
                 (None, Poll::Pending) => Poll::Pending,
-                (Some(_), Poll::Pending) | (None, Poll::Ready(_)) => Poll::Ready(None),
+                (Some(_), Poll::Pending) => {
+                    Poll::Ready(Err(Ended::Leftover("returned while calls were still running: await every call")))
+                }
+                (None, Poll::Ready(Ok(()))) => {
+                    Poll::Ready(Err(Ended::Leftover("waits for a promise that nothing can settle")))
+                }
             }
         });
         let wall = Duration::from_millis(self.limits.wall_ms);
         match self.tokio.block_on(async { tokio::time::timeout(wall, settling).await }) {
             Err(_) => Ended::OutOfTime,
-            Ok(None) => Ended::LeftPending,
-            Ok(Some(Settled::Fulfilled(value))) => self.text_of(&value),
-            Ok(Some(Settled::Rejected(reason))) => self.threw(&reason),
+            Ok(Err(ended)) => ended,
+            Ok(Ok(Settled::Fulfilled(value))) => self.text_of(&value),
+            Ok(Ok(Settled::Rejected(reason))) => self.threw(&reason),
         }
     }
 
@@ -270,7 +309,10 @@ enum Ended {
     NoValue,
     TooLarge,
     Threw(ScriptError),
-    LeftPending,
+    /// It left work behind, as the words say.
+    Leftover(&'static str),
+    /// A promise was rejected and nothing awaited it.
+    Rejected(ScriptError),
     OutOfTime,
     Terminated,
 }
@@ -278,6 +320,15 @@ enum Ended {
 enum Settled {
     Fulfilled(v8::Global<v8::Value>),
     Rejected(v8::Global<v8::Value>),
+}
+
+/// The rejection of an action's own promise is its outcome, and not one that nothing awaited.
+fn mark_handled(runtime: &mut JsRuntime, promise: &v8::Global<v8::Value>) {
+    deno_core::scope!(scope, runtime);
+    let value = v8::Local::new(scope, promise);
+    if let Ok(promise) = v8::Local::<v8::Promise>::try_from(value) {
+        promise.mark_as_handled();
+    }
 }
 
 fn settled(runtime: &mut JsRuntime, promise: &v8::Global<v8::Value>) -> Option<Settled> {
@@ -305,7 +356,7 @@ fn limit_heap(runtime: &mut JsRuntime, heap_bytes: usize) -> Rc<Cell<bool>> {
     runtime.add_near_heap_limit_callback(move |current, _initial| {
         flag.set(true);
         handle.terminate_execution();
-        current.max(heap_bytes * (1 + HEAP_HEADROOM))
+        current.max(heap_bytes.saturating_add(HEAP_HEADROOM_BYTES))
     });
     exceeded
 }
@@ -385,6 +436,13 @@ fn internal(error: impl std::fmt::Display) -> IsolateError {
     IsolateError::Internal(error.to_string())
 }
 
+fn rejected(error: CoreError) -> Ended {
+    match error.into_kind() {
+        CoreErrorKind::Js(error) => Ended::Rejected(script_error(*error, None)),
+        _ => Ended::Terminated,
+    }
+}
+
 fn plain(message: impl Into<String>) -> ScriptError {
     ScriptError { app_code: None, message: message.into(), stack: Vec::new() }
 }
@@ -397,7 +455,10 @@ fn script_error(error: JsError, app_code: Option<String>) -> ScriptError {
         (Some(name), Some(message)) if app_code.is_none() && name != "Error" => format!("{name}: {message}"),
         (_, Some(message)) => message,
         (Some(name), None) => name,
-        (None, None) => error.exception_message.trim_start_matches("Uncaught ").to_owned(),
+        (None, None) => match error.exception_message.trim_start_matches("Uncaught ") {
+            "[object Object]" | "#<Object>" => "threw an object that is no Error".to_owned(),
+            thrown => thrown.to_owned(),
+        },
     };
     ScriptError { app_code, message, stack }
 }

@@ -15,8 +15,6 @@ pub trait Port {
     fn ask(&mut self, request: &str) -> Result<String, String>;
     /// The same for the requests of actions, which do not block the script.
     fn start(&mut self, request: &str) -> Pin<Box<dyn Future<Output = Result<String, String>>>>;
-    /// The script looked at the time or at randomness.
-    fn observe(&mut self);
 }
 
 /// The port of the call at hand; `None` between calls.
@@ -41,15 +39,9 @@ async fn op_host_start(state: Rc<RefCell<OpState>>, #[string] request: String) -
     answer.await.map_err(JsErrorBox::generic)
 }
 
-#[op2(fast)]
-fn op_observe(state: &mut OpState) -> Result<(), JsErrorBox> {
-    port(state)?.borrow_mut().observe();
-    Ok(())
-}
-
 deno_core::extension!(
     weir,
-    ops = [op_host, op_host_start, op_observe],
+    ops = [op_host, op_host_start],
     esm_entry_point = "ext:weir/main.js",
     esm = [dir "src/prelude", "determinism.js", "seal.js", "weir.js", "main.js"],
 );

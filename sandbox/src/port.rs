@@ -98,10 +98,4 @@ impl Port for CallPort {
             }
         }
     }
-
-    fn observe(&mut self) {
-        if let Some(host) = self.host.as_mut() {
-            host.observe();
-        }
-    }
 }

@@ -194,8 +194,6 @@ pub trait Host: Send {
     fn ask(&mut self, call: HostCall) -> Result<String, HostError>;
     /// Answers a [`HostCall::Call`] in its own time, while the script goes on.
     fn start(&mut self, call: HostCall) -> Answering;
-    /// The script looked at the time or at randomness.
-    fn observe(&mut self);
     /// The call is over.
     fn finish(self: Box<Self>, outcome: Outcome);
 }

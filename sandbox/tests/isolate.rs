@@ -50,10 +50,6 @@ impl Host for TableHost {
         })
     }
 
-    fn observe(&mut self) {
-        self.log.push("observe".into());
-    }
-
     fn finish(self: Box<Self>, outcome: Outcome) {
         self.done.send((outcome, self.log)).unwrap();
     }
@@ -187,6 +183,7 @@ fn undefined_is_no_value() {
 fn a_throw_names_its_error() {
     check("null.x", expect!["failed: None TypeError: Cannot read properties of null (reading 'x')"]);
     check("throw new Error('out of tea')", expect!["failed: None out of tea"]);
+    check("throw { tea: 'cold' }", expect!["failed: None threw an object that is no Error"]);
     check("throw 'tea'", expect!["failed: None tea"]);
     check("fail('NOT_FOUND', 'no such customer')", expect![[r#"failed: Some("NOT_FOUND") no such customer"#]]);
 }
@@ -255,11 +252,29 @@ fn limits_end_the_call() {
     check("return 'x'.repeat(2000)", expect![[r#"Limit("result_bytes") (spoiled)"#]]);
     check(
         "for (let i = 0; i < 60; i++) Math.random(); console.log('x'.repeat(200))",
-        expect![[r#"
-        Limit("log_bytes") (spoiled)
-        observe"#]],
+        expect![[r#"Limit("log_bytes") (spoiled)"#]],
     );
     check("const f = () => f(); f()", expect!["failed: None RangeError: Maximum call stack size exceeded"]);
+}
+
+#[test]
+fn one_huge_allocation_ends_the_call_and_not_the_process() {
+    check("return new Array(50_000_000).fill(0).length", expect![[r#"Limit("heap_bytes") (spoiled)"#]]);
+}
+
+#[test]
+fn promises_of_a_call_end_with_it() {
+    check(
+        "Promise.resolve().then(() => orders.get('late')); return 1",
+        expect![
+            "failed: None f left a rejected promise that nothing awaited: data can be read and written only inside a function, not while a module loads (spoiled)"
+        ],
+    );
+    check("Promise.resolve().then(() => { for (;;); }); return 1", expect![[r#"Limit("wall_ms") (spoiled)"#]]);
+    check(
+        "Promise.reject(new Error('unheard')); return 1",
+        expect!["failed: None f left a rejected promise that nothing awaited: unheard (spoiled)"],
+    );
 }
 
 #[test]
@@ -274,9 +289,9 @@ fn too_many_host_calls_end_the_call() {
 fn time_and_randomness_are_given() {
     check(
         "return [now(), Date.now(), new Date().toISOString(), Math.random(), new Intl.DateTimeFormat('en').format(), Temporal.Now.instant().epochMilliseconds]",
-        expect![[r#"
-            Value("[\"2023-11-14T22:13:20.000Z\",1700000000000,\"2023-11-14T22:13:20.000Z\",1.6298145055770874e-9,\"11/14/2023\",1700000000000]")
-            observe"#]],
+        expect![[
+            r#"Value("[\"2023-11-14T22:13:20.000Z\",1700000000000,\"2023-11-14T22:13:20.000Z\",1.6298145055770874e-9,\"11/14/2023\",1700000000000]")"#
+        ]],
     );
 }
 
@@ -308,8 +323,18 @@ fn actions_await_calls() {
     );
     check_kind(
         FunctionKind::Action,
+        "export const f = action(async () => { Promise.reject(new Error('unheard')); return 1 });",
+        expect!["failed: None f left a rejected promise that nothing awaited: unheard (spoiled)"],
+    );
+    check_kind(
+        FunctionKind::Action,
+        "export const f = action(async () => { call(f2); return 1 }); const f2 = query(() => 1);",
+        expect!["failed: None call(fn, args) takes an exported function"],
+    );
+    check_kind(
+        FunctionKind::Action,
         "export const f = action(() => new Promise(() => {}));",
-        expect!["failed: None f returned while calls were still running: await every call (spoiled)"],
+        expect!["failed: None f waits for a promise that nothing can settle (spoiled)"],
     );
 }
 
@@ -348,6 +373,11 @@ fn nothing_of_the_engine_is_in_reach() {
 
 #[test]
 fn a_module_that_throws_does_not_load() {
+    check_kind(
+        FunctionKind::Query,
+        "const r = Math.random(); export const f = query(() => r);",
+        expect!["load: the time and randomness exist only inside a function, not while a module loads"],
+    );
     check_kind(
         FunctionKind::Query,
         "null.x; export const f = query(() => 1);",

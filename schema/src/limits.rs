@@ -63,6 +63,8 @@ impl CallLimits {
     }
 }
 
+/// The smallest `heap_bytes`: V8 itself needs some of it.
+pub const HEAP_BYTES_MIN: usize = 16 << 20;
 /// The largest document as JSON text, in bytes.
 pub const DOCUMENT_BYTES_MAX: usize = 1 << 20;
 /// The largest encoded index key, in bytes.

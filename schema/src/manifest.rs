@@ -4,7 +4,7 @@ use semver::Version;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::limits::CallLimits;
+use crate::limits::{CallLimits, HEAP_BYTES_MIN};
 
 /// The parsed `app.toml`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,7 +62,19 @@ pub fn parse(text: &str) -> Result<Manifest, ManifestError> {
             offset: text.find("name"),
         });
     }
-    Ok(manifest)
+    let limits = &manifest.limits;
+    let too_small = match (limits.wall_ms, limits.heap_bytes) {
+        (0, _) => Some(("wall_ms", "1")),
+        (_, ..HEAP_BYTES_MIN) => Some(("heap_bytes", "16777216")),
+        _ => None,
+    };
+    match too_small {
+        Some((name, least)) => Err(ManifestError {
+            message: format!("{name} is too small for anything to run: write {least} or more"),
+            offset: text.find(name),
+        }),
+        None => Ok(manifest),
+    }
 }
 
 #[cfg(test)]
@@ -85,6 +97,7 @@ mod tests {
             ("name = \"shop\"\nversion = \"1\"", "three numbers, such as 1.0.0"),
             ("name = \"shop\"\nversion = \"1.0.0\"\ncolour = 1", "unknown field `colour`"),
             ("name = \"shop\"\nversion = \"1.0.0\"\n[limits]\nwall = 1", "unknown field `wall`"),
+            ("name = \"shop\"\nversion = \"1.0.0\"\n[limits]\nheap_bytes = 1000", "write 16777216 or more"),
             ("name = \"shop\"\nversion = \"1.0.0\"\n[limits]\nwall_ms = -1", "expected a whole number, 0 or more"),
         ];
         for (text, expected) in table {

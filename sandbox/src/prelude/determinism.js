@@ -1,43 +1,36 @@
 // The given clock and the seeded randomness, in place of the real ones.
 //
-// Every way by which standard JavaScript tells the time or rolls dice goes through `fixedNow` and `random` here. The
-// host is told at the first look at either in a call: such a result is neither cached nor shared.
-
-import { op_observe } from "ext:core/ops";
+// Every way by which standard JavaScript tells the time or rolls dice goes through `fixedNow` and `random` here.
 
 const NativeDate = Date;
 const { construct, apply, getOwnPropertyDescriptor, defineProperty } = Reflect;
 
-let clock = 0;
-let observed = false;
+/** Null while modules load: what they computed from it would last. */
+let clock = null;
 const state = new Uint32Array(4);
 
 /** Starts a call at a time (milliseconds since 1970) with a seed of four 32-bit numbers. */
 export function beginClock(nowMs, seed0, seed1, seed2, seed3) {
   clock = nowMs;
-  observed = false;
   state[0] = seed0;
   state[1] = seed1;
   state[2] = seed2;
   state[3] = seed3;
 }
 
-function observe() {
-  if (!observed) {
-    observed = true;
-    op_observe();
-  }
+function mustBeInside() {
+  if (clock === null) throw new Error("the time and randomness exist only inside a function, not while a module loads");
 }
 
 /** The time of the call. */
 export function fixedNow() {
-  observe();
+  mustBeInside();
   return clock;
 }
 
 /** sfc32 (Chris Doty-Humphrey, PractRand): small, quick, passes PractRand to terabytes. */
 function random() {
-  observe();
+  mustBeInside();
   const t = (((state[0] + state[1]) | 0) + state[3]) | 0;
   state[3] = (state[3] + 1) | 0;
   state[0] = state[1] ^ (state[1] >>> 9);

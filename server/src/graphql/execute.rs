@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use weir_engine::call::{Answer, Call, CallError, Caller, Emission};
 use weir_schema::api::{BATCH, INVOKE, Object};
+use weir_schema::commit::Timestamp;
 use weir_schema::error::ErrorCode;
 
 use super::document::{Operation, Prepared};
@@ -87,7 +88,8 @@ where
         }
     }
     let (data, errors) = projection.finish(nulled);
-    let commit = newest.filter(|_| operation.kind == OperationKind::Mutation);
+    let committed = |commit: &Timestamp| *commit > Timestamp::ZERO && operation.kind == OperationKind::Mutation;
+    let commit = newest.filter(committed);
     let weir = commit.map(|commit| WeirExtensions { cursor: None, commit });
     Response { data: Some(data), errors, weir }
 }
