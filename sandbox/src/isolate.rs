@@ -8,7 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::{Arc, Once};
-use std::task::{Context, Poll, Waker};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use deno_core::error::{CoreError, CoreErrorKind, JsError};
@@ -21,6 +21,7 @@ use crate::modules::{self, AppModules};
 use crate::ops::{self, CurrentPort};
 use crate::port::CallPort;
 use crate::protocol::{CallRequest, Frame, Host, Outcome, ScriptError};
+use crate::rejections;
 use crate::watchdog::Watchdog;
 
 static SNAPSHOT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/snapshot.bin"));
@@ -89,6 +90,7 @@ impl Isolate {
         let deadline = Instant::now() + Duration::from_millis(limits.wall_ms);
         let watch = watchdog.arm(runtime.v8_isolate().thread_safe_handle(), deadline);
         let handles = load(&mut runtime, &tokio, limits.call_depth);
+        rejections::watch(runtime.v8_isolate());
         if watch.disarm() {
             return Err(IsolateError::App(plain(format!(
                 "loading its modules takes longer than {} ms",
@@ -196,11 +198,18 @@ impl Isolate {
         }
         self.finish_script();
         let _tokio = self.tokio.enter();
-        let mut context = Context::from_waker(Waker::noop());
-        match self.runtime.poll_event_loop(&mut context, PollEventLoopOptions::default()) {
-            Poll::Ready(Ok(())) => ended,
-            Poll::Ready(Err(error)) => rejected(error),
-            Poll::Pending => Ended::Leftover("returned while something it started was still running"),
+        self.runtime.v8_isolate().perform_microtask_checkpoint();
+        self.or_rejected(ended)
+    }
+
+    /// A promise that was rejected and that nothing awaited is an error of the call.
+    fn or_rejected(&mut self, ended: Ended) -> Ended {
+        match (rejections::take(), ended) {
+            (Some(reason), Ended::Value(_) | Ended::NoValue | Ended::TooLarge) => match self.threw(&reason) {
+                Ended::Threw(error) => Ended::Rejected(error),
+                other => other,
+            },
+            (_, ended) => ended,
         }
     }
 
@@ -216,7 +225,7 @@ impl Isolate {
             let polled = runtime.poll_event_loop(cx, PollEventLoopOptions::default());
             let settled = settled(runtime, &promise);
             match (settled, polled) {
-                (_, Poll::Ready(Err(error))) => Poll::Ready(Err(rejected(error))),
+                (_, Poll::Ready(Err(_))) => Poll::Ready(Err(Ended::Terminated)),
                 (Some(settled), Poll::Ready(Ok(()))) => Poll::Ready(Ok(settled)),
                 (None, Poll::Pending) => Poll::Pending,
                 (Some(_), Poll::Pending) => {
@@ -228,12 +237,14 @@ impl Isolate {
             }
         });
         let wall = Duration::from_millis(self.limits.wall_ms);
-        match self.tokio.block_on(async { tokio::time::timeout(wall, settling).await }) {
+        let settled = self.tokio.block_on(async { tokio::time::timeout(wall, settling).await });
+        let ended = match settled {
             Err(_) => Ended::OutOfTime,
             Ok(Err(ended)) => ended,
             Ok(Ok(Settled::Fulfilled(value))) => self.text_of(&value),
             Ok(Ok(Settled::Rejected(reason))) => self.threw(&reason),
-        }
+        };
+        self.or_rejected(ended)
     }
 
     /// Calls `run` or `start` of the prelude: (index, arguments, caller, time, seed…).
@@ -434,13 +445,6 @@ fn take_handles(runtime: &mut JsRuntime) -> Result<Handles, IsolateError> {
 
 fn internal(error: impl std::fmt::Display) -> IsolateError {
     IsolateError::Internal(error.to_string())
-}
-
-fn rejected(error: CoreError) -> Ended {
-    match error.into_kind() {
-        CoreErrorKind::Js(error) => Ended::Rejected(script_error(*error, None)),
-        _ => Ended::Terminated,
-    }
 }
 
 fn plain(message: impl Into<String>) -> ScriptError {

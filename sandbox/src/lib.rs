@@ -21,6 +21,7 @@ mod ops;
 pub mod pool;
 mod port;
 pub mod protocol;
+mod rejections;
 pub mod watchdog;
 
 pub use app::{App, Module};

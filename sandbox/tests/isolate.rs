@@ -204,9 +204,9 @@ fn queries_do_not_write_and_are_not_async() {
     );
     check(
         "return Promise.resolve(1)",
-        expect![
-            "failed: None TypeError: f returned a promise: only actions are asynchronous, database calls need no await"
-        ],
+        expect![[
+            r#"failed: None TypeError: f returned a promise: only actions are asynchronous, database calls need no await"#
+        ]],
     );
 }
 
@@ -266,9 +266,7 @@ fn one_huge_allocation_ends_the_call_and_not_the_process() {
 fn promises_of_a_call_end_with_it() {
     check(
         "Promise.resolve().then(() => orders.get('late')); return 1",
-        expect![
-            "failed: None f left a rejected promise that nothing awaited: data can be read and written only inside a function, not while a module loads (spoiled)"
-        ],
+        expect!["failed: None f left a rejected promise that nothing awaited: data can be read and written only while a function runs, not while a module loads or after the call (spoiled)"],
     );
     check("Promise.resolve().then(() => { for (;;); }); return 1", expect![[r#"Limit("wall_ms") (spoiled)"#]]);
     check(
@@ -386,7 +384,7 @@ fn a_module_that_throws_does_not_load() {
     check_kind(
         FunctionKind::Query,
         "orders.get('x'); export const f = query(() => 1);",
-        expect!["load: data can be read and written only inside a function, not while a module loads"],
+        expect!["load: data can be read and written only while a function runs, not while a module loads or after the call"],
     );
     check_kind(
         FunctionKind::Query,

@@ -23,7 +23,7 @@ function ask(request) {
 }
 
 function mustBeInside() {
-  if (current === null) throw new Error("data can be read and written only inside a function, not while a module loads");
+  if (current === null) throw new Error("data can be read and written only while a function runs, not while a module loads or after the call");
 }
 
 function refuseUnwritable(key, value) {
