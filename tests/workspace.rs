@@ -169,3 +169,18 @@ fn packages_of_npm_are_locked_and_name_no_registry() {
         assert!(name.is_empty() || package["integrity"].is_string(), "{name}");
     }
 }
+
+#[test]
+fn links_in_the_documentation_lead_somewhere() {
+    let pages = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(PathBuf::from);
+    let docs =
+        fs::read_dir(root().join("docs")).unwrap().map(|entry| Path::new("docs").join(entry.unwrap().file_name()));
+    for page in pages.into_iter().chain(docs) {
+        let folder = root().join(&page).parent().unwrap().to_owned();
+        for link in text(page.to_str().unwrap()).split("](").skip(1) {
+            let target = link.split([')', '#']).next().unwrap();
+            let local = !target.is_empty() && !target.contains("://");
+            assert!(!local || folder.join(target).exists(), "{}: {target} does not exist", page.display());
+        }
+    }
+}

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
+use weir_sandbox::pool::InFlight;
 use weir_sandbox::protocol::{Answering, Bounds, Host, HostCall, HostError, Order, Outcome, Plan};
 use weir_schema::declarations::FunctionKind;
 use weir_schema::id::DocumentId;
@@ -40,6 +41,8 @@ pub struct RunHost {
     pub aborted: Option<Poisoned>,
     /// The last call of an action that failed, and the message that the script got for it.
     pub failed: Arc<Mutex<Option<(String, CallError)>>>,
+    /// Counts the run as long as it is under way.
+    pub in_flight: InFlight,
     /// Who waits for the end.
     pub done: oneshot::Sender<Finished>,
 }
@@ -254,7 +257,8 @@ impl Host for RunHost {
     }
 
     fn finish(self: Box<Self>, outcome: Outcome) {
-        let Self { transaction, written, ids, aborted, failed, done, .. } = *self;
+        let Self { transaction, written, ids, aborted, failed, in_flight, done, .. } = *self;
+        drop(in_flight);
         let failed = failed.lock().take();
         // Nobody may be waiting any more: then nothing is committed.
         let _ = done.send(Finished { outcome, transaction, written, ids, aborted, failed });

@@ -1,6 +1,6 @@
 //! How long it takes from TypeScript in memory to declarations and JavaScript, a module on average, over all examples.
 //!
-//! `cargo bench -p weir-sandbox --bench compile`
+//! `cargo bench --bench compile`
 
 use std::error::Error;
 use std::fs;

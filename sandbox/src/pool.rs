@@ -3,9 +3,11 @@
 //! Reads and procedures share one set of threads; actions, which wait for calls that need those threads, have another.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError, bounded};
 use weir_schema::declarations::FunctionKind;
 
 use crate::app::App;
@@ -15,6 +17,9 @@ use crate::watchdog::Watchdog;
 
 /// Stack of an isolate's thread: V8 stops scripts at about 1 MiB, the rest is for the host's side of a call.
 const STACK_BYTES: usize = 4 << 20;
+
+/// How long a thread without a job stays awake.
+const AWAKE: Duration = Duration::from_micros(30);
 
 /// How many threads and how long the queues.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +50,16 @@ pub struct Pool {
     calls: Sender<Job>,
     actions: Option<Sender<Job>>,
     kinds: Vec<FunctionKind>,
+    in_flight: Arc<AtomicUsize>,
+}
+
+/// One call under way. Ends with its value.
+pub struct InFlight(Arc<AtomicUsize>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// The queue is full: the host of the call comes back.
@@ -55,22 +70,40 @@ impl Pool {
     pub fn start(app: &Arc<App>, watchdog: &Watchdog, options: &PoolOptions) -> Result<Self, IsolateError> {
         crate::isolate::prepare_v8();
         let kinds: Vec<FunctionKind> = app.declarations.functions.values().map(|function| function.kind).collect();
+        let in_flight = Arc::new(AtomicUsize::new(0));
+        let thread = |jobs: &Receiver<Job>| Thread {
+            app: app.clone(),
+            watchdog: watchdog.clone(),
+            jobs: jobs.clone(),
+            in_flight: in_flight.clone(),
+        };
         let (calls, jobs) = bounded(options.queue_max);
         let (ready, first) = bounded(options.isolates);
         for _ in 0..options.isolates {
-            spawn(app, watchdog, jobs.clone(), Some(ready.clone()))?;
+            thread(&jobs).spawn(Some(ready.clone()))?;
         }
         first.recv().map_err(|_| IsolateError::Internal("no isolate started".into()))??;
         let actions = if kinds.contains(&FunctionKind::Action) {
             let (actions, jobs) = bounded(options.queue_max);
             for _ in 0..options.action_isolates {
-                spawn(app, watchdog, jobs.clone(), None)?;
+                thread(&jobs).spawn(None)?;
             }
             Some(actions)
         } else {
             None
         };
-        Ok(Self { calls, actions, kinds })
+        Ok(Self { calls, actions, kinds, in_flight })
+    }
+
+    /// Counts a call that is about to be made; to be given back before anybody learns of its end.
+    pub fn enter(&self) -> InFlight {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        InFlight(self.in_flight.clone())
+    }
+
+    /// Calls under way, those that wait included.
+    pub fn calls_in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
     }
 
     /// Hands a call to the next free isolate; its outcome goes to the host.
@@ -85,42 +118,69 @@ impl Pool {
 
 type Ready = Sender<Result<(), IsolateError>>;
 
-fn spawn(app: &Arc<App>, watchdog: &Watchdog, jobs: Receiver<Job>, ready: Option<Ready>) -> Result<(), IsolateError> {
-    let (app, watchdog) = (app.clone(), watchdog.clone());
-    thread::Builder::new()
-        .name("weir-isolate".into())
-        .stack_size(STACK_BYTES)
-        .spawn(move || serve(&app, &watchdog, &jobs, ready))
-        .map(drop)
-        .map_err(|error| IsolateError::Internal(format!("no thread for an isolate: {error}")))
+/// What a thread of the pool works with.
+struct Thread {
+    app: Arc<App>,
+    watchdog: Watchdog,
+    jobs: Receiver<Job>,
+    in_flight: Arc<AtomicUsize>,
 }
 
-/// Answers jobs until the pool is dropped. With `ready` the isolate is made at once, else for the first job; a spoiled
-/// one is replaced before the next job is taken.
-fn serve(app: &Arc<App>, watchdog: &Watchdog, jobs: &Receiver<Job>, ready: Option<Ready>) {
-    let mut warm = ready.and_then(|ready| {
-        let (isolate, report) = match Isolate::new(app, watchdog) {
-            Ok(isolate) => (Some(isolate), Ok(())),
-            Err(error) => (None, Err(error)),
-        };
-        // Only the first report of a pool is read.
-        let _ = ready.try_send(report);
-        isolate
-    });
-    while let Ok(Job { request, host }) = jobs.recv() {
-        match warm.take().map_or_else(|| Isolate::new(app, watchdog), Ok) {
-            Ok(mut isolate) => {
-                isolate.call(&request, host);
-                warm = if isolate.is_spoiled() {
-                    // V8 wants the isolates of a thread to end in the reverse order of their beginning.
-                    drop(isolate);
-                    // Where no new one can be made, the next job gets to know why.
-                    Isolate::new(app, watchdog).ok()
-                } else {
-                    Some(isolate)
-                };
+impl Thread {
+    fn spawn(self, ready: Option<Ready>) -> Result<(), IsolateError> {
+        thread::Builder::new()
+            .name("weir-isolate".into())
+            .stack_size(STACK_BYTES)
+            .spawn(move || self.serve(ready))
+            .map(drop)
+            .map_err(|error| IsolateError::Internal(format!("no thread for an isolate: {error}")))
+    }
+
+    /// Answers jobs until the pool is dropped. With `ready` the isolate is made at once, else for the first job; a
+    /// spoiled one is replaced before the next job is taken.
+    fn serve(&self, ready: Option<Ready>) {
+        let mut warm = ready.and_then(|ready| {
+            let (isolate, report) = match self.isolate() {
+                Ok(isolate) => (Some(isolate), Ok(())),
+                Err(error) => (None, Err(error)),
+            };
+            // Only the first report of a pool is read.
+            let _ = ready.try_send(report);
+            isolate
+        });
+        while let Some(Job { request, host }) = self.next_job() {
+            match warm.take().map_or_else(|| self.isolate(), Ok) {
+                Ok(mut isolate) => {
+                    isolate.call(&request, host);
+                    warm = if isolate.is_spoiled() {
+                        // V8 wants the isolates of a thread to end in the reverse order of their beginning.
+                        drop(isolate);
+                        // Where no new one can be made, the next job gets to know why.
+                        self.isolate().ok()
+                    } else {
+                        Some(isolate)
+                    };
+                }
+                Err(error) => host.finish(Outcome::Broken(error.to_string())),
             }
-            Err(error) => host.finish(Outcome::Broken(error.to_string())),
         }
+    }
+
+    fn isolate(&self) -> Result<Isolate, IsolateError> {
+        Isolate::new(&self.app, &self.watchdog)
+    }
+
+    /// Waits for a job; `None` when the pool is dropped. While the pool is all but idle it looks again for a moment
+    /// before it sleeps: to be woken takes longer than most calls.
+    fn next_job(&self) -> Option<Job> {
+        let started = Instant::now();
+        while self.in_flight.load(Ordering::Relaxed) <= 1 && started.elapsed() < AWAKE {
+            match self.jobs.try_recv() {
+                Ok(job) => return Some(job),
+                Err(TryRecvError::Disconnected) => return None,
+                Err(TryRecvError::Empty) => thread::yield_now(),
+            }
+        }
+        self.jobs.recv().ok()
     }
 }

@@ -266,7 +266,9 @@ fn one_huge_allocation_ends_the_call_and_not_the_process() {
 fn promises_of_a_call_end_with_it() {
     check(
         "Promise.resolve().then(() => orders.get('late')); return 1",
-        expect!["failed: None f left a rejected promise that nothing awaited: data can be read and written only while a function runs, not while a module loads or after the call (spoiled)"],
+        expect![
+            "failed: None f left a rejected promise that nothing awaited: data can be read and written only while a function runs, not while a module loads or after the call (spoiled)"
+        ],
     );
     check("Promise.resolve().then(() => { for (;;); }); return 1", expect![[r#"Limit("wall_ms") (spoiled)"#]]);
     check(
@@ -384,7 +386,9 @@ fn a_module_that_throws_does_not_load() {
     check_kind(
         FunctionKind::Query,
         "orders.get('x'); export const f = query(() => 1);",
-        expect!["load: data can be read and written only while a function runs, not while a module loads or after the call"],
+        expect![
+            "load: data can be read and written only while a function runs, not while a module loads or after the call"
+        ],
     );
     check_kind(
         FunctionKind::Query,

@@ -1,6 +1,6 @@
 //! GraphQL over HTTP beside a bare axum handler that parses and returns the same JSON, and what a hostile document costs.
 //!
-//! `cargo bench -p weir --bench graphql` prints requests per second, their ratio, and the time that a document of 1 MB
+//! `cargo bench --bench graphql` prints requests per second, their ratio, and the time that a document of 1 MB
 //! and one that fills the limits take to be refused. Client and server share the machine's cores in both cases.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs, reason = "a benchmark")]

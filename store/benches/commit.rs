@@ -1,6 +1,6 @@
 //! Durable commits and point reads, each beside bare surrealkv doing the same in the same run.
 //!
-//! `cargo bench -p weir-store` prints the figures. One commit of ours writes a document, an index entry, a journal
+//! `cargo bench --bench commit` prints the figures. One commit of ours writes a document, an index entry, a journal
 //! entry and the head; one of surrealkv's writes one key of the same size, as durably. Medians of three runs.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a measurement that fails ends")]

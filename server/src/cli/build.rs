@@ -8,6 +8,8 @@ use weir_sandbox::{App, compile};
 use weir_schema::api::{Api, ApiError};
 
 use super::Failure;
+use crate::graphql::schema::SchemaError;
+use crate::graphql::{DocumentLimits, Schema};
 
 /// Why an app folder is no app.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +23,9 @@ pub enum BuildError {
     /// Its types cannot be one GraphQL schema.
     #[error(transparent)]
     Api(#[from] ApiError),
+    /// Its GraphQL schema cannot be served.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
 }
 
 /// A compiled app and its GraphQL view.
@@ -35,6 +40,8 @@ pub struct Built {
 pub fn build(sources: &Sources) -> Result<Built, BuildError> {
     let app = compile(sources).map_err(BuildError::Mistakes)?;
     let api = Api::of(&app.declarations)?;
+    // What cannot be served must be found before it replaces what is.
+    Schema::build(&app.declarations, &DocumentLimits::default())?;
     Ok(Built { app, api })
 }
 

@@ -3,6 +3,7 @@
 //! The whole file is read and checked before anything is written; then it is committed in batches, in order. What a
 //! batch has committed stays, whatever happens to a later one, and the number of loaded rows is always told.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -114,7 +115,14 @@ fn check(file: &Path, declarations: &Declarations, target: &Target) -> Result<u6
     let bar = progress::bytes("checking", length);
     let mut rows = Rows::open(file).map_err(|error| in_file(file, error))?;
     let mut count = 0;
+    let mut ids = HashSet::new();
     while let Some(Row { line, value, end }) = rows.next().map_err(|error| nothing(file, &error))? {
+        if let (Target::Collection(_), Some(id)) = (target, value.get("id").and_then(Value::as_str))
+            && !ids.insert(id.to_owned())
+        {
+            let message = format!("a row before has the id {id:?} already");
+            return Err(nothing(file, &RowsError::Bad { line, message }));
+        }
         target
             .check(declarations, value)
             .map_err(|violation| nothing(file, &RowsError::Bad { line, message: violation.to_string() }))?;
