@@ -160,7 +160,7 @@ fn functions_that_go_wrong() {
         { devours }
             LIMIT_EXCEEDED: past the limit heap_bytes = 33554432; app.toml can raise it under [limits] [limit: heap_bytes] at functions/t.ts:25:1 in devours
         mutation { awaitsForEver }
-            FUNCTION_FAILED: awaitsForEver returned while calls were still running: await every call at functions/t.ts:28:1 in awaitsForEver
+            FUNCTION_FAILED: awaitsForEver waits for a promise that nothing can settle at functions/t.ts:28:1 in awaitsForEver
     "#]].assert_eq(&app.neutral(&table));
     // At which of its frames a stack overflows is V8's to say.
     let overflow = told(&client, "{ overflows }");

@@ -101,7 +101,7 @@ fn a_broken_change_is_explained_and_the_last_good_release_serves_on() {
     let from = dev.log.count();
     app.write(FILE, &good.replace("/** Orders of one", "const bad = orders.count();\n/** Orders of one"));
     expect![[r#"
-        weir: functions/orders.ts:4:20: data can be read and written only inside a function, not while a module loads
+        weir: functions/orders.ts:4:20: data can be read and written only while a function runs, not while a module loads or after the call
         weir: the last good release goes on serving
     "#]]
     .assert_eq(&explanation(&app, &dev.log, from));

@@ -211,9 +211,9 @@ fn an_atomic_batch_is_all_or_nothing() {
     check(
         &answer["batch"],
         expect![[r#"
-            {"value":null,"error":{"code":"ROLLED_BACK","message":"undone because call 1 of the batch failed","appCode":null}}
+            {"value":null,"error":{"code":"ROLLED_BACK","message":"nothing of the batch is kept, because call 2 of 3 failed","appCode":null}}
             {"value":null,"error":{"code":"CONFLICT","message":"customers has a document with the same email already","appCode":null}}
-            {"value":null,"error":{"code":"ROLLED_BACK","message":"undone because call 1 of the batch failed","appCode":null}}
+            {"value":null,"error":{"code":"ROLLED_BACK","message":"nothing of the batch is kept, because call 2 of 3 failed","appCode":null}}
         "#]],
     );
     assert!(!exists(&client, "first@atomic.com"));

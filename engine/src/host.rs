@@ -51,6 +51,7 @@ pub struct RunHost {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Used {
     documents_read: u32,
+    documents_counted: u32,
     documents_written: u32,
 }
 
@@ -191,12 +192,17 @@ impl RunHost {
     }
 
     fn count(&mut self, plan: Plan) -> Result<String, HostError> {
-        let left = self.release.limits().documents_read.saturating_sub(self.used.documents_read) as usize;
+        let limit = self.release.limits().documents_counted;
+        let left = limit.saturating_sub(self.used.documents_counted) as usize;
         let (collection, mut scan) = scan_of(plan);
         scan.limit = Some(left.saturating_add(1));
         let count = self.transaction()?.count(&collection, &scan);
         let count = count.map_err(|error| self.refuse_scan(error))?;
-        self.count_read(usize::try_from(count).unwrap_or(usize::MAX))?;
+        let counted = u32::try_from(count).unwrap_or(u32::MAX);
+        self.used.documents_counted = self.used.documents_counted.saturating_add(counted);
+        if self.used.documents_counted > limit {
+            return Err(HostError::Limit("documents_counted"));
+        }
         Ok(count.to_string())
     }
 

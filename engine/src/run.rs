@@ -140,7 +140,12 @@ impl Prepared {
                 let stack = if stack.is_empty() { vec![declared_at(function)] } else { stack };
                 // An action that passes on the error of a call passes on its code.
                 if let Some((_, error)) = failed.filter(|(said, _)| *said == message) {
-                    return Ran { result: Err(CallError { message, stack, ..error }), ..Ran::over(ids) };
+                    // What it asked wrongly is its own failure, not its caller's.
+                    let code = match error.code {
+                        ErrorCode::BadArguments | ErrorCode::NotFound => ErrorCode::FunctionFailed,
+                        code => code,
+                    };
+                    return Ran { result: Err(CallError { code, message, stack, ..error }), ..Ran::over(ids) };
                 }
                 Err(CallError { app_code, stack, ..CallError::new(ErrorCode::FunctionFailed, message) })
             }

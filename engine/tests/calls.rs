@@ -22,8 +22,7 @@ use weir_sandbox::compile::{Sources, compile};
 use weir_sandbox::pool::PoolOptions;
 use weir_store::{Options, Store};
 
-const MANIFEST: &str =
-    "name = \"test\"\nversion = \"1.0.0\"\n[limits]\nwall_ms = 2000\ndocuments_read = 200\ndocuments_written = 100\n";
+const MANIFEST: &str = "name = \"test\"\nversion = \"1.0.0\"\n[limits]\nwall_ms = 2000\ndocuments_read = 200\ndocuments_counted = 100\ndocuments_written = 100\n";
 
 const COLLECTIONS: &str = r#"
 import { collection, type DateTime, type Int, type Ref } from "weir";
@@ -62,6 +61,7 @@ export const byTier = view.groupBy(accounts, (a) => a.tier, {
 export const wrong = query((args: { how: string }): Account =>
   (args.how === "shape" ? { owner: 1 } : args.how === "undefined" ? undefined : { owner: "x", balance: 1.5, tier: "basic" }) as unknown as Account);
 export const scanAll = query((): Int => entries.all().length);
+export const countAll = query((): Int => entries.count());
 export const unindexed = query((): Int => accounts.where("balance", 1).count());
 export const flood = procedure((args: { n: Int }): Int => {
   const id = accounts.insert({ owner: "flood", balance: 0, tier: "basic" }).id;
@@ -211,15 +211,21 @@ async fn limits_on_documents_are_kept() {
             ("flood", json!({ "n": 100 })),
             ("deposit", json!({ "owner": "flood", "amount": 1 })),
             ("scanAll", json!({})),
+            ("countAll", json!({})),
+            ("deposit", json!({ "owner": "flood", "amount": 1 })),
+            ("countAll", json!({})),
             ("unindexed", json!({})),
         ],
         expect![[r#"
-            LIMIT_EXCEEDED (documents_written): past the limit documents_written = 100; app.toml can raise it under [limits] at functions/bank.ts:31
+            LIMIT_EXCEEDED (documents_written): past the limit documents_written = 100; app.toml can raise it under [limits] at functions/bank.ts:32
             0
             100
             1
             100
-            FUNCTION_FAILED: accounts has no index for where("balance"): declare index: ["balance"] in its collection at functions/bank.ts:30"#]],
+            100
+            2
+            LIMIT_EXCEEDED (documents_counted): past the limit documents_counted = 100; app.toml can raise it under [limits] at functions/bank.ts:30
+            FUNCTION_FAILED: accounts has no index for where("balance"): declare index: ["balance"] in its collection at functions/bank.ts:31"#]],
     )
     .await;
 }
@@ -333,7 +339,7 @@ async fn actions_call_queries_and_procedures() {
     bank.call("open", json!({ "owner": "ada", "balance": 1 })).await.unwrap();
     assert_eq!(bank.show("move", json!({ "from": "x", "to": "ada", "amount": 4 })).await, "5");
     let failed = bank.show("move", json!({ "from": "x", "to": "nobody", "amount": 4 })).await;
-    assert_eq!(failed, "FUNCTION_FAILED [NO_ACCOUNT]: deposit: no account of nobody at functions/bank.ts:37");
+    assert_eq!(failed, "FUNCTION_FAILED [NO_ACCOUNT]: deposit: no account of nobody at functions/bank.ts:38");
 }
 
 #[tokio::test]

@@ -20,6 +20,8 @@ pub struct CallLimits {
     pub host_calls: u32,
     /// Documents that one call reads.
     pub documents_read: u32,
+    /// Documents that one call counts without reading them.
+    pub documents_counted: u32,
     /// Documents that one call writes.
     pub documents_written: u32,
     /// Text that one call logs, in bytes.
@@ -37,6 +39,7 @@ impl Default for CallLimits {
             arguments_bytes: 8 << 20,
             host_calls: 100_000,
             documents_read: 200_000,
+            documents_counted: 1_000_000,
             documents_written: 50_000,
             log_bytes: 64 << 10,
             call_depth: 16,
@@ -55,6 +58,7 @@ impl CallLimits {
             "arguments_bytes" => wide(self.arguments_bytes),
             "host_calls" => u64::from(self.host_calls),
             "documents_read" => u64::from(self.documents_read),
+            "documents_counted" => u64::from(self.documents_counted),
             "documents_written" => u64::from(self.documents_written),
             "log_bytes" => wide(self.log_bytes),
             "call_depth" => u64::from(self.call_depth),
