@@ -111,8 +111,7 @@ fn note(event: &Event, writing: &mut HashSet<PathBuf>) -> bool {
             _ => {}
         }
     }
-    let is_change = !matches!(event.kind, EventKind::Access(AccessKind::Open(_) | AccessKind::Read));
-    is_change
+    !matches!(event.kind, EventKind::Access(AccessKind::Open(_) | AccessKind::Read))
 }
 
 /// TypeScript, `app.toml` or a folder of the app; not what tools keep beside it, nor the data.
