@@ -7,6 +7,8 @@
 //! - A torn tail of the log is cut off at recovery: all that was acknowledged was synced and lies before it. Damage
 //!   further inside is a refusal to open, not a salvage.
 
+mod encryption;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -15,11 +17,15 @@ use surrealkv::{Durability, HistoryOptions, LSMIterator, Mode, Tree, TreeBuilder
 use weir_schema::codec::key::Key;
 use weir_schema::commit::Timestamp;
 
+use self::encryption::Keys;
 use crate::error::{OpenError, Poisoned};
 use crate::health::Health;
 use crate::options::Options;
 use crate::read_set::Interval;
 use crate::scan::Direction;
+
+/// The database within the data folder.
+const TREE: &str = "tree";
 
 /// Blocks of the tables. A read that is not in the cache loads one whole: with the engine's default of 64 KiB such a
 /// read takes three times as long.
@@ -39,7 +45,7 @@ impl Engine {
     /// Opens or creates the database. Must be called inside the runtime that it shall use.
     pub(crate) fn open(directory: &Path, options: &Options, health: Health) -> Result<Self, OpenError> {
         let mut settings = surrealkv::Options::new()
-            .with_path(directory.join("tree"))
+            .with_path(directory.join(TREE))
             .with_block_cache_capacity(options.block_cache_bytes);
         settings.max_memtable_size = options.memtable_bytes;
         settings.block_size = BLOCK_BYTES;
@@ -47,7 +53,13 @@ impl Engine {
         settings.enable_versioning = true;
         settings.versioned_history_retention_ns = options.history_ns().saturating_add(VERSIONS_SLACK_NS);
         settings.wal_recovery_mode = WalRecoveryMode::TolerateTornTail;
+        let ring = options.encryption.as_ref();
+        let keys = ring.cloned().map(Keys::new);
+        if let Some(keys) = &keys {
+            settings = encryption::encrypted(settings, keys);
+        }
         let tree = TreeBuilder::with_options(settings).build().map_err(|error| match error {
+            surrealkv::Error::Encryption(error) => encryption::refusal(directory, ring, &error),
             surrealkv::Error::Other(message) if message.contains("already locked") => {
                 OpenError::InUse(directory.to_owned())
             }

@@ -9,6 +9,7 @@ use weir_schema::commit::Timestamp;
 use weir_schema::id::DocumentId;
 use weir_schema::limits::DOCUMENT_BYTES_MAX;
 
+use crate::keys::{KEYS_VARIABLE, KeyId, Numbered};
 use crate::position::BadCursor;
 
 /// The store stopped after a failure of the engine: nothing is committed until it is opened again.
@@ -45,6 +46,28 @@ pub enum OpenError {
         expected_after: u64,
         /// The sequence number after it.
         found: u64,
+    },
+    /// It is encrypted, and no keys were given.
+    #[error("{} is encrypted: name its keys with --encryption-keys FILE or in {KEYS_VARIABLE}", .0.display())]
+    KeysMissing(PathBuf),
+    /// It was created without encryption, and keys were given.
+    #[error("{} is not encrypted, and a folder stays as it was created: leave out the encryption keys, or import its data into a new folder", .0.display())]
+    NotEncrypted(PathBuf),
+    /// Some of its files were written with a key that was not given.
+    #[error("{} needs {}, which is not among those given: add it again", .directory.display(), Numbered(.missing))]
+    KeyMissing {
+        /// The data folder.
+        directory: PathBuf,
+        /// The numbers of the keys.
+        missing: Vec<KeyId>,
+    },
+    /// A given key is not the one that it was written with.
+    #[error("{} was written with another {} than the one given: give the one that it was written with", .directory.display(), Numbered(.given))]
+    WrongKey {
+        /// The data folder.
+        directory: PathBuf,
+        /// The numbers of the given keys that its files name; at least one of them is wrong.
+        given: Vec<KeyId>,
     },
     /// The threads of the store cannot be started.
     #[error("the store cannot start its threads: {0}")]

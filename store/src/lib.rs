@@ -20,6 +20,7 @@
 //! | `catalog` | collections and indexes with their numbers; `declare` compares them with declarations, `indexing` builds and drops indexes |
 //! | `journal` | the check at start that no commit is missing |
 //! | `engine` | surrealkv behind the few calls that are used; `health` stops the store after a failure |
+//! | [`keys`] | the keys that a folder is encrypted with |
 //! | [`error`], [`options`] | errors per operation; limits by name |
 
 mod catalog;
@@ -32,6 +33,7 @@ mod group;
 mod health;
 mod indexing;
 mod journal;
+pub mod keys;
 mod merge;
 mod notice;
 pub mod options;
@@ -58,6 +60,7 @@ pub use error::{
     UniqueViolation, WriteError,
 };
 pub use journal::Tail;
+pub use keys::KeyRing;
 pub use notice::{Committed, Notice};
 pub use options::Options;
 pub use past::{Past, Version};

@@ -1,4 +1,6 @@
-//! The limits of a store, by name.
+//! The limits of a store, by name, and its keys.
+
+use crate::keys::KeyRing;
 
 use std::time::Duration;
 
@@ -45,6 +47,8 @@ pub struct Options {
     pub memtable_bytes: usize,
     /// Threads that flush, compact and commit.
     pub worker_threads: usize,
+    /// Encrypts the folder. A folder is created with or without, and stays so.
+    pub encryption: Option<KeyRing>,
 }
 
 impl Default for Options {
@@ -70,6 +74,7 @@ impl Default for Options {
             block_cache_bytes: 32 << 20,
             memtable_bytes: 16 << 20,
             worker_threads: 4,
+            encryption: None,
         }
     }
 }
