@@ -145,7 +145,9 @@ mod tests {
     #[test]
     fn keys_are_text_of_some_length() {
         let long = "k".repeat(KEY_BYTES_MAX + 1);
-        for (text, good) in [("a", true), ("7f2c-ü", true), (&long[1..], true), ("", false), ("a\nb", false), (&long, false)] {
+        for (text, good) in
+            [("a", true), ("7f2c-ü", true), (&long[1..], true), ("", false), ("a\nb", false), (&long, false)]
+        {
             assert_eq!(IdempotencyKey::parse(text).is_ok(), good, "{text:?}");
         }
     }

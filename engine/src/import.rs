@@ -43,9 +43,7 @@ pub async fn import(
     let load = |transaction| ready(load(transaction, release, collection, batch, &seed, &written));
     match engine.store().transact(TURN_MAX, load).await {
         Ok(Transacted { value: Err(error), .. }) => Err(error),
-        Ok(Transacted { committed, .. }) => {
-            Ok(committed.map_or(Timestamp::ZERO, |committed| committed.timestamp))
-        }
+        Ok(Transacted { committed, .. }) => Ok(committed.map_or(Timestamp::ZERO, |committed| committed.timestamp)),
         Err(CommitError::Unique(violation)) => {
             let index = written.lock().iter().rposition(|id| *id == violation.id).unwrap_or_default();
             Err(ImportError { index, error: CallError::conflict(&violation) })

@@ -194,7 +194,7 @@ async fn commit(
             .map_err(|ImportError { index, error }| (index, error)),
         Target::Procedure(function) => {
             let calls = batch.into_iter().map(|args| Call { function: function.name.clone(), args }).collect();
-            let outcomes = engine.batch(release, &Caller::Developer, calls, true).await;
+            let outcomes = engine.batch(release, &Caller::Developer, calls, true, |_| None).await;
             let failed = outcomes.into_iter().enumerate().find_map(|(index, outcome)| match outcome {
                 Err(error) if error.code != ErrorCode::RolledBack => Some((index, error)),
                 _ => None,
