@@ -114,7 +114,7 @@ impl Committer {
         let mut bytes = 0;
         for (prepared, answer) in commits.by_ref() {
             bytes += prepared.bytes();
-            match group.admit(&mut self.window, *prepared) {
+            match group.admit(&mut self.window, self.options.validation, *prepared) {
                 Ok(outcome) => admitted.push(Admitted { answer, outcome }),
                 Err(poisoned) => {
                     admitted.push(Admitted { answer, outcome: Err(CommitError::Unavailable(poisoned.clone())) });

@@ -14,6 +14,7 @@ use crate::engine::{Batch, Engine, Snapshot, Written};
 use crate::error::{CommitError, Poisoned, UniqueViolation};
 use crate::notice::{Committed, Notice};
 use crate::prepared::{Claim, Prepared};
+use crate::validation::Validation;
 use crate::window::Window;
 
 /// Who has a unique key; `None`: nobody any more.
@@ -59,9 +60,10 @@ impl Group {
     pub(crate) fn admit(
         &mut self,
         window: &mut Window,
+        validation: Validation,
         prepared: Prepared,
     ) -> Result<Result<Committed, CommitError>, Poisoned> {
-        if !window.is_current(prepared.since, &prepared.read_set) {
+        if !window.is_current(prepared.since, &validation.compared(&prepared.read_set, &prepared.touched)) {
             return Ok(Err(CommitError::Conflict));
         }
         let holders = match self.take_unique(&prepared)? {

@@ -1,5 +1,7 @@
 //! The limits of a store, by name.
 
+use crate::validation::Validation;
+
 /// What a store may use. Sizes are bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
@@ -25,6 +27,8 @@ pub struct Options {
     pub memtable_bytes: usize,
     /// Threads that flush, compact and commit.
     pub worker_threads: usize,
+    /// What commits are held to. Always [`Validation::Serializable`] but in the tests of the checker.
+    pub validation: Validation,
 }
 
 impl Default for Options {
@@ -41,6 +45,7 @@ impl Default for Options {
             block_cache_bytes: 32 << 20,
             memtable_bytes: 16 << 20,
             worker_threads: 4,
+            validation: Validation::Serializable,
         }
     }
 }
