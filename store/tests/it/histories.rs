@@ -43,8 +43,10 @@ async fn run(seed: u64, validation: Validation) -> Verdict {
     clients.run(&store).await;
     clients.read_all(&store);
     store.close().await;
+    let turns = clients.turns();
     let verdict = check(&clients.into_history()).unwrap();
-    println!("seed {seed}: {:?} {:?} {:?}", verdict.outcomes, verdict.dependencies, verdict.found);
+    println!("seed {seed}: {turns} turns {:?} {:?} {:?}", verdict.outcomes, verdict.dependencies, verdict.found);
+    assert!(turns > 0, "no transaction ran in turn");
     verdict
 }
 

@@ -3,18 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::task::{self, JoinSet};
 use weir_checker::{Outcome, Transaction as Recorded};
-use weir_store::{Direction, Store};
+use weir_store::{Direction, Options, Run, Store, Transacted};
 
-use super::session::{Closed, Recorder, Session, Step};
+use super::session::{Attempt, Closed, Recorder, Session, Step, failed};
 
-/// Clients that run at the same time; every fourth only reads.
+/// Clients that run at the same time, in three manners.
 const CLIENTS: u32 = 12;
 /// Transactions of each, once the store is open again.
 const TRANSACTIONS: usize = 60;
 /// Attempts at one transaction. Far more than it takes; a test has an end.
 const ATTEMPTS_MAX: usize = 10_000;
+/// How long a turn may last.
+const TURN_MAX: Duration = Duration::from_secs(10);
 /// Few, so that clients meet.
 const LISTS: [&str; 3] = ["a", "b", "c"];
 const REGISTERS: [&str; 5] = ["v", "w", "x", "y", "z"];
@@ -64,6 +67,11 @@ impl Clients {
         session.end();
     }
 
+    /// How many transactions ran in turn.
+    pub fn turns(&self) -> u64 {
+        self.recorder.turns()
+    }
+
     pub fn into_history(self) -> Vec<Recorded> {
         Arc::into_inner(self.recorder).unwrap().into_history()
     }
@@ -78,15 +86,45 @@ impl Clients {
     }
 }
 
+/// How a client makes its transactions.
+#[derive(Debug, Clone, Copy)]
+enum Manner {
+    /// Only reads, and never commits.
+    Reading,
+    /// Begins, commits, and begins again after a conflict.
+    Optimistic,
+    /// Leaves that to the store, which gives it turns.
+    InTurn,
+}
+
+/// A transaction as it was drawn: after each step it steps aside so often.
+type Drawn = [(Step, u64)];
+
+impl Manner {
+    fn of(client: u32) -> Self {
+        match client % 4 {
+            0 => Self::Reading,
+            1 => Self::InTurn,
+            _ => Self::Optimistic,
+        }
+    }
+}
+
 async fn run(store: Store, recorder: Arc<Recorder>, client: u32, mut random: Random, until: Until) {
+    let manner = Manner::of(client);
     let mut transactions = 0;
     while matches!(until, Until::Closed) || transactions < TRANSACTIONS {
         transactions += 1;
-        let steps = if only_reads(client) { random.reads() } else { random.steps() };
+        let drawn = random.transaction(manner);
         for attempt in 0.. {
-            assert!(attempt < ATTEMPTS_MAX, "{steps:?} does not get through");
-            match attempt_at(&store, &recorder, client, &steps, &mut random).await {
-                Ok(Outcome::Aborted) => {}
+            assert!(attempt < ATTEMPTS_MAX, "{drawn:?} does not get through");
+            let outcome = match manner {
+                Manner::Reading | Manner::Optimistic => attempt_at(&store, &recorder, client, &drawn).await,
+                Manner::InTurn => transact(&store, &recorder, client, &drawn).await,
+            };
+            match outcome {
+                // What stood in the way may be a turn, which ends sooner if nobody insists.
+                Ok(Outcome::Aborted) => tokio::time::sleep(Duration::from_millis(1)).await,
                 Ok(Outcome::Committed | Outcome::Unknown) => break,
                 Err(Closed) if matches!(until, Until::Closed) => return,
                 Err(Closed) => panic!("the store stopped: {:?}", store.is_ready()),
@@ -95,33 +133,78 @@ async fn run(store: Store, recorder: Arc<Recorder>, client: u32, mut random: Ran
     }
 }
 
-fn only_reads(client: u32) -> bool {
-    client.is_multiple_of(4)
-}
-
-async fn attempt_at(
-    store: &Store,
-    recorder: &Recorder,
-    client: u32,
-    steps: &[Step],
-    random: &mut Random,
-) -> Result<Outcome, Closed> {
-    let mut session = Session::begin(store, recorder, client)?;
-    for step in steps {
-        if let Err(closed) = session.take(step) {
-            session.end();
-            return Err(closed);
-        }
+async fn perform(session: &mut Session<'_>, drawn: &Drawn) -> Result<(), Closed> {
+    for (step, pauses) in drawn {
+        session.take(step)?;
         // Others get a chance to come between.
-        for _ in 0..random.below(4) {
+        for _ in 0..*pauses {
             task::yield_now().await;
         }
     }
-    if only_reads(client) {
+    Ok(())
+}
+
+async fn attempt_at(store: &Store, recorder: &Recorder, client: u32, drawn: &Drawn) -> Result<Outcome, Closed> {
+    let mut session = Session::begin(store, recorder, client)?;
+    if let Err(closed) = perform(&mut session, drawn).await {
         session.end();
-        return Ok(Outcome::Committed);
+        return Err(closed);
     }
-    Ok(session.commit(store).await)
+    match Manner::of(client) {
+        Manner::Reading => {
+            session.end();
+            Ok(Outcome::Committed)
+        }
+        Manner::Optimistic | Manner::InTurn => Ok(session.commit(store).await),
+    }
+}
+
+/// What is known between the runs of one transaction.
+struct Runs {
+    count: u32,
+    /// No later than the next run begins.
+    start: u64,
+    /// The last run, which has no outcome yet.
+    last: Option<Attempt>,
+}
+
+async fn transact(store: &Store, recorder: &Recorder, client: u32, drawn: &Drawn) -> Result<Outcome, Closed> {
+    let runs = &Mutex::new(Runs { count: 0, start: recorder.now(), last: None });
+    let transacted = store.transact(TURN_MAX, |transaction| async move {
+        let start = {
+            let mut runs = runs.lock();
+            runs.count += 1;
+            if runs.count > Options::default().attempts_optimistic {
+                recorder.note_turn();
+            }
+            // It runs again because it was refused.
+            if let Some(refused) = runs.last.take() {
+                recorder.note(refused, Outcome::Aborted);
+            }
+            runs.start
+        };
+        let mut session = Session::on(transaction, recorder, client, start);
+        let performed = perform(&mut session, drawn).await;
+        let (transaction, attempt) = session.into_parts();
+        let mut runs = runs.lock();
+        (runs.start, runs.last) = (recorder.now(), Some(attempt));
+        match performed {
+            Ok(()) => Run::Commit(transaction, Ok(())),
+            Err(closed) => Run::Abort(Err(closed)),
+        }
+    });
+    let (outcome, end) = match transacted.await {
+        Ok(Transacted { value: Ok(()), .. }) => (Outcome::Committed, Ok(Outcome::Committed)),
+        Ok(Transacted { value: Err(closed), .. }) => (Outcome::Aborted, Err(closed)),
+        Err(error) => match failed(error) {
+            Outcome::Unknown => (Outcome::Unknown, Ok(Outcome::Unknown)),
+            outcome => (outcome, Err(Closed)),
+        },
+    };
+    if let Some(last) = runs.lock().last.take() {
+        recorder.note(last, outcome);
+    }
+    end
 }
 
 /// SplitMix64 (Steele, Lea and Flood, *Fast Splittable Pseudorandom Number Generators*, OOPSLA 2014).
@@ -154,12 +237,13 @@ impl Random {
         (from, (from + length).min(PLACES))
     }
 
-    fn steps(&mut self) -> Vec<Step> {
-        (0..=self.below(4)).map(|_| self.step()).collect()
-    }
-
-    fn reads(&mut self) -> Vec<Step> {
-        (0..=self.below(4)).map(|_| self.read()).collect()
+    fn transaction(&mut self, manner: Manner) -> Vec<(Step, u64)> {
+        let steps = 1 + self.below(5);
+        let step = |random: &mut Self| match manner {
+            Manner::Reading => random.read(),
+            Manner::Optimistic | Manner::InTurn => random.step(),
+        };
+        (0..steps).map(|_| (step(self), self.below(4))).collect()
     }
 
     fn step(&mut self) -> Step {

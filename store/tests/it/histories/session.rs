@@ -57,6 +57,7 @@ pub struct Closed;
 pub struct Recorder {
     clock: AtomicU64,
     values: AtomicU64,
+    turns: AtomicU64,
     history: Mutex<Vec<Recorded>>,
 }
 
@@ -64,6 +65,11 @@ pub struct Recorder {
 pub struct Session<'a> {
     transaction: Transaction,
     recorder: &'a Recorder,
+    attempt: Attempt,
+}
+
+/// What is noted of a transaction before its outcome is known.
+pub struct Attempt {
     client: u32,
     start: u64,
     operations: Vec<Operation>,
@@ -77,7 +83,7 @@ struct Row {
 
 impl Recorder {
     /// A moment of its own, after all before.
-    fn now(&self) -> u64 {
+    pub fn now(&self) -> u64 {
         self.clock.fetch_add(1, Ordering::SeqCst)
     }
 
@@ -85,9 +91,24 @@ impl Recorder {
         self.values.fetch_add(1, Ordering::SeqCst)
     }
 
+    /// Notes how an attempt has ended just now.
+    pub fn note(&self, attempt: Attempt, outcome: Outcome) {
+        let Attempt { client, start, operations } = attempt;
+        self.history.lock().push(Recorded { client, start, end: self.now(), outcome, operations });
+    }
+
     /// How many attempts there were so far.
     pub fn attempts(&self) -> usize {
         self.history.lock().len()
+    }
+
+    /// Notes that a transaction runs in turn.
+    pub fn note_turn(&self) {
+        self.turns.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub fn turns(&self) -> u64 {
+        self.turns.load(Ordering::SeqCst)
     }
 
     pub fn into_history(self) -> Vec<Recorded> {
@@ -98,28 +119,35 @@ impl Recorder {
 impl<'a> Session<'a> {
     pub fn begin(store: &Store, recorder: &'a Recorder, client: u32) -> Result<Self, Closed> {
         let start = recorder.now();
-        let transaction = store.begin().map_err(closed)?;
-        Ok(Self { transaction, recorder, client, start, operations: Vec::new() })
+        Ok(Self::on(store.begin().map_err(closed)?, recorder, client, start))
+    }
+
+    /// Takes a transaction that began after the moment `start`.
+    pub fn on(transaction: Transaction, recorder: &'a Recorder, client: u32, start: u64) -> Self {
+        Self { transaction, recorder, attempt: Attempt { client, start, operations: Vec::new() } }
     }
 
     /// Commits, notes the outcome and returns it.
     pub async fn commit(self, store: &Store) -> Outcome {
-        let Self { transaction, recorder, client, start, operations } = self;
+        let Self { transaction, recorder, attempt } = self;
         let outcome = match store.commit(transaction).await {
             Ok(_) => Outcome::Committed,
-            Err(CommitError::Conflict | CommitError::Unavailable(_)) => Outcome::Aborted,
-            Err(CommitError::OutcomeUnknown(_)) => Outcome::Unknown,
-            Err(error) => panic!("{error}"),
+            Err(CommitError::Conflict) => Outcome::Aborted,
+            Err(error) => failed(error),
         };
-        recorder.history.lock().push(Recorded { client, start, end: recorder.now(), outcome, operations });
+        recorder.note(attempt, outcome);
         outcome
     }
 
     /// Ends without a commit. What was only read holds all the same.
     pub fn end(self) {
         let outcome = if self.transaction.has_writes() { Outcome::Aborted } else { Outcome::Committed };
-        let Self { recorder, client, start, operations, .. } = self;
-        recorder.history.lock().push(Recorded { client, start, end: recorder.now(), outcome, operations });
+        self.recorder.note(self.attempt, outcome);
+    }
+
+    /// The transaction, for others to commit, and what was noted of it.
+    pub fn into_parts(self) -> (Transaction, Attempt) {
+        (self.transaction, self.attempt)
     }
 
     pub fn take(&mut self, step: &Step) -> Result<(), Closed> {
@@ -151,7 +179,7 @@ impl<'a> Session<'a> {
         let value = self.recorder.value();
         values.push(value);
         self.put("lists", key, &[("values", json!(values))])?;
-        self.operations.push(Operation::Append { key: key.to_owned(), value });
+        self.attempt.operations.push(Operation::Append { key: key.to_owned(), value });
         Ok(())
     }
 
@@ -159,13 +187,13 @@ impl<'a> Session<'a> {
         let document = self.get("lists", key)?.unwrap_or_default();
         let values: Vec<u64> =
             document.get("values").map_or(Vec::new(), |values| serde_json::from_value(values.clone()).unwrap());
-        self.operations.push(Operation::List { key: key.to_owned(), values: values.clone() });
+        self.attempt.operations.push(Operation::List { key: key.to_owned(), values: values.clone() });
         Ok(values)
     }
 
     fn read(&mut self, key: &str) -> Result<Option<u64>, Closed> {
         let value = self.get("registers", key)?.map(|document| document["value"].as_u64().unwrap());
-        self.operations.push(Operation::Read { key: key.to_owned(), value });
+        self.attempt.operations.push(Operation::Read { key: key.to_owned(), value });
         Ok(value)
     }
 
@@ -173,7 +201,7 @@ impl<'a> Session<'a> {
         let over = self.read(key)?;
         let value = self.recorder.value();
         self.put("registers", key, &[("value", json!(value))])?;
-        self.operations.push(Operation::Write { key: key.to_owned(), over, value, at: None });
+        self.attempt.operations.push(Operation::Write { key: key.to_owned(), over, value, at: None });
         Ok(())
     }
 
@@ -185,14 +213,14 @@ impl<'a> Session<'a> {
     fn put_row(&mut self, key: String, over: Option<u64>, at: i64) -> Result<(), Closed> {
         let value = self.recorder.value();
         self.put("rows", &key, &[("value", json!(value)), ("at", json!(at))])?;
-        self.operations.push(Operation::Write { key, over, value, at: Some(at) });
+        self.attempt.operations.push(Operation::Write { key, over, value, at: Some(at) });
         Ok(())
     }
 
     fn delete(&mut self, row: Row) -> Result<(), Closed> {
         let existed = self.transaction.delete("rows", &id(&row.key)).map_err(not_written)?;
         assert!(existed, "{} was found and is not there", row.key);
-        self.operations.push(Operation::Delete { key: row.key, over: row.value });
+        self.attempt.operations.push(Operation::Delete { key: row.key, over: row.value });
         Ok(())
     }
 
@@ -219,7 +247,7 @@ impl<'a> Session<'a> {
                 let (at_last, before): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(|row| row.at == last);
                 self.note_range(from, to, &before);
                 let reads = at_last.into_iter().map(|row| Operation::Read { key: row.key, value: Some(row.value) });
-                self.operations.extend(reads);
+                self.attempt.operations.extend(reads);
             }
             _ => self.note_range(from, to, &rows),
         }
@@ -228,7 +256,7 @@ impl<'a> Session<'a> {
 
     fn note_range(&mut self, from: i64, to: i64, rows: &[Row]) {
         let rows = rows.iter().map(|row| (row.key.clone(), row.value)).collect();
-        self.operations.push(Operation::Range { from, to, rows });
+        self.attempt.operations.push(Operation::Range { from, to, rows });
     }
 
     fn scan(&mut self, scan: &Scan) -> Result<(Vec<Row>, bool), Closed> {
@@ -260,6 +288,15 @@ impl<'a> Session<'a> {
 
 fn between(from: i64, to: i64) -> Range {
     Range { field: "at".to_owned(), gte: Some(json!(from)), lt: Some(json!(to)), ..Range::default() }
+}
+
+/// What became of a commit that a store did not make because it stopped.
+pub fn failed(error: CommitError) -> Outcome {
+    match error {
+        CommitError::Unavailable(_) => Outcome::Aborted,
+        CommitError::OutcomeUnknown(_) => Outcome::Unknown,
+        error => panic!("{error}"),
+    }
 }
 
 fn closed(error: ReadError) -> Closed {
