@@ -14,7 +14,7 @@
 //! | `position` | places in the order of a scan, and cursors made of them |
 //! | [`read_set`] | what was read, as points and intervals of keys |
 //! | `committer` | the one task that orders commits; `prepared` is what it takes, `group` what it writes at once |
-//! | `window` | what recent commits touched, to validate read sets against |
+//! | `window` | what recent commits touched, to validate read sets against; `validation` says what of them |
 //! | `clock` | timestamps of commits |
 //! | `notice` | what is told of every commit |
 //! | `catalog` | collections and indexes with their numbers; `declare` compares them with declarations, `indexing` builds and drops indexes |
@@ -53,6 +53,7 @@ mod transaction;
 mod turns;
 mod uniqueness;
 mod upkeep;
+mod validation;
 mod window;
 
 pub use error::{
@@ -70,4 +71,5 @@ pub use scan::{Direction, Range, Row, Rows, Scan};
 pub use store::Store;
 pub use transact::{Run, Transacted};
 pub use transaction::Transaction;
+pub use validation::Validation;
 pub use weir_schema::codec::journal::Head;

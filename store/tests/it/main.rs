@@ -8,6 +8,7 @@
 )]
 
 mod conflicts;
+mod histories;
 mod indexes;
 mod model;
 mod opening;
