@@ -4,7 +4,8 @@
 //! - The value log is off: documents are at most a mebibyte, and its garbage collection keeps whole files alive.
 //! - Versioning is off: history needs no format of its own and can be switched on over existing data.
 //! - A torn tail of the log is cut off at recovery: all that was acknowledged was synced and lies before it. Damage
-//!   further inside is a refusal to open, not a salvage.
+//!   further inside is a refusal to open, not a salvage. The engine takes an error while it reads the log for such
+//!   damage, so nothing is cut off before the log was found torn twice.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,6 +22,9 @@ use crate::scan::Direction;
 /// Blocks of the tables. A read that is not in the cache loads one whole: with the engine's default of 64 KiB such a
 /// read takes three times as long.
 const BLOCK_BYTES: usize = 16 << 10;
+
+/// How often a log that seems to be torn is read, before what is torn is cut off.
+const LOG_READS: usize = 2;
 
 /// The open database.
 #[derive(Clone)]
@@ -39,13 +43,15 @@ impl Engine {
         settings.block_size = BLOCK_BYTES;
         settings.enable_vlog = false;
         settings.enable_versioning = false;
-        settings.wal_recovery_mode = WalRecoveryMode::TolerateTornTail;
-        let tree = TreeBuilder::with_options(settings).build().map_err(|error| match error {
+        let unreadable = |message| OpenError::Unreadable { directory: directory.to_owned(), message };
+        let tree = build(settings).map_err(|error| match error {
             surrealkv::Error::Other(message) if message.contains("already locked") => {
                 OpenError::InUse(directory.to_owned())
             }
-            error => OpenError::Unreadable { directory: directory.to_owned(), message: error.to_string() },
+            error => unreadable(error.to_string()),
         })?;
+        // The engine syncs what is in its folder; that the folder is there has to survive a power cut as well.
+        weir_migrations::marker::sync_directory(directory).map_err(|error| unreadable(error.to_string()))?;
         let report = tree.recovery_report();
         if report.bytes_trimmed > 0 || report.records_dropped > 0 {
             tracing::warn!(
@@ -93,6 +99,19 @@ impl Engine {
     pub(crate) fn abandon(&self) {
         self.tree.abandon();
     }
+}
+
+/// Opens the tree, and cuts a torn tail off its log if there is one.
+fn build(mut settings: surrealkv::Options) -> Result<Tree, surrealkv::Error> {
+    settings.wal_recovery_mode = WalRecoveryMode::AbsoluteConsistency;
+    for _ in 0..LOG_READS {
+        match TreeBuilder::with_options(settings.clone()).build() {
+            Err(surrealkv::Error::WalCorruption { .. }) => {}
+            built => return built,
+        }
+    }
+    settings.wal_recovery_mode = WalRecoveryMode::TolerateTornTail;
+    TreeBuilder::with_options(settings).build()
 }
 
 /// One state of the database.

@@ -8,9 +8,12 @@
 )]
 
 mod conflicts;
+mod disk;
+mod faults;
 mod indexes;
 mod model;
 mod opening;
 mod reading;
 mod support;
 mod uniqueness;
+mod workload;
