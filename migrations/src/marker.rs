@@ -75,8 +75,8 @@ pub fn write(directory: &Path, format: u32) -> io::Result<()> {
     }
 }
 
-/// Makes a rename in the folder survive a power cut. Windows has no such call and needs none.
-fn sync_directory(directory: &Path) -> io::Result<()> {
+/// Makes the names in the folder survive a power cut. Windows has no such call and needs none.
+pub fn sync_directory(directory: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(directory)?.sync_all() } else { Ok(()) }
 }
 

@@ -76,10 +76,13 @@ impl Store {
             .build()
             .map_err(OpenError::Threads)?;
         let health = Health::default();
-        let opened = {
+        // On a thread of its own: replaying a log of several files blocks, which no caller's runtime may keep it from.
+        let opening = || {
             let _inside = runtime.enter();
             Engine::open(directory, &options, health.clone())
         };
+        let opened = thread::scope(|scope| scope.spawn(opening).join());
+        let opened = opened.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         let engine = match opened {
             Ok(engine) => engine,
             Err(error) => {

@@ -8,6 +8,8 @@
 )]
 
 mod conflicts;
+mod disk;
+mod faults;
 mod histories;
 mod indexes;
 mod model;
@@ -19,3 +21,4 @@ mod support;
 mod tail;
 mod turns;
 mod uniqueness;
+mod workload;
