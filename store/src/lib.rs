@@ -19,16 +19,22 @@
 //! | `notice` | what is told of every commit |
 //! | `catalog` | collections and indexes with their numbers; `declare` compares them with declarations, `indexing` builds and drops indexes |
 //! | `journal` | the check at start that no commit is missing |
+//! | `backup` | a copy of the data folder while it is in use, and the way back |
+//! | `export` | all that is in a store as lines of JSON, and the way back |
+//! | `verify` | compares all that is in a store with what it should be |
+//! | [`progress`] | how far these are |
 //! | `engine` | surrealkv behind the few calls that are used; `health` stops the store after a failure |
 //! | [`keys`] | the keys that a folder is encrypted with |
 //! | [`error`], [`options`] | errors per operation; limits by name |
 
+mod backup;
 mod catalog;
 mod clock;
 mod committer;
 mod declare;
 mod engine;
 pub mod error;
+mod export;
 mod group;
 mod health;
 mod indexing;
@@ -41,14 +47,22 @@ mod overlay;
 mod planner;
 mod position;
 mod prepared;
+pub mod progress;
 pub mod read_set;
 mod rows;
 mod scan;
 pub mod store;
 mod transaction;
+mod verify;
 mod window;
 
+pub use backup::BackupError;
+pub use backup::manifest::{FileEntry, Manifest};
+pub use backup::restore::{RestoreError, Restored, restore};
+pub use backup::staging::Existing;
 pub use error::{CatalogError, CommitError, OpenError, Poisoned, ReadError, ScanError, UniqueViolation, WriteError};
+pub use export::import::{ImportError, import_all};
+pub use export::{ExportError, Exported};
 pub use keys::KeyRing;
 pub use notice::{Committed, Notice};
 pub use options::Options;
@@ -57,4 +71,6 @@ pub use read_set::ReadSet;
 pub use scan::{Direction, Range, Row, Rows, Scan};
 pub use store::Store;
 pub use transaction::Transaction;
+pub use verify::{Report, VerifyError};
+pub use weir_migrations::is_data_folder;
 pub use weir_schema::codec::journal::Head;

@@ -1,6 +1,6 @@
 //! The handle of a store: open, begin, commit, close.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 
@@ -14,6 +14,7 @@ use weir_schema::declarations::Declarations;
 
 use crate::catalog::Catalog;
 use crate::committer::{Committer, Outcome, Published, Request};
+use crate::declare::AllWanted;
 use crate::engine::{Engine, Snapshot};
 use crate::error::{CatalogError, CommitError, OpenError, Poisoned, ReadError};
 use crate::health::Health;
@@ -22,7 +23,7 @@ use crate::options::Options;
 use crate::prepared::Prepared;
 use crate::transaction::Transaction;
 use crate::window::Window;
-use crate::{declare, indexing, journal};
+use crate::{backup, declare, indexing, journal};
 
 /// An open store. Cheap to clone; the last clone that is dropped closes it in the background.
 #[derive(Clone)]
@@ -38,12 +39,16 @@ struct Owner {
 
 /// What the store's own tasks share.
 pub(crate) struct Core {
-    engine: Engine,
+    /// The data folder.
+    pub(crate) directory: PathBuf,
+    pub(crate) engine: Engine,
     health: Health,
     published: Arc<Published>,
     requests: mpsc::Sender<Request>,
     /// Held while the catalog is being changed.
     pub(crate) applying: Mutex<()>,
+    /// Held while a backup is made.
+    pub(crate) backing_up: parking_lot::Mutex<()>,
     pub(crate) options: Options,
 }
 
@@ -70,7 +75,10 @@ impl Store {
             }
         };
         match load(directory, &engine) {
-            Ok((head, catalog)) => Ok(Self::start(engine, health, head, catalog, options, runtime)),
+            Ok((head, catalog)) => {
+                backup::clean_up(directory);
+                Ok(Self::start(directory, engine, health, head, catalog, options, runtime))
+            }
             Err(error) => {
                 // Wait, so that the folder is free again when the caller gets to know.
                 let closing = thread::spawn(move || {
@@ -83,7 +91,15 @@ impl Store {
         }
     }
 
-    fn start(engine: Engine, health: Health, head: Head, catalog: Catalog, options: Options, runtime: Runtime) -> Self {
+    fn start(
+        directory: &Path,
+        engine: Engine,
+        health: Health,
+        head: Head,
+        catalog: Catalog,
+        options: Options,
+        runtime: Runtime,
+    ) -> Self {
         let (notices, _) = broadcast::channel(options.notices_max);
         let (requests, queue) = mpsc::channel(options.commit_queue_max);
         let published =
@@ -97,7 +113,16 @@ impl Store {
             options: options.clone(),
         };
         runtime.spawn(committer.run(queue));
-        let core = Arc::new(Core { engine, health, published, requests, applying: Mutex::new(()), options });
+        let core = Arc::new(Core {
+            directory: directory.to_owned(),
+            engine,
+            health,
+            published,
+            requests,
+            applying: Mutex::new(()),
+            backing_up: parking_lot::Mutex::new(()),
+            options,
+        });
         Self { owner: Arc::new(Owner { core, runtime: Some(runtime) }) }
     }
 
@@ -107,7 +132,11 @@ impl Store {
     /// longer declared are dropped. Collections that are no longer declared keep their documents, and a later
     /// declaration finds them again. If existing documents violate a new index, nothing changes.
     pub async fn apply_collections(&self, declarations: &Declarations) -> Result<(), CatalogError> {
-        let wanted = declare::wanted(declarations)?;
+        self.apply(declare::wanted(declarations)?).await
+    }
+
+    /// As [`Self::apply_collections`], for what has been read already.
+    pub(crate) async fn apply(&self, wanted: AllWanted) -> Result<(), CatalogError> {
         self.owner.core.health.check()?;
         let Some(runtime) = &self.owner.runtime else { return Ok(()) };
         // A task of its own: a caller that goes away does not leave it half done.
@@ -150,7 +179,23 @@ impl Store {
 
     /// Whether commits are possible; if not, why.
     pub fn is_ready(&self) -> Result<(), Poisoned> {
-        self.owner.core.engine.check()
+        self.owner.core.is_ready()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn core(&self) -> &Core {
+        &self.owner.core
+    }
+
+    /// Runs what blocks on a thread of the store's own. It is not ended when the caller goes away.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        &self,
+        run: impl FnOnce(&Core) -> T + Send + 'static,
+    ) -> Result<T, Poisoned> {
+        let core = self.owner.core.clone();
+        let Some(runtime) = &self.owner.runtime else { return Err(core.health.reason()) };
+        let health = core.health.clone();
+        runtime.spawn_blocking(move || run(&core)).await.map_err(|_| health.reason())
     }
 
     /// Finishes the commits that wait, flushes and closes. A second call waits for the first and does nothing.
@@ -160,6 +205,11 @@ impl Store {
 }
 
 impl Core {
+    /// Whether the store may be used; if not, why.
+    pub(crate) fn is_ready(&self) -> Result<(), Poisoned> {
+        self.engine.check()
+    }
+
     /// A snapshot and its last commit.
     pub(crate) fn snapshot(&self) -> Result<(Snapshot, Head), Poisoned> {
         let snapshot = self.engine.snapshot()?;
@@ -173,7 +223,7 @@ impl Core {
     }
 
     /// The catalog of a snapshot, which may have been taken just before or after the catalog changed.
-    fn catalog_of(&self, snapshot: &Snapshot, head: Head) -> Result<Arc<Catalog>, Poisoned> {
+    pub(crate) fn catalog_of(&self, snapshot: &Snapshot, head: Head) -> Result<Arc<Catalog>, Poisoned> {
         let catalog = self.catalog();
         if catalog.version == head.catalog { Ok(catalog) } else { read_catalog(snapshot).map(Arc::new) }
     }
@@ -220,11 +270,11 @@ fn load(directory: &Path, engine: &Engine) -> Result<(Head, Catalog), OpenError>
     Ok((head, catalog))
 }
 
-fn read_head(snapshot: &Snapshot) -> Result<Head, Poisoned> {
+pub(crate) fn read_head(snapshot: &Snapshot) -> Result<Head, Poisoned> {
     read_record(snapshot, key::HEAD, "head")
 }
 
-fn read_catalog(snapshot: &Snapshot) -> Result<Catalog, Poisoned> {
+pub(crate) fn read_catalog(snapshot: &Snapshot) -> Result<Catalog, Poisoned> {
     read_record(snapshot, key::CATALOG, "catalog")
 }
 

@@ -7,7 +7,9 @@
     reason = "a test that panics has failed, as it should"
 )]
 
+mod backup;
 mod conflicts;
+mod export;
 mod indexes;
 mod model;
 mod opening;
