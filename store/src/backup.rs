@@ -174,7 +174,7 @@ fn last_commit(checkpoint: &Path, options: &Options) -> Result<weir_schema::code
         OpenError::Unreadable { message, .. } => unreadable(message),
         other => unreadable(other.to_string()),
     })?;
-    let head = engine.snapshot().and_then(|snapshot| read_head(&snapshot));
+    let head = engine.live().and_then(|live| read_head(&live));
     let closed = Handle::current().block_on(engine.close());
     let head = head.map_err(|poisoned| unreadable(poisoned.reason.to_string()))?;
     closed.map_err(|poisoned| unreadable(poisoned.reason.to_string()))?;

@@ -118,18 +118,19 @@ impl Drop for Partial {
 
 fn export<W: Write>(core: &Core, writer: W, watch: &Watch) -> Result<(W, Exported), ExportError> {
     core.is_ready()?;
-    let (snapshot, head) = core.snapshot()?;
-    let catalog = core.catalog_of(&snapshot, head)?;
+    // Not one of the readers that are cut when they grow old: an export takes as long as it takes.
+    let (live, head) = core.live()?;
+    let catalog = core.catalog_of(&live, head)?;
     let mut meter = Meter::new(watch, Phase::Exporting, None);
     let mut lines = Lines::start(writer, head.sequence, head.timestamp.to_string())?;
     for (name, collection) in &catalog.collections {
         lines.write(&Record::Collection(describe(name, collection)))?;
     }
     for (name, collection) in &catalog.collections {
-        for entry in snapshot.entries(&Interval::prefix(key::documents(collection.number)), Direction::Asc)? {
+        for entry in live.entries(&Interval::prefix(key::documents(collection.number)), Direction::Asc)? {
             let (_, text) = entry?;
             let damaged = |problem: String| ExportError::Damaged { collection: name.clone(), problem };
-            let text = String::from_utf8(text).map_err(|error| damaged(error.to_string()))?;
+            let text = String::from_utf8(text.into()).map_err(|error| damaged(error.to_string()))?;
             let document = RawValue::from_string(text).map_err(|error| damaged(error.to_string()))?;
             lines.write(&Record::Document(DocumentRecord { collection: name.clone(), document }))?;
             meter.add(1)?;

@@ -44,6 +44,8 @@ mod merge;
 mod notice;
 pub mod options;
 mod overlay;
+mod past;
+mod pending;
 mod planner;
 mod position;
 mod prepared;
@@ -51,8 +53,13 @@ pub mod progress;
 pub mod read_set;
 mod rows;
 mod scan;
+mod snapshot;
 pub mod store;
+mod transact;
 mod transaction;
+mod turns;
+mod uniqueness;
+mod upkeep;
 mod verify;
 mod window;
 
@@ -60,16 +67,22 @@ pub use backup::BackupError;
 pub use backup::manifest::{FileEntry, Manifest};
 pub use backup::restore::{RestoreError, Restored, restore};
 pub use backup::staging::Existing;
-pub use error::{CatalogError, CommitError, OpenError, Poisoned, ReadError, ScanError, UniqueViolation, WriteError};
+pub use error::{
+    CatalogError, CommitError, HistoryError, OpenError, Poisoned, ReadError, ScanError, SnapshotCut, TailError,
+    UniqueViolation, WriteError,
+};
 pub use export::import::{ImportError, import_all};
 pub use export::{ExportError, Exported};
+pub use journal::Tail;
 pub use keys::KeyRing;
 pub use notice::{Committed, Notice};
 pub use options::Options;
+pub use past::{Past, Version};
 pub use position::{BadCursor, Position};
 pub use read_set::ReadSet;
 pub use scan::{Direction, Range, Row, Rows, Scan};
 pub use store::Store;
+pub use transact::{Run, Transacted};
 pub use transaction::Transaction;
 pub use verify::{Report, VerifyError};
 pub use weir_migrations::is_data_folder;

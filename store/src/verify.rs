@@ -1,9 +1,10 @@
-//! Compares all that is in a store with what it should be, on one snapshot.
+//! Compares all that is in a store with what it should be, in one state.
 //!
 //! Each part below looks at one kind of record and only reads. What is found wrong is told in one line each, the first
 //! [`PROBLEMS_MAX`] of them, and all are counted. A table that cannot be read at all is no finding: the engine's error
 //! stops the store as it would stop any reader.
 
+mod audit;
 mod documents;
 mod journal;
 
@@ -12,7 +13,7 @@ use weir_schema::codec::journal::Head;
 
 use crate::backup::files;
 use crate::catalog::Catalog;
-use crate::engine::Snapshot;
+use crate::engine::Live;
 use crate::error::Poisoned;
 use crate::progress::{Meter, Phase, Stopped, Watch};
 use crate::store::{Core, Store};
@@ -40,6 +41,8 @@ pub struct Report {
     pub index_entries: u64,
     /// Entries of the journal.
     pub journal_entries: u64,
+    /// Records of the audit log.
+    pub audit_records: u64,
     /// The size of the data folder on disk, in bytes.
     pub disk_bytes: u64,
     /// What is wrong, in one line each; the first of them.
@@ -71,7 +74,7 @@ pub enum VerifyError {
 
 /// What the parts share.
 struct Examination<'a> {
-    snapshot: &'a Snapshot,
+    live: &'a Live,
     head: Head,
     catalog: &'a Catalog,
     meter: Meter<'a>,
@@ -87,8 +90,9 @@ impl Store {
 
 fn verify(core: &Core, watch: &Watch) -> Result<Report, VerifyError> {
     core.is_ready()?;
-    let (snapshot, head) = core.snapshot()?;
-    let catalog = core.catalog_of(&snapshot, head)?;
+    // Not one of the readers that are cut when they grow old: this takes as long as it takes.
+    let (live, head) = core.live()?;
+    let catalog = core.catalog_of(&live, head)?;
     let declared = || catalog.collections.values().filter(|collection| collection.declared);
     let report = Report {
         format: weir_migrations::FORMAT,
@@ -99,10 +103,11 @@ fn verify(core: &Core, watch: &Watch) -> Result<Report, VerifyError> {
         ..Report::default()
     };
     let meter = Meter::new(watch, Phase::Verifying, None);
-    let mut examination = Examination { snapshot: &snapshot, head, catalog: &catalog, meter, report };
+    let mut examination = Examination { live: &live, head, catalog: &catalog, meter, report };
     examination.journal()?;
     examination.documents()?;
     examination.index_entries()?;
+    examination.audit_log()?;
     Ok(examination.report)
 }
 

@@ -17,10 +17,10 @@ use crate::scan::Direction;
 impl Examination<'_> {
     /// Every document can be read, is where its id says, and has its entries.
     pub(super) fn documents(&mut self) -> Result<(), VerifyError> {
-        let (snapshot, catalog) = (self.snapshot, self.catalog);
+        let (live, catalog) = (self.live, self.catalog);
         let collections: HashMap<CollectionNumber, (&String, &Collection)> =
             catalog.collections.iter().map(|named| (named.1.number, named)).collect();
-        for entry in snapshot.entries(&Interval::prefix(key::documents_all()), Direction::Asc)? {
+        for entry in live.entries(&Interval::prefix(key::documents_all()), Direction::Asc)? {
             let (key, text) = entry?;
             self.meter.add(1)?;
             self.report.documents += 1;
@@ -59,7 +59,7 @@ impl Examination<'_> {
         let fields = index.field_names().join(", ");
         match index.entry(collection.number, id, document) {
             Err(error) => self.report.problem(format_args!("{name} {id}: it does not fit the index {fields}: {error}")),
-            Ok(entry) => match self.snapshot.get(&entry.key)? {
+            Ok(entry) => match self.live.get(&entry.key)? {
                 None => self.report.problem(format_args!("{name} {id}: its entry in the index {fields} is missing")),
                 Some(value) if value != value_of(&entry, id) => {
                     let value = value.escape_ascii();
@@ -73,12 +73,12 @@ impl Examination<'_> {
 
     /// Every entry is one that its document asks for.
     pub(super) fn index_entries(&mut self) -> Result<(), VerifyError> {
-        let (snapshot, catalog) = (self.snapshot, self.catalog);
+        let (live, catalog) = (self.live, self.catalog);
         let mut indexes: HashMap<(CollectionNumber, IndexNumber), (&String, &Index)> = HashMap::new();
         for (name, collection) in &catalog.collections {
             indexes.extend(collection.indexes.iter().map(|index| ((collection.number, index.number), (name, index))));
         }
-        for entry in snapshot.entries(&Interval::prefix(key::indexes_all()), Direction::Asc)? {
+        for entry in live.entries(&Interval::prefix(key::indexes_all()), Direction::Asc)? {
             let (key, value) = entry?;
             self.meter.add(1)?;
             self.report.index_entries += 1;
@@ -111,7 +111,7 @@ impl Examination<'_> {
         let Some(id) = key::index_entry_id(&index.prefix(collection), index.fields.len(), key, value) else {
             return Ok(Some("leads to no document".to_owned()));
         };
-        let Some(text) = self.snapshot.get(&key::document(collection, &id))? else {
+        let Some(text) = self.live.get(&key::document(collection, &id))? else {
             return Ok(Some(format!("leads to {id}, which is not there")));
         };
         // A document that cannot be read has been told of already.

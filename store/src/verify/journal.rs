@@ -5,17 +5,15 @@ use weir_schema::codec::key;
 use weir_schema::commit::Timestamp;
 
 use super::{Examination, VerifyError};
+use crate::journal;
 use crate::read_set::Interval;
 use crate::scan::Direction;
 
-/// The first commit that the journal has to have.
-const FIRST: u64 = 1;
-
 impl Examination<'_> {
     pub(super) fn journal(&mut self) -> Result<(), VerifyError> {
-        let snapshot = self.snapshot;
-        let (mut expected, mut last) = (FIRST, Timestamp::ZERO);
-        for entry in snapshot.entries(&Interval::prefix(key::journal_all()), Direction::Asc)? {
+        let live = self.live;
+        let (mut expected, mut last) = (journal::extent(live)?.first, Timestamp::ZERO);
+        for entry in live.entries(&Interval::prefix(key::journal_all()), Direction::Asc)? {
             let (key, text) = entry?;
             self.meter.add(1)?;
             self.report.journal_entries += 1;

@@ -5,6 +5,7 @@
 use expect_test::{Expect, expect};
 use serde_json::{Map, Value};
 use tempfile::TempDir;
+use weir_schema::codec::audit::AuditNote;
 use weir_schema::codec::key::{CollectionNumber, IndexNumber, Key};
 use weir_schema::declarations::{Collection, Declarations, Index};
 use weir_schema::id::DocumentId;
@@ -86,8 +87,8 @@ async fn check(changes: Vec<(Key, Option<&str>)>, expected: Expect) {
     let mut batch = core.engine.batch().unwrap();
     for (key, value) in changes {
         match value {
-            Some(value) => batch.put(key, value.as_bytes().to_vec()).unwrap(),
-            None => batch.delete(key).unwrap(),
+            Some(value) => batch.replace(&key, value.as_bytes()).unwrap(),
+            None => batch.erase(&key).unwrap(),
         }
     }
     batch.commit().await.unwrap();
@@ -178,7 +179,7 @@ async fn a_missing_or_changed_journal_entry_is_found() {
     let (store, _folder) = people().await;
     let last = store.head().sequence;
     drop(store);
-    let same = r#"{"sequence":1,"timestamp":1,"changes":[]}"#;
+    let same = r#"{"sequence":1,"timestamp":1,"offset":0,"changes":[]}"#;
     check(
         vec![(key::journal(2), None), (key::journal(3), Some("{")), (key::journal(last), Some(same))],
         expect![[r#"
@@ -198,11 +199,37 @@ async fn a_missing_or_changed_journal_entry_is_found() {
 }
 
 #[tokio::test]
+async fn a_broken_audit_log_is_found() {
+    let note = || AuditNote { actor: "ada".to_owned(), action: "call".to_owned(), targets: vec!["pay".to_owned()] };
+    for (missing, expected) in [
+        (None, Vec::new()),
+        (Some(2), vec!["audit record 2 is missing: 3 stands in its place"]),
+        (Some(3), vec!["the audit log ends with record 2, it had 3"]),
+    ] {
+        let (store, _folder) = people().await;
+        for name in ["d", "e", "f"] {
+            let mut transaction = store.begin().unwrap();
+            transaction.put("people", &id(name), Map::new()).unwrap();
+            transaction.record(note());
+            store.commit(transaction).await.unwrap();
+        }
+        let mut batch = store.core().engine.batch().unwrap();
+        if let Some(number) = missing {
+            batch.erase(&key::audit(number)).unwrap();
+            batch.commit().await.unwrap();
+        }
+        let report = store.verify(unwatched()).await.unwrap();
+        assert_eq!(report.audit_records, if missing.is_some() { 2 } else { 3 });
+        assert_eq!(report.problems, expected);
+    }
+}
+
+#[tokio::test]
 async fn many_problems_are_counted_and_the_first_are_told() {
     let (store, _folder) = people().await;
     let mut batch = store.core().engine.batch().unwrap();
     for number in 0..PROBLEMS_MAX + 10 {
-        batch.put(entry(BY_NAME, &"Q".repeat(1_000), &format!("{number:04}")), Vec::new()).unwrap();
+        batch.replace(&entry(BY_NAME, &"Q".repeat(1_000), &format!("{number:04}")), b"").unwrap();
     }
     batch.commit().await.unwrap();
     let report = store.verify(unwatched()).await.unwrap();
@@ -215,7 +242,7 @@ async fn who_watches_can_stop_it() {
     let (store, _folder) = people().await;
     let mut batch = store.core().engine.batch().unwrap();
     for number in 0..2_000 {
-        batch.put(entry(BY_NAME, "Q", &number.to_string()), Vec::new()).unwrap();
+        batch.replace(&entry(BY_NAME, "Q", &number.to_string()), b"").unwrap();
     }
     batch.commit().await.unwrap();
     let watch: Watch = std::sync::Arc::new(|progress| {
