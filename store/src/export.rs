@@ -11,11 +11,12 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use weir_schema::codec::key;
 
-use self::lines::{CollectionRecord, DocumentRecord, IndexRecord, Lines, Record};
+use self::lines::{AuditLine, CollectionRecord, DocumentRecord, IndexRecord, Lines, Record};
 use crate::backup::files;
 use crate::catalog::{Collection, IndexState};
 use crate::error::Poisoned;
@@ -36,11 +37,11 @@ pub enum ExportError {
     /// It cannot be written.
     #[error("the export cannot be written: {0}")]
     Io(#[from] io::Error),
-    /// A document is not what it should be.
-    #[error("{collection} has a damaged document: {problem}; see what `weir doctor` finds")]
+    /// A record is not what it should be.
+    #[error("{place} has a damaged record: {problem}; see what `weir doctor` finds")]
     Damaged {
-        /// The collection.
-        collection: String,
+        /// The collection, or what else the record belongs to.
+        place: String,
         /// What is wrong.
         problem: String,
     },
@@ -129,15 +130,26 @@ fn export<W: Write>(core: &Core, writer: W, watch: &Watch) -> Result<(W, Exporte
     for (name, collection) in &catalog.collections {
         for entry in live.entries(&Interval::prefix(key::documents(collection.number)), Direction::Asc)? {
             let (_, text) = entry?;
-            let damaged = |problem: String| ExportError::Damaged { collection: name.clone(), problem };
-            let text = String::from_utf8(text.into()).map_err(|error| damaged(error.to_string()))?;
-            let document = RawValue::from_string(text).map_err(|error| damaged(error.to_string()))?;
+            let document = raw(text, name)?;
             lines.write(&Record::Document(DocumentRecord { collection: name.clone(), document }))?;
             meter.add(1)?;
         }
     }
+    for entry in live.entries(&Interval::prefix(key::audit_all()), Direction::Asc)? {
+        let (key, text) = entry?;
+        let number = key::audit_number(&key).unwrap_or_default();
+        lines.write(&Record::Audit(AuditLine { number, entry: raw(text, "the audit log")? }))?;
+        meter.add(1)?;
+    }
     let (writer, counts, bytes) = lines.end()?;
     Ok((writer, Exported { counts, bytes, sequence: head.sequence }))
+}
+
+/// The text of a record, as it is stored.
+fn raw(text: Bytes, place: &str) -> Result<Box<RawValue>, ExportError> {
+    let damaged = |problem: String| ExportError::Damaged { place: place.to_owned(), problem };
+    let text = String::from_utf8(text.into()).map_err(|error| damaged(error.to_string()))?;
+    RawValue::from_string(text).map_err(|error| damaged(error.to_string()))
 }
 
 /// What is declared of a collection. An index that is not complete yet is declared again by the app.

@@ -1,7 +1,8 @@
 //! A new data folder from an export: all of the file is checked before anything is made of it.
 //!
 //! The folder grows beside the one that it is to be and takes its place when it is complete. What is in it are new
-//! commits: the same collections, indexes and documents under the same ids, not the history that led to them.
+//! commits: the same collections, indexes and documents under the same ids, not the history that led to them. The audit
+//! log is carried over byte for byte, so its chain holds; its records name the commits of the store that they are from.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -9,22 +10,25 @@ use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
+use weir_schema::codec::audit::AuditHead;
+use weir_schema::codec::key;
 use weir_schema::declarations::Index;
 use weir_schema::id::DocumentId;
 
-use super::lines::{CollectionRecord, DocumentRecord, LineReader, ReadLineError, Record};
+use super::lines::{AuditLine, CollectionRecord, DocumentRecord, LineReader, ReadLineError, Record};
 use super::{BUFFER_BYTES, Exported};
 use crate::backup::files::CopyError;
 use crate::backup::staging::{Existing, Staging, StagingError};
 use crate::declare::{AllWanted, Wanted};
-use crate::error::{CatalogError, CommitError, OpenError, ReadError, WriteError};
+use crate::error::{CatalogError, CommitError, OpenError, Poisoned, ReadError, WriteError};
+use crate::group::to_json;
 use crate::options::Options;
 use crate::progress::{Meter, Phase, Stopped, Watch};
 use crate::store::Store;
 
-/// Documents in one commit.
-const BATCH_DOCUMENTS: usize = 1_000;
-/// Bytes of documents in one commit.
+/// Documents and audit records in one commit.
+const BATCH_RECORDS: usize = 1_000;
+/// Bytes of these in one commit.
 const BATCH_BYTES: usize = 8 << 20;
 
 /// Why nothing was imported. There is no new data folder.
@@ -76,13 +80,20 @@ pub async fn import_all(file: &Path, data: &Path, options: &Options, watch: Watc
     };
     // Before a long check: whether the folder can be filled at all.
     let staging = Staging::new(data, Existing::Keep)?;
-    let collections = check(file, &watch).map_err(unusable)?;
+    let contents = check(file, &watch).map_err(unusable)?;
     let store = Store::open(&staging.path(), options.clone())?;
-    let loaded = load(&store, file, &collections, &watch).await;
+    let loaded = load(&store, file, &contents, &watch).await;
     store.close().await;
     let imported = loaded.map_err(unusable)?;
     staging.place()?;
     Ok(imported)
+}
+
+/// What a checked file holds, but for what there is much of.
+struct Contents {
+    collections: Vec<CollectionRecord>,
+    /// The end of its audit log.
+    audit: AuditHead,
 }
 
 /// What is wrong with a file.
@@ -101,6 +112,8 @@ enum Problem {
     #[error(transparent)]
     Commit(#[from] CommitError),
     #[error(transparent)]
+    Unavailable(#[from] Poisoned),
+    #[error(transparent)]
     Stopped(#[from] Stopped),
 }
 
@@ -113,12 +126,13 @@ fn open(file: &Path) -> Result<(Reader, u64), Problem> {
     Ok((LineReader::start(BufReader::with_capacity(BUFFER_BYTES, opened))?, bytes))
 }
 
-/// Reads the whole file; the collections in it.
-fn check(file: &Path, watch: &Watch) -> Result<Vec<CollectionRecord>, Problem> {
+/// Reads the whole file.
+fn check(file: &Path, watch: &Watch) -> Result<Contents, Problem> {
     let (mut lines, bytes) = open(file)?;
     let mut meter = Meter::new(watch, Phase::Checking, Some(bytes));
     let mut collections = Vec::new();
     let mut names = BTreeSet::new();
+    let mut audit = AuditHead::default();
     while let Some((record, bytes)) = lines.next()? {
         meter.add(bytes)?;
         match record {
@@ -135,9 +149,13 @@ fn check(file: &Path, watch: &Watch) -> Result<Vec<CollectionRecord>, Problem> {
                 }
                 parse(&document).map_err(|problem| lines.bad(problem))?;
             }
+            Record::Audit(AuditLine { number, entry }) => {
+                let followed = audit.follow(number, entry.get().as_bytes());
+                audit = followed.map_err(|broken| lines.bad(broken.to_string()))?;
+            }
         }
     }
-    Ok(collections)
+    Ok(Contents { collections, audit })
 }
 
 fn wanted(collection: &CollectionRecord) -> Result<(String, Wanted), CatalogError> {
@@ -155,12 +173,8 @@ fn parse(record: &DocumentRecord) -> Result<(DocumentId, Map<String, Value>), St
 }
 
 /// Makes the collections and commits the documents, in the order of the file.
-async fn load(
-    store: &Store,
-    file: &Path,
-    collections: &[CollectionRecord],
-    watch: &Watch,
-) -> Result<Exported, Problem> {
+async fn load(store: &Store, file: &Path, contents: &Contents, watch: &Watch) -> Result<Exported, Problem> {
+    let Contents { collections, audit } = contents;
     let all: AllWanted = collections.iter().map(wanted).collect::<Result<_, _>>()?;
     store.apply(all.clone()).await?;
     let (mut lines, file_bytes) = open(file)?;
@@ -169,13 +183,21 @@ async fn load(
     let mut batch = Batch::default();
     while let Some((record, bytes)) = lines.next()? {
         meter.add(bytes)?;
-        if let Record::Document(record) = record {
-            batch.bytes += record.document.get().len();
-            let (id, document) = parse(&record).map_err(|problem| lines.bad(problem))?;
-            batch.documents.push((lines.line, record.collection, id, document));
-            *counts.entry("document".to_owned()).or_default() += 1;
+        match record {
+            Record::Collection(_) => {}
+            Record::Document(record) => {
+                batch.bytes += record.document.get().len();
+                let (id, document) = parse(&record).map_err(|problem| lines.bad(problem))?;
+                batch.documents.push((lines.line, record.collection, id, document));
+                *counts.entry("document".to_owned()).or_default() += 1;
+            }
+            Record::Audit(record) => {
+                batch.bytes += record.entry.get().len();
+                batch.audit.push(record);
+                *counts.entry("audit".to_owned()).or_default() += 1;
+            }
         }
-        if batch.documents.len() >= BATCH_DOCUMENTS || batch.bytes >= BATCH_BYTES {
+        if batch.documents.len() + batch.audit.len() >= BATCH_RECORDS || batch.bytes >= BATCH_BYTES {
             std::mem::take(&mut batch).commit(store).await?;
         }
     }
@@ -185,18 +207,33 @@ async fn load(
     if declared.len() < collections.len() {
         store.apply(all.into_iter().filter(|(name, _)| declared.contains(name.as_str())).collect()).await?;
     }
+    if audit.number > 0 {
+        // Last of all: from here on the store would go on with an audit log of its own.
+        let mut end = store.core().engine.batch()?;
+        end.replace(key::AUDIT_HEAD, &to_json(audit))?;
+        end.commit().await?;
+    }
     Ok(Exported { counts, bytes: file_bytes, sequence: store.head().sequence })
 }
 
-/// Documents that are committed together, with the lines that they are on.
+/// What is committed together.
 #[derive(Default)]
 struct Batch {
+    audit: Vec<AuditLine>,
+    /// Documents with the lines that they are on.
     documents: Vec<(u64, String, DocumentId, Map<String, Value>)>,
     bytes: usize,
 }
 
 impl Batch {
     async fn commit(self, store: &Store) -> Result<(), Problem> {
+        if !self.audit.is_empty() {
+            let mut records = store.core().engine.batch()?;
+            for AuditLine { number, entry } in self.audit {
+                records.replace(&key::audit(number), entry.get().as_bytes())?;
+            }
+            records.commit().await?;
+        }
         let mut transaction = store.begin()?;
         for (line, collection, id, document) in self.documents {
             transaction.put(&collection, &id, document).map_err(|error| Problem::Document { line, error })?;

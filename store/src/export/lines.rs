@@ -27,6 +27,7 @@ const LINE_BYTES_MAX: u64 = 16 << 20;
 pub(crate) enum Record {
     Collection(CollectionRecord),
     Document(DocumentRecord),
+    Audit(AuditLine),
 }
 
 /// A collection with its indexes.
@@ -51,6 +52,14 @@ pub(crate) struct DocumentRecord {
     pub(crate) collection: String,
     /// As it is stored.
     pub(crate) document: Box<RawValue>,
+}
+
+/// A record of the audit log.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct AuditLine {
+    pub(crate) number: u64,
+    /// As it is stored, byte for byte: the record after it has the digest of this text.
+    pub(crate) entry: Box<RawValue>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -95,6 +104,7 @@ impl Record {
         match self {
             Self::Collection(_) => "collection",
             Self::Document(_) => "document",
+            Self::Audit(_) => "audit",
         }
     }
 
@@ -104,6 +114,7 @@ impl Record {
         match kind {
             "collection" => serde_json::from_str(line).map(Self::Collection).map_err(bad),
             "document" => serde_json::from_str(line).map(Self::Document).map_err(bad),
+            "audit" => serde_json::from_str(line).map(Self::Audit).map_err(bad),
             "header" => Err("a second header".to_owned()),
             _ => Err(format!("a record {kind:?}, which this Weir does not know: use a newer one")),
         }

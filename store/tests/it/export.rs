@@ -8,6 +8,7 @@ use expect_test::expect;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use weir_schema::codec::audit::AuditNote;
 use weir_store::progress::unwatched;
 use weir_store::{ExportError, ImportError, Scan, Store, import_all};
 
@@ -29,7 +30,11 @@ async fn some() -> (Store, TempDir, TempDir) {
     )
     .await
     .unwrap();
-    put_all(&store, "gone", &[("1", r#"{"x":"kept"}"#)]).await.unwrap();
+    let mut audited = store.begin().unwrap();
+    audited.put("gone", &id("1"), doc(r#"{"x":"kept"}"#)).unwrap();
+    let (actor, action, targets) = ("ada".to_owned(), "call".to_owned(), vec!["keep".to_owned()]);
+    audited.record(AuditNote { actor, action, targets });
+    store.commit(audited).await.unwrap();
     store.apply_collections(&declare(&DECLARED[..1])).await.unwrap();
     (store, folder, tempfile::tempdir().unwrap())
 }
@@ -53,9 +58,9 @@ async fn an_export_is_lines_of_json() {
     let mut shown = String::new();
     for line in &lines {
         let mut value: Value = serde_json::from_str(line).unwrap();
-        for member in ["timestamp", "sha256"] {
-            if value.get(member).is_some() {
-                value[member] = json!("…");
+        for member in ["/timestamp", "/sha256", "/entry/timestamp"] {
+            if let Some(changing) = value.pointer_mut(member) {
+                *changing = json!("…");
             }
         }
         shown.push_str(&format!("{value}\n"));
@@ -68,7 +73,8 @@ async fn an_export_is_lines_of_json() {
         {"record":"document","collection":"orders","document":{"id":"Zürich/1","total":9007199254740993}}
         {"record":"document","collection":"orders","document":{"id":"a","total":-1e-7,"customer":"zwölf \"x\" \n","nested":{"z":1,"a":[null,true,{}]}}}
         {"record":"document","collection":"orders","document":{"id":"b","customer":"y\u0000","at":"2024-02-29T00:00:00Z","total":0.30000000000000004,"tags":["a"]}}
-        {"record":"end","counts":{"collection":2,"document":4},"sha256":"…"}
+        {"record":"audit","number":1,"entry":{"number":1,"previous":"0000000000000000000000000000000000000000000000000000000000000000","commit":3,"timestamp":"…","actor":"ada","action":"call","targets":["keep"]}}
+        {"record":"end","counts":{"audit":1,"collection":2,"document":4},"sha256":"…"}
     "#]]
     .assert_eq(&shown);
     #[cfg(unix)]
@@ -95,7 +101,8 @@ async fn what_is_imported_is_what_was_exported() {
     assert_eq!(find(&mut transaction, "orders", &scan(&[("customer", json!("y\0"))], "")), "b");
     assert!(transaction.scan("gone", &Scan::default()).is_err());
     put_all(&other, "orders", &[("c", r#"{"total":-1e-7}"#)]).await.unwrap_err();
-    assert_eq!(other.verify(unwatched()).await.unwrap().problems, Vec::<String>::new());
+    let report = other.verify(unwatched()).await.unwrap();
+    assert_eq!((report.problems, report.audit_records), (Vec::new(), 1));
     other.apply_collections(&declare(&DECLARED)).await.unwrap();
     assert_eq!(find(&mut other.begin().unwrap(), "gone", &scan(&[], "x")), "1");
 }
@@ -182,11 +189,11 @@ async fn an_export_that_was_changed_is_refused() {
         (String::new(), "line 1: not the header of a Weir export"),
         (without(0), "line 1: not the header of a Weir export"),
         (edited("\"version\":1", "\"version\":2"), "line 1: made by a newer Weir (version 2): use that one"),
-        (without(7), "line 8: the export ends too soon: it was cut off"),
+        (without(8), "line 9: the export ends too soon: it was cut off"),
         (whole[..whole.len() / 2].to_owned(), "line 5: the export ends too soon: it was cut off"),
-        (without(4), "line 7: the trailer counts other lines: the export was changed"),
+        (without(4), "line 8: the trailer counts other lines: the export was changed"),
         (without(2), "line 4: no line before declares \"orders\""),
-        (edited("\"kept\"", "\"made up\""), "line 8: the digest does not fit: the export was changed"),
+        (edited("\"kept\"", "\"made up\""), "line 9: the digest does not fit: the export was changed"),
         (format!("{whole}{{}}\n"), "something stands behind the end of the export"),
         (
             edited("\"record\":\"document\"", "\"record\":\"dream\""),
@@ -195,8 +202,12 @@ async fn an_export_that_was_changed_is_refused() {
         (edited("\"id\":\"1\"", "\"id\":1"), "line 4: a document without an id"),
         (edited("\"x\":\"plain\"", "\"x\":\"fancy\""), "line 2: not a collection: unknown variant `fancy`"),
     ];
+    let of_audit = [
+        (edited("\"actor\":\"ada\"", "\"actor\":\"eve\""), "line 9: the digest does not fit: the export was changed"),
+        (edited("\"number\":1,\"entry\"", "\"number\":2,\"entry\""), "line 8: audit record 1 is missing: 2 stands"),
+    ];
     let (file, data) = (room.path().join("changed.jsonl"), room.path().join("data"));
-    for (text, expected) in table {
+    for (text, expected) in table.into_iter().chain(of_audit) {
         fs::write(&file, &text).unwrap();
         let message = import(&file, &data).await.unwrap_err().to_string();
         assert!(message.contains(expected), "{message}\ninstead of\n{expected}");
