@@ -6,6 +6,7 @@ use std::thread;
 
 use tokio::runtime::{self, Runtime};
 use tokio::sync::{Mutex, broadcast, mpsc, oneshot};
+use weir_schema::codec::audit::AuditRecord;
 use weir_schema::codec::journal::{Head, HistoryExtent};
 use weir_schema::codec::key;
 use weir_schema::commit::Timestamp;
@@ -23,6 +24,8 @@ use crate::notice::{Committed, Notice};
 use crate::options::Options;
 use crate::past::{History, Past};
 use crate::prepared::Prepared;
+use crate::read_set::Interval;
+use crate::scan::Direction;
 use crate::snapshot::{Base, Readers};
 use crate::transaction::{Allowance, Transaction};
 use crate::turns::{Turn, Turns};
@@ -207,6 +210,14 @@ impl Store {
     pub fn history_since(&self) -> Timestamp {
         let head = self.head();
         self.owner.core.history.oldest(head).min(head.timestamp)
+    }
+
+    /// The audit log in order: the records after the one of a number, at most `limit`.
+    pub fn audit(&self, after: u64, limit: usize) -> Result<Vec<AuditRecord>, Poisoned> {
+        let live = self.owner.core.engine.live()?;
+        let rest = Interval { start: key::audit(after.saturating_add(1)), end: key::after_prefix(&key::audit_all()) };
+        let entries = live.entries(&rest, Direction::Asc)?.take(limit);
+        entries.map(|entry| parse_record(&live, &entry?.1, "audit record")).collect()
     }
 
     /// Follows the journal from a commit on, given by its sequence.

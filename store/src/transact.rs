@@ -47,14 +47,14 @@ impl Store {
         F: Future<Output = Run<T>>,
     {
         let core = self.core();
+        let mut footprint = Footprint::default();
         for _ in 0..core.options.attempts_optimistic {
             let transaction = core.begin()?;
             match attempt(core, transaction, &mut run).await? {
                 Attempt::Over(transacted) => return Ok(transacted),
-                Attempt::Conflict(_) => {}
+                Attempt::Conflict(again) => footprint = again,
             }
         }
-        let mut footprint = Footprint::default();
         let mut turns = 0;
         loop {
             let reserved = if turns > TURNS_BY_FOOTPRINT { Footprint::everything() } else { footprint.clone() };

@@ -156,7 +156,7 @@ impl Transaction {
             let (collection, bytes) = (collection.to_owned(), text.len());
             return Err(WriteError::DocumentTooLarge { collection, id: id.clone(), bytes });
         }
-        self.check_write(text.len())?;
+        self.check_bytes(text.len())?;
         let key = self.touch(found, id)?;
         self.overlay.set(&key, Some(text.clone()), after);
         Ok(text)
@@ -169,7 +169,7 @@ impl Transaction {
         if self.get(collection, id)?.is_none() {
             return Ok(false);
         }
-        self.check_write(0)?;
+        self.check_bytes(0)?;
         let key = self.touch(found, id)?;
         self.overlay.set(&key, None, Vec::new());
         Ok(true)
@@ -214,16 +214,22 @@ impl Transaction {
     }
 
     /// Makes a document ready to be written: what the snapshot has of it is read, once.
-    fn touch(&mut self, collection: &Collection, id: &DocumentId) -> Result<Key, ReadError> {
+    fn touch(&mut self, collection: &Collection, id: &DocumentId) -> Result<Key, WriteError> {
         let key = key::document(collection.number, id);
         if self.overlay.get(&key).is_some() {
             return Ok(key);
         }
-        let state = self.base.state()?;
-        let old = state.get(&key)?;
+        let max = self.allowance.documents_written_max;
+        if self.documents_written >= max {
+            return Err(WriteError::TooManyWritten { max });
+        }
+        let state = self.base.state().map_err(ReadError::from)?;
+        let old = state.get(&key).map_err(ReadError::from)?;
         self.read_set.add_point(key.clone());
         let before = match &old {
-            Some(text) if collection.has_indexes() => entries_before(&state, collection, id, text)?,
+            Some(text) if collection.has_indexes() => {
+                entries_before(&state, collection, id, text).map_err(ReadError::from)?
+            }
             _ => Vec::new(),
         };
         self.documents_written += 1;
@@ -239,15 +245,9 @@ impl Transaction {
         Ok(key)
     }
 
-    fn check_write(&self, more: usize) -> Result<(), WriteError> {
-        let Allowance { bytes_max, documents_written_max, .. } = self.allowance;
-        if self.overlay.bytes() + more > bytes_max {
-            return Err(WriteError::TransactionTooLarge { max: bytes_max });
-        }
-        if self.documents_written >= documents_written_max {
-            return Err(WriteError::TooManyWritten { max: documents_written_max });
-        }
-        Ok(())
+    fn check_bytes(&self, more: usize) -> Result<(), WriteError> {
+        let max = self.allowance.bytes_max;
+        if self.overlay.bytes() + more > max { Err(WriteError::TransactionTooLarge { max }) } else { Ok(()) }
     }
 
     fn count_read(&mut self, more: u64) -> Result<(), ReadError> {
