@@ -101,7 +101,9 @@ fn a_data_folder_gives_way_when_asked_and_is_kept() {
     let backup = app.beside("backup");
     done(&app.data(), &["backup", text(&backup)]);
     let then = orders(&client);
-    client.data("mutation { seed { orders } }");
+    let customer =
+        client.data(r#"{ customerByEmail(email: "ada@example.com") { id } }"#)["customerByEmail"]["id"].clone();
+    client.data_with("mutation ($c: ID!) { placeOrder(customer: $c, total: 1) { id } }", json!({ "c": customer }));
     assert_ne!(orders(&client), then);
     assert_eq!(dev.stop(), Some(0));
     let said = app.neutral(&done(&app.data(), &["restore", text(&backup), "--replace"]));
@@ -184,7 +186,7 @@ fn a_killed_server_leaves_a_folder_that_commands_open() {
 
 /// A refusal exits 1 and explains itself in one line.
 #[track_caller]
-fn refused(app: &App, data: &Path, arguments: &[&str], expected: Expect) {
+fn refused(app: &App, data: &Path, arguments: &[&str], expected: &Expect) {
     let ended = on(data, arguments);
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""), "{arguments:?}: {}", ended.stderr);
     assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
@@ -202,20 +204,20 @@ fn refusals_say_what_to_do() {
     let is_taken = expect![[r#"
         weir: TMP/backup exists and is not empty: choose another folder for the backup
     "#]];
-    refused(&app, &data, &["backup", backup], is_taken.clone());
+    refused(&app, &data, &["backup", backup], &is_taken);
     let is_inside = expect![[r#"
         weir: TMP/data/copy is inside the data folder: choose a folder outside of it
     "#]];
-    refused(&app, &data, &["backup", text(&data.join("copy"))], is_inside.clone());
+    refused(&app, &data, &["backup", text(&data.join("copy"))], &is_inside);
     let exists = expect![[r#"
         weir: TMP/all.jsonl exists: choose another name for the export
     "#]];
-    refused(&app, &data, &["export", file], exists.clone());
+    refused(&app, &data, &["export", file], &exists);
     refused(
         &app,
         &data,
         &["export", "-"],
-        expect![[r#"
+        &expect![[r#"
             weir: TMP/data is in use: stop the other `weir` or choose another folder with --data
         "#]],
     );
@@ -223,7 +225,7 @@ fn refusals_say_what_to_do() {
         &app,
         &data,
         &["restore", backup, "--replace"],
-        expect![[r#"
+        &expect![[r#"
             weir: TMP/data is in use: stop the `weir` that serves it first
         "#]],
     );
@@ -231,19 +233,19 @@ fn refusals_say_what_to_do() {
         &app,
         &data,
         &["import", file, "--all"],
-        expect![[r#"
+        &expect![[r#"
             weir: TMP/data is in use: choose another folder with --data
         "#]],
     );
     assert_eq!(dev.stop(), Some(0));
-    refused(&app, &data, &["backup", backup], is_taken);
-    refused(&app, &data, &["backup", text(&data.join("copy"))], is_inside);
-    refused(&app, &data, &["export", file], exists);
+    refused(&app, &data, &["backup", backup], &is_taken);
+    refused(&app, &data, &["backup", text(&data.join("copy"))], &is_inside);
+    refused(&app, &data, &["export", file], &exists);
     refused(
         &app,
         &data,
         &["restore", backup],
-        expect![[r#"
+        &expect![[r#"
             weir: TMP/data is not empty: restore with --replace, which keeps it under another name, or choose another folder with --data
         "#]],
     );
@@ -251,7 +253,7 @@ fn refusals_say_what_to_do() {
         &app,
         &data,
         &["import", file, "--all"],
-        expect![[r#"
+        &expect![[r#"
             weir: TMP/data is not empty: an import of everything needs a new data folder, choose one with --data
         "#]],
     );
@@ -260,7 +262,7 @@ fn refusals_say_what_to_do() {
             &app,
             &none,
             command,
-            expect![[r#"
+            &expect![[r#"
                 weir: TMP/none is not a data folder: name one with --data, or its app with --app
             "#]],
         );
@@ -269,7 +271,7 @@ fn refusals_say_what_to_do() {
         &app,
         &none,
         &["restore", text(&app.path())],
-        expect![[r#"
+        &expect![[r#"
             weir: TMP/app cannot be restored: it has no file BACKUP; nothing was changed
         "#]],
     );

@@ -103,7 +103,7 @@ pub async fn restore(
     let (head, verified) = (store.head(), store.verify(watch).await);
     store.close().await;
     let report = verified?;
-    if head.sequence < manifest.sequence || head.timestamp < manifest.timestamp {
+    if head.sequence != manifest.sequence || head.timestamp != manifest.timestamp {
         let problem = format!("it ends with commit {}, not with {}", head.sequence, manifest.sequence);
         return Err(unusable(problem));
     }
