@@ -108,18 +108,22 @@ async fn a_backup_under_writes_is_one_state() {
     };
     let room = tempfile::tempdir().unwrap();
     let mut manifests = Vec::new();
-    for round in 0..3 {
-        let before = store.head().sequence;
-        tokio::time::sleep(std::time::Duration::from_millis(60)).await;
-        let manifest = back_up(&store, &room.path().join(format!("backup{round}"))).await;
-        assert!(manifest.sequence > before, "commits of before are in it");
-        manifests.push(manifest);
-        // Commits went on.
-        let after = store.head().sequence;
-        while store.head().sequence < after + 3 {
+    let commits = async |count: u64| {
+        let from = store.head().sequence;
+        while store.head().sequence < from + count {
             tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         }
+    };
+    for round in 0..3 {
+        commits(40).await;
+        let acknowledged = store.head().sequence;
+        let manifest = back_up(&store, &room.path().join(format!("backup{round}"))).await;
+        let found = manifest.sequence;
+        assert!(found >= acknowledged, "it ends with {found}, {acknowledged} was acknowledged before it began");
+        manifests.push(manifest);
     }
+    // They went on all the while, and still do.
+    commits(3).await;
     stop.store(true, Ordering::Relaxed);
     writing.await.unwrap();
     assert_eq!(names(folder.path()), ["FORMAT", "tree"], "nothing is left of the checkpoints");
