@@ -19,16 +19,22 @@
 //! | `notice` | what is told of every commit |
 //! | `catalog` | collections and indexes with their numbers; `declare` compares them with declarations, `indexing` builds and drops indexes |
 //! | `journal` | the check at start that no commit is missing |
+//! | `backup` | a copy of the data folder while it is in use, and the way back |
+//! | `export` | all that is in a store as lines of JSON, and the way back |
+//! | `verify` | compares all that is in a store with what it should be |
+//! | [`progress`] | how far these are |
 //! | `engine` | surrealkv behind the few calls that are used; `health` stops the store after a failure |
 //! | [`keys`] | the keys that a folder is encrypted with |
 //! | [`error`], [`options`] | errors per operation; limits by name |
 
+mod backup;
 mod catalog;
 mod clock;
 mod committer;
 mod declare;
 mod engine;
 pub mod error;
+mod export;
 mod group;
 mod health;
 mod indexing;
@@ -43,6 +49,7 @@ mod pending;
 mod planner;
 mod position;
 mod prepared;
+pub mod progress;
 pub mod read_set;
 mod rows;
 mod scan;
@@ -54,12 +61,19 @@ mod turns;
 mod uniqueness;
 mod upkeep;
 mod validation;
+mod verify;
 mod window;
 
+pub use backup::BackupError;
+pub use backup::manifest::{FileEntry, Manifest};
+pub use backup::restore::{RestoreError, Restored, restore};
+pub use backup::staging::Existing;
 pub use error::{
     CatalogError, CommitError, HistoryError, OpenError, Poisoned, ReadError, ScanError, SnapshotCut, TailError,
     UniqueViolation, WriteError,
 };
+pub use export::import::{ImportError, import_all};
+pub use export::{ExportError, Exported};
 pub use journal::Tail;
 pub use keys::KeyRing;
 pub use notice::{Committed, Notice};
@@ -72,4 +86,6 @@ pub use store::Store;
 pub use transact::{Run, Transacted};
 pub use transaction::Transaction;
 pub use validation::Validation;
+pub use verify::{Report, VerifyError};
+pub use weir_migrations::is_data_folder;
 pub use weir_schema::codec::journal::Head;

@@ -20,6 +20,7 @@ use super::check::load_failure;
 use super::storage::StorageArguments;
 use super::watch::FolderWatch;
 use super::{Failure, default_data, logging, runtime, types};
+use crate::control::Control;
 use crate::http::{Server, ServerOptions};
 
 /// The arguments of `weir dev`.
@@ -47,7 +48,11 @@ async fn serve(arguments: Arguments) -> Result<(), Failure> {
     let sources = Sources::read(&folder).map_err(Failure::because)?;
     let listener = bind(listen).await?;
     let address = listener.local_addr().map_err(Failure::because)?;
-    let store = storage.open(&default_data(&folder))?;
+    let data = default_data(&folder);
+    let store = storage.open(&data)?;
+    let control = Control::start(store.clone(), &storage.folder(&data)).map_err(|error| {
+        Failure::because(format!("cannot listen for commands in {}: {error}", storage.folder(&data).display()))
+    })?;
     if let Err(error) = types::write(&folder) {
         tracing::warn!("cannot write the editor's types into {}: {error}", folder.display());
     }
@@ -65,6 +70,7 @@ async fn serve(arguments: Arguments) -> Result<(), Failure> {
     let served = server.serve(listener, stop_signal()).await;
     announcing.abort();
     reloading.abort();
+    control.stop().await;
     engine.close().await;
     served.map_err(|error| Failure::because(format!("the server stopped: {error}")))
 }

@@ -7,10 +7,12 @@
     reason = "a test that panics has failed, as it should"
 )]
 
+mod backup;
 mod conflicts;
 mod disk;
 mod faults;
 mod histories;
+mod export;
 mod indexes;
 mod model;
 mod opening;
