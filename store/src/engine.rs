@@ -6,9 +6,9 @@
 //! - A torn tail of the log is cut off at recovery: all that was acknowledged was synced and lies before it. Damage
 //!   further inside is a refusal to open, not a salvage.
 
-mod encryption;
+pub(crate) mod encryption;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use surrealkv::{Durability, LSMIterator, Mode, Tree, TreeBuilder, WalRecoveryMode};
@@ -33,6 +33,10 @@ const BLOCK_BYTES: usize = 16 << 10;
 pub(crate) struct Engine {
     tree: Arc<Tree>,
     health: Health,
+    /// The data folder.
+    directory: PathBuf,
+    /// Absent where the folder is not encrypted.
+    keys: Option<Arc<Keys>>,
 }
 
 impl Engine {
@@ -66,7 +70,7 @@ impl Engine {
                 "cut unfinished commits off the log"
             );
         }
-        Ok(Self { tree: Arc::new(tree), health })
+        Ok(Self { tree: Arc::new(tree), health, directory: directory.to_owned(), keys })
     }
 
     /// The state as of now, for reading.

@@ -20,13 +20,14 @@
 //! | `catalog` | collections and indexes with their numbers; `declare` compares them with declarations, `indexing` builds and drops indexes |
 //! | `journal` | the check at start that no commit is missing |
 //! | `engine` | surrealkv behind the few calls that are used; `health` stops the store after a failure |
-//! | [`keys`] | the keys that a folder is encrypted with |
+//! | [`keys`] | the keys that a folder is encrypted with; [`encryption`] exchanges them and says which ones files need |
 //! | [`error`], [`options`] | errors per operation; limits by name |
 
 mod catalog;
 mod clock;
 mod committer;
 mod declare;
+pub mod encryption;
 mod engine;
 pub mod error;
 mod group;
@@ -48,6 +49,7 @@ pub mod store;
 mod transaction;
 mod window;
 
+pub use encryption::{EncryptionError, EncryptionStatus};
 pub use error::{CatalogError, CommitError, OpenError, Poisoned, ReadError, ScanError, UniqueViolation, WriteError};
 pub use keys::KeyRing;
 pub use notice::{Committed, Notice};

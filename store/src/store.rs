@@ -38,18 +38,20 @@ struct Owner {
 
 /// What the store's own tasks share.
 pub(crate) struct Core {
-    engine: Engine,
+    pub(crate) engine: Engine,
     health: Health,
     published: Arc<Published>,
     requests: mpsc::Sender<Request>,
     /// Held while the catalog is being changed.
     pub(crate) applying: Mutex<()>,
+    /// Held while the encryption keys are being exchanged.
+    pub(crate) rotating: Mutex<()>,
     pub(crate) options: Options,
 }
 
 impl Store {
     /// Opens the data folder or creates it. Blocks until the log is replayed and the journal checked.
-    pub fn open(directory: &Path, options: Options) -> Result<Self, OpenError> {
+    pub fn open(directory: &Path, mut options: Options) -> Result<Self, OpenError> {
         weir_migrations::prepare(directory)?;
         let runtime = runtime::Builder::new_multi_thread()
             .worker_threads(options.worker_threads)
@@ -69,6 +71,8 @@ impl Store {
                 return Err(error);
             }
         };
+        // The engine has the keys. A copy here would outlive their exchange.
+        options.encryption = None;
         match load(directory, &engine) {
             Ok((head, catalog)) => Ok(Self::start(engine, health, head, catalog, options, runtime)),
             Err(error) => {
@@ -97,7 +101,8 @@ impl Store {
             options: options.clone(),
         };
         runtime.spawn(committer.run(queue));
-        let core = Arc::new(Core { engine, health, published, requests, applying: Mutex::new(()), options });
+        let (applying, rotating) = (Mutex::new(()), Mutex::new(()));
+        let core = Arc::new(Core { engine, health, published, requests, applying, rotating, options });
         Self { owner: Arc::new(Owner { core, runtime: Some(runtime) }) }
     }
 
@@ -156,6 +161,20 @@ impl Store {
     /// Finishes the commits that wait, flushes and closes. A second call waits for the first and does nothing.
     pub async fn close(&self) {
         self.owner.core.close().await;
+    }
+
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.owner.core
+    }
+
+    /// Runs what blocks on a thread of the store that may be blocked.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Poisoned> {
+        let gone = || self.owner.core.health.reason();
+        let runtime = self.owner.runtime.as_ref().ok_or_else(gone)?;
+        runtime.spawn_blocking(work).await.map_err(|_| gone())
     }
 }
 

@@ -8,6 +8,7 @@
 )]
 
 mod conflicts;
+mod encryption;
 mod indexes;
 mod model;
 mod opening;
