@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use crate::engine::Engine;
 use crate::engine::encryption::{self as files, OldTables};
 use crate::error::{CommitError, Poisoned};
+use crate::group::Verdict;
 use crate::keys::{KeyId, KeyRing, Numbered};
 use crate::prepared::Prepared;
 use crate::store::Store;
@@ -18,6 +19,10 @@ use crate::store::Store;
 /// How often all tables are gone through. The second time there are none but those that an exchange of keys has made old
 /// meanwhile.
 const PASSES_MAX: u32 = 5;
+/// How often the files are looked at until all say which key they need.
+const LOOKS_MAX: u32 = 50;
+/// Between two such looks.
+const LOOK_PAUSE: Duration = Duration::from_millis(20);
 /// How often the list of tables is read again where a compaction takes them away meanwhile.
 const LISTINGS_MAX: u32 = 10;
 /// Between two such attempts.
@@ -102,7 +107,7 @@ pub struct Reencrypted {
 impl Store {
     /// Which keys its files need; `None`: the store is not encrypted.
     pub async fn encryption_status(&self) -> Result<Option<EncryptionStatus>, EncryptionError> {
-        self.on_engine(Engine::encryption_status).await
+        self.on_engine(settled_status).await
     }
 
     /// Exchanges the keys. New files are written with the active key of the ring; the log and the manifest begin anew.
@@ -165,9 +170,10 @@ impl Store {
     async fn begin_new_files(&self) -> Result<(), EncryptionError> {
         loop {
             match self.core().submit(Prepared::default()).await {
-                Ok(_) => break,
-                Err(CommitError::Conflict | CommitError::Unique(_)) => {}
-                Err(CommitError::Unavailable(poisoned) | CommitError::OutcomeUnknown(poisoned)) => {
+                Verdict::Committed(_) => break,
+                // It has read nothing, so this can only be the engine's doing.
+                Verdict::Conflict(_) | Verdict::Failed(CommitError::Conflict | CommitError::Unique(_)) => {}
+                Verdict::Failed(CommitError::Unavailable(poisoned) | CommitError::OutcomeUnknown(poisoned)) => {
                     return Err(poisoned.into());
                 }
             }
@@ -186,6 +192,20 @@ impl Store {
     }
 }
 
+/// A file that has just been begun does not say yet which key it needs, so one looks again until there is none.
+fn settled_status(engine: &Engine) -> Result<Option<EncryptionStatus>, String> {
+    let mut looks = 1;
+    loop {
+        match engine.encryption_status() {
+            Ok(Some(status)) if status.unattributed_files > 0 && looks < LOOKS_MAX => {
+                looks += 1;
+                thread::sleep(LOOK_PAUSE);
+            }
+            status => return status,
+        }
+    }
+}
+
 /// A table that goes away while the list is made spoils it.
 fn old_tables(engine: &Engine) -> Result<Vec<OldTables>, String> {
     let mut attempt = 1;
@@ -197,5 +217,87 @@ fn old_tables(engine: &Engine) -> Result<Vec<OldTables>, String> {
             }
             listed => return listed,
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use serde_json::Map;
+    use weir_schema::declarations::{Collection, Declarations};
+    use weir_schema::id::DocumentId;
+
+    use super::*;
+    use crate::options::Options;
+
+    fn ring(ids: &[KeyId]) -> KeyRing {
+        let keys: Vec<String> = ids.iter().map(|id| format!("{id} {id:064x}")).collect();
+        KeyRing::parse(&keys.join("\n")).unwrap()
+    }
+
+    fn open(folder: &Path, ids: &[KeyId]) -> Store {
+        let options = Options { encryption: Some(ring(ids)), memtable_bytes: 32 << 10, ..Options::default() };
+        Store::open(folder, options).unwrap_or_else(|error| unreachable!("{ids:?}: {error}"))
+    }
+
+    async fn put(store: &Store, number: u32) {
+        let mut transaction = store.begin().unwrap();
+        transaction.put("orders", &DocumentId::parse(format!("{number}")).unwrap(), Map::new()).unwrap();
+        store.commit(transaction).await.unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_crash_in_the_middle_of_an_exchange_loses_neither_data_nor_keys() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(folder.path(), &[1]);
+        let mut declarations = Declarations::default();
+        let name = "orders".to_owned();
+        let (document, value, module) = (name.clone(), name.clone(), String::new());
+        let orders = Collection { name: name.clone(), document, value, module, indexes: Vec::new() };
+        declarations.collections.insert(name, orders);
+        store.apply_collections(&declarations).await.unwrap();
+        store.close().await;
+
+        let (mut written, mut interrupted) = (0, 0);
+        for round in 1..=20 {
+            let (before, after) = (round, round + 1);
+            let all: Vec<KeyId> = (1..=before).collect();
+            let store = open(folder.path(), &all);
+            for _ in 0..20 {
+                put(&store, written).await;
+                written += 1;
+            }
+            let exchanging = store.clone();
+            let exchange = tokio::spawn(async move {
+                exchanging.rotate_keys(ring(&(1..=after).collect::<Vec<_>>())).await?;
+                exchanging.reencrypt().await
+            });
+            // From before it has begun to after its end.
+            tokio::time::sleep(Duration::from_micros(u64::from(round - 1) * 1_500)).await;
+            store.core().engine.abandon();
+            interrupted += u32::from(exchange.await.unwrap().is_err());
+            drop(store);
+
+            // Whatever became of the exchange, the files name keys of the new ring alone, and all of it is there.
+            let needed = status(folder.path(), None).unwrap().unwrap();
+            assert!(needed.keys.iter().all(|key| key.id <= after), "round {round}: {needed:?}");
+            let store = open(folder.path(), &(1..=after).collect::<Vec<_>>());
+            let mut transaction = store.begin().unwrap();
+            for number in 0..written {
+                let id = DocumentId::parse(format!("{number}")).unwrap();
+                assert!(transaction.get("orders", &id).unwrap().is_some(), "round {round}: {number}");
+            }
+            drop(transaction);
+            store.close().await;
+        }
+        assert!(interrupted > 0, "no exchange was interrupted");
+
+        // What was left half done is done later.
+        let store = open(folder.path(), &(1..=21).collect::<Vec<_>>());
+        store.rotate_keys(ring(&(1..=22).collect::<Vec<_>>())).await.unwrap();
+        store.reencrypt().await.unwrap();
+        store.rotate_keys(ring(&[22])).await.unwrap();
+        store.close().await;
+        open(folder.path(), &[22]).close().await;
     }
 }

@@ -39,24 +39,37 @@ mod merge;
 mod notice;
 pub mod options;
 mod overlay;
+mod past;
+mod pending;
 mod planner;
 mod position;
 mod prepared;
 pub mod read_set;
 mod rows;
 mod scan;
+mod snapshot;
 pub mod store;
+mod transact;
 mod transaction;
+mod turns;
+mod uniqueness;
+mod upkeep;
 mod window;
 
 pub use encryption::{EncryptionError, EncryptionStatus};
-pub use error::{CatalogError, CommitError, OpenError, Poisoned, ReadError, ScanError, UniqueViolation, WriteError};
+pub use error::{
+    CatalogError, CommitError, HistoryError, OpenError, Poisoned, ReadError, ScanError, SnapshotCut, TailError,
+    UniqueViolation, WriteError,
+};
+pub use journal::Tail;
 pub use keys::KeyRing;
 pub use notice::{Committed, Notice};
 pub use options::Options;
+pub use past::{Past, Version};
 pub use position::{BadCursor, Position};
 pub use read_set::ReadSet;
 pub use scan::{Direction, Range, Row, Rows, Scan};
 pub use store::Store;
+pub use transact::{Run, Transacted};
 pub use transaction::Transaction;
 pub use weir_schema::codec::journal::Head;

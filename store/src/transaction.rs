@@ -4,47 +4,79 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
+use weir_schema::codec::audit::AuditNote;
 use weir_schema::codec::journal::Head;
 use weir_schema::codec::key::{self, Key};
+use weir_schema::codec::outcome::KeptOutcome;
 use weir_schema::commit::Timestamp;
+use weir_schema::digest::Digest;
 use weir_schema::id::DocumentId;
 use weir_schema::limits::DOCUMENT_BYTES_MAX;
 
 use crate::catalog::{Catalog, Collection, Entry};
-use crate::engine::Snapshot;
 use crate::error::{Poisoned, ReadError, ScanError, WriteError};
 use crate::overlay::{Overlay, Written};
-use crate::planner::{self, Plan};
-use crate::read_set::ReadSet;
+use crate::planner;
+use crate::prepared::Kept;
+use crate::read_set::{Interval, ReadSet};
 use crate::rows::View;
 use crate::scan::{Rows, Scan};
+use crate::snapshot::{Base, State};
+use crate::turns::Turn;
+
+/// How much one transaction may do.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Allowance {
+    pub(crate) bytes_max: usize,
+    pub(crate) documents_read_max: u64,
+    pub(crate) documents_written_max: u64,
+}
 
 /// A snapshot, the writes made on top of it, and the keys that were read.
 ///
 /// Nothing of it is shared: it may be used on any one thread, blocking it for the length of a disk read at most.
-/// Dropping it undoes it.
+/// Dropping it undoes it. One that is open for longer than `transaction_age_max` is cut: its next operation fails.
 pub struct Transaction {
-    pub(crate) snapshot: Snapshot,
+    pub(crate) base: Base,
     pub(crate) head: Head,
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) overlay: Overlay,
     pub(crate) read_set: ReadSet,
+    pub(crate) epoch: Option<u64>,
+    pub(crate) turn: Option<Turn>,
+    pub(crate) kept: Option<Kept>,
+    pub(crate) audit: Option<AuditNote>,
     knows_catalog: bool,
-    bytes_max: usize,
+    allowance: Allowance,
+    documents_read: u64,
+    documents_written: u64,
 }
 
 impl Transaction {
-    pub(crate) fn new(snapshot: Snapshot, head: Head, catalog: Arc<Catalog>, bytes_max: usize) -> Self {
-        let (overlay, read_set) = (Overlay::default(), ReadSet::default());
-        Self { snapshot, head, catalog, overlay, read_set, knows_catalog: false, bytes_max }
+    pub(crate) fn new(base: Base, head: Head, catalog: Arc<Catalog>, allowance: Allowance) -> Self {
+        Self {
+            base,
+            head,
+            catalog,
+            overlay: Overlay::default(),
+            read_set: ReadSet::default(),
+            epoch: None,
+            turn: None,
+            kept: None,
+            audit: None,
+            knows_catalog: false,
+            allowance,
+            documents_read: 0,
+            documents_written: 0,
+        }
     }
 
-    /// The timestamp of the last commit in the snapshot.
+    /// The timestamp of the last commit that it sees.
     pub fn timestamp(&self) -> Timestamp {
         self.head.timestamp
     }
 
-    /// The last commit in the snapshot.
+    /// The last commit that it sees.
     pub fn head(&self) -> Head {
         self.head
     }
@@ -64,6 +96,34 @@ impl Transaction {
         !self.overlay.is_empty()
     }
 
+    /// Forgets what was written, not what was read.
+    pub fn undo(&mut self) {
+        self.overlay = Overlay::default();
+    }
+
+    /// What the first call with an idempotency key came to, unless it has expired at `now_ms` since 1970.
+    pub fn kept_outcome(&mut self, key: &Digest, now_ms: u64) -> Result<Option<KeptOutcome>, ReadError> {
+        let key = key::outcome(key);
+        let state = self.base.state()?;
+        let text = state.get(&key)?;
+        self.read_set.add_point(key);
+        let Some(text) = text else { return Ok(None) };
+        let kept: KeptOutcome = serde_json::from_slice(&text)
+            .map_err(|error| state.damaged(format_args!("a kept outcome cannot be read: {error}")))?;
+        Ok(Some(kept).filter(|kept| kept.expires_ms > now_ms))
+    }
+
+    /// Keeps an outcome, in the commit, for calls with the same key: what was asked, what it came to, and until when
+    /// that is kept, in milliseconds since 1970.
+    pub fn keep_outcome(&mut self, key: Digest, request: Digest, expires_ms: u64, outcome: Value) {
+        self.kept = Some(Kept { key, request, expires_ms, outcome });
+    }
+
+    /// Says in the audit log who made the commit, and by what. A transaction that commits nothing leaves no record.
+    pub fn record(&mut self, note: AuditNote) {
+        self.audit = Some(note);
+    }
+
     /// A document as JSON text, `id` first.
     pub fn get(&mut self, collection: &str, id: &DocumentId) -> Result<Option<Bytes>, ReadError> {
         let catalog = self.use_catalog();
@@ -71,8 +131,9 @@ impl Transaction {
         if let Some(written) = self.overlay.get(&key) {
             return Ok(written.document.clone());
         }
-        let document = self.snapshot.get(&key)?.map(Bytes::from);
+        let document = self.base.state()?.get(&key)?;
         self.read_set.add_point(key);
+        self.count_read(1)?;
         Ok(document)
     }
 
@@ -95,7 +156,7 @@ impl Transaction {
             let (collection, bytes) = (collection.to_owned(), text.len());
             return Err(WriteError::DocumentTooLarge { collection, id: id.clone(), bytes });
         }
-        self.check_size(text.len())?;
+        self.check_bytes(text.len())?;
         let key = self.touch(found, id)?;
         self.overlay.set(&key, Some(text.clone()), after);
         Ok(text)
@@ -108,7 +169,7 @@ impl Transaction {
         if self.get(collection, id)?.is_none() {
             return Ok(false);
         }
-        self.check_size(0)?;
+        self.check_bytes(0)?;
         let key = self.touch(found, id)?;
         self.overlay.set(&key, None, Vec::new());
         Ok(true)
@@ -116,26 +177,31 @@ impl Transaction {
 
     /// Reads the rows of a scan, no more than its limit.
     pub fn scan(&mut self, collection: &str, scan: &Scan) -> Result<Rows, ScanError> {
-        let catalog = self.use_catalog();
-        let (plan, view) = self.view(&catalog, collection, scan)?;
-        let (rows, covered) = view.rows(&plan, scan.limit).map_err(ReadError::from)?;
+        let (rows, covered) = self.walk(collection, scan, |view, plan| view.rows(plan, scan.limit))?;
         self.read_set.add_interval(covered);
+        self.count_read(rows.rows.len() as u64)?;
         Ok(rows)
     }
 
     /// Counts the rows of a scan.
     pub fn count(&mut self, collection: &str, scan: &Scan) -> Result<u64, ScanError> {
-        let catalog = self.use_catalog();
-        let (plan, view) = self.view(&catalog, collection, scan)?;
-        let (count, covered) = view.count(&plan, scan.limit).map_err(ReadError::from)?;
+        let (count, covered) = self.walk(collection, scan, |view, plan| view.count(plan, scan.limit))?;
         self.read_set.add_interval(covered);
         Ok(count)
     }
 
-    fn view(&self, catalog: &Catalog, name: &str, scan: &Scan) -> Result<(Plan, View<'_>), ScanError> {
-        let collection = find(catalog, name)?;
+    fn walk<T>(
+        &mut self,
+        name: &str,
+        scan: &Scan,
+        read: impl FnOnce(&View<'_>, &planner::Plan) -> Result<(T, Interval), Poisoned>,
+    ) -> Result<(T, Interval), ScanError> {
+        let catalog = self.use_catalog();
+        let collection = find(&catalog, name)?;
         let plan = planner::plan(name, collection, scan)?;
-        Ok((plan, View { snapshot: &self.snapshot, overlay: &self.overlay, collection: collection.number }))
+        let state = self.base.state().map_err(ReadError::from)?;
+        let view = View { state: &state, overlay: &self.overlay, collection: collection.number };
+        Ok(read(&view, &plan).map_err(ReadError::from)?)
     }
 
     /// The catalog, which has been read from now on.
@@ -148,39 +214,58 @@ impl Transaction {
     }
 
     /// Makes a document ready to be written: what the snapshot has of it is read, once.
-    fn touch(&mut self, collection: &Collection, id: &DocumentId) -> Result<Key, ReadError> {
+    fn touch(&mut self, collection: &Collection, id: &DocumentId) -> Result<Key, WriteError> {
         let key = key::document(collection.number, id);
         if self.overlay.get(&key).is_some() {
             return Ok(key);
         }
-        let old = self.snapshot.get(&key)?;
+        let max = self.allowance.documents_written_max;
+        if self.documents_written >= max {
+            return Err(WriteError::TooManyWritten { max });
+        }
+        let state = self.base.state().map_err(ReadError::from)?;
+        let old = state.get(&key).map_err(ReadError::from)?;
         self.read_set.add_point(key.clone());
         let before = match &old {
-            Some(text) if collection.has_indexes() => self.entries_before(collection, id, text)?,
+            Some(text) if collection.has_indexes() => {
+                entries_before(&state, collection, id, text).map_err(ReadError::from)?
+            }
             _ => Vec::new(),
         };
+        self.documents_written += 1;
         let written = Written {
             collection: collection.number,
             id: id.clone(),
             existed: old.is_some(),
             after: before.clone(),
             before,
-            document: old.map(Bytes::from),
+            document: old,
         };
         self.overlay.touch(key.clone(), written);
         Ok(key)
     }
 
-    fn entries_before(&self, collection: &Collection, id: &DocumentId, text: &[u8]) -> Result<Vec<Entry>, Poisoned> {
-        let document: Map<String, Value> = serde_json::from_slice(text)
-            .map_err(|error| self.snapshot.damaged(format_args!("document {id} is not JSON: {error}")))?;
-        Ok(collection.stored_entries(id, &document))
-    }
-
-    fn check_size(&self, more: usize) -> Result<(), WriteError> {
-        let max = self.bytes_max;
+    fn check_bytes(&self, more: usize) -> Result<(), WriteError> {
+        let max = self.allowance.bytes_max;
         if self.overlay.bytes() + more > max { Err(WriteError::TransactionTooLarge { max }) } else { Ok(()) }
     }
+
+    fn count_read(&mut self, more: u64) -> Result<(), ReadError> {
+        self.documents_read += more;
+        let max = self.allowance.documents_read_max;
+        if self.documents_read > max { Err(ReadError::TooManyRead { max }) } else { Ok(()) }
+    }
+}
+
+fn entries_before(
+    state: &State<'_>,
+    collection: &Collection,
+    id: &DocumentId,
+    text: &[u8],
+) -> Result<Vec<Entry>, Poisoned> {
+    let document: Map<String, Value> = serde_json::from_slice(text)
+        .map_err(|error| state.damaged(format_args!("document {id} is not JSON: {error}")))?;
+    Ok(collection.stored_entries(id, &document))
 }
 
 fn find<'a>(catalog: &'a Catalog, name: &str) -> Result<&'a Collection, ReadError> {

@@ -48,6 +48,11 @@ impl Window {
         !read_set.has_intervals() || !newer.into_iter().any(|notice| read_set.touches_intervals(&notice.touched))
     }
 
+    /// Whether no commit after `since` touched the key. What cannot be told counts as touched.
+    pub(crate) fn is_untouched(&self, since: u64, key: &Key) -> bool {
+        since >= self.floor && self.last.get(key).is_none_or(|sequence| *sequence <= since)
+    }
+
     /// Adds the newest commit; the oldest make room.
     pub(crate) fn push(&mut self, notice: Arc<Notice>) {
         for key in &notice.touched {
