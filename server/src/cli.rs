@@ -5,9 +5,11 @@
 mod build;
 mod check;
 mod dev;
+mod encryption;
 mod import;
 mod logging;
 mod progress;
+mod rotation;
 mod rows;
 mod storage;
 mod types;
@@ -37,6 +39,8 @@ enum Command {
     Types(types::Arguments),
     /// Load rows from a JSON file into a collection or through a procedure.
     Import(import::Arguments),
+    /// Make a key for encryption at rest, or say which keys a data folder needs.
+    Encryption(encryption::Arguments),
 }
 
 /// Why a command failed. Shown after `weir: `.
@@ -46,6 +50,15 @@ pub(crate) enum Failure {
     Because(String),
     /// All has been said on stderr.
     Explained,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Because(reason) => f.write_str(reason),
+            Self::Explained => f.write_str("see above"),
+        }
+    }
 }
 
 impl Failure {
@@ -62,6 +75,7 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Types(arguments) => types::run(&arguments),
         Command::Import(arguments) => import::run(arguments),
+        Command::Encryption(arguments) => encryption::run(arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

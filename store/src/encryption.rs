@@ -140,12 +140,17 @@ impl Store {
         self.begin_new_files().await
     }
 
-    /// Writes the tables that need old keys again, with the active one, a few at a time.
+    /// Writes what needs old keys again, with the active one, a few tables at a time.
     ///
     /// Commits and reads go on; it rests as long as it works, so that compaction and they have half of the disk. It can
     /// be given up at any time, by dropping it, and taken up again.
     pub async fn reencrypt(&self) -> Result<Reencrypted, EncryptionError> {
         let mut done = Reencrypted::default();
+        if self.encryption_status().await?.is_none_or(|status| status.old().next().is_none()) {
+            return Ok(done);
+        }
+        // After a start with other keys the log may need an old one.
+        self.begin_new_files().await?;
         for _ in 0..PASSES_MAX {
             let steps = self.on_engine(old_tables).await?;
             if steps.is_empty() {
