@@ -54,6 +54,7 @@ impl Engine {
         settings.max_memtable_size = options.memtable_bytes;
         settings.block_size = BLOCK_BYTES;
         settings.enable_vlog = false;
+        settings = settings.with_wal_preallocation(options.encryption.is_none());
         settings.enable_versioning = true;
         settings.versioned_history_retention_ns = options.history_ns().saturating_add(VERSIONS_SLACK_NS);
         settings.wal_recovery_mode = WalRecoveryMode::TolerateTornTail;
