@@ -6,6 +6,7 @@
 //! | [`shop`] | `examples/shop` answers as its types say, errors included |
 //! | [`clients`] | a real `graphql-ws` client: live queries, resuming, reloads |
 //! | [`dev`] | `weir dev`: saving, breaking and mending an app; starting and stopping |
+//! | [`encryption`] | encryption keys: from a file or the environment, exchanged while serving, missing, wrong |
 //! | [`bad_input`] | every mistake of an app is told with its place and what to do |
 //! | [`bad_calls`] | calls, requests and files that do not fit |
 //! | [`types`] | the official compiler accepts the editor's types |
@@ -36,6 +37,7 @@ mod bad_calls;
 mod bad_input;
 mod clients;
 mod dev;
+mod encryption;
 mod operations;
 mod outsider;
 mod shop;

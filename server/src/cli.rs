@@ -7,6 +7,7 @@ mod build;
 mod check;
 mod dev;
 mod doctor;
+mod encryption;
 mod export;
 mod folder;
 mod import;
@@ -14,6 +15,7 @@ mod import_all;
 mod logging;
 mod progress;
 mod restore;
+mod rotation;
 mod rows;
 mod storage;
 mod types;
@@ -51,6 +53,8 @@ enum Command {
     Restore(restore::Arguments),
     /// Look at every record of a data folder and tell what is wrong.
     Doctor(doctor::Arguments),
+    /// Make a key for encryption at rest, or say which keys a data folder needs.
+    Encryption(encryption::Arguments),
 }
 
 /// Why a command failed. Shown after `weir: `.
@@ -60,6 +64,15 @@ pub(crate) enum Failure {
     Because(String),
     /// All has been said on stderr.
     Explained,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Because(reason) => f.write_str(reason),
+            Self::Explained => f.write_str("see above"),
+        }
+    }
 }
 
 impl Failure {
@@ -80,6 +93,7 @@ pub fn main() -> ExitCode {
         Command::Backup(arguments) => backup::run(&arguments),
         Command::Restore(arguments) => restore::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
+        Command::Encryption(arguments) => encryption::run(arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

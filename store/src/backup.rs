@@ -28,6 +28,7 @@ use self::manifest::Manifest;
 use crate::engine::Engine;
 use crate::error::{OpenError, Poisoned};
 use crate::health::Health;
+use crate::keys::KeyRing;
 use crate::options::Options;
 use crate::progress::{Meter, Phase, Stopped, Watch};
 use crate::store::{Core, Store, read_head};
@@ -94,7 +95,9 @@ fn back_up(core: &Core, target: &Path, watch: &Watch) -> Result<Manifest, Backup
     core.engine.checkpoint(&tree).map_err(BackupError::Checkpoint)?;
 
     let copied = copy_all(&core.directory, &tree, &partial.path().join(manifest::DATA), watch)?;
-    let head = last_commit(checkpoint.path(), &core.options)?;
+    // The keys of now: they may have been exchanged since the store was opened.
+    let encryption = core.engine.ring().map(|ring| KeyRing::clone(&ring));
+    let head = last_commit(checkpoint.path(), &Options { encryption, ..core.options.clone() })?;
     let manifest = Manifest::new(head.sequence, head.timestamp, copied);
     let text = serde_json::to_vec_pretty(&manifest).map_err(|error| BackupError::Files(error.to_string()))?;
     files::write(&partial.path().join(manifest::FILE), &text)?;

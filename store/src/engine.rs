@@ -8,9 +8,9 @@
 //!   further inside is a refusal to open, not a salvage. The engine takes an error while it reads the log for such
 //!   damage, so nothing is cut off before the log was found torn twice.
 
-mod encryption;
+pub(crate) mod encryption;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -43,6 +43,10 @@ const VERSIONS_SLACK_NS: u64 = 600_000_000_000;
 pub(crate) struct Engine {
     tree: Arc<Tree>,
     health: Health,
+    /// The data folder.
+    directory: PathBuf,
+    /// Absent where the folder is not encrypted.
+    keys: Option<Arc<Keys>>,
 }
 
 impl Engine {
@@ -80,7 +84,7 @@ impl Engine {
                 "cut unfinished commits off the log"
             );
         }
-        Ok(Self { tree: Arc::new(tree), health })
+        Ok(Self { tree: Arc::new(tree), health, directory: directory.to_owned(), keys })
     }
 
     /// The state as of now, for reading. As long as it lives, compaction keeps what it can see.

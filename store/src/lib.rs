@@ -24,7 +24,7 @@
 //! | `verify` | compares all that is in a store with what it should be |
 //! | [`progress`] | how far these are |
 //! | `engine` | surrealkv behind the few calls that are used; `health` stops the store after a failure |
-//! | [`keys`] | the keys that a folder is encrypted with |
+//! | [`keys`] | the keys that a folder is encrypted with; [`encryption`] exchanges them and says which ones files need |
 //! | [`error`], [`options`] | errors per operation; limits by name |
 
 mod backup;
@@ -32,6 +32,7 @@ mod catalog;
 mod clock;
 mod committer;
 mod declare;
+pub mod encryption;
 mod engine;
 pub mod error;
 mod export;
@@ -68,6 +69,7 @@ pub use backup::BackupError;
 pub use backup::manifest::{FileEntry, Manifest};
 pub use backup::restore::{RestoreError, Restored, restore};
 pub use backup::staging::Existing;
+pub use encryption::{EncryptionError, EncryptionStatus};
 pub use error::{
     CatalogError, CommitError, HistoryError, OpenError, Poisoned, ReadError, ScanError, SnapshotCut, TailError,
     UniqueViolation, WriteError,

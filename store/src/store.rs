@@ -59,6 +59,8 @@ pub(crate) struct Core {
     pub(crate) applying: Mutex<()>,
     /// Held while a backup is made.
     pub(crate) backing_up: parking_lot::Mutex<()>,
+    /// Held while the encryption keys are being exchanged.
+    pub(crate) rotating: Mutex<()>,
     pub(crate) options: Options,
 }
 
@@ -72,7 +74,7 @@ struct Loaded {
 
 impl Store {
     /// Opens the data folder or creates it. Blocks until the log is replayed and the journal checked.
-    pub fn open(directory: &Path, options: Options) -> Result<Self, OpenError> {
+    pub fn open(directory: &Path, mut options: Options) -> Result<Self, OpenError> {
         weir_migrations::prepare(directory)?;
         let runtime = runtime::Builder::new_multi_thread()
             .worker_threads(options.worker_threads)
@@ -95,6 +97,8 @@ impl Store {
                 return Err(error);
             }
         };
+        // The engine has the keys. A copy here would outlive their exchange.
+        options.encryption = None;
         match load(directory, &engine) {
             Ok(loaded) => {
                 backup::clean_up(directory);
@@ -157,6 +161,7 @@ impl Store {
             history,
             applying: Mutex::new(()),
             backing_up: parking_lot::Mutex::new(()),
+            rotating: Mutex::new(()),
             options,
         });
         runtime.spawn(upkeep::run(Arc::downgrade(&core)));
@@ -260,7 +265,7 @@ impl Store {
         self.owner.core.close().await;
     }
 
-    pub(crate) fn core(&self) -> &Core {
+    pub(crate) fn core(&self) -> &Arc<Core> {
         &self.owner.core
     }
 }

@@ -17,6 +17,7 @@ use weir_sandbox::pool::PoolOptions;
 
 use super::build::{BuildError, build, print_mistakes, summary};
 use super::check::load_failure;
+use super::rotation::Rotation;
 use super::storage::StorageArguments;
 use super::watch::FolderWatch;
 use super::{Failure, default_data, logging, runtime, types};
@@ -53,6 +54,7 @@ async fn serve(arguments: Arguments) -> Result<(), Failure> {
     let control = Control::start(store.clone(), &storage.folder(&data)).map_err(|error| {
         Failure::because(format!("cannot listen for commands in {}: {error}", storage.folder(&data).display()))
     })?;
+    let rotation = Rotation::start(store.clone(), storage, data).await?;
     if let Err(error) = types::write(&folder) {
         tracing::warn!("cannot write the editor's types into {}: {error}", folder.display());
     }
@@ -71,6 +73,7 @@ async fn serve(arguments: Arguments) -> Result<(), Failure> {
     announcing.abort();
     reloading.abort();
     control.stop().await;
+    rotation.stop().await;
     engine.close().await;
     served.map_err(|error| Failure::because(format!("the server stopped: {error}")))
 }

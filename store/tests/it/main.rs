@@ -10,9 +10,10 @@
 mod backup;
 mod conflicts;
 mod disk;
+mod encryption;
+mod export;
 mod faults;
 mod histories;
-mod export;
 mod indexes;
 mod model;
 mod opening;
