@@ -42,6 +42,7 @@ mod indexing;
 mod journal;
 pub mod keys;
 mod merge;
+mod migration;
 mod notice;
 pub mod options;
 mod overlay;

@@ -30,7 +30,7 @@ use crate::snapshot::{Base, Readers};
 use crate::transaction::{Allowance, Transaction};
 use crate::turns::{Turn, Turns};
 use crate::window::Window;
-use crate::{backup, declare, indexing, journal, past, upkeep};
+use crate::{backup, declare, indexing, journal, migration, past, upkeep};
 
 /// An open store. Cheap to clone; the last clone that is dropped closes it in the background.
 #[derive(Clone)]
@@ -75,7 +75,7 @@ struct Loaded {
 impl Store {
     /// Opens the data folder or creates it. Blocks until the log is replayed and the journal checked.
     pub fn open(directory: &Path, mut options: Options) -> Result<Self, OpenError> {
-        weir_migrations::prepare(directory)?;
+        let upgrade = weir_migrations::prepare(directory)?;
         let runtime = runtime::Builder::new_multi_thread()
             .worker_threads(options.worker_threads)
             .thread_name("weir-store")
@@ -99,7 +99,8 @@ impl Store {
         };
         // The engine has the keys. A copy here would outlive their exchange.
         options.encryption = None;
-        match load(directory, &engine) {
+        let upgraded = upgrade.map_or(Ok(()), |upgrade| migration::run(upgrade, &engine, &runtime));
+        match upgraded.and_then(|()| load(directory, &engine)) {
             Ok(loaded) => {
                 backup::clean_up(directory);
                 Ok(Self::start(directory, engine, health, loaded, options, runtime))

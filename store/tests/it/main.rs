@@ -15,6 +15,7 @@ mod export;
 mod faults;
 mod histories;
 mod indexes;
+mod migration;
 mod model;
 mod opening;
 mod outcomes;
