@@ -10,9 +10,9 @@
 mod backup;
 mod conflicts;
 mod disk;
+mod export;
 mod faults;
 mod histories;
-mod export;
 mod indexes;
 mod model;
 mod opening;
