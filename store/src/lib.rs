@@ -54,6 +54,7 @@ mod turns;
 mod uniqueness;
 mod upkeep;
 mod window;
+mod witness;
 
 pub use error::{
     CatalogError, CommitError, HistoryError, OpenError, Poisoned, ReadError, ScanError, SnapshotCut, TailError,

@@ -29,6 +29,7 @@ use crate::snapshot::{Base, Readers};
 use crate::transaction::{Allowance, Transaction};
 use crate::turns::{Turn, Turns};
 use crate::window::Window;
+use crate::witness::Witness;
 use crate::{declare, indexing, journal, past, upkeep};
 
 /// An open store. Cheap to clone; the last clone that is dropped closes it in the background.
@@ -63,6 +64,7 @@ struct Loaded {
     ends: Ends,
     catalog: Catalog,
     history: Option<HistoryExtent>,
+    witness: Witness,
 }
 
 impl Store {
@@ -105,7 +107,7 @@ impl Store {
     }
 
     fn start(engine: Engine, health: Health, loaded: Loaded, options: Options, runtime: Runtime) -> Self {
-        let Loaded { head, ends, catalog, history: stored } = loaded;
+        let Loaded { head, ends, catalog, history: stored, witness } = loaded;
         let (requests, queue) = mpsc::channel(options.commit_queue_max);
         let (history, record) = History::open(stored, head, &options);
         let mut open = Group::default();
@@ -124,6 +126,7 @@ impl Store {
             window: Window::new(head.sequence, &options),
             head,
             ends,
+            witness,
             options: options.clone(),
             open,
             write: None,
@@ -315,7 +318,8 @@ fn load(directory: &Path, engine: &Engine) -> Result<Loaded, OpenError> {
     let audit = read_record(&live, key::AUDIT_HEAD, "end of the audit log").map_err(unreadable)?;
     let catalog = read_catalog(&live).map_err(unreadable)?;
     let history = past::extent(&live).map_err(unreadable)?;
-    Ok(Loaded { head, ends: Ends { journal, audit }, catalog, history })
+    let witness = Witness::open(directory, head.sequence)?;
+    Ok(Loaded { head, ends: Ends { journal, audit }, catalog, history, witness })
 }
 
 fn read_head(live: &Live) -> Result<Head, Poisoned> {

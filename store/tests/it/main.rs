@@ -18,6 +18,7 @@ mod past;
 mod reading;
 mod support;
 mod tail;
+mod torn;
 mod turns;
 mod uniqueness;
 mod workload;
