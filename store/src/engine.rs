@@ -8,9 +8,9 @@
 //!   further inside is a refusal to open, not a salvage. The engine takes an error while it reads the log for such
 //!   damage, so nothing is cut off before the log was found torn twice.
 
-mod encryption;
+pub(crate) mod encryption;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -43,6 +43,10 @@ const VERSIONS_SLACK_NS: u64 = 600_000_000_000;
 pub(crate) struct Engine {
     tree: Arc<Tree>,
     health: Health,
+    /// The data folder.
+    directory: PathBuf,
+    /// Absent where the folder is not encrypted.
+    keys: Option<Arc<Keys>>,
 }
 
 impl Engine {
@@ -54,6 +58,7 @@ impl Engine {
         settings.max_memtable_size = options.memtable_bytes;
         settings.block_size = BLOCK_BYTES;
         settings.enable_vlog = false;
+        settings = settings.with_wal_preallocation(options.encryption.is_none());
         settings.enable_versioning = true;
         settings.versioned_history_retention_ns = options.history_ns().saturating_add(VERSIONS_SLACK_NS);
         let ring = options.encryption.as_ref();
@@ -79,7 +84,7 @@ impl Engine {
                 "cut unfinished commits off the log"
             );
         }
-        Ok(Self { tree: Arc::new(tree), health })
+        Ok(Self { tree: Arc::new(tree), health, directory: directory.to_owned(), keys })
     }
 
     /// The state as of now, for reading. As long as it lives, compaction keeps what it can see.
@@ -106,6 +111,15 @@ impl Engine {
         }
         let reason = self.tree.background_error().map_or_else(|| "unknown".to_owned(), |error| error.error.to_string());
         Err(self.health.poison(format_args!("the storage engine stopped: {reason}")))
+    }
+
+    /// What the engine notes about a checkpoint beside its files. A database is opened without it.
+    pub(crate) const CHECKPOINT_NOTE: &str = "CHECKPOINT_METADATA";
+
+    /// Makes a database of the state as of now in another folder, which shares the tables with this one by hard links.
+    /// Blocks until all is on disk. That it fails says nothing of this database.
+    pub(crate) fn checkpoint(&self, tree: &Path) -> Result<(), String> {
+        self.tree.create_checkpoint(tree).map(drop).map_err(|error| error.to_string())
     }
 
     /// Flushes and closes. Later commits fail, snapshots that are open go on.
