@@ -65,6 +65,7 @@ mod upkeep;
 mod validation;
 mod verify;
 mod window;
+mod witness;
 
 pub use backup::BackupError;
 pub use backup::manifest::{FileEntry, Manifest};

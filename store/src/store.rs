@@ -30,6 +30,7 @@ use crate::snapshot::{Base, Readers};
 use crate::transaction::{Allowance, Transaction};
 use crate::turns::{Turn, Turns};
 use crate::window::Window;
+use crate::witness::Witness;
 use crate::{backup, declare, indexing, journal, migration, past, upkeep};
 
 /// An open store. Cheap to clone; the last clone that is dropped closes it in the background.
@@ -70,6 +71,7 @@ struct Loaded {
     ends: Ends,
     catalog: Catalog,
     history: Option<HistoryExtent>,
+    witness: Witness,
 }
 
 impl Store {
@@ -125,7 +127,7 @@ impl Store {
         options: Options,
         runtime: Runtime,
     ) -> Self {
-        let Loaded { head, ends, catalog, history: stored } = loaded;
+        let Loaded { head, ends, catalog, history: stored, witness } = loaded;
         let (requests, queue) = mpsc::channel(options.commit_queue_max);
         let (history, record) = History::open(stored, head, &options);
         let mut open = Group::default();
@@ -144,6 +146,7 @@ impl Store {
             window: Window::new(head.sequence, &options),
             head,
             ends,
+            witness,
             options: options.clone(),
             open,
             write: None,
@@ -366,7 +369,8 @@ fn load(directory: &Path, engine: &Engine) -> Result<Loaded, OpenError> {
     let audit = read_record(&live, key::AUDIT_HEAD, "end of the audit log").map_err(unreadable)?;
     let catalog = read_catalog(&live).map_err(unreadable)?;
     let history = past::extent(&live).map_err(unreadable)?;
-    Ok(Loaded { head, ends: Ends { journal, audit }, catalog, history })
+    let witness = Witness::open(directory, head.sequence)?;
+    Ok(Loaded { head, ends: Ends { journal, audit }, catalog, history, witness })
 }
 
 pub(crate) fn read_head(live: &Live) -> Result<Head, Poisoned> {

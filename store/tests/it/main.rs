@@ -23,6 +23,7 @@ mod past;
 mod reading;
 mod support;
 mod tail;
+mod torn;
 mod turns;
 mod uniqueness;
 mod workload;
