@@ -11,6 +11,7 @@
 //! | [`bad_calls`] | calls, requests and files that do not fit |
 //! | [`types`] | the official compiler accepts the editor's types |
 //! | [`atlas`] | `examples/atlas` on all its real data; imports, and crashes in the middle of them |
+//! | [`operations`] | backup, restore, export, import of everything, doctor; on a folder that is served and one that is not |
 //! | [`outsider`] | an app that was written from the documentation alone |
 //!
 //! Beside them: [`weir`] runs the binary, [`apps`] makes app folders, [`graphql`] asks, [`node`] runs what is on npm.
@@ -37,6 +38,7 @@ mod bad_input;
 mod clients;
 mod dev;
 mod encryption;
+mod operations;
 mod outsider;
 mod shop;
 mod types;

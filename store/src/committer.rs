@@ -12,7 +12,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use weir_schema::codec::journal::Head;
-use weir_schema::codec::key;
+use weir_schema::codec::key::{self, Key};
 use weir_schema::codec::outcome::KeptOutcome;
 
 use crate::catalog::Catalog;
@@ -131,8 +131,13 @@ impl Committer {
     }
 
     /// Gives a commit its place, or says why it has none. Its turn ends either way.
+    ///
+    /// What is pending is locked meanwhile: a transaction whose turn begins either sees this commit, or had its reads
+    /// protected from it.
     fn judge(&mut self, prepared: Prepared, answer: Answer) {
-        if !self.is_current(&prepared) {
+        let published = self.published.clone();
+        let mut pending = published.pending.lock();
+        if !self.is_current(&prepared, pending.epoch) {
             let Prepared { read_set: reads, touched, .. } = prepared;
             return reply(answer, Verdict::Conflict(Footprint { reads, touched }));
         }
@@ -148,22 +153,21 @@ impl Committer {
             }
             Err(poisoned) => return reply(answer, Verdict::Failed(CommitError::Unavailable(poisoned))),
         }
-        self.admit(prepared, answer);
+        self.admit(prepared, answer, &mut pending);
     }
 
     /// Whether nothing that it read has changed, and nothing that others rely on would be.
-    fn is_current(&self, prepared: &Prepared) -> bool {
+    fn is_current(&self, prepared: &Prepared, now: u64) -> bool {
         let Prepared { since, epoch, read_set, touched, turn, .. } = prepared;
         let number = turn.as_ref().map(|turn| turn.number);
-        if epoch.is_some_and(|epoch| epoch != self.published.pending.lock().epoch)
-            || !self.turns.permit(number, touched)
-        {
+        if epoch.is_some_and(|epoch| epoch != now) || !self.turns.permit(number, touched) {
             return false;
         }
-        number.is_some_and(|number| self.turns.protects(number, read_set)) || self.window.is_current(*since, read_set)
+        let compared = self.options.validation.compared(read_set, touched);
+        number.is_some_and(|number| self.turns.protects(number, read_set)) || self.window.is_current(*since, &compared)
     }
 
-    fn admit(&mut self, prepared: Prepared, answer: Answer) {
+    fn admit(&mut self, prepared: Prepared, answer: Answer, pending: &mut Pending) {
         self.head.sequence += 1;
         self.head.timestamp = clock::next(self.head.timestamp, clock::now_ns());
         let Prepared { mut writes, changes, touched, kept, audit, next_catalog, turn, .. } = prepared;
@@ -178,21 +182,18 @@ impl Committer {
             writes.push((key::outcome(&kept.key), Some(to_json(&record).into())));
             writes.push((expiry, Some(Bytes::new())));
         }
-        self.open.bytes +=
-            writes.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Bytes::len)).sum::<usize>();
+        let bytes = |(key, value): &(Key, Option<Bytes>)| key.len() + value.as_ref().map_or(0, Bytes::len);
+        self.open.bytes += writes.iter().map(bytes).sum::<usize>();
+        if let Some(catalog) = next_catalog {
+            self.head.catalog = catalog.version;
+            pending.catalog = catalog.clone();
+            self.open.catalog = Some(catalog);
+        }
         let writes: Arc<[_]> = writes.into();
         let notice = Arc::new(Notice::new(self.head, touched));
         self.window.push(notice.clone());
         self.open.pending.push(self.head.sequence, writes.clone());
-        {
-            let mut pending = self.published.pending.lock();
-            if let Some(catalog) = next_catalog {
-                self.head.catalog = catalog.version;
-                pending.catalog = catalog.clone();
-                self.open.catalog = Some(catalog);
-            }
-            pending.head = self.head;
-        }
+        pending.head = self.head;
         self.open.commits.push(Admitted { head: self.head, writes, changes, audit, notice, answer });
         // Whose turn comes next finds this commit pending.
         drop(turn);

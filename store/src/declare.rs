@@ -32,25 +32,36 @@ fn one(collection: &declarations::Collection, definitions: &Definitions) -> Resu
     let members = shape::object(definitions, &collection.value).map(|object| object.members.as_slice());
     let fields: BTreeMap<String, FieldKind> =
         members.unwrap_or_default().iter().map(|member| (member.name.clone(), kind(&member.slot.shape))).collect();
-    let mut indexes = Vec::new();
-    for index in &collection.indexes {
-        let bad = |field: &String, problem| CatalogError::BadField {
-            collection: collection.name.clone(),
-            field: field.clone(),
-            problem,
-        };
-        let mut chosen = Vec::new();
-        for name in &index.fields {
-            let kind = fields.get(name).ok_or_else(|| bad(name, "there is no such field"))?;
-            let order = kind.order().map_err(|_| bad(name, "its type has no order"))?;
-            chosen.push(IndexField { name: name.clone(), order });
+    Wanted::new(&collection.name, fields, &collection.indexes)
+}
+
+impl Wanted {
+    /// A collection with these fields and indexes.
+    pub(crate) fn new(
+        collection: &str,
+        fields: BTreeMap<String, FieldKind>,
+        declared: &[declarations::Index],
+    ) -> Result<Self, CatalogError> {
+        let mut indexes = Vec::new();
+        for index in declared {
+            let bad = |field: &String, problem| CatalogError::BadField {
+                collection: collection.to_owned(),
+                field: field.clone(),
+                problem,
+            };
+            let mut chosen = Vec::new();
+            for name in &index.fields {
+                let kind = fields.get(name).ok_or_else(|| bad(name, "there is no such field"))?;
+                let order = kind.order().map_err(|_| bad(name, "its type has no order"))?;
+                chosen.push(IndexField { name: name.clone(), order });
+            }
+            let wanted = (chosen, index.unique);
+            if !indexes.contains(&wanted) {
+                indexes.push(wanted);
+            }
         }
-        let wanted = (chosen, index.unique);
-        if !indexes.contains(&wanted) {
-            indexes.push(wanted);
-        }
+        Ok(Self { fields, indexes })
     }
-    Ok(Wanted { fields, indexes })
 }
 
 fn kind(shape: &Shape) -> FieldKind {

@@ -190,9 +190,8 @@ impl Store {
         &self,
         work: impl FnOnce(&Engine) -> Result<T, String> + Send + 'static,
     ) -> Result<T, EncryptionError> {
-        let core = self.core().clone();
-        core.engine.check()?;
-        let done = self.blocking(move || work(&core.engine)).await?;
+        self.core().engine.check()?;
+        let done = self.blocking(move |core| work(&core.engine)).await?;
         done.map_err(EncryptionError::Files)
     }
 }

@@ -1,8 +1,10 @@
 //! Reads and writes on one snapshot.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value};
 use weir_schema::codec::audit::AuditNote;
 use weir_schema::codec::journal::Head;
@@ -15,6 +17,7 @@ use weir_schema::limits::DOCUMENT_BYTES_MAX;
 
 use crate::catalog::{Catalog, Collection, Entry};
 use crate::error::{Poisoned, ReadError, ScanError, WriteError};
+use crate::group::to_json;
 use crate::overlay::{Overlay, Written};
 use crate::planner;
 use crate::prepared::Kept;
@@ -23,6 +26,9 @@ use crate::rows::View;
 use crate::scan::{Rows, Scan};
 use crate::snapshot::{Base, State};
 use crate::turns::Turn;
+
+/// Documents that were read and are kept at hand, since what is read is often written next.
+const AT_HAND_MAX: usize = 16;
 
 /// How much one transaction may do.
 #[derive(Debug, Clone, Copy)]
@@ -46,6 +52,7 @@ pub struct Transaction {
     pub(crate) turn: Option<Turn>,
     pub(crate) kept: Option<Kept>,
     pub(crate) audit: Option<AuditNote>,
+    at_hand: VecDeque<(Key, Option<Bytes>)>,
     knows_catalog: bool,
     allowance: Allowance,
     documents_read: u64,
@@ -64,6 +71,7 @@ impl Transaction {
             turn: None,
             kept: None,
             audit: None,
+            at_hand: VecDeque::new(),
             knows_catalog: false,
             allowance,
             documents_read: 0,
@@ -132,7 +140,11 @@ impl Transaction {
             return Ok(written.document.clone());
         }
         let document = self.base.state()?.get(&key)?;
-        self.read_set.add_point(key);
+        self.read_set.add_point(key.clone());
+        if self.at_hand.len() == AT_HAND_MAX {
+            self.at_hand.pop_front();
+        }
+        self.at_hand.push_back((key, document.clone()));
         self.count_read(1)?;
         Ok(document)
     }
@@ -151,7 +163,7 @@ impl Transaction {
             id: id.clone(),
             source,
         })?;
-        let text = document_text(id, document);
+        let text = Bytes::from(to_json(&Stored { id, members: &document }));
         if text.len() > DOCUMENT_BYTES_MAX {
             let (collection, bytes) = (collection.to_owned(), text.len());
             return Err(WriteError::DocumentTooLarge { collection, id: id.clone(), bytes });
@@ -224,8 +236,14 @@ impl Transaction {
             return Err(WriteError::TooManyWritten { max });
         }
         let state = self.base.state().map_err(ReadError::from)?;
-        let old = state.get(&key).map_err(ReadError::from)?;
-        self.read_set.add_point(key.clone());
+        let old = match self.at_hand.iter().find(|(read, _)| *read == key) {
+            Some((_, document)) => document.clone(),
+            None => {
+                let old = state.get(&key).map_err(ReadError::from)?;
+                self.read_set.add_point(key.clone());
+                old
+            }
+        };
         let before = match &old {
             Some(text) if collection.has_indexes() => {
                 entries_before(&state, collection, id, text).map_err(ReadError::from)?
@@ -272,10 +290,19 @@ fn find<'a>(catalog: &'a Catalog, name: &str) -> Result<&'a Collection, ReadErro
     catalog.collection(name).ok_or_else(|| ReadError::UnknownCollection(name.to_owned()))
 }
 
-/// The text of a document: compact JSON, `id` first.
-fn document_text(id: &DocumentId, document: Map<String, Value>) -> Bytes {
-    let mut whole = Map::with_capacity(document.len() + 1);
-    whole.insert("id".to_owned(), Value::String(id.as_str().to_owned()));
-    whole.extend(document.into_iter().filter(|(name, _)| name != "id"));
-    Bytes::from(Value::Object(whole).to_string())
+/// A document as it is stored: compact JSON, `id` first.
+struct Stored<'a> {
+    id: &'a DocumentId,
+    members: &'a Map<String, Value>,
+}
+
+impl Serialize for Stored<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut whole = serializer.serialize_map(None)?;
+        whole.serialize_entry("id", self.id)?;
+        for (name, value) in self.members.iter().filter(|(name, _)| *name != "id") {
+            whole.serialize_entry(name, value)?;
+        }
+        whole.end()
+    }
 }

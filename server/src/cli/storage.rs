@@ -46,6 +46,11 @@ impl StorageArguments {
         }
     }
 
+    /// What a store is opened with.
+    pub fn options(&self, default: &Path) -> Result<Options, Failure> {
+        Ok(Options { encryption: self.keys(default)?, ..Options::default() })
+    }
+
     /// The keys that a new one is to be added to; `None`: there are none yet.
     pub fn keys_to_extend(&self, default: &Path) -> Result<Option<KeyRing>, Failure> {
         match &self.encryption_keys {
@@ -65,8 +70,7 @@ impl StorageArguments {
 
     /// Opens the store. It blocks, on a thread of a runtime as well as elsewhere.
     pub fn open(&self, default: &Path) -> Result<Store, Failure> {
-        let options = Options { encryption: self.keys(default)?, ..Options::default() };
-        Store::open(&self.folder(default), options).map_err(Failure::because)
+        Store::open(&self.folder(default), self.options(default)?).map_err(Failure::because)
     }
 }
 

@@ -12,6 +12,7 @@ mod postgres;
 mod support;
 mod workload;
 
+use std::future::ready;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,9 +20,10 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 use surrealkv::{Durability, Mode, Tree};
+use weir_schema::codec::audit::AuditNote;
 use weir_schema::id::DocumentId;
 use weir_schema::shape::Shape;
-use weir_store::{CommitError, Options, Scan, Store, Transaction};
+use weir_store::{Options, Run, Scan, Store, Transaction};
 
 use postgres::{Isolation, Postgres};
 use support::{Figures, bare, declarations, fsync_us, measure};
@@ -30,6 +32,7 @@ use workload::{ACCOUNTS, BALANCE, Draw, Transfer};
 const RUNS: usize = 3;
 const RUN: Duration = Duration::from_secs(5);
 const CALLERS: usize = 64;
+const TURN_MAX: Duration = Duration::from_secs(10);
 const TOTAL: i64 = ACCOUNTS as i64 * BALANCE;
 
 fn main() {
@@ -106,21 +109,18 @@ fn print(name: &str, whose: &str, figures: Figures) {
     println!("{name:>8}, {whose:<24}: {per_second:>8.0}/s, p50 {p50_us:>7.0} µs, p99 {p99_us:>7.0} µs");
 }
 
-/// Makes one transfer durable. Returns how often it had to be tried.
+/// Makes one transfer durable, audited as a call of a procedure is. Returns how often it had to be tried.
 async fn transfer_once(store: &Store, transfer: Transfer) -> u64 {
     let mut attempts = 0;
-    loop {
+    let transacted = store.transact(TURN_MAX, |mut transaction| {
         attempts += 1;
-        let mut transaction = store.begin().unwrap();
         move_money(&mut transaction, transfer);
-        match store.commit(transaction).await {
-            Err(CommitError::Conflict) => {}
-            done => {
-                done.unwrap();
-                return attempts;
-            }
-        }
-    }
+        let (actor, action) = ("developer".to_owned(), "call".to_owned());
+        transaction.record(AuditNote { actor, action, targets: vec!["transfer".to_owned()] });
+        ready(Run::Commit(transaction, ()))
+    });
+    transacted.await.unwrap();
+    attempts
 }
 
 /// Reads two accounts and writes both.

@@ -215,3 +215,61 @@ async fn the_catalog_changes_under_constant_contention() {
     }
     assert_eq!(find(&mut store.begin().unwrap(), "counters", &scan(&[], "n")), "hot");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn money_is_neither_made_nor_lost_when_many_want_the_same_few_accounts() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options { memtable_bytes: 256 << 10, ..options() };
+    let store = Store::open(folder.path(), options).unwrap();
+    store.apply_collections(&declare(&["counters:n"])).await.unwrap();
+    const ACCOUNTS: u64 = 2_000;
+    for start in (0..ACCOUNTS).step_by(500) {
+        let mut transaction = store.begin().unwrap();
+        for account in start..start + 500 {
+            transaction.put("counters", &id(&account.to_string()), doc(r#"{"n":100}"#)).unwrap();
+        }
+        store.commit(transaction).await.unwrap();
+    }
+    let tasks: Vec<_> = (0..64u64)
+        .map(|task| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                let mut state = task.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+                let mut next = || {
+                    state ^= state << 13;
+                    state ^= state >> 7;
+                    state ^= state << 17;
+                    state
+                };
+                for _ in 0..60 {
+                    // Half of all draws are of four accounts.
+                    let (mut source, mut target) = (next(), next());
+                    source %= if source & 64 == 0 { 4 } else { ACCOUNTS };
+                    target %= if target & 64 == 0 { 4 } else { ACCOUNTS };
+                    if source == target {
+                        target = (target + 1) % ACCOUNTS;
+                    }
+                    let amount = (next() % 10) as i64;
+                    let run = |mut transaction: Transaction| {
+                        let (from, to) = (source.to_string(), target.to_string());
+                        let paying = number(&mut transaction, &from) - amount;
+                        let paid = number(&mut transaction, &to) + amount;
+                        transaction.put("counters", &id(&from), doc(&json!({ "n": paying }).to_string())).unwrap();
+                        transaction.put("counters", &id(&to), doc(&json!({ "n": paid }).to_string())).unwrap();
+                        ready(Run::Commit(transaction, ()))
+                    };
+                    store.transact(LIMIT, run).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let mut transaction = store.begin().unwrap();
+    let by_key: i64 = (0..ACCOUNTS).map(|account| number(&mut transaction, &account.to_string())).sum();
+    let rows = transaction.scan("counters", &scan(&[], "")).unwrap().rows;
+    let by_scan: i64 =
+        rows.iter().map(|row| serde_json::from_slice::<Value>(&row.document).unwrap()["n"].as_i64().unwrap()).sum();
+    assert_eq!((by_key, by_scan), (100 * ACCOUNTS as i64, 100 * ACCOUNTS as i64));
+}
