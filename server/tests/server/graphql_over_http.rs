@@ -204,7 +204,14 @@ async fn a_repeat_with_the_same_idempotency_key_gets_the_first_answer() {
     check(
         &app,
         [keyed("k-1", r#"mutation { add(text: "tea", kind: to_do) }"#), keyed("", add), keyed(&"k".repeat(256), add)],
-        expect![[""]],
+        expect![[r#"
+            200 application/json; charset=utf-8
+            {"errors":[{"message":"this idempotency key was used for another request: make a new key for each request","locations":[{"line":1,"column":12}],"path":["add"],"extensions":{"code":"CONFLICT"}}],"data":{"add":null}}
+            400 application/json; charset=utf-8
+            {"errors":[{"message":"Idempotency-Key or extensions.weir.idempotencyKey: an idempotency key has 1 to 255 bytes and no control characters","extensions":{"code":"BAD_REQUEST"}}]}
+            400 application/json; charset=utf-8
+            {"errors":[{"message":"Idempotency-Key or extensions.weir.idempotencyKey: an idempotency key has 1 to 255 bytes and no control characters","extensions":{"code":"BAD_REQUEST"}}]}
+        "#]],
     )
     .await;
 }
