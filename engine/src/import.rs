@@ -4,7 +4,7 @@ use serde_json::Value;
 use weir_schema::commit::Timestamp;
 use weir_schema::error::ErrorCode;
 use weir_schema::id::DocumentId;
-use weir_store::CommitError;
+use weir_store::{CommitError, PutAllError};
 
 use crate::call::CallError;
 use crate::documents::{self, DocumentError};
@@ -26,6 +26,7 @@ pub struct ImportError {
 }
 
 /// Commits documents, all or none. A member `id` is taken as the document's id, replacing one that has it already.
+/// They may refer to each other in any order.
 pub async fn import(
     engine: &Engine,
     release: &Release,
@@ -38,13 +39,17 @@ pub async fn import(
         let mut transaction = engine.store().begin().map_err(|error| whole(CallError::unavailable(error)))?;
         let mut ids = seed.ids();
         let mut written = Vec::with_capacity(batch.len());
+        let mut loading = Vec::with_capacity(batch.len());
         for (index, document) in batch.iter().enumerate() {
-            let (id, value) = take_id(collection, document.clone(), &mut || ids.next())
-                .map_err(|error| ImportError { index, error: call_error(error) })?;
-            documents::insert(&mut transaction, release.declarations(), collection, &id, value)
-                .map_err(|error| ImportError { index, error: call_error(error) })?;
-            written.push(id);
+            let blame = |error| ImportError { index, error: call_error(error) };
+            let (id, value) = take_id(collection, document.clone(), &mut || ids.next()).map_err(blame)?;
+            let document = documents::checked(release.declarations(), collection, value).map_err(blame)?;
+            written.push(id.clone());
+            loading.push((id, document));
         }
+        transaction
+            .put_all(collection, loading)
+            .map_err(|PutAllError { index, error }| ImportError { index, error: call_error(error.into()) })?;
         match engine.store().commit(transaction).await {
             Ok(committed) => return Ok(committed.timestamp),
             Err(CommitError::Conflict) => {}
@@ -79,6 +84,7 @@ fn take_id(
 fn call_error(error: DocumentError) -> CallError {
     match error {
         DocumentError::Refused(message) => CallError::new(ErrorCode::BadArguments, message),
+        error @ DocumentError::Limit(_) => CallError::new(ErrorCode::LimitExceeded, error.to_string()),
         DocumentError::Poisoned(poisoned) => CallError::unavailable(poisoned),
     }
 }

@@ -165,6 +165,7 @@ fn declarations() -> Declarations {
         document: "Order".to_owned(),
         value: value.clone(),
         indexes: vec![Index { fields: vec!["customer".to_owned()], unique: false }],
+        references: Vec::new(),
     };
     let mut declarations = Declarations::default();
     declarations.definitions.insert(value, Definition::Object(object));

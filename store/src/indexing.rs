@@ -9,13 +9,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 use weir_schema::codec::key::{self, Key};
+use weir_schema::id::DocumentId;
 
-use crate::catalog::{Catalog, Collection, Entry, Index, IndexState};
+use crate::catalog::{Catalog, Collection, Entry, Index, IndexState, ReferenceState};
 use crate::declare::{self, AllWanted};
 use crate::error::{CatalogError, CommitError, Poisoned};
 use crate::group::to_json;
 use crate::prepared::{Claim, Prepared};
 use crate::read_set::Interval;
+use crate::references;
 use crate::scan::Direction;
 use crate::store::Core;
 
@@ -68,7 +70,8 @@ async fn build_all(core: &Core) -> Result<(), CatalogError> {
     for (name, collection) in &catalog.collections {
         let building: Vec<&Index> =
             collection.indexes.iter().filter(|index| index.state == IndexState::Building).collect();
-        if !building.is_empty() {
+        let checking = collection.references.iter().any(|reference| reference.state == ReferenceState::Checking);
+        if checking || !building.is_empty() {
             Build { core, catalog: &catalog, name, collection, building }.run().await?;
         }
     }
@@ -90,6 +93,11 @@ impl Build<'_> {
         let mut rest = Interval::prefix(key::documents(self.collection.number));
         let mut size = batch_max;
         while let (prepared, Some(last)) = self.batch(&rest, size)? {
+            // New documents are held to new references from the start, so what was found to keep to them does.
+            if prepared.writes.is_empty() {
+                rest.start = key::successor(&last);
+                continue;
+            }
             match self.core.submit(prepared).await {
                 Ok(_) => {
                     rest.start = key::successor(&last);
@@ -118,23 +126,46 @@ impl Build<'_> {
                 .ok_or_else(|| snapshot.damaged(format_args!("document key {key:?} has no id")))?;
             let document: Map<String, Value> = serde_json::from_slice(&text)
                 .map_err(|error| snapshot.damaged(format_args!("document {id} is not JSON: {error}")))?;
+            references::check_stored(self.catalog, (self.name, self.collection), &id, &document, |target| {
+                prepared.read_set.add_point(target.clone());
+                Ok(snapshot.get(&target)?.is_some())
+            })?;
             for index in &self.building {
-                let Entry { key, exclusive, .. } =
-                    index.entry(self.collection.number, &id, &document).map_err(|source| {
-                        let (collection, fields) = (self.name.to_owned(), index.field_names());
-                        CatalogError::NotIndexable { collection, fields, id: id.clone(), source }
-                    })?;
-                let mut value = Bytes::new();
-                if exclusive {
-                    value = Bytes::copy_from_slice(id.as_str().as_bytes());
-                    prepared.claims.push(Claim { key: key.clone(), id: id.clone(), index: index.number });
-                }
-                prepared.writes.push((key, Some(value)));
+                self.write_entries(index, &id, &document, &mut prepared)?;
             }
             prepared.read_set.add_point(key.clone());
             last = Some(key);
         }
+        prepared.touched.sort_unstable();
+        prepared.touched.dedup();
         Ok((prepared, last))
+    }
+
+    fn write_entries(
+        &self,
+        index: &Index,
+        id: &DocumentId,
+        document: &Map<String, Value>,
+        prepared: &mut Prepared,
+    ) -> Result<(), CatalogError> {
+        let entries = index.entries(self.collection.number, id, document).map_err(|source| {
+            let (collection, fields) = (self.name.to_owned(), index.field_names());
+            CatalogError::NotIndexable { collection, fields, id: id.clone(), source }
+        })?;
+        // Who deletes a document has read its absence from here: the index is asked for referrers while it is built.
+        let is_read = self.collection.references.iter().any(|reference| reference.index == index.number);
+        for Entry { key, exclusive, .. } in entries {
+            let mut value = Bytes::new();
+            if exclusive {
+                value = Bytes::copy_from_slice(id.as_str().as_bytes());
+                prepared.claims.push(Claim { key: key.clone(), id: id.clone(), index: index.number });
+            }
+            if is_read {
+                prepared.touched.push(key.clone());
+            }
+            prepared.writes.push((key, Some(value)));
+        }
+        Ok(())
     }
 }
 

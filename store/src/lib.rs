@@ -9,6 +9,7 @@
 //! | [`store`] | the handle: open, begin, commit, close |
 //! | `transaction` | reads and writes on one snapshot |
 //! | `overlay` | the writes of a transaction that is not committed yet, and their index entries |
+//! | `references` | that documents refer to what is there; `deletion` finds what refers to a document that goes |
 //! | `scan` | what a scan asks for and what it answers; `rows` walks it, `merge` adds the overlay |
 //! | `planner` | which index answers a scan, or which one to declare |
 //! | `position` | places in the order of a scan, and cursors made of them |
@@ -26,6 +27,7 @@ mod catalog;
 mod clock;
 mod committer;
 mod declare;
+mod deletion;
 mod engine;
 pub mod error;
 mod group;
@@ -40,17 +42,20 @@ mod planner;
 mod position;
 mod prepared;
 pub mod read_set;
+mod references;
 mod rows;
 mod scan;
 pub mod store;
 mod transaction;
 mod window;
 
+pub use deletion::Deleted;
 pub use error::{CatalogError, CommitError, OpenError, Poisoned, ReadError, ScanError, UniqueViolation, WriteError};
 pub use notice::{Committed, Notice};
 pub use options::Options;
 pub use position::{BadCursor, Position};
 pub use read_set::ReadSet;
+pub use references::PutAllError;
 pub use scan::{Direction, Range, Row, Rows, Scan};
 pub use store::Store;
 pub use transaction::Transaction;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 use weir_schema::codec::journal::Head;
-use weir_schema::codec::key::{self, Key};
+use weir_schema::codec::key::{self, CollectionNumber, Key};
 use weir_schema::commit::Timestamp;
 use weir_schema::id::DocumentId;
 use weir_schema::limits::DOCUMENT_BYTES_MAX;
@@ -16,6 +16,7 @@ use crate::error::{Poisoned, ReadError, ScanError, WriteError};
 use crate::overlay::{Overlay, Written};
 use crate::planner::{self, Plan};
 use crate::read_set::ReadSet;
+use crate::references::{self, Lead};
 use crate::rows::View;
 use crate::scan::{Rows, Scan};
 
@@ -31,6 +32,18 @@ pub struct Transaction {
     pub(crate) read_set: ReadSet,
     knows_catalog: bool,
     bytes_max: usize,
+}
+
+/// A write that is worked out and not made yet.
+pub(crate) struct Put {
+    pub(crate) id: DocumentId,
+    pub(crate) key: Key,
+    /// What the snapshot has of the document, unless it was written before.
+    first: Option<Written>,
+    pub(crate) text: Bytes,
+    after: Vec<Entry>,
+    /// What it refers to and did not before.
+    pub(crate) leads: Vec<Lead>,
 }
 
 impl Transaction {
@@ -84,34 +97,49 @@ impl Transaction {
         document: Map<String, Value>,
     ) -> Result<Bytes, WriteError> {
         let catalog = self.use_catalog();
-        let found = find(&catalog, collection)?;
-        let after = found.entries(id, &document).map_err(|source| WriteError::NotIndexable {
-            collection: collection.to_owned(),
+        let put = self.prepare(collection, find(&catalog, collection)?, id, document)?;
+        self.check_size(put.text.len())?;
+        self.check_references(&catalog, collection, std::slice::from_ref(&put)).map_err(|(_, error)| error)?;
+        Ok(self.apply(put))
+    }
+
+    /// Works out a write without making it.
+    pub(crate) fn prepare(
+        &mut self,
+        name: &str,
+        collection: &Collection,
+        id: &DocumentId,
+        document: Map<String, Value>,
+    ) -> Result<Put, WriteError> {
+        let after = collection.entries(id, &document).map_err(|source| WriteError::NotIndexable {
+            collection: name.to_owned(),
             id: id.clone(),
             source,
         })?;
+        let (key, first) = self.look_up(collection, id)?;
+        let now = first.as_ref().or_else(|| self.overlay.get(&key)).map_or(&[][..], |written| &written.after);
+        let leads = references::new_leads(collection, &document, now);
         let text = document_text(id, document);
         if text.len() > DOCUMENT_BYTES_MAX {
-            let (collection, bytes) = (collection.to_owned(), text.len());
+            let (collection, bytes) = (name.to_owned(), text.len());
             return Err(WriteError::DocumentTooLarge { collection, id: id.clone(), bytes });
         }
-        self.check_size(text.len())?;
-        let key = self.touch(found, id)?;
-        self.overlay.set(&key, Some(text.clone()), after);
-        Ok(text)
+        Ok(Put { id: id.clone(), key, first, text, after, leads })
     }
 
-    /// Removes a document; says whether it was there.
-    pub fn delete(&mut self, collection: &str, id: &DocumentId) -> Result<bool, WriteError> {
-        let catalog = self.use_catalog();
-        let found = find(&catalog, collection)?;
-        if self.get(collection, id)?.is_none() {
-            return Ok(false);
+    /// Makes a write that was worked out.
+    pub(crate) fn apply(&mut self, put: Put) -> Bytes {
+        let Put { key, first, text, after, .. } = put;
+        self.touch(&key, first);
+        self.overlay.set(&key, Some(text.clone()), after);
+        text
+    }
+
+    /// Notes what the snapshot has of a document, the first time that it is written.
+    pub(crate) fn touch(&mut self, key: &Key, first: Option<Written>) {
+        if let (Some(first), None) = (first, self.overlay.get(key)) {
+            self.overlay.touch(key.clone(), first);
         }
-        self.check_size(0)?;
-        let key = self.touch(found, id)?;
-        self.overlay.set(&key, None, Vec::new());
-        Ok(true)
     }
 
     /// Reads the rows of a scan, no more than its limit.
@@ -132,14 +160,19 @@ impl Transaction {
         Ok(count)
     }
 
+    /// The documents and entries of a collection as the transaction sees them.
+    pub(crate) fn rows_of(&self, collection: CollectionNumber) -> View<'_> {
+        View { snapshot: &self.snapshot, overlay: &self.overlay, collection }
+    }
+
     fn view(&self, catalog: &Catalog, name: &str, scan: &Scan) -> Result<(Plan, View<'_>), ScanError> {
         let collection = find(catalog, name)?;
         let plan = planner::plan(name, collection, scan)?;
-        Ok((plan, View { snapshot: &self.snapshot, overlay: &self.overlay, collection: collection.number }))
+        Ok((plan, self.rows_of(collection.number)))
     }
 
     /// The catalog, which has been read from now on.
-    fn use_catalog(&mut self) -> Arc<Catalog> {
+    pub(crate) fn use_catalog(&mut self) -> Arc<Catalog> {
         if !self.knows_catalog {
             self.knows_catalog = true;
             self.read_set.add_point(key::CATALOG.to_vec());
@@ -147,11 +180,15 @@ impl Transaction {
         self.catalog.clone()
     }
 
-    /// Makes a document ready to be written: what the snapshot has of it is read, once.
-    fn touch(&mut self, collection: &Collection, id: &DocumentId) -> Result<Key, ReadError> {
+    /// The key of a document that is to be written, and what the snapshot has of it, unless it is written already.
+    pub(crate) fn look_up(
+        &mut self,
+        collection: &Collection,
+        id: &DocumentId,
+    ) -> Result<(Key, Option<Written>), ReadError> {
         let key = key::document(collection.number, id);
         if self.overlay.get(&key).is_some() {
-            return Ok(key);
+            return Ok((key, None));
         }
         let old = self.snapshot.get(&key)?;
         self.read_set.add_point(key.clone());
@@ -167,23 +204,26 @@ impl Transaction {
             before,
             document: old.map(Bytes::from),
         };
-        self.overlay.touch(key.clone(), written);
-        Ok(key)
+        Ok((key, Some(written)))
     }
 
     fn entries_before(&self, collection: &Collection, id: &DocumentId, text: &[u8]) -> Result<Vec<Entry>, Poisoned> {
-        let document: Map<String, Value> = serde_json::from_slice(text)
-            .map_err(|error| self.snapshot.damaged(format_args!("document {id} is not JSON: {error}")))?;
-        Ok(collection.stored_entries(id, &document))
+        Ok(collection.stored_entries(id, &self.parse(id, text)?))
     }
 
-    fn check_size(&self, more: usize) -> Result<(), WriteError> {
+    /// The members of a stored document.
+    pub(crate) fn parse(&self, id: &DocumentId, text: &[u8]) -> Result<Map<String, Value>, Poisoned> {
+        serde_json::from_slice(text)
+            .map_err(|error| self.snapshot.damaged(format_args!("document {id} is not JSON: {error}")))
+    }
+
+    pub(crate) fn check_size(&self, more: usize) -> Result<(), WriteError> {
         let max = self.bytes_max;
         if self.overlay.bytes() + more > max { Err(WriteError::TransactionTooLarge { max }) } else { Ok(()) }
     }
 }
 
-fn find<'a>(catalog: &'a Catalog, name: &str) -> Result<&'a Collection, ReadError> {
+pub(crate) fn find<'a>(catalog: &'a Catalog, name: &str) -> Result<&'a Collection, ReadError> {
     catalog.collection(name).ok_or_else(|| ReadError::UnknownCollection(name.to_owned()))
 }
 

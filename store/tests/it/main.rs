@@ -12,5 +12,6 @@ mod indexes;
 mod model;
 mod opening;
 mod reading;
+mod references;
 mod support;
 mod uniqueness;
