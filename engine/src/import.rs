@@ -49,7 +49,7 @@ pub async fn import(
         }
         transaction
             .put_all(collection, loading)
-            .map_err(|PutAllError { index, error }| ImportError { index, error: call_error(error.into()) })?;
+            .map_err(|PutAllError { index, error }| ImportError { index, error: call_error((*error).into()) })?;
         match engine.store().commit(transaction).await {
             Ok(committed) => return Ok(committed.timestamp),
             Err(CommitError::Conflict) => {}

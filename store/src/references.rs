@@ -32,7 +32,13 @@ pub struct PutAllError {
     /// The document to blame, by its place among them.
     pub index: usize,
     /// What is wrong.
-    pub error: WriteError,
+    pub error: Box<WriteError>,
+}
+
+impl PutAllError {
+    fn new(index: usize, error: WriteError) -> Self {
+        Self { index, error: Box::new(error) }
+    }
 }
 
 impl Transaction {
@@ -43,19 +49,19 @@ impl Transaction {
         collection: &str,
         documents: Vec<(DocumentId, Map<String, Value>)>,
     ) -> Result<Vec<Bytes>, PutAllError> {
-        let whole = |error| PutAllError { index: 0, error };
+        let whole = |error| PutAllError::new(0, error);
         let catalog = self.use_catalog();
         let found = find(&catalog, collection).map_err(|error| whole(error.into()))?;
         let mut puts = Vec::with_capacity(documents.len());
         let mut bytes = 0;
         for (index, (id, document)) in documents.into_iter().enumerate() {
-            let blame = |error| PutAllError { index, error };
+            let blame = |error| PutAllError::new(index, error);
             let put = self.prepare(collection, found, &id, document).map_err(blame)?;
             bytes += put.text.len();
             self.check_size(bytes).map_err(blame)?;
             puts.push(put);
         }
-        self.check_references(&catalog, collection, &puts).map_err(|(index, error)| PutAllError { index, error })?;
+        self.check_references(&catalog, collection, &puts)?;
         Ok(puts.into_iter().map(|put| self.apply(put)).collect())
     }
 
@@ -65,7 +71,7 @@ impl Transaction {
         catalog: &Catalog,
         collection: &str,
         puts: &[Put],
-    ) -> Result<(), (usize, WriteError)> {
+    ) -> Result<(), PutAllError> {
         let among: BTreeSet<&Key> = puts.iter().map(|put| &put.key).collect();
         for (index, put) in puts.iter().enumerate() {
             for lead in &put.leads {
@@ -73,11 +79,13 @@ impl Transaction {
                 let is_there = match target {
                     None => false,
                     Some(key) if among.contains(&key) => true,
-                    Some(key) => self.has(key).map_err(|poisoned| (index, WriteError::Read(poisoned.into())))?,
+                    Some(key) => {
+                        self.has(key).map_err(|poisoned| PutAllError::new(index, WriteError::Read(poisoned.into())))?
+                    }
                 };
                 if !is_there {
                     let Lead { member, target, id: missing } = lead;
-                    return Err((
+                    return Err(PutAllError::new(
                         index,
                         WriteError::Dangling {
                             collection: collection.to_owned(),

@@ -99,7 +99,7 @@ impl Transaction {
         let catalog = self.use_catalog();
         let put = self.prepare(collection, find(&catalog, collection)?, id, document)?;
         self.check_size(put.text.len())?;
-        self.check_references(&catalog, collection, std::slice::from_ref(&put)).map_err(|(_, error)| error)?;
+        self.check_references(&catalog, collection, std::slice::from_ref(&put)).map_err(|refused| *refused.error)?;
         Ok(self.apply(put))
     }
 
