@@ -11,7 +11,7 @@ use toml::Table;
 use crate::apps::root;
 
 /// Each package and the ones of this workspace that it may use: dependencies run one way.
-const DIRECTIONS: [(&str, &str, &[&str]); 7] = [
+const DIRECTIONS: [(&str, &str, &[&str]); 8] = [
     ("schema", "weir-schema", &[]),
     ("migrations", "weir-migrations", &[]),
     ("store", "weir-store", &["weir-schema", "weir-migrations"]),
@@ -19,7 +19,11 @@ const DIRECTIONS: [(&str, &str, &[&str]); 7] = [
     ("engine", "weir-engine", &["weir-schema", "weir-store", "weir-sandbox"]),
     ("server", "weir", &["weir-schema", "weir-store", "weir-sandbox", "weir-engine"]),
     ("tests", "weir-tests", &[]),
+    ("tests/checker", "weir-checker", &[]),
 ];
+
+/// What only tests may use, of any package.
+const FOR_TESTS: &str = "weir-checker";
 
 /// Crates that only one package may use. Benchmarks may compare with them.
 const CONFINED: [(&str, &str); 6] = [
@@ -57,9 +61,13 @@ fn dependencies_run_one_way() {
     for (folder, package, allowed) in DIRECTIONS {
         let name = table(&format!("{folder}/Cargo.toml"))["package"]["name"].as_str().unwrap().to_owned();
         assert_eq!(name, package);
-        for used in dependencies(folder, &["dependencies", "build-dependencies", "dev-dependencies"]) {
-            let is_ours = DIRECTIONS.iter().any(|(_, ours, _)| *ours == used);
-            assert!(!is_ours || allowed.contains(&used.as_str()), "{package} must not depend on {used}");
+        let is_ours = |used: &str| DIRECTIONS.iter().any(|(_, ours, _)| *ours == used);
+        for used in dependencies(folder, &["dependencies", "build-dependencies"]) {
+            assert!(!is_ours(&used) || allowed.contains(&used.as_str()), "{package} must not depend on {used}");
+        }
+        for used in dependencies(folder, &["dev-dependencies"]) {
+            let is_allowed = !is_ours(&used) || allowed.contains(&used.as_str()) || used == FOR_TESTS;
+            assert!(is_allowed, "{package}'s tests must not depend on {used}");
         }
     }
 }

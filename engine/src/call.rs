@@ -26,6 +26,13 @@ impl Caller {
         }
     }
 
+    /// Who it is, for the audit log and as the owner of idempotency keys.
+    pub(crate) fn identity(&self) -> &str {
+        match self {
+            Self::Developer => "developer",
+        }
+    }
+
     /// Whether errors may carry stacks.
     pub fn sees_stacks(&self) -> bool {
         matches!(self, Self::Developer)

@@ -118,9 +118,7 @@ pub fn delete(
 ) -> Result<Deleted, DocumentError> {
     let max = (others_max as usize).saturating_add(1);
     match transaction.delete_at_most(name, id, max) {
-        Err(WriteError::TooManyDocuments { max: reached, .. }) if reached == max => {
-            Err(DocumentError::Limit("documents_written"))
-        }
+        Err(WriteError::TooManyDocuments { .. }) => Err(DocumentError::Limit("documents_written")),
         other => Ok(other?),
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::Value;
-use tokio::sync::{RwLock, Semaphore, SemaphorePermit, watch};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use weir_sandbox::App;
 use weir_sandbox::isolate::IsolateError;
 use weir_sandbox::pool::PoolOptions;
@@ -12,7 +12,9 @@ use weir_schema::declarations::FunctionKind;
 use weir_schema::error::ErrorCode;
 use weir_store::{CatalogError, Poisoned, Store};
 
+use crate::actions::{self, Actions};
 use crate::call::{Answer, Call, CallError, Caller};
+use crate::idempotency::Scope;
 use crate::live::Watch;
 use crate::procedures;
 use crate::release::Release;
@@ -32,8 +34,7 @@ struct Shared {
     active: watch::Sender<Option<Arc<Release>>>,
     /// Turns of watched queries: a commit may wake all at once, and calls must find room in the queue beside them.
     watch_turns: Semaphore,
-    /// Read by transactions that run side by side, written by one that must be alone.
-    alone: RwLock<()>,
+    actions: Actions,
 }
 
 /// Why a release cannot become the active one. The one before stays.
@@ -53,8 +54,8 @@ impl Engine {
         let (active, _) = watch::channel(None);
         let watchdog = Watchdog::start()?;
         let watch_turns = Semaphore::new((pool.queue_max / 2).max(1));
-        let alone = RwLock::default();
-        Ok(Self { shared: Arc::new(Shared { store, watchdog, pool, active, watch_turns, alone }) })
+        let actions = Actions::default();
+        Ok(Self { shared: Arc::new(Shared { store, watchdog, pool, active, watch_turns, actions }) })
     }
 
     /// Makes an app the active release: loads it, brings the collections and indexes in line, then switches.
@@ -93,31 +94,48 @@ impl Engine {
         function: &str,
         arguments: Value,
     ) -> Result<Answer, CallError> {
+        self.call_once(release, caller, function, arguments, None).await
+    }
+
+    /// As [`Self::call`]. With a scope, what a procedure or an action came to first is returned again, for as long as
+    /// the app's limits say.
+    pub async fn call_once(
+        &self,
+        release: &Arc<Release>,
+        caller: &Caller,
+        function: &str,
+        arguments: Value,
+        scope: Option<Scope>,
+    ) -> Result<Answer, CallError> {
         let prepared = Prepared::new(release, caller, function, arguments)?;
-        match prepared.function()?.kind {
-            FunctionKind::Query | FunctionKind::View => self.read(&prepared).await,
-            FunctionKind::Procedure => procedures::call(self, prepared).await,
-            FunctionKind::Action => self.act(&prepared).await,
+        match (prepared.function()?.kind, scope) {
+            (FunctionKind::Query | FunctionKind::View, _) => self.read(&prepared).await,
+            (FunctionKind::Procedure, scope) => procedures::call(self, prepared, scope).await,
+            (FunctionKind::Action, Some(scope)) => actions::call_once(self, &prepared, scope).await,
+            (FunctionKind::Action, None) => self.act(&prepared).await,
         }
     }
 
     /// Calls many functions: in one transaction, all or none, if `atomic`; each for itself, in order, otherwise.
     ///
     /// There is one outcome per call, in order. In a failed atomic batch the failing call has its error and all others
-    /// `ROLLED_BACK`.
+    /// `ROLLED_BACK`. `scope` gives what is answered once: of an atomic batch the whole, of another each call by its
+    /// place.
     pub async fn batch(
         &self,
         release: &Arc<Release>,
         caller: &Caller,
         calls: Vec<Call>,
         atomic: bool,
+        scope: impl Fn(Option<usize>) -> Option<Scope>,
     ) -> Vec<Result<Answer, CallError>> {
         if atomic {
-            return procedures::call_together(self, release, caller, calls).await;
+            return procedures::call_together(self, release, caller, calls, scope(None)).await;
         }
         let mut outcomes = Vec::with_capacity(calls.len());
-        for call in calls {
-            outcomes.push(self.call(release, caller, &call.function, call.args).await);
+        for (index, call) in calls.into_iter().enumerate() {
+            let scope = scope(Some(index));
+            outcomes.push(self.call_once(release, caller, &call.function, call.args, scope).await);
         }
         outcomes
     }
@@ -140,8 +158,8 @@ impl Engine {
         &self.shared.store
     }
 
-    pub(crate) fn alone(&self) -> &RwLock<()> {
-        &self.shared.alone
+    pub(crate) fn actions(&self) -> &Actions {
+        &self.shared.actions
     }
 
     /// Waits for the turn of a watched query; `None` never comes, since the semaphore is never closed.
@@ -157,7 +175,7 @@ impl Engine {
         ran.result.map(|value| Answer { value, commit })
     }
 
-    async fn act(&self, prepared: &Prepared) -> Result<Answer, CallError> {
+    pub(crate) async fn act(&self, prepared: &Prepared) -> Result<Answer, CallError> {
         let seed = draw()?;
         let ran = prepared.run(self, &seed, seed.ids(), None).await;
         ran.result.map(|value| Answer { value, commit: self.store().head().timestamp })

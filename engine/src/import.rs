@@ -1,10 +1,15 @@
 //! Loads documents without running a function: what `weir import --into` does.
 
+use std::future::ready;
+use std::time::Duration;
+
+use parking_lot::Mutex;
 use serde_json::Value;
+use weir_schema::codec::audit::AuditNote;
 use weir_schema::commit::Timestamp;
 use weir_schema::error::ErrorCode;
 use weir_schema::id::DocumentId;
-use weir_store::{CommitError, PutAllError};
+use weir_store::{CommitError, PutAllError, Run, Transacted, Transaction};
 
 use crate::call::CallError;
 use crate::documents::{self, DocumentError};
@@ -12,8 +17,8 @@ use crate::engine::Engine;
 use crate::release::Release;
 use crate::seed::Seed;
 
-/// Attempts before a batch is given up; others write to the same documents only if they share ids.
-const ATTEMPTS: usize = 16;
+/// How long one batch may keep others waiting.
+const TURN_MAX: Duration = Duration::from_secs(10);
 
 /// Why a batch was not loaded.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -35,35 +40,52 @@ pub async fn import(
 ) -> Result<Timestamp, ImportError> {
     let whole = |error| ImportError { index: 0, error };
     let seed = Seed::draw().map_err(|error| whole(CallError::new(ErrorCode::Internal, error.to_string())))?;
-    for _ in 0..ATTEMPTS {
-        let mut transaction = engine.store().begin().map_err(|error| whole(CallError::unavailable(error)))?;
-        let mut ids = seed.ids();
-        let mut written = Vec::with_capacity(batch.len());
-        let mut loading = Vec::with_capacity(batch.len());
-        for (index, document) in batch.iter().enumerate() {
-            let blame = |error| ImportError { index, error: call_error(error) };
-            let (id, value) = take_id(collection, document.clone(), &mut || ids.next()).map_err(blame)?;
-            let document = documents::checked(release.declarations(), collection, value).map_err(blame)?;
-            written.push(id.clone());
-            loading.push((id, document));
+    let written = Mutex::new(Vec::new());
+    let load = |transaction| ready(load(transaction, release, collection, batch, &seed, &written));
+    match engine.store().transact(TURN_MAX, load).await {
+        Ok(Transacted { value: Err(error), .. }) => Err(error),
+        Ok(Transacted { committed, .. }) => Ok(committed.map_or(Timestamp::ZERO, |committed| committed.timestamp)),
+        Err(CommitError::Unique(violation)) => {
+            let index = written.lock().iter().rposition(|id| *id == violation.id).unwrap_or_default();
+            Err(ImportError { index, error: CallError::conflict(&violation) })
         }
-        transaction
-            .put_all(collection, loading)
-            .map_err(|PutAllError { index, error }| ImportError { index, error: call_error((*error).into()) })?;
-        match engine.store().commit(transaction).await {
-            Ok(committed) => return Ok(committed.timestamp),
-            Err(CommitError::Conflict) => {}
-            Err(CommitError::Unique(violation)) => {
-                let index = written.iter().rposition(|id| *id == violation.id).unwrap_or_default();
-                return Err(ImportError { index, error: CallError::conflict(&violation) });
+        Err(error @ CommitError::OutcomeUnknown(_)) => {
+            Err(whole(CallError::new(ErrorCode::OutcomeUnknown, error.to_string())))
+        }
+        Err(error @ (CommitError::Unavailable(_) | CommitError::Conflict)) => Err(whole(CallError::unavailable(error))),
+    }
+}
+
+fn load(
+    mut transaction: Transaction,
+    release: &Release,
+    collection: &str,
+    batch: &[Value],
+    seed: &Seed,
+    all_written: &Mutex<Vec<DocumentId>>,
+) -> Run<Result<(), ImportError>> {
+    let abort = |index, error| Run::Abort(Err(ImportError { index, error: call_error(error) }));
+    let mut ids = seed.ids();
+    let mut written = Vec::with_capacity(batch.len());
+    let mut loading = Vec::with_capacity(batch.len());
+    for (index, document) in batch.iter().enumerate() {
+        let checked = take_id(collection, document.clone(), &mut || ids.next())
+            .and_then(|(id, value)| Ok((id, documents::checked(release.declarations(), collection, value)?)));
+        match checked {
+            Ok((id, document)) => {
+                written.push(id.clone());
+                loading.push((id, document));
             }
-            Err(error @ CommitError::OutcomeUnknown(_)) => {
-                return Err(whole(CallError::new(ErrorCode::OutcomeUnknown, error.to_string())));
-            }
-            Err(error @ CommitError::Unavailable(_)) => return Err(whole(CallError::unavailable(error))),
+            Err(error) => return abort(index, error),
         }
     }
-    Err(whole(CallError::unavailable("other writers keep changing the same documents")))
+    if let Err(PutAllError { index, error }) = transaction.put_all(collection, loading) {
+        return abort(index, (*error).into());
+    }
+    *all_written.lock() = written;
+    let (actor, action) = ("import".to_owned(), "import".to_owned());
+    transaction.record(AuditNote { actor, action, targets: vec![collection.to_owned()] });
+    Run::Commit(transaction, Ok(()))
 }
 
 /// The id that a document brings along, or a new one, and the document without it.

@@ -8,15 +8,19 @@
 //! | `run` | one run of one function in an isolate, and what its outcome means to a caller |
 //! | `host` | answers what a script asks: reads and writes of documents in a transaction |
 //! | `documents` | insert, replace, patch and delete, with the document's type checked |
-//! | `procedures` | runs and commits, again on conflict, then alone |
+//! | `actions` | actions with an idempotency key: one at a time, the outcome kept when it is over |
+//! | `procedures` | runs and commits, again as long as what was read has changed |
+//! | [`idempotency`] | a call with a key runs once, repeats get its outcome |
 //! | [`import`] | loads documents without running a function |
 //! | [`live`] | watched queries: a new value when, and only when, a commit touches what was read |
 //! | `seed` | what makes a run repeatable: its time, its randomness, the ids it hands out |
 
+mod actions;
 pub mod call;
 mod documents;
 pub mod engine;
 mod host;
+pub mod idempotency;
 pub mod import;
 pub mod live;
 mod procedures;

@@ -1,50 +1,50 @@
-//! Runs procedures and commits them: side by side with others first, again on conflict, then alone.
+//! Runs procedures and commits them, again as long as what they read has changed meanwhile.
 //!
 //! Running again is safe because a run is repeatable: the seed, and with it the time and the ids, stays the same.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use parking_lot::Mutex;
 use serde_json::Value;
+use weir_schema::codec::audit::AuditNote;
 use weir_schema::commit::Timestamp;
 use weir_schema::declarations::FunctionKind;
 use weir_schema::error::ErrorCode;
 use weir_schema::id::DocumentId;
-use weir_store::CommitError;
+use weir_store::{CommitError, Run, Transacted, Transaction};
 
 use crate::call::{Answer, Call, CallError, Caller};
 use crate::engine::Engine;
+use crate::idempotency::{self, Once, Outcomes, Recalled, Scope};
 use crate::release::Release;
 use crate::run::Prepared;
 use crate::seed::Seed;
 
-/// Runs side by side with others before a transaction asks to be alone.
-const ATTEMPTS_OPTIMISTIC: usize = 4;
-/// Runs alone; even then a change of the indexes may be in the way of the first.
-const ATTEMPTS_ALONE: usize = 16;
+/// How much longer than its calls a transaction may keep others waiting: it has to get to an isolate first.
+const TURN_SLACK: Duration = Duration::from_secs(1);
 
-/// Why a group of calls was not committed.
-struct GroupError {
-    /// Which call is to blame; `None` if it is no call's fault, and then nothing is known to be rolled back.
-    culprit: Option<usize>,
-    error: CallError,
+/// What came of each call, and the commit.
+type Ended = (Outcomes, Timestamp);
+
+/// What one run of all calls came to.
+enum Came {
+    /// To this, whether it is committed or not.
+    To(Outcomes),
+    /// To what an earlier request with the same key came to.
+    Recalled(Recalled),
+    /// To nothing: that is no call's fault.
+    Nothing(CallError),
 }
 
-/// How one attempt ended.
-enum Attempt {
-    Committed(Vec<Value>, Timestamp),
-    Failed(GroupError),
-    Conflict,
-}
+/// The documents that each call wrote.
+type Written = Vec<Vec<(String, DocumentId)>>;
 
 /// Calls one procedure as one transaction.
-pub async fn call(engine: &Engine, prepared: Prepared) -> Result<Answer, CallError> {
-    match transact(engine, &[prepared]).await {
-        Ok((values, commit)) => {
-            let value = values.into_iter().next().unwrap_or(Value::Null);
-            Ok(Answer { value, commit })
-        }
-        Err(GroupError { error, .. }) => Err(error),
-    }
+pub async fn call(engine: &Engine, prepared: Prepared, scope: Option<Scope>) -> Result<Answer, CallError> {
+    let (outcomes, commit) = transact(engine, &[prepared], scope).await?;
+    let outcome = outcomes.into_iter().next();
+    outcome.unwrap_or(Ok(Value::Null)).map(|value| Answer { value, commit })
 }
 
 /// Calls many functions as one transaction: all or none.
@@ -53,30 +53,36 @@ pub async fn call_together(
     release: &Arc<Release>,
     caller: &Caller,
     calls: Vec<Call>,
+    scope: Option<Scope>,
 ) -> Vec<Result<Answer, CallError>> {
     let count = calls.len();
-    let transacted = match prepare(release, caller, calls) {
-        Ok(group) => transact(engine, &group).await,
-        Err(error) => Err(error),
+    let ended = match prepare(release, caller, calls) {
+        Ok(group) => transact(engine, &group, scope).await,
+        Err((culprit, error)) => Ok((rolled_back(count, culprit, error), Timestamp::ZERO)),
     };
-    match transacted {
-        Ok((values, commit)) => values.into_iter().map(|value| Ok(Answer { value, commit })).collect(),
-        Err(GroupError { culprit, error }) => (0..count)
-            .map(|index| match culprit {
-                Some(culprit) if culprit != index => {
-                    let message =
-                        format!("nothing of the batch is kept, because call {} of {count} failed", culprit + 1);
-                    Err(CallError::new(ErrorCode::RolledBack, message))
-                }
-                _ => Err(error.clone()),
-            })
-            .collect(),
+    match ended {
+        Ok((outcomes, commit)) => {
+            outcomes.into_iter().map(|outcome| outcome.map(|value| Answer { value, commit })).collect()
+        }
+        Err(error) => vec![Err(error); count],
     }
 }
 
-fn prepare(release: &Arc<Release>, caller: &Caller, calls: Vec<Call>) -> Result<Vec<Prepared>, GroupError> {
+/// One call is to blame; of the others nothing is kept.
+fn rolled_back(count: usize, culprit: usize, error: CallError) -> Outcomes {
+    let of = |index| {
+        if index == culprit {
+            return Err(error.clone());
+        }
+        let message = format!("nothing of the batch is kept, because call {} of {count} failed", culprit + 1);
+        Err(CallError::new(ErrorCode::RolledBack, message))
+    };
+    (0..count).map(of).collect()
+}
+
+fn prepare(release: &Arc<Release>, caller: &Caller, calls: Vec<Call>) -> Result<Vec<Prepared>, (usize, CallError)> {
     let prepared = calls.into_iter().enumerate().map(|(culprit, call)| {
-        let blame = |error| GroupError { culprit: Some(culprit), error };
+        let blame = |error| (culprit, error);
         let prepared = Prepared::new(release, caller, &call.function, call.args).map_err(blame)?;
         match prepared.function().map_err(blame)?.kind {
             FunctionKind::Action => {
@@ -90,67 +96,116 @@ fn prepare(release: &Arc<Release>, caller: &Caller, calls: Vec<Call>) -> Result<
     prepared.collect()
 }
 
-async fn transact(engine: &Engine, group: &[Prepared]) -> Result<(Vec<Value>, Timestamp), GroupError> {
-    let seed = Seed::draw()
-        .map_err(|error| GroupError { culprit: None, error: CallError::new(ErrorCode::Internal, error.to_string()) })?;
-    for _ in 0..ATTEMPTS_OPTIMISTIC {
-        let _beside_others = engine.alone().read().await;
-        match attempt(engine, group, &seed).await {
-            Attempt::Committed(values, commit) => return Ok((values, commit)),
-            Attempt::Failed(error) => return Err(error),
-            Attempt::Conflict => {}
+async fn transact(engine: &Engine, group: &[Prepared], scope: Option<Scope>) -> Result<Ended, CallError> {
+    let seed = Seed::draw().map_err(|error| CallError::new(ErrorCode::Internal, error.to_string()))?;
+    let once = scope.map(|scope| once(scope, group)).transpose()?;
+    let (written, limit) = (Mutex::new(Written::new()), turn_limit(group));
+    let attempt = |transaction| attempt(engine, group, &seed, once.as_ref(), &written, transaction);
+    match engine.store().transact(limit, attempt).await {
+        Ok(Transacted { value: Came::To(outcomes), committed }) => {
+            Ok((outcomes, committed.map_or(Timestamp::ZERO, |committed| committed.timestamp)))
         }
-    }
-    let _alone = engine.alone().write().await;
-    for _ in 0..ATTEMPTS_ALONE {
-        match attempt(engine, group, &seed).await {
-            Attempt::Committed(values, commit) => return Ok((values, commit)),
-            Attempt::Failed(error) => return Err(error),
-            Attempt::Conflict => {}
+        Ok(Transacted { value: Came::Recalled(recalled), .. }) => Ok((recalled.outcomes?, recalled.commit)),
+        Ok(Transacted { value: Came::Nothing(error), .. }) => Err(error),
+        Err(CommitError::Unique(violation)) => {
+            let culprit = writer_of(&written.lock(), &violation.collection, &violation.id);
+            Ok((rolled_back(group.len(), culprit, CallError::conflict(&violation)), Timestamp::ZERO))
         }
+        Err(error @ CommitError::OutcomeUnknown(_)) => {
+            Err(CallError::new(ErrorCode::OutcomeUnknown, error.to_string()))
+        }
+        Err(error @ (CommitError::Unavailable(_) | CommitError::Conflict)) => Err(CallError::unavailable(error)),
     }
-    let message = "the indexes keep changing under the transaction; try again in a moment";
-    Err(GroupError { culprit: None, error: CallError::unavailable(message) })
 }
 
-async fn attempt(engine: &Engine, group: &[Prepared], seed: &Seed) -> Attempt {
-    let failed = |culprit, error| Attempt::Failed(GroupError { culprit, error });
-    let mut transaction = match engine.store().begin() {
-        Ok(transaction) => Some(transaction),
-        Err(error) => return failed(None, CallError::unavailable(error)),
-    };
+fn once(scope: Scope, group: &[Prepared]) -> Result<Once, CallError> {
+    let mut calls = Vec::with_capacity(group.len());
+    for prepared in group {
+        calls.push((prepared.function()?.name.as_str(), prepared.arguments.as_str()));
+    }
+    let kept_ms = group.first().map_or(0, |prepared| prepared.release.limits().idempotency_ms);
+    Ok(Once::new(scope, calls.into_iter(), kept_ms))
+}
+
+/// How long the transaction may keep others waiting: as long as all its calls may take.
+fn turn_limit(group: &[Prepared]) -> Duration {
+    let wall_ms = group.iter().map(|prepared| prepared.release.limits().wall_ms).sum();
+    Duration::from_millis(wall_ms) + TURN_SLACK
+}
+
+async fn attempt(
+    engine: &Engine,
+    group: &[Prepared],
+    seed: &Seed,
+    once: Option<&Once>,
+    all_written: &Mutex<Written>,
+    mut transaction: Transaction,
+) -> Run<Came> {
+    match once.map(|once| once.recall(&mut transaction, seed)).transpose() {
+        Ok(recalled) => {
+            if let Some(recalled) = recalled.flatten() {
+                return Run::Abort(Came::Recalled(recalled));
+            }
+        }
+        Err(error) => return Run::Abort(Came::Nothing(CallError::unavailable(error))),
+    }
     let mut ids = seed.ids();
-    let mut values = Vec::with_capacity(group.len());
+    let mut outcomes = Vec::with_capacity(group.len());
     let mut written = Vec::with_capacity(group.len());
+    let mut transaction = Some(transaction);
     for (index, prepared) in group.iter().enumerate() {
         let ran = prepared.run(engine, seed, ids.clone(), transaction.take()).await;
         match ran.result {
-            Ok(value) => values.push(value),
-            Err(error) => return failed(Some(index), error),
+            Ok(value) => outcomes.push(Ok(value)),
+            Err(error) => return failed(group, seed, once, ran.transaction, index, error),
         }
         written.push(ran.written);
         transaction = ran.transaction;
         ids = ran.ids.unwrap_or(ids);
     }
-    let Some(transaction) = transaction else {
-        return failed(None, CallError::new(ErrorCode::Internal, "the transaction was lost"));
+    *all_written.lock() = written;
+    let Some(mut transaction) = transaction else {
+        return Run::Abort(Came::Nothing(CallError::new(ErrorCode::Internal, "the transaction was lost")));
     };
-    match engine.store().commit(transaction).await {
-        Ok(committed) => Attempt::Committed(values, committed.timestamp),
-        Err(CommitError::Conflict) => Attempt::Conflict,
-        Err(CommitError::Unique(violation)) => {
-            let culprit = writer_of(&written, &violation.collection, &violation.id);
-            failed(Some(culprit), CallError::conflict(&violation))
+    if let Some(once) = once {
+        once.keep(&mut transaction, seed, &outcomes);
+    }
+    transaction.record(note(group));
+    Run::Commit(transaction, Came::To(outcomes))
+}
+
+/// Ends an attempt in which a call failed: nothing is written but, where it is to be kept, the outcome.
+fn failed(
+    group: &[Prepared],
+    seed: &Seed,
+    once: Option<&Once>,
+    transaction: Option<Transaction>,
+    culprit: usize,
+    error: CallError,
+) -> Run<Came> {
+    let is_kept = idempotency::is_kept(&error);
+    let outcomes = rolled_back(group.len(), culprit, error);
+    match (once, transaction) {
+        (Some(once), Some(mut transaction)) if is_kept => {
+            transaction.undo();
+            once.keep(&mut transaction, seed, &outcomes);
+            Run::Commit(transaction, Came::To(outcomes))
         }
-        Err(error @ CommitError::Unavailable(_)) => failed(None, CallError::unavailable(error)),
-        Err(error @ CommitError::OutcomeUnknown(_)) => {
-            failed(None, CallError::new(ErrorCode::OutcomeUnknown, error.to_string()))
-        }
+        _ => Run::Abort(Came::To(outcomes)),
     }
 }
 
+/// For the audit log: who called what.
+fn note(group: &[Prepared]) -> AuditNote {
+    let names = group.iter().filter_map(|prepared| Some(prepared.function().ok()?.name.clone()));
+    let mut targets: Vec<String> = names.collect();
+    targets.dedup();
+    let actor = group.first().map_or("", |prepared| prepared.caller.identity());
+    AuditNote { actor: actor.to_owned(), action: "call".to_owned(), targets }
+}
+
 /// The last call that wrote the document.
-fn writer_of(written: &[Vec<(String, DocumentId)>], collection: &str, id: &DocumentId) -> usize {
+fn writer_of(written: &Written, collection: &str, id: &DocumentId) -> usize {
     let wrote = |(name, written): &(String, DocumentId)| name == collection && written == id;
     written.iter().rposition(|call| call.iter().any(wrote)).unwrap_or_default()
 }

@@ -12,7 +12,8 @@
 //! | [`datetime`] | the one written form of a `DateTime` |
 //! | [`id`] | document ids and how they are generated |
 //! | [`commit`] | commit timestamps and cursors |
-//! | [`codec`] | order-preserving index keys and journal entries, as they lie on disk |
+//! | [`codec`] | order-preserving keys and the store's records, as they lie on disk |
+//! | [`digest`] | SHA-256, where something large or secret is known by it |
 //! | [`error`] | the closed list of error codes |
 //! | [`limits`] | every limit by name, with its default |
 
@@ -21,6 +22,7 @@ pub mod codec;
 pub mod commit;
 pub mod datetime;
 pub mod declarations;
+pub mod digest;
 pub mod error;
 pub mod id;
 pub mod limits;

@@ -28,6 +28,8 @@ pub struct CallLimits {
     pub log_bytes: usize,
     /// How deep `call` may nest.
     pub call_depth: u32,
+    /// How long the outcome of a call with an idempotency key is kept, in milliseconds.
+    pub idempotency_ms: u64,
 }
 
 impl Default for CallLimits {
@@ -43,6 +45,7 @@ impl Default for CallLimits {
             documents_written: 50_000,
             log_bytes: 64 << 10,
             call_depth: 16,
+            idempotency_ms: 24 * 3_600_000,
         }
     }
 }
@@ -62,6 +65,7 @@ impl CallLimits {
             "documents_written" => u64::from(self.documents_written),
             "log_bytes" => wide(self.log_bytes),
             "call_depth" => u64::from(self.call_depth),
+            "idempotency_ms" => self.idempotency_ms,
             _ => 0,
         }
     }

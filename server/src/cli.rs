@@ -9,6 +9,7 @@ mod import;
 mod logging;
 mod progress;
 mod rows;
+mod storage;
 mod types;
 mod watch;
 

@@ -5,19 +5,20 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a measurement that fails ends")]
 
-use std::fs::File;
-use std::io::Write;
+mod support;
+
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
-use surrealkv::{Durability, Mode, Tree, TreeBuilder};
-use weir_schema::declarations::{Collection, Declarations, Index};
+use surrealkv::{Durability, Mode, Tree};
+use weir_schema::declarations::{Declarations, Index};
 use weir_schema::id::DocumentId;
-use weir_schema::shape::{Definition, Member, ObjectDefinition, Shape, Slot};
+use weir_schema::shape::Shape;
 use weir_store::{Options, Store};
+
+use support::{Figures, bare, declarations, fsync_us, measure};
 
 const RUNS: usize = 3;
 const RUN: Duration = Duration::from_millis(1_500);
@@ -33,16 +34,8 @@ fn main() {
 
 async fn run(folder: &Path) {
     let store = Store::open(&folder.join("weir"), Options::default()).unwrap();
-    store.apply_collections(&declarations()).await.unwrap();
-    // The same sizes for both.
-    let sizes = Options::default();
-    let bare = TreeBuilder::new()
-        .with_path(folder.join("bare"))
-        .with_max_memtable_size(sizes.memtable_bytes)
-        .with_block_cache_capacity(sizes.block_cache_bytes)
-        .build()
-        .unwrap();
-    let bare = Arc::new(bare);
+    store.apply_collections(&orders()).await.unwrap();
+    let bare = Arc::new(bare(&folder.join("bare")));
 
     fill(&store, &bare).await;
     reads("in the cache", &store, &bare);
@@ -50,10 +43,10 @@ async fn run(folder: &Path) {
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for _ in 0..RUNS {
             let (bare, store) = (bare.clone(), store.clone());
-            theirs.push(measure(callers, move |number| commit_bare(bare.clone(), number)).await);
-            ours.push(measure(callers, move |number| commit_ours(store.clone(), number)).await);
+            theirs.push(measure(callers, RUN, move |number| commit_bare(bare.clone(), number)).await);
+            ours.push(measure(callers, RUN, move |number| commit_ours(store.clone(), number)).await);
         }
-        let (ours, theirs) = (median(ours), median(theirs));
+        let (ours, theirs) = (Figures::median(ours), Figures::median(theirs));
         println!(
             "commits with {callers:>3} callers: {:>8.0}/s, p50 {:>6.0} µs, p99 {:>6.0} µs; bare {:>8.0}/s; ratio {:.2}",
             ours.per_second,
@@ -71,50 +64,6 @@ async fn run(folder: &Path) {
     println!("open with {} commits in the journal: {:.0} ms", store.head().sequence, opened.as_secs_f64() * 1e3);
     store.close().await;
     bare.close().await.unwrap();
-}
-
-#[derive(Clone, Copy)]
-struct Figures {
-    per_second: f64,
-    p50_us: f64,
-    p99_us: f64,
-}
-
-fn median(mut runs: Vec<Figures>) -> Figures {
-    runs.sort_by(|a, b| a.per_second.total_cmp(&b.per_second));
-    runs[runs.len() / 2]
-}
-
-static NUMBER: AtomicU64 = AtomicU64::new(0);
-
-/// Commits from so many callers for a while, each waiting for its own.
-async fn measure<F: Future<Output = ()> + Send + 'static>(
-    callers: usize,
-    commit: impl Fn(u64) -> F + Clone + Send + 'static,
-) -> Figures {
-    let start = Instant::now();
-    let tasks: Vec<_> = (0..callers)
-        .map(|_| {
-            let commit = commit.clone();
-            tokio::spawn(async move {
-                let mut times = Vec::new();
-                while start.elapsed() < RUN {
-                    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-                    let begun = Instant::now();
-                    commit(number).await;
-                    times.push(begun.elapsed().as_secs_f64() * 1e6);
-                }
-                times
-            })
-        })
-        .collect();
-    let mut times = Vec::new();
-    for task in tasks {
-        times.extend(task.await.unwrap());
-    }
-    let per_second = times.len() as f64 / start.elapsed().as_secs_f64();
-    times.sort_by(f64::total_cmp);
-    Figures { per_second, p50_us: times[times.len() / 2], p99_us: times[times.len() * 99 / 100] }
 }
 
 async fn commit_bare(tree: Arc<Tree>, number: u64) {
@@ -145,32 +94,9 @@ fn document(number: u64) -> Map<String, Value> {
     document
 }
 
-fn declarations() -> Declarations {
-    let member = |name: &str| Member {
-        name: name.to_owned(),
-        description: None,
-        slot: Slot::required(Shape::String),
-        literal: None,
-    };
-    let value = "OrderValue".to_owned();
-    let object = ObjectDefinition {
-        name: value.clone(),
-        input_name: "OrderInput".to_owned(),
-        description: None,
-        members: ["customer", "status", "note"].map(member).into(),
-    };
-    let collection = Collection {
-        name: "orders".to_owned(),
-        module: "collections.ts".to_owned(),
-        document: "Order".to_owned(),
-        value: value.clone(),
-        indexes: vec![Index { fields: vec!["customer".to_owned()], unique: false }],
-        references: Vec::new(),
-    };
-    let mut declarations = Declarations::default();
-    declarations.definitions.insert(value, Definition::Object(object));
-    declarations.collections.insert("orders".to_owned(), collection);
-    declarations
+fn orders() -> Declarations {
+    let members = ["customer", "status", "note"].map(|name| (name, Shape::String));
+    declarations("orders", &members, vec![Index { fields: vec!["customer".to_owned()], unique: false }])
 }
 
 /// The documents that are read: numbers from 2⁴⁰.
@@ -217,20 +143,6 @@ fn median_us(ids: &[DocumentId], mut read: impl FnMut(&DocumentId)) -> f64 {
         .map(|id| {
             let start = Instant::now();
             read(id);
-            start.elapsed().as_secs_f64() * 1e6
-        })
-        .collect();
-    times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
-}
-
-fn fsync_us(folder: &Path) -> f64 {
-    let mut file = File::create(folder.join("fsync")).unwrap();
-    let mut times: Vec<f64> = (0..200)
-        .map(|_| {
-            let start = Instant::now();
-            file.write_all(&[7; 512]).unwrap();
-            file.sync_data().unwrap();
             start.elapsed().as_secs_f64() * 1e6
         })
         .collect();

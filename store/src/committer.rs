@@ -1,157 +1,327 @@
-//! The one task that orders commits. One group is in flight at a time; what arrives meanwhile is the next one.
+//! The one task that orders commits.
+//!
+//! A commit is admitted, or refused, as soon as it arrives: it gets its place and waits in the open group. One group is
+//! being written at a time, by a task beside this one; when it is durable the open one follows. So what arrives during a
+//! write shares the next, and a transaction whose turn it is can read what is admitted and follow it into its group.
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use parking_lot::RwLock;
-use tokio::sync::{broadcast, mpsc, oneshot};
+use bytes::Bytes;
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
 use weir_schema::codec::journal::Head;
+use weir_schema::codec::key::{self, Key};
+use weir_schema::codec::outcome::KeptOutcome;
 
 use crate::catalog::Catalog;
+use crate::clock;
 use crate::engine::Engine;
 use crate::error::{CommitError, Poisoned};
-use crate::group::Group;
+use crate::group::{Admitted, Answer, Ends, Group, Holders, Upkeep, Verdict, to_json};
 use crate::health::Health;
 use crate::notice::{Committed, Notice};
 use crate::options::Options;
+use crate::pending::{Pending, PendingGroup};
 use crate::prepared::Prepared;
+use crate::turns::{Footprint, Turns};
+use crate::uniqueness::{self, Uniqueness};
 use crate::window::Window;
-
-/// What a commit ends in.
-pub(crate) type Outcome = Result<Committed, CommitError>;
 
 /// What the committer is asked.
 pub(crate) enum Request {
     /// Commits, and answers once it is durable or refused. The caller need not wait for the answer.
-    Commit { prepared: Box<Prepared>, answer: oneshot::Sender<Outcome> },
+    Commit { prepared: Box<Prepared>, answer: Answer },
+    /// Erases what is no longer needed, with the next write.
+    Upkeep { upkeep: Upkeep, done: oneshot::Sender<()> },
     /// Takes no further commits, closes the engine and answers.
     Close { answer: oneshot::Sender<()> },
 }
 
 /// What the committer tells everyone.
 pub(crate) struct Published {
+    /// The last durable commit.
     pub(crate) head: RwLock<Head>,
-    /// That of the last commit. A snapshot may be ahead or behind: compare versions.
+    /// That of the last durable commit. A snapshot may be ahead or behind: compare versions.
     pub(crate) catalog: ArcSwap<Catalog>,
     pub(crate) notices: broadcast::Sender<Arc<Notice>>,
+    /// The sequence of the last durable commit; also wakes when the store stops.
+    pub(crate) durable: watch::Sender<u64>,
+    pub(crate) pending: Mutex<Pending>,
 }
+
+/// The group that is being written, and what comes of it.
+type Write = JoinHandle<(Group, Result<Option<Ends>, Poisoned>)>;
 
 /// The state that only the committer has.
 pub(crate) struct Committer {
     pub(crate) engine: Engine,
     pub(crate) health: Health,
     pub(crate) published: Arc<Published>,
+    pub(crate) turns: Arc<Turns>,
     pub(crate) window: Window,
-    /// The last durable commit.
+    /// The last admitted commit.
     pub(crate) head: Head,
+    pub(crate) ends: Ends,
     pub(crate) options: Options,
-}
-
-/// A commit that is in the group and waits for it.
-struct Admitted {
-    answer: oneshot::Sender<Outcome>,
-    outcome: Outcome,
+    pub(crate) open: Group,
+    pub(crate) write: Option<Write>,
+    /// What the group in the write changed of the unique indexes.
+    pub(crate) holders_in_write: Holders,
+    pub(crate) closing: Vec<oneshot::Sender<()>>,
 }
 
 impl Committer {
-    /// Serves requests until it is asked to close or all handles are gone.
+    /// Serves requests until all handles are gone.
     pub(crate) async fn run(mut self, mut requests: mpsc::Receiver<Request>) {
         let mut arrived = Vec::new();
-        while requests.recv_many(&mut arrived, self.options.commit_group_max).await > 0 {
-            let mut commits = Vec::with_capacity(arrived.len());
-            let mut closing = Vec::new();
-            for request in arrived.drain(..) {
-                match request {
-                    Request::Commit { prepared, answer } => commits.push((prepared, answer)),
-                    Request::Close { answer } => closing.push(answer),
+        if !self.open.is_empty() {
+            self.start_write();
+        }
+        loop {
+            let room = if self.closing.is_empty() { self.room() } else { 0 };
+            tokio::select! {
+                biased;
+                (group, written) = finished(&mut self.write), if self.write.is_some() => self.finish(group, written),
+                count = requests.recv_many(&mut arrived, room), if room > 0 => {
+                    if count == 0 {
+                        break;
+                    }
+                    arrived.drain(..).for_each(|request| self.take(request));
                 }
             }
-            let mut commits = commits.into_iter().peekable();
-            while commits.peek().is_some() {
-                self.commit_some(&mut commits).await;
+            if self.write.is_none() && !self.open.is_empty() {
+                self.start_write();
             }
-            if !closing.is_empty() {
-                self.health.close();
-                // The reason is kept in `health`; who closes has nothing better to do with it.
-                let _ = self.engine.close().await;
-                requests.close();
-            }
-            for answer in closing {
-                let _ = answer.send(());
+            if self.write.is_none() && !self.closing.is_empty() {
+                self.close(&mut requests).await;
             }
         }
     }
 
-    /// Commits as many as fit into one group.
-    async fn commit_some(&mut self, commits: &mut impl Iterator<Item = (Box<Prepared>, oneshot::Sender<Outcome>)>) {
-        let mut admitted = Vec::new();
-        match self.engine.check().and_then(|()| self.admit(commits, &mut admitted)) {
-            Ok(group) if group.is_empty() => {}
-            Ok(group) => self.write(group, &mut admitted).await,
-            // Nothing was given to the engine yet.
+    /// How many more commits the open group takes.
+    fn room(&self) -> usize {
+        if self.open.bytes >= self.options.commit_group_bytes_max {
+            return 0;
+        }
+        self.options.commit_group_max.saturating_sub(self.open.commits.len() + self.open.upkeep.len())
+    }
+
+    fn take(&mut self, request: Request) {
+        match request {
+            Request::Commit { prepared, answer } => match self.engine.check() {
+                Ok(()) => self.judge(*prepared, answer),
+                // Nothing was given to the engine yet.
+                Err(poisoned) => reply(answer, Verdict::Failed(CommitError::Unavailable(poisoned))),
+            },
+            Request::Upkeep { upkeep, done } => {
+                if upkeep.erased.iter().all(|key| self.window.is_untouched(upkeep.since, key)) {
+                    // A store that has stopped keeps what it has.
+                    if self.engine.check().is_ok() {
+                        self.open.upkeep.push((upkeep, done));
+                    }
+                } else {
+                    // It has to be worked out again. Who asked may have gone.
+                    let _ = done.send(());
+                }
+            }
+            Request::Close { answer } => self.closing.push(answer),
+        }
+    }
+
+    /// Gives a commit its place, or says why it has none. Its turn ends either way.
+    ///
+    /// What is pending is locked meanwhile: a transaction whose turn begins either sees this commit, or had its reads
+    /// protected from it.
+    fn judge(&mut self, prepared: Prepared, answer: Answer) {
+        let published = self.published.clone();
+        let mut pending = published.pending.lock();
+        if !self.is_current(&prepared, pending.epoch) {
+            let Prepared { read_set: reads, touched, .. } = prepared;
+            return reply(answer, Verdict::Conflict(Footprint { reads, touched }));
+        }
+        match uniqueness::check(&prepared, &[&self.open.holders, &self.holders_in_write], &self.engine) {
+            Ok(Uniqueness::Kept(holders)) => self.open.holders.extend(holders),
+            Ok(Uniqueness::Violated(violation)) => {
+                let refusal = CommitError::Unique(violation);
+                return if self.open.is_empty() && self.write.is_none() {
+                    reply(answer, Verdict::Failed(refusal));
+                } else {
+                    self.open.refused.push((answer, refusal));
+                };
+            }
+            Err(poisoned) => return reply(answer, Verdict::Failed(CommitError::Unavailable(poisoned))),
+        }
+        self.admit(prepared, answer, &mut pending);
+    }
+
+    /// Whether nothing that it read has changed, and nothing that others rely on would be.
+    fn is_current(&self, prepared: &Prepared, now: u64) -> bool {
+        let Prepared { since, epoch, read_set, touched, turn, .. } = prepared;
+        let number = turn.as_ref().map(|turn| turn.number);
+        if epoch.is_some_and(|epoch| epoch != now) || !self.turns.permit(number, touched) {
+            return false;
+        }
+        number.is_some_and(|number| self.turns.protects(number, read_set)) || self.window.is_current(*since, read_set)
+    }
+
+    fn admit(&mut self, prepared: Prepared, answer: Answer, pending: &mut Pending) {
+        self.head.sequence += 1;
+        self.head.timestamp = clock::next(self.head.timestamp, clock::now_ns());
+        let Prepared { mut writes, changes, touched, kept, audit, next_catalog, turn, .. } = prepared;
+        if let Some(kept) = kept {
+            let expiry = key::expiry(kept.expires_ms, &kept.key);
+            let record = KeptOutcome {
+                request: kept.request,
+                commit: self.head.timestamp,
+                expires_ms: kept.expires_ms,
+                outcome: kept.outcome,
+            };
+            writes.push((key::outcome(&kept.key), Some(to_json(&record).into())));
+            writes.push((expiry, Some(Bytes::new())));
+        }
+        let bytes = |(key, value): &(Key, Option<Bytes>)| key.len() + value.as_ref().map_or(0, Bytes::len);
+        self.open.bytes += writes.iter().map(bytes).sum::<usize>();
+        if let Some(catalog) = next_catalog {
+            self.head.catalog = catalog.version;
+            pending.catalog = catalog.clone();
+            self.open.catalog = Some(catalog);
+        }
+        let writes: Arc<[_]> = writes.into();
+        let notice = Arc::new(Notice::new(self.head, touched));
+        self.window.push(notice.clone());
+        self.open.pending.push(self.head.sequence, writes.clone());
+        pending.head = self.head;
+        self.open.commits.push(Admitted { head: self.head, writes, changes, audit, notice, answer });
+        // Whose turn comes next finds this commit pending.
+        drop(turn);
+    }
+
+    fn start_write(&mut self) {
+        let mut group = std::mem::take(&mut self.open);
+        self.published.pending.lock().groups.push(self.open.pending.clone());
+        self.holders_in_write = std::mem::take(&mut group.holders);
+        let (engine, ends) = (self.engine.clone(), self.ends);
+        self.write = Some(tokio::spawn(async move {
+            let written = group.write(&engine, ends).await;
+            (group, written)
+        }));
+    }
+
+    /// Tells what came of a write. What is durable is told before it is acknowledged: who gets the answer can rely on
+    /// all others having the notice.
+    fn finish(&mut self, group: Group, written: Result<Option<Ends>, Poisoned>) {
+        self.write = None;
+        self.holders_in_write = Holders::default();
+        match written {
+            Ok(Some(ends)) => {
+                self.ends = ends;
+                self.published.pending.lock().groups.remove(0);
+                if self.open.is_empty() {
+                    // What they were refused for is durable now.
+                    let refused = std::mem::take(&mut self.open.refused);
+                    refused.into_iter().for_each(|(answer, refusal)| reply(answer, Verdict::Failed(refusal)));
+                } else {
+                    self.start_write();
+                }
+                self.announce(group);
+            }
+            Ok(None) => self.start_over(group),
             Err(poisoned) => {
-                for waiting in &mut admitted {
-                    waiting.outcome = Err(CommitError::Unavailable(poisoned.clone()));
-                }
-                for (_, answer) in commits {
-                    let outcome = Err(CommitError::Unavailable(poisoned.clone()));
-                    admitted.push(Admitted { answer, outcome });
-                }
+                let poisoned = self.health.poison(poisoned.reason);
+                let open = std::mem::take(&mut self.open);
+                let unknown = CommitError::OutcomeUnknown(poisoned.clone());
+                group.commits.into_iter().for_each(|it| reply(it.answer, Verdict::Failed(unknown.clone())));
+                let unavailable = CommitError::Unavailable(poisoned);
+                let never_written = open.commits.into_iter().map(|it| it.answer);
+                let refused = group.refused.into_iter().chain(open.refused).map(|(answer, _)| answer);
+                never_written.chain(refused).for_each(|answer| reply(answer, Verdict::Failed(unavailable.clone())));
+                self.published.durable.send_modify(|_| {});
             }
-        }
-        for Admitted { answer, outcome } in admitted {
-            // A caller that has gone does not want to know.
-            let _ = answer.send(outcome);
         }
     }
 
-    fn admit(
-        &mut self,
-        commits: &mut impl Iterator<Item = (Box<Prepared>, oneshot::Sender<Outcome>)>,
-        admitted: &mut Vec<Admitted>,
-    ) -> Result<Group, Poisoned> {
-        let mut group = Group::new(&self.engine, self.head)?;
-        let mut bytes = 0;
-        for (prepared, answer) in commits.by_ref() {
-            bytes += prepared.bytes();
-            match group.admit(&mut self.window, *prepared) {
-                Ok(outcome) => admitted.push(Admitted { answer, outcome }),
-                Err(poisoned) => {
-                    admitted.push(Admitted { answer, outcome: Err(CommitError::Unavailable(poisoned.clone())) });
-                    return Err(poisoned);
-                }
-            }
-            if bytes >= self.options.commit_group_bytes_max {
-                break;
-            }
+    fn announce(&self, group: Group) {
+        if let Some(catalog) = group.catalog {
+            self.published.catalog.store(catalog);
         }
-        Ok(group)
+        if let Some(last) = group.commits.last() {
+            *self.published.head.write() = last.head;
+            for commit in &group.commits {
+                // Nobody may be listening.
+                let _ = self.published.notices.send(commit.notice.clone());
+            }
+            self.published.durable.send_replace(last.head.sequence);
+        }
+        for Admitted { head, answer, .. } in group.commits {
+            reply(answer, Verdict::Committed(Committed { timestamp: head.timestamp, sequence: head.sequence }));
+        }
+        for (answer, refusal) in group.refused {
+            reply(answer, Verdict::Failed(refusal));
+        }
+        for (_, done) in group.upkeep {
+            // Who asked may have gone.
+            let _ = done.send(());
+        }
     }
 
-    /// Writes the group. What is durable is told before it is acknowledged: who gets the answer can rely on all others
-    /// having the notice.
-    async fn write(&mut self, group: Group, admitted: &mut [Admitted]) {
-        let failure = match group.commit().await {
-            Ok(Some(durable)) => {
-                self.head = durable.head;
-                if let Some(catalog) = durable.catalog {
-                    self.published.catalog.store(catalog);
-                }
-                *self.published.head.write() = durable.head;
-                for notice in durable.notices {
-                    // Nobody may be listening.
-                    let _ = self.published.notices.send(notice);
-                }
-                return;
-            }
-            Ok(None) => {
-                self.window.reset(self.head.sequence);
-                CommitError::Conflict
-            }
-            Err(poisoned) => CommitError::OutcomeUnknown(poisoned),
-        };
-        for waiting in admitted.iter_mut().filter(|waiting| waiting.outcome.is_ok()) {
-            waiting.outcome = Err(failure.clone());
+    /// The engine refused a write, and nothing of it took effect: what was admitted has lost its place.
+    fn start_over(&mut self, group: Group) {
+        self.head = *self.published.head.read();
+        self.window.reset(self.head.sequence);
+        let open = std::mem::take(&mut self.open);
+        {
+            let mut pending = self.published.pending.lock();
+            let epoch = pending.epoch + 1;
+            let catalog = self.published.catalog.load_full();
+            *pending = Pending { groups: vec![self.open.pending.clone()], head: self.head, catalog, epoch };
+        }
+        for group in [group, open] {
+            let refused = group.refused.into_iter().map(|(answer, _)| answer);
+            let answers = group.commits.into_iter().map(|commit| commit.answer).chain(refused);
+            answers.for_each(|answer| reply(answer, Verdict::Conflict(Footprint::default())));
         }
     }
+
+    async fn close(&mut self, requests: &mut mpsc::Receiver<Request>) {
+        self.health.close();
+        // The reason is kept in `health`; who closes has nothing better to do with it.
+        let _ = self.engine.close().await;
+        requests.close();
+        self.published.durable.send_modify(|_| {});
+        for answer in self.closing.drain(..) {
+            let _ = answer.send(());
+        }
+    }
+}
+
+/// The published state of a store that was just opened.
+pub(crate) fn published(head: Head, catalog: Catalog, open: &Arc<PendingGroup>, notices_max: usize) -> Published {
+    let (notices, _) = broadcast::channel(notices_max);
+    let catalog = Arc::new(catalog);
+    let pending = Pending { groups: vec![open.clone()], head, catalog: catalog.clone(), epoch: 0 };
+    Published {
+        head: RwLock::new(head),
+        catalog: ArcSwap::new(catalog),
+        notices,
+        durable: watch::channel(head.sequence).0,
+        pending: Mutex::new(pending),
+    }
+}
+
+async fn finished(write: &mut Option<Write>) -> (Group, Result<Option<Ends>, Poisoned>) {
+    match write {
+        Some(write) => match write.await {
+            Ok(finished) => finished,
+            // A write that panics takes its group with it; its callers are told that the outcome is not known.
+            Err(error) => (Group::default(), Err(Poisoned { reason: error.to_string().into() })),
+        },
+        None => std::future::pending().await,
+    }
+}
+
+fn reply(answer: Answer, verdict: Verdict) {
+    // A caller that has gone does not want to know.
+    let _ = answer.send(verdict);
 }

@@ -11,14 +11,12 @@ use weir_schema::id::DocumentId;
 use weir_schema::references::OnDelete;
 
 use crate::catalog::{Catalog, Collection, Index, Reference, ReferenceState};
-use crate::error::{Poisoned, ReadError, WriteError};
+use crate::error::{ReadError, WriteError};
 use crate::planner::{Plan, Source};
 use crate::read_set::Interval;
+use crate::rows::View;
 use crate::scan::Direction;
 use crate::transaction::{Put, Transaction, find};
-
-/// Documents that one deletion writes, whatever its caller allows.
-const DOCUMENTS_MAX: usize = 1_000_000;
 
 /// What deleting one document did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -41,7 +39,7 @@ impl Deleted {
 impl Transaction {
     /// Removes a document, and does with those that refer to it what their collections declare.
     pub fn delete(&mut self, collection: &str, id: &DocumentId) -> Result<Deleted, WriteError> {
-        self.delete_at_most(collection, id, DOCUMENTS_MAX)
+        self.delete_at_most(collection, id, usize::MAX)
     }
 
     /// As [`delete`](Self::delete), unless that would write more documents: then nothing is written.
@@ -57,7 +55,7 @@ impl Transaction {
             return Ok(Deleted::default());
         }
         let first = Document { name: collection, collection: found, id: id.clone() };
-        let mut extent = Extent::new(&catalog, documents_max.min(DOCUMENTS_MAX));
+        let mut extent = Extent::new(&catalog, documents_max.min(self.documents_written_max()));
         extent.add(self, first)?;
         extent.follow_cascades(self)?;
         extent.look_at_others(self)?;
@@ -71,14 +69,16 @@ impl Transaction {
         index: &Index,
         target: &DocumentId,
         mut each: impl FnMut(DocumentId) -> Step,
-    ) -> Result<(), Poisoned> {
+    ) -> Result<(), ReadError> {
         let prefix = index.prefix(collection.number);
         let fixed = key::referrers(&prefix, target);
         let interval = Interval::prefix(fixed.clone());
         let source = Source::Index { number: index.number, fields: index.components() };
         let plan = Plan { source, prefix, fixed, interval, is_point: false, direction: Direction::Asc };
         let mut covered = plan.interval.clone();
-        for found in self.rows_of(collection.number).ids(&plan)? {
+        let state = self.base.state()?;
+        let view = View { state: &state, overlay: &self.overlay, collection: collection.number };
+        for found in view.ids(&plan)? {
             let (key, id) = found?;
             if let Step::End = each(id) {
                 covered.end = key::successor(&key);
@@ -147,14 +147,16 @@ struct Extent<'c> {
     gone: Vec<Document<'c>>,
     gone_keys: BTreeSet<Key>,
     clearing: BTreeMap<Key, Clearing<'c>>,
-    /// Of the keys of all documents.
+    /// How many of all these are not written yet.
+    new: usize,
+    /// Of the keys of what is deleted.
     bytes: usize,
 }
 
 impl<'c> Extent<'c> {
     fn new(catalog: &'c Catalog, documents_max: usize) -> Self {
         let (gone, gone_keys, clearing) = (Vec::new(), BTreeSet::new(), BTreeMap::new());
-        Self { catalog, documents_max, gone, gone_keys, clearing, bytes: 0 }
+        Self { catalog, documents_max, gone, gone_keys, clearing, new: 0, bytes: 0 }
     }
 
     /// The references that lead to a collection.
@@ -172,17 +174,19 @@ impl<'c> Extent<'c> {
 
     fn add(&mut self, transaction: &Transaction, document: Document<'c>) -> Result<(), WriteError> {
         let key = document.key();
-        let bytes = key.len();
-        if self.gone_keys.insert(key) {
-            self.gone.push(document);
-            self.grow(transaction, bytes)?;
+        if self.gone_keys.contains(&key) {
+            return Ok(());
         }
-        Ok(())
+        self.new += usize::from(transaction.overlay.get(&key).is_none());
+        self.bytes += key.len();
+        self.gone_keys.insert(key);
+        self.gone.push(document);
+        self.check_room(transaction)
     }
 
-    fn grow(&mut self, transaction: &Transaction, bytes: usize) -> Result<(), WriteError> {
-        self.bytes += bytes;
-        transaction.check_size(self.bytes)?;
+    /// Whether the transaction and the caller allow as much as was found so far.
+    fn check_room(&self, transaction: &Transaction) -> Result<(), WriteError> {
+        transaction.check_room(self.new, self.bytes)?;
         match self.gone.first() {
             Some(first) if self.gone.len() + self.clearing.len() > self.documents_max => {
                 let (collection, id) = first.named();
@@ -208,7 +212,7 @@ impl<'c> Extent<'c> {
                     }
                     if found.len() > room { Step::End } else { Step::On }
                 };
-                transaction.referrers(collection, index, &target.id, each).map_err(ReadError::from)?;
+                transaction.referrers(collection, index, &target.id, each)?;
                 for id in found {
                     self.add(transaction, Document { name, collection, id })?;
                 }
@@ -229,7 +233,8 @@ impl<'c> Extent<'c> {
         });
         self.gone = gone;
         looked?;
-        self.grow(transaction, 0)
+        self.new += self.clearing.keys().filter(|key| transaction.overlay.get(key).is_none()).count();
+        self.check_room(transaction)
     }
 
     fn check_unreferred(
@@ -246,7 +251,7 @@ impl<'c> Extent<'c> {
             stays = Some(id);
             Step::End
         };
-        transaction.referrers(collection, index, &target.id, each).map_err(ReadError::from)?;
+        transaction.referrers(collection, index, &target.id, each)?;
         let Some(referrer) = stays else { return Ok(()) };
         let (collection, id) = target.named();
         let (by, member) = (name.to_owned(), reference.ids.member.clone());
@@ -269,7 +274,7 @@ impl<'c> Extent<'c> {
             }
             if self.clearing.len() > room { Step::End } else { Step::On }
         };
-        Ok(transaction.referrers(collection, index, &target.id, each).map_err(ReadError::from)?)
+        Ok(transaction.referrers(collection, index, &target.id, each)?)
     }
 
     /// Writes all of it.
@@ -280,13 +285,13 @@ impl<'c> Extent<'c> {
         for Clearing { document: Document { name, collection, id }, lost } in self.clearing.into_values() {
             // An index led to it.
             let Some(text) = transaction.get(name, &id)? else { continue };
-            let mut members = transaction.parse(&id, &text).map_err(ReadError::from)?;
+            let mut members = transaction.parse(&id, &text)?;
             for (reference, target) in lost {
                 reference.ids.places.clear(&mut members, &reference.ids.member, target.as_str());
             }
             let put = transaction.prepare(name, collection, &id, members)?;
             bytes += put.text.len();
-            transaction.check_size(bytes)?;
+            transaction.check_room(self.new, bytes)?;
             deleted.cleared.push((name.to_owned(), id));
             cleared.push(put);
         }

@@ -2,25 +2,37 @@
 //!
 //! - One `Arc<Tree>`: dropping any clone of a `Tree` closes the whole database.
 //! - The value log is off: documents are at most a mebibyte, and its garbage collection keeps whole files alive.
-//! - Versioning is off: history needs no format of its own and can be switched on over existing data.
+//! - Versions are kept as long as history reaches. What has a history is written at the timestamp of its commit and
+//!   removed softly; what has none is replaced or removed with all that was before.
 //! - A torn tail of the log is cut off at recovery: all that was acknowledged was synced and lies before it. Damage
 //!   further inside is a refusal to open, not a salvage.
+
+mod encryption;
 
 use std::path::Path;
 use std::sync::Arc;
 
-use surrealkv::{Durability, LSMIterator, Mode, Tree, TreeBuilder, WalRecoveryMode};
+use bytes::Bytes;
+use surrealkv::{Durability, HistoryOptions, LSMIterator, Mode, Tree, TreeBuilder, WalRecoveryMode, WriteOptions};
 use weir_schema::codec::key::Key;
+use weir_schema::commit::Timestamp;
 
+use self::encryption::Keys;
 use crate::error::{OpenError, Poisoned};
 use crate::health::Health;
 use crate::options::Options;
 use crate::read_set::Interval;
 use crate::scan::Direction;
 
+/// The database within the data folder.
+const TREE: &str = "tree";
+
 /// Blocks of the tables. A read that is not in the cache loads one whole: with the engine's default of 64 KiB such a
 /// read takes three times as long.
 const BLOCK_BYTES: usize = 16 << 10;
+
+/// How much longer than promised versions are kept, so that a read at the end of the history has time to finish.
+const VERSIONS_SLACK_NS: u64 = 600_000_000_000;
 
 /// The open database.
 #[derive(Clone)]
@@ -33,14 +45,22 @@ impl Engine {
     /// Opens or creates the database. Must be called inside the runtime that it shall use.
     pub(crate) fn open(directory: &Path, options: &Options, health: Health) -> Result<Self, OpenError> {
         let mut settings = surrealkv::Options::new()
-            .with_path(directory.join("tree"))
+            .with_path(directory.join(TREE))
             .with_block_cache_capacity(options.block_cache_bytes);
         settings.max_memtable_size = options.memtable_bytes;
         settings.block_size = BLOCK_BYTES;
         settings.enable_vlog = false;
-        settings.enable_versioning = false;
+        settings = settings.with_wal_preallocation(options.encryption.is_none());
+        settings.enable_versioning = true;
+        settings.versioned_history_retention_ns = options.history_ns().saturating_add(VERSIONS_SLACK_NS);
         settings.wal_recovery_mode = WalRecoveryMode::TolerateTornTail;
+        let ring = options.encryption.as_ref();
+        let keys = ring.cloned().map(Keys::new);
+        if let Some(keys) = &keys {
+            settings = encryption::encrypted(settings, keys);
+        }
         let tree = TreeBuilder::with_options(settings).build().map_err(|error| match error {
+            surrealkv::Error::Encryption(error) => encryption::refusal(directory, ring, &error),
             surrealkv::Error::Other(message) if message.contains("already locked") => {
                 OpenError::InUse(directory.to_owned())
             }
@@ -57,10 +77,10 @@ impl Engine {
         Ok(Self { tree: Arc::new(tree), health })
     }
 
-    /// The state as of now, for reading.
-    pub(crate) fn snapshot(&self) -> Result<Snapshot, Poisoned> {
+    /// The state as of now, for reading. As long as it lives, compaction keeps what it can see.
+    pub(crate) fn live(&self) -> Result<Live, Poisoned> {
         match self.tree.begin_with_mode(Mode::ReadOnly) {
-            Ok(transaction) => Ok(Snapshot { transaction, health: self.health.clone() }),
+            Ok(transaction) => Ok(Live { transaction: Arc::new(transaction), health: self.health.clone() }),
             Err(error) => Err(self.health.poison(error)),
         }
     }
@@ -95,15 +115,31 @@ impl Engine {
     }
 }
 
-/// One state of the database.
-pub(crate) struct Snapshot {
-    transaction: surrealkv::Transaction,
+/// One state of the database. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Live {
+    transaction: Arc<surrealkv::Transaction>,
     health: Health,
 }
 
-impl Snapshot {
-    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Poisoned> {
-        self.transaction.get(key).map_err(|error| self.health.poison(error))
+/// A version of a key.
+pub(crate) struct Version {
+    pub(crate) key: Key,
+    pub(crate) timestamp: Timestamp,
+    /// `None` where it was removed.
+    pub(crate) value: Option<Bytes>,
+}
+
+impl Live {
+    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Poisoned> {
+        let found = self.transaction.get(key).map_err(|error| self.health.poison(error))?;
+        Ok(found.map(Bytes::from))
+    }
+
+    /// What a key had at a time in the past.
+    pub(crate) fn get_at(&self, key: &[u8], at: Timestamp) -> Result<Option<Bytes>, Poisoned> {
+        let found = self.transaction.get_at(key, at.0).map_err(|error| self.health.poison(error))?;
+        Ok(found.map(Bytes::from))
     }
 
     /// The entries of an interval, one after the other; only what is taken is read.
@@ -119,13 +155,26 @@ impl Snapshot {
         }
     }
 
+    /// All versions up to a time of the keys of an interval: key by key, of each the newest first.
+    pub(crate) fn versions(&self, interval: &Interval, until: Timestamp) -> Result<Versions<'_>, Poisoned> {
+        if interval.is_empty() {
+            return Ok(Versions { iterator: None, started: false, health: &self.health });
+        }
+        // Without its tombstones a deleted key would seem to have the value before.
+        let options = HistoryOptions::new().with_tombstones(true).with_ts_range(0, until.0);
+        match self.transaction.history_with_options(interval.start.as_slice(), interval.end.as_slice(), &options) {
+            Ok(iterator) => Ok(Versions { iterator: Some(Box::new(iterator)), started: false, health: &self.health }),
+            Err(error) => Err(self.health.poison(error)),
+        }
+    }
+
     /// Fails the store over data that contradicts itself.
     pub(crate) fn damaged(&self, what: impl std::fmt::Display) -> Poisoned {
         self.health.poison(format_args!("the data is damaged: {what}"))
     }
 }
 
-/// The entries of an interval of one snapshot.
+/// The entries of an interval of one state.
 pub(crate) struct Entries<'a> {
     iterator: Option<Box<dyn LSMIterator + 'a>>,
     direction: Direction,
@@ -134,7 +183,7 @@ pub(crate) struct Entries<'a> {
 }
 
 impl Entries<'_> {
-    fn step(&mut self) -> Result<Option<(Key, Vec<u8>)>, surrealkv::Error> {
+    fn step(&mut self) -> Result<Option<(Key, Bytes)>, surrealkv::Error> {
         let Some(iterator) = self.iterator.as_mut() else { return Ok(None) };
         let valid = match (self.direction, self.started) {
             (Direction::Asc, false) => iterator.seek_first()?,
@@ -143,12 +192,48 @@ impl Entries<'_> {
             (Direction::Desc, true) => iterator.prev()?,
         };
         self.started = true;
-        if valid { Ok(Some((iterator.key().user_key().to_vec(), iterator.value()?))) } else { Ok(None) }
+        if valid { Ok(Some((iterator.key().user_key().to_vec(), iterator.value()?.into()))) } else { Ok(None) }
     }
 }
 
 impl Iterator for Entries<'_> {
-    type Item = Result<(Key, Vec<u8>), Poisoned>;
+    type Item = Result<(Key, Bytes), Poisoned>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let step = self.step();
+        if !matches!(step, Ok(Some(_))) {
+            self.iterator = None;
+        }
+        step.map_err(|error| self.health.poison(error)).transpose()
+    }
+}
+
+/// The versions of the keys of an interval.
+pub(crate) struct Versions<'a> {
+    iterator: Option<Box<dyn LSMIterator + 'a>>,
+    started: bool,
+    health: &'a Health,
+}
+
+impl Versions<'_> {
+    fn step(&mut self) -> Result<Option<Version>, surrealkv::Error> {
+        let Some(iterator) = self.iterator.as_mut() else { return Ok(None) };
+        let valid = if self.started { iterator.next()? } else { iterator.seek_first()? };
+        self.started = true;
+        if !valid {
+            return Ok(None);
+        }
+        let (key, timestamp, removed) = {
+            let key = iterator.key();
+            (key.user_key().to_vec(), Timestamp(key.timestamp()), key.is_tombstone())
+        };
+        let value = if removed { None } else { Some(Bytes::from(iterator.value()?)) };
+        Ok(Some(Version { key, timestamp, value }))
+    }
+}
+
+impl Iterator for Versions<'_> {
+    type Item = Result<Version, Poisoned>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let step = self.step();
@@ -175,11 +260,24 @@ pub(crate) enum Written {
 }
 
 impl Batch {
-    pub(crate) fn put(&mut self, key: Key, value: Vec<u8>) -> Result<(), Poisoned> {
-        self.transaction.set(key, value).map_err(|error| self.health.poison(error))
+    /// Writes a new version; the ones before stay in the history.
+    pub(crate) fn put_at(&mut self, key: &[u8], value: &[u8], at: Timestamp) -> Result<(), Poisoned> {
+        self.transaction.set_at(key, value, at.0).map_err(|error| self.health.poison(error))
     }
 
-    pub(crate) fn delete(&mut self, key: Key) -> Result<(), Poisoned> {
+    /// Removes a key; the versions before stay in the history.
+    pub(crate) fn remove_at(&mut self, key: &[u8], at: Timestamp) -> Result<(), Poisoned> {
+        let options = WriteOptions::new().with_timestamp(Some(at.0));
+        self.transaction.soft_delete_with_options(key, &options).map_err(|error| self.health.poison(error))
+    }
+
+    /// Writes a key that has no history.
+    pub(crate) fn replace(&mut self, key: &[u8], value: &[u8]) -> Result<(), Poisoned> {
+        self.transaction.replace(key, value).map_err(|error| self.health.poison(error))
+    }
+
+    /// Removes a key and its history.
+    pub(crate) fn erase(&mut self, key: &[u8]) -> Result<(), Poisoned> {
         self.transaction.delete(key).map_err(|error| self.health.poison(error))
     }
 

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use weir_schema::codec::component::BadComponent;
 use weir_schema::codec::key::BadIndexEntry;
+use weir_schema::commit::Timestamp;
 use weir_schema::id::DocumentId;
 use weir_schema::limits::DOCUMENT_BYTES_MAX;
 
+use crate::keys::{KEYS_VARIABLE, KeyId, Numbered};
 use crate::position::BadCursor;
 
 /// The store stopped after a failure of the engine: nothing is committed until it is opened again.
@@ -45,14 +47,50 @@ pub enum OpenError {
         /// The sequence number after it.
         found: u64,
     },
+    /// It is encrypted, and no keys were given.
+    #[error("{} is encrypted: name its keys with --encryption-keys FILE or in {KEYS_VARIABLE}", .0.display())]
+    KeysMissing(PathBuf),
+    /// It was created without encryption, and keys were given.
+    #[error("{} is not encrypted, and a folder stays as it was created: leave out the encryption keys, or import its data into a new folder", .0.display())]
+    NotEncrypted(PathBuf),
+    /// Some of its files were written with a key that was not given.
+    #[error("{} needs {}, which is not among those given: add it again", .directory.display(), Numbered(.missing))]
+    KeyMissing {
+        /// The data folder.
+        directory: PathBuf,
+        /// The numbers of the keys.
+        missing: Vec<KeyId>,
+    },
+    /// A given key is not the one that it was written with.
+    #[error("{} was written with another {} than the one given: give the one that it was written with", .directory.display(), Numbered(.given))]
+    WrongKey {
+        /// The data folder.
+        directory: PathBuf,
+        /// The numbers of the given keys that its files name; at least one of them is wrong.
+        given: Vec<KeyId>,
+    },
     /// The threads of the store cannot be started.
     #[error("the store cannot start its threads: {0}")]
     Threads(std::io::Error),
 }
 
+/// The snapshot of a transaction was taken away: it was open for too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the transaction was open for too long and was cut: read less at a time, or raise transaction_age_max")]
+pub struct SnapshotCut;
+
 /// Why something cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
+    /// The transaction was open for too long.
+    #[error(transparent)]
+    Cut(#[from] SnapshotCut),
+    /// The transaction read too much.
+    #[error("a transaction reads at most {max} documents: read less, or in several transactions")]
+    TooManyRead {
+        /// The limit.
+        max: u64,
+    },
     /// No release that is applied declares the collection.
     #[error("there is no collection {0:?}")]
     UnknownCollection(String),
@@ -126,6 +164,12 @@ pub enum WriteError {
         id: DocumentId,
         /// How many were allowed.
         max: usize,
+    },
+    /// The transaction writes too many documents.
+    #[error("a transaction writes at most {max} documents: write less, or in several transactions")]
+    TooManyWritten {
+        /// The limit.
+        max: u64,
     },
     /// The transaction writes too much.
     #[error("a transaction writes at most {max} bytes: write less, or in several transactions")]
@@ -225,10 +269,50 @@ pub enum CommitError {
     Unique(UniqueViolation),
     /// The store stopped or was closed before. Nothing was written.
     #[error(transparent)]
-    Unavailable(Poisoned),
+    Unavailable(#[from] Poisoned),
     /// The store failed while it wrote: whether the commit took effect shows only after a restart.
     #[error("the outcome of the commit is not known: {0}")]
     OutcomeUnknown(Poisoned),
+}
+
+/// Why a state of the past cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HistoryError {
+    /// The versions of that time are not kept, or not any more.
+    #[error("the state at {asked} is not kept any more: the oldest one that can be read is {oldest}")]
+    Forgotten {
+        /// The time that was asked for.
+        asked: Timestamp,
+        /// The oldest time that can be asked for.
+        oldest: Timestamp,
+    },
+    /// There may still be commits at that time or before.
+    #[error("there is no state at {asked} yet: the last commit was at {last}")]
+    NotYet {
+        /// The time that was asked for.
+        asked: Timestamp,
+        /// The last commit.
+        last: Timestamp,
+    },
+    /// The store stopped.
+    #[error(transparent)]
+    Unavailable(#[from] Poisoned),
+}
+
+/// Why the journal cannot be followed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TailError {
+    /// The next entry is not kept any more. Read the state anew, then follow from its commit on.
+    #[error("the journal is kept from {first} on, {next} would be next: read the state anew and follow from there")]
+    Resync {
+        /// The entry that would be next.
+        next: u64,
+        /// The first entry that is kept.
+        first: u64,
+    },
+    /// The store stopped or was closed: there will be no further entry.
+    #[error(transparent)]
+    Ended(#[from] Poisoned),
 }
 
 /// Why declarations cannot be applied.

@@ -1,136 +1,140 @@
-//! Commits that become durable together, each validated as if those before it in the group were committed already.
+//! Commits that become durable together, and how they are written.
+//!
+//! Rule: documents, index entries, journal entry, audit record and kept outcome of a commit are in one write to the
+//! engine, with the records that say how far all of these reach.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use weir_schema::codec::journal::{Change, Head, JournalEntry};
+use tokio::sync::oneshot;
+use weir_schema::codec::audit::{AuditHead, AuditNote};
+use weir_schema::codec::journal::{Change, Head, HistoryExtent, JournalEntry, JournalExtent};
 use weir_schema::codec::key::{self, Key};
 use weir_schema::id::DocumentId;
 
 use crate::catalog::Catalog;
-use crate::clock;
-use crate::engine::{Batch, Engine, Snapshot, Written};
-use crate::error::{CommitError, Poisoned, UniqueViolation};
+use crate::engine::{Batch, Engine, Written};
+use crate::error::{CommitError, Poisoned};
 use crate::notice::{Committed, Notice};
-use crate::prepared::{Claim, Prepared};
-use crate::window::Window;
+use crate::pending::{PendingGroup, Writes};
+use crate::turns::Footprint;
+
+/// Who waits for what became of a commit.
+pub(crate) type Answer = oneshot::Sender<Verdict>;
+
+/// What became of a commit.
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    /// It is durable.
+    Committed(Committed),
+    /// Something that it read has changed since. This is what it read and touched.
+    Conflict(Footprint),
+    /// It will never be.
+    Failed(CommitError),
+}
 
 /// Who has a unique key; `None`: nobody any more.
-type Holders = HashMap<Key, Option<DocumentId>>;
+pub(crate) type Holders = HashMap<Key, Option<DocumentId>>;
 
-/// What a commit does to the unique indexes.
-enum Uniqueness {
-    /// Each key has one holder, these have changed.
-    Kept(Holders),
-    Violated(UniqueViolation),
-}
-
-/// What one write to the engine is made of.
-pub(crate) struct Group {
-    batch: Batch,
-    /// The state before the group.
-    snapshot: Snapshot,
-    /// Who has a unique key after the commits so far, where they changed that.
-    holders: Holders,
-    /// The last commit so far.
-    head: Head,
-    notices: Vec<Arc<Notice>>,
-    catalog: Option<Arc<Catalog>>,
-}
-
-/// A group that is durable.
-pub(crate) struct Durable {
+/// A commit that has its place.
+pub(crate) struct Admitted {
     pub(crate) head: Head,
-    /// One for each commit, in order.
-    pub(crate) notices: Vec<Arc<Notice>>,
+    pub(crate) writes: Writes,
+    pub(crate) changes: Vec<Change>,
+    pub(crate) audit: Option<AuditNote>,
+    pub(crate) notice: Arc<Notice>,
+    pub(crate) answer: Answer,
+}
+
+/// What keeps the store small and changes nothing that anybody reads.
+#[derive(Debug, Default)]
+pub(crate) struct Upkeep {
+    /// The last commit of the state that this was worked out from.
+    pub(crate) since: u64,
+    /// Keys without a history that are no longer needed.
+    pub(crate) erased: Vec<Key>,
+    /// The first journal entry that is kept from now on.
+    pub(crate) journal_first: Option<u64>,
+    /// From when on old versions are known.
+    pub(crate) history: Option<HistoryExtent>,
+}
+
+/// One write to the engine, as far as it is known.
+#[derive(Default)]
+pub(crate) struct Group {
+    pub(crate) commits: Vec<Admitted>,
+    /// For those who read what is not durable yet.
+    pub(crate) pending: Arc<PendingGroup>,
+    /// Who has a unique key after the commits so far, where they changed that.
+    pub(crate) holders: Holders,
+    /// Refused for what is pending: they are answered when that is durable.
+    pub(crate) refused: Vec<(Answer, CommitError)>,
+    pub(crate) upkeep: Vec<(Upkeep, oneshot::Sender<()>)>,
+    /// Of the writes so far.
+    pub(crate) bytes: usize,
     /// The catalog from now on, if it changed.
     pub(crate) catalog: Option<Arc<Catalog>>,
 }
 
+/// How far the records reach that only the committer appends to.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Ends {
+    pub(crate) journal: JournalExtent,
+    pub(crate) audit: AuditHead,
+}
+
 impl Group {
-    /// An empty group after the commit `head`.
-    pub(crate) fn new(engine: &Engine, head: Head) -> Result<Self, Poisoned> {
-        let (batch, snapshot) = (engine.batch()?, engine.snapshot()?);
-        Ok(Self { batch, snapshot, holders: HashMap::new(), head, notices: Vec::new(), catalog: None })
-    }
-
-    /// Validates a commit and gives it its place. Only a failing engine ends the group.
-    pub(crate) fn admit(
-        &mut self,
-        window: &mut Window,
-        prepared: Prepared,
-    ) -> Result<Result<Committed, CommitError>, Poisoned> {
-        if !window.is_current(prepared.since, &prepared.read_set) {
-            return Ok(Err(CommitError::Conflict));
-        }
-        let holders = match self.take_unique(&prepared)? {
-            Uniqueness::Kept(holders) => holders,
-            Uniqueness::Violated(violation) => return Ok(Err(CommitError::Unique(violation))),
-        };
-        self.holders.extend(holders);
-        self.head.sequence += 1;
-        self.head.timestamp = clock::next(self.head.timestamp, clock::now_ns());
-        if let Some(catalog) = prepared.next_catalog {
-            self.head.catalog = catalog.version;
-            self.catalog = Some(catalog);
-        }
-        self.write(prepared.writes, prepared.changes)?;
-        let notice = Arc::new(Notice::new(self.head, prepared.touched));
-        window.push(notice.clone());
-        self.notices.push(notice);
-        Ok(Ok(Committed { timestamp: self.head.timestamp, sequence: self.head.sequence }))
-    }
-
-    /// Whether nothing was admitted.
+    /// Whether there is nothing to write.
     pub(crate) fn is_empty(&self) -> bool {
-        self.notices.is_empty()
+        self.commits.is_empty() && self.upkeep.is_empty()
     }
 
-    /// Makes the group durable; `None` where the engine refused it and nothing was written.
-    pub(crate) async fn commit(mut self) -> Result<Option<Durable>, Poisoned> {
-        self.batch.put(key::HEAD.to_vec(), to_json(&self.head))?;
-        match self.batch.commit().await? {
-            Written::Durable => Ok(Some(Durable { head: self.head, notices: self.notices, catalog: self.catalog })),
+    /// Makes the group durable. Returns how far the records reach then; `None` where the engine refused it and nothing
+    /// was written.
+    pub(crate) async fn write(&mut self, engine: &Engine, ends: Ends) -> Result<Option<Ends>, Poisoned> {
+        let mut batch = engine.batch()?;
+        let ends = self.fill(&mut batch, ends)?;
+        match batch.commit().await? {
+            Written::Durable => Ok(Some(ends)),
             Written::Refused => Ok(None),
         }
     }
 
-    /// Works out who has the unique keys after this commit.
-    fn take_unique(&self, prepared: &Prepared) -> Result<Uniqueness, Poisoned> {
-        let mut holders: Holders = prepared.releases.iter().map(|(key, _)| (key.clone(), None)).collect();
-        for Claim { key, id, index } in &prepared.claims {
-            let holder = match holders.get(key).or_else(|| self.holders.get(key)) {
-                Some(holder) => holder.clone(),
-                None => self.stored_holder(key)?,
-            };
-            match holder {
-                Some(other) if other != *id => {
-                    return Ok(Uniqueness::Violated(prepared.catalog.violation(*index, id.clone(), other)));
-                }
-                _ => holders.insert(key.clone(), Some(id.clone())),
-            };
-        }
-        Ok(Uniqueness::Kept(holders))
-    }
-
-    fn stored_holder(&self, key: &[u8]) -> Result<Option<DocumentId>, Poisoned> {
-        let Some(value) = self.snapshot.get(key)? else { return Ok(None) };
-        match key::index_entry_id(&[], 0, &[], &value) {
-            Some(id) => Ok(Some(id)),
-            None => Err(self.snapshot.damaged(format_args!("unique entry {key:?} leads to no document"))),
-        }
-    }
-
-    fn write(&mut self, writes: Vec<(Key, Option<Bytes>)>, changes: Vec<Change>) -> Result<(), Poisoned> {
-        for (key, value) in writes {
-            match value {
-                Some(value) => self.batch.put(key, value.into())?,
-                None => self.batch.delete(key)?,
+    fn fill(&mut self, batch: &mut Batch, mut ends: Ends) -> Result<Ends, Poisoned> {
+        // First: what a commit of the group writes under an erased key stays.
+        for (Upkeep { erased, journal_first, history, .. }, _) in &self.upkeep {
+            for key in erased {
+                batch.erase(key)?;
+            }
+            ends.journal.first = ends.journal.first.max(journal_first.unwrap_or_default());
+            if let Some(history) = history {
+                batch.replace(key::HISTORY_EXTENT, &to_json(history))?;
             }
         }
-        let Head { sequence, timestamp, .. } = self.head;
-        self.batch.put(key::journal(sequence), to_json(&JournalEntry { sequence, timestamp, changes }))
+        for commit in &mut self.commits {
+            let Head { sequence, timestamp, .. } = commit.head;
+            for (key, value) in commit.writes.iter() {
+                match value {
+                    Some(value) => batch.put_at(key, value, timestamp)?,
+                    None => batch.remove_at(key, timestamp)?,
+                }
+            }
+            let (changes, offset) = (std::mem::take(&mut commit.changes), ends.journal.end);
+            let (key, text) = (key::journal(sequence), to_json(&JournalEntry { sequence, timestamp, offset, changes }));
+            ends.journal.end += (key.len() + text.len()) as u64;
+            batch.replace(&key, &text)?;
+            if let Some(note) = commit.audit.take() {
+                let (head, text) = ends.audit.append(note, sequence, timestamp);
+                ends.audit = head;
+                batch.replace(&key::audit(head.number), &text)?;
+            }
+        }
+        if let Some(last) = self.commits.last() {
+            batch.replace(key::HEAD, &to_json(&last.head))?;
+            batch.replace(key::AUDIT_HEAD, &to_json(&ends.audit))?;
+        }
+        batch.replace(key::JOURNAL_EXTENT, &to_json(&ends.journal))?;
+        Ok(ends)
     }
 }
 

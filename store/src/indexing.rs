@@ -5,6 +5,7 @@
 //! Entries follow from the document alone, so a build that was cut off by a crash is simply done again.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
@@ -14,12 +15,18 @@ use weir_schema::id::DocumentId;
 use crate::catalog::{Catalog, Collection, Entry, Index, IndexState, ReferenceState};
 use crate::declare::{self, AllWanted};
 use crate::error::{CatalogError, CommitError, Poisoned};
-use crate::group::to_json;
+use crate::group::{Verdict, to_json};
+use crate::notice::Committed;
 use crate::prepared::{Claim, Prepared};
-use crate::read_set::Interval;
+use crate::read_set::{Interval, ReadSet};
 use crate::references;
 use crate::scan::Direction;
+use crate::snapshot::State;
 use crate::store::Core;
+use crate::turns::Footprint;
+
+/// How long a step of a change of the catalog may keep others waiting.
+const TURN_MAX: Duration = Duration::from_secs(10);
 
 /// Makes the catalog equal to what is declared.
 pub(crate) async fn apply(core: Arc<Core>, all: AllWanted) -> Result<(), CatalogError> {
@@ -42,26 +49,32 @@ pub(crate) async fn apply(core: Arc<Core>, all: AllWanted) -> Result<(), Catalog
     Ok(sweep(&core).await?)
 }
 
+/// Commits a catalog when its turn has come: everybody reads it, so beside others it might never get through.
 async fn commit_catalog(core: &Core, next: Catalog) -> Result<(), Poisoned> {
     let next = Arc::new(next);
     let text = Bytes::from(to_json(&*next));
-    let prepared = || Prepared {
-        writes: vec![(key::CATALOG.to_vec(), Some(text.clone()))],
-        touched: vec![key::CATALOG.to_vec()],
-        next_catalog: Some(next.clone()),
-        ..Prepared::default()
-    };
-    commit_until_done(core, prepared).await
+    let touched = vec![key::CATALOG.to_vec()];
+    loop {
+        let footprint = Footprint { reads: ReadSet::default(), touched: touched.clone() };
+        let prepared = Prepared {
+            writes: vec![(key::CATALOG.to_vec(), Some(text.clone()))],
+            touched: touched.clone(),
+            next_catalog: Some(next.clone()),
+            turn: Some(core.turns.reserve(footprint, TURN_MAX).await),
+            ..Prepared::default()
+        };
+        if submit(core, prepared).await?.is_some() {
+            return Ok(());
+        }
+    }
 }
 
-/// Commits what has read nothing, so that a conflict can only be the engine's.
-async fn commit_until_done(core: &Core, prepared: impl Fn() -> Prepared) -> Result<(), Poisoned> {
-    loop {
-        match core.submit(prepared()).await {
-            Ok(_) => return Ok(()),
-            Err(CommitError::Conflict | CommitError::Unique(_)) => {}
-            Err(CommitError::Unavailable(poisoned) | CommitError::OutcomeUnknown(poisoned)) => return Err(poisoned),
-        }
+/// Commits what has read nothing. `None`: it conflicted and can be tried again.
+async fn submit(core: &Core, prepared: Prepared) -> Result<Option<Committed>, Poisoned> {
+    match core.submit(prepared).await {
+        Verdict::Committed(committed) => Ok(Some(committed)),
+        Verdict::Conflict(_) | Verdict::Failed(CommitError::Conflict | CommitError::Unique(_)) => Ok(None),
+        Verdict::Failed(CommitError::Unavailable(poisoned) | CommitError::OutcomeUnknown(poisoned)) => Err(poisoned),
     }
 }
 
@@ -92,21 +105,27 @@ impl Build<'_> {
         let batch_max = self.core.options.index_batch_max;
         let mut rest = Interval::prefix(key::documents(self.collection.number));
         let mut size = batch_max;
-        while let (prepared, Some(last)) = self.batch(&rest, size)? {
-            // New documents are held to new references from the start, so what was found to keep to them does.
-            if prepared.writes.is_empty() {
+        let mut conflicted: Option<Footprint> = None;
+        while let (prepared, Some(last)) = self.next_batch(&rest, size, conflicted.take()).await? {
+            // What was written since keeps to new references from the start, so what was found to keep to them does. What
+            // is not durable yet may still come to nothing: it counts when the batch is admitted after it.
+            if prepared.writes.is_empty() && prepared.turn.is_none() {
                 rest.start = key::successor(&last);
                 continue;
             }
             match self.core.submit(prepared).await {
-                Ok(_) => {
+                Verdict::Committed(_) => {
                     rest.start = key::successor(&last);
                     size = batch_max;
                 }
-                // Smaller batches get through between the writes of others.
-                Err(CommitError::Conflict) => size = (size / 2).max(1),
-                Err(CommitError::Unique(violation)) => return Err(CatalogError::Unique(violation)),
-                Err(CommitError::Unavailable(poisoned) | CommitError::OutcomeUnknown(poisoned)) => {
+                // Smaller batches, in their turn, get through between the writes of others.
+                Verdict::Conflict(footprint) => {
+                    size = (size / 2).max(1);
+                    conflicted = Some(footprint);
+                }
+                Verdict::Failed(CommitError::Unique(violation)) => return Err(CatalogError::Unique(violation)),
+                Verdict::Failed(CommitError::Conflict) => {}
+                Verdict::Failed(CommitError::Unavailable(poisoned) | CommitError::OutcomeUnknown(poisoned)) => {
                     return Err(poisoned.into());
                 }
             }
@@ -114,21 +133,49 @@ impl Build<'_> {
         Ok(())
     }
 
+    async fn next_batch(
+        &self,
+        rest: &Interval,
+        size: usize,
+        conflicted: Option<Footprint>,
+    ) -> Result<(Prepared, Option<Key>), CatalogError> {
+        let Some(footprint) = conflicted else {
+            let (live, head) = self.core.live()?;
+            return self.batch(&State::of(live), head.sequence, rest, size);
+        };
+        let turn = self.core.turns.reserve(footprint, TURN_MAX).await;
+        let transaction = self.core.begin_in_turn(turn)?;
+        // A snapshot that is cut this early says that the machine stood still: then the next attempt finds another.
+        let Ok(state) = transaction.base.state() else {
+            let (live, head) = self.core.live()?;
+            return self.batch(&State::of(live), head.sequence, rest, size);
+        };
+        let (mut prepared, last) = self.batch(&state, transaction.head.sequence, rest, size)?;
+        drop(state);
+        (prepared.epoch, prepared.turn) = (transaction.epoch, transaction.turn);
+        Ok((prepared, last))
+    }
+
     /// The entries of the next documents, and the key of the last of these.
-    fn batch(&self, rest: &Interval, size: usize) -> Result<(Prepared, Option<Key>), CatalogError> {
-        let (snapshot, head) = self.core.snapshot()?;
-        let mut prepared = Prepared { since: head.sequence, catalog: self.catalog.clone(), ..Prepared::default() };
+    fn batch(
+        &self,
+        state: &State<'_>,
+        since: u64,
+        rest: &Interval,
+        size: usize,
+    ) -> Result<(Prepared, Option<Key>), CatalogError> {
+        let mut prepared = Prepared { since, catalog: self.catalog.clone(), ..Prepared::default() };
         let prefix = key::documents(self.collection.number);
         let mut last = None;
-        for document in snapshot.entries(rest, Direction::Asc)?.take(size) {
+        for document in state.entries(rest, Direction::Asc)?.take(size) {
             let (key, text) = document?;
             let id = key::document_id(&prefix, &key)
-                .ok_or_else(|| snapshot.damaged(format_args!("document key {key:?} has no id")))?;
+                .ok_or_else(|| state.damaged(format_args!("document key {key:?} has no id")))?;
             let document: Map<String, Value> = serde_json::from_slice(&text)
-                .map_err(|error| snapshot.damaged(format_args!("document {id} is not JSON: {error}")))?;
+                .map_err(|error| state.damaged(format_args!("document {id} is not JSON: {error}")))?;
             references::check_stored(self.catalog, (self.name, self.collection), &id, &document, |target| {
                 prepared.read_set.add_point(target.clone());
-                Ok(snapshot.get(&target)?.is_some())
+                Ok(state.get(&target)?.is_some())
             })?;
             for index in &self.building {
                 self.write_entries(index, &id, &document, &mut prepared)?;
@@ -182,8 +229,9 @@ async fn sweep(core: &Core) -> Result<(), Poisoned> {
                 if keys.is_empty() {
                     break;
                 }
-                let deletes = || keys.iter().map(|key| (key.clone(), None)).collect();
-                commit_until_done(core, || Prepared { writes: deletes(), ..Prepared::default() }).await?;
+                let writes = keys.into_iter().map(|key| (key, None)).collect();
+                // One that conflicts finds the same keys again.
+                submit(core, Prepared { writes, ..Prepared::default() }).await?;
             }
         }
     }
@@ -191,7 +239,7 @@ async fn sweep(core: &Core) -> Result<(), Poisoned> {
 }
 
 fn first_keys(core: &Core, interval: &Interval) -> Result<Vec<Key>, Poisoned> {
-    let (snapshot, _) = core.snapshot()?;
-    let entries = snapshot.entries(interval, Direction::Asc)?.take(core.options.index_batch_max);
+    let (live, _) = core.live()?;
+    let entries = live.entries(interval, Direction::Asc)?.take(core.options.index_batch_max);
     entries.map(|entry| entry.map(|(key, _)| key)).collect()
 }

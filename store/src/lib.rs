@@ -21,6 +21,7 @@
 //! | `catalog` | collections and indexes with their numbers; `declare` compares them with declarations, `indexing` builds and drops indexes |
 //! | `journal` | the check at start that no commit is missing |
 //! | `engine` | surrealkv behind the few calls that are used; `health` stops the store after a failure |
+//! | [`keys`] | the keys that a folder is encrypted with |
 //! | [`error`], [`options`] | errors per operation; limits by name |
 
 mod catalog;
@@ -34,10 +35,13 @@ mod group;
 mod health;
 mod indexing;
 mod journal;
+pub mod keys;
 mod merge;
 mod notice;
 pub mod options;
 mod overlay;
+mod past;
+mod pending;
 mod planner;
 mod position;
 mod prepared;
@@ -45,18 +49,30 @@ pub mod read_set;
 mod references;
 mod rows;
 mod scan;
+mod snapshot;
 pub mod store;
+mod transact;
 mod transaction;
+mod turns;
+mod uniqueness;
+mod upkeep;
 mod window;
 
 pub use deletion::Deleted;
-pub use error::{CatalogError, CommitError, OpenError, Poisoned, ReadError, ScanError, UniqueViolation, WriteError};
+pub use error::{
+    CatalogError, CommitError, HistoryError, OpenError, Poisoned, ReadError, ScanError, SnapshotCut, TailError,
+    UniqueViolation, WriteError,
+};
+pub use journal::Tail;
+pub use keys::KeyRing;
 pub use notice::{Committed, Notice};
 pub use options::Options;
+pub use past::{Past, Version};
 pub use position::{BadCursor, Position};
 pub use read_set::ReadSet;
 pub use references::PutAllError;
 pub use scan::{Direction, Range, Row, Rows, Scan};
 pub use store::Store;
+pub use transact::{Run, Transacted};
 pub use transaction::Transaction;
 pub use weir_schema::codec::journal::Head;

@@ -1,4 +1,4 @@
-//! Two ordered sequences as one: what the snapshot has, with what the transaction wrote over it.
+//! Two ordered sequences as one: what is below, with what was written over it.
 
 use std::cmp::Ordering;
 use std::iter::Peekable;

@@ -1,4 +1,8 @@
-//! The limits of a store, by name.
+//! The limits of a store, by name, and its keys.
+
+use crate::keys::KeyRing;
+
+use std::time::Duration;
 
 /// What a store may use. Sizes are bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +15,24 @@ pub struct Options {
     pub commit_group_bytes_max: usize,
     /// Bytes that one transaction may write: documents and index entries.
     pub transaction_bytes_max: usize,
+    /// Documents that one transaction may read, counted as often as it reads them.
+    pub transaction_documents_read_max: u64,
+    /// Documents that one transaction may write.
+    pub transaction_documents_written_max: u64,
+    /// How long a transaction may be open: its snapshot holds back compaction.
+    pub transaction_age_max: Duration,
+    /// Runs beside others before a transaction that conflicts waits for its turn.
+    pub attempts_optimistic: u32,
+    /// How far back the state can be read.
+    pub history: Duration,
+    /// How long journal entries are kept.
+    pub journal_age_max: Duration,
+    /// Bytes of the journal that are kept.
+    pub journal_bytes_max: u64,
+    /// Between two looks at what is too old: transactions, turns, journal entries, kept outcomes.
+    pub upkeep_interval: Duration,
+    /// Keys that one step of that erases.
+    pub upkeep_batch_max: usize,
     /// Recent commits that read sets are validated against. An older transaction has to be run again.
     pub conflict_window_commits_max: usize,
     /// Keys that those commits touched.
@@ -25,6 +47,8 @@ pub struct Options {
     pub memtable_bytes: usize,
     /// Threads that flush, compact and commit.
     pub worker_threads: usize,
+    /// Encrypts the folder. A folder is created with or without, and stays so.
+    pub encryption: Option<KeyRing>,
 }
 
 impl Default for Options {
@@ -34,6 +58,15 @@ impl Default for Options {
             commit_group_max: 1_024,
             commit_group_bytes_max: 32 << 20,
             transaction_bytes_max: 64 << 20,
+            transaction_documents_read_max: 5_000_000,
+            transaction_documents_written_max: 200_000,
+            transaction_age_max: Duration::from_secs(60),
+            attempts_optimistic: 1,
+            history: Duration::from_secs(24 * 3_600),
+            journal_age_max: Duration::from_secs(7 * 24 * 3_600),
+            journal_bytes_max: 256 << 20,
+            upkeep_interval: Duration::from_millis(500),
+            upkeep_batch_max: 4_096,
             conflict_window_commits_max: 65_536,
             conflict_window_keys_max: 1 << 20,
             notices_max: 8_192,
@@ -41,6 +74,14 @@ impl Default for Options {
             block_cache_bytes: 32 << 20,
             memtable_bytes: 16 << 20,
             worker_threads: 4,
+            encryption: None,
         }
+    }
+}
+
+impl Options {
+    /// `history` in nanoseconds.
+    pub(crate) fn history_ns(&self) -> u64 {
+        u64::try_from(self.history.as_nanos()).unwrap_or(u64::MAX)
     }
 }

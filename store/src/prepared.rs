@@ -4,23 +4,29 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde_json::Value;
+use weir_schema::codec::audit::AuditNote;
 use weir_schema::codec::journal::{Change, ChangeKind};
-use weir_schema::codec::key::{IndexNumber, Key};
+use weir_schema::codec::key::{self, IndexNumber, Key};
+use weir_schema::digest::Digest;
 use weir_schema::id::DocumentId;
 
 use crate::catalog::Catalog;
 use crate::overlay::EntryChange;
 use crate::read_set::ReadSet;
 use crate::transaction::Transaction;
+use crate::turns::Turn;
 
 /// What the committer takes.
 #[derive(Debug, Default)]
 pub(crate) struct Prepared {
-    /// The sequence number of the last commit in the snapshot.
+    /// The sequence number of the last commit in what was read.
     pub(crate) since: u64,
+    /// What pending commits it has read, if it has: see [`crate::pending::Pending::epoch`].
+    pub(crate) epoch: Option<u64>,
     /// What must not have changed since.
     pub(crate) read_set: ReadSet,
-    /// Documents, index entries and the catalog; `None` deletes.
+    /// Documents, index entries and the catalog; `None` removes.
     pub(crate) writes: Vec<(Key, Option<Bytes>)>,
     /// Unique keys that it takes.
     pub(crate) claims: Vec<Claim>,
@@ -30,10 +36,16 @@ pub(crate) struct Prepared {
     pub(crate) changes: Vec<Change>,
     /// For the notice; sorted.
     pub(crate) touched: Vec<Key>,
+    /// What a repeat of the call shall be answered.
+    pub(crate) kept: Option<Kept>,
+    /// For the audit log.
+    pub(crate) audit: Option<AuditNote>,
     /// What the writes were made by.
     pub(crate) catalog: Arc<Catalog>,
     /// What is the catalog once this is committed, if that changes it.
     pub(crate) next_catalog: Option<Arc<Catalog>>,
+    /// Protects what it has read; ends when it is admitted or refused.
+    pub(crate) turn: Option<Turn>,
 }
 
 /// A unique key that a document takes.
@@ -44,11 +56,21 @@ pub(crate) struct Claim {
     pub(crate) index: IndexNumber,
 }
 
+/// The outcome of a call with an idempotency key. Its commit is not known before it is admitted.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) key: Digest,
+    pub(crate) request: Digest,
+    pub(crate) expires_ms: u64,
+    pub(crate) outcome: Value,
+}
+
 impl Prepared {
     /// Takes a transaction apart.
     pub(crate) fn new(transaction: Transaction) -> Self {
-        let Transaction { head, catalog, overlay, read_set, .. } = transaction;
-        let mut prepared = Self { since: head.sequence, read_set, catalog, ..Self::default() };
+        let Transaction { head, catalog, overlay, read_set, epoch, turn, kept, audit, .. } = transaction;
+        let mut prepared =
+            Self { since: head.sequence, epoch, read_set, catalog, turn, kept, audit, ..Self::default() };
         let (documents, entries) = overlay.into_parts();
         for (key, written) in documents {
             if !written.existed && written.document.is_none() {
@@ -60,6 +82,9 @@ impl Prepared {
             prepared.touched.push(key.clone());
             prepared.touched.extend(entries);
             prepared.writes.push((key, written.document));
+        }
+        if let Some(kept) = &prepared.kept {
+            prepared.touched.push(key::outcome(&kept.key));
         }
         prepared.touched.sort_unstable();
         prepared.touched.dedup();
@@ -81,8 +106,8 @@ impl Prepared {
         prepared
     }
 
-    /// How much it writes.
-    pub(crate) fn bytes(&self) -> usize {
-        self.writes.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Bytes::len)).sum()
+    /// Whether there is nothing to commit.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.writes.is_empty() && self.kept.is_none()
     }
 }

@@ -38,6 +38,10 @@ impl Interval {
     pub(crate) fn is_empty(&self) -> bool {
         self.start >= self.end
     }
+
+    pub(crate) fn contains(&self, key: &Key) -> bool {
+        self.start <= *key && *key < self.end
+    }
 }
 
 /// Whether a key of a sorted list lies between `start` and `end`.
@@ -108,6 +112,20 @@ impl ReadSet {
     /// The keys that were read one by one.
     pub(crate) fn points(&self) -> impl Iterator<Item = &Key> {
         self.points.iter()
+    }
+
+    /// The intervals that were read.
+    pub(crate) fn intervals(&self) -> impl Iterator<Item = Interval> {
+        self.intervals.iter().map(|(start, end)| Interval { start: start.clone(), end: end.clone() })
+    }
+
+    /// Whether all that the other read was read here too.
+    pub(crate) fn includes(&self, other: &Self) -> bool {
+        other.points.iter().all(|point| self.points.contains(point) || self.covers(point))
+            && other.intervals.iter().all(|(start, end)| {
+                let around = self.intervals.range::<Key, _>((Bound::Unbounded, Bound::Included(start))).next_back();
+                around.is_some_and(|(_, last)| end <= last)
+            })
     }
 
     pub(crate) fn has_intervals(&self) -> bool {
@@ -207,6 +225,7 @@ mod tests {
             let mut merged = ReadSet::default();
             merged.merge(set.clone());
             prop_assert_eq!(merged.touches(&notice(written.into_iter().map(|key| vec![key]))), expected);
+            prop_assert!(set.includes(&merged) && merged.includes(&set));
         }
     }
 }

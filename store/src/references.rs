@@ -13,7 +13,7 @@ use weir_schema::codec::key::{self, Key};
 use weir_schema::id::DocumentId;
 
 use crate::catalog::{Catalog, Collection, Entry, ReferenceState};
-use crate::error::{CatalogError, Poisoned, WriteError};
+use crate::error::{CatalogError, Poisoned, ReadError, WriteError};
 use crate::transaction::{Put, Transaction, find};
 
 /// A reference from a document that is written to another.
@@ -53,12 +53,15 @@ impl Transaction {
         let catalog = self.use_catalog();
         let found = find(&catalog, collection).map_err(|error| whole(error.into()))?;
         let mut puts = Vec::with_capacity(documents.len());
-        let mut bytes = 0;
+        let (mut new, mut bytes) = (BTreeSet::new(), 0);
         for (index, (id, document)) in documents.into_iter().enumerate() {
             let blame = |error| PutAllError::new(index, error);
             let put = self.prepare(collection, found, &id, document).map_err(blame)?;
             bytes += put.text.len();
-            self.check_size(bytes).map_err(blame)?;
+            if put.first.is_some() {
+                new.insert(put.key.clone());
+            }
+            self.check_room(new.len(), bytes).map_err(blame)?;
             puts.push(put);
         }
         self.check_references(&catalog, collection, &puts)?;
@@ -79,9 +82,7 @@ impl Transaction {
                 let is_there = match target {
                     None => false,
                     Some(key) if among.contains(&key) => true,
-                    Some(key) => {
-                        self.has(key).map_err(|poisoned| PutAllError::new(index, WriteError::Read(poisoned.into())))?
-                    }
+                    Some(key) => self.has(key).map_err(|error| PutAllError::new(index, error.into()))?,
                 };
                 if !is_there {
                     let Lead { member, target, id: missing } = lead;
@@ -101,13 +102,11 @@ impl Transaction {
         Ok(())
     }
 
-    fn has(&mut self, document: Key) -> Result<bool, Poisoned> {
+    fn has(&mut self, document: Key) -> Result<bool, ReadError> {
         if let Some(written) = self.overlay.get(&document) {
             return Ok(written.document.is_some());
         }
-        let found = self.snapshot.get(&document)?.is_some();
-        self.read_set.add_point(document);
-        Ok(found)
+        Ok(self.read(document)?.is_some())
     }
 }
 

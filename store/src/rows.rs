@@ -1,10 +1,9 @@
-//! Walks what a plan names, over the snapshot and the overlay, as far as the limit and no further.
+//! Walks what a plan names, over a state and the overlay, as far as the limit and no further.
 
 use bytes::Bytes;
 use weir_schema::codec::key::{self, CollectionNumber, Key};
 use weir_schema::id::DocumentId;
 
-use crate::engine::Snapshot;
 use crate::error::Poisoned;
 use crate::merge::Merge;
 use crate::overlay::{EntryChange, Overlay};
@@ -12,10 +11,11 @@ use crate::planner::{Plan, Source};
 use crate::position::Position;
 use crate::read_set::Interval;
 use crate::scan::{Direction, Row, Rows};
+use crate::snapshot::State;
 
 /// What rows are read from.
 pub(crate) struct View<'a> {
-    pub(crate) snapshot: &'a Snapshot,
+    pub(crate) state: &'a State<'a>,
     pub(crate) overlay: &'a Overlay,
     pub(crate) collection: CollectionNumber,
 }
@@ -27,8 +27,8 @@ struct Found {
     document: Option<Bytes>,
 }
 
-/// What the snapshot has.
-type Stored<'a> = Box<dyn Iterator<Item = Result<(Key, Vec<u8>), Poisoned>> + 'a>;
+/// What the state has.
+type Stored<'a> = Box<dyn Iterator<Item = Result<(Key, Bytes), Poisoned>> + 'a>;
 
 type Walk<'a> = Box<dyn Iterator<Item = Result<Found, Poisoned>> + 'a>;
 
@@ -76,7 +76,7 @@ impl View<'_> {
     }
 
     fn documents(&self, plan: &Plan) -> Result<Walk<'_>, Poisoned> {
-        let below = self.stored(plan)?.map(|entry| entry.map(|(key, value)| (key, Bytes::from(value))));
+        let below = self.stored(plan)?;
         let above = directed(self.overlay.documents(&plan.interval), plan.direction);
         let above = above.map(|(key, document)| (key.clone(), document.cloned()));
         let merged = Merge::new(below, above, plan.direction);
@@ -85,12 +85,12 @@ impl View<'_> {
 
     fn entries(&self, plan: &Plan, fields: usize) -> Result<Walk<'_>, Poisoned> {
         let prefix = plan.prefix.clone();
-        let snapshot = self.snapshot;
+        let state = self.state;
         let below = self.stored(plan)?.map(move |entry| {
             let (key, value) = entry?;
             match key::index_entry_id(&prefix, fields, &key, &value) {
                 Some(id) => Ok(((key, id), ())),
-                None => Err(snapshot.damaged(format_args!("index entry {key:?} leads to no document"))),
+                None => Err(state.damaged(format_args!("index entry {key:?} leads to no document"))),
             }
         });
         let above = directed(self.overlay.entries(&plan.interval), plan.direction);
@@ -100,14 +100,14 @@ impl View<'_> {
         Ok(Box::new(merged.map(|entry| entry.map(|((key, id), ())| Found { key, id: Some(id), document: None }))))
     }
 
-    /// What the snapshot has: a point is looked up, which is much cheaper than starting a walk.
+    /// What the state has: a point is looked up, which is much cheaper than starting a walk.
     fn stored(&self, plan: &Plan) -> Result<Stored<'_>, Poisoned> {
         if plan.is_point && !plan.interval.is_empty() {
-            let value = self.snapshot.get(&plan.interval.start)?;
+            let value = self.state.get(&plan.interval.start)?;
             let key = plan.interval.start.clone();
             return Ok(Box::new(value.into_iter().map(move |value| Ok((key.clone(), value)))));
         }
-        Ok(Box::new(self.snapshot.entries(&plan.interval, plan.direction)?))
+        self.state.entries(&plan.interval, plan.direction)
     }
 
     fn row(&self, plan: &Plan, found: Found) -> Result<Row, Poisoned> {
@@ -129,9 +129,9 @@ impl View<'_> {
         let key = key::document(self.collection, id);
         let document = match self.overlay.get(&key) {
             Some(written) => written.document.clone(),
-            None => self.snapshot.get(&key)?.map(Bytes::from),
+            None => self.state.get(&key)?,
         };
-        document.ok_or_else(|| self.snapshot.damaged(format_args!("an index leads to {id}, which is not there")))
+        document.ok_or_else(|| self.state.damaged(format_args!("an index leads to {id}, which is not there")))
     }
 }
 

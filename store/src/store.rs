@@ -4,25 +4,32 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 
-use arc_swap::ArcSwap;
-use parking_lot::RwLock;
 use tokio::runtime::{self, Runtime};
 use tokio::sync::{Mutex, broadcast, mpsc, oneshot};
-use weir_schema::codec::journal::Head;
+use weir_schema::codec::audit::AuditRecord;
+use weir_schema::codec::journal::{Head, HistoryExtent};
 use weir_schema::codec::key;
+use weir_schema::commit::Timestamp;
 use weir_schema::declarations::Declarations;
 
 use crate::catalog::Catalog;
-use crate::committer::{Committer, Outcome, Published, Request};
-use crate::engine::{Engine, Snapshot};
-use crate::error::{CatalogError, CommitError, OpenError, Poisoned, ReadError};
+use crate::committer::{self, Committer, Published, Request};
+use crate::engine::{Engine, Live};
+use crate::error::{CatalogError, CommitError, HistoryError, OpenError, Poisoned, ReadError};
+use crate::group::{Ends, Group, Upkeep, Verdict};
 use crate::health::Health;
+use crate::journal::Tail;
 use crate::notice::{Committed, Notice};
 use crate::options::Options;
+use crate::past::{History, Past};
 use crate::prepared::Prepared;
-use crate::transaction::Transaction;
+use crate::read_set::Interval;
+use crate::scan::Direction;
+use crate::snapshot::{Base, Readers};
+use crate::transaction::{Allowance, Transaction};
+use crate::turns::{Turn, Turns};
 use crate::window::Window;
-use crate::{declare, indexing, journal};
+use crate::{declare, indexing, journal, past, upkeep};
 
 /// An open store. Cheap to clone; the last clone that is dropped closes it in the background.
 #[derive(Clone)]
@@ -38,13 +45,24 @@ struct Owner {
 
 /// What the store's own tasks share.
 pub(crate) struct Core {
-    engine: Engine,
-    health: Health,
-    published: Arc<Published>,
-    requests: mpsc::Sender<Request>,
+    pub(crate) engine: Engine,
+    pub(crate) health: Health,
+    pub(crate) published: Arc<Published>,
+    pub(crate) requests: mpsc::Sender<Request>,
+    pub(crate) turns: Arc<Turns>,
+    pub(crate) readers: Arc<Readers>,
+    pub(crate) history: History,
     /// Held while the catalog is being changed.
     pub(crate) applying: Mutex<()>,
     pub(crate) options: Options,
+}
+
+/// What an opened engine holds.
+struct Loaded {
+    head: Head,
+    ends: Ends,
+    catalog: Catalog,
+    history: Option<HistoryExtent>,
 }
 
 impl Store {
@@ -70,7 +88,7 @@ impl Store {
             }
         };
         match load(directory, &engine) {
-            Ok((head, catalog)) => Ok(Self::start(engine, health, head, catalog, options, runtime)),
+            Ok(loaded) => Ok(Self::start(engine, health, loaded, options, runtime)),
             Err(error) => {
                 // Wait, so that the folder is free again when the caller gets to know.
                 let closing = thread::spawn(move || {
@@ -83,21 +101,37 @@ impl Store {
         }
     }
 
-    fn start(engine: Engine, health: Health, head: Head, catalog: Catalog, options: Options, runtime: Runtime) -> Self {
-        let (notices, _) = broadcast::channel(options.notices_max);
+    fn start(engine: Engine, health: Health, loaded: Loaded, options: Options, runtime: Runtime) -> Self {
+        let Loaded { head, ends, catalog, history: stored } = loaded;
         let (requests, queue) = mpsc::channel(options.commit_queue_max);
-        let published =
-            Arc::new(Published { head: RwLock::new(head), catalog: ArcSwap::from_pointee(catalog), notices });
+        let (history, record) = History::open(stored, head, &options);
+        let mut open = Group::default();
+        if stored != Some(record) {
+            // Nobody waits for it: where it is not written in time the next start writes it.
+            let (done, _) = oneshot::channel();
+            open.upkeep.push((Upkeep { history: Some(record), ..Upkeep::default() }, done));
+        }
+        let published = Arc::new(committer::published(head, catalog, &open.pending, options.notices_max));
+        let turns = Arc::new(Turns::default());
         let committer = Committer {
             engine: engine.clone(),
             health: health.clone(),
             published: published.clone(),
+            turns: turns.clone(),
             window: Window::new(head.sequence, &options),
             head,
+            ends,
             options: options.clone(),
+            open,
+            write: None,
+            holders_in_write: Default::default(),
+            closing: Vec::new(),
         };
         runtime.spawn(committer.run(queue));
-        let core = Arc::new(Core { engine, health, published, requests, applying: Mutex::new(()), options });
+        let (readers, applying) = (Arc::default(), Mutex::new(()));
+        let core = Core { engine, health, published, requests, turns, readers, history, applying, options };
+        let core = Arc::new(core);
+        runtime.spawn(upkeep::run(Arc::downgrade(&core)));
         Self { owner: Arc::new(Owner { core, runtime: Some(runtime) }) }
     }
 
@@ -115,26 +149,51 @@ impl Store {
         applied.unwrap_or_else(|_| Err(self.owner.core.health.reason().into()))
     }
 
-    /// Begins a transaction on the state of the last commit.
+    /// Begins a transaction on the state of the last durable commit.
     pub fn begin(&self) -> Result<Transaction, ReadError> {
-        let core = &self.owner.core;
-        core.health.check()?;
-        let (snapshot, head) = core.snapshot()?;
-        let catalog = core.catalog_of(&snapshot, head)?;
-        Ok(Transaction::new(snapshot, head, catalog, core.options.transaction_bytes_max))
+        Ok(self.owner.core.begin()?)
     }
 
-    /// Commits what a transaction has written, if nothing that it read has changed since it began.
+    /// Commits what a transaction has written, if nothing that it read has changed since it began. See
+    /// [`Self::transact`] for one that shall be run again.
     ///
     /// Once it returns `Ok` the commit survives a power cut, and its notice is out. Dropping the future leaves open
     /// whether it is committed. A transaction without writes is complete as it is.
     pub async fn commit(&self, transaction: Transaction) -> Result<Committed, CommitError> {
         let Head { timestamp, sequence, .. } = transaction.head();
         let prepared = Prepared::new(transaction);
-        if prepared.writes.is_empty() {
+        if prepared.is_empty() {
             return Ok(Committed { timestamp, sequence });
         }
-        self.owner.core.submit(prepared).await
+        match self.owner.core.submit(prepared).await {
+            Verdict::Committed(committed) => Ok(committed),
+            Verdict::Conflict(_) => Err(CommitError::Conflict),
+            Verdict::Failed(error) => Err(error),
+        }
+    }
+
+    /// The state at a time of the past.
+    pub fn at(&self, timestamp: Timestamp) -> Result<Past, HistoryError> {
+        Past::open(&self.owner.core, timestamp)
+    }
+
+    /// The oldest time that [`Self::at`] can be asked for.
+    pub fn history_since(&self) -> Timestamp {
+        let head = self.head();
+        self.owner.core.history.oldest(head).min(head.timestamp)
+    }
+
+    /// The audit log in order: the records after the one of a number, at most `limit`.
+    pub fn audit(&self, after: u64, limit: usize) -> Result<Vec<AuditRecord>, Poisoned> {
+        let live = self.owner.core.engine.live()?;
+        let rest = Interval { start: key::audit(after.saturating_add(1)), end: key::after_prefix(&key::audit_all()) };
+        let entries = live.entries(&rest, Direction::Asc)?.take(limit);
+        entries.map(|entry| parse_record(&live, &entry?.1, "audit record")).collect()
+    }
+
+    /// Follows the journal from a commit on, given by its sequence.
+    pub fn tail(&self, from: u64) -> Tail {
+        Tail::new(self.owner.core.clone(), from)
     }
 
     /// The last commit.
@@ -157,14 +216,48 @@ impl Store {
     pub async fn close(&self) {
         self.owner.core.close().await;
     }
+
+    pub(crate) fn core(&self) -> &Core {
+        &self.owner.core
+    }
 }
 
 impl Core {
-    /// A snapshot and its last commit.
-    pub(crate) fn snapshot(&self) -> Result<(Snapshot, Head), Poisoned> {
-        let snapshot = self.engine.snapshot()?;
-        let head = read_head(&snapshot)?;
-        Ok((snapshot, head))
+    pub(crate) fn begin(&self) -> Result<Transaction, Poisoned> {
+        self.health.check()?;
+        let (live, head) = self.live()?;
+        let catalog = self.catalog_of(&live, head)?;
+        Ok(Transaction::new(Base::durable(self.readers.open(live)), head, catalog, self.allowance()))
+    }
+
+    /// Begins a transaction on all that is admitted, durable or not.
+    pub(crate) fn begin_in_turn(&self, turn: Turn) -> Result<Transaction, Poisoned> {
+        self.health.check()?;
+        let (live, view, head, catalog, epoch) = {
+            // While this is held nothing becomes durable that the snapshot lacks and the view has no longer.
+            let pending = self.published.pending.lock();
+            (self.engine.live()?, pending.view(), pending.head, pending.catalog.clone(), pending.epoch)
+        };
+        let base = Base::in_turn(self.readers.open(live), view);
+        let mut transaction = Transaction::new(base, head, catalog, self.allowance());
+        transaction.epoch = Some(epoch);
+        transaction.turn = Some(turn);
+        Ok(transaction)
+    }
+
+    /// The newest durable state and its last commit.
+    pub(crate) fn live(&self) -> Result<(Live, Head), Poisoned> {
+        let live = self.engine.live()?;
+        let head = read_head(&live)?;
+        Ok((live, head))
+    }
+
+    pub(crate) fn allowance(&self) -> Allowance {
+        Allowance {
+            bytes_max: self.options.transaction_bytes_max,
+            documents_read_max: self.options.transaction_documents_read_max,
+            documents_written_max: self.options.transaction_documents_written_max,
+        }
     }
 
     /// The catalog of the last commit.
@@ -172,20 +265,20 @@ impl Core {
         self.published.catalog.load_full()
     }
 
-    /// The catalog of a snapshot, which may have been taken just before or after the catalog changed.
-    fn catalog_of(&self, snapshot: &Snapshot, head: Head) -> Result<Arc<Catalog>, Poisoned> {
+    /// The catalog of a state, which may have been taken just before or after the catalog changed.
+    fn catalog_of(&self, live: &Live, head: Head) -> Result<Arc<Catalog>, Poisoned> {
         let catalog = self.catalog();
-        if catalog.version == head.catalog { Ok(catalog) } else { read_catalog(snapshot).map(Arc::new) }
+        if catalog.version == head.catalog { Ok(catalog) } else { read_catalog(live).map(Arc::new) }
     }
 
-    /// Hands a commit to the committer and waits for its outcome.
-    pub(crate) async fn submit(&self, prepared: Prepared) -> Outcome {
-        let (answer, outcome) = oneshot::channel();
+    /// Hands a commit to the committer and waits for what becomes of it.
+    pub(crate) async fn submit(&self, prepared: Prepared) -> Verdict {
+        let (answer, verdict) = oneshot::channel();
         let request = Request::Commit { prepared: Box::new(prepared), answer };
         if self.requests.send(request).await.is_err() {
-            return Err(CommitError::Unavailable(self.health.reason()));
+            return Verdict::Failed(CommitError::Unavailable(self.health.reason()));
         }
-        outcome.await.unwrap_or_else(|_| Err(CommitError::OutcomeUnknown(self.health.reason())))
+        verdict.await.unwrap_or_else(|_| Verdict::Failed(CommitError::OutcomeUnknown(self.health.reason())))
     }
 
     async fn close(&self) {
@@ -207,37 +300,54 @@ impl Drop for Owner {
     }
 }
 
-/// What an opened engine holds.
-fn load(directory: &Path, engine: &Engine) -> Result<(Head, Catalog), OpenError> {
+fn load(directory: &Path, engine: &Engine) -> Result<Loaded, OpenError> {
     let unreadable = |poisoned: Poisoned| OpenError::Unreadable {
         directory: directory.to_owned(),
         message: poisoned.reason.to_string(),
     };
-    let snapshot = engine.snapshot().map_err(unreadable)?;
-    let head = read_head(&snapshot).map_err(unreadable)?;
-    journal::check(directory, &snapshot, head)?;
-    let catalog = read_catalog(&snapshot).map_err(unreadable)?;
-    Ok((head, catalog))
+    let live = engine.live().map_err(unreadable)?;
+    let head = read_head(&live).map_err(unreadable)?;
+    let journal = journal::extent(&live).map_err(unreadable)?;
+    journal::check(directory, &live, journal, head)?;
+    let audit = read_record(&live, key::AUDIT_HEAD, "end of the audit log").map_err(unreadable)?;
+    let catalog = read_catalog(&live).map_err(unreadable)?;
+    let history = past::extent(&live).map_err(unreadable)?;
+    Ok(Loaded { head, ends: Ends { journal, audit }, catalog, history })
 }
 
-fn read_head(snapshot: &Snapshot) -> Result<Head, Poisoned> {
-    read_record(snapshot, key::HEAD, "head")
+fn read_head(live: &Live) -> Result<Head, Poisoned> {
+    read_record(live, key::HEAD, "head")
 }
 
-fn read_catalog(snapshot: &Snapshot) -> Result<Catalog, Poisoned> {
-    read_record(snapshot, key::CATALOG, "catalog")
+fn read_catalog(live: &Live) -> Result<Catalog, Poisoned> {
+    match live.get(key::CATALOG)? {
+        None => Ok(Catalog::default()),
+        Some(text) => parse_catalog(live, &text),
+    }
 }
 
-fn read_record<T: Default + serde::de::DeserializeOwned>(
-    snapshot: &Snapshot,
+pub(crate) fn parse_catalog(live: &Live, text: &[u8]) -> Result<Catalog, Poisoned> {
+    parse_record(live, text, "catalog")
+}
+
+/// Reads a record of the store's own; one that is not there has its default.
+pub(crate) fn read_record<T: Default + serde::de::DeserializeOwned>(
+    live: &Live,
     key: &[u8],
     name: &str,
 ) -> Result<T, Poisoned> {
-    match snapshot.get(key)? {
+    match live.get(key)? {
         None => Ok(T::default()),
-        Some(text) => serde_json::from_slice(&text)
-            .map_err(|error| snapshot.damaged(format_args!("the {name} record cannot be read: {error}"))),
+        Some(text) => parse_record(live, &text, name),
     }
+}
+
+pub(crate) fn parse_record<T: serde::de::DeserializeOwned>(
+    live: &Live,
+    text: &[u8],
+    name: &str,
+) -> Result<T, Poisoned> {
+    serde_json::from_slice(text).map_err(|error| live.damaged(format_args!("the {name} cannot be read: {error}")))
 }
 
 #[cfg(test)]

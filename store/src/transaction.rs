@@ -1,37 +1,62 @@
 //! Reads and writes on one snapshot.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value};
+use weir_schema::codec::audit::AuditNote;
 use weir_schema::codec::journal::Head;
-use weir_schema::codec::key::{self, CollectionNumber, Key};
+use weir_schema::codec::key::{self, Key};
+use weir_schema::codec::outcome::KeptOutcome;
 use weir_schema::commit::Timestamp;
+use weir_schema::digest::Digest;
 use weir_schema::id::DocumentId;
 use weir_schema::limits::DOCUMENT_BYTES_MAX;
 
 use crate::catalog::{Catalog, Collection, Entry};
-use crate::engine::Snapshot;
 use crate::error::{Poisoned, ReadError, ScanError, WriteError};
+use crate::group::to_json;
 use crate::overlay::{Overlay, Written};
-use crate::planner::{self, Plan};
-use crate::read_set::ReadSet;
+use crate::planner;
+use crate::prepared::Kept;
+use crate::read_set::{Interval, ReadSet};
 use crate::references::{self, Lead};
 use crate::rows::View;
 use crate::scan::{Rows, Scan};
+use crate::snapshot::Base;
+use crate::turns::Turn;
+
+/// Documents that were read and are kept at hand, since what is read is often written next.
+const AT_HAND_MAX: usize = 16;
+
+/// How much one transaction may do.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Allowance {
+    pub(crate) bytes_max: usize,
+    pub(crate) documents_read_max: u64,
+    pub(crate) documents_written_max: u64,
+}
 
 /// A snapshot, the writes made on top of it, and the keys that were read.
 ///
 /// Nothing of it is shared: it may be used on any one thread, blocking it for the length of a disk read at most.
-/// Dropping it undoes it.
+/// Dropping it undoes it. One that is open for longer than `transaction_age_max` is cut: its next operation fails.
 pub struct Transaction {
-    pub(crate) snapshot: Snapshot,
+    pub(crate) base: Base,
     pub(crate) head: Head,
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) overlay: Overlay,
     pub(crate) read_set: ReadSet,
+    pub(crate) epoch: Option<u64>,
+    pub(crate) turn: Option<Turn>,
+    pub(crate) kept: Option<Kept>,
+    pub(crate) audit: Option<AuditNote>,
+    at_hand: VecDeque<(Key, Option<Bytes>)>,
     knows_catalog: bool,
-    bytes_max: usize,
+    allowance: Allowance,
+    documents_read: u64,
 }
 
 /// A write that is worked out and not made yet.
@@ -39,7 +64,7 @@ pub(crate) struct Put {
     pub(crate) id: DocumentId,
     pub(crate) key: Key,
     /// What the snapshot has of the document, unless it was written before.
-    first: Option<Written>,
+    pub(crate) first: Option<Written>,
     pub(crate) text: Bytes,
     after: Vec<Entry>,
     /// What it refers to and did not before.
@@ -47,17 +72,30 @@ pub(crate) struct Put {
 }
 
 impl Transaction {
-    pub(crate) fn new(snapshot: Snapshot, head: Head, catalog: Arc<Catalog>, bytes_max: usize) -> Self {
-        let (overlay, read_set) = (Overlay::default(), ReadSet::default());
-        Self { snapshot, head, catalog, overlay, read_set, knows_catalog: false, bytes_max }
+    pub(crate) fn new(base: Base, head: Head, catalog: Arc<Catalog>, allowance: Allowance) -> Self {
+        Self {
+            base,
+            head,
+            catalog,
+            overlay: Overlay::default(),
+            read_set: ReadSet::default(),
+            epoch: None,
+            turn: None,
+            kept: None,
+            audit: None,
+            at_hand: VecDeque::new(),
+            knows_catalog: false,
+            allowance,
+            documents_read: 0,
+        }
     }
 
-    /// The timestamp of the last commit in the snapshot.
+    /// The timestamp of the last commit that it sees.
     pub fn timestamp(&self) -> Timestamp {
         self.head.timestamp
     }
 
-    /// The last commit in the snapshot.
+    /// The last commit that it sees.
     pub fn head(&self) -> Head {
         self.head
     }
@@ -77,6 +115,34 @@ impl Transaction {
         !self.overlay.is_empty()
     }
 
+    /// Forgets what was written, not what was read.
+    pub fn undo(&mut self) {
+        self.overlay = Overlay::default();
+    }
+
+    /// What the first call with an idempotency key came to, unless it has expired at `now_ms` since 1970.
+    pub fn kept_outcome(&mut self, key: &Digest, now_ms: u64) -> Result<Option<KeptOutcome>, ReadError> {
+        let key = key::outcome(key);
+        let state = self.base.state()?;
+        let text = state.get(&key)?;
+        self.read_set.add_point(key);
+        let Some(text) = text else { return Ok(None) };
+        let kept: KeptOutcome = serde_json::from_slice(&text)
+            .map_err(|error| state.damaged(format_args!("a kept outcome cannot be read: {error}")))?;
+        Ok(Some(kept).filter(|kept| kept.expires_ms > now_ms))
+    }
+
+    /// Keeps an outcome, in the commit, for calls with the same key: what was asked, what it came to, and until when
+    /// that is kept, in milliseconds since 1970.
+    pub fn keep_outcome(&mut self, key: Digest, request: Digest, expires_ms: u64, outcome: Value) {
+        self.kept = Some(Kept { key, request, expires_ms, outcome });
+    }
+
+    /// Says in the audit log who made the commit, and by what. A transaction that commits nothing leaves no record.
+    pub fn record(&mut self, note: AuditNote) {
+        self.audit = Some(note);
+    }
+
     /// A document as JSON text, `id` first.
     pub fn get(&mut self, collection: &str, id: &DocumentId) -> Result<Option<Bytes>, ReadError> {
         let catalog = self.use_catalog();
@@ -84,8 +150,8 @@ impl Transaction {
         if let Some(written) = self.overlay.get(&key) {
             return Ok(written.document.clone());
         }
-        let document = self.snapshot.get(&key)?.map(Bytes::from);
-        self.read_set.add_point(key);
+        let document = self.read(key)?;
+        self.count_read(1)?;
         Ok(document)
     }
 
@@ -98,7 +164,7 @@ impl Transaction {
     ) -> Result<Bytes, WriteError> {
         let catalog = self.use_catalog();
         let put = self.prepare(collection, find(&catalog, collection)?, id, document)?;
-        self.check_size(put.text.len())?;
+        self.check_room(usize::from(put.first.is_some()), put.text.len())?;
         self.check_references(&catalog, collection, std::slice::from_ref(&put)).map_err(|refused| *refused.error)?;
         Ok(self.apply(put))
     }
@@ -116,14 +182,14 @@ impl Transaction {
             id: id.clone(),
             source,
         })?;
-        let (key, first) = self.look_up(collection, id)?;
-        let now = first.as_ref().or_else(|| self.overlay.get(&key)).map_or(&[][..], |written| &written.after);
-        let leads = references::new_leads(collection, &document, now);
-        let text = document_text(id, document);
+        let text = Bytes::from(to_json(&Stored { id, members: &document }));
         if text.len() > DOCUMENT_BYTES_MAX {
             let (collection, bytes) = (name.to_owned(), text.len());
             return Err(WriteError::DocumentTooLarge { collection, id: id.clone(), bytes });
         }
+        let (key, first) = self.look_up(collection, id)?;
+        let now = first.as_ref().or_else(|| self.overlay.get(&key)).map_or(&[][..], |written| &written.after);
+        let leads = references::new_leads(collection, &document, now);
         Ok(Put { id: id.clone(), key, first, text, after, leads })
     }
 
@@ -144,31 +210,31 @@ impl Transaction {
 
     /// Reads the rows of a scan, no more than its limit.
     pub fn scan(&mut self, collection: &str, scan: &Scan) -> Result<Rows, ScanError> {
-        let catalog = self.use_catalog();
-        let (plan, view) = self.view(&catalog, collection, scan)?;
-        let (rows, covered) = view.rows(&plan, scan.limit).map_err(ReadError::from)?;
+        let (rows, covered) = self.walk(collection, scan, |view, plan| view.rows(plan, scan.limit))?;
         self.read_set.add_interval(covered);
+        self.count_read(rows.rows.len() as u64)?;
         Ok(rows)
     }
 
     /// Counts the rows of a scan.
     pub fn count(&mut self, collection: &str, scan: &Scan) -> Result<u64, ScanError> {
-        let catalog = self.use_catalog();
-        let (plan, view) = self.view(&catalog, collection, scan)?;
-        let (count, covered) = view.count(&plan, scan.limit).map_err(ReadError::from)?;
+        let (count, covered) = self.walk(collection, scan, |view, plan| view.count(plan, scan.limit))?;
         self.read_set.add_interval(covered);
         Ok(count)
     }
 
-    /// The documents and entries of a collection as the transaction sees them.
-    pub(crate) fn rows_of(&self, collection: CollectionNumber) -> View<'_> {
-        View { snapshot: &self.snapshot, overlay: &self.overlay, collection }
-    }
-
-    fn view(&self, catalog: &Catalog, name: &str, scan: &Scan) -> Result<(Plan, View<'_>), ScanError> {
-        let collection = find(catalog, name)?;
+    fn walk<T>(
+        &mut self,
+        name: &str,
+        scan: &Scan,
+        read: impl FnOnce(&View<'_>, &planner::Plan) -> Result<(T, Interval), Poisoned>,
+    ) -> Result<(T, Interval), ScanError> {
+        let catalog = self.use_catalog();
+        let collection = find(&catalog, name)?;
         let plan = planner::plan(name, collection, scan)?;
-        Ok((plan, self.rows_of(collection.number)))
+        let state = self.base.state().map_err(ReadError::from)?;
+        let view = View { state: &state, overlay: &self.overlay, collection: collection.number };
+        Ok(read(&view, &plan).map_err(ReadError::from)?)
     }
 
     /// The catalog, which has been read from now on.
@@ -178,6 +244,21 @@ impl Transaction {
             self.read_set.add_point(key::CATALOG.to_vec());
         }
         self.catalog.clone()
+    }
+
+    /// What the snapshot has of a document, which has been read from now on.
+    pub(crate) fn read(&mut self, document: Key) -> Result<Option<Bytes>, ReadError> {
+        let state = self.base.state()?;
+        if let Some((_, text)) = self.at_hand.iter().find(|(key, _)| *key == document) {
+            return Ok(text.clone());
+        }
+        let text = state.get(&document)?;
+        self.read_set.add_point(document.clone());
+        if self.at_hand.len() == AT_HAND_MAX {
+            self.at_hand.pop_front();
+        }
+        self.at_hand.push_back((document, text.clone()));
+        Ok(text)
     }
 
     /// The key of a document that is to be written, and what the snapshot has of it, unless it is written already.
@@ -190,10 +271,9 @@ impl Transaction {
         if self.overlay.get(&key).is_some() {
             return Ok((key, None));
         }
-        let old = self.snapshot.get(&key)?;
-        self.read_set.add_point(key.clone());
+        let old = self.read(key.clone())?;
         let before = match &old {
-            Some(text) if collection.has_indexes() => self.entries_before(collection, id, text)?,
+            Some(text) if collection.has_indexes() => collection.stored_entries(id, &self.parse(id, text)?),
             _ => Vec::new(),
         };
         let written = Written {
@@ -202,24 +282,38 @@ impl Transaction {
             existed: old.is_some(),
             after: before.clone(),
             before,
-            document: old.map(Bytes::from),
+            document: old,
         };
         Ok((key, Some(written)))
     }
 
-    fn entries_before(&self, collection: &Collection, id: &DocumentId, text: &[u8]) -> Result<Vec<Entry>, Poisoned> {
-        Ok(collection.stored_entries(id, &self.parse(id, text)?))
-    }
-
     /// The members of a stored document.
-    pub(crate) fn parse(&self, id: &DocumentId, text: &[u8]) -> Result<Map<String, Value>, Poisoned> {
-        serde_json::from_slice(text)
-            .map_err(|error| self.snapshot.damaged(format_args!("document {id} is not JSON: {error}")))
+    pub(crate) fn parse(&self, id: &DocumentId, text: &[u8]) -> Result<Map<String, Value>, ReadError> {
+        let damaged = |error| {
+            let state = self.base.state()?;
+            Err(state.damaged(format_args!("document {id} is not JSON: {error}")).into())
+        };
+        serde_json::from_slice(text).or_else(damaged)
     }
 
-    pub(crate) fn check_size(&self, more: usize) -> Result<(), WriteError> {
-        let max = self.bytes_max;
-        if self.overlay.bytes() + more > max { Err(WriteError::TransactionTooLarge { max }) } else { Ok(()) }
+    /// How many documents it may write.
+    pub(crate) fn documents_written_max(&self) -> usize {
+        usize::try_from(self.allowance.documents_written_max).unwrap_or(usize::MAX)
+    }
+
+    /// Whether so many documents that are not written yet, and so many bytes, may be written besides what is written.
+    pub(crate) fn check_room(&self, documents: usize, bytes: usize) -> Result<(), WriteError> {
+        if self.overlay.len().saturating_add(documents) > self.documents_written_max() {
+            return Err(WriteError::TooManyWritten { max: self.allowance.documents_written_max });
+        }
+        let max = self.allowance.bytes_max;
+        if self.overlay.bytes() + bytes > max { Err(WriteError::TransactionTooLarge { max }) } else { Ok(()) }
+    }
+
+    fn count_read(&mut self, more: u64) -> Result<(), ReadError> {
+        self.documents_read += more;
+        let max = self.allowance.documents_read_max;
+        if self.documents_read > max { Err(ReadError::TooManyRead { max }) } else { Ok(()) }
     }
 }
 
@@ -227,10 +321,19 @@ pub(crate) fn find<'a>(catalog: &'a Catalog, name: &str) -> Result<&'a Collectio
     catalog.collection(name).ok_or_else(|| ReadError::UnknownCollection(name.to_owned()))
 }
 
-/// The text of a document: compact JSON, `id` first.
-fn document_text(id: &DocumentId, document: Map<String, Value>) -> Bytes {
-    let mut whole = Map::with_capacity(document.len() + 1);
-    whole.insert("id".to_owned(), Value::String(id.as_str().to_owned()));
-    whole.extend(document.into_iter().filter(|(name, _)| name != "id"));
-    Bytes::from(Value::Object(whole).to_string())
+/// A document as it is stored: compact JSON, `id` first.
+struct Stored<'a> {
+    id: &'a DocumentId,
+    members: &'a Map<String, Value>,
+}
+
+impl Serialize for Stored<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut whole = serializer.serialize_map(None)?;
+        whole.serialize_entry("id", self.id)?;
+        for (name, value) in self.members.iter().filter(|(name, _)| *name != "id") {
+            whole.serialize_entry(name, value)?;
+        }
+        whole.end()
+    }
 }

@@ -1,6 +1,7 @@
 //! What recent commits touched, to validate read sets against. Bounded: what is older than the window is refused.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use weir_schema::codec::key::Key;
@@ -13,8 +14,10 @@ use crate::read_set::ReadSet;
 #[derive(Debug)]
 pub(crate) struct Window {
     recent: VecDeque<Arc<Notice>>,
-    /// The last commit in the window that touched a key.
-    last: HashMap<Key, u64>,
+    /// The last commit in the window that touched a key, by the key's hash. Two keys with one hash can only make a
+    /// transaction run again, and the seed is nobody's to know.
+    last: HashMap<u64, u64>,
+    seed: RandomState,
     /// Touched keys in `recent`.
     keys: usize,
     /// The last commit that is no longer in the window.
@@ -29,6 +32,7 @@ impl Window {
         Self {
             recent: VecDeque::new(),
             last: HashMap::new(),
+            seed: RandomState::new(),
             keys: 0,
             floor,
             commits_max: options.conflict_window_commits_max,
@@ -41,17 +45,25 @@ impl Window {
         if since < self.floor {
             return read_set.is_empty();
         }
-        if read_set.points().any(|point| self.last.get(point).is_some_and(|sequence| *sequence > since)) {
+        if read_set
+            .points()
+            .any(|point| self.last.get(&self.seed.hash_one(point)).is_some_and(|sequence| *sequence > since))
+        {
             return false;
         }
         let newer = self.recent.iter().rev().take_while(|notice| notice.sequence > since);
         !read_set.has_intervals() || !newer.into_iter().any(|notice| read_set.touches_intervals(&notice.touched))
     }
 
+    /// Whether no commit after `since` touched the key. What cannot be told counts as touched.
+    pub(crate) fn is_untouched(&self, since: u64, key: &Key) -> bool {
+        since >= self.floor && self.last.get(&self.seed.hash_one(key)).is_none_or(|sequence| *sequence <= since)
+    }
+
     /// Adds the newest commit; the oldest make room.
     pub(crate) fn push(&mut self, notice: Arc<Notice>) {
         for key in &notice.touched {
-            self.last.insert(key.clone(), notice.sequence);
+            self.last.insert(self.seed.hash_one(key), notice.sequence);
         }
         self.keys += notice.touched.len();
         self.recent.push_back(notice);
@@ -73,8 +85,9 @@ impl Window {
         self.floor = oldest.sequence;
         self.keys -= oldest.touched.len();
         for key in &oldest.touched {
-            if self.last.get(key) == Some(&oldest.sequence) {
-                self.last.remove(key);
+            let hash = self.seed.hash_one(key);
+            if self.last.get(&hash) == Some(&oldest.sequence) {
+                self.last.remove(&hash);
             }
         }
     }

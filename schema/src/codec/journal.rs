@@ -13,6 +13,8 @@ pub struct JournalEntry {
     pub sequence: u64,
     /// When, by the store's clock; rises with the sequence.
     pub timestamp: Timestamp,
+    /// Bytes of all entries before it since the first, keys included: what lies between two entries is their difference.
+    pub offset: u64,
     /// The documents that it wrote, each once. None where it changed the catalog or the entries of an index only.
     pub changes: Vec<Change>,
 }
@@ -36,6 +38,31 @@ pub enum ChangeKind {
     Put,
     /// Deleted.
     Delete,
+}
+
+/// How far the journal reaches (JSON text under `M` `journal`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JournalExtent {
+    /// The sequence of the first entry that is kept; one past the last commit where none is.
+    pub first: u64,
+    /// The offset of the entry to come.
+    pub end: u64,
+}
+
+impl Default for JournalExtent {
+    /// A journal without entries.
+    fn default() -> Self {
+        Self { first: 1, end: 0 }
+    }
+}
+
+/// From when on old versions are known (JSON text under `M` `history`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryExtent {
+    /// No earlier state can be read, however long versions are kept from now on.
+    pub since: Timestamp,
+    /// How long old versions were kept when this was written, in nanoseconds.
+    pub kept_ns: u64,
 }
 
 /// The last commit (JSON text under `M` `head`).

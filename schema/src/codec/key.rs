@@ -2,19 +2,26 @@
 //!
 //! | key | value |
 //! |---|---|
+//! | `A` number | an audit record |
 //! | `C` | the catalog: names of collections and indexes with their numbers, as JSON |
 //! | `D` collection `id` | a document as JSON text, `id` first |
+//! | `E` milliseconds digest | empty: when a kept outcome expires |
 //! | `I` collection index components `id` | empty: an entry of a plain index, or of a unique one with a null in it |
 //! | `I` collection index components | the id: an entry of a unique index |
 //! | `I` collection index target `id` | empty: the document refers to the target; an index of references alone |
+//! | `K` digest | the outcome of a call with an idempotency key |
 //! | `L` sequence | a journal entry |
+//! | `M` `audit` | the last audit record: its number and digest |
 //! | `M` `head` | timestamp and sequence of the last commit |
+//! | `M` `history` | from when on old versions are known |
+//! | `M` `journal` | how far the journal reaches |
 //!
-//! Numbers are 32 bits (sequences 64), big endian. The id at the end of a key stands as it is.
+//! Numbers are 32 bits (sequences, audit numbers and times 64), big endian; digests are 32 bytes. The id at the end of a key stands as it is.
 
 use serde_json::{Map, Value};
 
 use super::component::{self, BadComponent, TAG_NULL, TextOrder};
+use crate::digest::Digest;
 use crate::id::DocumentId;
 use crate::limits::INDEX_KEY_BYTES_MAX;
 
@@ -25,7 +32,16 @@ pub type Key = Vec<u8>;
 pub const CATALOG: &[u8] = b"C";
 /// The key of the head record.
 pub const HEAD: &[u8] = b"Mhead";
+/// The key of the last link of the audit chain.
+pub const AUDIT_HEAD: &[u8] = b"Maudit";
+/// The key of the extent of the journal.
+pub const JOURNAL_EXTENT: &[u8] = b"Mjournal";
+/// The key of the extent of the history.
+pub const HISTORY_EXTENT: &[u8] = b"Mhistory";
 
+const AUDIT: u8 = b'A';
+const EXPIRY: u8 = b'E';
+const OUTCOME: u8 = b'K';
 const DOCUMENT: u8 = b'D';
 const INDEX: u8 = b'I';
 const JOURNAL: u8 = b'L';
@@ -76,6 +92,51 @@ pub fn journal_all() -> Key {
 pub fn journal_sequence(key: &[u8]) -> Option<u64> {
     let sequence = key.strip_prefix(&[JOURNAL])?;
     Some(u64::from_be_bytes(sequence.try_into().ok()?))
+}
+
+/// The key of an audit record.
+pub fn audit(number: u64) -> Key {
+    let mut key = vec![AUDIT];
+    key.extend_from_slice(&number.to_be_bytes());
+    key
+}
+
+/// What the keys of all audit records start with.
+pub fn audit_all() -> Key {
+    vec![AUDIT]
+}
+
+/// The number in the key of an audit record.
+pub fn audit_number(key: &[u8]) -> Option<u64> {
+    let number = key.strip_prefix(&[AUDIT])?;
+    Some(u64::from_be_bytes(number.try_into().ok()?))
+}
+
+/// The key of a kept outcome.
+pub fn outcome(of: &Digest) -> Key {
+    let mut key = vec![OUTCOME];
+    key.extend_from_slice(of.as_bytes());
+    key
+}
+
+/// The key that says when a kept outcome expires, in milliseconds since 1970.
+pub fn expiry(at_ms: u64, of: &Digest) -> Key {
+    let mut key = expiries_from(at_ms);
+    key.extend_from_slice(of.as_bytes());
+    key
+}
+
+/// What sorts before all expiries of that millisecond and after all earlier ones.
+pub fn expiries_from(at_ms: u64) -> Key {
+    let mut key = vec![EXPIRY];
+    key.extend_from_slice(&at_ms.to_be_bytes());
+    key
+}
+
+/// The kept outcome that an expiry is about.
+pub fn expiring_outcome(key: &[u8]) -> Option<Digest> {
+    let digest = key.strip_prefix(&[EXPIRY])?.get(8..)?;
+    Some(Digest::from_bytes(digest.try_into().ok()?))
 }
 
 /// The first key after all that start with `prefix`. Every key starts with a letter, so there always is one.

@@ -14,10 +14,10 @@ use weir_engine::Engine;
 use weir_engine::engine::ActivateError;
 use weir_sandbox::compile::Sources;
 use weir_sandbox::pool::PoolOptions;
-use weir_store::{Options, Store};
 
 use super::build::{BuildError, build, print_mistakes, summary};
 use super::check::load_failure;
+use super::storage::StorageArguments;
 use super::watch::FolderWatch;
 use super::{Failure, default_data, logging, runtime, types};
 use crate::http::{Server, ServerOptions};
@@ -31,9 +31,8 @@ pub struct Arguments {
     /// Where to listen; port 0 picks a free one.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4000")]
     listen: SocketAddr,
-    /// The data folder. [default: APP/.weir/data]
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
+    #[command(flatten)]
+    storage: StorageArguments,
 }
 
 /// Serves until SIGTERM or Ctrl-C.
@@ -44,11 +43,11 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
 }
 
 async fn serve(arguments: Arguments) -> Result<(), Failure> {
-    let Arguments { app: folder, listen, data } = arguments;
+    let Arguments { app: folder, listen, storage } = arguments;
     let sources = Sources::read(&folder).map_err(Failure::because)?;
     let listener = bind(listen).await?;
     let address = listener.local_addr().map_err(Failure::because)?;
-    let store = open_store(data.unwrap_or_else(|| default_data(&folder))).await?;
+    let store = storage.open(&default_data(&folder))?;
     if let Err(error) = types::write(&folder) {
         tracing::warn!("cannot write the editor's types into {}: {error}", folder.display());
     }
@@ -81,11 +80,6 @@ async fn bind(listen: SocketAddr) -> Result<TcpListener, Failure> {
             _ => format!("cannot listen on {listen}: {error}"),
         })
     })
-}
-
-async fn open_store(data: PathBuf) -> Result<Store, Failure> {
-    let opening = tokio::task::spawn_blocking(move || Store::open(&data, Options::default()));
-    opening.await.map_err(Failure::because)?.map_err(Failure::because)
 }
 
 /// Makes each change of the folder the active release, if it can be one.

@@ -19,10 +19,10 @@ use weir_sandbox::pool::PoolOptions;
 use weir_schema::declarations::{Collection, Declarations, Function, FunctionKind};
 use weir_schema::error::ErrorCode;
 use weir_schema::validate::{self, Violation};
-use weir_store::{Options, Store};
 
 use super::build::build_folder;
 use super::rows::{Row, Rows, RowsError};
+use super::storage::StorageArguments;
 use super::{Failure, default_data, logging, progress, runtime};
 
 /// Rows in one commit.
@@ -43,22 +43,20 @@ pub struct Arguments {
     /// The app folder.
     #[arg(long, value_name = "DIR", default_value = ".")]
     app: PathBuf,
-    /// The data folder. [default: APP/.weir/data]
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
+    #[command(flatten)]
+    storage: StorageArguments,
 }
 
 /// Checks the file, then loads it.
 pub fn run(arguments: Arguments) -> Result<(), Failure> {
     logging::start();
-    let Arguments { file, into, with, app: folder, data } = arguments;
+    let Arguments { file, into, with, app: folder, storage } = arguments;
     let built = build_folder(&folder)?;
     let target = Target::find(&built.app.declarations, into, with)?;
     let runtime = runtime()?;
     let rows = check(&file, &built.app.declarations, &target)?;
-    let data = data.unwrap_or_else(|| default_data(&folder));
     runtime.block_on(async {
-        let store = Store::open(&data, Options::default()).map_err(Failure::because)?;
+        let store = storage.open(&default_data(&folder))?;
         let engine = Engine::start(store, PoolOptions::default()).map_err(Failure::because)?;
         let loaded = match engine.activate(built.app).await {
             Ok(release) => load(&engine, &release, &target, &file, rows).await,

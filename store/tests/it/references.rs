@@ -1,11 +1,14 @@
 //! References: they lead to documents that are there, and deleting those restricts, cascades or sets to null.
 
-use expect_test::{Expect, expect};
-use serde_json::json;
-use weir_schema::codec::key;
-use weir_store::{CommitError, Scan, Store, Transaction};
+use std::future::ready;
+use std::time::Duration;
 
-use crate::support::{change_raw, declare, doc, find, id, open, put_all, scan, store};
+use expect_test::{Expect, expect};
+use serde_json::{Value, json};
+use weir_schema::codec::key;
+use weir_store::{CommitError, Options, Run, Scan, Store, Transaction, WriteError};
+
+use crate::support::{change_raw, declare, doc, find, id, open, options, put_all, scan, store};
 
 /// Runs steps in one transaction: `put collection id {…}`, `delete collection id`, `show collection`. What each gave.
 fn run(transaction: &mut Transaction, steps: &str) -> String {
@@ -552,4 +555,96 @@ async fn a_reference_declared_under_writes_misses_nothing() {
         assert_eq!(declared.is_err(), deleted, "{declared:?}");
         store.apply_collections(&plain).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn what_a_deletion_writes_counts_for_the_transaction() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options { transaction_documents_written_max: 4, ..options() };
+    let store = Store::open(folder.path(), options).unwrap();
+    let collections =
+        ["customers: name", "orders: customer:ref=customers/cascade", "notes: about:ref=customers/setNull"];
+    store.apply_collections(&declare(&collections)).await.unwrap();
+    put_all(&store, "customers", &[("c1", "{}"), ("c2", "{}"), ("c3", "{}")]).await.unwrap();
+    put_all(&store, "orders", &[("o1", r#"{"customer":"c1"}"#), ("o2", r#"{"customer":"c1"}"#)]).await.unwrap();
+    put_all(&store, "notes", &[("n1", r#"{"about":"c1"}"#)]).await.unwrap();
+    let mut transaction = store.begin().unwrap();
+    assert_eq!(
+        // With what is written already there is no room for all four.
+        run(
+            &mut transaction,
+            "put customers c2 {}
+             delete customers c1
+             show orders
+             show notes"
+        ),
+        "a transaction writes at most 4 documents: write less, or in several transactions\n\
+         orders: {\"id\":\"o1\",\"customer\":\"c1\"} {\"id\":\"o2\",\"customer\":\"c1\"}\n\
+         notes: {\"id\":\"n1\",\"about\":\"c1\"}\n"
+    );
+    let both = ["c2", "c3"].map(|name| (id(name), doc("{}"))).to_vec();
+    assert_eq!(transaction.put_all("customers", both).unwrap().len(), 2);
+    let four = ["c3", "c4", "c5", "c6"].map(|name| (id(name), doc("{}"))).to_vec();
+    let refused = transaction.put_all("customers", four).unwrap_err();
+    assert_eq!((refused.index, *refused.error), (3, WriteError::TooManyWritten { max: 4 }));
+    assert!(transaction.get("customers", &id("c4")).unwrap().is_none());
+
+    let mut transaction = store.begin().unwrap();
+    assert_eq!(
+        // What is written already is no further document.
+        run(
+            &mut transaction,
+            "put orders o1 {\"customer\":\"c1\"}
+             put notes n1 {\"about\":\"c1\"}
+             delete customers c1"
+        ),
+        "delete customers c1: true; with it: orders o1, orders o2; cleared: notes n1\n"
+    );
+    store.commit(transaction).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn references_hold_among_transactions_in_turn() {
+    const LIMIT: Duration = Duration::from_secs(10);
+    for policy in ["restrict", "cascade", "setNull"] {
+        let orders = format!("orders: customer:ref=customers/{policy}");
+        let (store, _folder) = store(&["customers: name", &orders]).await;
+        let tasks: Vec<_> = (0..6)
+            .map(|task| {
+                let store = store.clone();
+                tokio::spawn(async move {
+                    for round in 0..20 {
+                        let customer = format!("c{}", round % 2);
+                        let order = format!(r#"{{"customer":"{customer}"}}"#);
+                        let step = |mut transaction: Transaction| {
+                            // Refusals are part of it: what is committed must keep to the references.
+                            let _ = match task % 3 {
+                                0 => transaction.put("customers", &id(&customer), doc("{}")).map(drop),
+                                1 => transaction.delete("customers", &id(&customer)).map(drop),
+                                _ => transaction.put("orders", &id(&format!("o{task}")), doc(&order)).map(drop),
+                            };
+                            ready(Run::Commit(transaction, ()))
+                        };
+                        store.transact(LIMIT, step).await.unwrap();
+                        assert_eq!(dangling(&store), "", "{policy}");
+                    }
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+    }
+}
+
+/// The orders whose customer is not there.
+fn dangling(store: &Store) -> String {
+    let mut transaction = store.begin().unwrap();
+    let orders = transaction.scan("orders", &Scan::default()).unwrap().rows;
+    let orders = orders.iter().map(|row| serde_json::from_slice::<Value>(&row.document).unwrap());
+    let missing = orders.filter(|order| {
+        let customer = order["customer"].as_str();
+        customer.is_some_and(|name| transaction.get("customers", &id(name)).unwrap().is_none())
+    });
+    missing.map(|order| order.to_string()).collect()
 }

@@ -161,9 +161,14 @@ pub fn find(transaction: &mut Transaction, collection: &str, scan: &Scan) -> Str
     ids(&transaction.scan(collection, scan).unwrap_or_else(|error| panic!("{error}")))
 }
 
+/// The engine of a closed store, opened behind its back.
+pub fn raw(folder: &Path) -> surrealkv::Tree {
+    surrealkv::TreeBuilder::new().with_path(folder.join("tree")).with_versioning(true, 0).build().unwrap()
+}
+
 /// Changes or deletes a record of a closed store behind its back.
 pub async fn change_raw(folder: &Path, key: &[u8], change: impl FnOnce(String) -> Option<String>) {
-    let tree = surrealkv::TreeBuilder::new().with_path(folder.join("tree")).build().unwrap();
+    let tree = raw(folder);
     let mut transaction = tree.begin().unwrap();
     let old = String::from_utf8(transaction.get(key).unwrap().unwrap()).unwrap();
     match change(old) {
