@@ -309,7 +309,7 @@ fn a_folder_of_another_version_or_of_something_else_is_left_alone() {
 
 #[test]
 fn bad_usage_exits_with_2() {
-    let table: [&[&str]; 9] = [
+    let table: [&[&str]; 13] = [
         &[],
         &["nonsense"],
         &["dev", "--port", "4000"],
@@ -319,6 +319,10 @@ fn bad_usage_exits_with_2() {
         &["import", "rows.json"],
         &["import", "rows.json", "--into", "a", "--with", "b"],
         &["types"],
+        &["import", "all.jsonl", "--all", "--into", "a"],
+        &["backup"],
+        &["restore"],
+        &["export"],
     ];
     for arguments in table {
         let ended = run(arguments);

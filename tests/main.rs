@@ -6,10 +6,12 @@
 //! | [`shop`] | `examples/shop` answers as its types say, errors included |
 //! | [`clients`] | a real `graphql-ws` client: live queries, resuming, reloads |
 //! | [`dev`] | `weir dev`: saving, breaking and mending an app; starting and stopping |
+//! | [`encryption`] | encryption keys: from a file or the environment, exchanged while serving, missing, wrong |
 //! | [`bad_input`] | every mistake of an app is told with its place and what to do |
 //! | [`bad_calls`] | calls, requests and files that do not fit |
 //! | [`types`] | the official compiler accepts the editor's types |
 //! | [`atlas`] | `examples/atlas` on all its real data; imports, and crashes in the middle of them |
+//! | [`operations`] | backup, restore, export, import of everything, doctor; on a folder that is served and one that is not |
 //! | [`outsider`] | an app that was written from the documentation alone |
 //!
 //! Beside them: [`weir`] runs the binary, [`apps`] makes app folders, [`graphql`] asks, [`node`] runs what is on npm.
@@ -35,6 +37,8 @@ mod bad_calls;
 mod bad_input;
 mod clients;
 mod dev;
+mod encryption;
+mod operations;
 mod outsider;
 mod shop;
 mod types;

@@ -77,9 +77,9 @@ pub fn run_import(arguments: &[&str]) -> Ended {
 }
 
 /// A command line of the binary.
-fn weir(arguments: &[&str]) -> Command {
+pub fn weir(arguments: &[&str]) -> Command {
     let mut command = Command::new(binary());
-    command.args(arguments).env_remove("WEIR_LOG");
+    command.args(arguments).env_remove("WEIR_LOG").env_remove("WEIR_ENCRYPTION_KEYS");
     command
 }
 
@@ -143,7 +143,12 @@ impl Process {
 
     /// Asks it to stop, as a supervisor does.
     pub fn terminate(&self) {
-        let status = Command::new("kill").args(["-TERM", &self.0.id().to_string()]).status().unwrap();
+        self.signal("TERM");
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill").args(["-s", name, &self.0.id().to_string()]).status().unwrap();
         assert!(status.success());
     }
 
@@ -258,8 +263,13 @@ impl Dev {
 
     /// Starts it on an app that may not be ready yet.
     pub fn starting(app: &App) -> Starting {
+        Self::starting_with(app, &[])
+    }
+
+    /// The same with more arguments.
+    pub fn starting_with(app: &App, arguments: &[&str]) -> Starting {
         let mut command = weir(&["dev", "--listen", "127.0.0.1:0"]);
-        command.arg("--data").arg(app.data()).arg(app.path()).stdin(Stdio::null());
+        command.args(arguments).arg("--data").arg(app.data()).arg(app.path()).stdin(Stdio::null());
         let (process, stdout, log) = Process::start(command);
         Starting { process, stdout, log }
     }

@@ -400,7 +400,7 @@ async fn a_batch_is_all_or_none_unless_told_otherwise() {
     };
     let mut shown = Vec::new();
     for atomic in [true, false] {
-        let outcomes = bank.engine.batch(&bank.release, &Caller::Developer, calls(), atomic).await;
+        let outcomes = bank.engine.batch(&bank.release, &Caller::Developer, calls(), atomic, |_| None).await;
         shown.extend(outcomes.into_iter().map(|outcome| show(outcome.map(|answer| answer.value))));
     }
     expect![[r#"
@@ -423,9 +423,9 @@ async fn calls_of_a_batch_see_the_writes_before_them() {
         call("balance", json!({ "owner": "ada" })),
         call("move", json!({ "from": "ada", "to": "ada", "amount": 1 })),
     ];
-    let outcomes = bank.engine.batch(&bank.release, &Caller::Developer, calls[..3].to_vec(), true).await;
+    let outcomes = bank.engine.batch(&bank.release, &Caller::Developer, calls[..3].to_vec(), true, |_| None).await;
     assert_eq!(outcomes[2].as_ref().unwrap().value, json!(3));
-    let outcomes = bank.engine.batch(&bank.release, &Caller::Developer, calls[3..].to_vec(), true).await;
+    let outcomes = bank.engine.batch(&bank.release, &Caller::Developer, calls[3..].to_vec(), true, |_| None).await;
     assert!(show(outcomes[0].clone().map(|answer| answer.value)).contains("atomic: false"));
 }
 

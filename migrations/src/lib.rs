@@ -10,4 +10,5 @@
 pub mod marker;
 pub mod migrate;
 
+pub use marker::is_data_folder;
 pub use migrate::{FORMAT, PrepareError, prepare};

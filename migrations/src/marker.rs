@@ -44,6 +44,11 @@ pub fn read(directory: &Path) -> io::Result<Found> {
     }
 }
 
+/// Whether a folder holds data already, of whatever version.
+pub fn is_data_folder(directory: &Path) -> bool {
+    matches!(read(directory), Ok(Found::Format(_)))
+}
+
 fn without_marker(directory: &Path) -> io::Result<Found> {
     let entries = match fs::read_dir(directory) {
         Ok(entries) => entries,
@@ -75,8 +80,8 @@ pub fn write(directory: &Path, format: u32) -> io::Result<()> {
     }
 }
 
-/// Makes a rename in the folder survive a power cut. Windows has no such call and needs none.
-fn sync_directory(directory: &Path) -> io::Result<()> {
+/// Makes the names in the folder survive a power cut. Windows has no such call and needs none.
+pub fn sync_directory(directory: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(directory)?.sync_all() } else { Ok(()) }
 }
 
@@ -89,7 +94,9 @@ mod tests {
         let folder = tempfile::tempdir()?;
         let data = folder.path().join("not/yet/there");
         assert_eq!(read(&data)?, Found::Nothing);
+        assert!(!is_data_folder(&data));
         write(&data, 7)?;
+        assert!(is_data_folder(&data));
         assert_eq!(read(&data)?, Found::Format(7));
         Ok(())
     }

@@ -2,12 +2,20 @@
 //!
 //! Every command exits 0 on success, 1 on a failure that it explains in one line, 2 on bad usage.
 
+mod backup;
 mod build;
 mod check;
 mod dev;
+mod doctor;
+mod encryption;
+mod export;
+mod folder;
 mod import;
+mod import_all;
 mod logging;
 mod progress;
+mod restore;
+mod rotation;
 mod rows;
 mod storage;
 mod types;
@@ -35,8 +43,18 @@ enum Command {
     Check(check::Arguments),
     /// Write the editor's types of the module "weir" into an app folder.
     Types(types::Arguments),
-    /// Load rows from a JSON file into a collection or through a procedure.
+    /// Load rows from a JSON file into a collection or through a procedure, or all of an export.
     Import(import::Arguments),
+    /// Write all data as JSON lines, from a data folder that is served or not.
+    Export(export::Arguments),
+    /// Copy the data folder, served or not, into a new folder.
+    Backup(backup::Arguments),
+    /// Make a data folder from a backup, verified before it replaces anything.
+    Restore(restore::Arguments),
+    /// Look at every record of a data folder and tell what is wrong.
+    Doctor(doctor::Arguments),
+    /// Make a key for encryption at rest, or say which keys a data folder needs.
+    Encryption(encryption::Arguments),
 }
 
 /// Why a command failed. Shown after `weir: `.
@@ -46,6 +64,15 @@ pub(crate) enum Failure {
     Because(String),
     /// All has been said on stderr.
     Explained,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Because(reason) => f.write_str(reason),
+            Self::Explained => f.write_str("see above"),
+        }
+    }
 }
 
 impl Failure {
@@ -62,6 +89,11 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Types(arguments) => types::run(&arguments),
         Command::Import(arguments) => import::run(arguments),
+        Command::Export(arguments) => export::run(&arguments),
+        Command::Backup(arguments) => backup::run(&arguments),
+        Command::Restore(arguments) => restore::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
+        Command::Encryption(arguments) => encryption::run(arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

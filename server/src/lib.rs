@@ -6,6 +6,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`cli`] | the commands of the binary `weir` |
+//! | [`control`] | how commands ask the process that has a data folder open |
 //! | [`http`] | routes, limits, content negotiation, pages |
 //! | [`graphql`] | schemas, plans, execution: all that does not know how a request came |
 //! | [`websocket`] | the `graphql-transport-ws` protocol |
@@ -14,6 +15,7 @@
 //! it.
 
 pub mod cli;
+pub mod control;
 pub mod graphql;
 pub mod http;
 pub mod websocket;

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use weir_schema::codec::component::TextOrder;
 use weir_schema::codec::key::{self, BadIndexEntry, CollectionNumber, IndexField, IndexNumber, Key};
 use weir_schema::id::DocumentId;
-use weir_schema::references::{OnDelete, Places};
+use weir_schema::references::{self, OnDelete, Places};
 
 use crate::error::UniqueViolation;
 
@@ -200,8 +200,24 @@ impl Index {
         if self.ids.is_some() { 1 } else { self.fields.len() }
     }
 
+    /// What it is by, in words.
+    pub(crate) fn describe(&self) -> String {
+        match &self.ids {
+            Some(ids) => format!("of references in {}", ids.member),
+            None => self.field_names().join(", "),
+        }
+    }
+
     pub(crate) fn field_names(&self) -> Vec<String> {
         self.fields.iter().map(|field| field.name.clone()).collect()
+    }
+}
+
+impl Reference {
+    /// As it is declared.
+    pub(crate) fn declaration(&self) -> references::Reference {
+        let Ids { member, places } = self.ids.clone();
+        references::Reference { member, places, target: self.target.clone(), on_delete: self.on_delete }
     }
 }
 

@@ -163,7 +163,8 @@ impl Committer {
         if epoch.is_some_and(|epoch| epoch != now) || !self.turns.permit(number, touched) {
             return false;
         }
-        number.is_some_and(|number| self.turns.protects(number, read_set)) || self.window.is_current(*since, read_set)
+        let compared = self.options.validation.compared(read_set, touched);
+        number.is_some_and(|number| self.turns.protects(number, read_set)) || self.window.is_current(*since, &compared)
     }
 
     fn admit(&mut self, prepared: Prepared, answer: Answer, pending: &mut Pending) {

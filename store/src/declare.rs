@@ -45,67 +45,80 @@ pub(crate) fn wanted(declarations: &Declarations) -> Result<AllWanted, CatalogEr
         .values()
         .map(|collection| {
             let mut wanted = one(collection, &declarations.definitions)?;
-            references(&mut wanted, collection, declarations)?;
+            let is_declared = |target: &str| declarations.collections.contains_key(target);
+            wanted.refer(&collection.name, &collection.references, is_declared)?;
             Ok((collection.name.clone(), wanted))
         })
         .collect()
-}
-
-/// Adds the references, each with the index that finds who refers to a document: a declared one that starts with the
-/// member, or one of its own.
-fn references(
-    wanted: &mut Wanted,
-    collection: &declarations::Collection,
-    declarations: &Declarations,
-) -> Result<(), CatalogError> {
-    for Reference { member, places, target, on_delete } in &collection.references {
-        let bad = |problem| {
-            let (collection, field) = (collection.name.clone(), member.clone());
-            Err(CatalogError::BadReference { collection, field, problem })
-        };
-        if !declarations.collections.contains_key(target) {
-            return bad("the collection that it leads to is not declared");
-        }
-        if *on_delete == OnDelete::SetNull && !places.may_be_cleared() {
-            return bad("setNull is for members that may be null or absent");
-        }
-        let ids = Ids { member: member.clone(), places: places.clone() };
-        let serves = |index: &WantedIndex| match &index.ids {
-            Some(known) => *known == ids,
-            None => places.is_whole_member() && index.fields.first().is_some_and(|field| field.name == *member),
-        };
-        let index = wanted.indexes.iter().position(serves).unwrap_or_else(|| {
-            wanted.indexes.push(WantedIndex { fields: Vec::new(), unique: false, ids: Some(ids.clone()) });
-            wanted.indexes.len() - 1
-        });
-        wanted.references.push(WantedReference { ids, target: target.clone(), on_delete: *on_delete, index });
-    }
-    Ok(())
 }
 
 fn one(collection: &declarations::Collection, definitions: &Definitions) -> Result<Wanted, CatalogError> {
     let members = shape::object(definitions, &collection.value).map(|object| object.members.as_slice());
     let fields: BTreeMap<String, FieldKind> =
         members.unwrap_or_default().iter().map(|member| (member.name.clone(), kind(&member.slot.shape))).collect();
-    let mut indexes = Vec::new();
-    for index in &collection.indexes {
-        let bad = |field: &String, problem| CatalogError::BadField {
-            collection: collection.name.clone(),
-            field: field.clone(),
-            problem,
-        };
-        let mut chosen = Vec::new();
-        for name in &index.fields {
-            let kind = fields.get(name).ok_or_else(|| bad(name, "there is no such field"))?;
-            let order = kind.order().map_err(|_| bad(name, "its type has no order"))?;
-            chosen.push(IndexField { name: name.clone(), order });
+    Wanted::new(&collection.name, fields, &collection.indexes)
+}
+
+impl Wanted {
+    /// A collection with these fields and indexes.
+    pub(crate) fn new(
+        collection: &str,
+        fields: BTreeMap<String, FieldKind>,
+        declared: &[declarations::Index],
+    ) -> Result<Self, CatalogError> {
+        let mut indexes = Vec::new();
+        for index in declared {
+            let bad = |field: &String, problem| CatalogError::BadField {
+                collection: collection.to_owned(),
+                field: field.clone(),
+                problem,
+            };
+            let mut chosen = Vec::new();
+            for name in &index.fields {
+                let kind = fields.get(name).ok_or_else(|| bad(name, "there is no such field"))?;
+                let order = kind.order().map_err(|_| bad(name, "its type has no order"))?;
+                chosen.push(IndexField { name: name.clone(), order });
+            }
+            let wanted = WantedIndex { fields: chosen, unique: index.unique, ids: None };
+            if !indexes.contains(&wanted) {
+                indexes.push(wanted);
+            }
         }
-        let wanted = WantedIndex { fields: chosen, unique: index.unique, ids: None };
-        if !indexes.contains(&wanted) {
-            indexes.push(wanted);
-        }
+        Ok(Self { fields, indexes, references: Vec::new() })
     }
-    Ok(Wanted { fields, indexes, references: Vec::new() })
+
+    /// Adds references, each with the index that finds who refers to a document: a declared one that starts with the
+    /// member, or one of its own.
+    pub(crate) fn refer(
+        &mut self,
+        collection: &str,
+        references: &[Reference],
+        is_declared: impl Fn(&str) -> bool,
+    ) -> Result<(), CatalogError> {
+        for Reference { member, places, target, on_delete } in references {
+            let bad = |problem| {
+                let (collection, field) = (collection.to_owned(), member.clone());
+                Err(CatalogError::BadReference { collection, field, problem })
+            };
+            if !is_declared(target) {
+                return bad("the collection that it leads to is not declared");
+            }
+            if *on_delete == OnDelete::SetNull && !places.may_be_cleared() {
+                return bad("setNull is for members that may be null or absent");
+            }
+            let ids = Ids { member: member.clone(), places: places.clone() };
+            let serves = |index: &WantedIndex| match &index.ids {
+                Some(known) => *known == ids,
+                None => places.is_whole_member() && index.fields.first().is_some_and(|field| field.name == *member),
+            };
+            let index = self.indexes.iter().position(serves).unwrap_or_else(|| {
+                self.indexes.push(WantedIndex { fields: Vec::new(), unique: false, ids: Some(ids.clone()) });
+                self.indexes.len() - 1
+            });
+            self.references.push(WantedReference { ids, target: target.clone(), on_delete: *on_delete, index });
+        }
+        Ok(())
+    }
 }
 
 fn kind(shape: &Shape) -> FieldKind {

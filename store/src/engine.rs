@@ -5,11 +5,12 @@
 //! - Versions are kept as long as history reaches. What has a history is written at the timestamp of its commit and
 //!   removed softly; what has none is replaced or removed with all that was before.
 //! - A torn tail of the log is cut off at recovery: all that was acknowledged was synced and lies before it. Damage
-//!   further inside is a refusal to open, not a salvage.
+//!   further inside is a refusal to open, not a salvage. The engine takes an error while it reads the log for such
+//!   damage, so nothing is cut off before the log was found torn twice.
 
-mod encryption;
+pub(crate) mod encryption;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -31,6 +32,9 @@ const TREE: &str = "tree";
 /// read takes three times as long.
 const BLOCK_BYTES: usize = 16 << 10;
 
+/// How often a log that seems to be torn is read, before what is torn is cut off.
+const LOG_READS: usize = 2;
+
 /// How much longer than promised versions are kept, so that a read at the end of the history has time to finish.
 const VERSIONS_SLACK_NS: u64 = 600_000_000_000;
 
@@ -39,6 +43,10 @@ const VERSIONS_SLACK_NS: u64 = 600_000_000_000;
 pub(crate) struct Engine {
     tree: Arc<Tree>,
     health: Health,
+    /// The data folder.
+    directory: PathBuf,
+    /// Absent where the folder is not encrypted.
+    keys: Option<Arc<Keys>>,
 }
 
 impl Engine {
@@ -53,19 +61,21 @@ impl Engine {
         settings = settings.with_wal_preallocation(options.encryption.is_none());
         settings.enable_versioning = true;
         settings.versioned_history_retention_ns = options.history_ns().saturating_add(VERSIONS_SLACK_NS);
-        settings.wal_recovery_mode = WalRecoveryMode::TolerateTornTail;
         let ring = options.encryption.as_ref();
         let keys = ring.cloned().map(Keys::new);
         if let Some(keys) = &keys {
             settings = encryption::encrypted(settings, keys);
         }
-        let tree = TreeBuilder::with_options(settings).build().map_err(|error| match error {
+        let unreadable = |message| OpenError::Unreadable { directory: directory.to_owned(), message };
+        let tree = build(settings).map_err(|error| match error {
             surrealkv::Error::Encryption(error) => encryption::refusal(directory, ring, &error),
             surrealkv::Error::Other(message) if message.contains("already locked") => {
                 OpenError::InUse(directory.to_owned())
             }
-            error => OpenError::Unreadable { directory: directory.to_owned(), message: error.to_string() },
+            error => unreadable(error.to_string()),
         })?;
+        // The engine syncs what is in its folder; that the folder is there has to survive a power cut as well.
+        weir_migrations::marker::sync_directory(directory).map_err(|error| unreadable(error.to_string()))?;
         let report = tree.recovery_report();
         if report.bytes_trimmed > 0 || report.records_dropped > 0 {
             tracing::warn!(
@@ -74,7 +84,7 @@ impl Engine {
                 "cut unfinished commits off the log"
             );
         }
-        Ok(Self { tree: Arc::new(tree), health })
+        Ok(Self { tree: Arc::new(tree), health, directory: directory.to_owned(), keys })
     }
 
     /// The state as of now, for reading. As long as it lives, compaction keeps what it can see.
@@ -103,6 +113,15 @@ impl Engine {
         Err(self.health.poison(format_args!("the storage engine stopped: {reason}")))
     }
 
+    /// What the engine notes about a checkpoint beside its files. A database is opened without it.
+    pub(crate) const CHECKPOINT_NOTE: &str = "CHECKPOINT_METADATA";
+
+    /// Makes a database of the state as of now in another folder, which shares the tables with this one by hard links.
+    /// Blocks until all is on disk. That it fails says nothing of this database.
+    pub(crate) fn checkpoint(&self, tree: &Path) -> Result<(), String> {
+        self.tree.create_checkpoint(tree).map(drop).map_err(|error| error.to_string())
+    }
+
     /// Flushes and closes. Later commits fail, snapshots that are open go on.
     pub(crate) async fn close(&self) -> Result<(), Poisoned> {
         self.tree.close().await.map_err(|error| self.health.poison(format_args!("closing failed: {error}")))
@@ -113,6 +132,19 @@ impl Engine {
     pub(crate) fn abandon(&self) {
         self.tree.abandon();
     }
+}
+
+/// Opens the tree, and cuts a torn tail off its log if there is one.
+fn build(mut settings: surrealkv::Options) -> Result<Tree, surrealkv::Error> {
+    settings.wal_recovery_mode = WalRecoveryMode::AbsoluteConsistency;
+    for _ in 0..LOG_READS {
+        match TreeBuilder::with_options(settings.clone()).build() {
+            Err(surrealkv::Error::WalCorruption { .. }) => {}
+            built => return built,
+        }
+    }
+    settings.wal_recovery_mode = WalRecoveryMode::TolerateTornTail;
+    TreeBuilder::with_options(settings).build()
 }
 
 /// One state of the database. Clones share it.

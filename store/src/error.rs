@@ -54,7 +54,7 @@ pub enum OpenError {
     #[error("{} is not encrypted, and a folder stays as it was created: leave out the encryption keys, or import its data into a new folder", .0.display())]
     NotEncrypted(PathBuf),
     /// Some of its files were written with a key that was not given.
-    #[error("{} needs {}, which is not among those given: add it again", .directory.display(), Numbered(.missing))]
+    #[error("{} needs more than the given keys: add {}", .directory.display(), Numbered(.missing))]
     KeyMissing {
         /// The data folder.
         directory: PathBuf,
@@ -62,7 +62,7 @@ pub enum OpenError {
         missing: Vec<KeyId>,
     },
     /// A given key is not the one that it was written with.
-    #[error("{} was written with another {} than the one given: give the one that it was written with", .directory.display(), Numbered(.given))]
+    #[error("{} was written with another key than the one given as {}: give the right one", .directory.display(), Numbered(.given))]
     WrongKey {
         /// The data folder.
         directory: PathBuf,

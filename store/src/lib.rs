@@ -15,22 +15,29 @@
 //! | `position` | places in the order of a scan, and cursors made of them |
 //! | [`read_set`] | what was read, as points and intervals of keys |
 //! | `committer` | the one task that orders commits; `prepared` is what it takes, `group` what it writes at once |
-//! | `window` | what recent commits touched, to validate read sets against |
+//! | `window` | what recent commits touched, to validate read sets against; `validation` says what of them |
 //! | `clock` | timestamps of commits |
 //! | `notice` | what is told of every commit |
 //! | `catalog` | collections and indexes with their numbers; `declare` compares them with declarations, `indexing` builds and drops indexes |
 //! | `journal` | the check at start that no commit is missing |
+//! | `backup` | a copy of the data folder while it is in use, and the way back |
+//! | `export` | all that is in a store as lines of JSON, and the way back |
+//! | `verify` | compares all that is in a store with what it should be |
+//! | [`progress`] | how far these are |
 //! | `engine` | surrealkv behind the few calls that are used; `health` stops the store after a failure |
-//! | [`keys`] | the keys that a folder is encrypted with |
+//! | [`keys`] | the keys that a folder is encrypted with; [`encryption`] exchanges them and says which ones files need |
 //! | [`error`], [`options`] | errors per operation; limits by name |
 
+mod backup;
 mod catalog;
 mod clock;
 mod committer;
 mod declare;
 mod deletion;
+pub mod encryption;
 mod engine;
 pub mod error;
+mod export;
 mod group;
 mod health;
 mod indexing;
@@ -45,6 +52,7 @@ mod pending;
 mod planner;
 mod position;
 mod prepared;
+pub mod progress;
 pub mod read_set;
 mod references;
 mod rows;
@@ -56,13 +64,22 @@ mod transaction;
 mod turns;
 mod uniqueness;
 mod upkeep;
+mod validation;
+mod verify;
 mod window;
 
+pub use backup::BackupError;
+pub use backup::manifest::{FileEntry, Manifest};
+pub use backup::restore::{RestoreError, Restored, restore};
+pub use backup::staging::Existing;
 pub use deletion::Deleted;
+pub use encryption::{EncryptionError, EncryptionStatus};
 pub use error::{
     CatalogError, CommitError, HistoryError, OpenError, Poisoned, ReadError, ScanError, SnapshotCut, TailError,
     UniqueViolation, WriteError,
 };
+pub use export::import::{ImportError, import_all};
+pub use export::{ExportError, Exported};
 pub use journal::Tail;
 pub use keys::KeyRing;
 pub use notice::{Committed, Notice};
@@ -75,4 +92,7 @@ pub use scan::{Direction, Range, Row, Rows, Scan};
 pub use store::Store;
 pub use transact::{Run, Transacted};
 pub use transaction::Transaction;
+pub use validation::Validation;
+pub use verify::{Report, VerifyError};
+pub use weir_migrations::is_data_folder;
 pub use weir_schema::codec::journal::Head;

@@ -1,8 +1,9 @@
 //! The limits of a store, by name, and its keys.
 
-use crate::keys::KeyRing;
-
 use std::time::Duration;
+
+use crate::keys::KeyRing;
+use crate::validation::Validation;
 
 /// What a store may use. Sizes are bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +48,8 @@ pub struct Options {
     pub memtable_bytes: usize,
     /// Threads that flush, compact and commit.
     pub worker_threads: usize,
+    /// What commits are held to. Always [`Validation::Serializable`] but in the tests of the checker.
+    pub validation: Validation,
     /// Encrypts the folder. A folder is created with or without, and stays so.
     pub encryption: Option<KeyRing>,
 }
@@ -74,6 +77,7 @@ impl Default for Options {
             block_cache_bytes: 32 << 20,
             memtable_bytes: 16 << 20,
             worker_threads: 4,
+            validation: Validation::Serializable,
             encryption: None,
         }
     }

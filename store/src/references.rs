@@ -160,7 +160,7 @@ pub(crate) fn check_stored(
 }
 
 /// The key of the document that an id leads to; `None` if it can lead to none.
-fn target_key(catalog: &Catalog, target: &str, id: &str) -> Option<Key> {
+pub(crate) fn target_key(catalog: &Catalog, target: &str, id: &str) -> Option<Key> {
     let id = DocumentId::parse(id).ok()?;
     // Not only declared ones: a reference to a collection that is new with it is held to from the start.
     catalog.collections.get(target).map(|target| key::document(target.number, &id))

@@ -1,6 +1,6 @@
 //! The handle of a store: open, begin, commit, close.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 
@@ -14,6 +14,7 @@ use weir_schema::declarations::Declarations;
 
 use crate::catalog::Catalog;
 use crate::committer::{self, Committer, Published, Request};
+use crate::declare::AllWanted;
 use crate::engine::{Engine, Live};
 use crate::error::{CatalogError, CommitError, HistoryError, OpenError, Poisoned, ReadError};
 use crate::group::{Ends, Group, Upkeep, Verdict};
@@ -29,7 +30,7 @@ use crate::snapshot::{Base, Readers};
 use crate::transaction::{Allowance, Transaction};
 use crate::turns::{Turn, Turns};
 use crate::window::Window;
-use crate::{declare, indexing, journal, past, upkeep};
+use crate::{backup, declare, indexing, journal, past, upkeep};
 
 /// An open store. Cheap to clone; the last clone that is dropped closes it in the background.
 #[derive(Clone)]
@@ -45,6 +46,8 @@ struct Owner {
 
 /// What the store's own tasks share.
 pub(crate) struct Core {
+    /// The data folder.
+    pub(crate) directory: PathBuf,
     pub(crate) engine: Engine,
     pub(crate) health: Health,
     pub(crate) published: Arc<Published>,
@@ -54,6 +57,10 @@ pub(crate) struct Core {
     pub(crate) history: History,
     /// Held while the catalog is being changed.
     pub(crate) applying: Mutex<()>,
+    /// Held while a backup is made.
+    pub(crate) backing_up: parking_lot::Mutex<()>,
+    /// Held while the encryption keys are being exchanged.
+    pub(crate) rotating: Mutex<()>,
     pub(crate) options: Options,
 }
 
@@ -67,7 +74,7 @@ struct Loaded {
 
 impl Store {
     /// Opens the data folder or creates it. Blocks until the log is replayed and the journal checked.
-    pub fn open(directory: &Path, options: Options) -> Result<Self, OpenError> {
+    pub fn open(directory: &Path, mut options: Options) -> Result<Self, OpenError> {
         weir_migrations::prepare(directory)?;
         let runtime = runtime::Builder::new_multi_thread()
             .worker_threads(options.worker_threads)
@@ -76,10 +83,13 @@ impl Store {
             .build()
             .map_err(OpenError::Threads)?;
         let health = Health::default();
-        let opened = {
+        // On a thread of its own: replaying a log of several files blocks, which no caller's runtime may keep it from.
+        let opening = || {
             let _inside = runtime.enter();
             Engine::open(directory, &options, health.clone())
         };
+        let opened = thread::scope(|scope| scope.spawn(opening).join());
+        let opened = opened.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         let engine = match opened {
             Ok(engine) => engine,
             Err(error) => {
@@ -87,8 +97,13 @@ impl Store {
                 return Err(error);
             }
         };
+        // The engine has the keys. A copy here would outlive their exchange.
+        options.encryption = None;
         match load(directory, &engine) {
-            Ok(loaded) => Ok(Self::start(engine, health, loaded, options, runtime)),
+            Ok(loaded) => {
+                backup::clean_up(directory);
+                Ok(Self::start(directory, engine, health, loaded, options, runtime))
+            }
             Err(error) => {
                 // Wait, so that the folder is free again when the caller gets to know.
                 let closing = thread::spawn(move || {
@@ -101,7 +116,14 @@ impl Store {
         }
     }
 
-    fn start(engine: Engine, health: Health, loaded: Loaded, options: Options, runtime: Runtime) -> Self {
+    fn start(
+        directory: &Path,
+        engine: Engine,
+        health: Health,
+        loaded: Loaded,
+        options: Options,
+        runtime: Runtime,
+    ) -> Self {
         let Loaded { head, ends, catalog, history: stored } = loaded;
         let (requests, queue) = mpsc::channel(options.commit_queue_max);
         let (history, record) = History::open(stored, head, &options);
@@ -128,9 +150,20 @@ impl Store {
             closing: Vec::new(),
         };
         runtime.spawn(committer.run(queue));
-        let (readers, applying) = (Arc::default(), Mutex::new(()));
-        let core = Core { engine, health, published, requests, turns, readers, history, applying, options };
-        let core = Arc::new(core);
+        let core = Arc::new(Core {
+            directory: directory.to_owned(),
+            engine,
+            health,
+            published,
+            requests,
+            turns,
+            readers: Arc::default(),
+            history,
+            applying: Mutex::new(()),
+            backing_up: parking_lot::Mutex::new(()),
+            rotating: Mutex::new(()),
+            options,
+        });
         runtime.spawn(upkeep::run(Arc::downgrade(&core)));
         Self { owner: Arc::new(Owner { core, runtime: Some(runtime) }) }
     }
@@ -141,7 +174,11 @@ impl Store {
     /// longer declared are dropped. Collections that are no longer declared keep their documents, and a later
     /// declaration finds them again. If existing documents violate a new index, nothing changes.
     pub async fn apply_collections(&self, declarations: &Declarations) -> Result<(), CatalogError> {
-        let wanted = declare::wanted(declarations)?;
+        self.apply(declare::wanted(declarations)?).await
+    }
+
+    /// As [`Self::apply_collections`], for what has been read already.
+    pub(crate) async fn apply(&self, wanted: AllWanted) -> Result<(), CatalogError> {
         self.owner.core.health.check()?;
         let Some(runtime) = &self.owner.runtime else { return Ok(()) };
         // A task of its own: a caller that goes away does not leave it half done.
@@ -209,7 +246,18 @@ impl Store {
 
     /// Whether commits are possible; if not, why.
     pub fn is_ready(&self) -> Result<(), Poisoned> {
-        self.owner.core.engine.check()
+        self.owner.core.is_ready()
+    }
+
+    /// Runs what blocks on a thread of the store's own. It is not ended when the caller goes away.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        &self,
+        run: impl FnOnce(&Core) -> T + Send + 'static,
+    ) -> Result<T, Poisoned> {
+        let core = self.owner.core.clone();
+        let Some(runtime) = &self.owner.runtime else { return Err(core.health.reason()) };
+        let health = core.health.clone();
+        runtime.spawn_blocking(move || run(&core)).await.map_err(|_| health.reason())
     }
 
     /// Finishes the commits that wait, flushes and closes. A second call waits for the first and does nothing.
@@ -217,12 +265,17 @@ impl Store {
         self.owner.core.close().await;
     }
 
-    pub(crate) fn core(&self) -> &Core {
+    pub(crate) fn core(&self) -> &Arc<Core> {
         &self.owner.core
     }
 }
 
 impl Core {
+    /// Whether the store may be used; if not, why.
+    pub(crate) fn is_ready(&self) -> Result<(), Poisoned> {
+        self.engine.check()
+    }
+
     pub(crate) fn begin(&self) -> Result<Transaction, Poisoned> {
         self.health.check()?;
         let (live, head) = self.live()?;
@@ -266,7 +319,7 @@ impl Core {
     }
 
     /// The catalog of a state, which may have been taken just before or after the catalog changed.
-    fn catalog_of(&self, live: &Live, head: Head) -> Result<Arc<Catalog>, Poisoned> {
+    pub(crate) fn catalog_of(&self, live: &Live, head: Head) -> Result<Arc<Catalog>, Poisoned> {
         let catalog = self.catalog();
         if catalog.version == head.catalog { Ok(catalog) } else { read_catalog(live).map(Arc::new) }
     }
@@ -315,7 +368,7 @@ fn load(directory: &Path, engine: &Engine) -> Result<Loaded, OpenError> {
     Ok(Loaded { head, ends: Ends { journal, audit }, catalog, history })
 }
 
-fn read_head(live: &Live) -> Result<Head, Poisoned> {
+pub(crate) fn read_head(live: &Live) -> Result<Head, Poisoned> {
     read_record(live, key::HEAD, "head")
 }
 

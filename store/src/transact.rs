@@ -16,6 +16,7 @@ use crate::turns::Footprint;
 const TURNS_BY_FOOTPRINT: u32 = 3;
 
 /// What one run of a transaction came to.
+#[allow(clippy::large_enum_variant, reason = "nearly all are commits, and each is taken apart at once")]
 pub enum Run<T> {
     /// It shall be committed.
     Commit(Transaction, T),

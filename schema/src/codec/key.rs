@@ -76,6 +76,31 @@ pub fn index(collection: CollectionNumber, index: IndexNumber) -> Key {
     key
 }
 
+/// What the keys of all documents start with.
+pub fn documents_all() -> Key {
+    vec![DOCUMENT]
+}
+
+/// What the keys of all index entries start with.
+pub fn indexes_all() -> Key {
+    vec![INDEX]
+}
+
+/// The collection in the key of a document.
+pub fn document_collection(key: &[u8]) -> Option<CollectionNumber> {
+    number(key.strip_prefix(&[DOCUMENT])?, 0).map(CollectionNumber)
+}
+
+/// The collection and the index in the key of an index entry.
+pub fn index_numbers(key: &[u8]) -> Option<(CollectionNumber, IndexNumber)> {
+    let rest = key.strip_prefix(&[INDEX])?;
+    Some((CollectionNumber(number(rest, 0)?), IndexNumber(number(rest, 4)?)))
+}
+
+fn number(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
+}
+
 /// The key of a journal entry.
 pub fn journal(sequence: u64) -> Key {
     let mut key = vec![JOURNAL];
@@ -269,6 +294,15 @@ mod tests {
         }
     }
 
+    #[test]
+    fn keys_say_whose_they_are() {
+        let id = DocumentId::parse("a").unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(document_collection(&document(CollectionNumber(3), &id)), Some(CollectionNumber(3)));
+        assert_eq!(document_collection(b"D\0\0\0"), None);
+        assert_eq!(index_numbers(b"I\0\0\0\x03\0\0\x07"), None);
+        assert_eq!(index_numbers(CATALOG), None);
+    }
+
     fn scalar() -> impl Strategy<Value = Value> {
         prop_oneof![
             Just(Value::Null),
@@ -292,6 +326,7 @@ mod tests {
                 .unwrap_or_else(|error| panic!("{error}"));
             prop_assert_eq!(entry.value.is_empty(), !unique || a.is_null() || b.is_null());
             prop_assert_eq!(index_entry_id(&prefix, 2, &entry.key, &entry.value), Some(id));
+            prop_assert_eq!(index_numbers(&entry.key), Some((CollectionNumber(3), IndexNumber(7))));
         }
     }
 }

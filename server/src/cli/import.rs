@@ -1,4 +1,6 @@
-//! `weir import FILE --into COLLECTION | --with PROCEDURE`
+//! `weir import FILE --into COLLECTION | --with PROCEDURE | --all`
+//!
+//! `--all` is another thing: see [`super::import_all`].
 //!
 //! The whole file is read and checked before anything is written; then it is committed in batches, in order. What a
 //! batch has committed stays, whatever happens to a later one, and the number of loaded rows is always told.
@@ -23,7 +25,7 @@ use weir_schema::validate::{self, Violation};
 use super::build::build_folder;
 use super::rows::{Row, Rows, RowsError};
 use super::storage::StorageArguments;
-use super::{Failure, default_data, logging, progress, runtime};
+use super::{Failure, default_data, import_all, logging, progress, runtime};
 
 /// Rows in one commit.
 const BATCH_ROWS: usize = 1_000;
@@ -32,7 +34,7 @@ const BATCH_ROWS: usize = 1_000;
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("target").required(true)))]
 pub struct Arguments {
-    /// A JSON array of objects, or one JSON object per line.
+    /// A JSON array of objects, or one JSON object per line; with --all what `weir export` has written.
     file: PathBuf,
     /// Each row is a document of this collection; a member `id` is taken as its id.
     #[arg(long, value_name = "COLLECTION", group = "target")]
@@ -40,6 +42,9 @@ pub struct Arguments {
     /// Each row is the arguments of this procedure.
     #[arg(long, value_name = "PROCEDURE", group = "target")]
     with: Option<String>,
+    /// The file is an export: make a new data folder with all that is in it. Needs no app.
+    #[arg(long, group = "target")]
+    all: bool,
     /// The app folder.
     #[arg(long, value_name = "DIR", default_value = ".")]
     app: PathBuf,
@@ -50,7 +55,10 @@ pub struct Arguments {
 /// Checks the file, then loads it.
 pub fn run(arguments: Arguments) -> Result<(), Failure> {
     logging::start();
-    let Arguments { file, into, with, app: folder, storage } = arguments;
+    let Arguments { file, into, with, all, app: folder, storage } = arguments;
+    if all {
+        return import_all::run(&file, &storage, &default_data(&folder));
+    }
     let built = build_folder(&folder)?;
     let target = Target::find(&built.app.declarations, into, with)?;
     let runtime = runtime()?;
@@ -194,7 +202,7 @@ async fn commit(
             .map_err(|ImportError { index, error }| (index, error)),
         Target::Procedure(function) => {
             let calls = batch.into_iter().map(|args| Call { function: function.name.clone(), args }).collect();
-            let outcomes = engine.batch(release, &Caller::Developer, calls, true).await;
+            let outcomes = engine.batch(release, &Caller::Developer, calls, true, |_| None).await;
             let failed = outcomes.into_iter().enumerate().find_map(|(index, outcome)| match outcome {
                 Err(error) if error.code != ErrorCode::RolledBack => Some((index, error)),
                 _ => None,

@@ -6,7 +6,7 @@ use std::env::{self, VarError};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use weir_store::keys::{KEYS_VARIABLE, KeyRing};
+use weir_store::keys::{KEYS_VARIABLE, KeyRing, KeysError};
 use weir_store::{Options, Store};
 use zeroize::Zeroizing;
 
@@ -46,10 +46,31 @@ impl StorageArguments {
         }
     }
 
+    /// What a store is opened with.
+    pub fn options(&self, default: &Path) -> Result<Options, Failure> {
+        Ok(Options { encryption: self.keys(default)?, ..Options::default() })
+    }
+
+    /// The keys that a new one is to be added to; `None`: there are none yet.
+    pub fn keys_to_extend(&self, default: &Path) -> Result<Option<KeyRing>, Failure> {
+        match &self.encryption_keys {
+            Some(file) if !file.exists() => Ok(None),
+            Some(file) => match KeyRing::read(file, &self.folder(default)) {
+                Err(KeysError::Empty) => Ok(None),
+                read => read.map(Some).map_err(|error| Failure::because(format!("{} {error}", file.display()))),
+            },
+            None => self.keys(default),
+        }
+    }
+
+    /// Whether the keys come from a file, which can be read again.
+    pub fn has_key_file(&self) -> bool {
+        self.encryption_keys.is_some()
+    }
+
     /// Opens the store. It blocks, on a thread of a runtime as well as elsewhere.
     pub fn open(&self, default: &Path) -> Result<Store, Failure> {
-        let options = Options { encryption: self.keys(default)?, ..Options::default() };
-        Store::open(&self.folder(default), options).map_err(Failure::because)
+        Store::open(&self.folder(default), self.options(default)?).map_err(Failure::because)
     }
 }
 

@@ -5,22 +5,32 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use weir_engine::Engine;
 use weir_engine::call::{Answer, CallError, Caller};
+use weir_engine::idempotency::IdempotencyKey;
 use weir_engine::release::Release;
 use weir_schema::commit::Timestamp;
 
 use super::execute::Invocation;
 
-/// Does what a root field asks for.
+/// Does what a root field asks for; `field` is its name in the response. With a key, what changes something is done once.
 pub async fn invoke(
     engine: &Engine,
     release: &Arc<Release>,
     caller: &Caller,
+    key: Option<&IdempotencyKey>,
+    field: String,
     invocation: Invocation,
 ) -> Result<Answer, CallError> {
+    let scope = |field: &str| key.map(|key| key.scope(caller, field));
     match invocation {
-        Invocation::Function { name, arguments } => engine.call(release, caller, &name, arguments).await,
+        Invocation::Function { name, arguments } => {
+            engine.call_once(release, caller, &name, arguments, scope(&field)).await
+        }
         Invocation::Batch { calls, atomic } => {
-            let outcomes = engine.batch(release, caller, calls, atomic).await;
+            let of_call = |place: Option<usize>| match place {
+                None => scope(&field),
+                Some(place) => scope(&format!("{field}[{place}]")),
+            };
+            let outcomes = engine.batch(release, caller, calls, atomic, of_call).await;
             Ok(batch_result(outcomes))
         }
     }

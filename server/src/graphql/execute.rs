@@ -1,6 +1,7 @@
 //! Running a plan: each root field once, in order, its value seen through its selections.
 //!
-//! What a root field calls is the caller's to say, as a function of an [`Invocation`]; so this runs without an engine.
+//! What a root field calls is the caller's to say, as a function of its name in the response and an [`Invocation`]; so
+//! this runs without an engine.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -48,7 +49,7 @@ pub async fn execute<F, R>(
     call: F,
 ) -> Response
 where
-    F: Fn(Invocation) -> R,
+    F: Fn(String, Invocation) -> R,
     R: Future<Output = Result<Answer, CallError>>,
 {
     let (mut variables, prepared) = match start(schema, operation, variables) {
@@ -77,7 +78,9 @@ where
             }
             RootSource::Call(field_call) => {
                 let answer = match invocation(root, field_call, &mut variables) {
-                    Ok(invocation) => call(invocation).await.map_err(|error| GraphqlError::of_call(error, caller)),
+                    Ok(invocation) => call(field.key.name.clone(), invocation)
+                        .await
+                        .map_err(|error| GraphqlError::of_call(error, caller)),
                     Err(error) => Err(error),
                 };
                 if let Ok(answer) = &answer {

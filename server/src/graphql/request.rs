@@ -1,9 +1,13 @@
 //! The parameters of a request, whatever brought it.
 
 use serde_json::{Map, Value};
+use weir_engine::idempotency::IdempotencyKey;
 use weir_schema::error::ErrorCode;
 
 use super::GraphqlError;
+
+/// The header of HTTP and the member of `extensions.weir` that carry an idempotency key.
+const KEY: &str = "Idempotency-Key or extensions.weir.idempotencyKey";
 
 /// A GraphQL request (<https://graphql.github.io/graphql-over-http/draft/#sec-Request-Parameters>).
 #[derive(Debug, Clone, PartialEq)]
@@ -38,6 +42,22 @@ impl Request {
         let mut extensions = object(given.remove("extensions"), "extensions must be an object")?;
         let weir = object(extensions.remove("weir"), "extensions.weir must be an object")?;
         Ok(Self { query, operation_name, variables, weir })
+    }
+
+    /// The idempotency key of the request: from `extensions.weir.idempotencyKey` or from the header that came with it.
+    pub fn idempotency_key(&self, header: Option<&str>) -> Result<Option<IdempotencyKey>, GraphqlError> {
+        let member = match self.weir.get("idempotencyKey") {
+            None | Some(Value::Null) => None,
+            Some(Value::String(key)) => Some(key.as_str()),
+            Some(_) => return Err(bad("extensions.weir.idempotencyKey must be a string")),
+        };
+        let key = match (member, header) {
+            (Some(member), Some(header)) if member != header => {
+                return Err(bad(&format!("{KEY}: both are there and differ; send one")));
+            }
+            (member, header) => member.or(header),
+        };
+        key.map(|key| IdempotencyKey::parse(key).map_err(|error| bad(&format!("{KEY}: {error}")))).transpose()
     }
 }
 

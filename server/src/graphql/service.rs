@@ -6,8 +6,10 @@ use serde_json::{Map, Value};
 use tokio::sync::watch;
 use weir_engine::Engine;
 use weir_engine::call::Caller;
+use weir_engine::idempotency::IdempotencyKey;
 use weir_engine::live::Watch;
 use weir_engine::release::Release;
+use weir_store::Poisoned;
 
 use super::document::Operation;
 use super::execute::{Subscribed, execute};
@@ -34,6 +36,11 @@ impl Service {
         Self { engine, served }
     }
 
+    /// Whether calls can be answered; if not, why.
+    pub fn is_ready(&self) -> Result<(), Poisoned> {
+        self.engine.is_ready()
+    }
+
     /// What is served at the moment; `None` before the first release.
     pub fn current(&self) -> Option<Arc<Served>> {
         self.served.borrow().clone()
@@ -51,8 +58,9 @@ impl Service {
         operation: &Operation,
         variables: Map<String, Value>,
         caller: &Caller,
+        key: Option<&IdempotencyKey>,
     ) -> Response {
-        let call = |invocation| call::invoke(&self.engine, &served.release, caller, invocation);
+        let call = |field, asked| call::invoke(&self.engine, &served.release, caller, key, field, asked);
         execute(&served.schema, operation, variables, caller, call).await
     }
 

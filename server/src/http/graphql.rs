@@ -33,7 +33,7 @@ pub async fn post(State(gateway): State<Arc<Gateway>>, request: HttpRequest<Body
         Ok(request) => request,
         Err(refusal) => return refusal.into_response(media),
     };
-    answer(&gateway, request, media, Method::Post).await
+    answer(&gateway, request, &parts.headers, media, Method::Post).await
 }
 
 /// `GET /graphql`: a query, or a WebSocket.
@@ -49,7 +49,7 @@ pub async fn get(State(gateway): State<Arc<Gateway>>, request: HttpRequest<Body>
     let parameters = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri);
     let request = parameters.map_err(|error| bad(error.body_text())).and_then(|Query(given)| from_query(given));
     match request {
-        Ok(request) => answer(&gateway, request, media, Method::Get).await,
+        Ok(request) => answer(&gateway, request, &parts.headers, media, Method::Get).await,
         Err(error) => Refusal { status: StatusCode::BAD_REQUEST, error }.into_response(media),
     }
 }
@@ -61,7 +61,13 @@ enum Method {
     Post,
 }
 
-async fn answer(gateway: &Gateway, request: Request, media: MediaType, method: Method) -> HttpResponse {
+async fn answer(
+    gateway: &Gateway,
+    request: Request,
+    headers: &HeaderMap,
+    media: MediaType,
+    method: Method,
+) -> HttpResponse {
     let Some(served) = gateway.service.current() else {
         let error = GraphqlError::new(ErrorCode::Unavailable, "no release is active yet");
         return Refusal { status: StatusCode::SERVICE_UNAVAILABLE, error }.into_response(media);
@@ -83,9 +89,26 @@ async fn answer(gateway: &Gateway, request: Request, media: MediaType, method: M
         }
         (OperationKind::Query | OperationKind::Mutation, _) => {
             let caller = gateway.caller();
-            write(media, &gateway.service.execute(&served, &operation, request.variables, &caller).await)
+            let key = match key(headers).and_then(|header| request.idempotency_key(header)) {
+                Ok(key) => key,
+                Err(error) => return Refusal { status: StatusCode::BAD_REQUEST, error }.into_response(media),
+            };
+            let response = gateway.service.execute(&served, &operation, request.variables, &caller, key.as_ref());
+            write(media, &response.await)
         }
     }
+}
+
+/// The header `Idempotency-Key` (<https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/>), with or
+/// without the quotes of a structured field.
+fn key(headers: &HeaderMap) -> Result<Option<&str>, GraphqlError> {
+    let mut all = headers.get_all("idempotency-key").iter();
+    let Some(header) = all.next() else { return Ok(None) };
+    if all.next().is_some() {
+        return Err(bad("Idempotency-Key is there more than once; send one"));
+    }
+    let text = header.to_str().map_err(|_| bad("Idempotency-Key must be ASCII text"))?;
+    Ok(Some(text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text)))
 }
 
 fn write(media: MediaType, response: &Response) -> HttpResponse {

@@ -18,8 +18,11 @@ pub async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// `GET /readyz`: a release is served.
+/// `GET /readyz`: a release is served, and the store takes commits.
 pub async fn readyz(State(gateway): State<Arc<Gateway>>) -> Response {
+    if let Err(stopped) = gateway.service.is_ready() {
+        return (StatusCode::SERVICE_UNAVAILABLE, format!("{stopped}\n")).into_response();
+    }
     match gateway.service.current() {
         Some(_) => "ready\n".into_response(),
         None => no_release(),

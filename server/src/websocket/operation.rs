@@ -51,7 +51,9 @@ impl Operation {
         if operation.kind == OperationKind::Subscription {
             return self.watch(request, served, changes).await;
         }
-        let response = self.gateway.service.execute(&served, &operation, request.variables, &self.caller).await;
+        let key = request.idempotency_key(None).map_err(|error| vec![error])?;
+        let service = &self.gateway.service;
+        let response = service.execute(&served, &operation, request.variables, &self.caller, key.as_ref()).await;
         if response.data.is_none() {
             return Err(response.errors);
         }

@@ -7,7 +7,13 @@
     reason = "a test that panics has failed, as it should"
 )]
 
+mod backup;
 mod conflicts;
+mod disk;
+mod encryption;
+mod export;
+mod faults;
+mod histories;
 mod indexes;
 mod model;
 mod opening;
@@ -19,3 +25,4 @@ mod support;
 mod tail;
 mod turns;
 mod uniqueness;
+mod workload;

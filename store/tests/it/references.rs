@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use expect_test::{Expect, expect};
 use serde_json::{Value, json};
-use weir_schema::codec::key;
+use weir_schema::codec::key::{self, CollectionNumber};
+use weir_store::progress::unwatched;
 use weir_store::{CommitError, Options, Run, Scan, Store, Transaction, WriteError};
 
 use crate::support::{change_raw, declare, doc, find, id, open, options, put_all, scan, store};
@@ -635,6 +636,19 @@ async fn references_hold_among_transactions_in_turn() {
             task.await.unwrap();
         }
     }
+}
+
+#[tokio::test]
+async fn a_reference_to_what_was_lost_is_found() {
+    let (store, folder) = store(&["customers: name", "orders: customer:ref=customers"]).await;
+    put_all(&store, "customers", &[("c1", "{}"), ("c2", "{}")]).await.unwrap();
+    put_all(&store, "orders", &[("o1", r#"{"customer":"c1"}"#), ("o2", r#"{"customer":"c2"}"#)]).await.unwrap();
+    assert_eq!(store.verify(unwatched()).await.unwrap().problems, Vec::<String>::new());
+    store.close().await;
+    let customers = CollectionNumber(1);
+    change_raw(folder.path(), &key::document(customers, &id("c2")), |_| None).await;
+    let report = open(folder.path()).verify(unwatched()).await.unwrap();
+    assert_eq!(report.problems, [r#"orders o2: its customer leads to customers "c2", which is not there"#]);
 }
 
 /// The orders whose customer is not there.

@@ -15,9 +15,6 @@ use crate::verdict::Dependency;
 /// How often gaps are ruled out anew.
 const ROUNDS_MAX: usize = 20;
 
-const ALL: [Dependency; 6] =
-    [Dependency::Ww, Dependency::Wr, Dependency::Rw, Dependency::RangeWr, Dependency::RangeRw, Dependency::RealTime];
-
 /// Versions of an item, one after the other, that do not match.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Gap {
@@ -38,8 +35,8 @@ pub(crate) struct Absence<'h> {
     pub(crate) gaps: Vec<Gap>,
 }
 
-/// Adds the edges that follow from absences.
-pub(crate) fn resolve<'h>(graph: &mut Graph<'h>, absences: &[Absence<'h>]) {
+/// Adds the edges that follow from absences. Gaps are ruled out by paths of the given kinds.
+pub(crate) fn resolve<'h>(graph: &mut Graph<'h>, absences: &[Absence<'h>], kinds: &[Dependency]) {
     let (open, certain): (Vec<_>, Vec<_>) = absences.iter().partition(|absence| absence.gaps.len() > 1);
     for absence in certain {
         absence.add_bounds(graph, &absence.gaps);
@@ -47,7 +44,7 @@ pub(crate) fn resolve<'h>(graph: &mut Graph<'h>, absences: &[Absence<'h>]) {
     let mut chosen: BTreeSet<usize> = open.iter().map(|absence| absence.reader).collect();
     chosen.extend(open.iter().flat_map(|absence| &absence.gaps).flat_map(|gap| gap.begun_by));
     for _ in 0..ROUNDS_MAX {
-        let reach = Reach::new(graph, &ALL, &chosen);
+        let reach = Reach::new(graph, kinds, &chosen);
         let mut grown = 0;
         for absence in &open {
             grown += absence.narrow(graph, &reach);

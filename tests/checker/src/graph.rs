@@ -209,7 +209,7 @@ impl Reach {
                 if let Some(column) = columns[*member] {
                     row[column / 64] |= 1 << (column % 64);
                 }
-                for edge in graph.edges_of(*member) {
+                for edge in graph.edges_of(*member).iter().filter(|edge| kinds.contains(&edge.dependency)) {
                     // Edges lead to components that are done, or stay inside.
                     let next = components.of[edge.to];
                     if next != number {

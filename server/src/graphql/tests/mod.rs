@@ -30,7 +30,7 @@ async fn run(
 ) -> String {
     let request = Request::parse(json!({ "query": query, "variables": variables })).unwrap();
     let called = Mutex::new(String::new());
-    let call = |invocation: Invocation| {
+    let call = |_: String, invocation: Invocation| {
         let answer = match &invocation {
             Invocation::Function { name, arguments } => {
                 called.lock().unwrap().push_str(&format!("{name} {arguments}\n"));

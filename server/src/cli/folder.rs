@@ -1,0 +1,76 @@
+//! What the commands on a data folder have in common: which one it is, and who does what is to be done.
+//!
+//! A folder is open in one process. If that one serves, it is asked; otherwise the command opens the folder itself.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::de::DeserializeOwned;
+use tokio::runtime::{self, Runtime};
+use weir_store::{Options, Store, is_data_folder};
+
+use super::progress::Bars;
+use super::storage::StorageArguments;
+use super::{Failure, default_data};
+use crate::control::message::Request;
+use crate::control::{AskError, ask};
+
+/// To be flattened into the arguments of a command.
+#[derive(Debug, Args)]
+pub struct FolderArguments {
+    /// The app folder.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    app: PathBuf,
+    #[command(flatten)]
+    storage: StorageArguments,
+}
+
+impl FolderArguments {
+    /// The data folder.
+    pub fn data(&self) -> PathBuf {
+        self.storage.folder(&default_data(&self.app))
+    }
+
+    /// What its store is opened with.
+    pub fn options(&self) -> Result<Options, Failure> {
+        self.storage.options(&default_data(&self.app))
+    }
+
+    /// Asks the process that serves the folder; `None` if there is none.
+    pub fn ask<T: DeserializeOwned>(&self, request: &Request, bars: &Bars) -> Result<Option<T>, Failure> {
+        let answer = ask(&self.data(), request, |progress| bars.show(progress));
+        bars.clear();
+        let outcome = answer.map_err(Failure::because)?;
+        outcome.map(serde_json::from_value).transpose().map_err(|_| Failure::because(AskError::NoAnswer))
+    }
+
+    /// Opens the store, which has to be there, and closes it after `run`.
+    pub fn alone<T>(&self, bars: &Bars, run: impl AsyncFnOnce(&Store) -> Result<T, Failure>) -> Result<T, Failure> {
+        let data = self.data();
+        if !is_data_folder(&data) {
+            let reason =
+                format!("{} is not a data folder: name one with --data, or its app with --app", data.display());
+            return Err(Failure::because(reason));
+        }
+        let store = Store::open(&data, self.options()?).map_err(Failure::because)?;
+        threads()?.block_on(async {
+            let done = run(&store).await;
+            bars.clear();
+            store.close().await;
+            done
+        })
+    }
+}
+
+/// What waits for the store, which has threads of its own.
+pub fn threads() -> Result<Runtime, Failure> {
+    runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::because(format!("cannot start threads: {error}")))
+}
+
+/// `1 file`, `2 files`.
+pub fn count(number: u64, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}

@@ -1,0 +1,225 @@
+//! The side of the server: takes requests and has the store do what they ask for.
+
+use std::fs::{self, Permissions};
+use std::future::pending;
+use std::io;
+use std::ops::ControlFlow;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{interval, sleep, timeout};
+use weir_store::Store;
+use weir_store::progress::{Progress, Watch};
+
+use super::address::Address;
+use super::message::{Answer, BackedUp, REQUEST_BYTES_MAX, Request};
+
+/// Connections at the same time. Further ones are told to come back.
+const CONNECTIONS_MAX: usize = 8;
+/// For a request to arrive, and for a line of an answer to be taken.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// For what is being done to end when the server stops.
+const STOP_MAX: Duration = Duration::from_secs(10);
+/// Between two lines that say how far it is.
+const BETWEEN_LINES: Duration = Duration::from_millis(100);
+
+/// Listens in a data folder until it is stopped.
+pub struct Control {
+    stop: watch::Sender<bool>,
+    listening: JoinHandle<()>,
+}
+
+impl Control {
+    /// Starts to listen. The data folder is open, so a socket that is there is one of a process that is gone.
+    pub fn start(store: Store, data: &Path) -> io::Result<Self> {
+        let address = Address::of(data)?;
+        let new = address.new_socket();
+        match fs::remove_file(&new) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let listener = UnixListener::bind(&new)?;
+        fs::set_permissions(&new, Permissions::from_mode(0o600))?;
+        fs::rename(&new, address.socket())?;
+        let (stop, stopping) = watch::channel(false);
+        let listening = tokio::spawn(listen(listener, address, store, stopping));
+        Ok(Self { stop, listening })
+    }
+
+    /// Stops what is being done, tells who asked for it, and goes.
+    pub async fn stop(self) {
+        self.stop.send_replace(true);
+        // An error means that the task is gone already.
+        let _ = self.listening.await;
+    }
+}
+
+async fn listen(listener: UnixListener, address: Address, store: Store, stopping: watch::Receiver<bool>) {
+    let mut connections = JoinSet::new();
+    let mut stopped = stopping.clone();
+    loop {
+        tokio::select! {
+            () = told_to_stop(&mut stopped) => break,
+            Some(_) = connections.join_next() => {}
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) if connections.len() < CONNECTIONS_MAX => {
+                    connections.spawn(serve(stream, store.clone(), stopping.clone()));
+                }
+                Ok((stream, _)) => turn_away(&stream),
+                Err(error) => {
+                    tracing::warn!("the control socket: {error}");
+                    sleep(BETWEEN_LINES).await;
+                }
+            },
+        }
+    }
+    if let Err(error) = fs::remove_file(address.socket()) {
+        tracing::warn!("cannot remove the control socket: {error}");
+    }
+    let ended = async { while connections.join_next().await.is_some() {} };
+    if timeout(STOP_MAX, ended).await.is_err() {
+        tracing::warn!("stopped in the middle of what a command had asked for");
+    }
+}
+
+async fn told_to_stop(stopping: &mut watch::Receiver<bool>) {
+    // An error means that nobody is left who could tell.
+    let _ = stopping.wait_for(|stopping| *stopping).await;
+}
+
+fn turn_away(stream: &UnixStream) {
+    let reason = "too many commands are asking at once: try again".to_owned();
+    // Who does not take it at once sees that the connection is closed.
+    let _ = stream.try_write(&line(&Answer::Failed { reason }));
+}
+
+fn line(answer: &Answer) -> Vec<u8> {
+    // Answers are plain data, which always has a JSON text.
+    let mut text = serde_json::to_vec(answer).unwrap_or_default();
+    text.push(b'\n');
+    text
+}
+
+/// Reads one request and answers it.
+async fn serve(stream: UnixStream, store: Store, stopping: watch::Receiver<bool>) {
+    let (reader, mut writer) = stream.into_split();
+    let mut reader = BufReader::new(reader.take(REQUEST_BYTES_MAX));
+    let mut text = String::new();
+    let answer = match timeout(PATIENCE, reader.read_line(&mut text)).await {
+        Ok(Ok(_)) if text.ends_with('\n') => match serde_json::from_str(&text) {
+            Ok(request) => work(request, &store, stopping, reader.into_inner().into_inner(), &mut writer).await,
+            Err(error) => Err(format!("the server does not know this request: {error}")),
+        },
+        // It has hung up, or says nothing, or too much.
+        _ => return,
+    };
+    let answer = match answer {
+        Ok(outcome) => Answer::Done { outcome },
+        Err(reason) => Answer::Failed { reason },
+    };
+    // Who asked may have gone: then there is nobody to tell.
+    let _ = tell(&mut writer, &answer).await;
+}
+
+async fn tell(writer: &mut OwnedWriteHalf, answer: &Answer) -> io::Result<()> {
+    timeout(PATIENCE, writer.write_all(&line(answer))).await?
+}
+
+/// What happens while a request is being worked on.
+enum Event {
+    Done(Result<Value, String>),
+    Tick,
+    /// Nobody wants it any more.
+    Unwanted,
+}
+
+/// Does what is asked for and tells how far it is. It is stopped when who asked hangs up, or the server stops.
+async fn work(
+    request: Request,
+    store: &Store,
+    mut stopping: watch::Receiver<bool>,
+    mut reader: OwnedReadHalf,
+    writer: &mut OwnedWriteHalf,
+) -> Result<Value, String> {
+    let (progress, told) = watch::channel(None::<Progress>);
+    // The store goes on for as long as somebody receives.
+    let mut told = Some(told);
+    let work = perform(
+        request,
+        store,
+        Arc::new(move |step| match progress.send(Some(step)) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        }),
+    );
+    tokio::pin!(work);
+    let mut ticks = interval(BETWEEN_LINES);
+    loop {
+        let is_wanted = told.is_some();
+        let event = tokio::select! {
+            outcome = &mut work => Event::Done(outcome),
+            _ = ticks.tick(), if is_wanted => Event::Tick,
+            () = hung_up(&mut reader), if is_wanted => Event::Unwanted,
+            () = told_to_stop(&mut stopping), if is_wanted => Event::Unwanted,
+        };
+        match event {
+            Event::Done(outcome) => return outcome,
+            Event::Unwanted => told = None,
+            Event::Tick => {
+                let step = told.as_mut().filter(|told| told.has_changed().unwrap_or(false));
+                let step = step.and_then(|told| *told.borrow_and_update());
+                if let Some(step) = step
+                    && tell(writer, &Answer::Progress(step)).await.is_err()
+                {
+                    told = None;
+                }
+            }
+        }
+    }
+}
+
+/// Waits until the other side has closed the connection. It has nothing more to say.
+async fn hung_up(reader: &mut OwnedReadHalf) {
+    let mut nothing = [0; 64];
+    match reader.read(&mut nothing).await {
+        Ok(0) | Err(_) => {}
+        Ok(_) => pending().await,
+    }
+}
+
+async fn perform(request: Request, store: &Store, watch: Watch) -> Result<Value, String> {
+    match request {
+        Request::Backup { to } => {
+            let manifest = store.backup(absolute(&to)?, watch).await.map_err(|error| error.to_string())?;
+            tracing::info!("backed up commit {} to {}", manifest.sequence, to.display());
+            outcome(&BackedUp::from(&manifest))
+        }
+        Request::Export { to } => {
+            let exported = store.export(absolute(&to)?, watch).await.map_err(|error| error.to_string())?;
+            tracing::info!("exported commit {} to {}", exported.sequence, to.display());
+            outcome(&exported)
+        }
+        Request::Verify => outcome(&store.verify(watch).await.map_err(|error| error.to_string())?),
+    }
+}
+
+fn absolute(path: &Path) -> Result<&Path, String> {
+    if path.is_absolute() { Ok(path) } else { Err(format!("{} is not an absolute path", path.display())) }
+}
+
+fn outcome(outcome: &impl Serialize) -> Result<Value, String> {
+    serde_json::to_value(outcome).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

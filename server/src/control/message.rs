@@ -1,0 +1,66 @@
+//! What is asked and answered: one line of JSON each.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use weir_store::Manifest;
+use weir_store::progress::Progress;
+
+/// The longest request, in bytes.
+pub const REQUEST_BYTES_MAX: u64 = 64 << 10;
+/// The longest line of an answer, in bytes.
+pub const ANSWER_BYTES_MAX: u64 = 1 << 20;
+
+/// What a command asks for. Paths are absolute: the two processes may stand in different folders.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "camelCase")]
+pub enum Request {
+    /// A backup in a new folder. Done with [`BackedUp`].
+    Backup {
+        /// The folder.
+        to: PathBuf,
+    },
+    /// An export into a new file. Done with [`weir_store::Exported`].
+    Export {
+        /// The file.
+        to: PathBuf,
+    },
+    /// A look at every record. Done with [`weir_store::Report`].
+    Verify,
+}
+
+/// One line of the answer. The last is `Done` or `Failed`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "camelCase")]
+pub enum Answer {
+    /// How far it is.
+    Progress(Progress),
+    /// It is done.
+    Done {
+        /// What the request says.
+        outcome: Value,
+    },
+    /// It is not done, and will not be.
+    Failed {
+        /// Why, in one line.
+        reason: String,
+    },
+}
+
+/// What a backup holds, in short.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackedUp {
+    /// The last commit in it.
+    pub sequence: u64,
+    /// Its files.
+    pub files: u64,
+    /// Their size.
+    pub bytes: u64,
+}
+
+impl From<&Manifest> for BackedUp {
+    fn from(manifest: &Manifest) -> Self {
+        Self { sequence: manifest.sequence, files: manifest.files.len() as u64, bytes: manifest.bytes() }
+    }
+}
