@@ -16,6 +16,7 @@ use expect_test::{Expect, expect};
 use serde_json::{Value, json};
 use weir_engine::Engine;
 use weir_engine::call::{Call, CallError, Caller};
+use weir_engine::idempotency::IdempotencyKey;
 use weir_engine::import::{ImportError, import};
 use weir_engine::live::Watch;
 use weir_engine::release::Release;
@@ -550,4 +551,62 @@ async fn the_time_is_that_of_the_call() {
     let said = weir_schema::datetime::parse(said.as_str().unwrap()).unwrap().seconds;
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     assert!(now.abs_diff(said.try_into().unwrap()) < 60);
+}
+
+async fn once(bank: &Bank, key: &str, function: &str, arguments: Value) -> String {
+    let scope = IdempotencyKey::parse(key).unwrap().scope(&Caller::Developer, "field");
+    let called = bank.engine.call_once(&bank.release, &Caller::Developer, function, arguments, Some(scope));
+    show(called.await.map(|answer| answer.value))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_call_with_a_key_came_to_first_is_returned_again() {
+    let bank = Bank::open().await;
+    bank.call("open", json!({ "owner": "ada" })).await.unwrap();
+    let deposit = |amount: i64| json!({ "owner": "ada", "amount": amount });
+    let repeats = (0..8).map(|_| once(&bank, "a", "deposit", deposit(5)));
+    assert_eq!(futures_util::future::join_all(repeats).await, vec!["5"; 8]);
+    assert_eq!(once(&bank, "b", "deposit", deposit(5)).await, "10");
+
+    // A failure of the script is kept too, without what it wrote.
+    let failed = once(&bank, "c", "deposit", deposit(-1)).await;
+    assert!(failed.contains("cannot deposit less than nothing"), "{failed}");
+    assert!(once(&bank, "c", "deposit", deposit(-1)).await.contains("cannot deposit less than nothing"));
+    let unknown = json!({ "owner": "bob", "amount": 1 });
+    let failed = once(&bank, "d", "deposit", unknown.clone()).await;
+    bank.call("open", json!({ "owner": "bob" })).await.unwrap();
+    assert!(failed.contains("NO_ACCOUNT"), "{failed}");
+    assert!(once(&bank, "d", "deposit", unknown.clone()).await.contains("NO_ACCOUNT"));
+    assert_eq!(once(&bank, "e", "deposit", unknown).await, "1");
+
+    // A limit says nothing about the call: the next try runs.
+    let many = once(&bank, "f", "flood", json!({ "n": 101 })).await;
+    assert!(many.contains("LIMIT_EXCEEDED"), "{many}");
+    assert!(once(&bank, "f", "flood", json!({ "n": 101 })).await.contains("LIMIT_EXCEEDED"));
+
+    let other = once(&bank, "a", "deposit", deposit(6)).await;
+    assert!(other.starts_with("CONFLICT"), "{other}");
+    assert_eq!(bank.show("balance", json!({ "owner": "ada" })).await, "10");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_action_with_a_key_runs_once_also_while_it_is_running() {
+    let bank = Bank::open().await;
+    bank.call("open", json!({ "owner": "ada" })).await.unwrap();
+    let arguments = json!({ "from": "nobody", "to": "ada", "amount": 3 });
+    let repeats = (0..4).map(|_| once(&bank, "a", "move", arguments.clone()));
+    assert_eq!(futures_util::future::join_all(repeats).await, vec!["3"; 4]);
+    assert_eq!(bank.show("balance", json!({ "owner": "ada" })).await, "3");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn contention_fails_no_call() {
+    let bank = Bank::open().await;
+    bank.call("open", json!({ "owner": "ada" })).await.unwrap();
+    let deposits = (0..64).map(|_| bank.call("deposit", json!({ "owner": "ada", "amount": 1 })));
+    for deposited in futures_util::future::join_all(deposits).await {
+        deposited.unwrap();
+    }
+    assert_eq!(bank.show("balance", json!({ "owner": "ada" })).await, "64");
+    assert_eq!(bank.show("countAll", json!({})).await, "64");
 }

@@ -28,6 +28,7 @@ use crate::prepared::Prepared;
 use crate::turns::{Footprint, Turns};
 use crate::uniqueness::{self, Uniqueness};
 use crate::window::Window;
+use crate::witness::Witness;
 
 /// What the committer is asked.
 pub(crate) enum Request {
@@ -64,6 +65,7 @@ pub(crate) struct Committer {
     /// The last admitted commit.
     pub(crate) head: Head,
     pub(crate) ends: Ends,
+    pub(crate) witness: Witness,
     pub(crate) options: Options,
     pub(crate) open: Group,
     pub(crate) write: Option<Write>,
@@ -248,6 +250,7 @@ impl Committer {
             self.published.catalog.store(catalog);
         }
         if let Some(last) = group.commits.last() {
+            self.witness.acknowledge(last.head.sequence);
             *self.published.head.write() = last.head;
             for commit in &group.commits {
                 // Nobody may be listening.

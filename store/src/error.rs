@@ -47,6 +47,16 @@ pub enum OpenError {
         /// The sequence number after it.
         found: u64,
     },
+    /// The database ends before the last commit that was acknowledged.
+    #[error("{}: commit {acknowledged} was acknowledged, but the database ends at {found}: the disk lost commits; restore the folder from a backup, or remove its file ACKNOWLEDGED to go on without them", .directory.display())]
+    CommitsMissing {
+        /// The data folder.
+        directory: PathBuf,
+        /// The last commit that was acknowledged.
+        acknowledged: u64,
+        /// The last commit that is there.
+        found: u64,
+    },
     /// It is encrypted, and no keys were given.
     #[error("{} is encrypted: name its keys with --encryption-keys FILE or in {KEYS_VARIABLE}", .0.display())]
     KeysMissing(PathBuf),

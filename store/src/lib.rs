@@ -44,6 +44,7 @@ mod indexing;
 mod journal;
 pub mod keys;
 mod merge;
+mod migration;
 mod notice;
 pub mod options;
 mod overlay;
@@ -67,6 +68,7 @@ mod upkeep;
 mod validation;
 mod verify;
 mod window;
+mod witness;
 
 pub use backup::BackupError;
 pub use backup::manifest::{FileEntry, Manifest};

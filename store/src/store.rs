@@ -30,7 +30,8 @@ use crate::snapshot::{Base, Readers};
 use crate::transaction::{Allowance, Transaction};
 use crate::turns::{Turn, Turns};
 use crate::window::Window;
-use crate::{backup, declare, indexing, journal, past, upkeep};
+use crate::witness::Witness;
+use crate::{backup, declare, indexing, journal, migration, past, upkeep};
 
 /// An open store. Cheap to clone; the last clone that is dropped closes it in the background.
 #[derive(Clone)]
@@ -70,12 +71,13 @@ struct Loaded {
     ends: Ends,
     catalog: Catalog,
     history: Option<HistoryExtent>,
+    witness: Witness,
 }
 
 impl Store {
     /// Opens the data folder or creates it. Blocks until the log is replayed and the journal checked.
     pub fn open(directory: &Path, mut options: Options) -> Result<Self, OpenError> {
-        weir_migrations::prepare(directory)?;
+        let upgrade = weir_migrations::prepare(directory)?;
         let runtime = runtime::Builder::new_multi_thread()
             .worker_threads(options.worker_threads)
             .thread_name("weir-store")
@@ -99,7 +101,8 @@ impl Store {
         };
         // The engine has the keys. A copy here would outlive their exchange.
         options.encryption = None;
-        match load(directory, &engine) {
+        let upgraded = upgrade.map_or(Ok(()), |upgrade| migration::run(upgrade, &engine, &runtime));
+        match upgraded.and_then(|()| load(directory, &engine)) {
             Ok(loaded) => {
                 backup::clean_up(directory);
                 Ok(Self::start(directory, engine, health, loaded, options, runtime))
@@ -124,7 +127,7 @@ impl Store {
         options: Options,
         runtime: Runtime,
     ) -> Self {
-        let Loaded { head, ends, catalog, history: stored } = loaded;
+        let Loaded { head, ends, catalog, history: stored, witness } = loaded;
         let (requests, queue) = mpsc::channel(options.commit_queue_max);
         let (history, record) = History::open(stored, head, &options);
         let mut open = Group::default();
@@ -143,6 +146,7 @@ impl Store {
             window: Window::new(head.sequence, &options),
             head,
             ends,
+            witness,
             options: options.clone(),
             open,
             write: None,
@@ -365,7 +369,8 @@ fn load(directory: &Path, engine: &Engine) -> Result<Loaded, OpenError> {
     let audit = read_record(&live, key::AUDIT_HEAD, "end of the audit log").map_err(unreadable)?;
     let catalog = read_catalog(&live).map_err(unreadable)?;
     let history = past::extent(&live).map_err(unreadable)?;
-    Ok(Loaded { head, ends: Ends { journal, audit }, catalog, history })
+    let witness = Witness::open(directory, head.sequence)?;
+    Ok(Loaded { head, ends: Ends { journal, audit }, catalog, history, witness })
 }
 
 pub(crate) fn read_head(live: &Live) -> Result<Head, Poisoned> {

@@ -4,7 +4,7 @@
 //! the state after some step: after the last that was acknowledged, or after the one that was under way. The workers
 //! meet in one counter. The process says what happened in a transcript, line by line, after it happened.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
@@ -265,8 +265,8 @@ pub struct Told {
     declared: Option<u64>,
     begun: [usize; WORKERS],
     acknowledged: [usize; WORKERS],
-    /// Of all that was acknowledged.
-    sequences: Vec<u64>,
+    /// Of all that was acknowledged: the sequence number, the worker and the step.
+    sequences: Vec<(u64, usize, usize)>,
 }
 
 impl Told {
@@ -282,7 +282,7 @@ impl Told {
                 "begun" => told.begun[number(1)] = number(2),
                 "acknowledged" => {
                     told.acknowledged[number(1)] = number(2);
-                    told.sequences.push(words[3].parse().unwrap());
+                    told.sequences.push((words[3].parse().unwrap(), number(1), number(2)));
                 }
                 _ => {}
             }
@@ -343,10 +343,10 @@ pub fn verify(store: &Store, told: &Told, task: Task) -> Result<(), String> {
     verify_sequences(store, told, task, &reached)
 }
 
-/// Every commit has one number, and no number is of no commit. That the journal has them all is checked at opening.
+/// Every commit has one number, and no number is of no commit.
 fn verify_sequences(store: &Store, told: &Told, task: Task, reached: &[usize]) -> Result<(), String> {
     let head = store.head().sequence;
-    let mut sequences = told.sequences.clone();
+    let mut sequences: Vec<u64> = told.sequences.iter().map(|(sequence, _, _)| *sequence).collect();
     sequences.sort_unstable();
     sequences.dedup();
     if sequences.len() != told.sequences.len() || sequences.last().is_some_and(|last| *last > head) {
@@ -373,8 +373,7 @@ fn verify_indexes(transaction: &mut Transaction, all: &BTreeMap<String, Value>) 
         let names = |documents: Vec<&Value>| documents.iter().map(|one| text(one, "id")).collect::<Vec<_>>().join(" ");
         Err(format!("{what} finds {} instead of {}", names(found.iter().collect()), names(wanted)))
     };
-    let values =
-        |field: &str| all.values().map(|document| text(document, field)).collect::<std::collections::BTreeSet<_>>();
+    let values = |field: &str| all.values().map(|document| text(document, field)).collect::<BTreeSet<_>>();
     for field in ["worker", "slot"] {
         for value in values(field) {
             let equal = if value.is_empty() { Value::Null } else { json!(value) };
@@ -388,6 +387,29 @@ fn verify_indexes(transaction: &mut Transaction, all: &BTreeMap<String, Value>) 
         wanted.sort_by_cached_key(|document| (text(document, field), text(document, "id")));
         if !found.iter().eq(wanted.iter().copied()) {
             return Err(format!("the index of {field} does not agree with the documents"));
+        }
+    }
+    Ok(())
+}
+
+/// The journal has all commits, and says of those that were acknowledged what they wrote.
+pub async fn verify_journal(store: &Store, told: &Told) -> Result<(), String> {
+    let mut tail = store.tail(1);
+    let acknowledged: BTreeMap<u64, (usize, usize)> =
+        told.sequences.iter().map(|(sequence, worker, number)| (*sequence, (*worker, *number))).collect();
+    for expected in 1..=store.head().sequence {
+        let entry = tail.next().await.map_err(|error| error.to_string())?;
+        if entry.sequence != expected {
+            return Err(format!("the journal has {} in the place of {expected}", entry.sequence));
+        }
+        let Some((worker, number)) = acknowledged.get(&expected) else { continue };
+        let written: BTreeSet<String> = entry.changes.iter().map(|change| change.id.as_str().to_owned()).collect();
+        let missing = step(*worker, *number).into_iter().find(|(name, document)| {
+            // A document that was not there is not deleted.
+            document.is_some() && !written.contains(name)
+        });
+        if let Some((name, _)) = missing {
+            return Err(format!("journal entry {expected} does not say that {name} was written"));
         }
     }
     Ok(())
