@@ -9,6 +9,7 @@
 //! | [`store`] | the handle: open, begin, commit, close |
 //! | `transaction` | reads and writes on one snapshot |
 //! | `overlay` | the writes of a transaction that is not committed yet, and their index entries |
+//! | `references` | that documents refer to what is there; `deletion` finds what refers to a document that goes |
 //! | `scan` | what a scan asks for and what it answers; `rows` walks it, `merge` adds the overlay |
 //! | `planner` | which index answers a scan, or which one to declare |
 //! | `position` | places in the order of a scan, and cursors made of them |
@@ -32,6 +33,7 @@ mod catalog;
 mod clock;
 mod committer;
 mod declare;
+mod deletion;
 pub mod encryption;
 mod engine;
 pub mod error;
@@ -53,6 +55,7 @@ mod position;
 mod prepared;
 pub mod progress;
 pub mod read_set;
+mod references;
 mod rows;
 mod scan;
 mod snapshot;
@@ -71,6 +74,7 @@ pub use backup::BackupError;
 pub use backup::manifest::{FileEntry, Manifest};
 pub use backup::restore::{RestoreError, Restored, restore};
 pub use backup::staging::Existing;
+pub use deletion::Deleted;
 pub use encryption::{EncryptionError, EncryptionStatus};
 pub use error::{
     CatalogError, CommitError, HistoryError, OpenError, Poisoned, ReadError, ScanError, SnapshotCut, TailError,
@@ -85,6 +89,7 @@ pub use options::Options;
 pub use past::{Past, Version};
 pub use position::{BadCursor, Position};
 pub use read_set::ReadSet;
+pub use references::PutAllError;
 pub use scan::{Direction, Range, Row, Rows, Scan};
 pub use store::Store;
 pub use transact::{Run, Transacted};

@@ -422,9 +422,10 @@ mod tests {
         let mut declarations = Declarations::default();
         let name = "orders".to_owned();
         let (document, value) = (name.clone(), name.clone());
-        declarations
-            .collections
-            .insert(name.clone(), Collection { name, document, value, module: String::new(), indexes: Vec::new() });
+        declarations.collections.insert(
+            name.clone(),
+            Collection { name, document, value, module: String::new(), indexes: Vec::new(), references: Vec::new() },
+        );
         store.apply_collections(&declarations).await.unwrap();
         let writing = |name: &str| {
             let mut transaction = store.begin().unwrap();

@@ -21,6 +21,7 @@ mod opening;
 mod outcomes;
 mod past;
 mod reading;
+mod references;
 mod support;
 mod tail;
 mod torn;
