@@ -10,6 +10,7 @@ mod random;
 
 use std::env;
 use std::path::Path;
+use std::sync::mpsc::{self, Sender};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -19,7 +20,7 @@ use self::connection::Connection;
 use self::ledger::{Ledger, Order, Outcome, Tally};
 use self::random::Random;
 use crate::apps::App;
-use crate::weir::{Dev, run, say};
+use crate::weir::{Dev, PATIENCE, run, say};
 
 /// Rounds in all.
 const ROUNDS: u64 = 200;
@@ -27,10 +28,10 @@ const ROUNDS: u64 = 200;
 const FOLDERS: u64 = 2;
 /// Clients that move money at the same time.
 const CLIENTS: u64 = 7;
-/// When a kill comes, counted in milliseconds from the start of the load.
+/// When a kill comes, in milliseconds after the first answer of the round.
 const UNDER_LOAD_MS: [u64; 2] = [20, 150];
-/// The same for kills that fall among the first commits.
-const FIRST_COMMITS_MS: [u64; 2] = [0, 10];
+/// When a kill comes that falls among the first commits, in milliseconds after clients connect.
+const FIRST_COMMITS_MS: [u64; 2] = [0, 40];
 /// The rounds before the last whose transfers are looked at one by one; at the end all are.
 const ROUNDS_LOOKED_AT: u64 = 3;
 /// One in so many answers is asked for again at once.
@@ -42,16 +43,18 @@ const ACKNOWLEDGED_MIN: usize = 500;
 enum Moment {
     /// Somewhere between the start of the process and its first answer.
     Starting,
-    /// So many milliseconds after the first client has connected.
-    Serving([u64; 2]),
+    /// Before or soon after the first transfer is answered.
+    FirstCommits,
+    /// While transfers are answered.
+    UnderLoad,
 }
 
 impl Moment {
     fn of(round: u64) -> Self {
         match round % 20 {
             0 => Self::Starting,
-            10 => Self::Serving(FIRST_COMMITS_MS),
-            _ => Self::Serving(UNDER_LOAD_MS),
+            10 => Self::FirstCommits,
+            _ => Self::UnderLoad,
         }
     }
 }
@@ -99,7 +102,8 @@ impl Rounds {
         for round in 0..ROUNDS / FOLDERS {
             match Moment::of(round) {
                 Moment::Starting => self.kill_at_start(),
-                Moment::Serving(window) => self.round(round, window),
+                Moment::FirstCommits => self.round(round, FIRST_COMMITS_MS, Duration::ZERO),
+                Moment::UnderLoad => self.round(round, UNDER_LOAD_MS, PATIENCE),
             }
             if round % 10 == 5 {
                 sequence = self.examine(sequence);
@@ -129,8 +133,8 @@ impl Rounds {
         starting.process.kill();
     }
 
-    /// Starts, looks, and kills under load.
-    fn round(&mut self, round: u64, [from, to]: [u64; 2]) {
+    /// Starts, looks, and kills under load: in a window that opens with the first answer, for which it waits so long.
+    fn round(&mut self, round: u64, [from, to]: [u64; 2], wait: Duration) {
         let (mut dev, mut connection) = self.serve();
         if self.ledger.accounts.is_empty() {
             self.ledger.open_accounts(&mut connection);
@@ -142,14 +146,19 @@ impl Rounds {
 
         let moment = Duration::from_millis(from + self.random.below(to - from + 1));
         let (url, accounts) = (dev.url.as_str(), self.ledger.accounts.as_slice());
+        let (answer, answers) = mpsc::channel();
         let ended: Vec<_> = thread::scope(|scope| {
             let clients: Vec<_> = (0..CLIENTS)
                 .map(|client| {
                     let random = Random::of(self.seed, &[self.folder, round, client]);
-                    scope.spawn(move || move_money(url, accounts, round, client, random))
+                    let answer = answer.clone();
+                    scope.spawn(move || move_money(url, accounts, round, client, random, answer))
                 })
                 .collect();
             let auditor = scope.spawn(|| audit(connection));
+            drop(answer);
+            // Without an answer the clients have ended, and say why when they are joined.
+            let _ = answers.recv_timeout(wait);
             thread::sleep(moment);
             dev.process.kill();
             auditor.join().unwrap();
@@ -177,6 +186,7 @@ fn move_money(
     round: u64,
     client: u64,
     mut random: Random,
+    answered: Sender<()>,
 ) -> (Vec<Outcome>, Option<Order>) {
     let mut outcomes: Vec<Outcome> = Vec::new();
     let Ok(mut connection) = Connection::open(url) else { return (outcomes, None) };
@@ -185,10 +195,12 @@ fn move_money(
         let (request, key) = (order.request(accounts), order.key.clone());
         let Ok(answer) = connection.post(&request, Some(&key)) else { return (outcomes, Some(order)) };
         let outcome = Outcome::of(order.clone(), answer);
-        if random.below(AT_ONCE_ONE_IN) == 0 {
-            if let Ok(again) = connection.post(&request, Some(&key)) {
-                assert_eq!(Outcome::of(order, again), outcome, "another answer than the first");
-            }
+        // Only the first one is waited for.
+        let _ = answered.send(());
+        if random.below(AT_ONCE_ONE_IN) == 0
+            && let Ok(again) = connection.post(&request, Some(&key))
+        {
+            assert_eq!(Outcome::of(order, again), outcome, "another answer than the first");
         }
         outcomes.push(outcome);
     }
