@@ -35,9 +35,6 @@ const BLOCK_BYTES: usize = 16 << 10;
 /// How often a log that seems to be torn is read, before what is torn is cut off.
 const LOG_READS: usize = 2;
 
-/// How much longer than promised versions are kept, so that a read at the end of the history has time to finish.
-const VERSIONS_SLACK_NS: u64 = 600_000_000_000;
-
 /// The open database.
 #[derive(Clone)]
 pub(crate) struct Engine {
@@ -60,7 +57,7 @@ impl Engine {
         settings.enable_vlog = false;
         settings = settings.with_wal_preallocation(options.encryption.is_none());
         settings.enable_versioning = true;
-        settings.versioned_history_retention_ns = options.history_ns().saturating_add(VERSIONS_SLACK_NS);
+        settings.versioned_history_retention_ns = options.versions_ns();
         let ring = options.encryption.as_ref();
         let keys = ring.cloned().map(Keys::new);
         if let Some(keys) = &keys {

@@ -18,6 +18,7 @@
 //! | `clock` | timestamps of commits |
 //! | `notice` | what is told of every commit |
 //! | `catalog` | collections and indexes with their numbers; `declare` compares them with declarations, `indexing` builds and drops indexes |
+//! | `witness` | what was acknowledged, beside the database, to notice a loss |
 //! | `journal` | the check at start that no commit is missing |
 //! | `backup` | a copy of the data folder while it is in use, and the way back |
 //! | `export` | all that is in a store as lines of JSON, and the way back |

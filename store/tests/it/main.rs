@@ -20,6 +20,7 @@ mod opening;
 mod outcomes;
 mod past;
 mod reading;
+mod soak;
 mod support;
 mod tail;
 mod torn;
