@@ -11,6 +11,7 @@
 //! | [`bad_calls`] | calls, requests and files that do not fit |
 //! | [`types`] | the official compiler accepts the editor's types |
 //! | [`atlas`] | `examples/atlas` on all its real data; imports, and crashes in the middle of them |
+//! | [`kills`] | hundreds of kill -9 under load: what was acknowledged is there, whole, and retries tell the first answer |
 //! | [`operations`] | backup, restore, export, import of everything, doctor; on a folder that is served and one that is not |
 //! | [`outsider`] | an app that was written from the documentation alone |
 //!
@@ -38,6 +39,7 @@ mod bad_input;
 mod clients;
 mod dev;
 mod encryption;
+mod kills;
 mod operations;
 mod outsider;
 mod shop;

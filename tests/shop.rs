@@ -46,7 +46,7 @@ fn its_schema_is_one_that_clients_can_build() {
     assert_eq!(built.stderr, "");
     expect![[r#"
         Query: customerByEmail, ordersOf, ordersPage, revenueByDay, invoke
-        Mutation: addCustomer, seed, placeOrder, payOrder, invoke, batch
+        Mutation: addCustomer, removeCustomer, seed, placeOrder, payOrder, invoke, batch
         Subscription: customerByEmail, ordersOf, ordersPage, revenueByDay, invoke
     "#]]
     .assert_eq(&built.stdout);
@@ -136,6 +136,20 @@ fn procedures_write_and_return_what_they_wrote() {
         json!({ "customer": ada }),
     );
     assert_eq!(newest["ordersOf"], json!([{ "id": order["id"], "status": "paid" }]));
+}
+
+#[test]
+fn a_customer_goes_with_all_orders() {
+    let (_app, _dev, client) = seeded();
+    let ada = customer(&client, "ada");
+    let counted = |query: &str| client.data(query)["ordersPage"]["edges"].as_array().unwrap().len();
+    assert_eq!(counted("{ ordersPage(first: 100) { edges { cursor } } }"), 20);
+    let remove = "mutation($id: ID!) { removeCustomer(id: $id) }";
+    assert_eq!(client.data_with(remove, json!({ "id": ada })), json!({ "removeCustomer": true }));
+    assert_eq!(client.data_with(remove, json!({ "id": ada })), json!({ "removeCustomer": false }));
+    assert_eq!(counted("{ ordersPage(first: 100) { edges { cursor } } }"), 15);
+    let left = client.data_with("query($id: ID!) { ordersOf(customer: $id) { id } }", json!({ "id": ada }));
+    assert_eq!(left, json!({ "ordersOf": [] }));
 }
 
 #[test]

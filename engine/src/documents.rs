@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use weir_schema::declarations::{Collection, Declarations};
 use weir_schema::id::DocumentId;
 use weir_schema::validate;
-use weir_store::{Poisoned, ReadError, Transaction, WriteError};
+use weir_store::{Deleted, Poisoned, ReadError, Transaction, WriteError};
 
 /// Why a document was not written or read.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +13,9 @@ pub enum DocumentError {
     /// The script's mistake, for its author.
     #[error("{0}")]
     Refused(String),
+    /// Past a limit of the call.
+    #[error("past the limit {0}")]
+    Limit(&'static str),
     /// The store stopped.
     #[error(transparent)]
     Poisoned(Poisoned),
@@ -31,6 +34,10 @@ impl From<WriteError> for DocumentError {
     fn from(error: WriteError) -> Self {
         match error {
             WriteError::Read(error) => error.into(),
+            // Which documents these are may not be for the caller to know.
+            WriteError::Restricted { collection, by, member, .. } => Self::Refused(format!(
+                "the document of {collection} cannot be deleted: {by} has documents whose {member} leads to it"
+            )),
             other => Self::Refused(other.to_string()),
         }
     }
@@ -102,6 +109,20 @@ pub fn patch(
     put(transaction, declarations, name, id, Value::Object(document))
 }
 
+/// Deletes a document, with at most `others_max` that are deleted or changed on account of it.
+pub fn delete(
+    transaction: &mut Transaction,
+    name: &str,
+    id: &DocumentId,
+    others_max: u32,
+) -> Result<Deleted, DocumentError> {
+    let max = (others_max as usize).saturating_add(1);
+    match transaction.delete_at_most(name, id, max) {
+        Err(WriteError::TooManyDocuments { .. }) => Err(DocumentError::Limit("documents_written")),
+        other => Ok(other?),
+    }
+}
+
 fn put(
     transaction: &mut Transaction,
     declarations: &Declarations,
@@ -109,9 +130,15 @@ fn put(
     id: &DocumentId,
     value: Value,
 ) -> Result<Bytes, DocumentError> {
+    let document = checked(declarations, name, value)?;
+    Ok(transaction.put(name, id, document)?)
+}
+
+/// A document of the collection's type.
+pub fn checked(declarations: &Declarations, name: &str, value: Value) -> Result<Map<String, Value>, DocumentError> {
     let collection = collection(declarations, name)?;
     match validate::document(collection, &declarations.definitions, value).map_err(refused)? {
-        Value::Object(document) => Ok(transaction.put(name, id, document)?),
+        Value::Object(document) => Ok(document),
         other => Err(refused(format!("{name}: expected an object, got {other}"))),
     }
 }

@@ -87,6 +87,7 @@ impl RunHost {
     fn refuse(&mut self, error: DocumentError) -> HostError {
         match error {
             DocumentError::Refused(message) => HostError::Refused(message),
+            DocumentError::Limit(limit) => HostError::Limit(limit),
             DocumentError::Poisoned(poisoned) => self.abort(poisoned),
         }
     }
@@ -105,6 +106,13 @@ impl RunHost {
         if self.used.documents_read > limit { Err(HostError::Limit("documents_read")) } else { Ok(()) }
     }
 
+    fn count_written(&mut self, documents: usize) -> Result<(), HostError> {
+        let limit = self.release.limits().documents_written;
+        let written = u32::try_from(documents).unwrap_or(u32::MAX);
+        self.used.documents_written = self.used.documents_written.saturating_add(written);
+        if self.used.documents_written > limit { Err(HostError::Limit("documents_written")) } else { Ok(()) }
+    }
+
     fn get(&mut self, collection: &str, id: String) -> Result<String, HostError> {
         self.count_read(1)?;
         let id = documents::id(collection, id).map_err(|error| self.refuse(error))?;
@@ -119,14 +127,13 @@ impl RunHost {
         if self.kind != FunctionKind::Procedure {
             return Err(HostError::Refused(format!("only a procedure writes, this is a {}", self.kind.as_str())));
         }
-        self.used.documents_written += 1;
-        if self.used.documents_written > self.release.limits().documents_written {
-            return Err(HostError::Limit("documents_written"));
-        }
+        self.count_written(1)?;
+        let left = self.release.limits().documents_written - self.used.documents_written;
         let release = self.release.clone();
         let declarations = release.declarations();
         let fresh = matches!(call, HostCall::Insert { .. }).then(|| self.ids.next());
         let transaction = self.transaction()?;
+        let mut others = Vec::new();
         let written = match (call, fresh) {
             (HostCall::Insert { collection, value }, Some(id)) => {
                 let document = documents::insert(transaction, declarations, &collection, &id, value);
@@ -141,13 +148,17 @@ impl RunHost {
                 Ok((text(&document), collection, id))
             }),
             (HostCall::Delete { collection, id }, _) => documents::id(&collection, id).and_then(|id| {
-                let existed = transaction.delete(&collection, &id)?;
+                let deleted = documents::delete(transaction, &collection, &id, left)?;
+                let existed = deleted.existed;
+                others.extend(deleted.others());
                 Ok((Ok(existed.to_string()), collection, id))
             }),
             (other, _) => return Err(HostError::Refused(format!("{other:?} does not write"))),
         };
         let (answer, collection, id) = written.map_err(|error| self.refuse(error))?;
+        self.count_written(others.len())?;
         self.written.push((collection, id));
+        self.written.append(&mut others);
         answer
     }
 

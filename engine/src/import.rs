@@ -9,7 +9,7 @@ use weir_schema::codec::audit::AuditNote;
 use weir_schema::commit::Timestamp;
 use weir_schema::error::ErrorCode;
 use weir_schema::id::DocumentId;
-use weir_store::{CommitError, Run, Transacted, Transaction};
+use weir_store::{CommitError, PutAllError, Run, Transacted, Transaction};
 
 use crate::call::CallError;
 use crate::documents::{self, DocumentError};
@@ -31,6 +31,7 @@ pub struct ImportError {
 }
 
 /// Commits documents, all or none. A member `id` is taken as the document's id, replacing one that has it already.
+/// They may refer to each other in any order.
 pub async fn import(
     engine: &Engine,
     release: &Release,
@@ -63,17 +64,23 @@ fn load(
     seed: &Seed,
     all_written: &Mutex<Vec<DocumentId>>,
 ) -> Run<Result<(), ImportError>> {
+    let abort = |index, error| Run::Abort(Err(ImportError { index, error: call_error(error) }));
     let mut ids = seed.ids();
     let mut written = Vec::with_capacity(batch.len());
+    let mut loading = Vec::with_capacity(batch.len());
     for (index, document) in batch.iter().enumerate() {
-        let put = take_id(collection, document.clone(), &mut || ids.next()).and_then(|(id, value)| {
-            documents::insert(&mut transaction, release.declarations(), collection, &id, value)?;
-            written.push(id);
-            Ok(())
-        });
-        if let Err(error) = put {
-            return Run::Abort(Err(ImportError { index, error: call_error(error) }));
+        let checked = take_id(collection, document.clone(), &mut || ids.next())
+            .and_then(|(id, value)| Ok((id, documents::checked(release.declarations(), collection, value)?)));
+        match checked {
+            Ok((id, document)) => {
+                written.push(id.clone());
+                loading.push((id, document));
+            }
+            Err(error) => return abort(index, error),
         }
+    }
+    if let Err(PutAllError { index, error }) = transaction.put_all(collection, loading) {
+        return abort(index, (*error).into());
     }
     *all_written.lock() = written;
     let (actor, action) = ("import".to_owned(), "import".to_owned());
@@ -99,6 +106,7 @@ fn take_id(
 fn call_error(error: DocumentError) -> CallError {
     match error {
         DocumentError::Refused(message) => CallError::new(ErrorCode::BadArguments, message),
+        error @ DocumentError::Limit(_) => CallError::new(ErrorCode::LimitExceeded, error.to_string()),
         DocumentError::Poisoned(poisoned) => CallError::unavailable(poisoned),
     }
 }

@@ -16,10 +16,13 @@ use expect_test::{Expect, expect};
 use serde_json::{Value, json};
 use weir_engine::Engine;
 use weir_engine::call::{Call, CallError, Caller};
+use weir_engine::idempotency::IdempotencyKey;
+use weir_engine::import::{ImportError, import};
 use weir_engine::live::Watch;
 use weir_engine::release::Release;
 use weir_sandbox::compile::{Sources, compile};
 use weir_sandbox::pool::PoolOptions;
+use weir_schema::commit::Timestamp;
 use weir_store::{Options, Store};
 
 const MANIFEST: &str = "name = \"test\"\nversion = \"1.0.0\"\n[limits]\nwall_ms = 2000\ndocuments_read = 200\ndocuments_counted = 100\ndocuments_written = 100\n";
@@ -30,11 +33,13 @@ export interface Account { owner: string; balance: Int; note?: string; tier: "ba
 export interface Entry { account: Ref<Account>; amount: Int; at: DateTime }
 export const accounts = collection<Account>({ unique: ["owner"], index: ["tier"] });
 export const entries = collection<Entry>({ index: [["account", "at"]] });
+export interface Card { account: Ref<Account>; last?: Ref<Entry>; before: Ref<Card> | null }
+export const cards = collection<Card>({ onDelete: { account: "cascade", last: "setNull" } });
 "#;
 
 const FUNCTIONS: &str = r#"
 import { action, avg, call, count, fail, max, min, now, procedure, query, sum, view, type Doc, type ID, type Int, type JSON, type Page } from "weir";
-import { accounts, entries, type Account, type Entry } from "../collections";
+import { accounts, cards, entries, type Account, type Card, type Entry } from "../collections";
 
 export const open = procedure((args: { owner: string; balance?: Int }): Doc<Account> =>
   accounts.insert({ owner: args.owner, balance: args.balance ?? 0, tier: "basic" }));
@@ -73,6 +78,21 @@ export const move = action(async (args: { from: string; to: string; amount: Int 
   return (await call(balance, { owner: args.to })) ?? 0;
 });
 export const when = query((): string => now());
+export const issue = procedure((args: { account: ID; last?: ID; n: Int }): ID[] => {
+  const ids: ID[] = [];
+  for (let i = 0; i < args.n; i++) ids.push(cards.insert({ account: args.account, last: args.last, before: null }).id);
+  return ids;
+});
+export const close = procedure((args: { id: ID }): JSON => {
+  try {
+    return accounts.delete(args.id);
+  } catch (error) {
+    return { caught: (error as Error).message, left: cards.count() };
+  }
+});
+export const retract = procedure((args: { id: ID }): boolean => entries.delete(args.id));
+export const entryIds = query((): ID[] => entries.all().map((entry) => entry.id));
+export const allCards = query((): Doc<Card>[] => cards.all());
 "#;
 
 struct Bank {
@@ -107,6 +127,10 @@ impl Bank {
     /// The value, or the error as its code, app code, message and innermost place.
     async fn show(&self, function: &str, arguments: Value) -> String {
         show(self.call(function, arguments).await)
+    }
+
+    async fn import(&self, collection: &str, documents: &[Value]) -> Result<Timestamp, ImportError> {
+        import(&self.engine, &self.release, collection, documents).await
     }
 
     fn watch(&self, function: &str, arguments: Value, after: Option<String>) -> Watch {
@@ -267,6 +291,79 @@ async fn documents_are_patched_replaced_and_deleted() {
         delete: false
         patch: FUNCTION_FAILED: accounts has no document <id>; insert makes new ones at functions/bank.ts:21"#]]
     .assert_eq(&shown.join("\n"));
+}
+
+/// A bank with an account of two entries, and their ids.
+async fn with_entries() -> (Bank, String, Vec<String>) {
+    let bank = Bank::open().await;
+    let opened = bank.call("open", json!({ "owner": "ada" })).await.unwrap();
+    bank.call("deposit", json!({ "owner": "ada", "amount": 1 })).await.unwrap();
+    bank.call("deposit", json!({ "owner": "ada", "amount": 2 })).await.unwrap();
+    let entries = serde_json::from_value(bank.call("entryIds", json!({})).await.unwrap()).unwrap();
+    (bank, opened["id"].as_str().unwrap().to_owned(), entries)
+}
+
+#[tokio::test]
+async fn a_script_hears_of_references_what_is_its_to_know() {
+    let (bank, account, entries) = with_entries().await;
+    let issued = bank.call("issue", json!({ "account": account, "last": entries[0], "n": 2 })).await.unwrap();
+    let mut shown = Vec::new();
+    for (function, arguments) in [
+        ("issue", json!({ "account": "nobody", "n": 1 })),
+        ("issue", json!({ "account": account, "last": account, "n": 1 })),
+        ("close", json!({ "id": account })),
+        ("edit", json!({ "id": account, "how": "delete", "value": null })),
+        ("retract", json!({ "id": entries[0] })),
+        ("allCards", json!({})),
+        ("retract", json!({ "id": entries[1] })),
+        ("close", json!({ "id": account })),
+        ("allCards", json!({})),
+    ] {
+        let mut outcome = bank.show(function, arguments).await.replace(&account, "<account>");
+        for (number, id) in issued.as_array().unwrap().iter().enumerate() {
+            outcome = outcome.replace(id.as_str().unwrap(), &format!("<card {number}>"));
+        }
+        // The new document has an id of its own.
+        let outcome: Vec<&str> = outcome.split(' ').map(|word| if word.len() == 26 { "<new>" } else { word }).collect();
+        shown.push(format!("{function}: {}", outcome.join(" ")));
+    }
+    expect![[r#"
+        issue: FUNCTION_FAILED: cards <new> cannot be stored: its account leads to accounts "nobody", which does not exist at functions/bank.ts:44
+        issue: FUNCTION_FAILED: cards <new> cannot be stored: its last leads to entries "<account>", which does not exist at functions/bank.ts:44
+        close: {"caught":"the document of accounts cannot be deleted: entries has documents whose account leads to it","left":2}
+        edit: FUNCTION_FAILED: the document of accounts cannot be deleted: entries has documents whose account leads to it at functions/bank.ts:24
+        retract: true
+        allCards: [{"id":"<card 0>","account":"<account>","last":null,"before":null},{"id":"<card 1>","account":"<account>","last":null,"before":null}]
+        retract: true
+        close: true
+        allCards: []"#]].assert_eq(&shown.join("\n"));
+}
+
+#[tokio::test]
+async fn what_is_deleted_along_counts_as_written() {
+    let (bank, account, entries) = with_entries().await;
+    for entry in entries {
+        bank.call("retract", json!({ "id": entry })).await.unwrap();
+    }
+    bank.call("issue", json!({ "account": account, "n": 99 })).await.unwrap();
+    let more = bank.call("issue", json!({ "account": account, "n": 1 })).await.unwrap();
+    let refused = bank.call("close", json!({ "id": account })).await.unwrap_err();
+    assert_eq!(refused.limit, Some("documents_written"), "{refused}");
+    let imported = json!({ "id": more[0], "account": "ada" });
+    bank.import("accounts", &[json!({ "id": "ada", "owner": "other", "balance": 0, "tier": "basic" })]).await.unwrap();
+    bank.import("cards", &[imported]).await.unwrap();
+    assert_eq!(bank.show("close", json!({ "id": account })).await, "true");
+}
+
+#[tokio::test]
+async fn imported_documents_refer_to_what_is_there_or_comes_with_them() {
+    let (bank, account, _) = with_entries().await;
+    let card = |id: &str, before: &str| json!({ "id": id, "account": account, "before": before });
+    let refused = bank.import("cards", &[card("a", "b"), card("b", "x"), card("c", "a")]).await.unwrap_err();
+    expect![[r#"1: BAD_ARGUMENTS: cards b cannot be stored: its before leads to cards "x", which does not exist"#]]
+        .assert_eq(&format!("{}: {}", refused.index, refused.error));
+    bank.import("cards", &[card("a", "b"), card("b", "c"), card("c", "a")]).await.unwrap();
+    assert_eq!(bank.call("allCards", json!({})).await.unwrap().as_array().unwrap().len(), 3);
 }
 
 #[tokio::test]
@@ -454,4 +551,62 @@ async fn the_time_is_that_of_the_call() {
     let said = weir_schema::datetime::parse(said.as_str().unwrap()).unwrap().seconds;
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     assert!(now.abs_diff(said.try_into().unwrap()) < 60);
+}
+
+async fn once(bank: &Bank, key: &str, function: &str, arguments: Value) -> String {
+    let scope = IdempotencyKey::parse(key).unwrap().scope(&Caller::Developer, "field");
+    let called = bank.engine.call_once(&bank.release, &Caller::Developer, function, arguments, Some(scope));
+    show(called.await.map(|answer| answer.value))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_call_with_a_key_came_to_first_is_returned_again() {
+    let bank = Bank::open().await;
+    bank.call("open", json!({ "owner": "ada" })).await.unwrap();
+    let deposit = |amount: i64| json!({ "owner": "ada", "amount": amount });
+    let repeats = (0..8).map(|_| once(&bank, "a", "deposit", deposit(5)));
+    assert_eq!(futures_util::future::join_all(repeats).await, vec!["5"; 8]);
+    assert_eq!(once(&bank, "b", "deposit", deposit(5)).await, "10");
+
+    // A failure of the script is kept too, without what it wrote.
+    let failed = once(&bank, "c", "deposit", deposit(-1)).await;
+    assert!(failed.contains("cannot deposit less than nothing"), "{failed}");
+    assert!(once(&bank, "c", "deposit", deposit(-1)).await.contains("cannot deposit less than nothing"));
+    let unknown = json!({ "owner": "bob", "amount": 1 });
+    let failed = once(&bank, "d", "deposit", unknown.clone()).await;
+    bank.call("open", json!({ "owner": "bob" })).await.unwrap();
+    assert!(failed.contains("NO_ACCOUNT"), "{failed}");
+    assert!(once(&bank, "d", "deposit", unknown.clone()).await.contains("NO_ACCOUNT"));
+    assert_eq!(once(&bank, "e", "deposit", unknown).await, "1");
+
+    // A limit says nothing about the call: the next try runs.
+    let many = once(&bank, "f", "flood", json!({ "n": 101 })).await;
+    assert!(many.contains("LIMIT_EXCEEDED"), "{many}");
+    assert!(once(&bank, "f", "flood", json!({ "n": 101 })).await.contains("LIMIT_EXCEEDED"));
+
+    let other = once(&bank, "a", "deposit", deposit(6)).await;
+    assert!(other.starts_with("CONFLICT"), "{other}");
+    assert_eq!(bank.show("balance", json!({ "owner": "ada" })).await, "10");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_action_with_a_key_runs_once_also_while_it_is_running() {
+    let bank = Bank::open().await;
+    bank.call("open", json!({ "owner": "ada" })).await.unwrap();
+    let arguments = json!({ "from": "nobody", "to": "ada", "amount": 3 });
+    let repeats = (0..4).map(|_| once(&bank, "a", "move", arguments.clone()));
+    assert_eq!(futures_util::future::join_all(repeats).await, vec!["3"; 4]);
+    assert_eq!(bank.show("balance", json!({ "owner": "ada" })).await, "3");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn contention_fails_no_call() {
+    let bank = Bank::open().await;
+    bank.call("open", json!({ "owner": "ada" })).await.unwrap();
+    let deposits = (0..64).map(|_| bank.call("deposit", json!({ "owner": "ada", "amount": 1 })));
+    for deposited in futures_util::future::join_all(deposits).await {
+        deposited.unwrap();
+    }
+    assert_eq!(bank.show("balance", json!({ "owner": "ada" })).await, "64");
+    assert_eq!(bank.show("countAll", json!({})).await, "64");
 }

@@ -19,4 +19,7 @@ export interface Order {
 
 export const customers = collection<Customer>({ unique: ["email"] });
 
-export const orders = collection<Order>({ index: [["customer", "at"], ["status", "at"], "at"] });
+export const orders = collection<Order>({
+  index: [["customer", "at"], ["status", "at"], "at"],
+  onDelete: { customer: "cascade" },
+});

@@ -4,11 +4,16 @@
 //! |---|---|
 //! | [`marker`] | the file `FORMAT`: says that a folder is a Weir data folder, and of which version |
 //! | [`migrate`] | brings a folder to the version of this binary, one step after the other |
+//! | `journal_offsets` | format 1 to 2 |
 //!
-//! [`prepare`] is all that the store calls.
+//! A step knows the format before it and the one after it, as bytes, and nothing of the rest of Weir, which goes on
+//! changing. The store [prepares](prepare) a folder and lends its records to the [`Upgrade`].
 
+mod journal_offsets;
 pub mod marker;
+#[cfg(test)]
+mod memory;
 pub mod migrate;
 
 pub use marker::is_data_folder;
-pub use migrate::{FORMAT, PrepareError, prepare};
+pub use migrate::{FORMAT, PrepareError, Record, Records, Upgrade, prepare};

@@ -10,7 +10,7 @@
 //! | `links` | every import leads to something, none in circles |
 //! | `restrict`, `state` | what a module must not contain: decorators, top-level await, state that outlives a call |
 //! | `exports` | functions and collections, found by their syntax |
-//! | `collections`, `functions`, `group_by`, `keep`, `literal` | what they declare |
+//! | `collections`, `references`, `functions`, `group_by`, `keep`, `literal` | what they declare |
 //! | `typing`, `docs` | declared TypeScript types become shapes |
 //! | `emit`, `order` | types erased: JavaScript, in the order in which it can run |
 //! | [`types`] | the editor's view of the module "weir" |
@@ -29,6 +29,7 @@ mod literal;
 mod module;
 mod nesting;
 mod order;
+mod references;
 mod report;
 mod restrict;
 mod sources;
@@ -122,8 +123,10 @@ fn declare<'a>(units: &'a [Unit<'a>], sources: &'a Sources, report: &Report) -> 
     let mut types = Types::new(&graph, report);
     let mut declarations = Declarations::default();
     let mut known = Vec::new();
-    for (made, document) in documents(&made_collections, &mut types, report) {
-        if let Ok(collection) = collections::read(made, document, &mut types, report) {
+    let documents = documents(&made_collections, &mut types, report);
+    let held: Vec<(&str, &str)> = documents.iter().map(|(made, document)| (made.name, document.name)).collect();
+    for (made, document) in documents {
+        if let Ok(collection) = collections::read(made, document, &held, &mut types, report) {
             known.push((made.home.file.path, made.name, collection.document.clone()));
             declarations.collections.insert(collection.name.clone(), collection);
         }

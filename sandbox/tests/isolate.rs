@@ -71,6 +71,7 @@ fn app(kind: FunctionKind, body: &str) -> Arc<App> {
             document: "Order".into(),
             value: "OrderValue".into(),
             indexes: vec![],
+            references: vec![],
         },
     );
     declarations.functions.insert(

@@ -40,7 +40,11 @@ declare const aggregated: unique symbol;
 /** What a collection stores and returns: a value with the id that Weir gave it. */
 export type Doc<T> = T & { id: ID };
 
-/** The id of a document of type `T`. Any `ID` and any string can be used as one, but not a reference to another type. */
+/**
+ * The id of a document of type `T`. Any `ID` and any string can be used as one, but not a reference to another type.
+ *
+ * What is stored leads to a document that is there: see `onDelete` of {@link CollectionOptions}.
+ */
 export type Ref<T> = string & { readonly [target]?: T };
 
 /** One page of a list, after the GraphQL cursor connections specification. */
@@ -146,25 +150,56 @@ export interface Collection<T> extends Reading<T> {
    * with `NOT_FOUND` if there is none.
    */
   patch(id: ID, part: Partial<Doc<T>>): Doc<T>;
-  /** Removes a document. Returns whether there was one. */
+  /**
+   * Removes a document, and does with those that refer to it what their `onDelete` says. Returns whether there was one.
+   */
   delete(id: ID): boolean;
 }
 
 /** One index: a member, or several from the most significant to the least. */
 export type Index<T> = Field<T> | readonly Field<T>[];
 
-/** The indexes of a collection. */
+/** What becomes of a document when one that it refers to is deleted. */
+export type OnDelete =
+  /** The other is not deleted: an error. The default. */
+  | "restrict"
+  /** It is deleted too. */
+  | "cascade"
+  /** Its reference becomes null, or is left out where null is not allowed. */
+  | "setNull";
+
+/** What a reference of a type may be declared to do; `never` for what is none and holds none. */
+type OnDeleteOf<V> =
+  0 extends 1 & V ? never
+  : NonNullable<V> extends string ?
+    typeof target extends keyof NonNullable<V> ? OnDeleteOfSlot<V> : never
+  : NonNullable<V> extends readonly (infer E)[] ?
+    NonNullable<E> extends string ?
+      typeof target extends keyof NonNullable<E> ? OnDeleteOfSlot<E> : never
+    : NonNullable<E> extends object ? OnDelete : never
+  : NonNullable<V> extends object ? OnDelete
+  : never;
+
+type OnDeleteOfSlot<V> = null extends V ? OnDelete : undefined extends V ? OnDelete : Exclude<OnDelete, "setNull">;
+
+/** The members of a type that are references, or objects that may hold some. */
+type Referring<T> = { [F in Field<T>]-?: [OnDeleteOf<T[F]>] extends [never] ? never : F }[Field<T>];
+
+/** The indexes of a collection, and what its references do. */
 export interface CollectionOptions<T> {
   /** Indexes with at most one document for each value. They serve reading too. */
   unique?: readonly Index<T>[];
   /** Indexes for reading. */
   index?: readonly Index<T>[];
+  /** For each member that refers to another document: what becomes of this one when the other is deleted. */
+  onDelete?: { readonly [F in Referring<T>]?: OnDeleteOf<T[F]> };
 }
 
 /**
  * Declares a collection. Export it as a constant: its name is the collection's.
  *
- * @example export const orders = collection<Order>({ index: [["customer", "at"], "status"] });
+ * @example
+ * export const orders = collection<Order>({ index: [["customer", "at"], "status"], onDelete: { customer: "cascade" } });
  */
 export declare function collection<T extends object>(options?: CollectionOptions<T>): Collection<T>;
 

@@ -29,6 +29,41 @@ collection<Order>({ index: ["when"] });
 // @ts-expect-error no such option
 collection<Order>({ indexes: ["at"] });
 
+interface Parcel {
+  order: Ref<Order>;
+  sender: Ref<Customer> | null;
+  courier?: Ref<Customer>;
+  stops: Ref<Customer>[];
+  witnesses: (Ref<Customer> | null)[];
+  lines: { order: Ref<Order> | null }[];
+  weight: Float;
+  label: string;
+  labels: string[];
+  extra?: Json;
+}
+
+collection<Parcel>({
+  onDelete: {
+    order: "cascade", sender: "setNull", courier: "setNull", stops: "restrict", witnesses: "setNull", lines: "setNull",
+  },
+});
+// @ts-expect-error no such choice
+collection<Parcel>({ onDelete: { order: "delete" } });
+// @ts-expect-error there always is an order
+collection<Parcel>({ onDelete: { order: "setNull" } });
+// @ts-expect-error elements are never null
+collection<Parcel>({ onDelete: { stops: "setNull" } });
+// @ts-expect-error no such member
+collection<Parcel>({ onDelete: { parcel: "cascade" } });
+// @ts-expect-error a number is no reference
+collection<Parcel>({ onDelete: { weight: "cascade" } });
+// @ts-expect-error text is no reference
+collection<Parcel>({ onDelete: { label: "cascade" } });
+// @ts-expect-error nor is a list of text
+collection<Parcel>({ onDelete: { labels: "cascade" } });
+// @ts-expect-error nor is JSON
+collection<Parcel>({ onDelete: { extra: "cascade" } });
+
 export const ordersOf = query((args: { customer: ID; limit?: Int }): Doc<Order>[] =>
   orders.where("customer", args.customer).orderBy("at", "desc").take(args.limit ?? 20));
 

@@ -3,6 +3,7 @@
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
+use crate::references::Reference;
 use crate::shape::{Definitions, Member, Slot};
 
 /// Everything that the TypeScript of one app declares.
@@ -29,6 +30,8 @@ pub struct Collection {
     pub value: String,
     /// Declared indexes, in the order of declaration, unique ones first.
     pub indexes: Vec<Index>,
+    /// What its documents refer to, in the order of their members.
+    pub references: Vec<Reference>,
 }
 
 /// One declared index.

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`shape`] | the TypeScript types an app may use, after compilation: shapes, members, definitions |
 //! | [`declarations`] | what an app declares: collections, indexes, functions |
+//! | [`references`] | where documents refer to others, and what deleting those does |
 //! | [`validate`] | JSON against shapes: arguments, documents, results |
 //! | [`api`] | the GraphQL view of the declarations: named types, inputs, root fields |
 //! | [`sdl`] | that view as schema definition language |
@@ -27,6 +28,7 @@ pub mod id;
 pub mod limits;
 pub mod manifest;
 pub mod name;
+pub mod references;
 pub mod sdl;
 pub mod shape;
 pub mod validate;

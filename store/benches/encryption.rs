@@ -81,7 +81,8 @@ async fn open(folder: &Path, encryption: Option<KeyRing>) -> Store {
     let store = Store::open(folder, Options { encryption, ..Options::default() }).unwrap();
     let name = "orders".to_owned();
     let (document, value) = (name.clone(), name.clone());
-    let collection = Collection { name: name.clone(), document, value, module: String::new(), indexes: Vec::new() };
+    let (indexes, references) = (Vec::new(), Vec::new());
+    let collection = Collection { name: name.clone(), document, value, module: String::new(), indexes, references };
     let mut declarations = Declarations::default();
     declarations.collections.insert(name, collection);
     store.apply_collections(&declarations).await.unwrap();

@@ -3,13 +3,14 @@
 //! It lies as JSON under the key `C`. Every transaction that uses it has that key in its read set, so a change of the
 //! catalog is a conflict for those under way and invalidates what was read before it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use weir_schema::codec::component::TextOrder;
 use weir_schema::codec::key::{self, BadIndexEntry, CollectionNumber, IndexField, IndexNumber, Key};
 use weir_schema::id::DocumentId;
+use weir_schema::references::{self, OnDelete, Places};
 
 use crate::error::UniqueViolation;
 
@@ -35,6 +36,9 @@ pub(crate) struct Collection {
     /// The members of its documents without `id`.
     pub(crate) fields: BTreeMap<String, FieldKind>,
     pub(crate) indexes: Vec<Index>,
+    /// What its documents refer to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) references: Vec<Reference>,
 }
 
 /// What an index can make of a member.
@@ -72,7 +76,41 @@ pub(crate) struct Index {
     pub(crate) number: IndexNumber,
     pub(crate) fields: Vec<IndexField>,
     pub(crate) unique: bool,
+    /// The ids that it holds in place of fields: it only finds who refers to a document, and scans never see it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ids: Option<Ids>,
     pub(crate) state: IndexState,
+}
+
+/// The ids in a member of a document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Ids {
+    pub(crate) member: String,
+    pub(crate) places: Places,
+}
+
+/// A reference from the documents of a collection to those of another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Reference {
+    pub(crate) ids: Ids,
+    /// The name of the other collection.
+    pub(crate) target: String,
+    pub(crate) on_delete: OnDelete,
+    /// The index, of the collection that refers, that finds who refers to a document.
+    pub(crate) index: IndexNumber,
+    pub(crate) state: ReferenceState,
+}
+
+/// How far a reference is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum ReferenceState {
+    /// New documents are held to it, those that were there before are being looked through. Nothing is deleted or
+    /// changed on account of it yet, only kept from being deleted.
+    Checking,
+    /// All documents keep to it.
+    Ready,
 }
 
 /// How far an index is.
@@ -119,13 +157,14 @@ impl Collection {
     /// The entries of a document in all indexes that are kept.
     pub(crate) fn entries(&self, id: &DocumentId, document: &Map<String, Value>) -> Result<Vec<Entry>, BadIndexEntry> {
         let kept = self.indexes.iter().filter(|index| index.state != IndexState::Dropping);
-        kept.map(|index| index.entry(self.number, id, document)).collect()
+        let entries = kept.map(|index| index.entries(self.number, id, document));
+        entries.collect::<Result<Vec<_>, _>>().map(|entries| entries.into_iter().flatten().collect())
     }
 
     /// The entries that a stored document can have. One that does not fit an index still being built has none there.
     pub(crate) fn stored_entries(&self, id: &DocumentId, document: &Map<String, Value>) -> Vec<Entry> {
         let kept = self.indexes.iter().filter(|index| index.state != IndexState::Dropping);
-        kept.filter_map(|index| index.entry(self.number, id, document).ok()).collect()
+        kept.filter_map(|index| index.entries(self.number, id, document).ok()).flatten().collect()
     }
 
     /// Whether writing a document has to know what its members were.
@@ -139,17 +178,52 @@ impl Index {
         key::index(collection, self.number)
     }
 
-    pub(crate) fn entry(
+    /// The entries of a document: one, or one for each document that it refers to.
+    pub(crate) fn entries(
         &self,
         collection: CollectionNumber,
         id: &DocumentId,
         document: &Map<String, Value>,
-    ) -> Result<Entry, BadIndexEntry> {
-        let entry = key::index_entry(&self.prefix(collection), &self.fields, self.unique, id, document)?;
-        Ok(Entry { index: self.number, key: entry.key, exclusive: !entry.value.is_empty() })
+    ) -> Result<Vec<Entry>, BadIndexEntry> {
+        let prefix = self.prefix(collection);
+        let Some(ids) = &self.ids else {
+            let entry = key::index_entry(&prefix, &self.fields, self.unique, id, document)?;
+            return Ok(vec![Entry { index: self.number, key: entry.key, exclusive: !entry.value.is_empty() }]);
+        };
+        let targets = ids.of(document).into_iter().filter_map(|target| DocumentId::parse(target).ok());
+        let entry = |target| Entry { index: self.number, key: key::referrer(&prefix, &target, id), exclusive: false };
+        Ok(targets.map(entry).collect())
+    }
+
+    /// How many components its keys have.
+    pub(crate) fn components(&self) -> usize {
+        if self.ids.is_some() { 1 } else { self.fields.len() }
+    }
+
+    /// What it is by, in words.
+    pub(crate) fn describe(&self) -> String {
+        match &self.ids {
+            Some(ids) => format!("of references in {}", ids.member),
+            None => self.field_names().join(", "),
+        }
     }
 
     pub(crate) fn field_names(&self) -> Vec<String> {
         self.fields.iter().map(|field| field.name.clone()).collect()
+    }
+}
+
+impl Reference {
+    /// As it is declared.
+    pub(crate) fn declaration(&self) -> references::Reference {
+        let Ids { member, places } = self.ids.clone();
+        references::Reference { member, places, target: self.target.clone(), on_delete: self.on_delete }
+    }
+}
+
+impl Ids {
+    /// The ids, each once.
+    pub(crate) fn of<'d>(&self, document: &'d Map<String, Value>) -> BTreeSet<&'d str> {
+        document.get(&self.member).map(|value| self.places.ids(value)).unwrap_or_default()
     }
 }

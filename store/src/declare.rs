@@ -4,16 +4,35 @@ use std::collections::BTreeMap;
 
 use weir_schema::codec::key::{CollectionNumber, IndexField, IndexNumber};
 use weir_schema::declarations::{self, Declarations};
+use weir_schema::references::{OnDelete, Reference};
 use weir_schema::shape::{self, Definitions, Shape};
 
-use crate::catalog::{Catalog, Collection, FieldKind, Index, IndexState};
+use crate::catalog::{self, Catalog, Collection, FieldKind, Ids, Index, IndexState, ReferenceState};
 use crate::error::CatalogError;
 
 /// One collection as it is declared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Wanted {
     fields: BTreeMap<String, FieldKind>,
-    indexes: Vec<(Vec<IndexField>, bool)>,
+    /// Those that are declared, then those that references need besides.
+    indexes: Vec<WantedIndex>,
+    references: Vec<WantedReference>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct WantedIndex {
+    fields: Vec<IndexField>,
+    unique: bool,
+    ids: Option<Ids>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct WantedReference {
+    ids: Ids,
+    target: String,
+    on_delete: OnDelete,
+    /// The place of its index in [`Wanted::indexes`].
+    index: usize,
 }
 
 /// All collections as they are declared.
@@ -24,7 +43,12 @@ pub(crate) fn wanted(declarations: &Declarations) -> Result<AllWanted, CatalogEr
     declarations
         .collections
         .values()
-        .map(|collection| Ok((collection.name.clone(), one(collection, &declarations.definitions)?)))
+        .map(|collection| {
+            let mut wanted = one(collection, &declarations.definitions)?;
+            let is_declared = |target: &str| declarations.collections.contains_key(target);
+            wanted.refer(&collection.name, &collection.references, is_declared)?;
+            Ok((collection.name.clone(), wanted))
+        })
         .collect()
 }
 
@@ -55,12 +79,45 @@ impl Wanted {
                 let order = kind.order().map_err(|_| bad(name, "its type has no order"))?;
                 chosen.push(IndexField { name: name.clone(), order });
             }
-            let wanted = (chosen, index.unique);
+            let wanted = WantedIndex { fields: chosen, unique: index.unique, ids: None };
             if !indexes.contains(&wanted) {
                 indexes.push(wanted);
             }
         }
-        Ok(Self { fields, indexes })
+        Ok(Self { fields, indexes, references: Vec::new() })
+    }
+
+    /// Adds references, each with the index that finds who refers to a document: a declared one that starts with the
+    /// member, or one of its own.
+    pub(crate) fn refer(
+        &mut self,
+        collection: &str,
+        references: &[Reference],
+        is_declared: impl Fn(&str) -> bool,
+    ) -> Result<(), CatalogError> {
+        for Reference { member, places, target, on_delete } in references {
+            let bad = |problem| {
+                let (collection, field) = (collection.to_owned(), member.clone());
+                Err(CatalogError::BadReference { collection, field, problem })
+            };
+            if !is_declared(target) {
+                return bad("the collection that it leads to is not declared");
+            }
+            if *on_delete == OnDelete::SetNull && !places.may_be_cleared() {
+                return bad("setNull is for members that may be null or absent");
+            }
+            let ids = Ids { member: member.clone(), places: places.clone() };
+            let serves = |index: &WantedIndex| match &index.ids {
+                Some(known) => *known == ids,
+                None => places.is_whole_member() && index.fields.first().is_some_and(|field| field.name == *member),
+            };
+            let index = self.indexes.iter().position(serves).unwrap_or_else(|| {
+                self.indexes.push(WantedIndex { fields: Vec::new(), unique: false, ids: Some(ids.clone()) });
+                self.indexes.len() - 1
+            });
+            self.references.push(WantedReference { ids, target: target.clone(), on_delete: *on_delete, index });
+        }
+        Ok(())
     }
 }
 
@@ -88,15 +145,49 @@ pub(crate) fn is_done(catalog: &Catalog, all: &AllWanted) -> bool {
         && declared
             .clone()
             .all(|(name, collection)| all.get(name).is_some_and(|wanted| is_as_wanted(collection, wanted)))
-        && catalog.collections.values().all(|collection| collection.declared || collection.indexes.is_empty())
+        && catalog.collections.values().all(|collection| {
+            collection.declared || (collection.indexes.is_empty() && collection.references.is_empty())
+        })
 }
 
 fn is_as_wanted(collection: &Collection, wanted: &Wanted) -> bool {
     collection.fields == wanted.fields
         && collection.indexes.len() == wanted.indexes.len()
-        && collection.indexes.iter().zip(&wanted.indexes).all(|(index, (fields, unique))| {
-            index.state == IndexState::Ready && index.fields == *fields && index.unique == *unique
-        })
+        && collection
+            .indexes
+            .iter()
+            .zip(&wanted.indexes)
+            .all(|(index, wanted)| index.state == IndexState::Ready && wanted.is(index))
+        && collection.references == wanted.references(&collection.indexes)
+}
+
+impl WantedIndex {
+    fn is(&self, index: &Index) -> bool {
+        index.fields == self.fields && index.unique == self.unique && index.ids == self.ids
+    }
+}
+
+impl Wanted {
+    /// The references once they are ready, by indexes in the order in which they are wanted.
+    fn references(&self, indexes: &[Index]) -> Vec<catalog::Reference> {
+        let ready = self
+            .references
+            .iter()
+            .filter_map(|wanted| Some(wanted.with(indexes.get(wanted.index)?.number, ReferenceState::Ready)));
+        ready.collect()
+    }
+}
+
+impl WantedReference {
+    fn with(&self, index: IndexNumber, state: ReferenceState) -> catalog::Reference {
+        let Self { ids, target, on_delete, .. } = self.clone();
+        catalog::Reference { ids, target, on_delete, index, state }
+    }
+
+    /// Whether documents are held to it already, whatever becomes of them when what they refer to is deleted.
+    fn is(&self, reference: &catalog::Reference, index: IndexNumber) -> bool {
+        reference.ids == self.ids && reference.target == self.target && reference.index == index
+    }
 }
 
 /// First: collections get numbers, new indexes are written by every commit from now on. Nothing changes for readers.
@@ -112,17 +203,25 @@ pub(crate) fn started(catalog: &Catalog, all: &AllWanted) -> Catalog {
                 declared: false,
                 fields: wanted.fields.clone(),
                 indexes: Vec::new(),
+                references: Vec::new(),
             }
         });
-        for (fields, unique) in &wanted.indexes {
-            if find(collection, fields, *unique).is_none() {
+        let mut numbers = Vec::with_capacity(wanted.indexes.len());
+        for index in &wanted.indexes {
+            let known = find(collection, index).and_then(|place| collection.indexes.get(place));
+            numbers.push(known.map(|index| index.number).unwrap_or_else(|| {
                 *indexes_numbered += 1;
-                collection.indexes.push(Index {
-                    number: IndexNumber(*indexes_numbered),
-                    fields: fields.clone(),
-                    unique: *unique,
-                    state: IndexState::Building,
-                });
+                let WantedIndex { fields, unique, ids } = index.clone();
+                let number = IndexNumber(*indexes_numbered);
+                collection.indexes.push(Index { number, fields, unique, ids, state: IndexState::Building });
+                number
+            }));
+        }
+        for reference in &wanted.references {
+            if let Some(number) = numbers.get(reference.index)
+                && !collection.references.iter().any(|known| reference.is(known, *number))
+            {
+                collection.references.push(reference.with(*number, ReferenceState::Checking));
             }
         }
     }
@@ -139,12 +238,13 @@ pub(crate) fn switched(catalog: &Catalog, all: &AllWanted) -> Catalog {
         let mut indexes = Vec::new();
         if let Some(wanted) = wanted {
             collection.fields = wanted.fields.clone();
-            for (fields, unique) in &wanted.indexes {
-                if let Some(place) = find(collection, fields, *unique) {
+            for index in &wanted.indexes {
+                if let Some(place) = find(collection, index) {
                     indexes.push(Index { state: IndexState::Ready, ..collection.indexes.remove(place) });
                 }
             }
         }
+        collection.references = wanted.map(|wanted| wanted.references(&indexes)).unwrap_or_default();
         indexes.extend(collection.indexes.drain(..).map(|index| Index { state: IndexState::Dropping, ..index }));
         collection.indexes = indexes;
     }
@@ -155,8 +255,9 @@ pub(crate) fn switched(catalog: &Catalog, all: &AllWanted) -> Catalog {
 pub(crate) fn given_up(catalog: &Catalog) -> Catalog {
     let mut next = catalog.clone();
     next.version += 1;
-    for index in next.collections.values_mut().flat_map(|collection| &mut collection.indexes) {
-        if index.state == IndexState::Building {
+    for collection in next.collections.values_mut() {
+        collection.references.retain(|reference| reference.state == ReferenceState::Ready);
+        for index in collection.indexes.iter_mut().filter(|index| index.state == IndexState::Building) {
             index.state = IndexState::Dropping;
         }
     }
@@ -173,9 +274,6 @@ pub(crate) fn swept(catalog: &Catalog) -> Catalog {
     next
 }
 
-fn find(collection: &Collection, fields: &[IndexField], unique: bool) -> Option<usize> {
-    collection
-        .indexes
-        .iter()
-        .position(|index| index.state != IndexState::Dropping && index.fields == fields && index.unique == unique)
+fn find(collection: &Collection, wanted: &WantedIndex) -> Option<usize> {
+    collection.indexes.iter().position(|index| index.state != IndexState::Dropping && wanted.is(index))
 }

@@ -257,7 +257,8 @@ mod tests {
         let mut declarations = Declarations::default();
         let name = "orders".to_owned();
         let (document, value, module) = (name.clone(), name.clone(), String::new());
-        let orders = Collection { name: name.clone(), document, value, module, indexes: Vec::new() };
+        let orders =
+            Collection { name: name.clone(), document, value, module, indexes: Vec::new(), references: Vec::new() };
         declarations.collections.insert(name, orders);
         store.apply_collections(&declarations).await.unwrap();
         store.close().await;

@@ -135,6 +135,46 @@ pub enum WriteError {
         /// Why.
         source: BadIndexEntry,
     },
+    /// It refers to what is not there.
+    #[error("{collection} {id} cannot be stored: its {member} leads to {target} {missing:?}, which does not exist")]
+    Dangling {
+        /// The collection.
+        collection: String,
+        /// The document.
+        id: DocumentId,
+        /// The member that is the reference, or in which it lies.
+        member: String,
+        /// The collection that it leads to.
+        target: String,
+        /// The id that no document there has.
+        missing: String,
+    },
+    /// Another document refers to the one that is to be deleted.
+    #[error(
+        "{collection} {id} cannot be deleted: the {member} of {by} {referrer} leads to it; delete or change that first"
+    )]
+    Restricted {
+        /// The collection.
+        collection: String,
+        /// The document, which may be one that would be deleted with the one asked for.
+        id: DocumentId,
+        /// The collection of the other.
+        by: String,
+        /// The member of the other.
+        member: String,
+        /// The other document.
+        referrer: DocumentId,
+    },
+    /// More documents would be deleted or changed along with one than was allowed.
+    #[error("deleting {collection} {id} would write more than {max} documents")]
+    TooManyDocuments {
+        /// The collection.
+        collection: String,
+        /// The document that was to be deleted.
+        id: DocumentId,
+        /// How many were allowed.
+        max: usize,
+    },
     /// The transaction writes too many documents.
     #[error("a transaction writes at most {max} documents: write less, or in several transactions")]
     TooManyWritten {
@@ -312,6 +352,32 @@ pub enum CatalogError {
         field: String,
         /// What is wrong with it.
         problem: &'static str,
+    },
+    /// A reference is declared that cannot be.
+    #[error("{collection} cannot have the reference {field}: {problem}")]
+    BadReference {
+        /// The collection.
+        collection: String,
+        /// The member.
+        field: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// An existing document does not keep to a new reference.
+    #[error(
+        "a new reference leads nowhere: the {member} of {collection} {id} is {missing:?}, which {target} does not have; change or delete that document first"
+    )]
+    Dangling {
+        /// The collection.
+        collection: String,
+        /// The document.
+        id: DocumentId,
+        /// The member that is the reference, or in which it lies.
+        member: String,
+        /// The collection that it leads to.
+        target: String,
+        /// The id that no document there has.
+        missing: String,
     },
     /// The store failed or was closed.
     #[error(transparent)]

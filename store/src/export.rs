@@ -18,7 +18,7 @@ use weir_schema::codec::key;
 
 use self::lines::{AuditLine, CollectionRecord, DocumentRecord, IndexRecord, Lines, Record};
 use crate::backup::files;
-use crate::catalog::{Collection, IndexState};
+use crate::catalog::{self, Collection, IndexState, ReferenceState};
 use crate::error::Poisoned;
 use crate::progress::{Meter, Phase, Stopped, Watch};
 use crate::read_set::Interval;
@@ -152,13 +152,15 @@ fn raw(text: Bytes, place: &str) -> Result<Box<RawValue>, ExportError> {
     RawValue::from_string(text).map_err(|error| damaged(error.to_string()))
 }
 
-/// What is declared of a collection. An index that is not complete yet is declared again by the app.
+/// What is declared of a collection. An index or a reference that is not complete yet is declared again by the app.
 fn describe(name: &str, collection: &Collection) -> CollectionRecord {
-    let ready = collection.indexes.iter().filter(|index| index.state == IndexState::Ready);
+    let ready = collection.indexes.iter().filter(|index| index.state == IndexState::Ready && index.ids.is_none());
+    let references = collection.references.iter().filter(|reference| reference.state == ReferenceState::Ready);
     CollectionRecord {
         name: name.to_owned(),
         declared: collection.declared,
         fields: collection.fields.clone(),
         indexes: ready.map(|index| IndexRecord { fields: index.field_names(), unique: index.unique }).collect(),
+        references: references.map(catalog::Reference::declaration).collect(),
     }
 }

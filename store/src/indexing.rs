@@ -10,14 +10,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 use weir_schema::codec::key::{self, Key};
+use weir_schema::id::DocumentId;
 
-use crate::catalog::{Catalog, Collection, Entry, Index, IndexState};
+use crate::catalog::{Catalog, Collection, Entry, Index, IndexState, ReferenceState};
 use crate::declare::{self, AllWanted};
 use crate::error::{CatalogError, CommitError, Poisoned};
 use crate::group::{Verdict, to_json};
 use crate::notice::Committed;
 use crate::prepared::{Claim, Prepared};
 use crate::read_set::{Interval, ReadSet};
+use crate::references;
 use crate::scan::Direction;
 use crate::snapshot::State;
 use crate::store::Core;
@@ -81,7 +83,8 @@ async fn build_all(core: &Core) -> Result<(), CatalogError> {
     for (name, collection) in &catalog.collections {
         let building: Vec<&Index> =
             collection.indexes.iter().filter(|index| index.state == IndexState::Building).collect();
-        if !building.is_empty() {
+        let checking = collection.references.iter().any(|reference| reference.state == ReferenceState::Checking);
+        if checking || !building.is_empty() {
             Build { core, catalog: &catalog, name, collection, building }.run().await?;
         }
     }
@@ -104,6 +107,12 @@ impl Build<'_> {
         let mut size = batch_max;
         let mut conflicted: Option<Footprint> = None;
         while let (prepared, Some(last)) = self.next_batch(&rest, size, conflicted.take()).await? {
+            // What was written since keeps to new references from the start, so what was found to keep to them does. What
+            // is not durable yet may still come to nothing: it counts when the batch is admitted after it.
+            if prepared.writes.is_empty() && prepared.turn.is_none() {
+                rest.start = key::successor(&last);
+                continue;
+            }
             match self.core.submit(prepared).await {
                 Verdict::Committed(_) => {
                     rest.start = key::successor(&last);
@@ -164,23 +173,46 @@ impl Build<'_> {
                 .ok_or_else(|| state.damaged(format_args!("document key {key:?} has no id")))?;
             let document: Map<String, Value> = serde_json::from_slice(&text)
                 .map_err(|error| state.damaged(format_args!("document {id} is not JSON: {error}")))?;
+            references::check_stored(self.catalog, (self.name, self.collection), &id, &document, |target| {
+                prepared.read_set.add_point(target.clone());
+                Ok(state.get(&target)?.is_some())
+            })?;
             for index in &self.building {
-                let Entry { key, exclusive, .. } =
-                    index.entry(self.collection.number, &id, &document).map_err(|source| {
-                        let (collection, fields) = (self.name.to_owned(), index.field_names());
-                        CatalogError::NotIndexable { collection, fields, id: id.clone(), source }
-                    })?;
-                let mut value = Bytes::new();
-                if exclusive {
-                    value = Bytes::copy_from_slice(id.as_str().as_bytes());
-                    prepared.claims.push(Claim { key: key.clone(), id: id.clone(), index: index.number });
-                }
-                prepared.writes.push((key, Some(value)));
+                self.write_entries(index, &id, &document, &mut prepared)?;
             }
             prepared.read_set.add_point(key.clone());
             last = Some(key);
         }
+        prepared.touched.sort_unstable();
+        prepared.touched.dedup();
         Ok((prepared, last))
+    }
+
+    fn write_entries(
+        &self,
+        index: &Index,
+        id: &DocumentId,
+        document: &Map<String, Value>,
+        prepared: &mut Prepared,
+    ) -> Result<(), CatalogError> {
+        let entries = index.entries(self.collection.number, id, document).map_err(|source| {
+            let (collection, fields) = (self.name.to_owned(), index.field_names());
+            CatalogError::NotIndexable { collection, fields, id: id.clone(), source }
+        })?;
+        // Who deletes a document has read its absence from here: the index is asked for referrers while it is built.
+        let is_read = self.collection.references.iter().any(|reference| reference.index == index.number);
+        for Entry { key, exclusive, .. } in entries {
+            let mut value = Bytes::new();
+            if exclusive {
+                value = Bytes::copy_from_slice(id.as_str().as_bytes());
+                prepared.claims.push(Claim { key: key.clone(), id: id.clone(), index: index.number });
+            }
+            if is_read {
+                prepared.touched.push(key.clone());
+            }
+            prepared.writes.push((key, Some(value)));
+        }
+        Ok(())
     }
 }
 

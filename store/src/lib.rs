@@ -1,25 +1,34 @@
-//! The only user of surrealkv: snapshots, transactions, the committer, the journal, indexes.
+//! The only user of surrealkv: snapshots, transactions, the committer, indexes, the journal, history, encryption, backup.
 //!
 //! A [`Transaction`] reads from one snapshot, keeps its writes to itself and notes all it reads in a [`ReadSet`].
 //! [`Store::commit`] hands it to the one committer, which refuses it if anything it read has changed since, and
-//! otherwise makes its writes durable. `docs/storage.md` writes down the key space, the protocol and the promises.
+//! otherwise makes its writes durable; [`Store::transact`] runs it again until it is. `docs/storage.md` writes down the key
+//! space, the protocol and the promises.
 //!
 //! | module | what it does |
 //! |---|---|
 //! | [`store`] | the handle: open, begin, commit, close |
+//! | `transact` | runs a transaction until it is committed; `turns` lets those that collide run one after the other |
 //! | `transaction` | reads and writes on one snapshot |
+//! | `snapshot` | what it reads from, and how it is cut when it is too old |
 //! | `overlay` | the writes of a transaction that is not committed yet, and their index entries |
+//! | `references` | that documents refer to what is there; `deletion` finds what refers to a document that goes |
 //! | `scan` | what a scan asks for and what it answers; `rows` walks it, `merge` adds the overlay |
 //! | `planner` | which index answers a scan, or which one to declare |
 //! | `position` | places in the order of a scan, and cursors made of them |
 //! | [`read_set`] | what was read, as points and intervals of keys |
 //! | `committer` | the one task that orders commits; `prepared` is what it takes, `group` what it writes at once |
+//! | `uniqueness` | unique indexes at commit |
+//! | `pending` | what is admitted and not durable yet, for those whose turn it is |
 //! | `window` | what recent commits touched, to validate read sets against; `validation` says what of them |
 //! | `clock` | timestamps of commits |
 //! | `notice` | what is told of every commit |
 //! | `catalog` | collections and indexes with their numbers; `declare` compares them with declarations, `indexing` builds and drops indexes |
-//! | `witness` | what was acknowledged, beside the database, to notice a loss |
-//! | `journal` | the check at start that no commit is missing |
+//! | `journal` | the check at start that no commit is missing, and the tail that follows every commit |
+//! | `past` | states of the past |
+//! | `upkeep` | cuts, ends and erases what is too old |
+//! | `migration` | lends the records of an older folder to its upgrade |
+//! | `witness` | what was acknowledged, remembered beside the database |
 //! | `backup` | a copy of the data folder while it is in use, and the way back |
 //! | `export` | all that is in a store as lines of JSON, and the way back |
 //! | `verify` | compares all that is in a store with what it should be |
@@ -33,6 +42,7 @@ mod catalog;
 mod clock;
 mod committer;
 mod declare;
+mod deletion;
 pub mod encryption;
 mod engine;
 pub mod error;
@@ -43,6 +53,7 @@ mod indexing;
 mod journal;
 pub mod keys;
 mod merge;
+mod migration;
 mod notice;
 pub mod options;
 mod overlay;
@@ -53,6 +64,7 @@ mod position;
 mod prepared;
 pub mod progress;
 pub mod read_set;
+mod references;
 mod rows;
 mod scan;
 mod snapshot;
@@ -71,6 +83,7 @@ pub use backup::BackupError;
 pub use backup::manifest::{FileEntry, Manifest};
 pub use backup::restore::{RestoreError, Restored, restore};
 pub use backup::staging::Existing;
+pub use deletion::Deleted;
 pub use encryption::{EncryptionError, EncryptionStatus};
 pub use error::{
     CatalogError, CommitError, HistoryError, OpenError, Poisoned, ReadError, ScanError, SnapshotCut, TailError,
@@ -85,6 +98,7 @@ pub use options::Options;
 pub use past::{Past, Version};
 pub use position::{BadCursor, Position};
 pub use read_set::ReadSet;
+pub use references::PutAllError;
 pub use scan::{Direction, Range, Row, Rows, Scan};
 pub use store::Store;
 pub use transact::{Run, Transacted};

@@ -61,6 +61,11 @@ impl Overlay {
         self.documents.is_empty()
     }
 
+    /// How many documents are written.
+    pub(crate) fn len(&self) -> usize {
+        self.documents.len()
+    }
+
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }

@@ -145,7 +145,8 @@ impl Query<'_> {
     }
 
     fn by_index(&self) -> Result<Plan, ScanError> {
-        let ready = self.collection.indexes.iter().filter(|index| index.state == IndexState::Ready);
+        let ready =
+            self.collection.indexes.iter().filter(|index| index.state == IndexState::Ready && index.ids.is_none());
         let fitting = ready.filter(|index| self.fits(index)).min_by_key(|index| index.fields.len());
         let index = fitting.ok_or_else(|| self.no_index())?;
         let prefix = index.prefix(self.collection.number);

@@ -59,6 +59,15 @@ impl View<'_> {
         Ok((count, plan.interval.clone()))
     }
 
+    /// The entries of an index with the ids that they lead to, as they are asked for.
+    pub(crate) fn ids(
+        &self,
+        plan: &Plan,
+    ) -> Result<impl Iterator<Item = Result<(Key, DocumentId), Poisoned>> + '_, Poisoned> {
+        let found = self.walk(plan)?;
+        Ok(found.filter_map(|found| found.map(|Found { key, id, .. }| Some((key, id?))).transpose()))
+    }
+
     fn walk(&self, plan: &Plan) -> Result<Walk<'_>, Poisoned> {
         match plan.source {
             Source::Documents => self.documents(plan),

@@ -31,7 +31,7 @@ use crate::transaction::{Allowance, Transaction};
 use crate::turns::{Turn, Turns};
 use crate::window::Window;
 use crate::witness::Witness;
-use crate::{backup, declare, indexing, journal, past, upkeep};
+use crate::{backup, declare, indexing, journal, migration, past, upkeep};
 
 /// An open store. Cheap to clone; the last clone that is dropped closes it in the background.
 #[derive(Clone)]
@@ -77,7 +77,7 @@ struct Loaded {
 impl Store {
     /// Opens the data folder or creates it. Blocks until the log is replayed and the journal checked.
     pub fn open(directory: &Path, mut options: Options) -> Result<Self, OpenError> {
-        weir_migrations::prepare(directory)?;
+        let upgrade = weir_migrations::prepare(directory)?;
         let runtime = runtime::Builder::new_multi_thread()
             .worker_threads(options.worker_threads)
             .thread_name("weir-store")
@@ -101,7 +101,8 @@ impl Store {
         };
         // The engine has the keys. A copy here would outlive their exchange.
         options.encryption = None;
-        match load(directory, &engine) {
+        let upgraded = upgrade.map_or(Ok(()), |upgrade| migration::run(upgrade, &engine, &runtime));
+        match upgraded.and_then(|()| load(directory, &engine)) {
             Ok(loaded) => {
                 backup::clean_up(directory);
                 Ok(Self::start(directory, engine, health, loaded, options, runtime))
@@ -421,9 +422,10 @@ mod tests {
         let mut declarations = Declarations::default();
         let name = "orders".to_owned();
         let (document, value) = (name.clone(), name.clone());
-        declarations
-            .collections
-            .insert(name.clone(), Collection { name, document, value, module: String::new(), indexes: Vec::new() });
+        declarations.collections.insert(
+            name.clone(),
+            Collection { name, document, value, module: String::new(), indexes: Vec::new(), references: Vec::new() },
+        );
         store.apply_collections(&declarations).await.unwrap();
         let writing = |name: &str| {
             let mut transaction = store.begin().unwrap();

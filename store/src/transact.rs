@@ -16,6 +16,7 @@ use crate::turns::Footprint;
 const TURNS_BY_FOOTPRINT: u32 = 3;
 
 /// What one run of a transaction came to.
+#[allow(clippy::large_enum_variant, reason = "it is made and taken apart at once, and mostly it is the large variant")]
 pub enum Run<T> {
     /// It shall be committed.
     Commit(Transaction, T),

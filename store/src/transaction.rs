@@ -22,9 +22,10 @@ use crate::overlay::{Overlay, Written};
 use crate::planner;
 use crate::prepared::Kept;
 use crate::read_set::{Interval, ReadSet};
+use crate::references::{self, Lead};
 use crate::rows::View;
 use crate::scan::{Rows, Scan};
-use crate::snapshot::{Base, State};
+use crate::snapshot::Base;
 use crate::turns::Turn;
 
 /// Documents that were read and are kept at hand, since what is read is often written next.
@@ -56,7 +57,18 @@ pub struct Transaction {
     knows_catalog: bool,
     allowance: Allowance,
     documents_read: u64,
-    documents_written: u64,
+}
+
+/// A write that is worked out and not made yet.
+pub(crate) struct Put {
+    pub(crate) id: DocumentId,
+    pub(crate) key: Key,
+    /// What the snapshot has of the document, unless it was written before.
+    pub(crate) first: Option<Written>,
+    pub(crate) text: Bytes,
+    after: Vec<Entry>,
+    /// What it refers to and did not before.
+    pub(crate) leads: Vec<Lead>,
 }
 
 impl Transaction {
@@ -75,7 +87,6 @@ impl Transaction {
             knows_catalog: false,
             allowance,
             documents_read: 0,
-            documents_written: 0,
         }
     }
 
@@ -139,12 +150,7 @@ impl Transaction {
         if let Some(written) = self.overlay.get(&key) {
             return Ok(written.document.clone());
         }
-        let document = self.base.state()?.get(&key)?;
-        self.read_set.add_point(key.clone());
-        if self.at_hand.len() == AT_HAND_MAX {
-            self.at_hand.pop_front();
-        }
-        self.at_hand.push_back((key, document.clone()));
+        let document = self.read(key)?;
         self.count_read(1)?;
         Ok(document)
     }
@@ -157,34 +163,49 @@ impl Transaction {
         document: Map<String, Value>,
     ) -> Result<Bytes, WriteError> {
         let catalog = self.use_catalog();
-        let found = find(&catalog, collection)?;
-        let after = found.entries(id, &document).map_err(|source| WriteError::NotIndexable {
-            collection: collection.to_owned(),
+        let put = self.prepare(collection, find(&catalog, collection)?, id, document)?;
+        self.check_room(usize::from(put.first.is_some()), put.text.len())?;
+        self.check_references(&catalog, collection, std::slice::from_ref(&put)).map_err(|refused| *refused.error)?;
+        Ok(self.apply(put))
+    }
+
+    /// Works out a write without making it.
+    pub(crate) fn prepare(
+        &mut self,
+        name: &str,
+        collection: &Collection,
+        id: &DocumentId,
+        document: Map<String, Value>,
+    ) -> Result<Put, WriteError> {
+        let after = collection.entries(id, &document).map_err(|source| WriteError::NotIndexable {
+            collection: name.to_owned(),
             id: id.clone(),
             source,
         })?;
         let text = Bytes::from(to_json(&Stored { id, members: &document }));
         if text.len() > DOCUMENT_BYTES_MAX {
-            let (collection, bytes) = (collection.to_owned(), text.len());
+            let (collection, bytes) = (name.to_owned(), text.len());
             return Err(WriteError::DocumentTooLarge { collection, id: id.clone(), bytes });
         }
-        self.check_bytes(text.len())?;
-        let key = self.touch(found, id)?;
-        self.overlay.set(&key, Some(text.clone()), after);
-        Ok(text)
+        let (key, first) = self.look_up(collection, id)?;
+        let now = first.as_ref().or_else(|| self.overlay.get(&key)).map_or(&[][..], |written| &written.after);
+        let leads = references::new_leads(collection, &document, now);
+        Ok(Put { id: id.clone(), key, first, text, after, leads })
     }
 
-    /// Removes a document; says whether it was there.
-    pub fn delete(&mut self, collection: &str, id: &DocumentId) -> Result<bool, WriteError> {
-        let catalog = self.use_catalog();
-        let found = find(&catalog, collection)?;
-        if self.get(collection, id)?.is_none() {
-            return Ok(false);
+    /// Makes a write that was worked out.
+    pub(crate) fn apply(&mut self, put: Put) -> Bytes {
+        let Put { key, first, text, after, .. } = put;
+        self.touch(&key, first);
+        self.overlay.set(&key, Some(text.clone()), after);
+        text
+    }
+
+    /// Notes what the snapshot has of a document, the first time that it is written.
+    pub(crate) fn touch(&mut self, key: &Key, first: Option<Written>) {
+        if let (Some(first), None) = (first, self.overlay.get(key)) {
+            self.overlay.touch(key.clone(), first);
         }
-        self.check_bytes(0)?;
-        let key = self.touch(found, id)?;
-        self.overlay.set(&key, None, Vec::new());
-        Ok(true)
     }
 
     /// Reads the rows of a scan, no more than its limit.
@@ -217,7 +238,7 @@ impl Transaction {
     }
 
     /// The catalog, which has been read from now on.
-    fn use_catalog(&mut self) -> Arc<Catalog> {
+    pub(crate) fn use_catalog(&mut self) -> Arc<Catalog> {
         if !self.knows_catalog {
             self.knows_catalog = true;
             self.read_set.add_point(key::CATALOG.to_vec());
@@ -225,32 +246,36 @@ impl Transaction {
         self.catalog.clone()
     }
 
-    /// Makes a document ready to be written: what the snapshot has of it is read, once.
-    fn touch(&mut self, collection: &Collection, id: &DocumentId) -> Result<Key, WriteError> {
+    /// What the snapshot has of a document, which has been read from now on.
+    pub(crate) fn read(&mut self, document: Key) -> Result<Option<Bytes>, ReadError> {
+        let state = self.base.state()?;
+        if let Some((_, text)) = self.at_hand.iter().find(|(key, _)| *key == document) {
+            return Ok(text.clone());
+        }
+        let text = state.get(&document)?;
+        self.read_set.add_point(document.clone());
+        if self.at_hand.len() == AT_HAND_MAX {
+            self.at_hand.pop_front();
+        }
+        self.at_hand.push_back((document, text.clone()));
+        Ok(text)
+    }
+
+    /// The key of a document that is to be written, and what the snapshot has of it, unless it is written already.
+    pub(crate) fn look_up(
+        &mut self,
+        collection: &Collection,
+        id: &DocumentId,
+    ) -> Result<(Key, Option<Written>), ReadError> {
         let key = key::document(collection.number, id);
         if self.overlay.get(&key).is_some() {
-            return Ok(key);
+            return Ok((key, None));
         }
-        let max = self.allowance.documents_written_max;
-        if self.documents_written >= max {
-            return Err(WriteError::TooManyWritten { max });
-        }
-        let state = self.base.state().map_err(ReadError::from)?;
-        let old = match self.at_hand.iter().find(|(read, _)| *read == key) {
-            Some((_, document)) => document.clone(),
-            None => {
-                let old = state.get(&key).map_err(ReadError::from)?;
-                self.read_set.add_point(key.clone());
-                old
-            }
-        };
+        let old = self.read(key.clone())?;
         let before = match &old {
-            Some(text) if collection.has_indexes() => {
-                entries_before(&state, collection, id, text).map_err(ReadError::from)?
-            }
+            Some(text) if collection.has_indexes() => collection.stored_entries(id, &self.parse(id, text)?),
             _ => Vec::new(),
         };
-        self.documents_written += 1;
         let written = Written {
             collection: collection.number,
             id: id.clone(),
@@ -259,13 +284,30 @@ impl Transaction {
             before,
             document: old,
         };
-        self.overlay.touch(key.clone(), written);
-        Ok(key)
+        Ok((key, Some(written)))
     }
 
-    fn check_bytes(&self, more: usize) -> Result<(), WriteError> {
+    /// The members of a stored document.
+    pub(crate) fn parse(&self, id: &DocumentId, text: &[u8]) -> Result<Map<String, Value>, ReadError> {
+        let damaged = |error| {
+            let state = self.base.state()?;
+            Err(state.damaged(format_args!("document {id} is not JSON: {error}")).into())
+        };
+        serde_json::from_slice(text).or_else(damaged)
+    }
+
+    /// How many documents it may write.
+    pub(crate) fn documents_written_max(&self) -> usize {
+        usize::try_from(self.allowance.documents_written_max).unwrap_or(usize::MAX)
+    }
+
+    /// Whether so many documents that are not written yet, and so many bytes, may be written besides what is written.
+    pub(crate) fn check_room(&self, documents: usize, bytes: usize) -> Result<(), WriteError> {
+        if self.overlay.len().saturating_add(documents) > self.documents_written_max() {
+            return Err(WriteError::TooManyWritten { max: self.allowance.documents_written_max });
+        }
         let max = self.allowance.bytes_max;
-        if self.overlay.bytes() + more > max { Err(WriteError::TransactionTooLarge { max }) } else { Ok(()) }
+        if self.overlay.bytes() + bytes > max { Err(WriteError::TransactionTooLarge { max }) } else { Ok(()) }
     }
 
     fn count_read(&mut self, more: u64) -> Result<(), ReadError> {
@@ -275,18 +317,7 @@ impl Transaction {
     }
 }
 
-fn entries_before(
-    state: &State<'_>,
-    collection: &Collection,
-    id: &DocumentId,
-    text: &[u8],
-) -> Result<Vec<Entry>, Poisoned> {
-    let document: Map<String, Value> = serde_json::from_slice(text)
-        .map_err(|error| state.damaged(format_args!("document {id} is not JSON: {error}")))?;
-    Ok(collection.stored_entries(id, &document))
-}
-
-fn find<'a>(catalog: &'a Catalog, name: &str) -> Result<&'a Collection, ReadError> {
+pub(crate) fn find<'a>(catalog: &'a Catalog, name: &str) -> Result<&'a Collection, ReadError> {
     catalog.collection(name).ok_or_else(|| ReadError::UnknownCollection(name.to_owned()))
 }
 

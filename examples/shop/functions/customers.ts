@@ -1,4 +1,4 @@
-import { fail, procedure, query, type Doc, type Int } from "weir";
+import { fail, procedure, query, type Doc, type ID, type Int } from "weir";
 import { customers, orders, type Customer } from "../collections";
 
 /** The customer with this e-mail address, if there is one. */
@@ -11,6 +11,9 @@ export const addCustomer = procedure((args: { name: string; email: string; tier?
   if (!args.email.includes("@")) fail("BAD_EMAIL", "an e-mail address has an @");
   return customers.insert({ name: args.name, email: args.email, tier: args.tier ?? "free" });
 });
+
+/** Removes a customer with all orders. Says whether there was one. */
+export const removeCustomer = procedure((args: { id: ID }): boolean => customers.delete(args.id));
 
 /** How much there is of everything. */
 export interface Counts {

@@ -1,4 +1,4 @@
-//! `collection<T>({ unique, index })`: what it holds and which indexes it has.
+//! `collection<T>({ unique, index, onDelete })`: what it holds and which indexes it has.
 
 use oxc::ast::ast::Expression;
 use oxc::span::{GetSpan, Span};
@@ -9,6 +9,7 @@ use weir_schema::shape::{ObjectDefinition, Shape};
 
 use super::exports::Made;
 use super::literal;
+use super::references;
 use super::report::{File, Report, Reported};
 use super::typing::{DeclaredType, Ty, Types};
 
@@ -30,34 +31,49 @@ pub(super) fn document_type<'a, 'g>(
     }
 }
 
-/// Reads one collection. The documents of all collections must be known before.
+/// Reads one collection. The documents of all collections must be known before: `held` are their names and those of
+/// their documents' types.
 pub(super) fn read<'a, 'g>(
     made: &Made<'a, 'g>,
-    document: DeclaredType<'a, 'g>,
+    declared: DeclaredType<'a, 'g>,
+    held: &[(&str, &str)],
     types: &mut Types<'a, 'g>,
     report: &Report,
 ) -> Result<Collection, Reported> {
-    let (value, document) = types.define_document(document)?;
-    let indexes = match made.call.arguments.as_slice() {
-        [] => Vec::new(),
+    let (value, document) = types.define_document(declared)?;
+    let file = made.home.file;
+    let options = match made.call.arguments.as_slice() {
+        [] => Options::default(),
         [options] => {
             let Some(options) = literal::argument(options) else {
-                return Err(report.error(made.home.file, options.span(), "the options must be written out here"));
+                return Err(report.error(file, options.span(), "the options must be written out here"));
             };
-            let reader = Reader { file: made.home.file, document: &document, report };
-            reader.options(options)?
+            Reader { file, document: &document, report }.options(options)?
         }
         [_, more, ..] => {
-            return Err(report.error(made.home.file, more.span(), "a collection takes one object of options"));
+            return Err(report.error(file, more.span(), "a collection takes one object of options"));
         }
     };
+    let policies = match options.on_delete {
+        Some(on_delete) => references::policies(file, on_delete, report)?,
+        None => Vec::new(),
+    };
+    let references = references::Reader { file, declared, document: &document, held, report }.read(policies, types)?;
     Ok(Collection {
         name: made.name.to_owned(),
-        module: made.home.file.path.to_owned(),
+        module: file.path.to_owned(),
         document: document.name,
         value,
-        indexes,
+        indexes: options.indexes,
+        references,
     })
+}
+
+/// The options of a collection.
+#[derive(Default)]
+struct Options<'a> {
+    indexes: Vec<Index>,
+    on_delete: Option<&'a Expression<'a>>,
 }
 
 struct Reader<'r> {
@@ -67,16 +83,18 @@ struct Reader<'r> {
 }
 
 impl Reader<'_> {
-    fn options<'a>(&self, options: &'a Expression<'a>) -> Result<Vec<Index>, Reported> {
+    fn options<'a>(&self, options: &'a Expression<'a>) -> Result<Options<'a>, Reported> {
         let mut unique = Vec::new();
         let mut plain = Vec::new();
+        let mut on_delete = None;
         for property in literal::properties(self.file, options, "the options of a collection", self.report)? {
             match property.name {
                 "unique" => unique = self.indexes(property.value, true)?,
                 "index" => plain = self.indexes(property.value, false)?,
+                "onDelete" => on_delete = Some(property.value),
                 other => {
                     let message = format!("a collection has no option `{other}`");
-                    let help = "its options are unique and index";
+                    let help = "its options are unique, index and onDelete";
                     return Err(self.report.error_with_help(self.file, property.span, message, help));
                 }
             }
@@ -89,7 +107,7 @@ impl Reader<'_> {
             }
             indexes.push(index);
         }
-        Ok(indexes)
+        Ok(Options { indexes, on_delete })
     }
 
     fn indexes<'a>(&self, list: &'a Expression<'a>, unique: bool) -> Result<Vec<(Index, Span)>, Reported> {

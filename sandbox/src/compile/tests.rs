@@ -5,6 +5,7 @@ mod examples;
 mod functions;
 mod modules;
 mod objects;
+mod references;
 mod refusals;
 mod state;
 mod unions;
@@ -13,6 +14,7 @@ use std::fmt::Write;
 
 use expect_test::Expect;
 use weir_schema::declarations::{Declarations, Keep};
+use weir_schema::references::Reference;
 use weir_schema::shape::{Definition, Member, Shape, Slot};
 
 use super::{Sources, compile};
@@ -65,6 +67,9 @@ fn show(declarations: &Declarations) -> String {
         for index in &collection.indexes {
             let kind = if index.unique { "unique" } else { "index" };
             let _ = write!(text, " {kind}({})", index.fields.join(", "));
+        }
+        for Reference { member, target, on_delete, .. } in &collection.references {
+            let _ = write!(text, " {member}->{target}({})", on_delete.as_str());
         }
         text.push('\n');
     }

@@ -217,6 +217,21 @@ impl<'a, 'g> Types<'a, 'g> {
         self.object_definition(&stored).map(|stored| (value, stored)).ok_or_else(|| self.report.follows())
     }
 
+    /// Where a member of a declared object type stands.
+    pub(super) fn member_place(
+        &mut self,
+        declared: DeclaredType<'a, 'g>,
+        member: &str,
+    ) -> Result<Place<'a, 'g>, Reported> {
+        let members = self.declared_members(declared)?;
+        Ok(members.iter().find(|known| known.name == member).map_or(declared.place(), |member| member.place))
+    }
+
+    /// A definition by name.
+    pub(super) fn definition(&self, name: &str) -> Option<&Definition> {
+        self.registry.get(name)
+    }
+
     /// An object's definition by name.
     pub(super) fn object_definition(&self, name: &str) -> Option<ObjectDefinition> {
         match self.registry.get(name) {

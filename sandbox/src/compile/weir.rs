@@ -24,13 +24,14 @@ pub(super) const TYPES: [&str; 11] =
     ["ID", "Int", "Float", "DateTime", "JSON", "Bytes", "Doc", "Ref", "Page", "Edge", "PageInfo"];
 
 /// Its types for code only: GraphQL knows nothing like them.
-pub(super) const CODE_TYPES: [&str; 14] = [
+pub(super) const CODE_TYPES: [&str; 15] = [
     "Rows",
     "Reading",
     "Collection",
     "CollectionOptions",
     "Field",
     "Index",
+    "OnDelete",
     "Operand",
     "Range",
     "PageArguments",

@@ -97,7 +97,8 @@ fn encode_moment(out: &mut Vec<u8>, moment: datetime::Moment) {
     out.extend_from_slice(&moment.nanoseconds.to_be_bytes());
 }
 
-fn encode_text(out: &mut Vec<u8>, text: &str) {
+/// Appends the encoding of text that sorts by code point.
+pub fn encode_text(out: &mut Vec<u8>, text: &str) {
     out.push(TAG_TEXT);
     for byte in text.bytes() {
         out.push(byte);

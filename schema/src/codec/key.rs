@@ -8,6 +8,7 @@
 //! | `E` milliseconds digest | empty: when a kept outcome expires |
 //! | `I` collection index components `id` | empty: an entry of a plain index, or of a unique one with a null in it |
 //! | `I` collection index components | the id: an entry of a unique index |
+//! | `I` collection index target `id` | empty: the document refers to the target; an index of references alone |
 //! | `K` digest | the outcome of a call with an idempotency key |
 //! | `L` sequence | a journal entry |
 //! | `M` `audit` | the last audit record: its number and digest |
@@ -263,6 +264,20 @@ pub fn index_entry(
         key.extend_from_slice(id.as_str().as_bytes());
     }
     if key.len() > INDEX_KEY_BYTES_MAX { Err(BadIndexEntry::TooLong(key.len())) } else { Ok(IndexEntry { key, value }) }
+}
+
+/// What the keys of all entries start with whose first component is this id; `prefix` is that of their index.
+pub fn referrers(prefix: &[u8], target: &DocumentId) -> Key {
+    let mut key = prefix.to_vec();
+    component::encode_text(&mut key, target.as_str());
+    key
+}
+
+/// The key of the entry that leads from a document to one that refers to it, in an index of references alone.
+pub fn referrer(prefix: &[u8], target: &DocumentId, id: &DocumentId) -> Key {
+    let mut key = referrers(prefix, target);
+    key.extend_from_slice(id.as_str().as_bytes());
+    key
 }
 
 #[cfg(test)]

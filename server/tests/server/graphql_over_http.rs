@@ -3,6 +3,7 @@
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, header};
 use expect_test::{Expect, expect};
+use serde_json::json;
 
 use crate::app::App;
 
@@ -166,4 +167,51 @@ async fn pages_of_this_machine_may_call_from_a_browser() {
         let granted = response.headers().contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN);
         assert_eq!(granted, allowed, "{origin}");
     }
+}
+
+/// A mutation with an `Idempotency-Key`.
+fn keyed(key: &str, query: &str) -> Request<Body> {
+    let body = json!({ "query": query }).to_string();
+    let mut request = post("application/json", "application/json", &body);
+    request.headers_mut().insert("idempotency-key", key.parse().unwrap());
+    request
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeat_with_the_same_idempotency_key_gets_the_first_answer() {
+    let app = App::start().await;
+    let add = r#"mutation { add(text: "milk", kind: to_do) }"#;
+    let first = show(&app, keyed("k-1", add)).await;
+    assert_eq!(show(&app, keyed("k-1", add)).await, first);
+    // The same key as a structured field, and in the extensions.
+    assert_eq!(show(&app, keyed("\"k-1\"", add)).await, first);
+    let extensions = json!({ "query": add, "extensions": { "weir": { "idempotencyKey": "k-1" } } }).to_string();
+    assert_eq!(show(&app, post("application/json", "application/json", &extensions)).await, first);
+    // Another name in the response is another call, and so is another key.
+    let twice = r#"mutation { a: add(text: "milk", kind: to_do) b: add(text: "milk", kind: to_do) }"#;
+    let two = show(&app, keyed("k-1", twice)).await;
+    assert_eq!(show(&app, keyed("k-1", twice)).await, two);
+    assert_ne!(show(&app, keyed("k-2", add)).await, first);
+    let todos = show(&app, post("application/json", "application/json", r#"{"query":"{ todos { text } }"}"#)).await;
+    assert_eq!(todos.matches("milk").count(), 4);
+
+    let batch = r#"mutation { batch(atomic: false, calls: [
+        { function: "add", args: { text: "tea", kind: "plain" } }, { function: "add", args: { text: "tea", kind: "plain" } }
+    ]) { value } }"#;
+    let both = show(&app, keyed("k-3", batch)).await;
+    assert_eq!(show(&app, keyed("k-3", batch)).await, both);
+
+    check(
+        &app,
+        [keyed("k-1", r#"mutation { add(text: "tea", kind: to_do) }"#), keyed("", add), keyed(&"k".repeat(256), add)],
+        expect![[r#"
+            200 application/json; charset=utf-8
+            {"errors":[{"message":"this idempotency key was used for another request: make a new key for each request","locations":[{"line":1,"column":12}],"path":["add"],"extensions":{"code":"CONFLICT"}}],"data":{"add":null}}
+            400 application/json; charset=utf-8
+            {"errors":[{"message":"Idempotency-Key or extensions.weir.idempotencyKey: an idempotency key has 1 to 255 bytes and no control characters","extensions":{"code":"BAD_REQUEST"}}]}
+            400 application/json; charset=utf-8
+            {"errors":[{"message":"Idempotency-Key or extensions.weir.idempotencyKey: an idempotency key has 1 to 255 bytes and no control characters","extensions":{"code":"BAD_REQUEST"}}]}
+        "#]],
+    )
+    .await;
 }

@@ -111,6 +111,7 @@ pub fn declarations(name: &str, members: &[(&str, Shape)], indexes: Vec<Index>) 
         document: "Document".to_owned(),
         value: value.clone(),
         indexes,
+        references: Vec::new(),
     };
     let mut declarations = Declarations::default();
     declarations.definitions.insert(value, Definition::Object(object));

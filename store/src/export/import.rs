@@ -104,7 +104,7 @@ enum Problem {
     #[error(transparent)]
     Line(#[from] ReadLineError),
     #[error("line {line}: {error}")]
-    Document { line: u64, error: WriteError },
+    Document { line: u64, error: Box<WriteError> },
     #[error(transparent)]
     Catalog(#[from] CatalogError),
     #[error(transparent)]
@@ -155,9 +155,24 @@ fn check(file: &Path, watch: &Watch) -> Result<Contents, Problem> {
             }
         }
     }
+    // A reference may lead to a collection that comes later.
+    all_wanted(&collections)?;
     Ok(Contents { collections, audit })
 }
 
+/// The collections that the app had, with their references.
+fn all_wanted(collections: &[CollectionRecord]) -> Result<AllWanted, CatalogError> {
+    let declared = || collections.iter().filter(|collection| collection.declared);
+    let names: BTreeSet<&str> = declared().map(|collection| collection.name.as_str()).collect();
+    let all = declared().map(|collection| {
+        let (name, mut wanted) = wanted(collection)?;
+        wanted.refer(&name, &collection.references, |target| names.contains(target))?;
+        Ok((name, wanted))
+    });
+    all.collect()
+}
+
+/// A collection without its references.
 fn wanted(collection: &CollectionRecord) -> Result<(String, Wanted), CatalogError> {
     let indexes: Vec<Index> = collection.indexes.iter().cloned().map(Index::from).collect();
     Ok((collection.name.clone(), Wanted::new(&collection.name, collection.fields.clone(), &indexes)?))
@@ -172,11 +187,12 @@ fn parse(record: &DocumentRecord) -> Result<(DocumentId, Map<String, Value>), St
     Ok((id, document))
 }
 
-/// Makes the collections and commits the documents, in the order of the file.
+/// Makes the collections and commits the documents, in the order of the file. The references are declared at the end:
+/// before, what they lead to need not be there.
 async fn load(store: &Store, file: &Path, contents: &Contents, watch: &Watch) -> Result<Exported, Problem> {
     let Contents { collections, audit } = contents;
     let all: AllWanted = collections.iter().map(wanted).collect::<Result<_, _>>()?;
-    store.apply(all.clone()).await?;
+    store.apply(all).await?;
     let (mut lines, file_bytes) = open(file)?;
     let mut meter = Meter::new(watch, Phase::Loading, Some(file_bytes));
     let mut counts = BTreeMap::from([("collection".to_owned(), collections.len() as u64)]);
@@ -202,11 +218,7 @@ async fn load(store: &Store, file: &Path, contents: &Contents, watch: &Watch) ->
         }
     }
     batch.commit(store).await?;
-    let declared: BTreeSet<&str> =
-        collections.iter().filter(|it| it.declared).map(|collection| collection.name.as_str()).collect();
-    if declared.len() < collections.len() {
-        store.apply(all.into_iter().filter(|(name, _)| declared.contains(name.as_str())).collect()).await?;
-    }
+    store.apply(all_wanted(collections)?).await?;
     if audit.number > 0 {
         // Last of all: from here on the store would go on with an audit log of its own.
         let mut end = store.core().engine.batch()?;
@@ -236,7 +248,9 @@ impl Batch {
         }
         let mut transaction = store.begin()?;
         for (line, collection, id, document) in self.documents {
-            transaction.put(&collection, &id, document).map_err(|error| Problem::Document { line, error })?;
+            transaction
+                .put(&collection, &id, document)
+                .map_err(|error| Problem::Document { line, error: error.into() })?;
         }
         store.commit(transaction).await?;
         Ok(())

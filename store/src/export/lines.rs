@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use weir_schema::declarations::Index;
+use weir_schema::references::Reference;
 
 use crate::backup::files::hex;
 use crate::catalog::FieldKind;
@@ -30,7 +31,7 @@ pub(crate) enum Record {
     Audit(AuditLine),
 }
 
-/// A collection with its indexes.
+/// A collection with its indexes and references.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct CollectionRecord {
     pub(crate) name: String,
@@ -38,6 +39,8 @@ pub(crate) struct CollectionRecord {
     pub(crate) declared: bool,
     pub(crate) fields: BTreeMap<String, FieldKind>,
     pub(crate) indexes: Vec<IndexRecord>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) references: Vec<Reference>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

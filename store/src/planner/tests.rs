@@ -24,6 +24,7 @@ fn orders(indexes: &str) -> Collection {
     let indexes = indexes.split_whitespace().zip(1..).map(|(index, number)| Index {
         number: IndexNumber(number),
         unique: index.starts_with('!'),
+        ids: None,
         state: if index.ends_with('?') { IndexState::Building } else { IndexState::Ready },
         fields: index
             .trim_matches(['!', '?'])
@@ -32,7 +33,7 @@ fn orders(indexes: &str) -> Collection {
             .collect(),
     });
     let indexes = indexes.collect();
-    Collection { number: CollectionNumber(1), declared: true, fields, indexes }
+    Collection { number: CollectionNumber(1), declared: true, fields, indexes, references: Vec::new() }
 }
 
 /// A scan as `where customer=1; range at gte="2026-01-01T00:00:00Z"; order at desc`.

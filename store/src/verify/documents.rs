@@ -1,6 +1,6 @@
 //! Documents and index entries, each found by way of the other: every document has exactly the entries that the catalog
 //! asks for. Two documents with the same values in a unique index would have the same entry there, so the one that the
-//! entry does not lead to is found as well.
+//! entry does not lead to is found as well. What documents refer to is looked up too.
 
 use std::collections::HashMap;
 
@@ -9,13 +9,14 @@ use weir_schema::codec::key::{self, CollectionNumber, IndexNumber};
 use weir_schema::id::DocumentId;
 
 use super::{Examination, VerifyError};
-use crate::catalog::{Collection, Entry, Index, IndexState};
+use crate::catalog::{Collection, Entry, Index, IndexState, Reference, ReferenceState};
 use crate::error::Poisoned;
 use crate::read_set::Interval;
+use crate::references;
 use crate::scan::Direction;
 
 impl Examination<'_> {
-    /// Every document can be read, is where its id says, and has its entries.
+    /// Every document can be read, is where its id says, has its entries and refers to what is there.
     pub(super) fn documents(&mut self) -> Result<(), VerifyError> {
         let (live, catalog) = (self.live, self.catalog);
         let collections: HashMap<CollectionNumber, (&String, &Collection)> =
@@ -42,13 +43,16 @@ impl Examination<'_> {
                 }
             };
             for index in collection.indexes.iter().filter(|index| index.state == IndexState::Ready) {
-                self.has_entry(name, collection, index, &id, &document)?;
+                self.has_entries(name, collection, index, &id, &document)?;
+            }
+            for reference in collection.references.iter().filter(|it| it.state == ReferenceState::Ready) {
+                self.leads_to_documents(name, reference, &id, &document)?;
             }
         }
         Ok(())
     }
 
-    fn has_entry(
+    fn has_entries(
         &mut self,
         name: &str,
         collection: &Collection,
@@ -56,17 +60,46 @@ impl Examination<'_> {
         id: &DocumentId,
         document: &Map<String, Value>,
     ) -> Result<(), Poisoned> {
-        let fields = index.field_names().join(", ");
-        match index.entry(collection.number, id, document) {
-            Err(error) => self.report.problem(format_args!("{name} {id}: it does not fit the index {fields}: {error}")),
-            Ok(entry) => match self.live.get(&entry.key)? {
+        let fields = index.describe();
+        let entries = match index.entries(collection.number, id, document) {
+            Ok(entries) => entries,
+            Err(error) => {
+                self.report.problem(format_args!("{name} {id}: it does not fit the index {fields}: {error}"));
+                return Ok(());
+            }
+        };
+        for entry in entries {
+            match self.live.get(&entry.key)? {
                 None => self.report.problem(format_args!("{name} {id}: its entry in the index {fields} is missing")),
                 Some(value) if value != value_of(&entry, id) => {
                     let value = value.escape_ascii();
                     self.report.problem(format_args!("{name} {id}: its entry in the index {fields} leads to {value}"));
                 }
                 Some(_) => {}
-            },
+            }
+        }
+        Ok(())
+    }
+
+    /// What a document refers to is there.
+    fn leads_to_documents(
+        &mut self,
+        name: &str,
+        reference: &Reference,
+        id: &DocumentId,
+        document: &Map<String, Value>,
+    ) -> Result<(), Poisoned> {
+        let (member, target) = (&reference.ids.member, &reference.target);
+        for missing in reference.ids.of(document) {
+            let is_there = match references::target_key(self.catalog, target, missing) {
+                Some(key) => self.live.get(&key)?.is_some(),
+                None => false,
+            };
+            if !is_there {
+                self.report.problem(format_args!(
+                    "{name} {id}: its {member} leads to {target} {missing:?}, which is not there"
+                ));
+            }
         }
         Ok(())
     }
@@ -92,7 +125,7 @@ impl Examination<'_> {
             if index.state != IndexState::Dropping
                 && let Some(problem) = self.contradiction(collection, index, &key, &value)?
             {
-                let fields = index.field_names().join(", ");
+                let fields = index.describe();
                 let key = key.strip_prefix(index.prefix(collection).as_slice()).unwrap_or_default().escape_ascii();
                 self.report.problem(format_args!("{name}: the entry {key} in the index {fields} {problem}"));
             }
@@ -108,7 +141,7 @@ impl Examination<'_> {
         key: &[u8],
         value: &[u8],
     ) -> Result<Option<String>, Poisoned> {
-        let Some(id) = key::index_entry_id(&index.prefix(collection), index.fields.len(), key, value) else {
+        let Some(id) = key::index_entry_id(&index.prefix(collection), index.components(), key, value) else {
             return Ok(Some("leads to no document".to_owned()));
         };
         let Some(text) = self.live.get(&key::document(collection, &id))? else {
@@ -117,8 +150,8 @@ impl Examination<'_> {
         // A document that cannot be read has been told of already.
         let Ok(document) = parse(&id, &text) else { return Ok(None) };
         let belongs = index
-            .entry(collection, &id, &document)
-            .is_ok_and(|entry| entry.key == key && value_of(&entry, &id) == value);
+            .entries(collection, &id, &document)
+            .is_ok_and(|entries| entries.iter().any(|entry| entry.key == key && value_of(entry, &id) == value));
         Ok((!belongs).then(|| format!("leads to {id}, which has other values")))
     }
 }

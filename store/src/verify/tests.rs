@@ -45,6 +45,7 @@ fn declarations() -> Declarations {
         value: value.name.clone(),
         module: "collections.ts".to_owned(),
         indexes: vec![index("name", false), index("email", true)],
+        references: Vec::new(),
     };
     let mut declarations = Declarations::default();
     declarations.definitions.insert(value.name.clone(), Definition::Object(value));

@@ -108,6 +108,36 @@ async fn what_is_imported_is_what_was_exported() {
 }
 
 #[tokio::test]
+async fn references_are_exported_and_hold_again() {
+    const DECLARED: [&str; 2] = ["a: z:ref=z/cascade near:refs=a/setNull", "z: name"];
+    let (store, _folder) = store(&DECLARED).await;
+    put_all(&store, "z", &[("z1", "{}")]).await.unwrap();
+    // The documents come before those that they refer to.
+    put_all(&store, "a", &[("a2", r#"{"z":"z1"}"#)]).await.unwrap();
+    put_all(&store, "a", &[("a1", r#"{"near":["a2",null]}"#)]).await.unwrap();
+    let room = tempfile::tempdir().unwrap();
+    let file = room.path().join("all.jsonl");
+    let lines = export(&store, &file).await;
+    let data = room.path().join("data");
+    import(&file, &data).await.unwrap();
+    let other = open(&data);
+    let again = export(&other, &room.path().join("again.jsonl")).await;
+    assert_eq!(lines[1..lines.len() - 1], again[1..again.len() - 1]);
+    let report = other.verify(unwatched()).await.unwrap();
+    // Two documents have an entry each in the two indexes of references.
+    assert_eq!((report.problems, report.indexes, report.index_entries), (Vec::new(), 2, 2));
+    // It is as the app declares it: nothing is left to do.
+    let sequence = other.head().sequence;
+    other.apply_collections(&declare(&DECLARED)).await.unwrap();
+    assert_eq!(other.head().sequence, sequence);
+    let mut transaction = other.begin().unwrap();
+    assert!(transaction.put("a", &id("a3"), doc(r#"{"z":"z2"}"#)).is_err());
+    let deleted = transaction.delete("z", &id("z1")).unwrap();
+    assert_eq!(deleted.cascaded, [("a".to_owned(), id("a2"))]);
+    assert_eq!(deleted.cleared, [("a".to_owned(), id("a1"))]);
+}
+
+#[tokio::test]
 async fn an_export_is_one_state_and_commits_go_on() {
     let (store, _folder) = store(&["things:n"]).await;
     let write = |store: Store, number: u32| async move {

@@ -159,7 +159,7 @@ fn take_step(transaction: &mut Transaction, model: &mut Model, step: Step) {
             model.insert(id, document);
         }
         Step::Delete(id) => {
-            assert_eq!(transaction.delete("things", &id).unwrap(), model.remove(&id).is_some());
+            assert_eq!(transaction.delete("things", &id).unwrap().existed, model.remove(&id).is_some());
         }
         Step::Get(id) => {
             let stored = transaction.get("things", &id).unwrap();

@@ -18,8 +18,8 @@ async fn documents_come_back_with_their_id_first() {
     assert_eq!(transaction.timestamp(), committed.timestamp);
     assert_eq!(transaction.get("orders", &id("o1")).unwrap(), Some(stored));
     assert_eq!(transaction.get("orders", &id("o2")).unwrap(), None);
-    assert!(transaction.delete("orders", &id("o1")).unwrap());
-    assert!(!transaction.delete("orders", &id("o1")).unwrap());
+    assert!(transaction.delete("orders", &id("o1")).unwrap().existed);
+    assert!(!transaction.delete("orders", &id("o1")).unwrap().existed);
     assert_eq!(transaction.get("orders", &id("o1")).unwrap(), None);
     store.commit(transaction).await.unwrap();
     assert_eq!(store.begin().unwrap().get("orders", &id("o1")).unwrap(), None);

@@ -6,11 +6,15 @@ use serde_json::{Map, Value};
 use tempfile::TempDir;
 use weir_schema::declarations::{Collection, Declarations, Index};
 use weir_schema::id::DocumentId;
+use weir_schema::references::{self, OnDelete, Reference};
 use weir_schema::shape::{Definition, Member, ObjectDefinition, Shape, Slot};
 use weir_store::{CommitError, Committed, Direction, Options, Rows, Scan, Store, Transaction};
 
 /// Declares collections as `name: member member…; index index…`. A member is text, or `…:date`, `…:list`; an index
 /// is its fields joined by `+`, after `!` if it is unique.
+///
+/// A member `…:ref=things` refers to a document of `things`, `…:refs=things` to many, `…:parts=things` is a list of
+/// objects with `of`, a reference each, and `parts`, a list of their own kind. After `/` stands `onDelete`.
 pub fn declare(collections: &[&str]) -> Declarations {
     let mut declarations = Declarations::default();
     for line in collections {
@@ -22,6 +26,10 @@ pub fn declare(collections: &[&str]) -> Declarations {
             description: None,
             members: members.split_whitespace().map(member).collect(),
         };
+        for text in members.split_whitespace().filter(|text| text.contains(":parts=")) {
+            let (part, target) = (part_name(text), target(text));
+            declarations.definitions.insert(part.clone(), Definition::Object(part_type(part, target)));
+        }
         let indexes = indexes.split_whitespace().map(|index| Index {
             fields: index.trim_start_matches('!').split('+').map(str::to_owned).collect(),
             unique: index.starts_with('!'),
@@ -32,21 +40,61 @@ pub fn declare(collections: &[&str]) -> Declarations {
             value: object.name.clone(),
             module: "collections.ts".to_owned(),
             indexes: indexes.collect(),
+            references: Vec::new(),
         };
         declarations.definitions.insert(object.name.clone(), Definition::Object(object));
         declarations.collections.insert(name.to_owned(), collection);
     }
+    for line in collections {
+        let (name, rest) = line.split_once(':').unwrap();
+        let members = rest.split_once(';').map_or(rest, |(members, _)| members);
+        for text in members.split_whitespace().filter(|text| text.contains('=')) {
+            let found = references::of(&|name| declarations.definitions.get(name), &member(text));
+            for (target, places) in found {
+                let wanted = text.split_once('/').map_or("restrict", |(_, policy)| policy);
+                let on_delete = OnDelete::ALL.into_iter().find(|policy| policy.as_str() == wanted).unwrap();
+                let reference = Reference { member: member(text).name, places, target, on_delete };
+                declarations.collections[name].references.push(reference);
+            }
+        }
+    }
     declarations
+}
+
+fn target(text: &str) -> &str {
+    text.split_once('=').unwrap().1.split('/').next().unwrap()
+}
+
+fn part_name(text: &str) -> String {
+    format!("{}Part", text.split_once(':').unwrap().0)
+}
+
+/// `{ of?: Ref<T> | null, parts?: Part[] | null }`
+fn part_type(name: String, target: &str) -> ObjectDefinition {
+    let parts = Shape::List(Box::new(Slot::required(Shape::Object(name.clone()))));
+    let members = vec![open_member("of", Shape::Ref(target.to_owned())), open_member("parts", parts)];
+    ObjectDefinition { input_name: format!("{name}Input"), name, description: None, members }
+}
+
+fn open_member(name: &str, shape: Shape) -> Member {
+    let slot = Slot { shape, nullable: true, optional: true };
+    Member { name: name.to_owned(), description: None, slot, literal: None }
 }
 
 fn member(text: &str) -> Member {
     let (name, shape) = match text.split_once(':') {
         Some((name, "date")) => (name, Shape::DateTime),
+        Some((name, kind)) if kind.starts_with("ref=") => (name, Shape::Ref(target(text).to_owned())),
+        Some((name, kind)) if kind.starts_with("refs=") => {
+            (name, Shape::List(Box::new(Slot::nullable(Shape::Ref(target(text).to_owned())))))
+        }
+        Some((name, kind)) if kind.starts_with("parts=") => {
+            (name, Shape::List(Box::new(Slot::required(Shape::Object(part_name(text))))))
+        }
         Some((name, _)) => (name, Shape::List(Box::new(Slot::required(Shape::String)))),
         None => (text, Shape::String),
     };
-    let slot = Slot { shape, nullable: true, optional: true };
-    Member { name: name.to_owned(), description: None, slot, literal: None }
+    open_member(name, shape)
 }
 
 /// A new store in a folder that goes away with it.

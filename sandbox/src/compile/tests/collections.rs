@@ -23,7 +23,7 @@ fn documents_and_values() {
         "#,
         expect![[r#"
             collection customers: Customer CustomerValue unique(email)
-            collection orders: Order OrderValue unique(at, total) index(customer, at) index(status)
+            collection orders: Order OrderValue unique(at, total) index(customer, at) index(status) customer->customers(restrict)
             query all(): [Order]
             procedure add(order: OrderValue, note: String): OrderValue
             query one(id: Id): Customer | null
@@ -143,7 +143,9 @@ fn every_scalar_that_can_be_indexed() {
         export const a = query((): string => "");
         // file: collections.ts
         import { collection, type Bytes, type DateTime, type Float, type ID, type Int, type JSON, type Ref } from "weir";
-        export interface T { s: string; n?: number | null; b: boolean; i: Int; f: Float; id2: ID; r: Ref<T>; d: DateTime; e: "x" | "y"; l: "one"; json: JSON; bytes: Bytes; list: string[]; o: { x: string } }
+        export interface T { s: string; n?: number | null; b: boolean; i: Int; f: Float; id2: ID; r: Ref<R>; d: DateTime; e: "x" | "y"; l: "one"; json: JSON; bytes: Bytes; list: string[]; o: { x: string } }
+        export interface R { s: string }
+        export const rs = collection<R>();
         export const ts = collection<T>({ index: ["s", "n", "b", "i", "f", "id2", "r", "d", "e", "l"] });
         export const us = collection<T>({ index: ["json", "s"] });
         export const vs = collection<T>({ index: ["bytes"] });
@@ -152,30 +154,30 @@ fn every_scalar_that_can_be_indexed() {
         "#,
         expect![[r#"
             error: `json` cannot be indexed: its values have no order
-             --> collections.ts:4:43
+             --> collections.ts:6:43
               |
-            4 | export const us = collection<T>({ index: ["json", "s"] });
+            6 | export const us = collection<T>({ index: ["json", "s"] });
               |                                           ^^^^^^
             help: index a string, a number, a boolean, an enum, an ID, a Ref or a DateTime
 
             error: `bytes` cannot be indexed: its values have no order
-             --> collections.ts:5:43
+             --> collections.ts:7:43
               |
-            5 | export const vs = collection<T>({ index: ["bytes"] });
+            7 | export const vs = collection<T>({ index: ["bytes"] });
               |                                           ^^^^^^^
             help: index a string, a number, a boolean, an enum, an ID, a Ref or a DateTime
 
             error: `list` cannot be indexed: its values have no order
-             --> collections.ts:6:43
+             --> collections.ts:8:43
               |
-            6 | export const ws = collection<T>({ index: ["list"] });
+            8 | export const ws = collection<T>({ index: ["list"] });
               |                                           ^^^^^^
             help: index a string, a number, a boolean, an enum, an ID, a Ref or a DateTime
 
             error: `o` cannot be indexed: its values have no order
-             --> collections.ts:7:49
+             --> collections.ts:9:49
               |
-            7 | export const xs = collection<T>({ index: [["s", "o"]] });
+            9 | export const xs = collection<T>({ index: [["s", "o"]] });
               |                                                 ^^^
             help: index a string, a number, a boolean, an enum, an ID, a Ref or a DateTime
         "#]],
@@ -259,7 +261,7 @@ fn indexes_written_wrongly() {
                |
             11 | export const c8 = collection<T>({ indexes: ["a"] });
                |                                   ^^^^^^^
-            help: its options are unique and index
+            help: its options are unique, index and onDelete
 
             error: the fields of an index must be written out here, so that they are known before any code runs
               --> collections.ts:12:43

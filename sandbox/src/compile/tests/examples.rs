@@ -31,9 +31,10 @@ fn shop() {
     assert_eq!(order, ["collections.ts", "functions/customers.ts", "functions/orders.ts"]);
     expect![[r#"
         collection customers: Customer CustomerValue unique(email)
-        collection orders: Order OrderValue index(customer, at) index(status, at) index(at)
+        collection orders: Order OrderValue index(customer, at) index(status, at) index(at) customer->customers(cascade)
         query customerByEmail(email: String): Customer | null "The customer with this e-mail address, if there is one."
         procedure addCustomer(name: String, email: String, tier?: CustomerTier): Customer "Adds a customer. Fails with a conflict if the e-mail address is taken."
+        procedure removeCustomer(id: Id): Boolean "Removes a customer with all orders. Says whether there was one."
         procedure seed(): Counts "Fills an empty shop with the same few customers and orders every time."
         query ordersOf(customer: Id, limit?: Int): [Order] "Orders of one customer, newest first."
         query ordersPage(first?: Int, after?: String): OrderConnection "All orders, newest first, page by page."

@@ -218,8 +218,8 @@ impl<'a> Session<'a> {
     }
 
     fn delete(&mut self, row: Row) -> Result<(), Closed> {
-        let existed = self.transaction.delete("rows", &id(&row.key)).map_err(not_written)?;
-        assert!(existed, "{} was found and is not there", row.key);
+        let deleted = self.transaction.delete("rows", &id(&row.key)).map_err(not_written)?;
+        assert!(deleted.existed, "{} was found and is not there", row.key);
         self.attempt.operations.push(Operation::Delete { key: row.key, over: row.value });
         Ok(())
     }
