@@ -32,11 +32,12 @@ const TREE: &str = "tree";
 /// read takes three times as long.
 const BLOCK_BYTES: usize = 16 << 10;
 
+/// The log is written into zeros that were written ahead, so that a commit does not change the size of a file. The engine
+/// writes 32 MiB of them into each file of the log, which pays only where memtables, and so these files, are this large.
+const LOG_AHEAD_MEMTABLE_BYTES: usize = 8 << 20;
+
 /// How often a log that seems to be torn is read, before what is torn is cut off.
 const LOG_READS: usize = 2;
-
-/// How much longer than promised versions are kept, so that a read at the end of the history has time to finish.
-const VERSIONS_SLACK_NS: u64 = 600_000_000_000;
 
 /// The open database.
 #[derive(Clone)]
@@ -58,9 +59,10 @@ impl Engine {
         settings.max_memtable_size = options.memtable_bytes;
         settings.block_size = BLOCK_BYTES;
         settings.enable_vlog = false;
-        settings = settings.with_wal_preallocation(options.encryption.is_none());
+        let ahead = options.encryption.is_none() && options.memtable_bytes >= LOG_AHEAD_MEMTABLE_BYTES;
+        settings = settings.with_wal_preallocation(ahead);
         settings.enable_versioning = true;
-        settings.versioned_history_retention_ns = options.history_ns().saturating_add(VERSIONS_SLACK_NS);
+        settings.versioned_history_retention_ns = options.versions_ns();
         let ring = options.encryption.as_ref();
         let keys = ring.cloned().map(Keys::new);
         if let Some(keys) = &keys {

@@ -88,4 +88,11 @@ impl Options {
     pub(crate) fn history_ns(&self) -> u64 {
         u64::try_from(self.history.as_nanos()).unwrap_or(u64::MAX)
     }
+
+    /// How long versions are kept, in nanoseconds: longer than promised, so that a read at the end of the history has
+    /// time to finish before it is cut.
+    pub(crate) fn versions_ns(&self) -> u64 {
+        let kept = self.history.saturating_add(self.transaction_age_max.saturating_mul(2));
+        u64::try_from(kept.as_nanos()).unwrap_or(u64::MAX)
+    }
 }

@@ -18,7 +18,8 @@
  *            tear    the same, but some of it is left: parts of files, and the first of the changes to a folder
  *
  * What a sync makes durable: of a file, its bytes; of a folder, the names in it. Until then a power cut takes back
- * created files, renames and removals. To be able to, the shim keeps a link to what a name led to before.
+ * bytes, created files, renames and removals. To be able to, the shim keeps the bytes that were written over, and a
+ * link to what a name led to before.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -47,6 +48,7 @@ static const char *const effect_names[] = {"none", "once", "broken", "full", "ha
 #define FOLDER_MAX 1024
 #define FILES_MAX 4096
 #define CHANGES_MAX 16384
+#define OVERWRITTEN_MAX 65536
 
 /* A file that was written to. `fd` is the shim's own, so that the inode is not given to another file. */
 struct written {
@@ -64,6 +66,14 @@ struct change {
     int durable;
 };
 
+/* Synced bytes of a file that something else was written over. */
+struct overwritten {
+    int file;
+    off_t at;
+    size_t length;
+    char *bytes;
+};
+
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static char data[FOLDER_MAX], shadow[FOLDER_MAX], log_path[FOLDER_MAX];
 static long counts[OPERATIONS][FILES];
@@ -75,6 +85,8 @@ static struct written files[FILES_MAX];
 static int files_count;
 static struct change changes[CHANGES_MAX];
 static int changes_count, shadows;
+static struct overwritten overwritten[OVERWRITTEN_MAX];
+static int overwritten_count;
 
 static void note(const char *text) {
     int fd = syscall(SYS_openat, AT_FDCWD, log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
@@ -216,6 +228,35 @@ static void take_back(const struct change *change) {
     }
 }
 
+/* Keeps what a write to a file is about to write over, as far as it is synced. */
+static void keep_bytes(struct written *file, off_t at, size_t length) {
+    if (!plays_power_cuts() && effect != LOST) return;
+    if (at >= file->synced || !length) return;
+    if (length > (size_t)(file->synced - at)) length = file->synced - at;
+    char *bytes = malloc(length);
+    if (!bytes || overwritten_count == OVERWRITTEN_MAX) give_up("too much is written over");
+    if (syscall(SYS_pread64, file->fd, bytes, length, at) != (ssize_t)length) give_up("pread");
+    overwritten[overwritten_count++] = (struct overwritten){file - files, at, length, bytes};
+}
+
+/* Puts back what was written over: from the byte `from` of each piece on. */
+static void put_back(const struct overwritten *piece, size_t from) {
+    const char *bytes = piece->bytes + from;
+    size_t length = piece->length - from;
+    int fd = files[piece->file].fd;
+    if (syscall(SYS_pwrite64, fd, bytes, length, piece->at + (off_t)from) != (ssize_t)length) give_up("pwrite");
+}
+
+/* What was written over in a file is durable, or put back already. */
+static void forget_bytes(const struct written *file) {
+    int left = 0;
+    for (int i = 0; i < overwritten_count; i++) {
+        if (overwritten[i].file == file - files) free(overwritten[i].bytes);
+        else overwritten[left++] = overwritten[i];
+    }
+    overwritten_count = left;
+}
+
 static uint64_t scramble(uint64_t x) {
     x = (x + 0x9e3779b97f4a7c15u) * 0xbf58476d1ce4e5b9u;
     x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
@@ -237,6 +278,12 @@ static void cut_power(void) {
         /* The first up to three changes to a folder may have reached the disk by themselves. */
         int survive = effect == TEAR ? scramble(chance ^ folder) % 4 : 0;
         if (!changes[i].durable && pending_before(i) >= survive) take_back(&changes[i]);
+    }
+    for (int i = overwritten_count - 1; i >= 0; i--) {
+        /* Of each file, all, none or the first bytes of each write have reached the disk. */
+        uint64_t draw = scramble(chance + overwritten[i].file);
+        if (effect == TEAR && draw % 3 == 1) continue;
+        put_back(&overwritten[i], effect == TEAR && draw % 3 == 2 ? (draw >> 8) % overwritten[i].length : 0);
     }
     for (int i = 0; i < files_count; i++) {
         off_t length = length_of(files[i].fd), from = files[i].synced;
@@ -344,10 +391,10 @@ static ssize_t transfer(enum operation operation, int fd, const struct iovec *pa
     } else {
         struct written *file = find(fd);
         off_t at = offset >= 0 ? offset : syscall(SYS_lseek, fd, 0, SEEK_CUR);
-        int appends = syscall(SYS_fcntl, fd, F_GETFL) & O_APPEND;
-        /* Only of files of our own can either state be left by a power cut: the new one is. */
-        if (file && !appends && at < file->synced && plays_power_cuts() && kind_of(path) != OTHER)
-            give_up("a write over synced bytes");
+        size_t length = 0;
+        for (int i = 0; i < count; i++) length += parts[i].iov_len;
+        /* What is not followed is of no interest: a lock, a socket. */
+        if (file && !(syscall(SYS_fcntl, fd, F_GETFL) & O_APPEND)) keep_bytes(file, at, length);
         done = offset < 0 ? syscall(SYS_writev, fd, parts, count) : syscall(SYS_pwritev, fd, parts, count, offset, 0);
     }
     int failed = errno;
@@ -385,6 +432,9 @@ ssize_t pread(int fd, void *bytes, size_t length, off_t offset) { return pread64
 static void lose_unsynced(int fd, struct written *file) {
     off_t length = length_of(fd);
     if (ftruncate(file->fd, file->synced) || ftruncate(file->fd, length)) give_up("ftruncate");
+    for (int i = overwritten_count - 1; i >= 0; i--)
+        if (overwritten[i].file == file - files) put_back(&overwritten[i], 0);
+    forget_bytes(file);
 }
 
 static int syncing(int fd) {
@@ -399,7 +449,10 @@ static int syncing(int fd) {
         done = failure(how);
     } else {
         /* Nothing happens to the real disk meanwhile: what is in the system's cache is enough. */
-        if (file) file->synced = length_of(fd);
+        if (file) {
+            file->synced = length_of(fd);
+            forget_bytes(file);
+        }
         for (int i = 0; i < changes_count; i++) changes[i].durable |= !strcmp(changes[i].folder, path);
     }
     int failed = errno;

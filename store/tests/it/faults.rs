@@ -21,6 +21,8 @@ const SIDE_BY_SIDE: usize = 2;
 
 /// A new folder: it is created, declared and filled.
 const NEW: Task = Task { done: 0, steps: 6, end: End::Close, memtable_bytes: MEMTABLE_BYTES };
+/// The same with a log that is written into zeros, and no table before the end.
+const NEW_AHEAD: Task = Task { done: 0, steps: 4, end: End::Close, memtable_bytes: 16 << 20 };
 /// A folder that a killed process left: the log is replayed, and the work goes on.
 const USED: Task = Task { done: 12, steps: 16, end: End::Close, memtable_bytes: MEMTABLE_BYTES };
 
@@ -150,6 +152,12 @@ fn left_by(shim: &Path, steps: usize) -> TempDir {
 fn a_new_folder_on_a_failing_disk() {
     let Some(shim) = shim("a_new_folder_on_a_failing_disk") else { return };
     try_all(shim, None, NEW);
+}
+
+#[test]
+fn a_log_written_ahead_on_a_failing_disk() {
+    let Some(shim) = shim("a_log_written_ahead_on_a_failing_disk") else { return };
+    try_all(shim, None, NEW_AHEAD);
 }
 
 #[test]

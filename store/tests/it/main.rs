@@ -22,6 +22,7 @@ mod outcomes;
 mod past;
 mod reading;
 mod references;
+mod soak;
 mod support;
 mod tail;
 mod torn;

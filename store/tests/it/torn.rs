@@ -140,7 +140,12 @@ enum Damage {
     Cut(usize),
     /// One bit of this byte is changed.
     Flip(usize),
+    /// From this byte on there are zeros: as many as a log is filled up with.
+    Zeros(usize),
 }
+
+/// A log is read in blocks.
+const BLOCK: usize = 32 << 10;
 
 impl Damage {
     fn apply(self, file: &Path) {
@@ -148,12 +153,16 @@ impl Damage {
         match self {
             Self::Cut(at) => bytes.truncate(at),
             Self::Flip(at) => bytes[at] ^= 1 << ((at * 5 + 3) % 8),
+            Self::Zeros(at) => {
+                bytes.truncate(at);
+                bytes.resize(bytes.len().next_multiple_of(BLOCK).max(BLOCK), 0);
+            }
         }
         fs::write(file, bytes).unwrap();
     }
 
     fn at(self) -> usize {
-        let (Self::Cut(at) | Self::Flip(at)) = self;
+        let (Self::Cut(at) | Self::Flip(at) | Self::Zeros(at)) = self;
         at
     }
 }
@@ -245,7 +254,7 @@ fn keys() -> KeyRing {
 fn a_log_that_ends_at_any_byte_opens_with_what_lies_before_it() {
     let history = history(None, Left::Killed);
     let (log, length) = history.log();
-    let cuts: Vec<Damage> = (0..=length).map(Damage::Cut).collect();
+    let cuts: Vec<Damage> = (0..=length).flat_map(|at| [Damage::Cut(at), Damage::Zeros(at)]).collect();
     for (damage, found) in history.damage_all(&log, &cuts, Witness::Gone) {
         match found {
             // Commits of the declaration have no length of their own here: any of them may be the last.
