@@ -43,6 +43,9 @@ fn spread(count: u64, most: u64) -> Vec<u64> {
     (1..=most).map(|step| (step * count).div_ceil(most)).collect()
 }
 
+/// Runs without a fault, before others.
+const SOUND_RUNS: usize = 4;
+
 fn points(counts: &BTreeMap<(String, String), u64>) -> Vec<Fault> {
     let mut points = Vec::new();
     for ((operation, file), count) in counts {
@@ -98,11 +101,25 @@ fn judge(run: &Run, task: Task, fault: Option<&Fault>) -> Result<(), String> {
     })
 }
 
-/// Counts the calls of a sound run and makes some of each kind fail.
+/// Counts the calls of sound runs and makes some of each kind fail.
+///
+/// How many calls a run makes depends on how its commits fall into groups: the fewest of several runs are what nearly
+/// every run makes.
 fn try_all(shim: &Path, base: Option<&Path>, task: Task) {
-    let sound = run(shim, base, task, None);
-    assert_eq!(judge(&sound, task, None), Ok(()), "without a fault: {:#?}", sound.told.lines);
-    try_points(shim, base, task, points(&sound.counts))
+    let mut fewest: Option<BTreeMap<(String, String), u64>> = None;
+    for _ in 0..SOUND_RUNS {
+        let sound = run(shim, base, task, None);
+        assert_eq!(judge(&sound, task, None), Ok(()), "without a fault: {:#?}", sound.told.lines);
+        let counts = sound.counts;
+        fewest = Some(match fewest {
+            None => counts,
+            Some(fewest) => fewest
+                .into_iter()
+                .filter_map(|(kind, count)| counts.get(&kind).map(|other| (kind, count.min(*other))))
+                .collect(),
+        });
+    }
+    try_points(shim, base, task, points(&fewest.unwrap_or_default()))
 }
 
 fn try_points(shim: &Path, base: Option<&Path>, task: Task, points: Vec<Fault>) {
@@ -133,7 +150,10 @@ fn try_points(shim: &Path, base: Option<&Path>, task: Task, points: Vec<Fault>) 
         println!("{kind}: {reactions:?}");
     }
     let missed: usize = reactions.values().filter_map(|reactions| reactions.get("not reached")).sum();
-    assert!(missed * 4 < tried, "{missed} of {tried} faults did not come to pass");
+    assert!(missed * 2 < tried, "{missed} of {tried} faults did not come to pass");
+    let unreached: Vec<_> =
+        reactions.iter().filter(|(_, reactions)| reactions.keys().all(|it| *it == "not reached")).collect();
+    assert!(unreached.is_empty(), "none of these came to pass: {unreached:?}");
     let wrong = wrong.into_inner().unwrap();
     assert!(wrong.is_empty(), "{} of {tried} faults had wrong ends:\n{}", wrong.len(), wrong.join("\n"));
 }
