@@ -11,17 +11,19 @@ use std::time::Duration;
 use serde_json::json;
 use weir_store::{Options, Store};
 
-use crate::support::{declare, id};
+use crate::support::{declare, id, memory_folder};
 
-const COMMITS: u64 = 24_000;
+const COMMITS: u64 = 20_000;
 /// Commits before the first look: caches and the conflict window are full by then.
-const WARM_UP: u64 = 4_000;
+const WARM_UP: u64 = 8_000;
+/// Commits between two looks.
+const STRETCH: u64 = 4_000;
 /// Documents that are written over and over.
 const DOCUMENTS: u64 = 400;
 const SIDE_BY_SIDE: u64 = 40;
-/// What memory may grow by after the warm-up, where a leak of 1 KiB for each commit would be 20 MiB.
-const GROWTH_MAX: u64 = 12 << 20;
-/// What the folder may hold: journal and history are kept for a moment only. All that is written is more than 60 MiB.
+/// What memory may grow by after the warm-up, where a leak of 1 KiB for each commit would be 12 MiB.
+const GROWTH_MAX: u64 = 8 << 20;
+/// What the folder may hold: journal and history are kept for a moment only. All that is written is more than 50 MiB.
 const FOLDER_MAX: u64 = 24 << 20;
 /// Tables, logs and the runtime's own: level 0 has up to 12 tables, the next about as many.
 const FILES_MAX: usize = 80;
@@ -52,7 +54,7 @@ fn memory_and_open_files_stay_bounded_in_a_soak() {
         eprintln!("{reason}");
         return;
     }
-    let folder = tempfile::tempdir().unwrap();
+    let folder = memory_folder();
     let mut process = Command::new(std::env::current_exe().unwrap());
     process.args(["--exact", "soak::process", "--ignored", "--nocapture"]).env(VARIABLE, folder.path());
     let output = process.output().unwrap();
@@ -84,7 +86,7 @@ async fn soak(folder: &Path) {
         if done == WARM_UP {
             after_warm_up = memory();
         }
-        if done.is_multiple_of(WARM_UP) {
+        if done >= WARM_UP && done.is_multiple_of(STRETCH) {
             let (memory, files, bytes) = (memory(), open_files(), size(folder));
             println!("after {done} commits: {memory} bytes of memory, {files} files, {bytes} bytes in the folder");
             assert!(memory < after_warm_up + GROWTH_MAX, "memory grows: {after_warm_up}, then {memory}");

@@ -105,6 +105,12 @@ pub async fn store(collections: &[&str]) -> (Store, TempDir) {
     (store, folder)
 }
 
+/// A folder in memory where there is one, for what makes many syncs and needs no disk.
+pub fn memory_folder() -> TempDir {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { TempDir::new_in(memory).unwrap() } else { TempDir::new().unwrap() }
+}
+
 pub fn open(folder: &Path) -> Store {
     Store::open(folder, options()).unwrap_or_else(|error| panic!("{error}"))
 }

@@ -16,15 +16,9 @@ use weir_store::keys::KeyRing;
 use weir_store::{OpenError, Options, Scan, Store};
 
 use crate::disk::copy;
-use crate::support::{declare, doc, find, id, scan};
+use crate::support::{declare, doc, find, id, memory_folder, scan};
 
 const SIDE_BY_SIDE: usize = 2;
-
-/// A folder in memory where there is one: none of this needs a disk.
-fn folder() -> TempDir {
-    let memory = Path::new("/dev/shm");
-    if memory.is_dir() { TempDir::new_in(memory).unwrap() } else { TempDir::new().unwrap() }
-}
 
 fn options(encryption: Option<KeyRing>) -> Options {
     Options {
@@ -79,7 +73,7 @@ enum Left {
 }
 
 fn history(encryption: Option<KeyRing>, left: Left) -> History {
-    let (original, data) = (folder(), folder());
+    let (original, data) = (memory_folder(), memory_folder());
     let mut history = History {
         data,
         encryption: encryption.clone(),
@@ -183,7 +177,7 @@ enum Found {
 impl History {
     /// Damages a copy and opens it.
     fn damage(&self, file: &Path, damage: Damage, witness: Witness) -> Result<Found, String> {
-        let copied = folder();
+        let copied = memory_folder();
         copy(self.data.path(), copied.path());
         damage.apply(&copied.path().join(file.strip_prefix(self.data.path()).unwrap()));
         if witness == Witness::Gone {
