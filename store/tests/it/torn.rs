@@ -248,14 +248,21 @@ fn keys() -> KeyRing {
 fn a_log_that_ends_at_any_byte_opens_with_what_lies_before_it() {
     let history = history(None, Left::Killed);
     let (log, length) = history.log();
-    let cuts: Vec<Damage> = (0..=length).flat_map(|at| [Damage::Cut(at), Damage::Zeros(at)]).collect();
+    let zeros = (0..=length).step_by(3).map(Damage::Zeros);
+    let cuts: Vec<Damage> = (0..=length).map(Damage::Cut).chain(zeros).collect();
+    let bytes = fs::read(&log).unwrap();
     for (damage, found) in history.damage_all(&log, &cuts, Witness::Gone) {
+        let mut at = damage.at();
+        if matches!(damage, Damage::Zeros(_)) {
+            // Where there were zeros before nothing has changed.
+            at += bytes[at..].iter().take_while(|byte| **byte == 0).count();
+        }
         match found {
             // Commits of the declaration have no length of their own here: any of them may be the last.
-            Found::State(sequence) if history.before(damage.at()) == history.before(0) => {
+            Found::State(sequence) if history.before(at) == history.before(0) => {
                 assert!(sequence <= history.before(0), "{damage:?}: {sequence}");
             }
-            found => assert_eq!(found, Found::State(history.before(damage.at())), "{damage:?}"),
+            found => assert_eq!(found, Found::State(history.before(at)), "{damage:?}"),
         }
     }
 }
@@ -265,7 +272,7 @@ fn a_log_that_lost_an_acknowledged_commit_is_refused() {
     for encryption in [None, Some(keys())] {
         let history = history(encryption, Left::Killed);
         let (log, length) = history.log();
-        let cuts: Vec<Damage> = (0..length).step_by(3).map(Damage::Cut).collect();
+        let cuts: Vec<Damage> = (0..length).step_by(7).map(Damage::Cut).collect();
         for (damage, found) in history.damage_all(&log, &cuts, Witness::Kept) {
             assert!(matches!(found, Found::Missing | Found::Refused(_)), "{damage:?}: {found:?}");
         }
@@ -279,7 +286,7 @@ fn a_changed_bit_anywhere_in_the_log_never_changes_an_answer() {
     for encryption in [None, Some(keys())] {
         let history = history(encryption, Left::Killed);
         let (log, length) = history.log();
-        let step = if history.encryption.is_some() { 3 } else { 1 };
+        let step = if history.encryption.is_some() { 7 } else { 1 };
         let flips: Vec<Damage> = (0..length).step_by(step).map(Damage::Flip).collect();
         let mut kinds = BTreeSet::new();
         for (damage, found) in history.damage_all(&log, &flips, Witness::Gone) {
@@ -328,7 +335,7 @@ fn a_changed_bit_in_a_table_is_an_error_or_changes_no_answer() {
         for table in tables {
             let length = fs::metadata(&table).unwrap().len() as usize;
             let damages: Vec<Damage> =
-                (0..length).step_by(5).flat_map(|at| [Damage::Cut(at), Damage::Flip(at)]).collect();
+                (0..length).step_by(7).flat_map(|at| [Damage::Cut(at), Damage::Flip(at)]).collect();
             for (damage, found) in history.damage_all(&table, &damages, Witness::Kept) {
                 assert!(!matches!(found, Found::State(sequence) if sequence != history.last), "{damage:?}: {found:?}");
                 noticed += usize::from(found != Found::State(history.last));
