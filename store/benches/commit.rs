@@ -1,7 +1,8 @@
 //! Durable commits and point reads, each beside bare surrealkv doing the same in the same run.
 //!
 //! `cargo bench --bench commit` prints the figures. One commit of ours writes a document, an index entry, a journal
-//! entry and the head; one of surrealkv's writes one key of the same size, as durably. Medians of three runs.
+//! entry, an audit record and the head; one of surrealkv's writes one key of the same size, as durably. Medians of three
+//! runs.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a measurement that fails ends")]
 
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
 use surrealkv::{Durability, Mode, Tree};
+use weir_schema::codec::audit::AuditNote;
 use weir_schema::declarations::{Declarations, Index};
 use weir_schema::id::DocumentId;
 use weir_schema::shape::Shape;
@@ -75,6 +77,8 @@ async fn commit_bare(tree: Arc<Tree>, number: u64) {
 async fn commit_ours(store: Store, number: u64) {
     let mut transaction = store.begin().unwrap();
     transaction.put("orders", &id(number), document(number)).unwrap();
+    let (actor, action) = ("developer".to_owned(), "call".to_owned());
+    transaction.record(AuditNote { actor, action, targets: vec!["placeOrder".to_owned()] });
     store.commit(transaction).await.unwrap();
 }
 

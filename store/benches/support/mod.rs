@@ -79,15 +79,15 @@ pub fn fsync_us(folder: &Path) -> f64 {
     times[times.len() / 2]
 }
 
-/// surrealkv alone, with the sizes that the store gives it.
+/// surrealkv alone, with the sizes that the store gives it, and its log written ahead as there.
 pub fn bare(folder: &Path) -> Tree {
     let sizes = Options::default();
-    TreeBuilder::new()
+    let mut settings = surrealkv::Options::new()
         .with_path(folder.to_owned())
-        .with_max_memtable_size(sizes.memtable_bytes)
         .with_block_cache_capacity(sizes.block_cache_bytes)
-        .build()
-        .unwrap()
+        .with_wal_preallocation(true);
+    settings.max_memtable_size = sizes.memtable_bytes;
+    TreeBuilder::with_options(settings).build().unwrap()
 }
 
 /// Declarations of one collection.
