@@ -10,20 +10,8 @@ use serde_json::{Value, json};
 use weir_schema::commit::Timestamp;
 use weir_store::{HistoryError, Scan, Store};
 
+use crate::disk::copy;
 use crate::support::{id, open, put_all, scan};
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
-}
 
 async fn check(store: &Store) {
     let mut transaction = store.begin().unwrap();
