@@ -44,7 +44,7 @@ fn spread(count: u64, most: u64) -> Vec<u64> {
 }
 
 /// Runs without a fault, before others.
-const SOUND_RUNS: usize = 4;
+const SOUND_RUNS: usize = 2;
 
 fn points(counts: &BTreeMap<(String, String), u64>) -> Vec<Fault> {
     let mut points = Vec::new();
@@ -135,6 +135,7 @@ fn try_all(shim: &Path, base: Option<&Path>, task: Task) {
 fn try_points(shim: &Path, base: Option<&Path>, task: Task, points: Vec<Fault>) {
     let tried = points.len();
     assert!(tried > 0);
+    let on_disk = |fault: &Fault| run(shim, base, task, Some(fault));
     let queue = Mutex::new(VecDeque::from(points));
     let reactions = Mutex::new(BTreeMap::<String, BTreeMap<&'static str, usize>>::new());
     let wrong = Mutex::new(Vec::new());
@@ -142,8 +143,13 @@ fn try_points(shim: &Path, base: Option<&Path>, task: Task, points: Vec<Fault>) 
         for _ in 0..SIDE_BY_SIDE {
             scope.spawn(|| {
                 loop {
-                    let Some(fault) = queue.lock().unwrap().pop_front() else { return };
-                    let run = run(shim, base, task, Some(&fault));
+                    let Some(mut fault) = queue.lock().unwrap().pop_front() else { return };
+                    let mut run = on_disk(&fault);
+                    // This run made fewer calls: an earlier one it is.
+                    while !run.fired && run.trouble.is_none() && fault.nth > 1 {
+                        fault.nth = fault.nth * 2 / 3;
+                        run = on_disk(&fault);
+                    }
                     let kind = format!("{} {} {}", fault.operation, fault.file, fault.effect);
                     *reactions.lock().unwrap().entry(kind).or_default().entry(reaction(&run)).or_default() += 1;
                     if let Err(error) = judge(&run, task, Some(&fault)) {
@@ -159,11 +165,9 @@ fn try_points(shim: &Path, base: Option<&Path>, task: Task, points: Vec<Fault>) 
     for (kind, reactions) in &reactions {
         println!("{kind}: {reactions:?}");
     }
+    // Some calls are made in few runs only, say the merge of a table that happens to be due.
     let missed: usize = reactions.values().filter_map(|reactions| reactions.get("not reached")).sum();
-    assert!(missed * 2 < tried, "{missed} of {tried} faults did not come to pass");
-    let unreached: Vec<_> =
-        reactions.iter().filter(|(_, reactions)| reactions.keys().all(|it| *it == "not reached")).collect();
-    assert!(unreached.is_empty(), "none of these came to pass: {unreached:?}");
+    assert!(missed * 20 < tried, "{missed} of {tried} faults did not come to pass");
     let wrong = wrong.into_inner().unwrap();
     assert!(wrong.is_empty(), "{} of {tried} faults had wrong ends:\n{}", wrong.len(), wrong.join("\n"));
 }
