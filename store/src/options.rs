@@ -75,7 +75,7 @@ impl Default for Options {
             notices_max: 8_192,
             index_batch_max: 1_000,
             block_cache_bytes: 32 << 20,
-            memtable_bytes: 16 << 20,
+            memtable_bytes: 64 << 20,
             worker_threads: 4,
             validation: Validation::Serializable,
             encryption: None,
