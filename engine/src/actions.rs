@@ -26,30 +26,35 @@ pub(crate) struct Actions {
     running: Mutex<HashMap<Scope, Arc<tokio::sync::Mutex<()>>>>,
 }
 
-impl Actions {
-    fn lock(&self, scope: Scope) -> Arc<tokio::sync::Mutex<()>> {
-        self.running.lock().entry(scope).or_default().clone()
-    }
+/// A place among those that run or wait for one scope. Dropping it, also with a caller that goes away, gives it up.
+struct Place<'a> {
+    actions: &'a Actions,
+    scope: Scope,
+    lock: Arc<tokio::sync::Mutex<()>>,
+}
 
-    /// Forgets a lock that nobody else holds or waits for.
-    fn unlock(&self, scope: Scope, lock: Arc<tokio::sync::Mutex<()>>) {
-        let mut running = self.running.lock();
-        drop(lock);
-        if running.get(&scope).is_some_and(|lock| Arc::strong_count(lock) == 1) {
-            running.remove(&scope);
+impl Actions {
+    fn enter(&self, scope: Scope) -> Place<'_> {
+        let lock = self.running.lock().entry(scope).or_default().clone();
+        Place { actions: self, scope, lock }
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut running = self.actions.running.lock();
+        // The map has one and this place the other: nobody else runs or waits.
+        if Arc::strong_count(&self.lock) == 2 {
+            running.remove(&self.scope);
         }
     }
 }
 
 /// Runs an action, unless its outcome is known.
 pub(crate) async fn call_once(engine: &Engine, prepared: &Prepared, scope: Scope) -> Result<Answer, CallError> {
-    let lock = engine.actions().lock(scope);
-    let outcome = {
-        let _turn = lock.lock().await;
-        recall_or_run(engine, prepared, scope).await
-    };
-    engine.actions().unlock(scope, lock);
-    outcome
+    let place = engine.actions().enter(scope);
+    let _turn = place.lock.lock().await;
+    recall_or_run(engine, prepared, scope).await
 }
 
 async fn recall_or_run(engine: &Engine, prepared: &Prepared, scope: Scope) -> Result<Answer, CallError> {
@@ -77,4 +82,23 @@ async fn recall_or_run(engine: &Engine, prepared: &Prepared, scope: Scope) -> Re
         tracing::warn!("the outcome of an action with an idempotency key is not kept: {error}");
     }
     outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::Caller;
+    use crate::idempotency::IdempotencyKey;
+
+    #[test]
+    fn a_scope_is_forgotten_with_the_last_who_runs_or_waits() {
+        let actions = Actions::default();
+        let scope = IdempotencyKey::parse("a").map(|key| key.scope(&Caller::Developer, "f"));
+        let scope = scope.unwrap_or_else(|error| panic!("{error}"));
+        let (first, second) = (actions.enter(scope), actions.enter(scope));
+        drop(first);
+        assert_eq!(actions.running.lock().len(), 1);
+        drop(second);
+        assert!(actions.running.lock().is_empty());
+    }
 }
