@@ -7,6 +7,7 @@
 //! | [`diagnostic`] | what is wrong with a source file, where, and what to do |
 //! | [`protocol`] | `HostCall` and `Outcome`: all that passes between a script and its host |
 //! | [`isolate`] | one V8 isolate with one app in it |
+//! | [`lockdown`] | takes from a worker process all that it does not need |
 //! | [`pool`] | warm isolates of one app, each on a thread of its own, behind one bounded queue |
 //! | [`watchdog`] | stops calls that run past their wall limit |
 //!
@@ -16,6 +17,7 @@ pub mod app;
 pub mod compile;
 pub mod diagnostic;
 pub mod isolate;
+pub mod lockdown;
 mod modules;
 mod ops;
 pub mod pool;

@@ -12,6 +12,7 @@ mod export;
 mod folder;
 mod import;
 mod import_all;
+mod lockdown_probe;
 mod logging;
 mod progress;
 mod restore;
@@ -55,6 +56,9 @@ enum Command {
     Doctor(doctor::Arguments),
     /// Make a key for encryption at rest, or say which keys a data folder needs.
     Encryption(encryption::Arguments),
+    /// What `weir doctor` runs to see how a worker process is locked down here.
+    #[command(hide = true)]
+    LockdownProbe,
 }
 
 /// Why a command failed. Shown after `weir: `.
@@ -94,6 +98,7 @@ pub fn main() -> ExitCode {
         Command::Restore(arguments) => restore::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Encryption(arguments) => encryption::run(arguments),
+        Command::LockdownProbe => lockdown_probe::run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
