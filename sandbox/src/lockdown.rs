@@ -25,7 +25,8 @@ mod elsewhere;
 mod linux;
 pub mod probe;
 mod report;
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests;
 
 #[cfg(not(target_os = "linux"))]

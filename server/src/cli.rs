@@ -52,7 +52,7 @@ enum Command {
     Backup(backup::Arguments),
     /// Make a data folder from a backup, verified before it replaces anything.
     Restore(restore::Arguments),
-    /// Look at every record of a data folder and tell what is wrong.
+    /// Look at every record of a data folder and tell what is wrong; try how worker processes are locked down here.
     Doctor(doctor::Arguments),
     /// Make a key for encryption at rest, or say which keys a data folder needs.
     Encryption(encryption::Arguments),

@@ -10,7 +10,7 @@ use std::ffi::c_long;
 use std::process;
 
 use seccompiler::{
-    BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    BackendError, BpfProgram, Error, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
     SeccompRule, TargetArch,
 };
 
@@ -124,8 +124,11 @@ fn allowed_with() -> Vec<(c_long, Vec<Vec<Argument>>)> {
 /// Puts the filter on all threads of the process.
 pub fn apply() -> Result<State, String> {
     let (program, count) = program().map_err(|error| error.to_string())?;
-    seccompiler::apply_filter_all_threads(&program).map_err(|error| error.to_string())?;
-    Ok(State::As(format!("{count} system calls")))
+    match seccompiler::apply_filter_all_threads(&program) {
+        Ok(()) => Ok(State::As(format!("{count} system calls"))),
+        Err(Error::Seccomp(error)) => Err(format!("not in this kernel, or forbidden to this container: {error}")),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// The filter, and how many system calls it allows.

@@ -219,7 +219,8 @@ fn the_parents_memory(parent: Parent, number: c_long) -> Answer {
 }
 
 fn raise_limits() -> Answer {
-    let mut limit = libc::rlimit64 { rlim_cur: libc::RLIM64_INFINITY, rlim_max: libc::RLIM64_INFINITY };
+    // Soft and hard, without end.
+    let mut limit = [u64::MAX; 2];
     call(libc::SYS_prlimit64, &[0, libc::RLIMIT_DATA as usize, address_of(&mut limit), 0])
 }
 
