@@ -8,6 +8,9 @@ mod attempts;
 #[cfg(target_os = "linux")]
 pub(super) mod scripts;
 
+#[cfg(target_os = "linux")]
+use std::{sync::mpsc, thread};
+
 use serde::{Deserialize, Serialize};
 
 use super::{Bounds, Report, before_threads};
@@ -74,8 +77,13 @@ pub fn run(mut tell: impl FnMut(Finding)) {
     let inherited = attempts::inherited();
     crate::isolate::prepare_v8();
     let prepared = scripts::prepare();
+    // Scripts run on threads that neither of the steps is taken on.
+    let (locked, is_locked) = mpsc::channel::<()>();
+    let trying = thread::Builder::new().spawn(move || is_locked.recv().map(|()| attempts::all(parent)));
     tell(Finding::LockDown(halfway.all_threads()));
-    for attempt in inherited.into_iter().chain(attempts::all(parent)) {
+    // Where there is no such thread, this one has to do.
+    let tried = locked.send(()).ok().and_then(|()| trying.ok()?.join().ok()?.ok());
+    for attempt in inherited.into_iter().chain(tried.unwrap_or_else(|| attempts::all(parent))) {
         tell(Finding::Attempt(attempt));
     }
     for script in prepared.run() {

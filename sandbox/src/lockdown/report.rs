@@ -75,6 +75,7 @@ impl Mechanism {
 
 impl Entry {
     /// A mechanism that was tried.
+    #[cfg(target_os = "linux")]
     pub(super) fn of(mechanism: Mechanism, tried: Result<State, String>) -> Self {
         Self { mechanism, state: tried.unwrap_or_else(State::Off) }
     }

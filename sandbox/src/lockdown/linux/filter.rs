@@ -72,7 +72,6 @@ const ALLOWED: &[c_long] = &[
     libc::SYS_getsockopt,
     libc::SYS_shutdown,
     libc::SYS_close,
-    libc::SYS_fstat,
     // Waiting for them; tokio's pollers are there already.
     libc::SYS_ppoll,
     libc::SYS_epoll_ctl,
