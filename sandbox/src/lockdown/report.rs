@@ -1,5 +1,6 @@
 //! What of the lock-down is on. Plain data: the worker sends it to its host, which has a log.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -80,35 +81,42 @@ impl Entry {
         Self { mechanism, state: tried.unwrap_or_else(State::Off) }
     }
 
+    /// Why it is off, if it is.
+    fn reason(&self) -> Option<&str> {
+        match &self.state {
+            State::Off(reason) => Some(reason),
+            State::On | State::As(_) => None,
+        }
+    }
+
     /// Whether it is off.
     pub fn is_off(&self) -> bool {
-        matches!(self.state, State::Off(_))
+        self.reason().is_some()
     }
 }
 
 impl Report {
-    /// What is off. Nothing where all is well.
-    pub fn off(&self) -> impl Iterator<Item = &Entry> {
-        self.entries.iter().filter(|entry| entry.is_off())
-    }
-
-    /// The state of a mechanism, if its step was taken.
-    pub fn state(&self, mechanism: Mechanism) -> Option<&State> {
-        self.entries.iter().find(|entry| entry.mechanism == mechanism).map(|entry| &entry.state)
+    /// What is off, in words. Nothing where all is on.
+    pub fn without(&self) -> Option<String> {
+        let reasons: BTreeSet<&str> = self.entries.iter().filter_map(Entry::reason).collect();
+        let off: Vec<String> = self.entries.iter().filter(|entry| entry.is_off()).map(ToString::to_string).collect();
+        match (off.len() == self.entries.len(), reasons.first()) {
+            (_, None) => None,
+            (true, Some(reason)) if reasons.len() == 1 => Some(format!("any of it ({reason})")),
+            (_, Some(_)) => Some(off.join(", ")),
+        }
     }
 }
 
 /// In words for a log: `no_new_privs, Landlock (ABI 7); without seccomp (not in this kernel)`.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let words = |is_off: bool| {
-            let wanted = self.entries.iter().filter(|entry| entry.is_off() == is_off);
-            wanted.map(ToString::to_string).collect::<Vec<_>>().join(", ")
-        };
-        match (words(false), words(true)) {
-            (on, off) if off.is_empty() => f.write_str(&on),
-            (on, off) if on.is_empty() => write!(f, "without {off}"),
-            (on, off) => write!(f, "{on}; without {off}"),
+        let on = self.entries.iter().filter(|entry| !entry.is_off());
+        let on = on.map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        match self.without() {
+            None => f.write_str(&on),
+            Some(off) if on.is_empty() => write!(f, "without {off}"),
+            Some(off) => write!(f, "{on}; without {off}"),
         }
     }
 }
@@ -142,6 +150,8 @@ mod tests {
             report(&[on, off.clone(), landlock]),
             "no_new_privs, Landlock (ABI 7); without seccomp (not in this kernel)"
         );
-        assert_eq!(report(&[off]), "without seccomp (not in this kernel)");
+        assert_eq!(report(std::slice::from_ref(&off)), "without any of it (not in this kernel)");
+        let other = (Mechanism::Landlock, State::Off("not enabled".into()));
+        assert_eq!(report(&[off, other]), "without seccomp (not in this kernel), Landlock (not enabled)");
     }
 }

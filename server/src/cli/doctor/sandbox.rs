@@ -7,7 +7,6 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use weir_sandbox::lockdown::Entry;
 use weir_sandbox::lockdown::probe::{Answer, Attempt, Finding, Script};
 
 /// The longest that the probe may take. It takes less than a second.
@@ -91,7 +90,7 @@ fn warnings(findings: &[Finding]) -> Vec<String> {
     let (mut off, mut let_through, mut failed) = (Vec::new(), Vec::new(), Vec::new());
     for finding in findings {
         match finding {
-            Finding::LockDown(report) => off.extend(report.off().map(Entry::to_string)),
+            Finding::LockDown(report) => off.extend(report.without()),
             Finding::Attempt(Attempt { what, answer }) if answer.is_let_through() => let_through.push(what.clone()),
             Finding::Script(Script { what, failure: Some(_) }) => failed.push(what.clone()),
             Finding::Attempt(_) | Finding::Script(_) => {}
