@@ -52,7 +52,7 @@ pub enum Answer {
     LetThrough(Option<i32>),
 }
 
-/// A script that was run after the lock-down.
+/// Something that a worker has to be able to do after the lock-down: mostly a script.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Script {
@@ -86,6 +86,8 @@ pub fn run(mut tell: impl FnMut(Finding)) {
     for attempt in inherited.into_iter().chain(tried.unwrap_or_else(|| attempts::all(parent))) {
         tell(Finding::Attempt(attempt));
     }
+    let failure = (!attempts::measures_threads()).then(|| "the clock of a thread cannot be read".to_owned());
+    tell(Finding::Script(Script { what: "measure what a thread computes".into(), failure }));
     for script in prepared.run() {
         tell(Finding::Script(script));
     }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub enum Mechanism {
     /// Descriptors that came with the process are closed.
     Descriptors,
-    /// The environment is empty. That is the parent's part; here it is looked at.
+    /// The environment holds nothing but the time zone. That is the parent's part; here it is looked at.
     Environment,
     /// The kernel's out-of-memory killer takes this process first.
     OomScore,
@@ -62,7 +62,7 @@ impl Mechanism {
     pub fn name(self) -> &'static str {
         match self {
             Self::Descriptors => "closed descriptors",
-            Self::Environment => "empty environment",
+            Self::Environment => "clean environment",
             Self::OomScore => "first in line when memory runs out",
             Self::NoNewPrivs => "no_new_privs",
             Self::Capabilities => "no capabilities",

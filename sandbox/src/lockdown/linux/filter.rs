@@ -26,15 +26,13 @@ const ALLOWED: &[c_long] = &[
     libc::SYS_madvise,
     libc::SYS_brk,
     libc::SYS_membarrier,
-    // V8 keeps its code apart by protection keys where the processor has them.
+    // V8 keeps its code apart by a protection key where the processor has them.
     libc::SYS_pkey_mprotect,
-    libc::SYS_pkey_alloc,
-    libc::SYS_pkey_free,
     // Threads: locks, turns, the beginning of one that was just made, the end.
     libc::SYS_futex,
     libc::SYS_sched_yield,
     libc::SYS_sched_getaffinity,
-    // V8's locks ask for the priority of their thread.
+    // V8's locks ask for the priority of their thread. Of another process it tells as much, and no more.
     libc::SYS_sched_getscheduler,
     libc::SYS_sched_getparam,
     libc::SYS_getcpu,
@@ -51,15 +49,9 @@ const ALLOWED: &[c_long] = &[
     libc::SYS_rt_sigreturn,
     libc::SYS_sigaltstack,
     // Time and chance.
-    libc::SYS_clock_gettime,
-    libc::SYS_clock_getres,
-    libc::SYS_clock_nanosleep,
     libc::SYS_nanosleep,
     libc::SYS_gettimeofday,
     libc::SYS_getrandom,
-    // What this process has used, how much memory the machine has: garbage collection asks.
-    libc::SYS_getrusage,
-    libc::SYS_sysinfo,
     // The sockets that are there, and others that come over them.
     libc::SYS_read,
     libc::SYS_write,
@@ -85,18 +77,28 @@ const ALLOWED_BY_AGE: &[c_long] = &[libc::SYS_poll, libc::SYS_epoll_wait, libc::
 #[cfg(not(target_arch = "x86_64"))]
 const ALLOWED_BY_AGE: &[c_long] = &[];
 
-/// An argument that has to have a value: its place, how much of its register counts, and the value.
-type Argument = (u8, SeccompCmpArgLen, u64);
+/// An argument that has to have a value: its place, how much of its register counts, how it is compared, and the value.
+type Argument = (u8, SeccompCmpArgLen, SeccompCmpOp, u64);
 
 /// An argument of which the kernel takes the lower half.
 fn number(place: u8, value: i64) -> Argument {
-    (place, SeccompCmpArgLen::Dword, value.unsigned_abs())
+    (place, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value.unsigned_abs())
+}
+
+/// The same, where some of its bits decide.
+fn bits(place: u8, mask: u64, value: u64) -> Argument {
+    (place, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(mask), value)
 }
 
 /// An address that leads nowhere.
 fn null(place: u8) -> Argument {
-    (place, SeccompCmpArgLen::Qword, 0)
+    (place, SeccompCmpArgLen::Qword, SeccompCmpOp::Eq, 0)
 }
+
+/// Set in the names of clocks that measure what a process or thread has computed.
+const CLOCK_OF_ONE: u64 = 1 << 31;
+/// Set in those of threads besides. The kernel shows only the ones of the same process.
+const CLOCK_OF_A_THREAD: u64 = 1 << 2;
 
 /// Allowed with one of these lists of arguments.
 fn allowed_with() -> Vec<(c_long, Vec<Vec<Argument>>)> {
@@ -104,7 +106,14 @@ fn allowed_with() -> Vec<(c_long, Vec<Vec<Argument>>)> {
     let second_is = |values: &[i64]| values.iter().map(|value| vec![number(1, *value)]).collect();
     let option = |name: i32| vec![number(1, libc::SOL_SOCKET.into()), number(2, name.into())];
     let of_descriptors = [libc::F_GETFD, libc::F_SETFD, libc::F_GETFL, libc::F_SETFL, libc::F_DUPFD_CLOEXEC];
+    let of_a_thread = CLOCK_OF_ONE | CLOCK_OF_A_THREAD;
+    // Clocks of the system, and of its own threads for the limit on CPU time. What another process computes is not its
+    // business.
+    let clocks = || vec![vec![bits(0, CLOCK_OF_ONE, 0)], vec![bits(0, of_a_thread, of_a_thread)]];
     vec![
+        (libc::SYS_clock_gettime, clocks()),
+        (libc::SYS_clock_getres, clocks()),
+        (libc::SYS_clock_nanosleep, clocks()),
         // To a thread of its own, for abort. No other process, not even to ask whether it is there.
         (libc::SYS_tgkill, first_is(process::id().into())),
         // Reading its own limits: glibc does so for the size of a stack. The third argument would be a new limit.
@@ -148,6 +157,6 @@ fn program() -> Result<(BpfProgram, usize), BackendError> {
 fn rule(arguments: Vec<Argument>) -> Result<SeccompRule, BackendError> {
     let conditions = arguments
         .into_iter()
-        .map(|(place, length, value)| SeccompCondition::new(place, length, SeccompCmpOp::Eq, value));
+        .map(|(place, length, comparison, value)| SeccompCondition::new(place, length, comparison, value));
     SeccompRule::new(conditions.collect::<Result<_, _>>()?)
 }

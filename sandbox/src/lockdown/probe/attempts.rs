@@ -10,6 +10,7 @@ use std::net::Ipv4Addr;
 use std::{io, ptr, thread};
 
 use super::{Answer, Attempt, BOUNDS};
+use crate::lockdown::linux::unexpected_variables;
 
 /// A file that is always there and may be read and executed.
 const PROGRAM: &CStr = c"/proc/self/exe";
@@ -17,6 +18,9 @@ const PROGRAM: &CStr = c"/proc/self/exe";
 const TEMPORARY: &CStr = c"/tmp";
 /// The directory descriptor that stands for the current folder. As the kernel sees an argument.
 const HERE: usize = libc::AT_FDCWD as usize;
+/// How the kernel names the clocks of what is computed, in the lowest bits of their numbers.
+const CPU_CLOCK_OF_A_PROCESS: usize = 2;
+const CPU_CLOCK_OF_A_THREAD: usize = 6;
 /// Errors that mean "forbidden", or that the kernel does not have it.
 const FORBIDDEN: [i32; 3] = [libc::EPERM, libc::EACCES, libc::ENOSYS];
 /// The same where something new is made: also that there may not be more.
@@ -51,6 +55,7 @@ const ATTEMPTS: &[(&str, Try)] = &[
     ("get hold of its parent", |parent| opening(libc::SYS_pidfd_open, &[parent.0, 0])),
     ("read the memory of its parent", |parent| the_parents_memory(parent, libc::SYS_process_vm_readv)),
     ("write the memory of its parent", |parent| the_parents_memory(parent, libc::SYS_process_vm_writev)),
+    ("see how much its parent computes", |parent| clock(parent.0, CPU_CLOCK_OF_A_PROCESS)),
     ("raise its limits", |_| raise_limits()),
     ("use more memory than its bound", |_| use_memory(BOUNDS.data_bytes)),
     ("become visible again", |_| call(libc::SYS_prctl, &[small(libc::PR_SET_DUMPABLE), 1])),
@@ -90,7 +95,7 @@ pub fn inherited() -> Vec<Attempt> {
     let is_open = |descriptor: &usize| raw(libc::SYS_fcntl, &[*descriptor, small(libc::F_GETFD)]).is_ok();
     let none = |count: usize| if count == 0 { Answer::Nothing } else { Answer::LetThrough(None) };
     let descriptors = none((3..DESCRIPTORS_LOOKED_FOR).filter(is_open).count());
-    let variables = none(std::env::vars_os().count());
+    let variables = none(unexpected_variables());
     vec![
         Attempt { what: "use descriptors of its parent".into(), answer: descriptors },
         Attempt { what: "read environment variables".into(), answer: variables },
@@ -216,6 +221,18 @@ fn the_parents_memory(parent: Parent, number: c_long) -> Answer {
     let mut here = libc::iovec { iov_base: ptr::from_mut(&mut byte).cast(), iov_len: 1 };
     let mut there = libc::iovec { iov_base: ptr::without_provenance_mut(1), iov_len: 1 };
     call(number, &[parent.0, address_of(&mut here), 1, address_of(&mut there), 1, 0])
+}
+
+/// Reads the clock that measures what a process or thread computes.
+fn clock(id: usize, kind: usize) -> Answer {
+    let mut time = [0_u64; 2];
+    call(libc::SYS_clock_gettime, &[!id << 3 | kind, address_of(&mut time)])
+}
+
+/// Whether this process can measure its own threads, without which there is no limit on what they compute.
+pub fn measures_threads() -> bool {
+    let thread = raw(libc::SYS_gettid, &[]);
+    thread.is_ok_and(|thread| clock(thread, CPU_CLOCK_OF_A_THREAD) == Answer::LetThrough(None))
 }
 
 fn raise_limits() -> Answer {
