@@ -137,7 +137,8 @@ impl Expression {
             }
             Conditional(parts) => {
                 let [test, yes, no] = parts.as_ref();
-                let (test, yes) = (part(test, Binding::Logical), part(yes, Binding::Assignment));
+                // oxc takes the `?` of `x as any ? /r/ : y` for a part of the type.
+                let (test, yes) = (part(test, Binding::Sum), part(yes, Binding::Assignment));
                 format!("{test} ? {yes} : {}", part(no, Binding::Assignment))
             }
             Array(elements) => {
@@ -223,7 +224,7 @@ pub fn expressions() -> impl Strategy<Value = Expression> {
         let binary = prop::sample::select(binary.to_vec());
         let access = prop::sample::select(&[".p", ".x", "?.p", "?.x", "['x']", "?.['p']", ".length"][..]);
         let calls = prop::sample::select(&["", "?."][..]);
-        let kinds = ["as any", "as number", "as unknown", "satisfies any", "as string[]", "as { p: any }", "as () => any"];
+        let kinds = ["as any", "as number", "as unknown", "satisfies any", "as string[]", "as { p: any }", "as (() => any)"];
         let kinds = prop::sample::select(kinds.to_vec());
         let angles = prop::sample::select(&["any", "number", "string | null", "Array<Array<number>>"][..]);
         prop_oneof![
