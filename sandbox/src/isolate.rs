@@ -17,6 +17,8 @@ use weir_schema::declarations::FunctionKind;
 use weir_schema::limits::CallLimits;
 
 use crate::app::App;
+use crate::imports;
+use crate::locale;
 use crate::modules::{self, AppModules};
 use crate::ops::{self, CurrentPort};
 use crate::port::CallPort;
@@ -34,7 +36,14 @@ const HEAP_HEADROOM_BYTES: usize = 2 << 30;
 ///
 /// Unrolling goes because it drops the interrupt check of the loop: with it `for (;;) list.push(new Array(1000))` can be
 /// terminated neither at the heap limit nor at the wall limit (V8 15.0, x86_64).
-const V8_FLAGS: [&str; 3] = ["weir", "--disallow-code-generation-from-strings", "--no-turboshaft-loop-unrolling"];
+///
+/// Frozen objects take no private members either: a class whose parent returns any object could hide state in them.
+const V8_FLAGS: [&str; 4] = [
+    "weir",
+    "--disallow-code-generation-from-strings",
+    "--no-turboshaft-loop-unrolling",
+    "--js-nonextensible-applies-to-private",
+];
 
 /// Prepares V8. Must run on the main thread before any other thread is started; later calls do nothing.
 pub fn prepare_v8() {
@@ -42,6 +51,7 @@ pub fn prepare_v8() {
     ONCE.call_once(|| {
         deno_core::v8_set_flags(V8_FLAGS.iter().map(|flag| (*flag).to_owned()).collect());
         JsRuntime::init_platform(None);
+        locale::fix();
     });
 }
 
@@ -86,6 +96,7 @@ impl Isolate {
             ..RuntimeOptions::default()
         })
         .map_err(internal)?;
+        imports::refuse(runtime.v8_isolate());
         let heap_exceeded = limit_heap(&mut runtime, limits.heap_bytes);
         let deadline = Instant::now() + Duration::from_millis(limits.wall_ms);
         let watch = watchdog.arm(runtime.v8_isolate().thread_safe_handle(), deadline);
@@ -381,8 +392,7 @@ struct Handles {
 }
 
 /// Runs between the API module and the app's own: what scripts must not reach goes, what they share is frozen.
-const SEAL: &str = "{ const { fixTemporal, removeGlobals, freezeIntrinsics } = globalThis.__weir; fixTemporal(); \
-                    removeGlobals(); freezeIntrinsics(); }";
+const SEAL: &str = "globalThis.__weir.seal();";
 
 /// Loads the API, seals the globals, then loads the app's modules and binds their exports.
 fn load(runtime: &mut JsRuntime, tokio: &tokio::runtime::Runtime, call_depth: u32) -> Result<Handles, IsolateError> {

@@ -15,7 +15,9 @@
 pub mod app;
 pub mod compile;
 pub mod diagnostic;
+mod imports;
 pub mod isolate;
+mod locale;
 mod modules;
 mod ops;
 pub mod pool;

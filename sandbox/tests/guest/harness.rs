@@ -1,0 +1,164 @@
+//! One isolate with modules of JavaScript in it, and a host that answers from a table.
+
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, OnceLock};
+
+use weir_sandbox::isolate::{Isolate, IsolateError};
+use weir_sandbox::protocol::{Answering, CallRequest, Host, HostCall, HostError, Outcome, ScriptCaller};
+use weir_sandbox::watchdog::Watchdog;
+use weir_sandbox::{App, Module};
+use weir_schema::declarations::{Collection, Declarations, Function, FunctionKind};
+use weir_schema::manifest;
+use weir_schema::shape::{Shape, Slot};
+
+/// Has two orders of one customer, refuses documents without a total, and gives up when told to delete.
+struct TableHost {
+    log: Vec<String>,
+    done: Sender<(Outcome, Vec<String>)>,
+}
+
+impl Host for TableHost {
+    fn ask(&mut self, call: HostCall) -> Result<String, HostError> {
+        self.log.push(format!("{call:?}"));
+        match call {
+            HostCall::Get { id, .. } if id == "o1" => Ok(r#"{"id":"o1","total":5}"#.into()),
+            HostCall::Get { .. } => Ok("null".into()),
+            HostCall::Rows { .. } => Ok(r#"[{"id":"o1","total":5},{"id":"o2","total":7}]"#.into()),
+            HostCall::Page { .. } => Ok(r#"{"edges":[{"node":{"id":"o1","total":5},"cursor":"c1"}],"pageInfo":{"hasNextPage":false,"hasPreviousPage":false,"startCursor":"c1","endCursor":"c1"}}"#.into()),
+            HostCall::Count { .. } => Ok("2".into()),
+            HostCall::Insert { value, .. } if value.get("total").is_none() => {
+                Err(HostError::Refused("orders.total: missing".into()))
+            }
+            HostCall::Insert { value, .. } => Ok(value.to_string()),
+            HostCall::Delete { .. } => Err(HostError::Aborted),
+            _ => Ok("null".into()),
+        }
+    }
+
+    fn start(&mut self, call: HostCall) -> Answering {
+        self.log.push(format!("{call:?}"));
+        Box::pin(async {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            Ok("41".into())
+        })
+    }
+
+    fn finish(self: Box<Self>, outcome: Outcome) {
+        self.done.send((outcome, self.log)).unwrap();
+    }
+}
+
+fn watchdog() -> Watchdog {
+    static WATCHDOG: OnceLock<Watchdog> = OnceLock::new();
+    WATCHDOG.get_or_init(|| Watchdog::start().unwrap()).clone()
+}
+
+/// An isolate, with what its calls left.
+pub struct Guest {
+    isolate: Isolate,
+}
+
+impl Guest {
+    /// Loads an app of one module that has to export `f`, of the given kind. `orders` is a collection there.
+    pub fn of_kind(kind: FunctionKind, code: &str) -> Result<Self, IsolateError> {
+        Self::of_result(kind, Slot::required(Shape::Json), code)
+    }
+
+    /// The same with a declared result.
+    pub fn of_result(kind: FunctionKind, result: Slot, code: &str) -> Result<Self, IsolateError> {
+        let code = format!(
+            "import {{ query, view, procedure, action, collection, call, caller, fail, now, metric, sum, count, avg, min, max }} from \"weir\";\n\
+             export const orders = collection();\n{code}\n"
+        );
+        let module = Module {
+            path: "main.ts".into(),
+            code,
+            source_map: r#"{"version":3,"sources":[],"names":[],"mappings":""}"#.into(),
+            imports: vec![("weir".into(), "weir".into())],
+        };
+        Self::load(&app(kind, result, vec![module]))
+    }
+
+    /// Loads an app.
+    pub fn load(app: &Arc<App>) -> Result<Self, IsolateError> {
+        Isolate::new(app, &watchdog()).map(|isolate| Self { isolate })
+    }
+
+    /// Calls the function at a place in the declarations. Returns the outcome and what the host was asked.
+    pub fn call_function(&mut self, function: usize, arguments: &str) -> (Outcome, Vec<String>) {
+        let (done, outcome) = channel();
+        let request = CallRequest {
+            function,
+            arguments: arguments.into(),
+            now_ms: 1_700_000_000_000,
+            seed: [1, 2, 3, 4],
+            caller: ScriptCaller { kind: "developer", subject: None }.text(),
+        };
+        self.isolate.call(&request, Box::new(TableHost { log: vec![], done }));
+        outcome.recv().unwrap()
+    }
+
+    /// Calls `f`. Returns the outcome in one line.
+    pub fn call(&mut self, arguments: &str) -> String {
+        let (outcome, _) = self.call_function(0, arguments);
+        let spoiled = if self.isolate.is_spoiled() { " (discarded)" } else { "" };
+        format!("{}{spoiled}", show(&outcome))
+    }
+}
+
+/// An outcome in one line.
+pub fn show(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Value(text) => text.clone(),
+        Outcome::Failed(error) => match &error.app_code {
+            Some(code) => format!("failed with {code}: {}", error.message),
+            None => format!("failed: {}", error.message),
+        },
+        other => format!("{other:?}"),
+    }
+}
+
+/// What comes of one call of a query of this body in a new isolate.
+pub fn query(body: &str) -> String {
+    run(FunctionKind::Query, &format!("export const f = query((args) => {{ {body} }});"))
+}
+
+/// What comes of one call of `f` in a new isolate with this module.
+pub fn run(kind: FunctionKind, code: &str) -> String {
+    match Guest::of_kind(kind, code) {
+        Ok(mut guest) => guest.call("{}"),
+        Err(IsolateError::App(error)) => format!("does not load: {}", error.message),
+        Err(error) => format!("broken: {error}"),
+    }
+}
+
+/// An app of these modules, of which `main.ts` exports `orders` and `f`.
+pub fn app(kind: FunctionKind, result: Slot, modules: Vec<Module>) -> Arc<App> {
+    let mut declarations = Declarations::default();
+    declarations.collections.insert(
+        "orders".into(),
+        Collection {
+            name: "orders".into(),
+            module: "main.ts".into(),
+            document: "Order".into(),
+            value: "OrderValue".into(),
+            indexes: vec![],
+            references: vec![],
+        },
+    );
+    declarations.functions.insert(
+        "f".into(),
+        Function {
+            name: "f".into(),
+            kind,
+            description: None,
+            module: "main.ts".into(),
+            line: 1,
+            arguments: vec![],
+            result,
+            keep: None,
+        },
+    );
+    let manifest = "name = \"test\"\nversion = \"1.0.0\"\n[limits]\nwall_ms = 2000\nresult_bytes = 1000000";
+    Arc::new(App { manifest: manifest::parse(manifest).unwrap(), declarations, modules })
+}

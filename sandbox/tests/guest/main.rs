@@ -1,0 +1,10 @@
+//! What a script can reach, see and leave behind: script in, outcome out.
+//!
+//! | module | what it shows |
+//! |---|---|
+//! | `allowlist` | everything in reach of a script is on a list and frozen; what is not on it is refused |
+//! | `determinism` | nothing but the call itself decides what a call gives |
+
+mod allowlist;
+mod determinism;
+mod harness;
