@@ -12,7 +12,7 @@
 //! | `exports` | functions and collections, found by their syntax |
 //! | `collections`, `references`, `functions`, `group_by`, `keep`, `literal` | what they declare |
 //! | `typing`, `docs` | declared TypeScript types become shapes |
-//! | `emit`, `order` | types erased: JavaScript, in the order in which it can run |
+//! | `emit`, `own`, `order` | types erased: JavaScript, in the order in which it can run, open to the isolate |
 //! | [`types`] | the editor's view of the module "weir" |
 //! | `report` | diagnostics, and the proof that one was given |
 
@@ -29,6 +29,7 @@ mod literal;
 mod module;
 mod nesting;
 mod order;
+mod own;
 mod references;
 mod report;
 mod restrict;
@@ -173,6 +174,7 @@ fn emit_all<'a>(arena: &'a Allocator, units: Vec<Unit<'a>>, sources: &Sources, r
     let mut modules = Vec::with_capacity(units.len());
     for unit in units {
         let path = unit.file.path.to_owned();
+        let own = own::export(&unit.program);
         if let Ok(JavaScript { code, source_map, specifiers }) = emit::emit(arena, unit, report) {
             let imports = specifiers.into_iter().map(|specifier| {
                 let target = match specifier::resolve(sources, &path, &specifier) {
@@ -182,7 +184,7 @@ fn emit_all<'a>(arena: &'a Allocator, units: Vec<Unit<'a>>, sources: &Sources, r
                 (specifier, target)
             });
             let imports = imports.collect();
-            modules.push(Module { path, code, source_map, imports });
+            modules.push(Module { path, code: code + &own, source_map, imports });
         }
     }
     order::dependencies_first(modules, graph::is_root)

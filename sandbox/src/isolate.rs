@@ -21,6 +21,7 @@ use crate::imports;
 use crate::locale;
 use crate::modules::{self, AppModules};
 use crate::ops::{self, CurrentPort};
+use crate::pending;
 use crate::port::CallPort;
 use crate::protocol::{CallRequest, Frame, Host, Outcome, ScriptError};
 use crate::rejections;
@@ -102,6 +103,7 @@ impl Isolate {
         let watch = watchdog.arm(runtime.v8_isolate().thread_safe_handle(), deadline);
         let handles = load(&mut runtime, &tokio, limits.call_depth);
         rejections::watch(runtime.v8_isolate());
+        pending::watch(runtime.v8_isolate());
         if watch.disarm() {
             return Err(IsolateError::App(plain(format!(
                 "loading its modules takes longer than {} ms",
@@ -150,6 +152,7 @@ impl Isolate {
         let ended = match self.functions.get(request.function) {
             Some((_, FunctionKind::Action)) => self.run_action(request),
             _ => {
+                pending::start();
                 let ended = self.run_sync(request);
                 self.settle_leftovers(ended)
             }
@@ -201,16 +204,26 @@ impl Isolate {
         }
     }
 
-    /// Runs what promises of a finished call have left to run, so that no later call pays for it. There the script can no
-    /// longer reach its host.
+    /// Nothing is to be left that could run later: neither a promise that waits nor a job of one. Such jobs are not run
+    /// where a promise tells of them; others are, so that no later call pays for them, and can no longer reach the host.
     fn settle_leftovers(&mut self, ended: Ended) -> Ended {
         if matches!(ended, Ended::Terminated) {
             return ended;
         }
         self.finish_script();
-        let _tokio = self.tokio.enter();
-        self.runtime.v8_isolate().perform_microtask_checkpoint();
-        self.or_rejected(ended)
+        if !pending::is_any() {
+            let _tokio = self.tokio.enter();
+            self.runtime.v8_isolate().perform_microtask_checkpoint();
+        }
+        match self.or_rejected(ended) {
+            Ended::Value(_) | Ended::NoValue | Ended::TooLarge if pending::is_any() => {
+                Ended::Leftover("returned while a promise was pending: only actions are asynchronous")
+            }
+            ended => {
+                self.spoiled |= pending::is_any();
+                ended
+            }
+        }
     }
 
     /// A promise that was rejected and that nothing awaited is an error of the call.

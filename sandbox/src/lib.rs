@@ -20,6 +20,7 @@ pub mod isolate;
 mod locale;
 mod modules;
 mod ops;
+mod pending;
 pub mod pool;
 mod port;
 pub mod protocol;

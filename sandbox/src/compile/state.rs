@@ -144,20 +144,6 @@ impl<'a> State<'_, 'a> {
         }
     }
 
-    /// Whether a constant is a regular expression that remembers where it stopped.
-    fn is_stateful_pattern(&self, identifier: &IdentifierReference) -> bool {
-        let Some(Meaning::Declared(module, name)) = self.graph.lookup(self.module, identifier.name.as_str()) else {
-            return false;
-        };
-        match module.values.get(name).map(|value| value.declaration) {
-            Some(ValueDeclaration::Const(value)) => match value.get_inner_expression() {
-                Expression::RegExpLiteral(pattern) => pattern.regex.flags.intersects(RegExpFlags::G | RegExpFlags::Y),
-                _ => false,
-            },
-            _ => false,
-        }
-    }
-
     fn check_method(&self, call: &CallExpression<'a>, object: &Expression<'a>, method: &str) {
         let copy = "change a copy: [...list], or toSorted(), toReversed(), with()";
         if let Expression::Identifier(identifier) = object.get_inner_expression() {
@@ -168,10 +154,6 @@ impl<'a> State<'_, 'a> {
                     self.change(first, call.span, "change a copy: { ...object, member: value }");
                 }
                 return;
-            }
-            if ["exec", "test"].contains(&method) && self.is_stateful_pattern(identifier) {
-                let help = "leave the flags g and y out, or write the expression inside of the function";
-                self.change(object, call.span, help);
             }
             if self.is_no_array(identifier) {
                 return;

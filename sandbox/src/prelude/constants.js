@@ -30,7 +30,7 @@ export function freezeModules(modules) {
       value.lastIndex = 0;
       return KEEP_PLACE;
     }
-    if (kind !== null) throw new TypeError(refusal(places, path(), kind.name));
+    if (kind !== null) throw new Error(refusal(places, path(), kind.name));
     // `this.handle = this.handle.bind(this)` in a constructor is ordinary code.
     if (key === "prototype") allowShadowing(value);
     return FREEZE;

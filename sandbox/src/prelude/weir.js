@@ -148,7 +148,11 @@ function rows(name, plan) {
   const mustBeOfThisCall = () => {
     if (call !== callNumber) throw new Error("these rows belong to a call that has ended");
   };
-  const methods = narrowing(name, plan);
+  const nameOfOwn = () => {
+    mustBeOfThisCall();
+    return name();
+  };
+  const methods = narrowing(nameOfOwn, plan);
   methods.toJSON = () => load();
   methods.then = undefined; // Not a promise: asking must not read.
   let loaded = false;

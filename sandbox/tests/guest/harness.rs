@@ -132,7 +132,7 @@ pub fn run(kind: FunctionKind, code: &str) -> String {
     }
 }
 
-/// An app of these modules, of which `main.ts` exports `orders` and `f`.
+/// An app of these modules, of which `main.ts` exports `orders`, `f` and perhaps a query `g`.
 pub fn app(kind: FunctionKind, result: Slot, modules: Vec<Module>) -> Arc<App> {
     let mut declarations = Declarations::default();
     declarations.collections.insert(
@@ -146,19 +146,21 @@ pub fn app(kind: FunctionKind, result: Slot, modules: Vec<Module>) -> Arc<App> {
             references: vec![],
         },
     );
-    declarations.functions.insert(
-        "f".into(),
-        Function {
-            name: "f".into(),
+    let exports_g = modules.iter().any(|module| module.code.contains("export const g = query"));
+    let others = exports_g.then_some(("g", FunctionKind::Query));
+    for (name, kind) in std::iter::once(("f", kind)).chain(others) {
+        let function = Function {
+            name: name.into(),
             kind,
             description: None,
             module: "main.ts".into(),
             line: 1,
             arguments: vec![],
-            result,
+            result: result.clone(),
             keep: None,
-        },
-    );
+        };
+        declarations.functions.insert(name.into(), function);
+    }
     let manifest = "name = \"test\"\nversion = \"1.0.0\"\n[limits]\nwall_ms = 2000\nresult_bytes = 1000000";
     Arc::new(App { manifest: manifest::parse(manifest).unwrap(), declarations, modules })
 }

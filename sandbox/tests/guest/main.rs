@@ -4,7 +4,9 @@
 //! |---|---|
 //! | `allowlist` | everything in reach of a script is on a list and frozen; what is not on it is refused |
 //! | `determinism` | nothing but the call itself decides what a call gives |
+//! | `residue` | a call leaves nothing that the next can see |
 
 mod allowlist;
 mod determinism;
 mod harness;
+mod residue;
