@@ -59,6 +59,7 @@ fn op_kind(value: v8::Local<v8::Value>) -> u32 {
         _ if value.is_generator_object() => 10,
         _ if value.is_promise() => 11,
         _ if value.is_map_iterator() || value.is_set_iterator() => 13,
+        _ if value.is_native_error() => 14,
         _ => 0,
     }
 }

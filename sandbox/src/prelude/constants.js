@@ -1,7 +1,7 @@
 // What modules keep between calls must stay as it is: all that their constants hold is frozen once they are loaded.
 
 import { allowShadowing, FREEZE, freezeReachable, forgetFrozen, LEAVE } from "ext:weir/freeze.js";
-import { kindOf, NAMESPACE, PATTERN } from "ext:weir/kinds.js";
+import { ERROR, kindOf, NAMESPACE, PATTERN } from "ext:weir/kinds.js";
 
 const { apply, getOwnPropertyDescriptor } = Reflect;
 const isGlobal = getOwnPropertyDescriptor(RegExp.prototype, "global").get;
@@ -30,7 +30,7 @@ export function freezeModules(modules) {
       value.lastIndex = 0;
       return KEEP_PLACE;
     }
-    if (kind !== null) throw new Error(refusal(places, path(), kind.name));
+    if (kind !== null && kind !== ERROR) throw new Error(refusal(places, path(), kind.name));
     // `this.handle = this.handle.bind(this)` in a constructor is ordinary code.
     if (key === "prototype") allowShadowing(value);
     return FREEZE;

@@ -8,6 +8,7 @@ const kind = (name, inJson) => Object.freeze({ name, inJson });
 
 export const NAMESPACE = kind("a module");
 export const PATTERN = kind("a regular expression", "write its source");
+export const ERROR = kind("an error", "write its message");
 
 /** By the numbers of `op_kind`; 0 is for all others. */
 const KINDS = [
@@ -25,6 +26,7 @@ const KINDS = [
   kind("a promise", "await it in an action"),
   kind("a proxy (rows of a collection are one)"),
   kind("an iterator", "write [...iterator]"),
+  ERROR,
 ];
 
 /** Objects of these prototypes change as they are used, and `op_kind` does not tell them from others. */

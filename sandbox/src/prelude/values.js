@@ -14,14 +14,11 @@ const arrayPrototype = Array.prototype;
 /** In JSON text only half of a pair of surrogates is written so; a backslash before `ud` is, too. */
 const HALF = "\\ud";
 
-/** The text of what is checked already, but for its strings. */
-export function textOf(value, name) {
-  const text = stringify(value);
-  if (text.includes(HALF)) stringify(value, wellFormed(name, 2));
-  return text;
-}
+/** What is wrong with such text, and what to do. */
+export const HALF_A_PAIR =
+  "has half of a surrogate pair in it: cut text by characters, [...text], or mend it with text.toWellFormed()";
 
-/** The text of a request with values of the script in it, two levels below its root; `name` stands for them in errors. */
+/** The text of a request with values of the script in it, as members of its only member; `name` stands for them in errors. */
 export function valuesText(request, name) {
   const text = stringify(request, faithful(name, 3));
   if (text.includes(HALF)) stringify(request, wellFormed(name, 3));
@@ -75,6 +72,10 @@ function faithful(name, skipped) {
         break;
       case "bigint":
         throw new TypeError(`${place()} is a bigint, which JSON cannot hold; use a number or a string`);
+      case "undefined":
+        // Of a request this is all that there is to say; a member is just absent.
+        if (skipped > 1 && holders.length === skipped - 1) throw new TypeError(`${place()} is undefined, which JSON cannot hold`);
+        break;
       case "function":
       case "symbol":
         throw new TypeError(`${place()} is a ${typeof value}, which JSON cannot hold`);
@@ -92,9 +93,8 @@ function faithful(name, skipped) {
 
 /** Refuses text with half a character in it, which is not text anywhere else. */
 function wellFormed(name, skipped) {
-  const help = "has half of a surrogate pair in it: cut text by characters, [...text], or mend it with text.toWellFormed()";
   return visiting(name, skipped, (key, value, place) => {
-    if (!key.isWellFormed()) throw new TypeError(`the name of ${place().toWellFormed()} ${help}`);
-    if (typeof value === "string" && !value.isWellFormed()) throw new TypeError(`${place()} ${help}`);
+    if (!key.isWellFormed()) throw new TypeError(`the name of ${place().toWellFormed()} ${HALF_A_PAIR}`);
+    if (typeof value === "string" && !value.isWellFormed()) throw new TypeError(`${place()} ${HALF_A_PAIR}`);
   });
 }

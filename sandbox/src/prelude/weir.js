@@ -6,7 +6,7 @@
 import { op_host, op_host_start } from "ext:core/ops";
 import { freezeModules, resetPatterns } from "ext:weir/constants.js";
 import { beginClock, endClock, fixedNow } from "ext:weir/determinism.js";
-import { resultText, textOf, valuesText } from "ext:weir/values.js";
+import { HALF_A_PAIR, resultText, valuesText } from "ext:weir/values.js";
 
 const { parse, stringify } = JSON;
 const { isFinite: isFiniteNumber, isSafeInteger } = Number;
@@ -65,17 +65,24 @@ function nameOf(collection) {
 function shown(value) {
   if (typeof value === "string") return stringify(value);
   if (typeof value === "function") return "a function";
+  if (typeof value === "bigint") return `${value}n`;
   return typeof value === "object" && value !== null ? "an object" : String(value);
+}
+
+function checkText(method, text) {
+  if (!text.isWellFormed()) throw new TypeError(`${method}(${stringify(text)}): the text ${HALF_A_PAIR}`);
 }
 
 function checkField(method, field) {
   if (typeof field !== "string") throw new TypeError(`${method}(${shown(field)}): pass the name of a member, a string`);
+  checkText(method, field);
 }
 
 function checkOperand(method, field, value) {
   if (value === undefined) throw new TypeError(`${method}(${stringify(field)}, undefined): pass a value, or null for absent ones`);
   const isScalar = typeof value === "string" || typeof value === "boolean" || value === null || isFiniteNumber(value);
   if (!isScalar) throw new TypeError(`${method}(${stringify(field)}, ${shown(value)}): pass a string, a finite number, a boolean or null`);
+  if (typeof value === "string") checkText(method, value);
 }
 
 function checkCount(method, n) {
@@ -92,7 +99,7 @@ const EMPTY = Object.freeze({ equal: Object.freeze([]), range: null, order: null
 function narrowing(name, plan) {
   const read = (method, call, options) => {
     const collection = name();
-    return ask(collection, method, textOf({ [call]: { collection, ...plan, ...options } }, method));
+    return ask(collection, method, stringify({ [call]: { collection, ...plan, ...options } }));
   };
   const methods = {
     __proto__: null,
@@ -136,6 +143,7 @@ function narrowing(name, plan) {
       const after = options.after ?? null;
       checkCount("page", first);
       if (typeof after !== "string" && after !== null) throw new TypeError(`page({ after: ${shown(after)} }): pass the cursor of an edge, a string`);
+      if (after !== null) checkText("page", after);
       return read("page", "page", { first, after });
     },
   };
@@ -197,7 +205,7 @@ class Collection {
   get(id) {
     checkId("get", id);
     const collection = this.#name();
-    return ask(collection, "get", textOf({ get: { collection, id } }, "get"));
+    return ask(collection, "get", stringify({ get: { collection, id } }));
   }
 
   insert(value) {
@@ -229,12 +237,13 @@ class Collection {
     mustWrite("delete");
     checkId("delete", id);
     const collection = this.#name();
-    return ask(collection, "delete", textOf({ delete: { collection, id } }, "delete"));
+    return ask(collection, "delete", stringify({ delete: { collection, id } }));
   }
 }
 
 function checkId(method, id) {
   if (typeof id !== "string") throw new TypeError(`${method}(${shown(id)}): pass the id of a document, a string`);
+  checkText(method, id);
 }
 
 function checkDocument(method, value) {
@@ -309,23 +318,36 @@ const view = (body) => define("view", body);
 
 view.groupBy = (source, keyOf, aggregates) => define("view", () => groupBy(source, keyOf, aggregates));
 
-const sum = (of) => ({ start: 0, add: (total, row) => total + of(row), end: (total) => total });
+function checkOf(aggregate, of) {
+  if (typeof of !== "function") throw new TypeError(`${aggregate}(${shown(of)}): pass a function of a document`);
+}
+
+const sum = (of) => {
+  checkOf("sum", of);
+  return { start: 0, add: (total, row) => total + of(row), end: (total) => total };
+};
 const count = () => ({ start: 0, add: (n) => n + 1, end: (n) => n });
-const avg = (of) => ({
-  start: { total: 0, n: 0 },
-  add: ({ total, n }, row) => ({ total: total + of(row), n: n + 1 }),
-  end: ({ total, n }) => total / n,
-});
-const extreme = (better) => (of) => ({
-  start: null,
-  add: (best, row) => {
-    const value = of(row);
-    return value !== null && value !== undefined && (best === null || better(value, best)) ? value : best;
-  },
-  end: (best) => best,
-});
-const min = extreme((a, b) => a < b);
-const max = extreme((a, b) => a > b);
+const avg = (of) => {
+  checkOf("avg", of);
+  return {
+    start: { total: 0, n: 0 },
+    add: ({ total, n }, row) => ({ total: total + of(row), n: n + 1 }),
+    end: ({ total, n }) => total / n,
+  };
+};
+const extreme = (aggregate, better) => (of) => {
+  checkOf(aggregate, of);
+  return {
+    start: null,
+    add: (best, row) => {
+      const value = of(row);
+      return value !== null && value !== undefined && (best === null || better(value, best)) ? value : best;
+    },
+    end: (best) => best,
+  };
+};
+const min = extreme("min", (a, b) => a < b);
+const max = extreme("max", (a, b) => a > b);
 
 /** Every document, page by page: a collection may be larger than the heap. */
 function* documentsOf(source) {
@@ -392,7 +414,8 @@ function metric(name, value) {
   if (typeof name !== "string" || typeof value !== "number" || !isFiniteNumber(value)) {
     throw new TypeError("metric(name, value) takes a string and a finite number");
   }
-  ask("metric", name, textOf({ metric: { name, value } }, "metric"));
+  checkText("metric", name);
+  ask("metric", name, stringify({ metric: { name, value } }));
 }
 
 function show(value) {

@@ -5,8 +5,10 @@
 //! | `allowlist` | everything in reach of a script is on a list and frozen; what is not on it is refused |
 //! | `determinism` | nothing but the call itself decides what a call gives |
 //! | `residue` | a call leaves nothing that the next can see |
+//! | `values` | what becomes of values on their way out of a script |
 
 mod allowlist;
 mod determinism;
 mod harness;
 mod residue;
+mod values;
