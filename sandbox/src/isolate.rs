@@ -64,6 +64,7 @@ pub struct Isolate {
     start: v8::Global<v8::Function>,
     end: v8::Global<v8::Function>,
     failure_code: v8::Global<v8::Function>,
+    host_call: v8::Global<v8::Function>,
     functions: Vec<(String, FunctionKind)>,
     limits: CallLimits,
     heap_exceeded: Rc<Cell<bool>>,
@@ -117,7 +118,7 @@ impl Isolate {
             );
             return Err(IsolateError::App(plain(message)));
         }
-        let Handles { run, start, end, failure_code, .. } = handles?;
+        let Handles { run, start, end, failure_code, host_call, .. } = handles?;
         drop(guard);
         let functions = app.declarations.functions.values();
         let functions = functions.map(|function| (function.name.clone(), function.kind)).collect();
@@ -129,6 +130,7 @@ impl Isolate {
             start,
             end,
             failure_code,
+            host_call,
             functions,
             limits,
             heap_exceeded,
@@ -176,7 +178,7 @@ impl Isolate {
             Ended::Rejected(error) => {
                 self.spoiled = true;
                 let what = format!("left a rejected promise that nothing awaited: {}", error.message);
-                Outcome::Failed(ScriptError { stack: error.stack, ..self.said_of(request, &what) })
+                Outcome::Failed(ScriptError { message: self.said_of(request, &what).message, app_code: None, ..error })
             }
             Ended::Terminated => Outcome::Broken("terminated for no known reason".into()),
         };
@@ -318,12 +320,16 @@ impl Isolate {
         deno_core::scope!(scope, &mut self.runtime);
         v8::tc_scope!(let scope, scope);
         let exception = v8::Local::new(scope, exception);
-        let failure_code = v8::Local::new(scope, &self.failure_code);
         let receiver = v8::undefined(scope).into();
-        let code = failure_code.call(scope, receiver, &[exception]).filter(|code| code.is_string());
-        let app_code = code.map(|code| code.to_rust_string_lossy(scope));
+        let [app_code, host_call] = [&self.failure_code, &self.host_call].map(|known_of| {
+            let known = v8::Local::new(scope, known_of).call(scope, receiver, &[exception]);
+            known.filter(|known| known.is_string()).map(|known| known.to_rust_string_lossy(scope))
+        });
         let error = JsError::from_v8_exception(scope, exception);
-        if scope.has_terminated() { Ended::Terminated } else { Ended::Threw(script_error(*error, app_code)) }
+        if scope.has_terminated() {
+            return Ended::Terminated;
+        }
+        Ended::Threw(ScriptError { host_call, ..script_error(*error, app_code) })
     }
 
     fn finish_script(&mut self) {
@@ -401,6 +407,7 @@ struct Handles {
     start: v8::Global<v8::Function>,
     end: v8::Global<v8::Function>,
     failure_code: v8::Global<v8::Function>,
+    host_call: v8::Global<v8::Function>,
     bind: v8::Global<v8::Function>,
 }
 
@@ -462,6 +469,7 @@ fn take_handles(runtime: &mut JsRuntime) -> Result<Handles, IsolateError> {
         start: function("globalThis.__weir.host.start")?,
         end: function("globalThis.__weir.host.end")?,
         failure_code: function("globalThis.__weir.host.failureCode")?,
+        host_call: function("globalThis.__weir.host.hostCall")?,
         bind: function("globalThis.__weir.host.bind")?,
     })
 }
@@ -471,7 +479,7 @@ fn internal(error: impl std::fmt::Display) -> IsolateError {
 }
 
 fn plain(message: impl Into<String>) -> ScriptError {
-    ScriptError { app_code: None, message: message.into(), stack: Vec::new() }
+    ScriptError { app_code: None, message: message.into(), host_call: None, stack: Vec::new() }
 }
 
 /// What the author and the caller learn of an exception: its message and the frames in the app's own files.
@@ -487,7 +495,7 @@ fn script_error(error: JsError, app_code: Option<String>) -> ScriptError {
             thrown => thrown.to_owned(),
         },
     };
-    ScriptError { app_code, message, stack }
+    ScriptError { app_code, message, host_call: None, stack }
 }
 
 fn frame(frame: &deno_core::error::JsStackFrame) -> Option<Frame> {

@@ -220,6 +220,8 @@ pub struct ScriptError {
     pub app_code: Option<String>,
     /// The message that it threw.
     pub message: String,
+    /// What was asked of the host, where the host's refusal is what was thrown: `orders.insert`, `call(placeOrder)`.
+    pub host_call: Option<String>,
     /// Where, in TypeScript, innermost first.
     pub stack: Vec<Frame>,
 }

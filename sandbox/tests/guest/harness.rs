@@ -11,7 +11,7 @@ use weir_schema::declarations::{Collection, Declarations, Function, FunctionKind
 use weir_schema::manifest;
 use weir_schema::shape::{Shape, Slot};
 
-/// Has two orders of one customer, refuses documents without a total, and gives up when told to delete.
+/// Has two orders, refuses documents without a total and calls that ask for it, and gives up when told to delete.
 struct TableHost {
     log: Vec<String>,
     done: Sender<(Outcome, Vec<String>)>,
@@ -37,6 +37,9 @@ impl Host for TableHost {
 
     fn start(&mut self, call: HostCall) -> Answering {
         self.log.push(format!("{call:?}"));
+        if matches!(&call, HostCall::Call { args, .. } if args.get("refuse").is_some()) {
+            return Box::pin(async { Err(HostError::Refused("g: refused".into())) });
+        }
         Box::pin(async {
             tokio::time::sleep(std::time::Duration::from_millis(1)).await;
             Ok("41".into())

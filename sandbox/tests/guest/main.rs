@@ -4,11 +4,13 @@
 //! |---|---|
 //! | `allowlist` | everything in reach of a script is on a list and frozen; what is not on it is refused |
 //! | `determinism` | nothing but the call itself decides what a call gives |
+//! | `errors` | the author learns which call of the host failed and where; nobody learns of the host |
 //! | `residue` | a call leaves nothing that the next can see |
 //! | `values` | what becomes of values on their way out of a script |
 
 mod allowlist;
 mod determinism;
+mod errors;
 mod harness;
 mod residue;
 mod values;

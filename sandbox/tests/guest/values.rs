@@ -16,7 +16,9 @@ fn short(text: &str) -> String {
 
 /// What a result that may be any JSON becomes, for each expression.
 fn check_results(expressions: &[&str], expected: Expect) {
-    let lines = expressions.iter().map(|expression| format!("{expression} => {}", short(&query(&format!("return {expression}")))));
+    let lines = expressions
+        .iter()
+        .map(|expression| format!("{expression} => {}", short(&query(&format!("return {expression}")))));
     expected.assert_eq(&lines.collect::<Vec<_>>().join("\n"));
 }
 
@@ -173,38 +175,62 @@ fn huge_arrays_end_at_a_limit() {
     expect![[r#"
         Array(3e5) => Limit("result_bytes") (discarded)
         (() => { const a = []; a[4294967294] = 1; return a })() => failed: RangeError: Invalid string length
-        Array(2e6).fill('x') => Limit("wall_ms") (discarded)"#]].assert_eq(&lines.join("\n"));
+        Array(2e6).fill('x') => Limit("wall_ms") (discarded)"#]]
+    .assert_eq(&lines.join("\n"));
 }
 
 #[test]
 fn results_of_declared_types() {
     let number = Slot::nullable(Shape::Float);
     let numbers = Slot::required(Shape::List(Box::new(number.clone())));
-    check_declared(&number, &["1.5", "null", "NaN", "-Infinity", "undefined", "1n"], expect![[r#"
+    check_declared(
+        &number,
+        &["1.5", "null", "NaN", "-Infinity", "undefined", "1n"],
+        expect![[r#"
         1.5 => 1.5
         null => null
         NaN => failed: TypeError: result is NaN, which JSON cannot hold
         -Infinity => failed: TypeError: result is -Infinity, which JSON cannot hold
         undefined => failed: f returned undefined where a value is declared
-        1n => failed: TypeError: result is a bigint, which JSON cannot hold; use a number or a string"#]]);
-    check_declared(&numbers, &["[1, null]", "[1, NaN]", "[1, undefined]", "[, 1]", "[1, () => 1]"], expect![[r#"
+        1n => failed: TypeError: result is a bigint, which JSON cannot hold; use a number or a string"#]],
+    );
+    check_declared(
+        &numbers,
+        &["[1, null]", "[1, NaN]", "[1, undefined]", "[, 1]", "[1, () => 1]"],
+        expect![[r#"
         [1, null] => [1,null]
         [1, NaN] => failed: TypeError: result[1] is NaN, which JSON cannot hold
         [1, undefined] => [1,null]
         [, 1] => [null,1]
-        [1, () => 1] => failed: TypeError: result[1] is a function, which JSON cannot hold"#]]);
+        [1, () => 1] => failed: TypeError: result[1] is a function, which JSON cannot hold"#]],
+    );
     let text = Slot::required(Shape::String);
-    check_declared(&text, &["'x'", "NaN", "1n", "'\\udfff'", "(() => { const a = []; a[0] = a; return a })()", "({ toJSON() { throw new Error('mine') } })"], expect![[r#"
+    check_declared(
+        &text,
+        &[
+            "'x'",
+            "NaN",
+            "1n",
+            "'\\udfff'",
+            "(() => { const a = []; a[0] = a; return a })()",
+            "({ toJSON() { throw new Error('mine') } })",
+        ],
+        expect![[r#"
         'x' => "x"
         NaN => null
         1n => failed: TypeError: result is a bigint, which JSON cannot hold; use a number or a string
         '\udfff' => failed: TypeError: result has half of a surrogate pair in it: cut text by characters, [...text], or mend it with text.toWellFormed()
         (() => { const a = []; a[0] = a; return a })() => failed: TypeError: result[0] contains itself, which JSON cannot hold
-        ({ toJSON() { throw new Error('mine') } }) => failed: mine"#]]);
+        ({ toJSON() { throw new Error('mine') } }) => failed: mine"#]],
+    );
     let bytes = Slot::required(Shape::Bytes);
-    check_declared(&bytes, &["Uint8Array.of(104, 105).toBase64()", "Uint8Array.of(104)"], expect![[r#"
+    check_declared(
+        &bytes,
+        &["Uint8Array.of(104, 105).toBase64()", "Uint8Array.of(104)"],
+        expect![[r#"
         Uint8Array.of(104, 105).toBase64() => "aGk="
-        Uint8Array.of(104) => {"0":104}"#]]);
+        Uint8Array.of(104) => {"0":104}"#]],
+    );
 }
 
 #[test]
@@ -473,11 +499,20 @@ fn arguments_of_the_api() {
 #[test]
 fn arguments_of_calls_in_actions() {
     let lines = [
-        "{ n: NaN }", "{ n: 1n }", "{ text: '\\ud800' }", "5", "null", "undefined", "() => 1", "{ toJSON() { throw new Error('mine') } }",
-        "{ s: new Set() }", "{ ['__proto__']: 1 }",
+        "{ n: NaN }",
+        "{ n: 1n }",
+        "{ text: '\\ud800' }",
+        "5",
+        "null",
+        "undefined",
+        "() => 1",
+        "{ toJSON() { throw new Error('mine') } }",
+        "{ s: new Set() }",
+        "{ ['__proto__']: 1 }",
     ]
     .map(|args| {
-        let code = format!("export const g = query(() => 1); export const f = action(async () => await call(g, {args}));");
+        let code =
+            format!("export const g = query(() => 1); export const f = action(async () => await call(g, {args}));");
         format!("{args} => {}", run(FunctionKind::Action, &code))
     });
     expect![[r#"
@@ -497,11 +532,17 @@ fn arguments_of_calls_in_actions() {
 fn arguments_arrive_as_they_are() {
     let code = "export const f = query((args) => [Object.getPrototypeOf(args) === Object.prototype, Object.keys(args), args.polluted ?? 'clean', Object.is(args.zero, -0), args.text?.length]);";
     let mut guest = Guest::of_kind(FunctionKind::Query, code).unwrap();
-    let lines = [r#"{"__proto__":{"polluted":1}}"#, r#"{"zero":-0.0}"#, r#"{"text":"😀\u0000"}"#, r#"{"constructor":1,"toString":2}"#]
-        .map(|arguments| guest.call(arguments));
+    let lines = [
+        r#"{"__proto__":{"polluted":1}}"#,
+        r#"{"zero":-0.0}"#,
+        r#"{"text":"😀\u0000"}"#,
+        r#"{"constructor":1,"toString":2}"#,
+    ]
+    .map(|arguments| guest.call(arguments));
     expect![[r#"
         [true,["__proto__"],"clean",false,null]
         [true,["zero"],"clean",true,null]
         [true,["text"],"clean",false,3]
-        [true,["constructor","toString"],"clean",false,null]"#]].assert_eq(&lines.join("\n"));
+        [true,["constructor","toString"],"clean",false,null]"#]]
+    .assert_eq(&lines.join("\n"));
 }
