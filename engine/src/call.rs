@@ -82,7 +82,7 @@ pub struct CallError {
     /// The limit's name, with `LIMIT_EXCEEDED`.
     pub limit: Option<&'static str>,
     /// For the developer only: what the function asked of the database or of another function when it was refused.
-    pub host_call: Option<String>,
+    pub host_call: Option<Box<str>>,
     /// For the developer only: where in the TypeScript it happened, innermost first.
     pub stack: Vec<Frame>,
 }

@@ -137,6 +137,7 @@ impl Prepared {
         let result = match outcome {
             Outcome::Value(text) => self.check_result(function, &text),
             Outcome::Failed(ScriptError { app_code, message, host_call, stack }) => {
+                let host_call = host_call.map(String::into_boxed_str);
                 let stack = if stack.is_empty() { vec![declared_at(function)] } else { stack };
                 // An action that passes on the error of a call passes on its code.
                 if let Some((_, error)) = failed.filter(|(said, _)| *said == message) {

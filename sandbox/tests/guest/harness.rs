@@ -3,6 +3,7 @@
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, OnceLock};
 
+use serde_json::json;
 use weir_sandbox::isolate::{Isolate, IsolateError};
 use weir_sandbox::protocol::{Answering, CallRequest, Host, HostCall, HostError, Outcome, ScriptCaller};
 use weir_sandbox::watchdog::Watchdog;
@@ -11,8 +12,10 @@ use weir_schema::declarations::{Collection, Declarations, Function, FunctionKind
 use weir_schema::manifest;
 use weir_schema::shape::{Shape, Slot};
 
-/// Has two orders, refuses documents without a total and calls that ask for it, and gives up when told to delete.
+/// Has two orders, refuses orders without a total and calls that ask for it, and gives up when told to delete.
 struct TableHost {
+    /// A JSON list of the documents that every collection has.
+    documents: &'static str,
     log: Vec<String>,
     done: Sender<(Outcome, Vec<String>)>,
 }
@@ -23,10 +26,16 @@ impl Host for TableHost {
         match call {
             HostCall::Get { id, .. } if id == "o1" => Ok(r#"{"id":"o1","total":5}"#.into()),
             HostCall::Get { .. } => Ok("null".into()),
-            HostCall::Rows { .. } => Ok(r#"[{"id":"o1","total":5},{"id":"o2","total":7}]"#.into()),
-            HostCall::Page { .. } => Ok(r#"{"edges":[{"node":{"id":"o1","total":5},"cursor":"c1"}],"pageInfo":{"hasNextPage":false,"hasPreviousPage":false,"startCursor":"c1","endCursor":"c1"}}"#.into()),
+            HostCall::Rows { .. } => Ok(self.documents.into()),
+            HostCall::Page { .. } => {
+                let documents: Vec<serde_json::Value> = serde_json::from_str(self.documents).unwrap();
+                let edges: Vec<_> = documents.iter().map(|node| json!({ "node": node, "cursor": "c" })).collect();
+                let info =
+                    json!({ "hasNextPage": false, "hasPreviousPage": false, "startCursor": "c", "endCursor": "c" });
+                Ok(json!({ "edges": edges, "pageInfo": info }).to_string())
+            }
             HostCall::Count { .. } => Ok("2".into()),
-            HostCall::Insert { value, .. } if value.get("total").is_none() => {
+            HostCall::Insert { collection, value } if collection == "orders" && value.get("total").is_none() => {
                 Err(HostError::Refused("orders.total: missing".into()))
             }
             HostCall::Insert { value, .. } => Ok(value.to_string()),
@@ -59,7 +68,10 @@ fn watchdog() -> Watchdog {
 /// An isolate, with what its calls left.
 pub struct Guest {
     isolate: Isolate,
+    documents: &'static str,
 }
+
+const ORDERS: &str = r#"[{"id":"o1","total":5},{"id":"o2","total":7}]"#;
 
 impl Guest {
     /// Loads an app of one module that has to export `f`, of the given kind. `orders` is a collection there.
@@ -84,7 +96,12 @@ impl Guest {
 
     /// Loads an app.
     pub fn load(app: &Arc<App>) -> Result<Self, IsolateError> {
-        Isolate::new(app, &watchdog()).map(|isolate| Self { isolate })
+        Isolate::new(app, &watchdog()).map(|isolate| Self { isolate, documents: ORDERS })
+    }
+
+    /// With other documents than two orders: a JSON list.
+    pub fn with_documents(self, documents: &'static str) -> Self {
+        Self { documents, ..self }
     }
 
     /// Calls the function at a place in the declarations. Returns the outcome and what the host was asked.
@@ -97,7 +114,7 @@ impl Guest {
             seed: [1, 2, 3, 4],
             caller: ScriptCaller { kind: "developer", subject: None }.text(),
         };
-        self.isolate.call(&request, Box::new(TableHost { log: vec![], done }));
+        self.isolate.call(&request, Box::new(TableHost { documents: self.documents, log: vec![], done }));
         outcome.recv().unwrap()
     }
 

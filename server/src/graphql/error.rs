@@ -33,7 +33,7 @@ pub struct ErrorExtensions {
     pub limit: Option<&'static str>,
     /// For the developer: what the function asked for when it was refused, such as `orders.insert`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub host_call: Option<String>,
+    pub host_call: Option<Box<str>>,
     /// For the developer: `file:line:column in function`, innermost first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stack: Vec<String>,
