@@ -9,6 +9,7 @@
 //! | `graph`, `module`, `specifier` | all files that functions and collections reach, and what names mean |
 //! | `links` | every import leads to something, none in circles |
 //! | `restrict`, `state` | what a module must not contain: decorators, top-level await, state that outlives a call |
+//! | `closures`, `kept` | state that hides: in closures, generators and instances that the top of a module keeps |
 //! | `exports` | functions and collections, found by their syntax |
 //! | `collections`, `references`, `functions`, `group_by`, `keep`, `literal` | what they declare |
 //! | `typing`, `docs` | declared TypeScript types become shapes |
@@ -16,6 +17,7 @@
 //! | [`types`] | the editor's view of the module "weir" |
 //! | `report` | diagnostics, and the proof that one was given |
 
+mod closures;
 mod collections;
 mod docs;
 mod emit;
@@ -24,6 +26,7 @@ mod functions;
 mod graph;
 mod group_by;
 mod keep;
+mod kept;
 mod links;
 mod literal;
 mod module;
@@ -119,6 +122,7 @@ fn declare<'a>(units: &'a [Unit<'a>], sources: &'a Sources, report: &Report) -> 
     let graph = Graph::new(units, sources);
     links::check(&graph, sources, report);
     units.iter().for_each(|unit| restrict::check(&graph, unit, report));
+    kept::check(&graph, units, report);
     let (made_functions, made_collections) = exports::find(&graph, report);
     check_counts(made_functions.len(), made_collections.len(), report);
     let mut types = Types::new(&graph, report);

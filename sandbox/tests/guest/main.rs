@@ -8,6 +8,15 @@
 //! | `residue` | a call leaves nothing that the next can see |
 //! | `values` | what becomes of values on their way out of a script |
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "test code"
+)]
+
 mod allowlist;
 mod determinism;
 mod errors;
