@@ -132,7 +132,8 @@ impl<'a> Closures<'a> {
         identifier.reference_id.get().and_then(|id| self.scoping.get_reference(id).symbol_id())
     }
 
-    fn code_of_scope(&self, scope: ScopeId) -> usize {
+    /// The code that a scope is in.
+    pub(super) fn code_of_scope(&self, scope: ScopeId) -> usize {
         self.scoping.scope_ancestors(scope).find_map(|scope| self.by_scope.get(&scope).copied()).unwrap_or(TOP)
     }
 

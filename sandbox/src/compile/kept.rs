@@ -34,6 +34,8 @@ enum State {
     Variable { name: String, place: String },
     /// A generator remembers where it stopped.
     Generator,
+    /// A class has a static field.
+    Static { place: String },
     /// Methods change the instances of this class.
     Instance { class: String, place: String },
 }
@@ -43,6 +45,11 @@ impl State {
         match self {
             Self::Variable { name, place } => {
                 format!("this keeps a function that changes `{name}` ({place}), which would outlive the call")
+            }
+            Self::Static { place } => {
+                format!(
+                    "this keeps a class with a static field ({place}), which would outlive the call that changes it"
+                )
             }
             Self::Generator => "this keeps a generator, which would outlive the call that moves it on".to_owned(),
             Self::Instance { class, place } => {
@@ -272,12 +279,17 @@ impl<'a> Keeper<'_, 'a> {
         }
     }
 
-    /// The state that methods of a class share.
+    /// The state that a class has itself, or that its methods share.
     fn of_class(&self, path: &'a str, class: &'a Class<'a>) -> Option<State> {
         let module = self.modules.get(path)?;
+        // Those of classes at the top are told by their syntax.
+        let is_inside = class.scope_id.get().is_some_and(|scope| module.code_of_scope(scope) != TOP);
         class.body.body.iter().find_map(|element| match element {
             ClassElement::MethodDefinition(method) => {
                 self.of_function((path, module.code(method.value.scope_id.get())?))
+            }
+            ClassElement::PropertyDefinition(field) if is_inside && field.r#static => {
+                Some(State::Static { place: place(module, field.span) })
             }
             _ => None,
         })

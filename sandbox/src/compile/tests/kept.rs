@@ -71,6 +71,7 @@ fn closures_that_count_do_not_stay() {
         const wrapped = (() => { const inner = makeCounter(); return () => inner(); })();
         const viaHelper = (() => { let n = 0; function bump() { n++; } const step = () => bump(); return { step }; })();
         const K = (() => { let made = 0; return class { constructor() { made++; } }; })();
+        const Counting = (() => class { static #n = 0; static bump() { const own = this; return ++own.#n; } })();
         const stepping = (() => { const WORD = /x/g; return (text: string) => WORD.test(text); })();
         const once = (() => { let done: boolean; return function () { if (!done) done = true; }; })();
         export const f = query((() => { let calls = 0; return (): number => ++calls; })());
@@ -187,31 +188,38 @@ fn closures_that_count_do_not_stay() {
                |       ^
             help: make it inside of the function that needs it; what must last belongs in a collection
 
-            error: this keeps a function that changes `WORD` (functions/t.ts:20), which would outlive the call
+            error: this keeps a class with a static field (functions/t.ts:20), which would outlive the call that changes it
               --> functions/t.ts:20:7
                |
-            20 | const stepping = (() => { const WORD = /x/g; return (text: string) => WORD.test(text); })();
+            20 | const Counting = (() => class { static #n = 0; static bump() { const own = this; return ++own.#n; } })();
                |       ^^^^^^^^
             help: make it inside of the function that needs it; what must last belongs in a collection
 
-            error: this keeps a function that changes `done` (functions/t.ts:21), which would outlive the call
+            error: this keeps a function that changes `WORD` (functions/t.ts:21), which would outlive the call
               --> functions/t.ts:21:7
                |
-            21 | const once = (() => { let done: boolean; return function () { if (!done) done = true; }; })();
+            21 | const stepping = (() => { const WORD = /x/g; return (text: string) => WORD.test(text); })();
+               |       ^^^^^^^^
+            help: make it inside of the function that needs it; what must last belongs in a collection
+
+            error: this keeps a function that changes `done` (functions/t.ts:22), which would outlive the call
+              --> functions/t.ts:22:7
+               |
+            22 | const once = (() => { let done: boolean; return function () { if (!done) done = true; }; })();
                |       ^^^^
             help: make it inside of the function that needs it; what must last belongs in a collection
 
-            error: this keeps a function that changes `calls` (functions/t.ts:22), which would outlive the call
-              --> functions/t.ts:22:14
+            error: this keeps a function that changes `calls` (functions/t.ts:23), which would outlive the call
+              --> functions/t.ts:23:14
                |
-            22 | export const f = query((() => { let calls = 0; return (): number => ++calls; })());
+            23 | export const f = query((() => { let calls = 0; return (): number => ++calls; })());
                |              ^
             help: make it inside of the function that needs it; what must last belongs in a collection
 
             error: `f` is not given a function
-              --> functions/t.ts:22:24
+              --> functions/t.ts:23:24
                |
-            22 | export const f = query((() => { let calls = 0; return (): number => ++calls; })());
+            23 | export const f = query((() => { let calls = 0; return (): number => ++calls; })());
                |                        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
             help: write (args: { … }): Result => …
         "#]],
