@@ -13,6 +13,7 @@
 //! | [`atlas`] | `examples/atlas` on all its real data; imports, and crashes in the middle of them |
 //! | [`kills`] | hundreds of kill -9 under load: what was acknowledged is there, whole, and retries tell the first answer |
 //! | [`operations`] | backup, restore, export, import of everything, doctor; on a folder that is served and one that is not |
+//! | [`lockdown`] | a worker process reaches nothing that it must not, and the doctor says so |
 //! | [`outsider`] | an app that was written from the documentation alone |
 //!
 //! Beside them: [`weir`] runs the binary, [`apps`] makes app folders, [`graphql`] asks, [`node`] runs what is on npm.
@@ -40,6 +41,7 @@ mod clients;
 mod dev;
 mod encryption;
 mod kills;
+mod lockdown;
 mod operations;
 mod outsider;
 mod shop;

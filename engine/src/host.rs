@@ -1,5 +1,6 @@
 //! Answers what a script asks: reads and writes of documents in a transaction.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -9,13 +10,14 @@ use weir_sandbox::pool::InFlight;
 use weir_sandbox::protocol::{Answering, Bounds, Host, HostCall, HostError, Order, Outcome, Plan};
 use weir_schema::declarations::FunctionKind;
 use weir_schema::id::DocumentId;
+use weir_schema::limits::Limit;
 use weir_store::{Direction, Poisoned, Position, Range, Rows, Scan, ScanError, Transaction};
 
 use crate::call::{CallError, Caller};
 use crate::documents::{self, DocumentError};
 use crate::engine::Engine;
 use crate::release::Release;
-use crate::seed::Ids;
+use crate::seed::{CallId, Ids};
 
 /// The host of one run.
 pub struct RunHost {
@@ -27,6 +29,8 @@ pub struct RunHost {
     pub caller: Caller,
     /// The function's name, for its log.
     pub function: String,
+    /// Which call it is, for its log.
+    pub call: CallId,
     /// What it may do.
     pub kind: FunctionKind,
     /// What it reads and writes; `None` for actions.
@@ -39,6 +43,8 @@ pub struct RunHost {
     pub written: Vec<(String, DocumentId)>,
     /// Why the host gave up.
     pub aborted: Option<Poisoned>,
+    /// Whether an action has called anything.
+    pub acted: bool,
     /// The last call of an action that failed, and the message that the script got for it.
     pub failed: Arc<Mutex<Option<(String, CallError)>>>,
     /// Counts the run as long as it is under way.
@@ -67,6 +73,8 @@ pub struct Finished {
     pub ids: Ids,
     /// Why the host gave up.
     pub aborted: Option<Poisoned>,
+    /// Whether an action has called anything.
+    pub acted: bool,
     /// The last call of an action that failed, and the message that the script got for it.
     pub failed: Option<(String, CallError)>,
 }
@@ -103,14 +111,14 @@ impl RunHost {
         let limit = self.release.limits().documents_read;
         let read = u32::try_from(documents).unwrap_or(u32::MAX);
         self.used.documents_read = self.used.documents_read.saturating_add(read);
-        if self.used.documents_read > limit { Err(HostError::Limit("documents_read")) } else { Ok(()) }
+        if self.used.documents_read > limit { Err(HostError::Limit(Limit::DocumentsRead)) } else { Ok(()) }
     }
 
     fn count_written(&mut self, documents: usize) -> Result<(), HostError> {
         let limit = self.release.limits().documents_written;
         let written = u32::try_from(documents).unwrap_or(u32::MAX);
         self.used.documents_written = self.used.documents_written.saturating_add(written);
-        if self.used.documents_written > limit { Err(HostError::Limit("documents_written")) } else { Ok(()) }
+        if self.used.documents_written > limit { Err(HostError::Limit(Limit::DocumentsWritten)) } else { Ok(()) }
     }
 
     fn get(&mut self, collection: &str, id: String) -> Result<String, HostError> {
@@ -212,18 +220,22 @@ impl RunHost {
         let counted = u32::try_from(count).unwrap_or(u32::MAX);
         self.used.documents_counted = self.used.documents_counted.saturating_add(counted);
         if self.used.documents_counted > limit {
-            return Err(HostError::Limit("documents_counted"));
+            return Err(HostError::Limit(Limit::DocumentsCounted));
         }
         Ok(count.to_string())
     }
 
-    fn log(&self, level: &str, line: &str) {
-        let function = self.function.as_str();
-        match level {
-            "error" => tracing::error!(target: "weir::function", function, "{line}"),
-            "warn" => tracing::warn!(target: "weir::function", function, "{line}"),
-            "debug" => tracing::debug!(target: "weir::function", function, "{line}"),
-            _ => tracing::info!(target: "weir::function", function, "{line}"),
+    /// A line of the function log for each line of the text: none can pass for one of the server's own.
+    fn log(&self, level: &str, text: &str) {
+        let (function, call, release) = (self.function.as_str(), self.call, self.release.name());
+        for line in text.lines() {
+            let line = printable(line);
+            match level {
+                "error" => tracing::error!(target: "weir::function", function, %call, release, "{line}"),
+                "warn" => tracing::warn!(target: "weir::function", function, %call, release, "{line}"),
+                "debug" => tracing::debug!(target: "weir::function", function, %call, release, "{line}"),
+                _ => tracing::info!(target: "weir::function", function, %call, release, "{line}"),
+            }
         }
     }
 }
@@ -258,6 +270,7 @@ impl Host for RunHost {
         let HostCall::Call { function, args } = call else {
             return Box::pin(async { Err(HostError::Refused("actions read and write through call(fn, args)".into())) });
         };
+        self.acted = true;
         let (engine, release, caller) = (self.engine.clone(), self.release.clone(), self.caller.clone());
         let failed = self.failed.clone();
         Box::pin(async move {
@@ -274,11 +287,21 @@ impl Host for RunHost {
     }
 
     fn finish(self: Box<Self>, outcome: Outcome) {
-        let Self { transaction, written, ids, aborted, failed, in_flight, done, .. } = *self;
+        let Self { transaction, written, ids, aborted, acted, failed, in_flight, done, .. } = *self;
         drop(in_flight);
         let failed = failed.lock().take();
         // Nobody may be waiting any more: then nothing is committed.
-        let _ = done.send(Finished { outcome, transaction, written, ids, aborted, failed });
+        let _ = done.send(Finished { outcome, transaction, written, ids, aborted, acted, failed });
+    }
+}
+
+/// Text without characters that move the cursor of a terminal or colour it.
+fn printable(line: &str) -> Cow<'_, str> {
+    let is_control = |c: char| c.is_control() && c != '\t';
+    if line.contains(is_control) {
+        line.chars().map(|c| if is_control(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
+    } else {
+        line.into()
     }
 }
 

@@ -1,10 +1,16 @@
 //! `app.toml`: what an app says of itself beside its TypeScript.
 
+use std::ops::Range;
+
 use semver::Version;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
+use toml::Spanned;
+use toml::de::DeTable;
 
-use crate::limits::{CallLimits, HEAP_BYTES_MIN};
+use crate::limits::{
+    ARRAY_BUFFER_BYTES_MAX, CallLimits, HEAP_BYTES_MAX, HEAP_BYTES_MIN, RESULT_DEPTH_MAX, TEXT_BYTES_MAX,
+};
 
 /// The parsed `app.toml`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,9 +21,33 @@ pub struct Manifest {
     /// Semantic version.
     #[serde(deserialize_with = "version")]
     pub version: Version,
+    /// What turns the app's TypeScript into JavaScript.
+    #[serde(default)]
+    pub transpiler: Transpiler,
     /// What one call may use.
     #[serde(default)]
     pub limits: CallLimits,
+}
+
+/// What erases the types of a module. All behave alike; a build of Weir may lack some of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transpiler {
+    /// <https://oxc.rs>, which every build has.
+    #[default]
+    Oxc,
+    /// <https://swc.rs>.
+    Swc,
+}
+
+impl Transpiler {
+    /// As `app.toml` spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Oxc => "oxc",
+            Self::Swc => "swc",
+        }
+    }
 }
 
 /// Why an `app.toml` is refused.
@@ -37,6 +67,11 @@ fn version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Version, D::Err
     let text = String::deserialize(deserializer)?;
     let explain = |_| D::Error::custom(format!("version {text:?} is not semantic: write three numbers, such as 1.0.0"));
     Version::parse(&text).map_err(explain)
+}
+
+/// Where the value of a key at the top of an `app.toml` stands, in bytes; `None` if it is not there.
+pub fn place(text: &str, key: &str) -> Option<Range<usize>> {
+    DeTable::parse(text).ok()?.get_ref().get(key).map(Spanned::span)
 }
 
 /// Parses `app.toml`. A byte order mark is allowed.
@@ -62,19 +97,31 @@ pub fn parse(text: &str) -> Result<Manifest, ManifestError> {
             offset: text.find("name"),
         });
     }
-    let limits = &manifest.limits;
-    let too_small = match (limits.wall_ms, limits.heap_bytes) {
-        (0, _) => Some(("wall_ms", "1")),
-        (_, ..HEAP_BYTES_MIN) => Some(("heap_bytes", "16777216")),
-        _ => None,
-    };
-    match too_small {
-        Some((name, least)) => Err(ManifestError {
-            message: format!("{name} is too small for anything to run: write {least} or more"),
-            offset: text.find(name),
-        }),
+    match out_of_range(&manifest.limits) {
+        Some((name, message)) => {
+            Err(ManifestError { message: format!("{name} is {message}"), offset: text.find(name) })
+        }
         None => Ok(manifest),
     }
+}
+
+/// The first limit with a value that cannot be kept, and why.
+fn out_of_range(limits: &CallLimits) -> Option<(&'static str, String)> {
+    let milliseconds = [("cpu_ms", limits.cpu_ms), ("wall_ms", limits.wall_ms)];
+    let zero = milliseconds.iter().find(|(_, value)| *value == 0).map(|(name, _)| (*name, 1));
+    let heap = (limits.heap_bytes < HEAP_BYTES_MIN).then_some(("heap_bytes", HEAP_BYTES_MIN));
+    if let Some((name, least)) = zero.or(heap) {
+        return Some((name, format!("too small for anything to run: write {least} or more")));
+    }
+    let bounded = [
+        ("heap_bytes", limits.heap_bytes, HEAP_BYTES_MAX),
+        ("array_buffer_bytes", limits.array_buffer_bytes, ARRAY_BUFFER_BYTES_MAX),
+        ("arguments_bytes", limits.arguments_bytes, TEXT_BYTES_MAX),
+        ("result_bytes", limits.result_bytes, TEXT_BYTES_MAX),
+        ("result_depth", limits.result_depth, RESULT_DEPTH_MAX),
+    ];
+    let (name, _, most) = bounded.into_iter().find(|(_, value, most)| value > most)?;
+    Some((name, format!("more than can be kept: write {most} or less")))
 }
 
 #[cfg(test)]
@@ -87,6 +134,20 @@ mod tests {
         let manifest = manifest.unwrap_or_else(|error| panic!("{error}"));
         assert_eq!((manifest.name.as_str(), manifest.limits.wall_ms), ("shop", 50));
         assert_eq!(manifest.limits.heap_bytes, 64 << 20);
+        assert_eq!(manifest.transpiler, Transpiler::Oxc);
+    }
+
+    #[test]
+    fn a_manifest_names_its_transpiler() {
+        for transpiler in [Transpiler::Oxc, Transpiler::Swc] {
+            let name = transpiler.as_str();
+            let text = format!("name = \"shop\"\nversion = \"1.0.0\"\ntranspiler = \"{name}\"\n");
+            let manifest = parse(&text).unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(manifest.transpiler, transpiler);
+            let place = place(&text, "transpiler").and_then(|place| text.get(place));
+            assert_eq!(place, Some(format!("\"{name}\"").as_str()));
+        }
+        assert_eq!(place("name = \"shop\"", "transpiler"), None);
     }
 
     #[test]
@@ -96,8 +157,17 @@ mod tests {
             ("name = \"Shop\"\nversion = \"1.0.0\"", "lower-case"),
             ("name = \"shop\"\nversion = \"1\"", "three numbers, such as 1.0.0"),
             ("name = \"shop\"\nversion = \"1.0.0\"\ncolour = 1", "unknown field `colour`"),
+            (
+                "name = \"shop\"\nversion = \"1.0.0\"\ntranspiler = \"tsc\"",
+                "unknown variant `tsc`, expected `oxc` or `swc`",
+            ),
             ("name = \"shop\"\nversion = \"1.0.0\"\n[limits]\nwall = 1", "unknown field `wall`"),
             ("name = \"shop\"\nversion = \"1.0.0\"\n[limits]\nheap_bytes = 1000", "write 16777216 or more"),
+            (
+                "name = \"shop\"\nversion = \"1.0.0\"\n[limits]\ncpu_ms = 0",
+                "cpu_ms is too small for anything to run: write 1",
+            ),
+            ("name = \"shop\"\nversion = \"1.0.0\"\n[limits]\nresult_depth = 500", "write 120 or less"),
             ("name = \"shop\"\nversion = \"1.0.0\"\n[limits]\nwall_ms = -1", "expected a whole number, 0 or more"),
         ];
         for (text, expected) in table {

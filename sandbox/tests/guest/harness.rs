@@ -4,11 +4,12 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, OnceLock};
 
 use serde_json::json;
-use weir_sandbox::isolate::{Isolate, IsolateError};
+use weir_sandbox::isolate::{Isolate, IsolateError, Place};
 use weir_sandbox::protocol::{Answering, CallRequest, Host, HostCall, HostError, Outcome, ScriptCaller};
 use weir_sandbox::watchdog::Watchdog;
 use weir_sandbox::{App, Module};
 use weir_schema::declarations::{Collection, Declarations, Function, FunctionKind};
+use weir_schema::limits::Limit;
 use weir_schema::manifest;
 use weir_schema::shape::{Shape, Slot};
 
@@ -60,9 +61,9 @@ impl Host for TableHost {
     }
 }
 
-fn watchdog() -> Watchdog {
+fn place() -> Place {
     static WATCHDOG: OnceLock<Watchdog> = OnceLock::new();
-    WATCHDOG.get_or_init(|| Watchdog::start().unwrap()).clone()
+    Place::here(0, WATCHDOG.get_or_init(|| Watchdog::start(|_| ()).unwrap())).unwrap()
 }
 
 /// An isolate, with what its calls left.
@@ -96,7 +97,7 @@ impl Guest {
 
     /// Loads an app.
     pub fn load(app: &Arc<App>) -> Result<Self, IsolateError> {
-        Isolate::new(app, &watchdog()).map(|isolate| Self { isolate, documents: ORDERS })
+        Isolate::new(app, &place()).map(|isolate| Self { isolate, documents: ORDERS })
     }
 
     /// With other documents than two orders: a JSON list.
@@ -134,6 +135,9 @@ pub fn show(outcome: &Outcome) -> String {
             Some(code) => format!("failed with {code}: {}", error.message),
             None => format!("failed: {}", error.message),
         },
+        // Which of them comes first is the machine's to say.
+        Outcome::Limit(Limit::Cpu | Limit::Wall) => "limit: time".to_owned(),
+        Outcome::Limit(limit) => format!("limit: {}", limit.as_str()),
         other => format!("{other:?}"),
     }
 }
