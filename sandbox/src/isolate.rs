@@ -397,7 +397,7 @@ impl Isolate {
         if scope.has_terminated() {
             return Ended::Terminated;
         }
-        Ended::Threw(ScriptError { host_call, ..script_error(*error, app_code) })
+        Ended::Threw(ScriptError { host_call, ..script_error(*error, app_code) }.cut())
     }
 
     fn finish_script(&mut self) {

@@ -241,8 +241,9 @@ impl ScriptError {
             self.message.truncate(self.message.floor_char_boundary(MESSAGE_BYTES_MAX));
             self.message.push('…');
         }
-        for name in [&mut self.app_code, &mut self.host_call].into_iter().flatten() {
-            name.truncate(name.floor_char_boundary(MESSAGE_BYTES_MAX));
+        let others = [&mut self.app_code, &mut self.host_call].into_iter().flatten();
+        for other in others.filter(|other| other.len() > MESSAGE_BYTES_MAX) {
+            other.truncate(other.floor_char_boundary(MESSAGE_BYTES_MAX));
         }
         self.stack.truncate(STACK_LINES_MAX);
         self

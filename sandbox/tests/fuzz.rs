@@ -87,7 +87,7 @@ fn results(bytes: &[u8]) {
         Outcome::Failed(ScriptError {
             app_code: Some(text.into()),
             message: text.into(),
-            host_call: None,
+            host_call: Some(text.into()),
             stack: vec![],
         }),
     ] {
@@ -169,7 +169,7 @@ fn seeds(name: &str) -> Vec<Vec<u8>> {
         Outcome::Failed(ScriptError {
             app_code: Some("NO".into()),
             message: "no".into(),
-            host_call: Some("orders.get".into()),
+            host_call: None,
             stack: vec![],
         }),
         Outcome::Limit(Limit::Heap),

@@ -17,7 +17,7 @@ pub struct Handles {
     pub end: v8::Global<v8::Function>,
     /// The code that a thrown value carries.
     pub failure_code: v8::Global<v8::Function>,
-    /// The call of the host that a thrown value is about.
+    /// What was asked of the host, if that is why a value was thrown.
     pub host_call: v8::Global<v8::Function>,
     bind: v8::Global<v8::Function>,
 }

@@ -54,7 +54,7 @@ function visiting(name, skipped, visit) {
     while (depth > 0 && holders[depth - 1] !== this) depth--;
     holders.length = depth;
     keys.length = depth;
-    visit(key, value, () => place(key), holders);
+    visit(key, value, place, holders);
     if (typeof value === "object" && value !== null) {
       holders.push(value);
       keys.push(key);
@@ -68,24 +68,24 @@ function faithful(name, skipped) {
   return visiting(name, skipped, (key, value, place, holders) => {
     switch (typeof value) {
       case "number":
-        if (!isFiniteNumber(value)) throw new TypeError(`${place()} is ${value}, which JSON cannot hold`);
+        if (!isFiniteNumber(value)) throw new TypeError(`${place(key)} is ${value}, which JSON cannot hold`);
         break;
       case "bigint":
-        throw new TypeError(`${place()} is a bigint, which JSON cannot hold; use a number or a string`);
+        throw new TypeError(`${place(key)} is a bigint, which JSON cannot hold; use a number or a string`);
       case "undefined":
         // Of a request this is all that there is to say; a member is just absent.
-        if (skipped > 1 && holders.length === skipped - 1) throw new TypeError(`${place()} is undefined, which JSON cannot hold`);
+        if (skipped > 1 && holders.length === skipped - 1) throw new TypeError(`${place(key)} is undefined, which JSON cannot hold`);
         break;
       case "function":
       case "symbol":
-        throw new TypeError(`${place()} is a ${typeof value}, which JSON cannot hold`);
+        throw new TypeError(`${place(key)} is a ${typeof value}, which JSON cannot hold`);
       case "object": {
         if (value === null) break;
-        if (holders.includes(value)) throw new TypeError(`${place()} contains itself, which JSON cannot hold`);
+        if (holders.includes(value)) throw new TypeError(`${place(key)} contains itself, which JSON cannot hold`);
         const prototype = getPrototypeOf(value);
         if (prototype === objectPrototype || prototype === arrayPrototype) break;
         const kind = kindOf(value);
-        if (kind?.inJson !== undefined) throw new TypeError(`${place()} is ${kind.name}, which JSON cannot hold; ${kind.inJson}`);
+        if (kind?.inJson !== undefined) throw new TypeError(`${place(key)} is ${kind.name}, which JSON cannot hold; ${kind.inJson}`);
       }
     }
   });
@@ -94,7 +94,7 @@ function faithful(name, skipped) {
 /** Refuses text with half a character in it, which is not text anywhere else. */
 function wellFormed(name, skipped) {
   return visiting(name, skipped, (key, value, place) => {
-    if (!key.isWellFormed()) throw new TypeError(`the name of ${place().toWellFormed()} ${HALF_A_PAIR}`);
-    if (typeof value === "string" && !value.isWellFormed()) throw new TypeError(`${place()} ${HALF_A_PAIR}`);
+    if (!key.isWellFormed()) throw new TypeError(`the name of ${place(key).toWellFormed()} ${HALF_A_PAIR}`);
+    if (typeof value === "string" && !value.isWellFormed()) throw new TypeError(`${place(key)} ${HALF_A_PAIR}`);
   });
 }

@@ -415,7 +415,7 @@ function metric(name, value) {
     throw new TypeError("metric(name, value) takes a string and a finite number");
   }
   checkText("metric", name);
-  ask("metric", name, stringify({ metric: { name, value } }));
+  ask("weir", "metric", stringify({ metric: { name, value } }));
 }
 
 function show(value) {

@@ -9,6 +9,7 @@ use weir_sandbox::protocol::{Answering, CallRequest, Host, HostCall, HostError, 
 use weir_sandbox::watchdog::Watchdog;
 use weir_sandbox::{App, Module};
 use weir_schema::declarations::{Collection, Declarations, Function, FunctionKind};
+use weir_schema::limits::Limit;
 use weir_schema::manifest;
 use weir_schema::shape::{Shape, Slot};
 
@@ -134,6 +135,9 @@ pub fn show(outcome: &Outcome) -> String {
             Some(code) => format!("failed with {code}: {}", error.message),
             None => format!("failed: {}", error.message),
         },
+        // Which of them comes first is the machine's to say.
+        Outcome::Limit(Limit::Cpu | Limit::Wall) => "limit: time".to_owned(),
+        Outcome::Limit(limit) => format!("limit: {}", limit.as_str()),
         other => format!("{other:?}"),
     }
 }

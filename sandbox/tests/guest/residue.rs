@@ -299,7 +299,7 @@ fn promises_end_with_the_call() {
         (async () => { throw new Error('unheard') })(); return 1 => failed: f left a rejected promise that nothing awaited: unheard (discarded)
         (async () => { throw new Error('heard') })().catch(() => {}); return 1 => failed: f returned while a promise was pending: only actions are asynchronous (discarded)
         Promise.reject(new Error('unheard')); return 1 => failed: f left a rejected promise that nothing awaited: unheard (discarded)
-        new Promise((settle) => settle({ then() { for (;;); } })); return 1 => Limit(Wall) (discarded)
+        new Promise((settle) => settle({ then() { for (;;); } })); return 1 => limit: time (discarded)
         new Promise((settle) => settle({ then(done) { done(1) } })); return 1 => failed: f returned while a promise was pending: only actions are asynchronous (discarded)
         (async function* () { yield 1 })().next(); return 1 => failed: f returned while a promise was pending: only actions are asynchronous (discarded)
         const steps = (async function* () { yield 1 })(); return 1 => 1
