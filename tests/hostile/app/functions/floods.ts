@@ -73,6 +73,7 @@ export const measuresForEver = query((): Int => {
 /** @expects LIMIT_EXCEEDED host_calls
  * @expects LIMIT_EXCEEDED log_bytes
  * @expects LIMIT_EXCEEDED heap_bytes
+ * @expects LIMIT_EXCEEDED cpu_ms
  * @expects FUNCTION_FAILED */
 export const measuresWithALongName = query((): Int => {
   for (let i = 0; ; i += 1) metric("x".repeat(2 ** 20), i);
@@ -142,13 +143,15 @@ export const insertsLargeDocuments = procedure((): Int => {
   for (let i = 0; ; i += 1) things.insert({ name, size: i, data });
 });
 
-/** @expects FUNCTION_FAILED */
+/** @expects FUNCTION_FAILED
+ * @expects LIMIT_EXCEEDED cpu_ms */
 export const insertsTooLargeADocument = procedure((): Int => {
   things.insert({ name: "large", size: 1, data: "x".repeat(2_000_000) });
   return 1;
 });
 
 /** @expects FUNCTION_FAILED
+ * @expects LIMIT_EXCEEDED cpu_ms
  * @expects LIMIT_EXCEEDED heap_bytes */
 export const insertsAVeryLargeDocument = procedure((): Int => {
   things.insert({ name: "large", size: 1, data: "x".repeat(2 ** 28) });
@@ -199,5 +202,6 @@ export const callsAndForgets = action(async (): Promise<Int> => {
 });
 
 /** @expects FUNCTION_FAILED
- * @expects LIMIT_EXCEEDED arguments_bytes */
+ * @expects LIMIT_EXCEEDED arguments_bytes
+ * @expects LIMIT_EXCEEDED cpu_ms */
 export const callsWithLargeArguments = action(async (): Promise<Int> => call(sumTo, { n: "x".repeat(2_000_000) } as any));

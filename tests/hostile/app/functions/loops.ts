@@ -253,7 +253,8 @@ export const loopsAwaiting = action(async (): Promise<string> => {
   for (;;) await null;
 });
 
-/** @expects LIMIT_EXCEEDED cpu_ms */
+/** @expects LIMIT_EXCEEDED cpu_ms
+ * @expects LIMIT_EXCEEDED heap_bytes */
 export const loopsInMicrotasksOfAnAction = action(async (): Promise<string> => {
   const again = (): Promise<string> => Promise.resolve().then(again);
   return again();
@@ -268,10 +269,12 @@ export const loopsInAnAsyncGenerator = action(async (): Promise<string> => {
   return "";
 });
 
-/** @expects LIMIT_EXCEEDED cpu_ms */
+/** @expects LIMIT_EXCEEDED cpu_ms
+ * @expects LIMIT_EXCEEDED heap_bytes */
 export const loopsInPromiseAll = action(async (): Promise<string> => (await Promise.all(ones())).join());
 
-/** @expects LIMIT_EXCEEDED cpu_ms */
+/** @expects LIMIT_EXCEEDED cpu_ms
+ * @expects LIMIT_EXCEEDED heap_bytes */
 export const loopsInPromiseRace = action(async (): Promise<string> => String(await Promise.race(ones())));
 
 /** @expects LIMIT_EXCEEDED cpu_ms

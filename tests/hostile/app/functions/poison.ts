@@ -6,7 +6,8 @@ import * as collections from "../collections";
 import { things, type Thing } from "../collections";
 
 const TARGETS = (): [string, any][] => [
-  ["globalThis", globalThis], ["Object.prototype", Object.prototype], ["Function.prototype", Function_prototype()],
+  ["globalThis", globalThis], ["what globalThis inherits", Object.getPrototypeOf(globalThis)],
+  ["its constructor", Object.getPrototypeOf(globalThis).constructor], ["Object.prototype", Object.prototype], ["Function.prototype", Function_prototype()],
   ["Array.prototype", Array.prototype], ["String.prototype", String.prototype], ["Number.prototype", Number.prototype],
   ["Promise.prototype", Promise.prototype], ["Map.prototype", Map.prototype], ["Set.prototype", Set.prototype],
   ["WeakMap.prototype", WeakMap.prototype], ["Date.prototype", Date.prototype], ["RegExp.prototype", RegExp.prototype],

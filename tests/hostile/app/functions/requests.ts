@@ -15,7 +15,8 @@ export const asksForAnObject = query((): Int => (things.get(any({ toString: () =
 /** @expects FUNCTION_FAILED pass the id of a document */
 export const asksForNothing = query((): Int => (things.get(any(undefined)) ? 1 : 0));
 
-/** @expects FUNCTION_FAILED */
+/** @expects FUNCTION_FAILED
+ * @expects value 0 */
 export const asksForAPath = query((): Int => (things.get("../../../etc/passwd") ? 1 : 0));
 
 /** @expects FUNCTION_FAILED
@@ -60,7 +61,7 @@ export const takesAll = query((): Int => things.take(2 ** 53 - 1).length);
  * @expects value 100 */
 export const takesMoreThanThereAreNumbers = query((): Int => things.take(1e300).length);
 
-/** @expects FUNCTION_FAILED no index */
+/** @expects FUNCTION_FAILED no field */
 export const narrowsByNothing = query((): Int => things.where(any("missing"), 1).count());
 
 /** @expects FUNCTION_FAILED */

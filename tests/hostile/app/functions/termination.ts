@@ -230,7 +230,8 @@ export const survivesALimitInAnAction = action(async (): Promise<Int> => {
 });
 
 /** @expects FUNCTION_FAILED Maximum call stack size exceeded
- * @expects LIMIT_EXCEEDED cpu_ms */
+ * @expects LIMIT_EXCEEDED cpu_ms
+ * @expects LIMIT_EXCEEDED host_calls */
 export const survivesAtTheEndOfTheStack = query((): Int => {
   const down = (): number => {
     try {
