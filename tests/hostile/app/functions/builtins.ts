@@ -30,7 +30,8 @@ export const walksWithLastIndexOf = query((): Int => Array.prototype.lastIndexOf
 export const walksWithIncludes = query((): boolean => Array.prototype.includes.call(endless(), 1));
 
 /** @expects LIMIT_EXCEEDED cpu_ms
- * @expects LIMIT_EXCEEDED heap_bytes */
+ * @expects LIMIT_EXCEEDED heap_bytes
+ * @thread V8 does not interrupt this built-in */
 export const walksWithFill = query((): Int => Array.prototype.fill.call(endless(), 1).length);
 
 /** @expects LIMIT_EXCEEDED cpu_ms
