@@ -17,6 +17,7 @@ use weir_schema::declarations::FunctionKind;
 use weir_schema::limits::CallLimits;
 
 use crate::app::App;
+use crate::leftovers::Leftovers;
 use crate::modules::{self, AppModules};
 use crate::ops::{self, CurrentPort};
 use crate::port::CallPort;
@@ -61,6 +62,7 @@ pub struct Isolate {
     start: v8::Global<v8::Function>,
     end: v8::Global<v8::Function>,
     failure_code: v8::Global<v8::Function>,
+    leftovers: Leftovers,
     functions: Vec<(String, FunctionKind)>,
     limits: CallLimits,
     heap_exceeded: Rc<Cell<bool>>,
@@ -113,6 +115,7 @@ impl Isolate {
             return Err(IsolateError::App(plain(message)));
         }
         let Handles { run, start, end, failure_code, .. } = handles?;
+        let leftovers = Leftovers::of(&mut runtime).ok_or_else(|| internal("no memory for the hook of promises"))?;
         drop(guard);
         let functions = app.declarations.functions.values();
         let functions = functions.map(|function| (function.name.clone(), function.kind)).collect();
@@ -124,6 +127,7 @@ impl Isolate {
             start,
             end,
             failure_code,
+            leftovers,
             functions,
             limits,
             heap_exceeded,
@@ -199,15 +203,24 @@ impl Isolate {
     }
 
     /// Runs what promises of a finished call have left to run, so that no later call pays for it. There the script can no
-    /// longer reach its host.
+    /// longer reach its host. That there was anything is an error of the call.
     fn settle_leftovers(&mut self, ended: Ended) -> Ended {
         if matches!(ended, Ended::Terminated) {
             return ended;
         }
         self.finish_script();
-        let _tokio = self.tokio.enter();
-        self.runtime.v8_isolate().perform_microtask_checkpoint();
-        self.or_rejected(ended)
+        let has_left = {
+            let _tokio = self.tokio.enter();
+            self.leftovers.run(&mut self.runtime)
+        };
+        self.spoiled |= has_left;
+        match self.or_rejected(ended) {
+            Ended::Value(_) | Ended::NoValue | Ended::TooLarge if has_left => Ended::Leftover(
+                "returned while promises had something left to run: database calls are done when they return, so leave \
+                 promises out",
+            ),
+            ended => ended,
+        }
     }
 
     /// A promise that was rejected and that nothing awaited is an error of the call.

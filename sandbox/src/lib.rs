@@ -16,6 +16,7 @@ pub mod app;
 pub mod compile;
 pub mod diagnostic;
 pub mod isolate;
+mod leftovers;
 mod modules;
 mod ops;
 pub mod pool;

@@ -271,6 +271,19 @@ fn promises_of_a_call_end_with_it() {
             "failed: None f left a rejected promise that nothing awaited: data can be read and written only while a function runs, not while a module loads or after the call (spoiled)"
         ],
     );
+    let work = "Promise.resolve().then(() => 1)";
+    let in_turns = "(async () => { await null; await null; })()";
+    let thenable = "Promise.resolve({ then: (done) => done(1) })";
+    for left in [work, in_turns, thenable] {
+        check(
+            &format!("{left}; return 1"),
+            expect![
+                "failed: None f returned while promises had something left to run: database calls are done when they return, so leave promises out (spoiled)"
+            ],
+        );
+    }
+    check("(async () => 1)(); new Promise(() => {}); return 1", expect![[r#"Value("1")"#]]);
+    check("Promise.resolve().then(() => 1); throw new Error('first')", expect!["failed: None first (spoiled)"]);
     check("Promise.resolve().then(() => { for (;;); }); return 1", expect![[r#"Limit("wall_ms") (spoiled)"#]]);
     check(
         "Promise.reject(new Error('unheard')); return 1",
