@@ -4,6 +4,8 @@
 //! ([`specification`]). While they run, one after the other, neighbours call the same app ([`neighbours`]): in the process
 //! mode that is on the same workers. After each, the next calls must see what the first call saw, and the memory must be
 //! what it was. How much slower the neighbours were than those of a second server is printed.
+//!
+//! `WEIR_HOSTILE_ONLY=depth` runs the scripts of one category, or one script by its name, and tells what each took.
 
 mod loading;
 mod neighbours;
@@ -86,7 +88,10 @@ impl First {
 /// Runs all scripts that the mode contains.
 fn run(mode: Mode) {
     let started = Instant::now();
-    let (played, left_out): (Vec<Script>, Vec<Script>) = scripts().into_iter().partition(|script| mode.contains(script));
+    let only = std::env::var("WEIR_HOSTILE_ONLY").ok();
+    let is_wanted = |script: &Script| only.as_ref().is_none_or(|only| [&script.name, &script.category].contains(&only));
+    let wanted = scripts().into_iter().filter(is_wanted);
+    let (played, left_out): (Vec<Script>, Vec<Script>) = wanted.partition(|script| mode.contains(script));
     let mut wrong = Vec::new();
     let control = Stage::set(mode);
     let mut stage = Stage::set(mode);
@@ -112,7 +117,7 @@ fn run(mode: Mode) {
             beside.extend(std::mem::replace(&mut neighbours, Neighbours::arrive(stage.url(), NEIGHBOURS)).leave().0);
             first = First::of(&mut stage);
         }
-        if std::env::var_os("WEIR_HOSTILE_TELL").is_some() {
+        if only.is_some() {
             say(&format!("{} {} {:?} {}", script.category, script.name, before.elapsed(), complaints.join("; ")));
         }
         let told = complaints.iter().map(|complaint| format!("{}/{}: {complaint}", script.category, script.name));

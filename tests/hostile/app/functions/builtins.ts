@@ -226,14 +226,16 @@ export const searches = query((): Int => {
 });
 
 /** @expects LIMIT_EXCEEDED cpu_ms
- * @expects LIMIT_EXCEEDED heap_bytes */
+ * @expects LIMIT_EXCEEDED heap_bytes
+ * @thread V8 compiles this loop without a look for its end */
 export const encodesUris = query((): Int => {
   const text = flat("é", 2 ** 18);
   for (let i = 0; ; i += 1) if (encodeURIComponent(text).length === i) return i;
 });
 
 /** @expects LIMIT_EXCEEDED cpu_ms
- * @expects LIMIT_EXCEEDED heap_bytes */
+ * @expects LIMIT_EXCEEDED heap_bytes
+ * @thread V8 compiles this loop without a look for its end */
 export const decodesUris = query((): Int => {
   const text = flat("%C3%A9", 6 * 2 ** 17);
   for (let i = 0; ; i += 1) if (decodeURIComponent(text).length === i) return i;
@@ -326,7 +328,7 @@ export const copiesBytes = query((): Int => {
 });
 
 /** @expects LIMIT_EXCEEDED cpu_ms
- * @thread V8 does not interrupt this built-in */
+ * @thread V8 compiles this loop without a look for its end */
 export const searchesBytes = query((): Int => {
   const bytes = new Uint8Array(2 ** 23);
   for (let i = 0; ; i += 1) if (bytes.includes(1) || bytes.lastIndexOf(1) >= 0) return i;
@@ -434,7 +436,8 @@ export const collatesText = query((): Int => {
 
 /** @expects LIMIT_EXCEEDED cpu_ms
  * @expects LIMIT_EXCEEDED heap_bytes
- * @expects FUNCTION_FAILED */
+ * @expects FUNCTION_FAILED
+ * @thread V8 does not interrupt this built-in */
 export const namesLocales = query((): Int => Intl.getCanonicalLocales(Array.from({ length: 300_000 }, (_, i) => `en-x-${scattered(i).toString(36)}`)).length);
 
 /** @expects LIMIT_EXCEEDED cpu_ms

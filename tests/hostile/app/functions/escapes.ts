@@ -75,7 +75,7 @@ export const looksForOps = query((): string => open({
   core: () => (globalThis as any).Deno?.core,
   ops: () => Object.getOwnPropertySymbols(globalThis).map((symbol) => (globalThis as any)[symbol]?.ops).find(Boolean),
   prototype: () => (Object.getPrototypeOf(globalThis) as any).core ?? (Object.getPrototypeOf(globalThis) as any).Deno,
-  constructor: () => ((globalThis as any).constructor === Object ? undefined : new (globalThis as any).constructor()),
+  constructor: () => Reflect.ownKeys(new (globalThis as any).constructor()).find((key) => key !== "constructor"),
   api: () => (fail as any).host ?? (call as any).host ?? (caller as any).host,
 }));
 
