@@ -6,6 +6,7 @@
 //! | `@expects CODE words` | it fails with this code; the words are part of the message |
 //! | `@expects LIMIT_EXCEEDED limit` | it fails at this limit; without a name at any |
 //! | `@args JSON` | what it is called with |
+//! | `@long member bytes` | a text of so many bytes as one more argument |
 //! | `@thread reason` | why isolates that are threads cannot contain it |
 //!
 //! Several `@expects` are alternatives: which of two limits is reached first may be V8's to say.
@@ -89,6 +90,10 @@ fn script(category: &str, code: &str, comment: &str) -> Script {
         match tag {
             "expects" => script.expected.push(expected(name, text.trim())),
             "args" => script.arguments = json(name, text),
+            "long" => {
+                let (member, bytes) = text.trim().split_once(' ').unwrap();
+                script.arguments[member] = json!("x".repeat(bytes.parse().unwrap()));
+            }
             "thread" => script.thread = Some(text.trim().to_owned()),
             _ => panic!("{name}: there is no tag @{tag}"),
         }

@@ -138,6 +138,10 @@ export const insertsNaN = procedure((): Int => (things.insert({ name: "nan", siz
 /** @expects FUNCTION_FAILED bigint */
 export const insertsABigInt = procedure((): Int => (things.insert({ name: "big", size: any(1n) }) ? 1 : 0));
 
+/** What is no text in Unicode is not stored.
+ * @expects FUNCTION_FAILED */
+export const insertsHalfACharacter = procedure((): Int => (things.insert({ name: "half \ud83d", size: 1 }) ? 1 : 0));
+
 /** @expects FUNCTION_FAILED */
 export const insertsAHugeNumber = procedure((): Int => (things.insert({ name: "huge", size: 1e308 }) ? 1 : 0));
 

@@ -115,6 +115,14 @@ export const storesTheNameOfAPrototype = procedure((): Int => {
   return 1;
 });
 
+/** @long text 1048576
+ * @expects LIMIT_EXCEEDED arguments_bytes */
+export const takesTooMuchText = query((args: { text: string }): Int => args.text.length);
+
+/** @long text 1000000
+ * @expects value 1000000 */
+export const takesMuchText = query((args: { text: string }): Int => args.text.length);
+
 /** @expects LIMIT_EXCEEDED heap_bytes
  * @expects LIMIT_EXCEEDED cpu_ms
  * @expects LIMIT_EXCEEDED result_bytes
