@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use weir_schema::commit::Timestamp;
 use weir_schema::error::ErrorCode;
+use weir_schema::limits::Limit;
 
 pub use weir_sandbox::protocol::Frame;
 use weir_sandbox::protocol::ScriptCaller;
@@ -80,7 +81,7 @@ pub struct CallError {
     /// What the function named in `fail`.
     pub app_code: Option<String>,
     /// The limit's name, with `LIMIT_EXCEEDED`.
-    pub limit: Option<&'static str>,
+    pub limit: Option<Limit>,
     /// For the developer only: where in the TypeScript it happened, innermost first.
     pub stack: Vec<Frame>,
 }
@@ -92,7 +93,7 @@ impl CallError {
     }
 
     /// A limit was reached.
-    pub(crate) fn limit(limit: &'static str, allowed: impl std::fmt::Display) -> Self {
+    pub(crate) fn limit(limit: Limit, allowed: impl std::fmt::Display) -> Self {
         let message = format!("past the limit {limit} = {allowed}; app.toml can raise it under [limits]");
         Self { limit: Some(limit), ..Self::new(ErrorCode::LimitExceeded, message) }
     }

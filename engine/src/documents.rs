@@ -4,6 +4,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 use weir_schema::declarations::{Collection, Declarations};
 use weir_schema::id::DocumentId;
+use weir_schema::limits::Limit;
 use weir_schema::validate;
 use weir_store::{Deleted, Poisoned, ReadError, Transaction, WriteError};
 
@@ -15,7 +16,7 @@ pub enum DocumentError {
     Refused(String),
     /// Past a limit of the call.
     #[error("past the limit {0}")]
-    Limit(&'static str),
+    Limit(Limit),
     /// The store stopped.
     #[error(transparent)]
     Poisoned(Poisoned),
@@ -118,7 +119,7 @@ pub fn delete(
 ) -> Result<Deleted, DocumentError> {
     let max = (others_max as usize).saturating_add(1);
     match transaction.delete_at_most(name, id, max) {
-        Err(WriteError::TooManyDocuments { .. }) => Err(DocumentError::Limit("documents_written")),
+        Err(WriteError::TooManyDocuments { .. }) => Err(DocumentError::Limit(Limit::DocumentsWritten)),
         other => Ok(other?),
     }
 }

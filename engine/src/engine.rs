@@ -18,7 +18,7 @@ use crate::idempotency::Scope;
 use crate::live::Watch;
 use crate::procedures;
 use crate::release::Release;
-use crate::run::Prepared;
+use crate::run::{Prepared, RUNS_MAX};
 use crate::seed::Seed;
 
 /// Cheap to clone; all clones are one engine.
@@ -52,7 +52,12 @@ impl Engine {
     /// An engine on an open store, without a release.
     pub fn start(store: Store, pool: PoolOptions) -> std::io::Result<Self> {
         let (active, _) = watch::channel(None);
-        let watchdog = Watchdog::start()?;
+        let watchdog = Watchdog::start(|ignored| {
+            tracing::error!(
+                "a call is past {} and cannot be stopped on a thread of the server: run with --isolation process",
+                ignored.limit
+            );
+        })?;
         let watch_turns = Semaphore::new((pool.queue_max / 2).max(1));
         let actions = Actions::default();
         Ok(Self { shared: Arc::new(Shared { store, watchdog, pool, active, watch_turns, actions }) })
@@ -169,16 +174,28 @@ impl Engine {
 
     async fn read(&self, prepared: &Prepared) -> Result<Answer, CallError> {
         let seed = draw()?;
-        let transaction = self.store().begin().map_err(CallError::unavailable)?;
-        let commit = transaction.timestamp();
-        let ran = prepared.run(self, &seed, seed.ids(), Some(transaction)).await;
-        ran.result.map(|value| Answer { value, commit })
+        let mut runs = 0;
+        loop {
+            let transaction = self.store().begin().map_err(CallError::unavailable)?;
+            let commit = transaction.timestamp();
+            let ran = prepared.run(self, &seed, seed.ids(), Some(transaction)).await;
+            runs += 1;
+            if !ran.may_run_again || runs == RUNS_MAX {
+                return ran.result.map(|value| Answer { value, commit });
+            }
+        }
     }
 
     pub(crate) async fn act(&self, prepared: &Prepared) -> Result<Answer, CallError> {
         let seed = draw()?;
-        let ran = prepared.run(self, &seed, seed.ids(), None).await;
-        ran.result.map(|value| Answer { value, commit: self.store().head().timestamp })
+        let mut runs = 0;
+        loop {
+            let ran = prepared.run(self, &seed, seed.ids(), None).await;
+            runs += 1;
+            if !ran.may_run_again || runs == RUNS_MAX {
+                return ran.result.map(|value| Answer { value, commit: self.store().head().timestamp });
+            }
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use weir_sandbox::pool::InFlight;
 use weir_sandbox::protocol::{Answering, Bounds, Host, HostCall, HostError, Order, Outcome, Plan};
 use weir_schema::declarations::FunctionKind;
 use weir_schema::id::DocumentId;
+use weir_schema::limits::Limit;
 use weir_store::{Direction, Poisoned, Position, Range, Rows, Scan, ScanError, Transaction};
 
 use crate::call::{CallError, Caller};
@@ -39,6 +40,8 @@ pub struct RunHost {
     pub written: Vec<(String, DocumentId)>,
     /// Why the host gave up.
     pub aborted: Option<Poisoned>,
+    /// Whether an action has called anything.
+    pub acted: bool,
     /// The last call of an action that failed, and the message that the script got for it.
     pub failed: Arc<Mutex<Option<(String, CallError)>>>,
     /// Counts the run as long as it is under way.
@@ -67,6 +70,8 @@ pub struct Finished {
     pub ids: Ids,
     /// Why the host gave up.
     pub aborted: Option<Poisoned>,
+    /// Whether an action has called anything.
+    pub acted: bool,
     /// The last call of an action that failed, and the message that the script got for it.
     pub failed: Option<(String, CallError)>,
 }
@@ -103,14 +108,14 @@ impl RunHost {
         let limit = self.release.limits().documents_read;
         let read = u32::try_from(documents).unwrap_or(u32::MAX);
         self.used.documents_read = self.used.documents_read.saturating_add(read);
-        if self.used.documents_read > limit { Err(HostError::Limit("documents_read")) } else { Ok(()) }
+        if self.used.documents_read > limit { Err(HostError::Limit(Limit::DocumentsRead)) } else { Ok(()) }
     }
 
     fn count_written(&mut self, documents: usize) -> Result<(), HostError> {
         let limit = self.release.limits().documents_written;
         let written = u32::try_from(documents).unwrap_or(u32::MAX);
         self.used.documents_written = self.used.documents_written.saturating_add(written);
-        if self.used.documents_written > limit { Err(HostError::Limit("documents_written")) } else { Ok(()) }
+        if self.used.documents_written > limit { Err(HostError::Limit(Limit::DocumentsWritten)) } else { Ok(()) }
     }
 
     fn get(&mut self, collection: &str, id: String) -> Result<String, HostError> {
@@ -212,7 +217,7 @@ impl RunHost {
         let counted = u32::try_from(count).unwrap_or(u32::MAX);
         self.used.documents_counted = self.used.documents_counted.saturating_add(counted);
         if self.used.documents_counted > limit {
-            return Err(HostError::Limit("documents_counted"));
+            return Err(HostError::Limit(Limit::DocumentsCounted));
         }
         Ok(count.to_string())
     }
@@ -258,6 +263,7 @@ impl Host for RunHost {
         let HostCall::Call { function, args } = call else {
             return Box::pin(async { Err(HostError::Refused("actions read and write through call(fn, args)".into())) });
         };
+        self.acted = true;
         let (engine, release, caller) = (self.engine.clone(), self.release.clone(), self.caller.clone());
         let failed = self.failed.clone();
         Box::pin(async move {
@@ -274,11 +280,11 @@ impl Host for RunHost {
     }
 
     fn finish(self: Box<Self>, outcome: Outcome) {
-        let Self { transaction, written, ids, aborted, failed, in_flight, done, .. } = *self;
+        let Self { transaction, written, ids, aborted, acted, failed, in_flight, done, .. } = *self;
         drop(in_flight);
         let failed = failed.lock().take();
         // Nobody may be waiting any more: then nothing is committed.
-        let _ = done.send(Finished { outcome, transaction, written, ids, aborted, failed });
+        let _ = done.send(Finished { outcome, transaction, written, ids, aborted, acted, failed });
     }
 }
 

@@ -18,7 +18,7 @@ use crate::call::{Answer, Call, CallError, Caller};
 use crate::engine::Engine;
 use crate::idempotency::{self, Once, Outcomes, Recalled, Scope};
 use crate::release::Release;
-use crate::run::Prepared;
+use crate::run::{Prepared, RUNS_MAX};
 use crate::seed::Seed;
 
 /// How much longer than its calls a transaction may keep others waiting: it has to get to an isolate first.
@@ -35,6 +35,8 @@ enum Came {
     Recalled(Recalled),
     /// To nothing: that is no call's fault.
     Nothing(CallError),
+    /// To nothing, and it may be tried again: the worker of a call died.
+    Lost(CallError),
 }
 
 /// The documents that each call wrote.
@@ -101,12 +103,19 @@ async fn transact(engine: &Engine, group: &[Prepared], scope: Option<Scope>) -> 
     let once = scope.map(|scope| once(scope, group)).transpose()?;
     let (written, limit) = (Mutex::new(Written::new()), turn_limit(group));
     let attempt = |transaction| attempt(engine, group, &seed, once.as_ref(), &written, transaction);
-    match engine.store().transact(limit, attempt).await {
+    let mut runs = 1;
+    let transacted = loop {
+        match engine.store().transact(limit, attempt).await {
+            Ok(Transacted { value: Came::Lost(_), .. }) if runs < RUNS_MAX => runs += 1,
+            transacted => break transacted,
+        }
+    };
+    match transacted {
         Ok(Transacted { value: Came::To(outcomes), committed }) => {
             Ok((outcomes, committed.map_or(Timestamp::ZERO, |committed| committed.timestamp)))
         }
         Ok(Transacted { value: Came::Recalled(recalled), .. }) => Ok((recalled.outcomes?, recalled.commit)),
-        Ok(Transacted { value: Came::Nothing(error), .. }) => Err(error),
+        Ok(Transacted { value: Came::Nothing(error) | Came::Lost(error), .. }) => Err(error),
         Err(CommitError::Unique(violation)) => {
             let culprit = writer_of(&written.lock(), &violation.collection, &violation.id);
             Ok((rolled_back(group.len(), culprit, CallError::conflict(&violation)), Timestamp::ZERO))
@@ -157,6 +166,7 @@ async fn attempt(
         let ran = prepared.run(engine, seed, ids.clone(), transaction.take()).await;
         match ran.result {
             Ok(value) => outcomes.push(Ok(value)),
+            Err(error) if ran.may_run_again => return Run::Abort(Came::Lost(error)),
             Err(error) => return failed(group, seed, once, ran.transaction, index, error),
         }
         written.push(ran.written);

@@ -5,10 +5,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tokio::sync::oneshot;
+use weir_sandbox::pool::Isolation;
 use weir_sandbox::protocol::{CallRequest, Frame, Outcome, ScriptError};
 use weir_schema::declarations::Function;
 use weir_schema::error::ErrorCode;
 use weir_schema::id::DocumentId;
+use weir_schema::limits::Limit;
 use weir_schema::validate;
 use weir_store::Transaction;
 
@@ -45,7 +47,13 @@ pub struct Ran {
     pub written: Vec<(String, DocumentId)>,
     /// Where the ids go on.
     pub ids: Option<Ids>,
+    /// Whether it ended for no fault of its own and has left nothing behind, so that it may be made again.
+    pub may_run_again: bool,
 }
+
+/// How often a call is made that its worker does not survive, for whatever reason. A call that is itself the reason, and
+/// by a way that nobody can tell, must end somewhere.
+pub const RUNS_MAX: usize = 4;
 
 impl Prepared {
     /// Finds the function and checks the arguments.
@@ -59,7 +67,7 @@ impl Prepared {
             .to_string();
         let allowed = release.limits().arguments_bytes;
         if arguments.len() > allowed {
-            return Err(CallError::limit("arguments_bytes", allowed));
+            return Err(CallError::limit(Limit::Arguments, allowed));
         }
         Ok(Self {
             release: release.clone(),
@@ -95,6 +103,7 @@ impl Prepared {
             used: Used::default(),
             written: Vec::new(),
             aborted: None,
+            acted: false,
             failed: Arc::default(),
             in_flight: self.release.pool().enter(),
             done,
@@ -123,7 +132,9 @@ impl Prepared {
     /// than most calls. With other runs under way the thread has better things to do.
     fn await_briefly(&self, finished: &mut oneshot::Receiver<Finished>) -> Option<Finished> {
         let started = Instant::now();
-        while started.elapsed() < AWAKE && self.release.pool().calls_in_flight() <= 1 {
+        let pool = self.release.pool();
+        // With a worker there are three threads to the call: this one would take the core of another.
+        while pool.isolation() == Isolation::Thread && pool.calls_in_flight() <= 1 && started.elapsed() < AWAKE {
             if let Ok(finished) = finished.try_recv() {
                 return Some(finished);
             }
@@ -133,7 +144,7 @@ impl Prepared {
     }
 
     fn judge(&self, function: &Function, finished: Finished) -> Ran {
-        let Finished { outcome, transaction, written, ids, aborted, failed } = finished;
+        let Finished { outcome, transaction, written, ids, aborted, acted, failed } = finished;
         let result = match outcome {
             Outcome::Value(text) => self.check_result(function, &text),
             Outcome::Failed(ScriptError { app_code, message, stack }) => {
@@ -161,8 +172,17 @@ impl Prepared {
                 tracing::error!(function = %function.name, "no isolate: {message}");
                 Err(CallError::new(ErrorCode::Internal, "the function could not be started"))
             }
+            Outcome::Lost if acted => {
+                let message = "the action's worker process died in the middle; what the action had called has happened";
+                return Ran::failed(CallError::unavailable(message));
+            }
+            Outcome::Lost => {
+                let lost =
+                    Ran::failed(CallError::unavailable("the function's worker process died; try again in a moment"));
+                return Ran { may_run_again: true, ..lost };
+            }
         };
-        Ran { result, transaction, written, ids: Some(ids) }
+        Ran { result, transaction, written, ids: Some(ids), may_run_again: false }
     }
 
     fn check_result(&self, function: &Function, text: &str) -> Result<Value, CallError> {
@@ -188,6 +208,6 @@ impl Ran {
     }
 
     fn failed(error: CallError) -> Self {
-        Self { result: Err(error), transaction: None, written: Vec::new(), ids: None }
+        Self { result: Err(error), transaction: None, written: Vec::new(), ids: None, may_run_again: false }
     }
 }

@@ -23,6 +23,7 @@ use weir_engine::release::Release;
 use weir_sandbox::compile::{Sources, compile};
 use weir_sandbox::pool::PoolOptions;
 use weir_schema::commit::Timestamp;
+use weir_schema::limits::Limit;
 use weir_store::{Options, Store};
 
 const MANIFEST: &str = "name = \"test\"\nversion = \"1.0.0\"\n[limits]\nwall_ms = 2000\ndocuments_read = 200\ndocuments_counted = 100\ndocuments_written = 100\n";
@@ -348,7 +349,7 @@ async fn what_is_deleted_along_counts_as_written() {
     bank.call("issue", json!({ "account": account, "n": 99 })).await.unwrap();
     let more = bank.call("issue", json!({ "account": account, "n": 1 })).await.unwrap();
     let refused = bank.call("close", json!({ "id": account })).await.unwrap_err();
-    assert_eq!(refused.limit, Some("documents_written"), "{refused}");
+    assert_eq!(refused.limit, Some(Limit::DocumentsWritten), "{refused}");
     let imported = json!({ "id": more[0], "account": "ada" });
     bank.import("accounts", &[json!({ "id": "ada", "owner": "other", "balance": 0, "tier": "basic" })]).await.unwrap();
     bank.import("cards", &[imported]).await.unwrap();
@@ -522,7 +523,7 @@ async fn an_error_does_not_end_a_watch() {
         bank.call("deposit", json!({ "owner": "flood", "amount": 1 })).await.unwrap();
     }
     let error = watch.next().await.unwrap_err();
-    assert_eq!(error.limit, Some("documents_read"));
+    assert_eq!(error.limit, Some(Limit::DocumentsRead));
     bank.call("deposit", json!({ "owner": "flood", "amount": 1 })).await.unwrap();
     assert_silent(&mut watch).await;
     let mut unreadable = bank.watch("deposit", json!({ "owner": "flood", "amount": 1 }), None);

@@ -4,32 +4,42 @@
 //! one of them spoils it: a limit, a termination, a promise left pending. A plain throw does not. It must stay on the
 //! thread that made it.
 
-use std::cell::{Cell, RefCell};
+mod ended;
+mod load;
+
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::{Arc, Once};
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use deno_core::error::{CoreError, CoreErrorKind, JsError};
-use deno_core::{JsRuntime, ModuleSpecifier, PollEventLoopOptions, RuntimeOptions, v8};
+use deno_core::error::JsError;
+use deno_core::{JsRuntime, PollEventLoopOptions, RuntimeOptions, v8};
+use serde::{Deserialize, Serialize};
 use weir_schema::declarations::FunctionKind;
-use weir_schema::limits::CallLimits;
+use weir_schema::limits::{CallLimits, Limit};
 
 use crate::app::App;
+use crate::array_buffers::ArrayBuffers;
+use crate::cpu_clock::CpuClock;
 use crate::leftovers::Leftovers;
-use crate::modules::{self, AppModules};
-use crate::ops::{self, CurrentPort};
-use crate::port::CallPort;
-use crate::protocol::{CallRequest, Frame, Host, Outcome, ScriptError};
+use crate::modules::AppModules;
+use crate::ops::{self, Doors, SharedPort, Waited};
+use crate::protocol::{CallRequest, Outcome, ScriptError};
 use crate::rejections;
-use crate::watchdog::Watchdog;
+use crate::watchdog::{Watch, Watchdog, Watched};
+use ended::{Ended, Settled, mark_handled, plain, script_error, settled};
+use load::Handles;
 
 static SNAPSHOT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/snapshot.bin"));
 
 /// How much the heap may grow past its limit while a termination takes effect, in bytes. V8 aborts the process at a single
 /// allocation beyond it, so it is more than the largest array that one built-in makes.
 const HEAP_HEADROOM_BYTES: usize = 2 << 30;
+
+/// Stack of an isolate's thread: V8 stops scripts at about 1 MiB, the rest is for the host's side of a call.
+pub const STACK_BYTES: usize = 4 << 20;
 
 /// The first stands for the program's name.
 ///
@@ -54,10 +64,31 @@ pub fn prepare_v8() {
     });
 }
 
+/// Where isolates live: one thread, one at a time.
+#[derive(Clone)]
+pub struct Place {
+    name: usize,
+    watchdog: Watchdog,
+    clock: CpuClock,
+    tokio: Rc<tokio::runtime::Runtime>,
+}
+
+impl Place {
+    /// The thread that asks. The watchdog tells of its isolates by `name`.
+    pub fn here(name: usize, watchdog: &Watchdog) -> std::io::Result<Self> {
+        let tokio = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        Ok(Self { name, watchdog: watchdog.clone(), clock: CpuClock::of_this_thread(), tokio: Rc::new(tokio) })
+    }
+
+    fn watch(&self, isolate: v8::IsolateHandle, limits: &CallLimits) -> Watch {
+        self.watchdog.arm(Watched { name: self.name, isolate, clock: self.clock }, limits)
+    }
+}
+
 /// An isolate with an app in it, warm.
 pub struct Isolate {
     runtime: JsRuntime,
-    tokio: tokio::runtime::Runtime,
+    place: Place,
     run: v8::Global<v8::Function>,
     start: v8::Global<v8::Function>,
     end: v8::Global<v8::Function>,
@@ -66,12 +97,12 @@ pub struct Isolate {
     functions: Vec<(String, FunctionKind)>,
     limits: CallLimits,
     heap_exceeded: Rc<Cell<bool>>,
-    watchdog: Watchdog,
+    array_buffers: Arc<ArrayBuffers>,
     spoiled: bool,
 }
 
 /// Why an isolate could not be made.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum IsolateError {
     /// A module of the app threw while it was loaded.
     #[error("{}", .0.message)]
@@ -83,46 +114,45 @@ pub enum IsolateError {
 
 impl Isolate {
     /// Makes an isolate and loads the app into it.
-    pub fn new(app: &Arc<App>, watchdog: &Watchdog) -> Result<Self, IsolateError> {
+    pub fn new(app: &Arc<App>, place: &Place) -> Result<Self, IsolateError> {
         prepare_v8();
         let limits = app.manifest.limits.clone();
-        let tokio = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(internal)?;
-        let guard = tokio.enter();
+        let array_buffers = ArrayBuffers::new(limits.array_buffer_bytes);
+        let guard = place.tokio.enter();
+        let parameters = v8::CreateParams::default().heap_limits(0, limits.heap_bytes);
         let mut runtime = JsRuntime::try_new(RuntimeOptions {
             module_loader: Some(Rc::new(AppModules::new(app.clone()))),
             extensions: vec![ops::weir::init()],
             startup_snapshot: Some(SNAPSHOT),
-            create_params: Some(v8::CreateParams::default().heap_limits(0, limits.heap_bytes)),
+            create_params: Some(parameters.array_buffer_allocator(array_buffers.allocator().make_shared())),
             ..RuntimeOptions::default()
         })
         .map_err(internal)?;
         let heap_exceeded = limit_heap(&mut runtime, limits.heap_bytes);
-        let deadline = Instant::now() + Duration::from_millis(limits.wall_ms);
-        let watch = watchdog.arm(runtime.v8_isolate().thread_safe_handle(), deadline);
-        let handles = load(&mut runtime, &tokio, limits.call_depth);
+        let handle = runtime.v8_isolate().thread_safe_handle();
+        array_buffers.belong_to(handle.clone());
+        let account = array_buffers.clone();
+        let reserve = Box::new(move |bytes| account.reserve(bytes));
+        runtime.op_state().borrow_mut().put(Doors { port: None, stopping: false, isolate: handle.clone(), reserve });
+        let watch = place.watch(handle, &limits);
+        let handles = load::load(&mut runtime, &place.tokio, limits.call_depth);
         rejections::watch(runtime.v8_isolate());
-        if watch.disarm() {
-            return Err(IsolateError::App(plain(format!(
-                "loading its modules takes longer than {} ms",
-                limits.wall_ms
-            ))));
-        }
-        if heap_exceeded.get() {
+        if let Some(limit) = exceeded(watch, &heap_exceeded, &array_buffers) {
             let message = format!(
-                "loading its modules needs more than heap_bytes = {}: raise it in app.toml under [limits]",
-                limits.heap_bytes
+                "loading its modules needs more than {limit} = {}: raise it in app.toml under [limits]",
+                limits.value(limit)
             );
             return Err(IsolateError::App(plain(message)));
         }
         let Handles { run, start, end, failure_code, .. } = handles?;
         let leftovers = Leftovers::of(&mut runtime).ok_or_else(|| internal("no memory for the hook of promises"))?;
         drop(guard);
+        array_buffers.end_call();
         let functions = app.declarations.functions.values();
         let functions = functions.map(|function| (function.name.clone(), function.kind)).collect();
-        let watchdog = watchdog.clone();
         Ok(Self {
             runtime,
-            tokio,
+            place: place.clone(),
             run,
             start,
             end,
@@ -131,7 +161,7 @@ impl Isolate {
             functions,
             limits,
             heap_exceeded,
-            watchdog,
+            array_buffers,
             spoiled: false,
         })
     }
@@ -141,31 +171,36 @@ impl Isolate {
         self.spoiled
     }
 
-    /// Runs one call to its end and gives the host the outcome.
-    pub fn call(&mut self, request: &CallRequest, host: Box<dyn Host>) {
+    /// What V8 calls when it has no memory left, of this and of every other isolate. If it returns, V8 ends the process.
+    pub fn on_out_of_memory(&mut self, callback: v8::OomErrorCallback) {
+        self.runtime.v8_isolate().set_oom_error_handler(callback);
+    }
+
+    /// Runs one call to its end. `port` answers what the script asks meanwhile.
+    pub fn call(&mut self, request: &CallRequest, port: SharedPort) -> Outcome {
         let handle = self.runtime.v8_isolate().thread_safe_handle();
-        let port = Rc::new(RefCell::new(CallPort::new(host, &self.limits, handle.clone())));
-        self.runtime.op_state().borrow_mut().put(CurrentPort(Some(port.clone())));
-        let deadline = Instant::now() + Duration::from_millis(self.limits.wall_ms);
-        let watch = self.watchdog.arm(handle, deadline);
+        self.open_doors(port.clone());
+        let watch = self.place.watch(handle, &self.limits);
         let ended = match self.functions.get(request.function) {
-            Some((_, FunctionKind::Action)) => self.run_action(request),
+            Some((_, FunctionKind::Action)) => self.run_action(request, &port),
             _ => {
                 let ended = self.run_sync(request);
                 self.settle_leftovers(ended)
             }
         };
-        let timed_out = watch.disarm();
-        self.runtime.op_state().borrow_mut().put(CurrentPort(None));
-        let stopped = port.borrow().stopped();
+        let limit = exceeded(watch, &self.heap_exceeded, &self.array_buffers);
+        let stopping = self.close_doors();
         let outcome = match ended {
-            _ if self.heap_exceeded.get() => Outcome::Limit("heap_bytes"),
-            _ if timed_out => Outcome::Limit("wall_ms"),
-            _ if stopped.is_some() => stopped.unwrap_or(Outcome::Aborted),
+            _ if limit.is_some() => limit.map_or(Outcome::Aborted, Outcome::Limit),
+            // The port knows why.
+            _ if stopping => Outcome::Aborted,
             Ended::Value(text) => Outcome::Value(text),
-            Ended::TooLarge => Outcome::Limit("result_bytes"),
-            Ended::OutOfTime => Outcome::Limit("wall_ms"),
+            Ended::TooLarge => Outcome::Limit(Limit::ResultBytes),
+            Ended::OutOfTime => Outcome::Limit(Limit::Wall),
             Ended::NoValue => Outcome::Failed(self.said_of(request, "returned undefined where a value is declared")),
+            Ended::Threw(error) if self.array_buffers.has_refused() && error.is_for_want_of_memory() => {
+                Outcome::Limit(Limit::ArrayBuffers)
+            }
             Ended::Threw(error) => Outcome::Failed(error),
             Ended::Leftover(what) => {
                 self.spoiled = true;
@@ -176,16 +211,30 @@ impl Isolate {
                 let what = format!("left a rejected promise that nothing awaited: {}", error.message);
                 Outcome::Failed(ScriptError { stack: error.stack, ..self.said_of(request, &what) })
             }
-            Ended::Terminated => Outcome::Broken("terminated for no known reason".into()),
+            Ended::Terminated => Outcome::Aborted,
         };
         self.spoiled |= !matches!(outcome, Outcome::Value(_) | Outcome::Failed(_));
         if !self.spoiled {
             self.finish_script();
+            self.array_buffers.end_call();
         }
-        let host = port.borrow_mut().take_host();
-        if let Some(host) = host {
-            host.finish(outcome);
+        outcome
+    }
+
+    fn open_doors(&mut self, port: SharedPort) {
+        let state = self.runtime.op_state();
+        if let Some(doors) = state.borrow_mut().try_borrow_mut::<Doors>() {
+            doors.port = Some(port);
         }
+    }
+
+    /// Whether the port stopped the call.
+    fn close_doors(&mut self) -> bool {
+        let state = self.runtime.op_state();
+        state.borrow_mut().try_borrow_mut::<Doors>().is_some_and(|doors| {
+            doors.port = None;
+            doors.stopping
+        })
     }
 
     /// An error that names the function, for want of a place.
@@ -210,7 +259,7 @@ impl Isolate {
         }
         self.finish_script();
         let has_left = {
-            let _tokio = self.tokio.enter();
+            let _tokio = self.place.tokio.enter();
             self.leftovers.run(&mut self.runtime)
         };
         self.spoiled |= has_left;
@@ -234,7 +283,7 @@ impl Isolate {
         }
     }
 
-    fn run_action(&mut self, request: &CallRequest) -> Ended {
+    fn run_action(&mut self, request: &CallRequest, port: &SharedPort) -> Ended {
         let start = self.start.clone();
         let promise = match self.invoke(&start, request) {
             Ok(promise) => promise,
@@ -248,7 +297,13 @@ impl Isolate {
             match (settled, polled) {
                 (_, Poll::Ready(Err(_))) => Poll::Ready(Err(Ended::Terminated)),
                 (Some(settled), Poll::Ready(Ok(()))) => Poll::Ready(Ok(settled)),
-                (None, Poll::Pending) => Poll::Pending,
+                (None, Poll::Pending) => {
+                    if port.borrow_mut().wait() == Waited::Answered {
+                        // Once the ops have taken the answer: they are tasks of their own.
+                        cx.waker().wake_by_ref();
+                    }
+                    Poll::Pending
+                }
                 (Some(_), Poll::Pending) => {
                     Poll::Ready(Err(Ended::Leftover("returned while calls were still running: await every call")))
                 }
@@ -258,7 +313,7 @@ impl Isolate {
             }
         });
         let wall = Duration::from_millis(self.limits.wall_ms);
-        let settled = self.tokio.block_on(async { tokio::time::timeout(wall, settling).await });
+        let settled = self.place.tokio.block_on(async { tokio::time::timeout(wall, settling).await });
         let ended = match settled {
             Err(_) => Ended::OutOfTime,
             Ok(Err(ended)) => ended,
@@ -274,7 +329,7 @@ impl Isolate {
         function: &v8::Global<v8::Function>,
         request: &CallRequest,
     ) -> Result<v8::Global<v8::Value>, Ended> {
-        let _tokio = self.tokio.enter();
+        let _tokio = self.place.tokio.enter();
         let exception = {
             deno_core::scope!(scope, &mut self.runtime);
             v8::tc_scope!(let scope, scope);
@@ -311,7 +366,7 @@ impl Isolate {
 
     /// Reads an exception. Getters of the thrown value run in here, still under the watchdog.
     fn threw(&mut self, exception: &v8::Global<v8::Value>) -> Ended {
-        let _tokio = self.tokio.enter();
+        let _tokio = self.place.tokio.enter();
         deno_core::scope!(scope, &mut self.runtime);
         v8::tc_scope!(let scope, scope);
         let exception = v8::Local::new(scope, exception);
@@ -335,51 +390,6 @@ impl Isolate {
     }
 }
 
-/// How a script ended by itself.
-enum Ended {
-    Value(String),
-    NoValue,
-    TooLarge,
-    Threw(ScriptError),
-    /// It left work behind, as the words say.
-    Leftover(&'static str),
-    /// A promise was rejected and nothing awaited it.
-    Rejected(ScriptError),
-    OutOfTime,
-    Terminated,
-}
-
-enum Settled {
-    Fulfilled(v8::Global<v8::Value>),
-    Rejected(v8::Global<v8::Value>),
-}
-
-/// The rejection of an action's own promise is its outcome, and not one that nothing awaited.
-fn mark_handled(runtime: &mut JsRuntime, promise: &v8::Global<v8::Value>) {
-    deno_core::scope!(scope, runtime);
-    let value = v8::Local::new(scope, promise);
-    if let Ok(promise) = v8::Local::<v8::Promise>::try_from(value) {
-        promise.mark_as_handled();
-    }
-}
-
-fn settled(runtime: &mut JsRuntime, promise: &v8::Global<v8::Value>) -> Option<Settled> {
-    deno_core::scope!(scope, runtime);
-    let value = v8::Local::new(scope, promise);
-    let promise = v8::Local::<v8::Promise>::try_from(value).ok()?;
-    match promise.state() {
-        v8::PromiseState::Pending => None,
-        v8::PromiseState::Fulfilled => {
-            let result = promise.result(scope);
-            Some(Settled::Fulfilled(v8::Global::new(scope, result)))
-        }
-        v8::PromiseState::Rejected => {
-            let reason = promise.result(scope);
-            Some(Settled::Rejected(v8::Global::new(scope, reason)))
-        }
-    }
-}
-
 /// Terminates the script when the heap nears its limit, and gives the termination room to take effect.
 fn limit_heap(runtime: &mut JsRuntime, heap_bytes: usize) -> Rc<Cell<bool>> {
     let exceeded = Rc::new(Cell::new(false));
@@ -393,107 +403,18 @@ fn limit_heap(runtime: &mut JsRuntime, heap_bytes: usize) -> Rc<Cell<bool>> {
     exceeded
 }
 
-struct Handles {
-    run: v8::Global<v8::Function>,
-    start: v8::Global<v8::Function>,
-    end: v8::Global<v8::Function>,
-    failure_code: v8::Global<v8::Function>,
-    bind: v8::Global<v8::Function>,
-}
-
-/// Runs between the API module and the app's own: what scripts must not reach goes, what they share is frozen.
-const SEAL: &str = "{ const { fixTemporal, removeGlobals, freezeIntrinsics } = globalThis.__weir; fixTemporal(); \
-                    removeGlobals(); freezeIntrinsics(); }";
-
-/// Loads the API, seals the globals, then loads the app's modules and binds their exports.
-fn load(runtime: &mut JsRuntime, tokio: &tokio::runtime::Runtime, call_depth: u32) -> Result<Handles, IsolateError> {
-    let handles = take_handles(runtime)?;
-    load_module(runtime, tokio, modules::API)?;
-    runtime.execute_script("weir:seal", SEAL).map_err(|error| internal(error.to_string()))?;
-    let entry = load_module(runtime, tokio, modules::ENTRY)?;
-    let exports = runtime.get_module_namespace(entry).map_err(internal)?;
-    let exception = {
-        deno_core::scope!(scope, runtime);
-        v8::tc_scope!(let scope, scope);
-        let receiver = v8::undefined(scope).into();
-        let exports = v8::Local::new(scope, exports);
-        let bind = v8::Local::new(scope, &handles.bind);
-        let call_depth = v8::Integer::new_from_unsigned(scope, call_depth);
-        if bind.call(scope, receiver, &[exports.into(), call_depth.into()]).is_some() {
-            return Ok(handles);
-        }
-        let exception = scope.exception().map(|exception| JsError::from_v8_exception(scope, exception));
-        exception.ok_or_else(|| internal("binding the exports was terminated"))?
-    };
-    Err(IsolateError::App(script_error(*exception, None)))
-}
-
-fn load_module(
-    runtime: &mut JsRuntime,
-    tokio: &tokio::runtime::Runtime,
-    specifier: &str,
-) -> Result<usize, IsolateError> {
-    let specifier = ModuleSpecifier::parse(specifier).map_err(internal)?;
-    let loading = async {
-        let module = runtime.load_side_es_module(&specifier).await?;
-        let evaluated = runtime.mod_evaluate(module);
-        runtime.run_event_loop(PollEventLoopOptions::default()).await?;
-        evaluated.await?;
-        Ok(module)
-    };
-    tokio.block_on(loading).map_err(|error: CoreError| match error.into_kind() {
-        CoreErrorKind::Js(error) => IsolateError::App(script_error(*error, None)),
-        other => internal(other),
-    })
-}
-
-fn take_handles(runtime: &mut JsRuntime) -> Result<Handles, IsolateError> {
-    let mut function = |path: &'static str| -> Result<v8::Global<v8::Function>, IsolateError> {
-        let value = runtime.execute_script("weir:handle", path).map_err(|error| internal(error.to_string()))?;
-        deno_core::scope!(scope, runtime);
-        let value = v8::Local::new(scope, value);
-        let function = v8::Local::<v8::Function>::try_from(value).map_err(internal)?;
-        Ok(v8::Global::new(scope, function))
-    };
-    Ok(Handles {
-        run: function("globalThis.__weir.host.run")?,
-        start: function("globalThis.__weir.host.start")?,
-        end: function("globalThis.__weir.host.end")?,
-        failure_code: function("globalThis.__weir.host.failureCode")?,
-        bind: function("globalThis.__weir.host.bind")?,
-    })
+/// The limit that a call reached, of those that need no port. Ends the watch.
+fn exceeded(watch: Watch, heap: &Cell<bool>, array_buffers: &ArrayBuffers) -> Option<Limit> {
+    let time = watch.disarm();
+    // V8 takes a refusal for a full heap while it looks for memory.
+    let array_buffers = array_buffers.is_exceeded() || heap.get() && array_buffers.has_refused();
+    match (array_buffers, heap.get()) {
+        (true, _) => Some(Limit::ArrayBuffers),
+        (_, true) => Some(Limit::Heap),
+        _ => time,
+    }
 }
 
 fn internal(error: impl std::fmt::Display) -> IsolateError {
     IsolateError::Internal(error.to_string())
-}
-
-fn plain(message: impl Into<String>) -> ScriptError {
-    ScriptError { app_code: None, message: message.into(), stack: Vec::new() }
-}
-
-/// What the author and the caller learn of an exception: its message and the frames in the app's own files.
-fn script_error(error: JsError, app_code: Option<String>) -> ScriptError {
-    let stack = error.frames.iter().filter_map(frame).collect();
-    let thrown = error.message.filter(|message| !message.is_empty());
-    let message = match (error.name, thrown) {
-        (Some(name), Some(message)) if app_code.is_none() && name != "Error" => format!("{name}: {message}"),
-        (_, Some(message)) => message,
-        (Some(name), None) => name,
-        (None, None) => match error.exception_message.trim_start_matches("Uncaught ") {
-            "[object Object]" | "#<Object>" => "threw an object that is no Error".to_owned(),
-            thrown => thrown.to_owned(),
-        },
-    };
-    ScriptError { app_code, message, stack }
-}
-
-fn frame(frame: &deno_core::error::JsStackFrame) -> Option<Frame> {
-    let file = modules::path_of(frame.file_name.as_deref()?)?;
-    Some(Frame {
-        function: frame.function_name.clone().filter(|name| !name.is_empty()),
-        file: file.to_owned(),
-        line: u32::try_from(frame.line_number?).ok()?,
-        column: u32::try_from(frame.column_number?).ok()?,
-    })
 }

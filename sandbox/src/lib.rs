@@ -6,23 +6,32 @@
 //! | [`app`] | what a compiled app consists of |
 //! | [`diagnostic`] | what is wrong with a source file, where, and what to do |
 //! | [`protocol`] | `HostCall` and `Outcome`: all that passes between a script and its host |
+//! | [`port`] | the host's side of one call, and the limits that count |
 //! | [`isolate`] | one V8 isolate with one app in it |
-//! | [`pool`] | warm isolates of one app, each on a thread of its own, behind one bounded queue |
-//! | [`watchdog`] | stops calls that run past their wall limit |
+//! | [`process`] | isolates in worker processes |
+//! | `warm` | one isolate for a thread that makes calls, wherever it lives |
+//! | [`pool`] | warm isolates of one app, here or in workers, behind bounded queues |
+//! | [`watchdog`] | stops calls that run past their limits on time |
 //!
 //! This crate knows no store: what a script reads and writes goes through [`protocol::Host`].
 
 pub mod app;
+mod array_buffers;
 pub mod compile;
+mod cpu_clock;
 pub mod diagnostic;
 pub mod isolate;
 mod leftovers;
 mod modules;
-mod ops;
+mod nesting;
+pub mod ops;
 pub mod pool;
-mod port;
+pub mod port;
+#[cfg(unix)]
+pub mod process;
 pub mod protocol;
 mod rejections;
+mod warm;
 pub mod watchdog;
 
 pub use app::{App, Module};

@@ -6,42 +6,116 @@ use std::cell::RefCell;
 use std::pin::Pin;
 use std::rc::Rc;
 
-use deno_core::{OpState, op2};
+use deno_core::{OpState, op2, v8};
 use deno_error::JsErrorBox;
+use serde::{Deserialize, Serialize};
+
+/// What comes back of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reply {
+    /// JSON text.
+    Answer(String),
+    /// Thrown in the script, with this message.
+    Refused(String),
+    /// The call ends, whatever the script does.
+    Stop,
+}
+
+/// A reply in its own time.
+pub type Replying = Pin<Box<dyn Future<Output = Reply>>>;
+
+/// Whether an answer to an action may have come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waited {
+    /// One has come: look again.
+    Answered,
+    /// What waits for one is woken by it.
+    Elsewhere,
+}
 
 /// What answers the ops of the call at hand.
 pub trait Port {
-    /// Answers one request (a `HostCall` as JSON) with JSON text; an error is thrown in the script.
-    fn ask(&mut self, request: &str) -> Result<String, String>;
+    /// Answers one request, a `HostCall` as JSON.
+    fn ask(&mut self, request: &str) -> Reply;
     /// The same for the requests of actions, which do not block the script.
-    fn start(&mut self, request: &str) -> Pin<Box<dyn Future<Output = Result<String, String>>>>;
+    fn start(&mut self, request: &str) -> Replying;
+    /// Waits for the next answer to any of those.
+    fn wait(&mut self) -> Waited;
 }
 
-/// The port of the call at hand; `None` between calls.
-pub struct CurrentPort(pub Option<Rc<RefCell<dyn Port>>>);
+/// A port that ops and the call share.
+pub type SharedPort = Rc<RefCell<dyn Port>>;
+
+/// What the ops of an isolate work with.
+pub struct Doors {
+    /// The port of the call at hand; `None` between calls.
+    pub port: Option<SharedPort>,
+    /// Whether the call at hand is being stopped.
+    pub stopping: bool,
+    /// Ends the script.
+    pub isolate: v8::IsolateHandle,
+    /// Takes the size of a resizable array buffer off the allowance.
+    pub reserve: Box<dyn Fn(usize) -> bool>,
+}
 
 const NO_CALL: &str = "the call has ended";
 
-fn port(state: &OpState) -> Result<Rc<RefCell<dyn Port>>, JsErrorBox> {
-    state.try_borrow::<CurrentPort>().and_then(|port| port.0.clone()).ok_or_else(|| JsErrorBox::generic(NO_CALL))
+/// What ops answer once the call is being stopped. Not an error: the engine would make an exception of it, in which the
+/// termination gets lost, and a script that catches everything would go on.
+const STOPPING: &str = "null";
+
+fn port(state: &OpState) -> Result<SharedPort, JsErrorBox> {
+    state.try_borrow::<Doors>().and_then(|doors| doors.port.clone()).ok_or_else(|| JsErrorBox::generic(NO_CALL))
+}
+
+fn stop(state: &mut OpState) {
+    if let Some(doors) = state.try_borrow_mut::<Doors>() {
+        doors.stopping = true;
+        doors.isolate.terminate_execution();
+    }
 }
 
 #[op2]
 #[string]
 fn op_host(state: &mut OpState, #[string] request: &str) -> Result<String, JsErrorBox> {
-    port(state)?.borrow_mut().ask(request).map_err(JsErrorBox::generic)
+    let reply = port(state)?.borrow_mut().ask(request);
+    match reply {
+        Reply::Answer(answer) => Ok(answer),
+        Reply::Refused(message) => Err(JsErrorBox::generic(message)),
+        Reply::Stop => {
+            stop(state);
+            Ok(STOPPING.to_owned())
+        }
+    }
 }
 
 #[op2]
 #[string]
 async fn op_host_start(state: Rc<RefCell<OpState>>, #[string] request: String) -> Result<String, JsErrorBox> {
-    let answer = port(&state.borrow())?.borrow_mut().start(&request);
-    answer.await.map_err(JsErrorBox::generic)
+    let replying = port(&state.borrow())?.borrow_mut().start(&request);
+    match replying.await {
+        Reply::Answer(answer) => Ok(answer),
+        Reply::Refused(message) => Err(JsErrorBox::generic(message)),
+        Reply::Stop => {
+            stop(&mut state.borrow_mut());
+            Ok(STOPPING.to_owned())
+        }
+    }
+}
+
+/// A resizable array buffer is about to be made, of at most so many bytes.
+#[op2(fast)]
+fn op_reserve(state: &mut OpState, bytes: f64) {
+    let Some(doors) = state.try_borrow::<Doors>() else { return };
+    // A cast of a float saturates; V8 refuses what is no length.
+    if !(doors.reserve)(bytes as usize) {
+        doors.isolate.terminate_execution();
+    }
 }
 
 deno_core::extension!(
     weir,
-    ops = [op_host, op_host_start],
+    ops = [op_host, op_host_start, op_reserve],
     esm_entry_point = "ext:weir/main.js",
-    esm = [dir "src/prelude", "determinism.js", "seal.js", "weir.js", "main.js"],
+    esm = [dir "src/prelude", "determinism.js", "buffers.js", "seal.js", "weir.js", "main.js"],
 );

@@ -1,4 +1,4 @@
-//! Warm isolates of one app, each on a thread of its own, behind bounded queues.
+//! Warm isolates of one app, each with a thread of its own, behind bounded queues.
 //!
 //! Reads and procedures share one set of threads; actions, which wait for calls that need those threads, have another.
 
@@ -11,19 +11,28 @@ use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError, bounded};
 use weir_schema::declarations::FunctionKind;
 
 use crate::app::App;
-use crate::isolate::{Isolate, IsolateError};
-use crate::protocol::{CallRequest, Host, Outcome};
+use crate::isolate::{IsolateError, STACK_BYTES};
+use crate::protocol::{CallRequest, Host};
+use crate::warm::{Home, Spare};
 use crate::watchdog::Watchdog;
-
-/// Stack of an isolate's thread: V8 stops scripts at about 1 MiB, the rest is for the host's side of a call.
-const STACK_BYTES: usize = 4 << 20;
 
 /// How long a thread without a job stays awake.
 const AWAKE: Duration = Duration::from_micros(30);
 
+/// Where isolates live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Isolation {
+    /// On threads of this process: for those who trust their own code.
+    Thread,
+    /// In worker processes, which are locked down and can be killed.
+    Process,
+}
+
 /// How many threads and how long the queues.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PoolOptions {
+    /// Where isolates live.
+    pub isolation: Isolation,
     /// Isolates for queries, views and procedures.
     pub isolates: usize,
     /// Isolates for actions.
@@ -35,7 +44,7 @@ pub struct PoolOptions {
 impl Default for PoolOptions {
     fn default() -> Self {
         let cores = thread::available_parallelism().map_or(2, usize::from);
-        Self { isolates: cores.max(2), action_isolates: 4, queue_max: 10_000 }
+        Self { isolation: Isolation::Thread, isolates: cores.max(2), action_isolates: 4, queue_max: 10_000 }
     }
 }
 
@@ -51,6 +60,7 @@ pub struct Pool {
     actions: Option<Sender<Job>>,
     kinds: Vec<FunctionKind>,
     in_flight: Arc<AtomicUsize>,
+    isolation: Isolation,
 }
 
 /// One call under way. Ends with its value.
@@ -71,28 +81,31 @@ impl Pool {
         crate::isolate::prepare_v8();
         let kinds: Vec<FunctionKind> = app.declarations.functions.values().map(|function| function.kind).collect();
         let in_flight = Arc::new(AtomicUsize::new(0));
-        let thread = |jobs: &Receiver<Job>| Thread {
-            app: app.clone(),
-            watchdog: watchdog.clone(),
-            jobs: jobs.clone(),
-            in_flight: in_flight.clone(),
-        };
         let (calls, jobs) = bounded(options.queue_max);
+        let home = Home::new(app, watchdog, options.isolation, options.isolates, Spare::Kept)?;
         let (ready, first) = bounded(options.isolates);
         for _ in 0..options.isolates {
-            thread(&jobs).spawn(Some(ready.clone()))?;
+            let thread = Thread { home: home.clone(), jobs: jobs.clone(), in_flight: in_flight.clone() };
+            thread.spawn(Some(ready.clone()))?;
         }
         first.recv().map_err(|_| IsolateError::Internal("no isolate started".into()))??;
         let actions = if kinds.contains(&FunctionKind::Action) {
             let (actions, jobs) = bounded(options.queue_max);
+            let home = Home::new(app, watchdog, options.isolation, options.action_isolates, Spare::None)?;
             for _ in 0..options.action_isolates {
-                thread(&jobs).spawn(None)?;
+                let thread = Thread { home: home.clone(), jobs: jobs.clone(), in_flight: in_flight.clone() };
+                thread.spawn(None)?;
             }
             Some(actions)
         } else {
             None
         };
-        Ok(Self { calls, actions, kinds, in_flight })
+        Ok(Self { calls, actions, kinds, in_flight, isolation: options.isolation })
+    }
+
+    /// Where its isolates live.
+    pub fn isolation(&self) -> Isolation {
+        self.isolation
     }
 
     /// Counts a call that is about to be made; to be given back before anybody learns of its end.
@@ -120,8 +133,7 @@ type Ready = Sender<Result<(), IsolateError>>;
 
 /// What a thread of the pool works with.
 struct Thread {
-    app: Arc<App>,
-    watchdog: Watchdog,
+    home: Home,
     jobs: Receiver<Job>,
     in_flight: Arc<AtomicUsize>,
 }
@@ -139,35 +151,16 @@ impl Thread {
     /// Answers jobs until the pool is dropped. With `ready` the isolate is made at once, else for the first job; a
     /// spoiled one is replaced before the next job is taken.
     fn serve(&self, ready: Option<Ready>) {
-        let mut warm = ready.and_then(|ready| {
-            let (isolate, report) = match self.isolate() {
-                Ok(isolate) => (Some(isolate), Ok(())),
-                Err(error) => (None, Err(error)),
-            };
+        let mut warm = self.home.enter();
+        if let Some(ready) = ready {
             // Only the first report of a pool is read.
-            let _ = ready.try_send(report);
-            isolate
-        });
-        while let Some(Job { request, host }) = self.next_job() {
-            match warm.take().map_or_else(|| self.isolate(), Ok) {
-                Ok(mut isolate) => {
-                    isolate.call(&request, host);
-                    warm = if isolate.is_spoiled() {
-                        // V8 wants the isolates of a thread to end in the reverse order of their beginning.
-                        drop(isolate);
-                        // Where no new one can be made, the next job gets to know why.
-                        self.isolate().ok()
-                    } else {
-                        Some(isolate)
-                    };
-                }
-                Err(error) => host.finish(Outcome::Broken(error.to_string())),
-            }
+            let _ = ready.try_send(warm.prepare());
         }
-    }
-
-    fn isolate(&self) -> Result<Isolate, IsolateError> {
-        Isolate::new(&self.app, &self.watchdog)
+        while let Some(Job { request, host }) = self.next_job() {
+            warm.call(&request, host);
+            // Where no new one can be made, the next job gets to know why.
+            let _ = warm.prepare();
+        }
     }
 
     /// Waits for a job; `None` when the pool is dropped. While the pool is all but idle it looks again for a moment

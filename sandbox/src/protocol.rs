@@ -1,13 +1,14 @@
 //! All that passes between a script and its host.
 //!
 //! A script can ask for what [`HostCall`] names and nothing else; a call ends in one [`Outcome`]. Both are plain data,
-//! so that the two sides may be one thread, as now, or two processes.
+//! so that the two sides may be one thread or two processes.
 
 use std::pin::Pin;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use weir_schema::limits::Limit;
 
 /// One call of a function.
 #[derive(Debug, Clone)]
@@ -179,7 +180,7 @@ pub enum HostError {
     Refused(String),
     /// A limit that the host keeps is reached: the call ends, whatever the script does.
     #[error("limit reached: {0}")]
-    Limit(&'static str),
+    Limit(Limit),
     /// The host cannot go on: the call ends, whatever the script does. The host knows why.
     #[error("the host gave up")]
     Aborted,
@@ -199,22 +200,24 @@ pub trait Host: Send {
 }
 
 /// How a call ended, as the sandbox saw it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
     /// A value, as JSON text.
     Value(String),
     /// A throw, a `fail`, or no value.
     Failed(ScriptError),
     /// A limit was reached, by its name in `limits`.
-    Limit(&'static str),
+    Limit(Limit),
     /// The host gave up in the middle ([`HostError::Aborted`]).
     Aborted,
     /// The isolate could not be made; the message is for the log.
     Broken(String),
+    /// The worker died of something else than this call, which may be made again: nothing of it has left its host.
+    Lost,
 }
 
 /// An error of a script.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScriptError {
     /// What the script named in `fail`.
     pub app_code: Option<String>,
@@ -225,7 +228,7 @@ pub struct ScriptError {
 }
 
 /// One line of a stack, in the app's own files.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Frame {
     /// The function's name, where it has one.
     pub function: Option<String>,

@@ -1,14 +1,23 @@
-//! Stops calls that run past their wall limit: one thread for all isolates of the process.
+//! Stops calls that run past their limits on time: one thread for all isolates of the process.
 //!
-//! Firing and disarming happen under one lock, so that a call which has just ended is never stopped in its successor.
+//! Two clocks run for each call, the wall's and the CPU clock of the isolate's thread. Firing and disarming happen under one
+//! lock, so that a call which has just ended is never stopped in its successor. A script that goes on computing for
+//! [`PATIENCE`] after it was told to stop ignores it: some built-ins never look. Then there is nothing left but to end the
+//! process, which is for whoever started the watchdog to decide.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use deno_core::v8;
 use parking_lot::{Condvar, Mutex};
+use weir_schema::limits::{CallLimits, Limit};
+
+use crate::cpu_clock::CpuClock;
+
+/// How much longer than its limit a call may compute before it counts as one that ignores its end.
+pub const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Cheap to clone; all clones are one watchdog.
 #[derive(Clone)]
@@ -16,9 +25,21 @@ pub struct Watchdog {
     shared: Arc<Shared>,
 }
 
+/// A call that was told to stop and goes on computing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ignored {
+    /// Which isolate, as it was named when it was armed.
+    pub isolate: usize,
+    /// What it is past.
+    pub limit: Limit,
+}
+
+type OnIgnored = Box<dyn Fn(Ignored) + Send + Sync>;
+
 struct Shared {
     state: Mutex<State>,
     woken: Condvar,
+    on_ignored: OnIgnored,
 }
 
 #[derive(Default)]
@@ -30,10 +51,31 @@ struct State {
     closed: bool,
 }
 
+/// What is watched.
+pub struct Watched {
+    /// The isolate's name for [`Ignored`].
+    pub name: usize,
+    /// Its handle.
+    pub isolate: v8::IsolateHandle,
+    /// The clock of its thread.
+    pub clock: CpuClock,
+}
+
 struct Armed {
-    deadline: Instant,
-    isolate: v8::IsolateHandle,
-    fired: bool,
+    watched: Watched,
+    wall_deadline: Instant,
+    /// What the CPU clock shows when the limit is reached.
+    cpu_deadline: Duration,
+    /// The soonest that the CPU clock can show it.
+    looks_at: Instant,
+    fired: Option<Fired>,
+}
+
+struct Fired {
+    limit: Limit,
+    /// What the CPU clock shows when patience has ended.
+    patience_ends: Duration,
+    is_told: bool,
 }
 
 /// A watched call. Must be disarmed by [`Watch::disarm`]; dropping it disarms too.
@@ -43,21 +85,32 @@ pub struct Watch {
 }
 
 impl Watchdog {
-    /// Starts the thread.
-    pub fn start() -> std::io::Result<Self> {
-        let shared = Arc::new(Shared { state: Mutex::default(), woken: Condvar::new() });
+    /// Starts the thread. `on_ignored` is called on it, once for each call that ignores its end.
+    pub fn start(on_ignored: impl Fn(Ignored) + Send + Sync + 'static) -> std::io::Result<Self> {
+        let on_ignored = Box::new(on_ignored);
+        let shared = Arc::new(Shared { state: Mutex::default(), woken: Condvar::new(), on_ignored });
         let watched = shared.clone();
         thread::Builder::new().name("weir-watchdog".into()).spawn(move || watched.patrol())?;
         Ok(Self { shared })
     }
 
-    /// Terminates the isolate's execution at `deadline`, unless disarmed before.
-    pub fn arm(&self, isolate: v8::IsolateHandle, deadline: Instant) -> Watch {
+    /// Terminates the isolate's execution once it has used up its time, unless disarmed before.
+    pub fn arm(&self, watched: Watched, limits: &CallLimits) -> Watch {
+        let now = Instant::now();
+        let (wall, cpu) = (Duration::from_millis(limits.wall_ms), Duration::from_millis(limits.cpu_ms));
+        let armed = Armed {
+            wall_deadline: now + wall,
+            cpu_deadline: watched.clock.used() + cpu,
+            looks_at: now + wall.min(cpu),
+            fired: None,
+            watched,
+        };
+        let looks_at = armed.looks_at;
         let mut state = self.shared.state.lock();
         let key = state.next;
         state.next += 1;
-        state.armed.insert(key, Armed { deadline, isolate, fired: false });
-        if state.looks_at.is_none_or(|looks_at| deadline < looks_at) {
+        state.armed.insert(key, armed);
+        if state.looks_at.is_none_or(|planned| looks_at < planned) {
             self.shared.woken.notify_one();
         }
         Watch { shared: self.shared.clone(), key }
@@ -75,12 +128,19 @@ impl Shared {
         let mut state = self.state.lock();
         while !(state.closed && state.armed.is_empty()) {
             let now = Instant::now();
-            for armed in state.armed.values_mut().filter(|armed| !armed.fired && armed.deadline <= now) {
-                armed.fired = true;
-                armed.isolate.terminate_execution();
+            let mut earliest: Option<Instant> = None;
+            let mut ignored = Vec::new();
+            for armed in state.armed.values_mut() {
+                if armed.looks_at <= now {
+                    ignored.extend(armed.look(now));
+                }
+                earliest = Some(earliest.map_or(armed.looks_at, |earliest| earliest.min(armed.looks_at)));
             }
-            let earliest = state.armed.values().filter(|armed| !armed.fired).map(|armed| armed.deadline).min();
             state.looks_at = earliest;
+            if !ignored.is_empty() {
+                parking_lot::MutexGuard::unlocked(&mut state, || ignored.into_iter().for_each(&self.on_ignored));
+                continue;
+            }
             match earliest {
                 Some(deadline) => {
                     self.woken.wait_until(&mut state, deadline);
@@ -91,14 +151,48 @@ impl Shared {
     }
 }
 
+impl Armed {
+    /// Fires if time is up, and says when to look again.
+    fn look(&mut self, now: Instant) -> Option<Ignored> {
+        let used = self.watched.clock.used();
+        match &mut self.fired {
+            None => {
+                let limit = if used >= self.cpu_deadline {
+                    Limit::Cpu
+                } else if now >= self.wall_deadline {
+                    Limit::Wall
+                } else {
+                    self.looks_at = self.wall_deadline.min(now + (self.cpu_deadline - used));
+                    return None;
+                };
+                self.watched.isolate.terminate_execution();
+                self.fired = Some(Fired { limit, patience_ends: used + PATIENCE, is_told: false });
+                self.looks_at = now + PATIENCE;
+                None
+            }
+            Some(fired) if used < fired.patience_ends => {
+                // It waits, or ends just now. What waits for its host is stopped when the host answers.
+                self.looks_at = now + (fired.patience_ends - used);
+                None
+            }
+            Some(fired) => {
+                self.looks_at = now + PATIENCE;
+                let is_news = !std::mem::replace(&mut fired.is_told, true);
+                is_news.then_some(Ignored { isolate: self.watched.name, limit: fired.limit })
+            }
+        }
+    }
+}
+
 impl Watch {
-    /// Ends the watch; true if the call was stopped.
-    pub fn disarm(self) -> bool {
+    /// Ends the watch; the limit at which the call was stopped, if it was.
+    pub fn disarm(self) -> Option<Limit> {
         self.remove()
     }
 
-    fn remove(&self) -> bool {
-        self.shared.state.lock().armed.remove(&self.key).is_some_and(|armed| armed.fired)
+    fn remove(&self) -> Option<Limit> {
+        let armed = self.shared.state.lock().armed.remove(&self.key)?;
+        armed.fired.map(|fired| fired.limit)
     }
 }
 

@@ -9,15 +9,20 @@
     reason = "test code"
 )]
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use expect_test::{Expect, expect};
-use weir_sandbox::isolate::{Isolate, IsolateError};
+use weir_sandbox::isolate::{Isolate, IsolateError, Place};
+use weir_sandbox::port::CallPort;
 use weir_sandbox::protocol::{Answering, CallRequest, Host, HostCall, HostError, Outcome, ScriptCaller};
 use weir_sandbox::watchdog::Watchdog;
 use weir_sandbox::{App, Module};
 use weir_schema::declarations::{Collection, Declarations, Function, FunctionKind};
+use weir_schema::limits::{CallLimits, Limit};
 use weir_schema::manifest;
 use weir_schema::shape::{Shape, Slot};
 
@@ -44,8 +49,10 @@ impl Host for TableHost {
 
     fn start(&mut self, call: HostCall) -> Answering {
         self.log.push(format!("{call:?}"));
-        Box::pin(async {
-            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        let forever = matches!(call, HostCall::Call { args, .. } if args["forever"] == true);
+        let wait = Duration::from_millis(if forever { 60_000 } else { 1 });
+        Box::pin(async move {
+            tokio::time::sleep(wait).await;
             Ok("41".into())
         })
     }
@@ -55,12 +62,32 @@ impl Host for TableHost {
     }
 }
 
-fn watchdog() -> Watchdog {
+fn place() -> Place {
     static WATCHDOG: OnceLock<Watchdog> = OnceLock::new();
-    WATCHDOG.get_or_init(|| Watchdog::start().unwrap()).clone()
+    // Some built-ins go on for a while after they were told to end.
+    Place::here(0, WATCHDOG.get_or_init(|| Watchdog::start(|_| ()).unwrap())).unwrap()
 }
 
-/// An app of one module that exports `orders` and the function `f` of the given kind.
+const MANIFEST: &str = r#"
+name = "test"
+version = "1.0.0"
+[limits]
+cpu_ms = 200
+wall_ms = 1000
+heap_bytes = 33554432
+array_buffer_bytes = 8388608
+result_bytes = 1000
+result_depth = 20
+host_calls = 50
+outstanding_promises = 5
+log_bytes = 100
+"#;
+
+fn limits() -> CallLimits {
+    manifest::parse(MANIFEST).unwrap().limits
+}
+
+/// An app of one module that exports `orders`, the query `other`, and the function `f` of the given kind.
 fn app(kind: FunctionKind, body: &str) -> Arc<App> {
     let mut declarations = Declarations::default();
     declarations.collections.insert(
@@ -74,10 +101,9 @@ fn app(kind: FunctionKind, body: &str) -> Arc<App> {
             references: vec![],
         },
     );
-    declarations.functions.insert(
-        "f".into(),
-        Function {
-            name: "f".into(),
+    for (name, kind) in [("f", kind), ("other", FunctionKind::Query)] {
+        let function = Function {
+            name: name.into(),
             kind,
             description: None,
             module: "main.ts".into(),
@@ -85,15 +111,15 @@ fn app(kind: FunctionKind, body: &str) -> Arc<App> {
             arguments: vec![],
             result: Slot::required(Shape::Json),
             keep: None,
-        },
-    );
+        };
+        declarations.functions.insert(name.into(), function);
+    }
     let code = format!(
         "import {{ query, view, procedure, action, collection, call, caller, fail, now, sum, count, avg, min, max }} from \"weir\";\n\
-         export const orders = collection();\n{body}\n"
+         export const orders = collection();\nexport const other = query(() => 1);\n{body}\n"
     );
-    let manifest = "name = \"test\"\nversion = \"1.0.0\"\n[limits]\nwall_ms = 300\nheap_bytes = 33554432\nresult_bytes = 1000\nhost_calls = 50\nlog_bytes = 100";
     Arc::new(App {
-        manifest: manifest::parse(manifest).unwrap(),
+        manifest: manifest::parse(MANIFEST).unwrap(),
         declarations,
         modules: vec![Module {
             path: "main.ts".into(),
@@ -113,12 +139,15 @@ fn call(isolate: &mut Isolate, arguments: &str) -> (Outcome, Vec<String>) {
         seed: [1, 2, 3, 4],
         caller: ScriptCaller { kind: "developer", subject: None }.text(),
     };
-    isolate.call(&request, Box::new(TableHost { log: vec![], done }));
+    let port = CallPort::new(Box::new(TableHost { log: vec![], done }), &limits());
+    let port = Rc::new(RefCell::new(port));
+    let ended = isolate.call(&request, port.clone());
+    Rc::into_inner(port).unwrap().into_inner().finish(ended);
     outcome.recv().unwrap()
 }
 
 fn check_kind(kind: FunctionKind, body: &str, expected: Expect) {
-    let text = match Isolate::new(&app(kind, body), &watchdog()) {
+    let text = match Isolate::new(&app(kind, body), &place()) {
         Err(IsolateError::App(error)) => format!("load: {}", error.message),
         Err(error) => format!("broken: {error}"),
         Ok(mut isolate) => {
@@ -244,23 +273,157 @@ fn numbers_that_json_cannot_hold_are_refused() {
 
 #[test]
 fn endless_loops_end() {
-    check("for (;;);", expect![[r#"Limit("wall_ms") (spoiled)"#]]);
+    check("for (;;);", expect!["Limit(Cpu) (spoiled)"]);
 }
 
 #[test]
 fn limits_end_the_call() {
-    check("const a = []; for (;;) a.push(new Array(1000))", expect![[r#"Limit("heap_bytes") (spoiled)"#]]);
-    check("return 'x'.repeat(2000)", expect![[r#"Limit("result_bytes") (spoiled)"#]]);
-    check(
-        "for (let i = 0; i < 60; i++) Math.random(); console.log('x'.repeat(200))",
-        expect![[r#"Limit("log_bytes") (spoiled)"#]],
-    );
+    check("const a = []; for (;;) a.push(new Array(1000))", expect!["Limit(Heap) (spoiled)"]);
+    check("return 'x'.repeat(2000)", expect!["Limit(ResultBytes) (spoiled)"]);
+    check("for (let i = 0; i < 60; i++) Math.random(); console.log('x'.repeat(200))", expect!["Limit(Log) (spoiled)"]);
     check("const f = () => f(); f()", expect!["failed: None RangeError: Maximum call stack size exceeded"]);
 }
 
 #[test]
 fn one_huge_allocation_ends_the_call_and_not_the_process() {
-    check("return new Array(50_000_000).fill(0).length", expect![[r#"Limit("heap_bytes") (spoiled)"#]]);
+    check("return new Array(50_000_000).fill(0).length", expect!["Limit(Heap) (spoiled)"]);
+}
+
+#[test]
+fn array_buffers_end_the_call() {
+    // More than the limit over time, but never at once.
+    check(
+        "let n = 0; for (let i = 0; i < 100; i++) n += new Uint8Array(1 << 20).length; return n",
+        expect![[r#"Value("104857600")"#]],
+    );
+    check("const a = []; for (;;) a.push(new Uint8Array(1 << 20))", expect!["Limit(ArrayBuffers) (spoiled)"]);
+    check(
+        "const a = []; for (;;) try { a.push(new Uint8Array(1 << 20)) } catch {}",
+        expect!["Limit(ArrayBuffers) (spoiled)"],
+    );
+    check("return new ArrayBuffer(16 << 20).byteLength", expect!["Limit(ArrayBuffers) (spoiled)"]);
+    check("try { new ArrayBuffer(16 << 20) } catch { return 'goes on' }", expect!["Limit(ArrayBuffers) (spoiled)"]);
+    check(
+        "return new ArrayBuffer(2 ** 60).byteLength",
+        expect!["failed: None RangeError: Invalid array buffer length"],
+    );
+    check("return new ArrayBuffer(8, { maxByteLength: 1 << 20 }).resizable", expect![[r#"Value("true")"#]]);
+    check("return new ArrayBuffer(8, { maxByteLength: 16 << 20 }).resizable", expect!["Limit(ArrayBuffers) (spoiled)"]);
+    check(
+        "let sizes = [1, 1 << 30]; return new ArrayBuffer(0, { get maxByteLength() { return sizes.shift() } }).maxByteLength",
+        expect![[r#"Value("1")"#]],
+    );
+    check(
+        "let b = new ArrayBuffer(8, { maxByteLength: 3 << 20 }); for (;;) b = b.transfer()",
+        expect!["Limit(ArrayBuffers) (spoiled)"],
+    );
+    check(
+        "class Mine extends ArrayBuffer {}; const b = new Mine(8); return [b instanceof Mine, b instanceof ArrayBuffer, b.slice(2).byteLength, b.slice(2) instanceof Mine, ArrayBuffer.isView(new DataView(b))]",
+        expect![[r#"Value("[true,true,6,true,true]")"#]],
+    );
+    check("return ArrayBuffer(8)", expect!["failed: None TypeError: Constructor ArrayBuffer requires 'new'"]);
+}
+
+#[test]
+fn cpu_time_ends_the_call() {
+    check("for (let i = 0; ; i++) Math.sqrt(i)", expect!["Limit(Cpu) (spoiled)"]);
+    check("for (;;) { try { for (;;); } catch {} finally { for (;;); } }", expect!["Limit(Cpu) (spoiled)"]);
+    check_kind(
+        FunctionKind::Action,
+        "export const f = action(async () => { for (;;) await null; });",
+        expect!["Limit(Cpu) (spoiled)"],
+    );
+}
+
+#[test]
+fn wall_time_ends_the_call() {
+    let action = |body: &str, expected: Expect| {
+        check_kind(FunctionKind::Action, &format!("export const f = action(async () => {{ {body} }});"), expected);
+    };
+    action(
+        "return await call(other, { forever: true })",
+        expect![[r#"
+        Limit(Wall) (spoiled)
+        Call { function: "other", args: Object {"forever": Bool(true)} }"#]],
+    );
+    action(
+        "try { await call(other, { forever: true }) } finally { return 1 }",
+        expect![[r#"
+        Limit(Wall) (spoiled)
+        Call { function: "other", args: Object {"forever": Bool(true)} }"#]],
+    );
+}
+
+#[test]
+fn unanswered_calls_are_bounded() {
+    let action = |body: &str, expected: Expect| {
+        check_kind(FunctionKind::Action, &format!("export const f = action(async () => {{ {body} }});"), expected);
+    };
+    let many =
+        |n: usize| format!("return (await Promise.all(Array.from({{ length: {n} }}, () => call(other)))).length");
+    action(
+        &many(5),
+        expect![[r#"
+        Value("5")
+        Call { function: "other", args: Object {} }
+        Call { function: "other", args: Object {} }
+        Call { function: "other", args: Object {} }
+        Call { function: "other", args: Object {} }
+        Call { function: "other", args: Object {} }"#]],
+    );
+    action(
+        &many(6),
+        expect![[r#"
+        Limit(OutstandingPromises) (spoiled)
+        Call { function: "other", args: Object {} }
+        Call { function: "other", args: Object {} }
+        Call { function: "other", args: Object {} }
+        Call { function: "other", args: Object {} }
+        Call { function: "other", args: Object {} }"#]],
+    );
+    action(
+        "let n = 0; for (let i = 0; i < 20; i++) n += await call(other); return n",
+        expect![[r#"
+        Value("820")
+        Call { function: "other", args: Object {} }
+        Call { function: "other", args: Object {} }
+        Call { function: "other", args: Object {} }
+        Call { function: "other", args: Object {} }
+        Call { function: "other", args: Object {} }
+        Call { function: "other", args: Object {} }
+        Call { function: "other", args: Object {} }
+        Call { function: "other", args: Object {} }
+        Call { function: "other", args: Object {} }
+        Call { function: "other", args: Object {} }
+        Call { function: "other", args: Object {} }
+        Call { function: "other", args: Object {} }
+        Call { function: "other", args: Object {} }
+        Call { function: "other", args: Object {} }
+        Call { function: "other", args: Object {} }
+        Call { function: "other", args: Object {} }
+        Call { function: "other", args: Object {} }
+        Call { function: "other", args: Object {} }
+        Call { function: "other", args: Object {} }
+        Call { function: "other", args: Object {} }"#]],
+    );
+}
+
+#[test]
+fn results_nest_as_deep_as_allowed() {
+    let nested = |depth: usize| format!("return {}{}", "[".repeat(depth), "]".repeat(depth));
+    check(&nested(20), expect![[r#"Value("[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]")"#]]);
+    check(&nested(21), expect!["Limit(ResultDepth)"]);
+    check(
+        "return '[['.repeat(50)",
+        expect![[
+            r#"Value("\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\"")"#
+        ]],
+    );
+    check("let a = []; for (let i = 0; i < 1e5; i++) a = [a]; return a", expect!["Limit(ResultBytes) (spoiled)"]);
+    check(
+        "let a = []; for (let i = 0; i < 200; i++) a = [a]; return orders.where('a', a).all()",
+        expect!["failed: None the value nests more than 120 deep"],
+    );
 }
 
 #[test]
@@ -284,7 +447,7 @@ fn promises_of_a_call_end_with_it() {
     }
     check("(async () => 1)(); new Promise(() => {}); return 1", expect![[r#"Value("1")"#]]);
     check("Promise.resolve().then(() => 1); throw new Error('first')", expect!["failed: None first (spoiled)"]);
-    check("Promise.resolve().then(() => { for (;;); }); return 1", expect![[r#"Limit("wall_ms") (spoiled)"#]]);
+    check("Promise.resolve().then(() => { for (;;); }); return 1", expect!["Limit(Cpu) (spoiled)"]);
     check(
         "Promise.reject(new Error('unheard')); return 1",
         expect!["failed: None f left a rejected promise that nothing awaited: unheard (spoiled)"],
@@ -294,9 +457,9 @@ fn promises_of_a_call_end_with_it() {
 #[test]
 fn too_many_host_calls_end_the_call() {
     let body = "export const f = query(() => { for (let i = 0; ; i++) orders.get('x') });";
-    let mut isolate = Isolate::new(&app(FunctionKind::Query, body), &watchdog()).unwrap();
+    let mut isolate = Isolate::new(&app(FunctionKind::Query, body), &place()).unwrap();
     let (outcome, log) = call(&mut isolate, "{}");
-    assert_eq!((outcome, log.len()), (Outcome::Limit("host_calls"), 50));
+    assert_eq!((outcome, log.len()), (Outcome::Limit(Limit::HostCalls), 50));
 }
 
 #[test]
@@ -407,7 +570,7 @@ fn a_module_that_throws_does_not_load() {
     check_kind(
         FunctionKind::Query,
         "for (;;); export const f = query(() => 1);",
-        expect!["load: loading its modules takes longer than 300 ms"],
+        expect!["load: loading its modules needs more than cpu_ms = 200: raise it in app.toml under [limits]"],
     );
 }
 
@@ -418,7 +581,7 @@ fn calls_do_not_see_each_other() {
             FunctionKind::Query,
             "export const f = query(({ n }) => { if (n === 1) throw new Error('one'); return Math.random() });",
         ),
-        &watchdog(),
+        &place(),
     )
     .unwrap();
     let first = call(&mut isolate, "{}").0;

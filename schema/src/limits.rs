@@ -2,22 +2,32 @@
 //!
 //! An app narrows or widens the per-call limits in the `[limits]` table of `app.toml`, by these names.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// What one call of a function may use.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CallLimits {
+    /// What the call may compute, in milliseconds of its thread's CPU clock.
+    pub cpu_ms: u64,
     /// From the start of the call to its value, in milliseconds.
     pub wall_ms: u64,
     /// V8 heap of the isolate, in bytes.
     pub heap_bytes: usize,
+    /// Contents of array buffers, which are outside of the heap, in bytes.
+    pub array_buffer_bytes: usize,
     /// The result as JSON text, in bytes.
     pub result_bytes: usize,
+    /// How deep arrays and objects of the result nest.
+    pub result_depth: usize,
     /// The arguments as JSON text, in bytes.
     pub arguments_bytes: usize,
     /// Calls of the host (reads, writes, logs) that one call makes.
     pub host_calls: u32,
+    /// Calls of the host that an action has made and that are not answered yet.
+    pub outstanding_promises: u32,
     /// Documents that one call reads.
     pub documents_read: u32,
     /// Documents that one call counts without reading them.
@@ -35,11 +45,15 @@ pub struct CallLimits {
 impl Default for CallLimits {
     fn default() -> Self {
         Self {
+            cpu_ms: 1_000,
             wall_ms: 5_000,
             heap_bytes: 64 << 20,
+            array_buffer_bytes: 64 << 20,
             result_bytes: 8 << 20,
+            result_depth: 100,
             arguments_bytes: 8 << 20,
             host_calls: 100_000,
+            outstanding_promises: 1_000,
             documents_read: 200_000,
             documents_counted: 1_000_000,
             documents_written: 50_000,
@@ -50,29 +64,96 @@ impl Default for CallLimits {
     }
 }
 
+/// A limit that a call can reach, which ends it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Limit {
+    /// [`CallLimits::cpu_ms`].
+    Cpu,
+    /// [`CallLimits::wall_ms`].
+    Wall,
+    /// [`CallLimits::heap_bytes`].
+    Heap,
+    /// [`CallLimits::array_buffer_bytes`].
+    ArrayBuffers,
+    /// [`CallLimits::result_bytes`].
+    ResultBytes,
+    /// [`CallLimits::result_depth`].
+    ResultDepth,
+    /// [`CallLimits::arguments_bytes`].
+    Arguments,
+    /// [`CallLimits::host_calls`].
+    HostCalls,
+    /// [`CallLimits::outstanding_promises`].
+    OutstandingPromises,
+    /// [`CallLimits::documents_read`].
+    DocumentsRead,
+    /// [`CallLimits::documents_counted`].
+    DocumentsCounted,
+    /// [`CallLimits::documents_written`].
+    DocumentsWritten,
+    /// [`CallLimits::log_bytes`].
+    Log,
+}
+
+impl Limit {
+    /// Its name in `app.toml` and in errors.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu_ms",
+            Self::Wall => "wall_ms",
+            Self::Heap => "heap_bytes",
+            Self::ArrayBuffers => "array_buffer_bytes",
+            Self::ResultBytes => "result_bytes",
+            Self::ResultDepth => "result_depth",
+            Self::Arguments => "arguments_bytes",
+            Self::HostCalls => "host_calls",
+            Self::OutstandingPromises => "outstanding_promises",
+            Self::DocumentsRead => "documents_read",
+            Self::DocumentsCounted => "documents_counted",
+            Self::DocumentsWritten => "documents_written",
+            Self::Log => "log_bytes",
+        }
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 impl CallLimits {
-    /// The value of a limit by its name.
-    pub fn value(&self, name: &str) -> u64 {
+    /// The value of a limit.
+    pub fn value(&self, limit: Limit) -> u64 {
         let wide = |size: usize| u64::try_from(size).unwrap_or(u64::MAX);
-        match name {
-            "wall_ms" => self.wall_ms,
-            "heap_bytes" => wide(self.heap_bytes),
-            "result_bytes" => wide(self.result_bytes),
-            "arguments_bytes" => wide(self.arguments_bytes),
-            "host_calls" => u64::from(self.host_calls),
-            "documents_read" => u64::from(self.documents_read),
-            "documents_counted" => u64::from(self.documents_counted),
-            "documents_written" => u64::from(self.documents_written),
-            "log_bytes" => wide(self.log_bytes),
-            "call_depth" => u64::from(self.call_depth),
-            "idempotency_ms" => self.idempotency_ms,
-            _ => 0,
+        match limit {
+            Limit::Cpu => self.cpu_ms,
+            Limit::Wall => self.wall_ms,
+            Limit::Heap => wide(self.heap_bytes),
+            Limit::ArrayBuffers => wide(self.array_buffer_bytes),
+            Limit::ResultBytes => wide(self.result_bytes),
+            Limit::ResultDepth => wide(self.result_depth),
+            Limit::Arguments => wide(self.arguments_bytes),
+            Limit::HostCalls => u64::from(self.host_calls),
+            Limit::OutstandingPromises => u64::from(self.outstanding_promises),
+            Limit::DocumentsRead => u64::from(self.documents_read),
+            Limit::DocumentsCounted => u64::from(self.documents_counted),
+            Limit::DocumentsWritten => u64::from(self.documents_written),
+            Limit::Log => wide(self.log_bytes),
         }
     }
 }
 
 /// The smallest `heap_bytes`: V8 itself needs some of it.
 pub const HEAP_BYTES_MIN: usize = 16 << 20;
+/// The largest `heap_bytes`: V8 keeps no larger one.
+pub const HEAP_BYTES_MAX: usize = 4 << 30;
+/// The largest `array_buffer_bytes`.
+pub const ARRAY_BUFFER_BYTES_MAX: usize = 4 << 30;
+/// The largest `arguments_bytes` and `result_bytes`: one message between a script and its host.
+pub const TEXT_BYTES_MAX: usize = 256 << 20;
+/// The largest `result_depth`: readers of JSON text stop at 128.
+pub const RESULT_DEPTH_MAX: usize = 120;
 /// The largest document as JSON text, in bytes.
 pub const DOCUMENT_BYTES_MAX: usize = 1 << 20;
 /// The largest encoded index key, in bytes.

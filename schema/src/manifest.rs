@@ -4,7 +4,9 @@ use semver::Version;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::limits::{CallLimits, HEAP_BYTES_MIN};
+use crate::limits::{
+    ARRAY_BUFFER_BYTES_MAX, CallLimits, HEAP_BYTES_MAX, HEAP_BYTES_MIN, RESULT_DEPTH_MAX, TEXT_BYTES_MAX,
+};
 
 /// The parsed `app.toml`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,19 +64,31 @@ pub fn parse(text: &str) -> Result<Manifest, ManifestError> {
             offset: text.find("name"),
         });
     }
-    let limits = &manifest.limits;
-    let too_small = match (limits.wall_ms, limits.heap_bytes) {
-        (0, _) => Some(("wall_ms", "1")),
-        (_, ..HEAP_BYTES_MIN) => Some(("heap_bytes", "16777216")),
-        _ => None,
-    };
-    match too_small {
-        Some((name, least)) => Err(ManifestError {
-            message: format!("{name} is too small for anything to run: write {least} or more"),
-            offset: text.find(name),
-        }),
+    match out_of_range(&manifest.limits) {
+        Some((name, message)) => {
+            Err(ManifestError { message: format!("{name} is {message}"), offset: text.find(name) })
+        }
         None => Ok(manifest),
     }
+}
+
+/// The first limit with a value that cannot be kept, and why.
+fn out_of_range(limits: &CallLimits) -> Option<(&'static str, String)> {
+    let milliseconds = [("cpu_ms", limits.cpu_ms), ("wall_ms", limits.wall_ms)];
+    let zero = milliseconds.iter().find(|(_, value)| *value == 0).map(|(name, _)| (*name, 1));
+    let heap = (limits.heap_bytes < HEAP_BYTES_MIN).then_some(("heap_bytes", HEAP_BYTES_MIN));
+    if let Some((name, least)) = zero.or(heap) {
+        return Some((name, format!("too small for anything to run: write {least} or more")));
+    }
+    let bounded = [
+        ("heap_bytes", limits.heap_bytes, HEAP_BYTES_MAX),
+        ("array_buffer_bytes", limits.array_buffer_bytes, ARRAY_BUFFER_BYTES_MAX),
+        ("arguments_bytes", limits.arguments_bytes, TEXT_BYTES_MAX),
+        ("result_bytes", limits.result_bytes, TEXT_BYTES_MAX),
+        ("result_depth", limits.result_depth, RESULT_DEPTH_MAX),
+    ];
+    let (name, _, most) = bounded.into_iter().find(|(_, value, most)| value > most)?;
+    Some((name, format!("more than can be kept: write {most} or less")))
 }
 
 #[cfg(test)]
@@ -98,6 +112,11 @@ mod tests {
             ("name = \"shop\"\nversion = \"1.0.0\"\ncolour = 1", "unknown field `colour`"),
             ("name = \"shop\"\nversion = \"1.0.0\"\n[limits]\nwall = 1", "unknown field `wall`"),
             ("name = \"shop\"\nversion = \"1.0.0\"\n[limits]\nheap_bytes = 1000", "write 16777216 or more"),
+            (
+                "name = \"shop\"\nversion = \"1.0.0\"\n[limits]\ncpu_ms = 0",
+                "cpu_ms is too small for anything to run: write 1",
+            ),
+            ("name = \"shop\"\nversion = \"1.0.0\"\n[limits]\nresult_depth = 500", "write 120 or less"),
             ("name = \"shop\"\nversion = \"1.0.0\"\n[limits]\nwall_ms = -1", "expected a whole number, 0 or more"),
         ];
         for (text, expected) in table {

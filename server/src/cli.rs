@@ -55,6 +55,10 @@ enum Command {
     Doctor(doctor::Arguments),
     /// Make a key for encryption at rest, or say which keys a data folder needs.
     Encryption(encryption::Arguments),
+    /// Run an app's functions for another process of weir.
+    #[cfg(unix)]
+    #[command(hide = true, name = weir_sandbox::process::guest::ARGUMENT)]
+    IsolateWorker,
 }
 
 /// Why a command failed. Shown after `weir: `.
@@ -94,6 +98,8 @@ pub fn main() -> ExitCode {
         Command::Restore(arguments) => restore::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Encryption(arguments) => encryption::run(arguments),
+        #[cfg(unix)]
+        Command::IsolateWorker => return weir_sandbox::process::guest::main(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

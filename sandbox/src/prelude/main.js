@@ -1,5 +1,6 @@
 // The entry of the snapshot: joins the parts and hands the host its handles.
 
+import "ext:weir/buffers.js";
 import { fixTemporal } from "ext:weir/determinism.js";
 import { api, host } from "ext:weir/weir.js";
 import { freezeIntrinsics, removeGlobals } from "ext:weir/seal.js";

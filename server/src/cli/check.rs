@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use weir_sandbox::isolate::{Isolate, IsolateError, prepare_v8};
+use weir_sandbox::isolate::{Isolate, IsolateError, Place, prepare_v8};
 use weir_sandbox::protocol::ScriptError;
-use weir_sandbox::watchdog::Watchdog;
+use weir_sandbox::watchdog::{Ignored, Watchdog};
 use weir_schema::sdl;
 
 use super::Failure;
@@ -27,14 +27,21 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let Built { app, api } = build_folder(&arguments.app)?;
     let summary = summary(&app);
     prepare_v8();
-    let watchdog = Watchdog::start().map_err(Failure::because)?;
-    Isolate::new(&Arc::new(app), &watchdog).map(drop).map_err(|error| Failure::because(load_failure(&error)))?;
+    let watchdog = Watchdog::start(give_up).map_err(Failure::because)?;
+    let place = Place::here(0, &watchdog).map_err(Failure::because)?;
+    Isolate::new(&Arc::new(app), &place).map(drop).map_err(|error| Failure::because(load_failure(&error)))?;
     if arguments.schema {
         anstream::print!("{}", sdl::print(&api));
     } else {
         anstream::println!("{summary}: no mistakes");
     }
     Ok(())
+}
+
+/// A module computes on after it was told to end: nothing but the end of the process stops it.
+fn give_up(ignored: Ignored) {
+    anstream::eprintln!("weir: loading the app's modules is past {} and cannot be stopped", ignored.limit);
+    std::process::exit(1);
 }
 
 /// Says where a module threw while it was loaded.

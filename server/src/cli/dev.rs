@@ -8,12 +8,12 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use tokio::net::TcpListener;
 use weir_engine::Engine;
 use weir_engine::engine::ActivateError;
 use weir_sandbox::compile::Sources;
-use weir_sandbox::pool::PoolOptions;
+use weir_sandbox::pool::{self, PoolOptions};
 
 use super::build::{BuildError, build, print_mistakes, summary};
 use super::check::load_failure;
@@ -33,8 +33,29 @@ pub struct Arguments {
     /// Where to listen; port 0 picks a free one.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4000")]
     listen: SocketAddr,
+    /// Where functions run: on threads of the server, or in worker processes that are locked down and can be killed.
+    #[arg(long, value_enum, default_value_t = Isolation::Thread)]
+    isolation: Isolation,
     #[command(flatten)]
     storage: StorageArguments,
+}
+
+/// Where functions run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Isolation {
+    /// On threads of the server: for those who trust their own code.
+    Thread,
+    /// In worker processes.
+    Process,
+}
+
+impl From<Isolation> for pool::Isolation {
+    fn from(isolation: Isolation) -> Self {
+        match isolation {
+            Isolation::Thread => Self::Thread,
+            Isolation::Process => Self::Process,
+        }
+    }
 }
 
 /// Serves until SIGTERM or Ctrl-C.
@@ -45,7 +66,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
 }
 
 async fn serve(arguments: Arguments) -> Result<(), Failure> {
-    let Arguments { app: folder, listen, storage } = arguments;
+    let Arguments { app: folder, listen, isolation, storage } = arguments;
     let sources = Sources::read(&folder).map_err(Failure::because)?;
     let listener = bind(listen).await?;
     let address = listener.local_addr().map_err(Failure::because)?;
@@ -58,7 +79,8 @@ async fn serve(arguments: Arguments) -> Result<(), Failure> {
     if let Err(error) = types::write(&folder) {
         tracing::warn!("cannot write the editor's types into {}: {error}", folder.display());
     }
-    let engine = Engine::start(store, PoolOptions::default()).map_err(Failure::because)?;
+    let engine = Engine::start(store, PoolOptions { isolation: isolation.into(), ..PoolOptions::default() })
+        .map_err(Failure::because)?;
     let watch = FolderWatch::start(&folder)
         .map_err(|error| Failure::because(format!("cannot watch {}: {error}", folder.display())))?;
     let server = Server::start(engine.clone(), ServerOptions::default());

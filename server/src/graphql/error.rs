@@ -3,6 +3,7 @@
 use serde::{Serialize, Serializer};
 use weir_engine::call::{CallError, Caller, Frame};
 use weir_schema::error::ErrorCode;
+use weir_schema::limits::Limit;
 
 /// One entry of `errors` (<https://spec.graphql.org/draft/#sec-Errors>).
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -91,7 +92,7 @@ impl GraphqlError {
             extensions: Box::new(ErrorExtensions {
                 code: error.code,
                 app_code: error.app_code,
-                limit: error.limit,
+                limit: error.limit.map(Limit::as_str),
                 stack,
             }),
         }

@@ -1,0 +1,174 @@
+//! The worker's own side: its main, its isolates, and what it does when it cannot go on.
+//!
+//! The order is what makes it safe: nothing of the app is looked at before the process is locked down. That takes two
+//! steps, since all threads that the worker ever has are started in between.
+
+use std::cell::{Cell, RefCell};
+use std::ffi::c_char;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::process::ExitCode;
+use std::rc::Rc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, OnceLock};
+use std::thread;
+use std::time::Duration;
+
+use deno_core::v8;
+use parking_lot::Mutex;
+use weir_schema::limits::Limit;
+
+use super::channel::{Channel, ChannelError};
+use super::descriptors;
+use super::frame::{self, BadFrame, FromIsolate, Report, Setup, ToIsolate};
+use super::remote_port::RemotePort;
+use crate::app::App;
+use crate::isolate::{Isolate, IsolateError, Place, STACK_BYTES, prepare_v8};
+use crate::protocol::CallRequest;
+use crate::watchdog::{Ignored, Watchdog};
+
+/// The argument with which the binary becomes a worker.
+pub const ARGUMENT: &str = "isolate-worker";
+
+/// All that a worker has as its environment. The time zone is what a script sees as local.
+pub const ENVIRONMENT: [(&str, &str); 1] = [("TZ", "UTC")];
+
+/// The longest frame from the host, in bytes: rows that a script asked for. The host is trusted; a mistake is not.
+const FROM_HOST_BYTES_MAX: usize = 2 << 30;
+
+/// Where the watchdog and V8 tell for whose fault the process ends.
+static CONTROL: OnceLock<Mutex<Channel>> = OnceLock::new();
+
+thread_local! {
+    /// The isolate of this thread.
+    static OWN: Cell<Option<u32>> = const { Cell::new(None) };
+}
+
+/// Why a worker cannot work.
+#[derive(Debug, thiserror::Error)]
+enum WorkerError {
+    #[error("this command is for weir itself: it has no host on stdin ({0})")]
+    Host(io::Error),
+    #[error(transparent)]
+    Channel(#[from] ChannelError),
+    #[error("not an app: {0}")]
+    App(#[from] serde_json::Error),
+    #[error("no thread: {0}")]
+    Thread(io::Error),
+    #[error("started twice")]
+    Twice,
+}
+
+/// A worker from its start to its end, which comes with its host's.
+pub fn main() -> ExitCode {
+    match work() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("weir: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn work() -> Result<(), WorkerError> {
+    let control = io::stdin().as_fd().try_clone_to_owned().map_err(WorkerError::Host)?;
+    let control = UnixStream::from(control);
+    let channels = descriptors::receive(&control).map_err(WorkerError::Host)?;
+    let watched = control.try_clone().map_err(WorkerError::Host)?;
+    let mut control = Channel::new(control, FROM_HOST_BYTES_MAX).map_err(WorkerError::Host)?;
+    let setup: Setup = frame::read_owned(&control.receive(None)?).map_err(ChannelError::from)?;
+    CONTROL.set(Mutex::new(control)).map_err(|_| WorkerError::Twice)?;
+
+    prepare_v8();
+    let watchdog = Watchdog::start(end_for_ignoring).map_err(WorkerError::Thread)?;
+    let mut doors = Vec::new();
+    for (number, descriptor) in (0..).zip(channels) {
+        let (open, opened) = channel();
+        let watchdog = watchdog.clone();
+        let named = thread::Builder::new().name(format!("weir-isolate-{number}")).stack_size(STACK_BYTES);
+        named.spawn(move || live(number, descriptor, &watchdog, &opened)).map_err(WorkerError::Thread)?;
+        doors.push(open);
+    }
+
+    let app: Arc<App> = Arc::new(serde_json::from_str(&setup.app)?);
+    doors.iter().for_each(|door: &Sender<Arc<App>>| door.send(app.clone()).unwrap_or_default());
+    await_end(&watched);
+    Ok(())
+}
+
+/// Returns when the host has gone: it says nothing more on the control channel.
+fn await_end(control: &UnixStream) {
+    use rustix::event::{PollFd, PollFlags, poll};
+    // Hanging up is told without being asked for.
+    while let Ok(0) | Err(rustix::io::Errno::INTR) = poll(&mut [PollFd::new(control, PollFlags::empty())], None) {}
+}
+
+/// The life of one isolate's thread. The app comes once the process is locked down.
+fn live(number: u32, descriptor: OwnedFd, watchdog: &Watchdog, app: &Receiver<Arc<App>>) {
+    OWN.set(Some(number));
+    let name = usize::try_from(number).unwrap_or(usize::MAX);
+    let place = Place::here(name, watchdog).map_err(|error| IsolateError::Internal(error.to_string()));
+    let channel = Channel::new(UnixStream::from(descriptor), FROM_HOST_BYTES_MAX);
+    let (Ok(channel), Ok(app)) = (channel, app.recv()) else { return };
+    let channel = Rc::new(RefCell::new(channel));
+    // Ends with its host, which has closed the channel: nobody is left to tell.
+    let _ = serve(&app, place, &channel);
+}
+
+fn serve(
+    app: &Arc<App>,
+    place: Result<Place, IsolateError>,
+    channel: &Rc<RefCell<Channel>>,
+) -> Result<(), ChannelError> {
+    let wall = Duration::from_millis(app.manifest.limits.wall_ms);
+    loop {
+        let mut isolate = match place.as_ref().map_err(Clone::clone).and_then(|place| Isolate::new(app, place)) {
+            Ok(isolate) => isolate,
+            Err(error) => return channel.borrow_mut().send(&FromIsolate::Unmade(error)),
+        };
+        isolate.on_out_of_memory(end_for_memory);
+        channel.borrow_mut().send(&FromIsolate::Ready)?;
+        while !isolate.is_spoiled() {
+            let bytes = channel.borrow_mut().receive(None)?;
+            let request = request(&bytes)?;
+            let outcome = isolate.call(&request, Rc::new(RefCell::new(RemotePort::new(channel, wall))));
+            let spoiled = isolate.is_spoiled();
+            channel.borrow_mut().send(&FromIsolate::Ended { outcome, spoiled })?;
+        }
+    }
+}
+
+fn request(bytes: &[u8]) -> Result<CallRequest, BadFrame> {
+    match frame::read(bytes)? {
+        ToIsolate::Call { function, now_ms, seed, caller, arguments } => Ok(CallRequest {
+            function: usize::try_from(function).unwrap_or(usize::MAX),
+            arguments: arguments.into_owned(),
+            now_ms,
+            seed,
+            caller: caller.into(),
+        }),
+        ToIsolate::Answer(_) => Err(BadFrame::unexpected("Answer")),
+        ToIsolate::Settled(..) => Err(BadFrame::unexpected("Settled")),
+    }
+}
+
+/// A script computes on after it was told to end: the process ends.
+fn end_for_ignoring(ignored: Ignored) {
+    end(u32::try_from(ignored.isolate).ok(), ignored.limit);
+}
+
+/// V8 has no memory left: the process ends.
+extern "C" fn end_for_memory(_location: *const c_char, _details: &v8::OomDetails) {
+    // Threads of V8's own have no isolate: then nobody is named.
+    end(OWN.get(), Limit::Heap);
+}
+
+/// Ends the process at once; nothing of it is worth a last turn.
+fn end(isolate: Option<u32>, limit: Limit) -> ! {
+    if let (Some(isolate), Some(control)) = (isolate, CONTROL.get()) {
+        // Unheard, the host takes it for an end without a cause.
+        let _ = control.lock().send(&Report::Culprit { isolate, limit });
+    }
+    std::process::abort()
+}

@@ -1,0 +1,21 @@
+//! Isolates in worker processes, which can be killed.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`frame`] | what passes between a host and its worker, as bytes |
+//! | [`channel`] | frames over a socket pair, bounded |
+//! | [`descriptors`] | hands a worker its channels |
+//! | [`worker`] | a process: started, killed, asked what it died of |
+//! | [`supervisor`] | as many workers as an app needs, and a spare |
+//! | [`remote`] | one isolate in a worker, as its host sees it |
+//! | [`guest`] | the worker's own side |
+//! | [`remote_port`] | the port of a call in there |
+
+pub mod channel;
+mod descriptors;
+pub mod frame;
+pub mod guest;
+pub mod remote;
+mod remote_port;
+pub mod supervisor;
+mod worker;

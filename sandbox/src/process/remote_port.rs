@@ -1,0 +1,82 @@
+//! The port of a call in a worker: what the script asks goes to the host, over the isolate's channel.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use super::channel::{Channel, ChannelError};
+use super::frame::{self, BadFrame, FromIsolate, ToIsolate};
+use crate::ops::{Port, Reply, Replying, Waited};
+
+/// The port of one call.
+pub struct RemotePort {
+    channel: Rc<RefCell<Channel>>,
+    /// Requests of an action that are not answered yet, by their numbers.
+    waiting: HashMap<u32, oneshot::Sender<Reply>>,
+    next: u32,
+    deadline: Instant,
+}
+
+impl RemotePort {
+    /// A port for a call that may take so long.
+    pub fn new(channel: &Rc<RefCell<Channel>>, wall: Duration) -> Self {
+        Self { channel: channel.clone(), waiting: HashMap::new(), next: 0, deadline: Instant::now() + wall }
+    }
+
+    /// Takes what the host sends; the answer to what was asked, if it is that.
+    fn take(&mut self, bytes: &[u8]) -> Result<Option<Reply>, ChannelError> {
+        match frame::read(bytes)? {
+            ToIsolate::Answer(reply) => Ok(Some(reply)),
+            ToIsolate::Settled(number, reply) => {
+                if let Some(waiting) = self.waiting.remove(&number) {
+                    // The script may have stopped waiting.
+                    let _ = waiting.send(reply);
+                }
+                Ok(None)
+            }
+            ToIsolate::Call { .. } => Err(BadFrame::unexpected("Call").into()),
+        }
+    }
+
+    /// Without a deadline: the host answers in its own time, and ends the worker when it will not.
+    fn answer(&mut self, request: &str) -> Result<Reply, ChannelError> {
+        self.channel.borrow_mut().send(&FromIsolate::Ask(request.into()))?;
+        loop {
+            let bytes = self.channel.borrow_mut().receive(None)?;
+            if let Some(reply) = self.take(&bytes)? {
+                return Ok(reply);
+            }
+        }
+    }
+}
+
+impl Port for RemotePort {
+    fn ask(&mut self, request: &str) -> Reply {
+        // Without its host the call is over, and the worker with it.
+        self.answer(request).unwrap_or(Reply::Stop)
+    }
+
+    fn start(&mut self, request: &str) -> Replying {
+        let number = self.next;
+        self.next += 1;
+        let sent = self.channel.borrow_mut().send(&FromIsolate::Start(number, request.into()));
+        if sent.is_err() {
+            return Box::pin(async { Reply::Stop });
+        }
+        let (waiting, reply) = oneshot::channel();
+        self.waiting.insert(number, waiting);
+        Box::pin(async { reply.await.unwrap_or(Reply::Stop) })
+    }
+
+    fn wait(&mut self) -> Waited {
+        let received = self.channel.borrow_mut().receive(Some(self.deadline));
+        match received.and_then(|bytes| self.take(&bytes)) {
+            Ok(_) => Waited::Answered,
+            // Past the deadline the call ends by itself; without a host it waits for the end of the process.
+            Err(_) => Waited::Elsewhere,
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! A worker process, as its host sees it: started, killed, and asked what it died of.
+//!
+//! Dropping it ends the process. A worker that loses its host ends by itself, since its control channel closes.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use weir_schema::limits::Limit;
+
+use super::channel::{Channel, ChannelError};
+use super::descriptors;
+use super::frame::{self, Report, Setup};
+use super::guest;
+
+/// The longest report of a worker, in bytes.
+const REPORT_BYTES_MAX: usize = 4 << 10;
+
+/// How much of what a worker said on its way out is logged, in bytes.
+const LAST_WORDS_BYTES_MAX: u64 = 4 << 10;
+
+/// A worker process.
+pub struct Worker {
+    id: u32,
+    running: Mutex<Option<Running>>,
+    dead: AtomicBool,
+    /// For whose fault it died, once it is dead.
+    culprits: Mutex<HashMap<u32, Limit>>,
+}
+
+struct Running {
+    child: Child,
+    control: Channel,
+    stderr: Option<ChildStderr>,
+}
+
+/// Why a worker did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// No process.
+    #[error("cannot start a worker process: {0}")]
+    Spawn(#[from] io::Error),
+    /// It does not take what it is told.
+    #[error("a worker process does not listen: {0}")]
+    Channel(#[from] ChannelError),
+}
+
+/// The binary that is running, also where its file has been replaced meanwhile.
+pub fn this_program() -> io::Result<PathBuf> {
+    let own = Path::new("/proc/self/exe");
+    if own.exists() { Ok(own.to_owned()) } else { std::env::current_exe() }
+}
+
+impl Worker {
+    /// Starts a process with nothing of this one but what it is told, and hands it the far ends of its channels.
+    pub fn start(program: &Path, setup: &Setup, channels: Vec<OwnedFd>) -> Result<Self, StartError> {
+        let (ours, theirs) = UnixStream::pair()?;
+        let mut child = Command::new(program)
+            .arg(guest::ARGUMENT)
+            .env_clear()
+            .envs(guest::ENVIRONMENT)
+            .stdin(OwnedFd::from(theirs))
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let stderr = child.stderr.take();
+        let told = tell(ours, setup, &channels);
+        match told {
+            Ok(control) => Ok(Self {
+                id: child.id(),
+                running: Mutex::new(Some(Running { child, control, stderr })),
+                dead: AtomicBool::new(false),
+                culprits: Mutex::default(),
+            }),
+            Err(error) => {
+                end(&mut child)?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Whether it is known to be dead.
+    pub fn is_dead(&self) -> bool {
+        self.dead.load(Ordering::Acquire)
+    }
+
+    /// Kills it if it is not dead yet, and finds out what it died of. The first who asks does the work.
+    pub fn bury(&self) {
+        let mut running = self.running.lock();
+        let Some(Running { mut child, mut control, stderr }) = running.take() else { return };
+        let ended = end(&mut child);
+        let culprits = &mut *self.culprits.lock();
+        // What it wrote before its end is there still.
+        while let Ok(Some(bytes)) = control.try_receive() {
+            match frame::read_owned(&bytes) {
+                Ok(Report::Culprit { isolate, limit }) => {
+                    culprits.insert(isolate, limit);
+                }
+                Err(error) => tracing::warn!("worker {}: {error}", self.id),
+            }
+        }
+        self.dead.store(true, Ordering::Release);
+        self.tell_of_its_end(ended, culprits, stderr);
+    }
+
+    /// The limit for which it died, if it was this isolate's fault.
+    pub fn culprit(&self, isolate: u32) -> Option<Limit> {
+        self.culprits.lock().get(&isolate).copied()
+    }
+
+    fn tell_of_its_end(
+        &self,
+        ended: io::Result<ExitStatus>,
+        culprits: &HashMap<u32, Limit>,
+        stderr: Option<ChildStderr>,
+    ) {
+        let ended = ended.map_or_else(|error| error.to_string(), |status| status.to_string());
+        let id = self.id;
+        match culprits.values().next() {
+            Some(limit) => tracing::warn!("worker {id} was ended: a call ignored its end, past {limit} ({ended})"),
+            None => {
+                let words = stderr.map(last_words).unwrap_or_default();
+                tracing::error!("worker {id} died ({ended}); its calls are made again{words}");
+            }
+        }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        if let Some(Running { mut child, .. }) = self.running.get_mut().take()
+            && let Err(error) = end(&mut child)
+        {
+            tracing::warn!("worker {} cannot be ended: {error}", self.id);
+        }
+    }
+}
+
+fn tell(ours: UnixStream, setup: &Setup, channels: &[OwnedFd]) -> Result<Channel, StartError> {
+    descriptors::send(&ours, channels)?;
+    let mut control = Channel::new(ours, REPORT_BYTES_MAX)?;
+    control.send(setup)?;
+    Ok(control)
+}
+
+/// Kills a process and waits for its end.
+fn end(child: &mut Child) -> io::Result<ExitStatus> {
+    child.kill()?;
+    child.wait()
+}
+
+/// What it wrote to stderr, for the log: V8 says there what it could not go on with.
+fn last_words(stderr: ChildStderr) -> String {
+    let mut words = Vec::new();
+    let file = File::from(OwnedFd::from(stderr));
+    // The pipe ends with the process; what cannot be read stays unsaid.
+    let _ = file.take(LAST_WORDS_BYTES_MAX).read_to_end(&mut words);
+    let words = String::from_utf8_lossy(&words);
+    let words = words.trim();
+    if words.is_empty() { String::new() } else { format!(":\n{words}") }
+}
+
+/// How long a worker may take from its start to an isolate that is ready, beyond what loading the app may take.
+pub const START_PATIENCE: Duration = Duration::from_secs(20);
