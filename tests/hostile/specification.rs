@@ -134,7 +134,7 @@ impl Expected {
         match self {
             Self::Value(value) => error.is_null() && answer["data"]["invoke"] == *value,
             Self::Limit(limit) => {
-                let reached = limit.as_ref().is_none_or(|limit| extensions["limit"] == **limit || (limit == "cpu_ms" && extensions["limit"] == "wall_ms"));
+                let reached = limit.as_ref().is_none_or(|limit| extensions["limit"] == **limit);
                 extensions["code"] == "LIMIT_EXCEEDED" && extensions["limit"].is_string() && reached
             }
             Self::Error(code, words) => {

@@ -12,7 +12,7 @@ use crate::apps::App;
 use crate::weir::Dev;
 
 /// How long an answer may take: far more than any limit of the app.
-const ANSWER_PATIENCE: Duration = Duration::from_secs(3);
+const ANSWER_PATIENCE: Duration = Duration::from_secs(10);
 /// The things that scripts find.
 pub const THINGS: usize = 100;
 /// How many of them one call may write.

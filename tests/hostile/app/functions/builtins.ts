@@ -89,6 +89,7 @@ export const walksWithReduceRight = query((): string => String(Array.prototype.r
 export const walksWithFlat = query((): Int => (Array.prototype as any).flat.call(endless()).length);
 
 /** @expects LIMIT_EXCEEDED cpu_ms
+ * @expects LIMIT_EXCEEDED heap_bytes
  * @thread V8 ends the process when this cannot be allocated */
 export const walksWithSort = query((): Int => Array.prototype.sort.call(endless()).length);
 
