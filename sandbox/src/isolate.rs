@@ -23,7 +23,6 @@ use weir_schema::limits::{CallLimits, Limit};
 use crate::app::App;
 use crate::array_buffers::ArrayBuffers;
 use crate::cpu_clock::CpuClock;
-use crate::leftovers::Leftovers;
 use crate::modules::AppModules;
 use crate::ops::{self, Doors, SharedPort, Waited};
 use crate::protocol::{CallRequest, Outcome, ScriptError};
@@ -93,7 +92,6 @@ pub struct Isolate {
     start: v8::Global<v8::Function>,
     end: v8::Global<v8::Function>,
     failure_code: v8::Global<v8::Function>,
-    leftovers: Leftovers,
     functions: Vec<(String, FunctionKind)>,
     limits: CallLimits,
     heap_exceeded: Rc<Cell<bool>>,
@@ -145,7 +143,6 @@ impl Isolate {
             return Err(IsolateError::App(plain(message)));
         }
         let Handles { run, start, end, failure_code, .. } = handles?;
-        let leftovers = Leftovers::of(&mut runtime).ok_or_else(|| internal("no memory for the hook of promises"))?;
         drop(guard);
         array_buffers.end_call();
         let functions = app.declarations.functions.values();
@@ -157,7 +154,6 @@ impl Isolate {
             start,
             end,
             failure_code,
-            leftovers,
             functions,
             limits,
             heap_exceeded,
@@ -252,24 +248,15 @@ impl Isolate {
     }
 
     /// Runs what promises of a finished call have left to run, so that no later call pays for it. There the script can no
-    /// longer reach its host. That there was anything is an error of the call.
+    /// longer reach its host.
     fn settle_leftovers(&mut self, ended: Ended) -> Ended {
         if matches!(ended, Ended::Terminated) {
             return ended;
         }
         self.finish_script();
-        let has_left = {
-            let _tokio = self.place.tokio.enter();
-            self.leftovers.run(&mut self.runtime)
-        };
-        self.spoiled |= has_left;
-        match self.or_rejected(ended) {
-            Ended::Value(_) | Ended::NoValue | Ended::TooLarge if has_left => Ended::Leftover(
-                "returned while promises had something left to run: database calls are done when they return, so leave \
-                 promises out",
-            ),
-            ended => ended,
-        }
+        let _tokio = self.place.tokio.enter();
+        self.runtime.v8_isolate().perform_microtask_checkpoint();
+        self.or_rejected(ended)
     }
 
     /// A promise that was rejected and that nothing awaited is an error of the call.

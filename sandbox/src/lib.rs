@@ -21,7 +21,6 @@ pub mod compile;
 mod cpu_clock;
 pub mod diagnostic;
 pub mod isolate;
-mod leftovers;
 mod modules;
 mod nesting;
 pub mod ops;

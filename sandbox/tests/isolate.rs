@@ -297,10 +297,7 @@ fn array_buffers_end_the_call() {
         expect![[r#"Value("104857600")"#]],
     );
     check("const a = []; for (;;) a.push(new Uint8Array(1 << 20))", expect!["Limit(ArrayBuffers) (spoiled)"]);
-    check(
-        "const a = []; for (;;) try { a.push(new Uint8Array(1 << 20)) } catch {}",
-        expect!["Limit(ArrayBuffers) (spoiled)"],
-    );
+    check("const a = []; for (;;) try { a.push(new Uint8Array(1 << 20)) } catch {}", expect!["Limit(ArrayBuffers) (spoiled)"]);
     check("return new ArrayBuffer(16 << 20).byteLength", expect!["Limit(ArrayBuffers) (spoiled)"]);
     check("try { new ArrayBuffer(16 << 20) } catch { return 'goes on' }", expect!["Limit(ArrayBuffers) (spoiled)"]);
     check(
@@ -434,19 +431,6 @@ fn promises_of_a_call_end_with_it() {
             "failed: None f left a rejected promise that nothing awaited: data can be read and written only while a function runs, not while a module loads or after the call (spoiled)"
         ],
     );
-    let work = "Promise.resolve().then(() => 1)";
-    let in_turns = "(async () => { await null; await null; })()";
-    let thenable = "Promise.resolve({ then: (done) => done(1) })";
-    for left in [work, in_turns, thenable] {
-        check(
-            &format!("{left}; return 1"),
-            expect![
-                "failed: None f returned while promises had something left to run: database calls are done when they return, so leave promises out (spoiled)"
-            ],
-        );
-    }
-    check("(async () => 1)(); new Promise(() => {}); return 1", expect![[r#"Value("1")"#]]);
-    check("Promise.resolve().then(() => 1); throw new Error('first')", expect!["failed: None first (spoiled)"]);
     check("Promise.resolve().then(() => { for (;;); }); return 1", expect!["Limit(Cpu) (spoiled)"]);
     check(
         "Promise.reject(new Error('unheard')); return 1",
