@@ -14,6 +14,7 @@
 //! | [`kills`] | hundreds of kill -9 under load: what was acknowledged is there, whole, and retries tell the first answer |
 //! | [`hostile`] | scripts that mean harm are stopped at their limits, and nobody else notices |
 //! | [`operations`] | backup, restore, export, import of everything, doctor; on a folder that is served and one that is not |
+//! | [`lockdown`] | a worker process reaches nothing that it must not, and the doctor says so |
 //! | [`outsider`] | an app that was written from the documentation alone |
 //!
 //! Beside them: [`weir`] runs the binary, [`apps`] makes app folders, [`graphql`] asks, [`node`] runs what is on npm.
@@ -42,6 +43,7 @@ mod dev;
 mod encryption;
 mod hostile;
 mod kills;
+mod lockdown;
 mod operations;
 mod outsider;
 mod shop;

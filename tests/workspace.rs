@@ -26,10 +26,12 @@ const DIRECTIONS: [(&str, &str, &[&str]); 8] = [
 const FOR_TESTS: &str = "weir-checker";
 
 /// Crates that only one package may use. Benchmarks may compare with them.
-const CONFINED: [(&str, &str); 6] = [
+const CONFINED: [(&str, &str); 8] = [
     ("surrealkv", "store"),
     ("deno_core", "sandbox"),
     ("oxc", "sandbox"),
+    ("landlock", "sandbox"),
+    ("seccompiler", "sandbox"),
     ("axum", "server"),
     ("async-graphql", "server"),
     ("clap", "server"),
@@ -46,11 +48,13 @@ fn table(path: &str) -> Table {
     text(path).parse().unwrap()
 }
 
-/// The names under some of the sections of a package's `Cargo.toml`.
+/// The names under some of the sections of a package's `Cargo.toml`, also of those for some systems only.
 fn dependencies(folder: &str, sections: &[&str]) -> BTreeSet<String> {
     let manifest = table(&format!("{folder}/Cargo.toml"));
-    let sections = sections.iter().filter_map(|section| manifest.get(*section)?.as_table().cloned());
-    sections.flat_map(|section| section.keys().cloned().collect::<Vec<_>>()).collect()
+    let systems = manifest.get("target").and_then(|systems| systems.as_table()).into_iter().flat_map(Table::values);
+    let all: Vec<&Table> = systems.filter_map(|system| system.as_table()).chain([&manifest]).collect();
+    let sections = sections.iter().flat_map(|section| all.iter().filter_map(|table| table.get(*section)?.as_table()));
+    sections.flat_map(|section| section.keys().cloned()).collect()
 }
 
 #[test]

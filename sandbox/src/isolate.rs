@@ -59,6 +59,8 @@ pub fn prepare_v8() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         deno_core::v8_set_flags(V8_FLAGS.iter().map(|flag| (*flag).to_owned()).collect());
+        // By itself V8 reads a file, which a worker process cannot open, and then draws from the clock.
+        v8::V8::set_entropy_source(|bytes| getrandom::fill(bytes).is_ok());
         JsRuntime::init_platform(None);
     });
 }

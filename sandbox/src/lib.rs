@@ -8,6 +8,7 @@
 //! | [`protocol`] | `HostCall` and `Outcome`: all that passes between a script and its host |
 //! | [`port`] | the host's side of one call, and the limits that count |
 //! | [`isolate`] | one V8 isolate with one app in it |
+//! | [`lockdown`] | takes from a worker process all that it does not need |
 //! | [`process`] | isolates in worker processes |
 //! | `warm` | one isolate for a thread that makes calls, wherever it lives |
 //! | [`pool`] | warm isolates of one app, here or in workers, behind bounded queues |
@@ -21,6 +22,7 @@ pub mod compile;
 mod cpu_clock;
 pub mod diagnostic;
 pub mod isolate;
+pub mod lockdown;
 mod modules;
 mod nesting;
 pub mod ops;

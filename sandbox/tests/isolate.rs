@@ -297,7 +297,10 @@ fn array_buffers_end_the_call() {
         expect![[r#"Value("104857600")"#]],
     );
     check("const a = []; for (;;) a.push(new Uint8Array(1 << 20))", expect!["Limit(ArrayBuffers) (spoiled)"]);
-    check("const a = []; for (;;) try { a.push(new Uint8Array(1 << 20)) } catch {}", expect!["Limit(ArrayBuffers) (spoiled)"]);
+    check(
+        "const a = []; for (;;) try { a.push(new Uint8Array(1 << 20)) } catch {}",
+        expect!["Limit(ArrayBuffers) (spoiled)"],
+    );
     check("return new ArrayBuffer(16 << 20).byteLength", expect!["Limit(ArrayBuffers) (spoiled)"]);
     check("try { new ArrayBuffer(16 << 20) } catch { return 'goes on' }", expect!["Limit(ArrayBuffers) (spoiled)"]);
     check(

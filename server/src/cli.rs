@@ -12,6 +12,7 @@ mod export;
 mod folder;
 mod import;
 mod import_all;
+mod lockdown_probe;
 mod logging;
 mod progress;
 mod restore;
@@ -51,14 +52,22 @@ enum Command {
     Backup(backup::Arguments),
     /// Make a data folder from a backup, verified before it replaces anything.
     Restore(restore::Arguments),
-    /// Look at every record of a data folder and tell what is wrong.
+    /// Look at every record of a data folder and tell what is wrong; try how worker processes are locked down here.
     Doctor(doctor::Arguments),
     /// Make a key for encryption at rest, or say which keys a data folder needs.
     Encryption(encryption::Arguments),
     /// Run an app's functions for another process of weir.
     #[cfg(unix)]
     #[command(hide = true, name = weir_sandbox::process::guest::ARGUMENT)]
-    IsolateWorker,
+    IsolateWorker {
+        /// How many isolates.
+        isolates: u64,
+        /// The memory that each may need.
+        bytes_each: u64,
+    },
+    /// What `weir doctor` runs to see how a worker process is locked down here.
+    #[command(hide = true)]
+    LockdownProbe,
 }
 
 /// Why a command failed. Shown after `weir: `.
@@ -99,7 +108,10 @@ pub fn main() -> ExitCode {
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Encryption(arguments) => encryption::run(arguments),
         #[cfg(unix)]
-        Command::IsolateWorker => return weir_sandbox::process::guest::main(),
+        Command::IsolateWorker { isolates, bytes_each } => {
+            return weir_sandbox::process::guest::main(isolates, bytes_each);
+        }
+        Command::LockdownProbe => lockdown_probe::run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use weir_schema::limits::Limit;
 
 use crate::isolate::IsolateError;
+use crate::lockdown;
 use crate::ops::Reply;
 use crate::protocol::Outcome;
 
@@ -19,15 +20,13 @@ use crate::protocol::Outcome;
 pub struct Setup {
     /// The app, as JSON text: its maps keep their order in it.
     pub app: String,
-    /// How many isolates, each with a channel of its own.
-    pub isolates: u32,
-    /// The private memory that the process may have, in bytes.
-    pub memory_bytes: u64,
 }
 
 /// What a worker tells on its control channel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Report {
+    /// What of the lock-down is on.
+    LockedDown(lockdown::Report),
     /// The process ends, for the fault of the isolate of this number.
     Culprit {
         /// Which isolate.

@@ -25,6 +25,7 @@ use super::frame::{self, BadFrame, FromIsolate, Report, Setup, ToIsolate};
 use super::remote_port::RemotePort;
 use crate::app::App;
 use crate::isolate::{Isolate, IsolateError, Place, STACK_BYTES, prepare_v8};
+use crate::lockdown::{self, Bounds, Halfway};
 use crate::protocol::CallRequest;
 use crate::watchdog::{Ignored, Watchdog};
 
@@ -60,9 +61,11 @@ enum WorkerError {
     Twice,
 }
 
-/// A worker from its start to its end, which comes with its host's.
-pub fn main() -> ExitCode {
-    match work() {
+/// A worker from its start to its end, which comes with its host's: for so many isolates, with so much memory for each.
+/// To be called first thing on the main thread.
+pub fn main(isolates: u64, bytes_each: u64) -> ExitCode {
+    let halfway = lockdown::before_threads(&Bounds::for_isolates(isolates, bytes_each));
+    match work(halfway) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("weir: {error}");
@@ -71,26 +74,32 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn work() -> Result<(), WorkerError> {
+fn work(halfway: Halfway) -> Result<(), WorkerError> {
     let control = io::stdin().as_fd().try_clone_to_owned().map_err(WorkerError::Host)?;
     let control = UnixStream::from(control);
     let channels = descriptors::receive(&control).map_err(WorkerError::Host)?;
     let watched = control.try_clone().map_err(WorkerError::Host)?;
     let mut control = Channel::new(control, FROM_HOST_BYTES_MAX).map_err(WorkerError::Host)?;
     let setup: Setup = frame::read_owned(&control.receive(None)?).map_err(ChannelError::from)?;
-    CONTROL.set(Mutex::new(control)).map_err(|_| WorkerError::Twice)?;
 
     prepare_v8();
     let watchdog = Watchdog::start(end_for_ignoring).map_err(WorkerError::Thread)?;
-    let mut doors = Vec::new();
+    let (mut doors, mut settled) = (Vec::new(), Vec::new());
     for (number, descriptor) in (0..).zip(channels) {
         let (open, opened) = channel();
+        let (settle, is_settled) = channel();
         let watchdog = watchdog.clone();
         let named = thread::Builder::new().name(format!("weir-isolate-{number}")).stack_size(STACK_BYTES);
-        named.spawn(move || live(number, descriptor, &watchdog, &opened)).map_err(WorkerError::Thread)?;
+        let living = named.spawn(move || live(number, descriptor, &watchdog, &settle, &opened));
+        living.map_err(WorkerError::Thread)?;
         doors.push(open);
+        settled.push(is_settled);
     }
+    // All threads have what they need to open.
+    settled.iter().for_each(|is_settled| is_settled.recv().unwrap_or_default());
 
+    control.send(&Report::LockedDown(halfway.all_threads()))?;
+    CONTROL.set(Mutex::new(control)).map_err(|_| WorkerError::Twice)?;
     let app: Arc<App> = Arc::new(serde_json::from_str(&setup.app)?);
     doors.iter().for_each(|door: &Sender<Arc<App>>| door.send(app.clone()).unwrap_or_default());
     await_end(&watched);
@@ -105,11 +114,13 @@ fn await_end(control: &UnixStream) {
 }
 
 /// The life of one isolate's thread. The app comes once the process is locked down.
-fn live(number: u32, descriptor: OwnedFd, watchdog: &Watchdog, app: &Receiver<Arc<App>>) {
+fn live(number: u32, descriptor: OwnedFd, watchdog: &Watchdog, settled: &Sender<()>, app: &Receiver<Arc<App>>) {
     OWN.set(Some(number));
     let name = usize::try_from(number).unwrap_or(usize::MAX);
     let place = Place::here(name, watchdog).map_err(|error| IsolateError::Internal(error.to_string()));
     let channel = Channel::new(UnixStream::from(descriptor), FROM_HOST_BYTES_MAX);
+    // Nobody is left to tell if not even the main thread waits.
+    let _ = settled.send(());
     let (Ok(channel), Ok(app)) = (channel, app.recv()) else { return };
     let channel = Rc::new(RefCell::new(channel));
     // Ends with its host, which has closed the channel: nobody is left to tell.

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,7 @@ use super::frame::{self, FromIsolate, Setup};
 use super::worker::{START_PATIENCE, Worker, this_program};
 use crate::app::App;
 use crate::isolate::IsolateError;
+use crate::lockdown;
 use crate::port::request_bytes_max;
 
 /// How many workers one app may start at once.
@@ -27,9 +28,7 @@ const STARTS_AT_ONCE: f64 = 16.0;
 const STARTS_PER_SECOND: f64 = 4.0;
 /// How long it waits after a worker that could not be started.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
-/// What a worker needs beside its isolates' heaps and buffers, in bytes: V8's own memory, code, stacks.
-const WORKER_BYTES: u64 = 256 << 20;
-/// The same for each isolate: texts on their way in and out, and memory that V8 has freed and not given back.
+/// What an isolate needs beside what its limits name, in bytes: memory that V8 has freed and not given back yet.
 const ISOLATE_BYTES: u64 = 64 << 20;
 
 /// A place for one isolate in a worker.
@@ -50,6 +49,8 @@ pub struct Supervisor {
 struct Shared {
     program: PathBuf,
     setup: Setup,
+    isolates: usize,
+    bytes_each: u64,
     frame_bytes_max: usize,
     ready_within: Duration,
     state: Mutex<State>,
@@ -94,11 +95,9 @@ impl Supervisor {
         let limits = &app.manifest.limits;
         let shared = Arc::new(Shared {
             program: this_program().map_err(internal)?,
-            setup: Setup {
-                app: serde_json::to_string(app).map_err(internal)?,
-                isolates: u32::try_from(seats).map_err(internal)?,
-                memory_bytes: memory_bytes(limits, seats),
-            },
+            setup: Setup { app: serde_json::to_string(app).map_err(internal)? },
+            isolates: seats,
+            bytes_each: bytes_each(limits),
             frame_bytes_max: frame_bytes_max(limits),
             ready_within: START_PATIENCE + Duration::from_millis(limits.wall_ms),
             state: Mutex::new(State {
@@ -180,17 +179,18 @@ impl Shared {
         let deadline = Instant::now() + self.ready_within;
         let mut channels = Vec::new();
         let mut far_ends: Vec<OwnedFd> = Vec::new();
-        for _ in 0..self.setup.isolates {
+        for _ in 0..self.isolates {
             let (channel, far_end) = Channel::pair(self.frame_bytes_max).map_err(internal)?;
             channels.push(channel);
             far_ends.push(far_end);
         }
-        let worker = Arc::new(Worker::start(&self.program, &self.setup, far_ends).map_err(internal)?);
+        let worker = Arc::new(Worker::start(&self.program, &self.setup, self.bytes_each, far_ends).map_err(internal)?);
         let mut seats = Vec::with_capacity(channels.len());
         for (number, mut channel) in (0..).zip(channels) {
             await_ready(&mut channel, deadline).inspect_err(|_| worker.bury())?;
             seats.push(Seat { worker: worker.clone(), number, channel });
         }
+        say_once(worker.lock_down());
         Ok(seats)
     }
 }
@@ -211,14 +211,28 @@ fn frame_bytes_max(limits: &CallLimits) -> usize {
     limits.result_bytes.max(request_bytes_max(limits)) + (64 << 10)
 }
 
-/// The private memory of a worker with so many isolates. What V8 takes at once beyond it ends the process.
-fn memory_bytes(limits: &CallLimits, seats: usize) -> u64 {
+/// The private memory that an isolate may need. What V8 takes at once beyond it ends the process.
+fn bytes_each(limits: &CallLimits) -> u64 {
     let wide = |bytes: usize| u64::try_from(bytes).unwrap_or(u64::MAX);
+    // A text is in the heap's own form, in that of its channel, and on its way between the two.
     let texts = wide(limits.result_bytes.max(limits.arguments_bytes)).saturating_mul(4);
     // V8 copies a part of the heap while it collects garbage.
     let heap = wide(limits.heap_bytes).saturating_mul(2);
-    let isolate = heap.saturating_add(wide(limits.array_buffer_bytes)).saturating_add(texts);
-    isolate.saturating_add(ISOLATE_BYTES).saturating_mul(wide(seats)).saturating_add(WORKER_BYTES)
+    heap.saturating_add(wide(limits.array_buffer_bytes)).saturating_add(texts).saturating_add(ISOLATE_BYTES)
+}
+
+/// Says what of the lock-down is on, for the first worker of this process: the others are no different.
+fn say_once(report: Option<lockdown::Report>) {
+    static SAID: Once = Once::new();
+    SAID.call_once(|| match report {
+        Some(report) => match report.without() {
+            None => tracing::info!("workers are locked down: {report}"),
+            Some(off) => {
+                tracing::warn!("this kernel does not lock workers down whole, they run without {off}; see weir doctor");
+            }
+        },
+        None => tracing::warn!("workers do not say how they are locked down"),
+    });
 }
 
 fn internal(error: impl std::fmt::Display) -> IsolateError {

@@ -19,6 +19,7 @@ use super::channel::{Channel, ChannelError};
 use super::descriptors;
 use super::frame::{self, Report, Setup};
 use super::guest;
+use crate::lockdown;
 
 /// The longest report of a worker, in bytes.
 const REPORT_BYTES_MAX: usize = 4 << 10;
@@ -60,10 +61,12 @@ pub fn this_program() -> io::Result<PathBuf> {
 
 impl Worker {
     /// Starts a process with nothing of this one but what it is told, and hands it the far ends of its channels.
-    pub fn start(program: &Path, setup: &Setup, channels: Vec<OwnedFd>) -> Result<Self, StartError> {
+    /// `bytes_each` is what each of its isolates may need.
+    pub fn start(program: &Path, setup: &Setup, bytes_each: u64, channels: Vec<OwnedFd>) -> Result<Self, StartError> {
         let (ours, theirs) = UnixStream::pair()?;
         let mut child = Command::new(program)
             .arg(guest::ARGUMENT)
+            .args([channels.len().to_string(), bytes_each.to_string()])
             .env_clear()
             .envs(guest::ENVIRONMENT)
             .stdin(OwnedFd::from(theirs))
@@ -71,8 +74,7 @@ impl Worker {
             .stderr(Stdio::piped())
             .spawn()?;
         let stderr = child.stderr.take();
-        let told = tell(ours, setup, &channels);
-        match told {
+        match tell(ours, setup, &channels) {
             Ok(control) => Ok(Self {
                 id: child.id(),
                 running: Mutex::new(Some(Running { child, control, stderr })),
@@ -83,6 +85,16 @@ impl Worker {
                 end(&mut child)?;
                 Err(error)
             }
+        }
+    }
+
+    /// What of the lock-down is on, once it has said so. To be asked when its isolates are ready, and once.
+    pub fn lock_down(&self) -> Option<lockdown::Report> {
+        let mut running = self.running.lock();
+        let bytes = running.as_mut()?.control.try_receive().ok()??;
+        match frame::read_owned(&bytes) {
+            Ok(Report::LockedDown(report)) => Some(report),
+            _ => None,
         }
     }
 
@@ -103,6 +115,7 @@ impl Worker {
                 Ok(Report::Culprit { isolate, limit }) => {
                     culprits.insert(isolate, limit);
                 }
+                Ok(Report::LockedDown(_)) => {}
                 Err(error) => tracing::warn!("worker {}: {error}", self.id),
             }
         }

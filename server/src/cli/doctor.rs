@@ -1,4 +1,6 @@
-//! `weir doctor`
+//! `weir doctor`: what is wrong with a data folder, and what keeps worker processes locked in on this machine.
+
+mod sandbox;
 
 use clap::Args;
 use indicatif::HumanBytes;
@@ -16,10 +18,19 @@ pub struct Arguments {
     folder: FolderArguments,
 }
 
-/// Looks at every record and prints what it finds.
+/// Looks at every record and prints what it finds. Then, whatever that was, at the sandbox, which can only be warned of:
+/// it is no part of the data.
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     logging::start();
-    let folder = &arguments.folder;
+    let looked = look_at_data(&arguments.folder);
+    if looked.is_ok() {
+        anstream::println!();
+    }
+    sandbox::look();
+    looked
+}
+
+fn look_at_data(folder: &FolderArguments) -> Result<(), Failure> {
     let bars = Bars::default();
     let report = match folder.ask(&Request::Verify, &bars)? {
         Some(report) => report,
