@@ -64,6 +64,8 @@ impl CallPort {
             Outcome::Value(text) if nesting::depth(&text) > self.limits.result_depth => {
                 Outcome::Limit(Limit::ResultDepth)
             }
+            // Also of a worker that does not cut it.
+            Outcome::Failed(error) => Outcome::Failed(error.cut()),
             outcome => outcome,
         });
         self.host.finish(outcome);

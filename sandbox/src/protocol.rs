@@ -227,6 +227,26 @@ pub struct ScriptError {
     pub stack: Vec<Frame>,
 }
 
+/// The longest message of an error, in bytes.
+const MESSAGE_BYTES_MAX: usize = 8 << 10;
+/// The most lines of a stack.
+const STACK_LINES_MAX: usize = 50;
+
+impl ScriptError {
+    /// No longer than anybody reads: scripts throw what they like.
+    pub fn cut(mut self) -> Self {
+        if self.message.len() > MESSAGE_BYTES_MAX {
+            self.message.truncate(self.message.floor_char_boundary(MESSAGE_BYTES_MAX));
+            self.message.push('…');
+        }
+        if let Some(code) = self.app_code.as_mut().filter(|code| code.len() > MESSAGE_BYTES_MAX) {
+            code.truncate(code.floor_char_boundary(MESSAGE_BYTES_MAX));
+        }
+        self.stack.truncate(STACK_LINES_MAX);
+        self
+    }
+}
+
 /// One line of a stack, in the app's own files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Frame {

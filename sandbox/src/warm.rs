@@ -11,7 +11,7 @@ use crate::isolate::{Isolate, IsolateError, Place};
 use crate::pool::Isolation;
 use crate::port::CallPort;
 #[cfg(unix)]
-use crate::process::{remote::RemoteIsolate, supervisor::Supervisor};
+use crate::process::{remote::RemoteIsolate, supervisor::Supervisor, worker::this_program};
 use crate::protocol::{CallRequest, Host, Outcome};
 use crate::watchdog::Watchdog;
 
@@ -57,7 +57,8 @@ impl Home {
             Isolation::Process => {
                 let seats = isolates.clamp(1, ISOLATES_PER_WORKER_MAX);
                 let spare = if spare == Spare::Kept { seats } else { 0 };
-                Dwelling::There(Arc::new(Supervisor::start(app, seats, spare)?))
+                let program = this_program().map_err(|error| IsolateError::Internal(error.to_string()))?;
+                Dwelling::There(Arc::new(Supervisor::start(program, app, seats, spare)?))
             }
             #[cfg(not(unix))]
             Isolation::Process => return Err(IsolateError::Internal("isolation by process takes a Unix".into())),

@@ -71,7 +71,7 @@ pub fn script_error(error: JsError, app_code: Option<String>) -> ScriptError {
             thrown => thrown.to_owned(),
         },
     };
-    ScriptError { app_code, message, stack }
+    ScriptError { app_code, message, stack }.cut()
 }
 
 fn frame(frame: &deno_core::error::JsStackFrame) -> Option<Frame> {

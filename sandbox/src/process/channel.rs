@@ -40,8 +40,8 @@ pub enum ChannelError {
     /// The other side has gone.
     #[error("the other side has gone")]
     Closed,
-    /// Nothing has come until the deadline.
-    #[error("nothing has come in time")]
+    /// The other side has sent nothing, or taken nothing, until the deadline.
+    #[error("the other side keeps silent")]
     Late,
     /// A frame is longer than allowed.
     #[error("a frame of {bytes} bytes, where {allowed} are allowed")]
@@ -78,11 +78,14 @@ impl Channel {
         self.stream.as_fd()
     }
 
-    /// Sends a frame whole.
-    pub fn send<T: Serialize>(&mut self, frame: &T) -> Result<(), ChannelError> {
+    /// Sends a frame whole. Waits for the other side to take it, until the deadline if there is one.
+    pub fn send<T: Serialize>(&mut self, frame: &T, deadline: Option<Instant>) -> Result<(), ChannelError> {
         self.queue(frame)?;
         while !self.flush()? {
-            self.sleep(PollFlags::OUT, None)?;
+            if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                return Err(ChannelError::Late);
+            }
+            self.sleep(PollFlags::OUT, deadline)?;
         }
         Ok(())
     }
@@ -102,9 +105,9 @@ impl Channel {
         Ok(())
     }
 
-    /// Whether frames are lined up.
-    pub fn has_queued(&self) -> bool {
-        !self.outgoing.is_empty()
+    /// How many bytes are lined up.
+    pub fn queued_bytes(&self) -> usize {
+        self.outgoing.len()
     }
 
     /// Sends as much as goes without waiting; whether that was all.

@@ -98,7 +98,7 @@ fn work(halfway: Halfway) -> Result<(), WorkerError> {
     // All threads have what they need to open.
     settled.iter().for_each(|is_settled| is_settled.recv().unwrap_or_default());
 
-    control.send(&Report::LockedDown(halfway.all_threads()))?;
+    control.send(&Report::LockedDown(halfway.all_threads()), None)?;
     CONTROL.set(Mutex::new(control)).map_err(|_| WorkerError::Twice)?;
     let app: Arc<App> = Arc::new(serde_json::from_str(&setup.app)?);
     doors.iter().for_each(|door: &Sender<Arc<App>>| door.send(app.clone()).unwrap_or_default());
@@ -136,16 +136,16 @@ fn serve(
     loop {
         let mut isolate = match place.as_ref().map_err(Clone::clone).and_then(|place| Isolate::new(app, place)) {
             Ok(isolate) => isolate,
-            Err(error) => return channel.borrow_mut().send(&FromIsolate::Unmade(error)),
+            Err(error) => return channel.borrow_mut().send(&FromIsolate::Unmade(error), None),
         };
         isolate.on_out_of_memory(end_for_memory);
-        channel.borrow_mut().send(&FromIsolate::Ready)?;
+        channel.borrow_mut().send(&FromIsolate::Ready, None)?;
         while !isolate.is_spoiled() {
             let bytes = channel.borrow_mut().receive(None)?;
             let request = request(&bytes)?;
             let outcome = isolate.call(&request, Rc::new(RefCell::new(RemotePort::new(channel, wall))));
             let spoiled = isolate.is_spoiled();
-            channel.borrow_mut().send(&FromIsolate::Ended { outcome, spoiled })?;
+            channel.borrow_mut().send(&FromIsolate::Ended { outcome, spoiled }, None)?;
         }
     }
 }
@@ -179,7 +179,7 @@ extern "C" fn end_for_memory(_location: *const c_char, _details: &v8::OomDetails
 fn end(isolate: Option<u32>, limit: Limit) -> ! {
     if let (Some(isolate), Some(control)) = (isolate, CONTROL.get()) {
         // Unheard, the host takes it for an end without a cause.
-        let _ = control.lock().send(&Report::Culprit { isolate, limit });
+        let _ = control.lock().send(&Report::Culprit { isolate, limit }, None);
     }
     std::process::abort()
 }

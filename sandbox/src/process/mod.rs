@@ -12,10 +12,10 @@
 //! | [`remote_port`] | the port of a call in there |
 
 pub mod channel;
-mod descriptors;
+pub mod descriptors;
 pub mod frame;
 pub mod guest;
 pub mod remote;
 mod remote_port;
 pub mod supervisor;
-mod worker;
+pub mod worker;

@@ -27,8 +27,11 @@ use crate::port::CallPort;
 use crate::protocol::{CallRequest, Outcome};
 use crate::watchdog::PATIENCE;
 
-/// How long a worker may be silent past its call's wall limit and the patience of its own watchdog.
-const SILENCE: Duration = Duration::from_millis(400);
+/// How long a worker may keep silent past what ends its call: its own watchdog has its patience, and a busy machine more.
+const GRACE: Duration = Duration::from_millis(400).saturating_add(PATIENCE);
+
+/// Answers that an action's worker has not taken yet, in bytes, before it is heard again.
+const UNSENT_BYTES_MAX: usize = 1 << 20;
 
 /// An isolate in a worker.
 pub struct RemoteIsolate {
@@ -56,6 +59,11 @@ impl RemoteIsolate {
         Ok(Self { seat, supervisor: supervisor.clone(), app: app.clone(), wall, state: State::Ready })
     }
 
+    /// The process that it lives in.
+    pub fn worker_id(&self) -> u32 {
+        self.seat.worker.id()
+    }
+
     /// Sees to it that the next call can be made. Blocks while an isolate is being made.
     pub fn renew(&mut self) -> Result<(), IsolateError> {
         if self.state == State::Renewing {
@@ -76,19 +84,21 @@ impl RemoteIsolate {
     pub fn call(&mut self, request: &CallRequest, port: &mut CallPort) -> Outcome {
         let function = self.app.declarations.functions.get_index(request.function);
         let is_action = function.is_some_and(|(_, function)| function.kind == FunctionKind::Action);
+        let deadline = Instant::now() + self.wall + GRACE;
         let called = match u32::try_from(request.function) {
-            Ok(function) => self.seat.channel.send(&ToIsolate::Call {
+            Ok(function) => ToIsolate::Call {
                 function,
                 now_ms: request.now_ms,
                 seed: request.seed,
                 caller: (&*request.caller).into(),
                 arguments: request.arguments.as_str().into(),
-            }),
+            },
             Err(_) => return Outcome::Broken("no such function".to_owned()),
         };
+        let called = self.seat.channel.send(&called, Some(deadline));
         let ended = called.and_then(|()| match is_action {
-            true => self.answer_action(port),
-            false => self.answer(port),
+            true => self.answer_action(port, deadline),
+            false => self.answer(port, deadline),
         });
         match ended {
             Ok((outcome, spoiled)) => {
@@ -102,18 +112,24 @@ impl RemoteIsolate {
     }
 
     /// Answers requests, one after the other, until the call is over.
-    fn answer(&mut self, port: &mut CallPort) -> Result<(Outcome, bool), ChannelError> {
-        let deadline = Instant::now() + self.wall + PATIENCE + SILENCE;
-        let mut heard = Instant::now();
+    fn answer(&mut self, port: &mut CallPort, mut deadline: Instant) -> Result<(Outcome, bool), ChannelError> {
+        let mut is_stopped = false;
         loop {
-            // What the host took for its answers is not the worker's silence.
-            let silent_until = deadline.max(heard + PATIENCE + SILENCE);
-            let bytes = self.seat.channel.receive(Some(silent_until))?;
+            let bytes = self.seat.channel.receive(Some(deadline))?;
             match frame::read(&bytes)? {
                 FromIsolate::Ask(text) => {
                     let reply = port.ask(&text);
-                    self.seat.channel.send(&ToIsolate::Answer(reply))?;
-                    heard = Instant::now();
+                    let now = Instant::now();
+                    match (reply == Reply::Stop, is_stopped) {
+                        // Who is told to stop has little time, and no more for what is asked meanwhile.
+                        (true, false) => deadline = now + GRACE,
+                        (true, true) if deadline <= now => return Err(ChannelError::Late),
+                        (true, true) => {}
+                        // What the host took for its answer is not the worker's silence.
+                        (false, _) => deadline = deadline.max(now + GRACE),
+                    }
+                    is_stopped |= reply == Reply::Stop;
+                    self.seat.channel.send(&ToIsolate::Answer(reply), Some(deadline))?;
                 }
                 FromIsolate::Ended { outcome, spoiled } => return Ok((outcome, spoiled)),
                 other => return Err(unexpected(&other)),
@@ -122,23 +138,29 @@ impl RemoteIsolate {
     }
 
     /// The same for an action, whose requests are answered side by side.
-    fn answer_action(&mut self, port: &mut CallPort) -> Result<(Outcome, bool), ChannelError> {
+    fn answer_action(&mut self, port: &mut CallPort, deadline: Instant) -> Result<(Outcome, bool), ChannelError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let patience = self.wall + PATIENCE + SILENCE;
         runtime.block_on(async {
-            let answering = self.answer_side_by_side(port);
-            tokio::time::timeout(patience, answering).await.unwrap_or(Err(ChannelError::Late))
+            let answering = self.answer_side_by_side(port, deadline);
+            tokio::time::timeout_at(deadline.into(), answering).await.unwrap_or(Err(ChannelError::Late))
         })
     }
 
-    async fn answer_side_by_side(&mut self, port: &mut CallPort) -> Result<(Outcome, bool), ChannelError> {
+    async fn answer_side_by_side(
+        &mut self,
+        port: &mut CallPort,
+        deadline: Instant,
+    ) -> Result<(Outcome, bool), ChannelError> {
         let descriptor = self.seat.channel.descriptor().try_clone_to_owned()?;
         let socket = UnixStream::from_std(descriptor.into())?;
         let channel = &mut self.seat.channel;
         let mut under_way: FuturesUnordered<LocalBoxFuture<'static, (u32, Reply)>> = FuturesUnordered::new();
         loop {
-            while let Some(bytes) = channel.try_receive()? {
-                match frame::read(&bytes)? {
+            let is_sent = channel.flush()?;
+            // A worker that asks and does not listen is not asked again: its answers would fill the memory here.
+            let received = if channel.queued_bytes() < UNSENT_BYTES_MAX { channel.try_receive()? } else { None };
+            if let Some(bytes) = &received {
+                match frame::read(bytes)? {
                     FromIsolate::Ask(text) => channel.queue(&ToIsolate::Answer(port.ask(&text)))?,
                     FromIsolate::Start(number, text) => {
                         let replying = port.start(&text);
@@ -148,12 +170,19 @@ impl RemoteIsolate {
                     other => return Err(unexpected(&other)),
                 }
             }
-            let is_sent = channel.flush()?;
+            if deadline <= Instant::now() {
+                return Err(ChannelError::Late);
+            }
             tokio::select! {
+                biased;
                 Some((number, reply)) = under_way.next(), if !under_way.is_empty() => {
                     channel.queue(&ToIsolate::Settled(number, reply))?;
                 }
-                ready = socket.readable() => not_ready(&socket, Interest::READABLE, ready)?,
+                // There may be more where it came from.
+                () = std::future::ready(()), if received.is_some() => {}
+                ready = socket.readable(), if channel.queued_bytes() < UNSENT_BYTES_MAX => {
+                    not_ready(&socket, Interest::READABLE, ready)?;
+                }
                 ready = socket.writable(), if !is_sent => not_ready(&socket, Interest::WRITABLE, ready)?,
             }
         }

@@ -43,7 +43,7 @@ impl RemotePort {
 
     /// Without a deadline: the host answers in its own time, and ends the worker when it will not.
     fn answer(&mut self, request: &str) -> Result<Reply, ChannelError> {
-        self.channel.borrow_mut().send(&FromIsolate::Ask(request.into()))?;
+        self.channel.borrow_mut().send(&FromIsolate::Ask(request.into()), None)?;
         loop {
             let bytes = self.channel.borrow_mut().receive(None)?;
             if let Some(reply) = self.take(&bytes)? {
@@ -61,8 +61,8 @@ impl Port for RemotePort {
 
     fn start(&mut self, request: &str) -> Replying {
         let number = self.next;
-        self.next += 1;
-        let sent = self.channel.borrow_mut().send(&FromIsolate::Start(number, request.into()));
+        self.next = self.next.wrapping_add(1);
+        let sent = self.channel.borrow_mut().send(&FromIsolate::Start(number, request.into()), None);
         if sent.is_err() {
             return Box::pin(async { Reply::Stop });
         }

@@ -16,7 +16,7 @@ use weir_schema::limits::CallLimits;
 
 use super::channel::Channel;
 use super::frame::{self, FromIsolate, Setup};
-use super::worker::{START_PATIENCE, Worker, this_program};
+use super::worker::{START_PATIENCE, Worker};
 use crate::app::App;
 use crate::isolate::IsolateError;
 use crate::lockdown;
@@ -90,11 +90,12 @@ impl Allowance {
 }
 
 impl Supervisor {
-    /// Starts supervising. `seats` is how many isolates one worker has.
-    pub fn start(app: &App, seats: usize, spare: usize) -> Result<Self, IsolateError> {
+    /// Starts supervising. `program` is what runs as a worker; `seats` is how many isolates each has, and `spare` how many
+    /// are kept free.
+    pub fn start(program: PathBuf, app: &App, seats: usize, spare: usize) -> Result<Self, IsolateError> {
         let limits = &app.manifest.limits;
         let shared = Arc::new(Shared {
-            program: this_program().map_err(internal)?,
+            program,
             setup: Setup { app: serde_json::to_string(app).map_err(internal)? },
             isolates: seats,
             bytes_each: bytes_each(limits),

@@ -10,7 +10,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use weir_schema::limits::Limit;
@@ -88,6 +88,11 @@ impl Worker {
         }
     }
 
+    /// The process's number.
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
     /// What of the lock-down is on, once it has said so. To be asked when its isolates are ready, and once.
     pub fn lock_down(&self) -> Option<lockdown::Report> {
         let mut running = self.running.lock();
@@ -159,7 +164,7 @@ impl Drop for Worker {
 fn tell(ours: UnixStream, setup: &Setup, channels: &[OwnedFd]) -> Result<Channel, StartError> {
     descriptors::send(&ours, channels)?;
     let mut control = Channel::new(ours, REPORT_BYTES_MAX)?;
-    control.send(setup)?;
+    control.send(setup, Some(Instant::now() + START_PATIENCE))?;
     Ok(control)
 }
 

@@ -1,0 +1,156 @@
+//! What isolates in workers answer.
+
+use libtest_mimic::Trial;
+use weir_sandbox::isolate::IsolateError;
+use weir_sandbox::protocol::Outcome;
+use weir_schema::declarations::FunctionKind;
+use weir_schema::limits::Limit;
+
+use super::app::{LIMITS, app, call, call_at, isolate, query, supervise, value};
+use super::trial;
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        trial("values_and_host_calls_cross_the_boundary", values_and_host_calls_cross_the_boundary),
+        trial("what_the_host_refuses_is_thrown_there", what_the_host_refuses_is_thrown_there),
+        trial("a_host_that_takes_its_time_is_not_the_workers_silence", a_host_that_takes_its_time),
+        trial("actions_ask_side_by_side", actions_ask_side_by_side),
+        trial("limits_are_kept_on_both_sides", limits_are_kept_on_both_sides),
+        trial("errors_are_cut", errors_are_cut),
+        trial("an_app_that_cannot_be_loaded_says_why", an_app_that_cannot_be_loaded_says_why),
+        trial("two_workers_give_the_same", two_workers_give_the_same),
+    ]
+}
+
+fn values_and_host_calls_cross_the_boundary() {
+    let app = query(LIMITS, "return [args, orders.get('o1'), orders.get('large').id.length, now(), '\\ud83d\\ude00']");
+    let workers = supervise(&app, 1, 0);
+    let mut isolate = isolate(&workers, &app).unwrap();
+    let expected = r#"[{"a":[1.5,null,"é"]},{"id":"o1"},3145728,"2023-11-14T22:13:20.000Z","😀"]"#;
+    for _ in 0..100 {
+        assert_eq!(call_at(&mut isolate, &app, 0, r#"{"a":[1.5,null,"é"]}"#), value(expected));
+    }
+    let large = format!("{{\"a\":\"{}\"}}", "y".repeat(50_000));
+    let Outcome::Value(text) = call_at(&mut isolate, &app, 0, &large) else { panic!() };
+    assert!(text.len() > 50_000);
+}
+
+fn what_the_host_refuses_is_thrown_there() {
+    let app = query(
+        LIMITS,
+        "const said = []; try { orders.get('o1'); orders.where('a', 1).page({ first: -1 }) } catch (e) { said.push(e.message) } return said",
+    );
+    let workers = supervise(&app, 1, 0);
+    let mut isolate = isolate(&workers, &app).unwrap();
+    assert_eq!(call(&mut isolate, &app), value(r#"["page(-1): pass a whole number, 0 or more"]"#));
+    let app = super::app::app(
+        LIMITS,
+        &[("f", FunctionKind::Procedure), ("g", FunctionKind::Procedure)],
+        "export const f = procedure(() => { try { orders.insert({}) } catch (e) { return e.message } });
+         export const g = procedure(() => { for (;;) try { orders.delete('o1') } catch {} });",
+    );
+    let workers = supervise(&app, 1, 0);
+    let mut isolate = super::app::isolate(&workers, &app).unwrap();
+    assert_eq!(call(&mut isolate, &app), value("\"orders.total: missing\""));
+    assert_eq!(call_at(&mut isolate, &app, 1, "{}"), Outcome::Aborted);
+    isolate.renew().unwrap();
+    assert_eq!(call(&mut isolate, &app), value("\"orders.total: missing\""));
+}
+
+fn a_host_that_takes_its_time() {
+    let app = query(&LIMITS.replace("wall_ms = 1000", "wall_ms = 3000"), "return orders.get('slow')");
+    let workers = supervise(&app, 1, 0);
+    let mut slow = isolate(&workers, &app).unwrap();
+    assert_eq!(call(&mut slow, &app), value(r#"{"id":"slow"}"#));
+    // Past the wall limit the call ends when the host has answered, and the worker lives on.
+    let app = query(LIMITS, "return orders.get(args.id)");
+    let workers = supervise(&app, 1, 0);
+    let mut slow = isolate(&workers, &app).unwrap();
+    assert_eq!(call_at(&mut slow, &app, 0, r#"{"id":"slow"}"#), Outcome::Limit(Limit::Wall));
+    slow.renew().unwrap();
+    assert_eq!(call_at(&mut slow, &app, 0, r#"{"id":"o1"}"#), value(r#"{"id":"o1"}"#));
+}
+
+fn actions_ask_side_by_side() {
+    let functions = [("f", FunctionKind::Action), ("other", FunctionKind::Query)];
+    let body = |body: &str| {
+        format!("export const other = query(() => 1);\nexport const f = action(async () => {{ {body} }});")
+    };
+    let cases = [
+        ("let sum = 0; for (let n = 0; n < 20; n++) sum += await call(other, { n }); return sum", value("190")),
+        (
+            "const of = (n) => call(other, { n, after: 50 - n });
+             return (await Promise.all(Array.from({ length: 50 }, (_, n) => of(n)))).join()",
+            value(&format!("\"{}\"", (0..50).map(|n| n.to_string()).collect::<Vec<_>>().join(","))),
+        ),
+        ("call(other, { n: 1 }); console.log('hello'); return await call(other, { n: 2 })", value("2")),
+        ("return await call(other, { n: 1, after: 60000 })", Outcome::Limit(Limit::Wall)),
+        ("for (;;) await null", Outcome::Limit(Limit::Cpu)),
+        (
+            "return await Promise.all(Array.from({ length: 101 }, () => call(other, { n: 1, after: 60000 })))",
+            Outcome::Limit(Limit::OutstandingPromises),
+        ),
+    ];
+    for (code, expected) in cases {
+        let app = app(LIMITS, &functions, &body(code));
+        let workers = supervise(&app, 1, 0);
+        let mut isolate = isolate(&workers, &app).unwrap();
+        assert_eq!(call(&mut isolate, &app), expected, "{code}");
+        isolate.renew().unwrap();
+        assert_eq!(call(&mut isolate, &app), expected, "{code}, again");
+    }
+}
+
+fn limits_are_kept_on_both_sides() {
+    let cases = [
+        ("for (;;);", Limit::Cpu),
+        ("const a = []; for (;;) a.push(new Array(1000))", Limit::Heap),
+        ("const a = []; for (;;) a.push(new Uint8Array(1 << 20))", Limit::ArrayBuffers),
+        ("return 'x'.repeat(200000)", Limit::ResultBytes),
+        ("let a = []; for (let i = 0; i < 110; i++) a = [a]; return a", Limit::ResultDepth),
+        ("for (;;) orders.get('x')", Limit::HostCalls),
+        ("for (;;) console.log('x'.repeat(1000))", Limit::Log),
+    ];
+    for (code, limit) in cases {
+        let app = query(LIMITS, &format!("if (args.ok) return 1; {code}"));
+        let workers = supervise(&app, 1, 0);
+        let mut isolate = isolate(&workers, &app).unwrap();
+        for _ in 0..2 {
+            assert_eq!(call(&mut isolate, &app), Outcome::Limit(limit), "{code}");
+            isolate.renew().unwrap();
+            assert_eq!(call_at(&mut isolate, &app, 0, r#"{"ok":true}"#), value("1"), "{code}");
+        }
+    }
+}
+
+fn errors_are_cut() {
+    let app = query(LIMITS, "throw new Error('x'.repeat(1_000_000))");
+    let workers = supervise(&app, 1, 0);
+    let mut isolate = isolate(&workers, &app).unwrap();
+    let outcome = call(&mut isolate, &app);
+    let Outcome::Failed(error) = outcome else { panic!("{outcome:?}") };
+    assert!(error.message.len() < 10_000 && error.message.ends_with('…'));
+}
+
+fn an_app_that_cannot_be_loaded_says_why() {
+    for (code, expected) in [("throw new TypeError('at once')", "at once"), ("for (;;);", "cpu_ms = 50")] {
+        let app = app(LIMITS, &[("f", FunctionKind::Query)], &format!("export const f = query(() => 1);\n{code}"));
+        let workers = supervise(&app, 2, 2);
+        let Err(IsolateError::App(error)) = isolate(&workers, &app) else { panic!("{code}") };
+        assert!(error.message.contains(expected), "{error:?}");
+    }
+}
+
+fn two_workers_give_the_same() {
+    let app = query(
+        LIMITS,
+        "const s = new Set(); for (let i = 0; i < 50; i++) s.add(Math.random());
+         return [...s, Date.now(), new Date().toString(), new Date(2020, 5).getHours(), new Intl.DateTimeFormat().resolvedOptions(), (1234.5).toLocaleString()]",
+    );
+    let (one, two) = (supervise(&app, 1, 0), supervise(&app, 1, 0));
+    let [mut one, mut two] = [isolate(&one, &app).unwrap(), isolate(&two, &app).unwrap()];
+    let first = call(&mut one, &app);
+    assert!(matches!(&first, Outcome::Value(_)), "{first:?}");
+    assert_eq!(call(&mut two, &app), first);
+    assert_eq!(call(&mut one, &app), first);
+}
