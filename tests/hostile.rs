@@ -104,7 +104,9 @@ fn run(mode: Mode) {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let started = Instant::now();
     let only = std::env::var("WEIR_HOSTILE_ONLY").ok();
-    let is_wanted = |script: &Script| only.as_ref().is_none_or(|only| only == "all" || [&script.name, &script.category].contains(&only));
+    let is_wanted = |script: &Script| {
+        only.as_ref().is_none_or(|only| only == "all" || [&script.name, &script.category].contains(&only))
+    };
     let wanted = scripts().into_iter().filter(is_wanted);
     let (played, left_out): (Vec<Script>, Vec<Script>) = wanted.partition(|script| mode.contains(script));
     assert!(!played.is_empty() || !left_out.is_empty(), "there is no such script");
@@ -126,7 +128,11 @@ fn run(mode: Mode) {
             Err(silence) => (vec![silence], true),
         };
         complaints.extend(neighbours.wrong().into_iter().map(|wrong| format!("a neighbour: {wrong}")));
-        if lost || complaints.iter().any(|complaint| complaint.contains("of memory in use") || complaint.contains("the next call")) {
+        if lost
+            || complaints
+                .iter()
+                .any(|complaint| complaint.contains("of memory in use") || complaint.contains("the next call"))
+        {
             let ended = stage.ended().map_or("hangs".to_owned(), |ended| format!("ended: {ended}"));
             complaints.push(format!("the server {ended}\n{}", stage.last_words()));
             stage = Stage::set(mode);
@@ -207,7 +213,8 @@ fn report(mode: Mode, played: &[Script], left_out: &[Script], neighbours: [(&str
     for (when, took) in neighbours {
         let at = |share: f64| took[((took.len() - 1) as f64 * share) as usize];
         let (calls, median, slow, slowest) = (took.len(), at(0.5), at(0.99), at(1.0));
-        writeln!(text, "    {when:<12} {calls:>6} calls, median {median:?}, 99% {slow:?}, slowest {slowest:?}").unwrap();
+        writeln!(text, "    {when:<12} {calls:>6} calls, median {median:?}, 99% {slow:?}, slowest {slowest:?}")
+            .unwrap();
     }
     if !left_out.is_empty() {
         writeln!(text, "  {} not run, since this mode cannot contain them:", left_out.len()).unwrap();

@@ -112,6 +112,16 @@ pub enum IsolateError {
     Internal(String),
 }
 
+impl IsolateError {
+    /// Loading the app went past a limit.
+    pub(crate) fn loading(limit: Limit, limits: &CallLimits) -> Self {
+        let allowed = limits.value(limit);
+        let message =
+            format!("loading its modules needs more than {limit} = {allowed}: raise it in app.toml under [limits]");
+        Self::App(plain(message))
+    }
+}
+
 impl Isolate {
     /// Makes an isolate and loads the app into it.
     pub fn new(app: &Arc<App>, place: &Place) -> Result<Self, IsolateError> {
@@ -138,11 +148,7 @@ impl Isolate {
         let handles = load::load(&mut runtime, &place.tokio, limits.call_depth);
         rejections::watch(runtime.v8_isolate());
         if let Some(limit) = exceeded(watch, &heap_exceeded, &array_buffers) {
-            let message = format!(
-                "loading its modules needs more than {limit} = {}: raise it in app.toml under [limits]",
-                limits.value(limit)
-            );
-            return Err(IsolateError::App(plain(message)));
+            return Err(IsolateError::loading(limit, &limits));
         }
         let Handles { run, start, end, failure_code, .. } = handles?;
         drop(guard);

@@ -133,6 +133,11 @@ impl Worker {
         self.culprits.lock().get(&isolate).copied()
     }
 
+    /// The limit for which it died, whichever isolate's fault it was.
+    pub fn any_culprit(&self) -> Option<Limit> {
+        self.culprits.lock().values().next().copied()
+    }
+
     fn tell_of_its_end(
         &self,
         ended: io::Result<ExitStatus>,
