@@ -76,7 +76,7 @@ export const narrowsToNothing = query((): Int => things.where("name", any(undefi
 /** @expects FUNCTION_FAILED NaN */
 export const narrowsToNaN = query((): Int => things.where("size", NaN).count());
 
-/** @expects FUNCTION_FAILED bigint */
+/** @expects FUNCTION_FAILED where("size", 1n) */
 export const narrowsToABigInt = query((): Int => things.where("size", any(1n)).count());
 
 /** @expects FUNCTION_FAILED
@@ -145,7 +145,7 @@ export const insertsHalfACharacter = procedure((): Int => (things.insert({ name:
 /** @expects FUNCTION_FAILED */
 export const insertsAHugeNumber = procedure((): Int => (things.insert({ name: "huge", size: 1e308 }) ? 1 : 0));
 
-/** @expects FUNCTION_FAILED circular */
+/** @expects FUNCTION_FAILED contains itself */
 export const insertsACycle = procedure((): Int => {
   const data: any = {};
   data.data = data;
