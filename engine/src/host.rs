@@ -1,5 +1,6 @@
 //! Answers what a script asks: reads and writes of documents in a transaction.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -16,7 +17,7 @@ use crate::call::{CallError, Caller};
 use crate::documents::{self, DocumentError};
 use crate::engine::Engine;
 use crate::release::Release;
-use crate::seed::Ids;
+use crate::seed::{CallId, Ids};
 
 /// The host of one run.
 pub struct RunHost {
@@ -28,6 +29,8 @@ pub struct RunHost {
     pub caller: Caller,
     /// The function's name, for its log.
     pub function: String,
+    /// Which call it is, for its log.
+    pub call: CallId,
     /// What it may do.
     pub kind: FunctionKind,
     /// What it reads and writes; `None` for actions.
@@ -222,13 +225,17 @@ impl RunHost {
         Ok(count.to_string())
     }
 
-    fn log(&self, level: &str, line: &str) {
-        let function = self.function.as_str();
-        match level {
-            "error" => tracing::error!(target: "weir::function", function, "{line}"),
-            "warn" => tracing::warn!(target: "weir::function", function, "{line}"),
-            "debug" => tracing::debug!(target: "weir::function", function, "{line}"),
-            _ => tracing::info!(target: "weir::function", function, "{line}"),
+    /// A line of the function log for each line of the text: none can pass for one of the server's own.
+    fn log(&self, level: &str, text: &str) {
+        let (function, call, release) = (self.function.as_str(), self.call, self.release.name());
+        for line in text.lines() {
+            let line = printable(line);
+            match level {
+                "error" => tracing::error!(target: "weir::function", function, %call, release, "{line}"),
+                "warn" => tracing::warn!(target: "weir::function", function, %call, release, "{line}"),
+                "debug" => tracing::debug!(target: "weir::function", function, %call, release, "{line}"),
+                _ => tracing::info!(target: "weir::function", function, %call, release, "{line}"),
+            }
         }
     }
 }
@@ -285,6 +292,16 @@ impl Host for RunHost {
         let failed = failed.lock().take();
         // Nobody may be waiting any more: then nothing is committed.
         let _ = done.send(Finished { outcome, transaction, written, ids, aborted, acted, failed });
+    }
+}
+
+/// Text without characters that move the cursor of a terminal or colour it.
+fn printable(line: &str) -> Cow<'_, str> {
+    let is_control = |c: char| c.is_control() && c != '\t';
+    if line.contains(is_control) {
+        line.chars().map(|c| if is_control(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
+    } else {
+        line.into()
     }
 }
 

@@ -97,6 +97,7 @@ impl Prepared {
             release: self.release.clone(),
             caller: self.caller.clone(),
             function: function.name.clone(),
+            call: seed.call,
             kind: function.kind,
             transaction,
             ids,

@@ -1,5 +1,6 @@
 //! What makes a run repeatable: its time, its randomness, the ids it hands out.
 
+use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use weir_schema::id::DocumentId;
@@ -13,19 +14,33 @@ pub struct Seed {
     pub script: [u32; 4],
     /// What ids start from.
     ids: u128,
+    /// Tells the call's lines in the log from those of others.
+    pub call: CallId,
+}
+
+/// Names a call, all of its runs together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallId(u64);
+
+impl fmt::Display for CallId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
 }
 
 impl Seed {
     /// Draws a seed from the clock and the operating system's randomness.
     pub fn draw() -> Result<Self, getrandom::Error> {
-        let mut random = [0; 32];
+        let mut random = [0; 40];
         getrandom::fill(&mut random)?;
-        let (script, ids) = random.split_at(16);
+        let (script, rest) = random.split_at(16);
+        let (ids, call) = rest.split_at(16);
         let mut words = script.chunks_exact(4).filter_map(|word| word.try_into().ok()).map(u32::from_ne_bytes);
         let script = std::array::from_fn(|_| words.next().unwrap_or_default());
         let ids = ids.try_into().map(u128::from_ne_bytes).unwrap_or_default();
+        let call = CallId(call.try_into().map(u64::from_ne_bytes).unwrap_or_default());
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Ok(Self { now_ms: u64::try_from(now.as_millis()).unwrap_or(u64::MAX), script, ids })
+        Ok(Self { now_ms: u64::try_from(now.as_millis()).unwrap_or(u64::MAX), script, ids, call })
     }
 
     /// The ids of new documents, in order: a later one sorts after an earlier one.
