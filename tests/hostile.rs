@@ -14,6 +14,7 @@ mod specification;
 mod stage;
 
 use std::fmt::Write;
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -99,8 +100,22 @@ impl First {
     }
 }
 
+/// Whether the memory of processes can be read here. If not, the tests are skipped, and say so.
+fn has_proc() -> bool {
+    let has = Path::new("/proc/self/smaps_rollup").exists();
+    if !has {
+        let reason = "skipped: hostile: there is no /proc/self/smaps_rollup";
+        assert!(std::env::var_os("WEIR_TESTS_MUST_RUN").is_none(), "{reason}");
+        say(reason);
+    }
+    has
+}
+
 /// Runs all scripts that the mode contains.
 fn run(mode: Mode) {
+    if !has_proc() {
+        return;
+    }
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let started = Instant::now();
     let only = std::env::var("WEIR_HOSTILE_ONLY").ok();
