@@ -26,10 +26,11 @@ const DIRECTIONS: [(&str, &str, &[&str]); 8] = [
 const FOR_TESTS: &str = "weir-checker";
 
 /// Crates that only one package may use. Benchmarks may compare with them.
-const CONFINED: [(&str, &str); 8] = [
+const CONFINED: [(&str, &str); 9] = [
     ("surrealkv", "store"),
     ("deno_core", "sandbox"),
     ("oxc", "sandbox"),
+    ("swc_ecma_parser", "sandbox"),
     ("landlock", "sandbox"),
     ("seccompiler", "sandbox"),
     ("axum", "server"),

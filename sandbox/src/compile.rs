@@ -12,7 +12,7 @@
 //! | `exports` | functions and collections, found by their syntax |
 //! | `collections`, `references`, `functions`, `group_by`, `keep`, `literal` | what they declare |
 //! | `typing`, `docs` | declared TypeScript types become shapes |
-//! | `emit`, `order` | types erased: JavaScript, in the order in which it can run |
+//! | `emit`, `order` | types erased by oxc or swc: JavaScript, in the order in which it can run |
 //! | [`types`] | the editor's view of the module "weir" |
 //! | `report` | diagnostics, and the proof that one was given |
 
@@ -43,12 +43,14 @@ mod unit;
 mod weir;
 
 use oxc::allocator::Allocator;
+use oxc::span::Span;
 use weir_schema::declarations::Declarations;
 use weir_schema::limits::{COLLECTIONS_MAX, FUNCTIONS_MAX};
-use weir_schema::manifest::{self, Manifest};
+use weir_schema::manifest::{self, Manifest, Transpiler};
 
 use crate::app::{App, Module};
 use crate::diagnostic::Diagnostic;
+use emit::Provider;
 use exports::Made;
 use graph::Graph;
 use report::{File, Report, Reported};
@@ -56,23 +58,35 @@ use specifier::Target;
 use typing::{Place, Types};
 use unit::Unit;
 
-pub use emit::JavaScript;
+pub use emit::{JavaScript, TRANSPILERS};
 pub use sources::{Sources, SourcesError};
+
+/// What an app says of itself.
+const MANIFEST: &str = "app.toml";
 
 /// Compiles an app. What is wrong is told all at once, by file and position.
 pub fn compile(sources: &Sources) -> Result<App, Vec<Diagnostic>> {
     nesting::on_a_deep_stack(|| compile_here(sources)).unwrap_or_else(|error| Err(defect(&error)))
 }
 
-/// Erases the types of one module, whatever it declares and imports. `path` is for diagnostics and the source map.
-pub fn transpile(source: &str, path: &str) -> Result<JavaScript, Vec<Diagnostic>> {
-    nesting::on_a_deep_stack(|| transpile_here(source, path)).unwrap_or_else(|error| Err(defect(&error)))
+/// How one module is transpiled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TranspileOptions<'a> {
+    /// The name of the file in diagnostics and in the source map.
+    pub path: &'a str,
+    /// What does it.
+    pub transpiler: Transpiler,
+}
+
+/// Erases the types of one module, whatever it declares and imports.
+pub fn transpile(source: &str, options: &TranspileOptions) -> Result<JavaScript, Vec<Diagnostic>> {
+    nesting::on_a_deep_stack(|| transpile_here(source, options)).unwrap_or_else(|error| Err(defect(&error)))
 }
 
 /// What keeps the compiler itself from working.
 fn defect(error: &std::io::Error) -> Vec<Diagnostic> {
     let report = Report::default();
-    report.file_error("app.toml", format!("the compiler failed: {error}"), "report it with the app's sources");
+    report.file_error(MANIFEST, format!("the compiler failed: {error}"), "report it with the app's sources");
     report.into_diagnostics()
 }
 
@@ -80,10 +94,12 @@ fn compile_here(sources: &Sources) -> Result<App, Vec<Diagnostic>> {
     let arena = Allocator::default();
     let report = Report::default();
     let manifest = read_manifest(sources, &report);
+    let provider =
+        manifest.as_ref().map_err(|reported| *reported).and_then(|manifest| choose(manifest, sources, &report));
     let units = graph::parse(&arena, sources, &report);
     let declarations = declare(&units, sources, &report);
-    if let (Ok(manifest), true) = (manifest, report.is_clean()) {
-        let modules = emit_all(&arena, units, sources, &report);
+    if let (Ok(manifest), Ok(provider), true) = (manifest, provider, report.is_clean()) {
+        let modules = emit_all(&arena, units, provider, sources, &report);
         if report.is_clean() {
             return Ok(App { manifest, declarations, modules });
         }
@@ -91,22 +107,39 @@ fn compile_here(sources: &Sources) -> Result<App, Vec<Diagnostic>> {
     Err(report.into_diagnostics())
 }
 
-fn transpile_here(source: &str, path: &str) -> Result<JavaScript, Vec<Diagnostic>> {
+fn transpile_here(source: &str, options: &TranspileOptions) -> Result<JavaScript, Vec<Diagnostic>> {
     let arena = Allocator::default();
     let report = Report::default();
-    let emitted = Unit::parse(&arena, path, source, &report).and_then(|unit| emit::emit(&arena, unit, &report));
+    let path = options.path;
+    let emitted = Provider::new(options.transpiler)
+        .map_err(|lacking| report.file_error(path, lacking.to_string(), lacking.help()))
+        .and_then(|provider| {
+            let text = source.strip_prefix('\u{feff}').unwrap_or(source);
+            let unit = Unit::parse(&arena, path, text, &report)?;
+            emit::emit(&arena, unit, provider, &report)
+        });
     emitted.map_err(|_| report.into_diagnostics())
 }
 
+/// The provider that `app.toml` names.
+fn choose(manifest: &Manifest, sources: &Sources, report: &Report) -> Result<Provider, Reported> {
+    Provider::new(manifest.transpiler).map_err(|lacking| {
+        let (path, text) = sources.entry(MANIFEST).unwrap_or((MANIFEST, ""));
+        let place = manifest::place(text, "transpiler").unwrap_or_default();
+        let span = Span::new(place.start as u32, place.end as u32);
+        report.error_with_help(&File::new(path, text), span, lacking.to_string(), lacking.help())
+    })
+}
+
 fn read_manifest(sources: &Sources, report: &Report) -> Result<Manifest, Reported> {
-    let Some((path, text)) = sources.entry("app.toml") else {
+    let Some((path, text)) = sources.entry(MANIFEST) else {
         let help = "write one: name = \"my-app\" and version = \"0.1.0\"";
-        return Err(report.file_error("app.toml", "this folder has no app.toml, so it is no Weir app", help));
+        return Err(report.file_error(MANIFEST, "this folder has no app.toml, so it is no Weir app", help));
     };
     manifest::parse(text).map_err(|error| match error.offset {
         Some(offset) => {
             let offset = offset.min(text.len()) as u32;
-            let span = oxc::span::Span::new(offset, offset);
+            let span = Span::empty(offset);
             report.error(&File::new(path, text), span, error.message)
         }
         None => report.file_error(path, error.message, "write name = \"my-app\" and version = \"0.1.0\""),
@@ -169,11 +202,17 @@ fn check_counts(functions: usize, collections: usize, report: &Report) {
     }
 }
 
-fn emit_all<'a>(arena: &'a Allocator, units: Vec<Unit<'a>>, sources: &Sources, report: &Report) -> Vec<Module> {
+fn emit_all<'a>(
+    arena: &'a Allocator,
+    units: Vec<Unit<'a>>,
+    provider: Provider,
+    sources: &Sources,
+    report: &Report,
+) -> Vec<Module> {
     let mut modules = Vec::with_capacity(units.len());
     for unit in units {
         let path = unit.file.path.to_owned();
-        if let Ok(JavaScript { code, source_map, specifiers }) = emit::emit(arena, unit, report) {
+        if let Ok(JavaScript { code, source_map, specifiers }) = emit::emit(arena, unit, provider, report) {
             let imports = specifiers.into_iter().map(|specifier| {
                 let target = match specifier::resolve(sources, &path, &specifier) {
                     Ok(Target::File(target)) => target.to_owned(),

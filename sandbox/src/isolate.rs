@@ -7,7 +7,7 @@
 mod ended;
 mod load;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::{Arc, Once};
@@ -25,7 +25,8 @@ use crate::array_buffers::ArrayBuffers;
 use crate::cpu_clock::CpuClock;
 use crate::modules::AppModules;
 use crate::ops::{self, Doors, SharedPort, Waited};
-use crate::protocol::{CallRequest, Outcome, ScriptError};
+use crate::port::CallPort;
+use crate::protocol::{CallRequest, Host, Outcome, ScriptError};
 use crate::rejections;
 use crate::watchdog::{Watch, Watchdog, Watched};
 use ended::{Ended, Settled, mark_handled, plain, script_error, settled};
@@ -180,8 +181,18 @@ impl Isolate {
         self.runtime.v8_isolate().set_oom_error_handler(callback);
     }
 
+    /// Runs one call to its end, which its host is told.
+    pub fn call(&mut self, request: &CallRequest, host: Box<dyn Host>) {
+        let port = Rc::new(RefCell::new(CallPort::new(host, &self.limits)));
+        let outcome = self.run(request, port.clone());
+        // The isolate has let go of it. If not, the host goes, and its caller is told that the call has ended.
+        if let Some(port) = Rc::into_inner(port) {
+            port.into_inner().finish(outcome);
+        }
+    }
+
     /// Runs one call to its end. `port` answers what the script asks meanwhile.
-    pub fn call(&mut self, request: &CallRequest, port: SharedPort) -> Outcome {
+    pub fn run(&mut self, request: &CallRequest, port: SharedPort) -> Outcome {
         let handle = self.runtime.v8_isolate().thread_safe_handle();
         self.open_doors(port.clone());
         let watch = self.place.watch(handle, &self.limits);

@@ -1,15 +1,10 @@
 //! One warm isolate for a thread that makes calls, wherever it lives: on the thread itself or in a worker.
 
-use std::cell::RefCell;
-use std::rc::Rc;
 use std::sync::Arc;
-
-use weir_schema::limits::CallLimits;
 
 use crate::app::App;
 use crate::isolate::{Isolate, IsolateError, Place};
 use crate::pool::Isolation;
-use crate::port::CallPort;
 #[cfg(unix)]
 use crate::process::{remote::RemoteIsolate, supervisor::Supervisor, worker::this_program};
 use crate::protocol::{CallRequest, Host, Outcome};
@@ -126,23 +121,11 @@ impl Warm {
         if let Err(error) = self.prepare() {
             return host.finish(Outcome::Broken(error.to_string()));
         }
-        let limits: &CallLimits = &self.app.manifest.limits;
-        let mut port = CallPort::new(host, limits);
         match &mut self.state {
-            State::Here { isolate: Some(isolate), .. } => {
-                let shared = Rc::new(RefCell::new(port));
-                let outcome = isolate.call(request, shared.clone());
-                // The isolate has let go of it. If not, the caller is told that its call has ended.
-                if let Some(port) = Rc::into_inner(shared) {
-                    port.into_inner().finish(outcome);
-                }
-            }
+            State::Here { isolate: Some(isolate), .. } => isolate.call(request, host),
             #[cfg(unix)]
-            State::There { isolate: Some(isolate), .. } => {
-                let outcome = isolate.call(request, &mut port);
-                port.finish(outcome);
-            }
-            _ => port.finish(Outcome::Broken("no isolate".to_owned())),
+            State::There { isolate: Some(isolate), .. } => isolate.call(request, host),
+            _ => host.finish(Outcome::Broken("no isolate".to_owned())),
         }
     }
 }

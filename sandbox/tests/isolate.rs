@@ -9,20 +9,17 @@
     reason = "test code"
 )]
 
-use std::cell::RefCell;
-use std::rc::Rc;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use expect_test::{Expect, expect};
 use weir_sandbox::isolate::{Isolate, IsolateError, Place};
-use weir_sandbox::port::CallPort;
 use weir_sandbox::protocol::{Answering, CallRequest, Host, HostCall, HostError, Outcome, ScriptCaller};
 use weir_sandbox::watchdog::Watchdog;
 use weir_sandbox::{App, Module};
 use weir_schema::declarations::{Collection, Declarations, Function, FunctionKind};
-use weir_schema::limits::{CallLimits, Limit};
+use weir_schema::limits::Limit;
 use weir_schema::manifest;
 use weir_schema::shape::{Shape, Slot};
 
@@ -83,10 +80,6 @@ outstanding_promises = 5
 log_bytes = 100
 "#;
 
-fn limits() -> CallLimits {
-    manifest::parse(MANIFEST).unwrap().limits
-}
-
 /// An app of one module that exports `orders`, the query `other`, and the function `f` of the given kind.
 fn app(kind: FunctionKind, body: &str) -> Arc<App> {
     let mut declarations = Declarations::default();
@@ -139,10 +132,7 @@ fn call(isolate: &mut Isolate, arguments: &str) -> (Outcome, Vec<String>) {
         seed: [1, 2, 3, 4],
         caller: ScriptCaller { kind: "developer", subject: None }.text(),
     };
-    let port = CallPort::new(Box::new(TableHost { log: vec![], done }), &limits());
-    let port = Rc::new(RefCell::new(port));
-    let ended = isolate.call(&request, port.clone());
-    Rc::into_inner(port).unwrap().into_inner().finish(ended);
+    isolate.call(&request, Box::new(TableHost { log: vec![], done }));
     outcome.recv().unwrap()
 }
 

@@ -1,8 +1,12 @@
 //! `app.toml`: what an app says of itself beside its TypeScript.
 
+use std::ops::Range;
+
 use semver::Version;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
+use toml::Spanned;
+use toml::de::DeTable;
 
 use crate::limits::{
     ARRAY_BUFFER_BYTES_MAX, CallLimits, HEAP_BYTES_MAX, HEAP_BYTES_MIN, RESULT_DEPTH_MAX, TEXT_BYTES_MAX,
@@ -17,9 +21,33 @@ pub struct Manifest {
     /// Semantic version.
     #[serde(deserialize_with = "version")]
     pub version: Version,
+    /// What turns the app's TypeScript into JavaScript.
+    #[serde(default)]
+    pub transpiler: Transpiler,
     /// What one call may use.
     #[serde(default)]
     pub limits: CallLimits,
+}
+
+/// What erases the types of a module. All behave alike; a build of Weir may lack some of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transpiler {
+    /// <https://oxc.rs>, which every build has.
+    #[default]
+    Oxc,
+    /// <https://swc.rs>.
+    Swc,
+}
+
+impl Transpiler {
+    /// As `app.toml` spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Oxc => "oxc",
+            Self::Swc => "swc",
+        }
+    }
 }
 
 /// Why an `app.toml` is refused.
@@ -39,6 +67,11 @@ fn version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Version, D::Err
     let text = String::deserialize(deserializer)?;
     let explain = |_| D::Error::custom(format!("version {text:?} is not semantic: write three numbers, such as 1.0.0"));
     Version::parse(&text).map_err(explain)
+}
+
+/// Where the value of a key at the top of an `app.toml` stands, in bytes; `None` if it is not there.
+pub fn place(text: &str, key: &str) -> Option<Range<usize>> {
+    DeTable::parse(text).ok()?.get_ref().get(key).map(Spanned::span)
 }
 
 /// Parses `app.toml`. A byte order mark is allowed.
@@ -101,6 +134,20 @@ mod tests {
         let manifest = manifest.unwrap_or_else(|error| panic!("{error}"));
         assert_eq!((manifest.name.as_str(), manifest.limits.wall_ms), ("shop", 50));
         assert_eq!(manifest.limits.heap_bytes, 64 << 20);
+        assert_eq!(manifest.transpiler, Transpiler::Oxc);
+    }
+
+    #[test]
+    fn a_manifest_names_its_transpiler() {
+        for transpiler in [Transpiler::Oxc, Transpiler::Swc] {
+            let name = transpiler.as_str();
+            let text = format!("name = \"shop\"\nversion = \"1.0.0\"\ntranspiler = \"{name}\"\n");
+            let manifest = parse(&text).unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(manifest.transpiler, transpiler);
+            let place = place(&text, "transpiler").and_then(|place| text.get(place));
+            assert_eq!(place, Some(format!("\"{name}\"").as_str()));
+        }
+        assert_eq!(place("name = \"shop\"", "transpiler"), None);
     }
 
     #[test]
@@ -110,6 +157,10 @@ mod tests {
             ("name = \"Shop\"\nversion = \"1.0.0\"", "lower-case"),
             ("name = \"shop\"\nversion = \"1\"", "three numbers, such as 1.0.0"),
             ("name = \"shop\"\nversion = \"1.0.0\"\ncolour = 1", "unknown field `colour`"),
+            (
+                "name = \"shop\"\nversion = \"1.0.0\"\ntranspiler = \"tsc\"",
+                "unknown variant `tsc`, expected `oxc` or `swc`",
+            ),
             ("name = \"shop\"\nversion = \"1.0.0\"\n[limits]\nwall = 1", "unknown field `wall`"),
             ("name = \"shop\"\nversion = \"1.0.0\"\n[limits]\nheap_bytes = 1000", "write 16777216 or more"),
             (

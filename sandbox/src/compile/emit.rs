@@ -1,17 +1,15 @@
 //! TypeScript to JavaScript: types are erased, nothing else changes.
 //!
 //! Imports that only types use vanish, as with the official compiler. V8 runs what is left as it stands, so nothing is
-//! lowered to an older language version.
+//! lowered to an older language version. Which library does it is the app's choice, and nobody but this module can
+//! tell: what an app declares and what is wrong with it is always found in oxc's tree, before.
 
-use std::path::Path;
+mod oxc;
+#[cfg(feature = "swc")]
+mod swc;
 
-use oxc::allocator::Allocator;
-use oxc::ast::ast::{Program, Statement};
-use oxc::codegen::{Codegen, CodegenOptions, CommentOptions};
-use oxc::diagnostics::{OxcDiagnostic, Severity};
-use oxc::semantic::Scoping;
-use oxc::span::Span;
-use oxc::transformer::{TransformOptions, Transformer};
+use ::oxc::allocator::Allocator;
+use weir_schema::manifest::Transpiler;
 
 use super::report::{Report, Reported};
 use super::unit::Unit;
@@ -27,46 +25,61 @@ pub struct JavaScript {
     pub specifiers: Vec<String>,
 }
 
-/// Erases the types of a parsed module.
-pub(super) fn emit<'a>(arena: &'a Allocator, unit: Unit<'a>, report: &Report) -> Result<JavaScript, Reported> {
-    let Unit { file, mut program, scoping } = unit;
-    let path = Path::new(file.path);
-    let diagnostics = transform(arena, path, &mut program, scoping);
-    if let Some(error) = diagnostics.iter().find(|diagnostic| diagnostic.severity == Severity::Error) {
-        let span = error.labels.first().map_or(Span::empty(0), |label| label.span());
-        return Err(report.error(&file, span, error.message.trim_end_matches('.')));
+/// The transpilers that this build has.
+pub const TRANSPILERS: &[Transpiler] = &[
+    Transpiler::Oxc,
+    #[cfg(feature = "swc")]
+    Transpiler::Swc,
+];
+
+/// A transpiler that this build has.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Provider {
+    /// Prints the tree that the compiler has parsed.
+    Oxc,
+    /// Parses the text again.
+    #[cfg(feature = "swc")]
+    Swc,
+}
+
+/// A transpiler that this build does not have.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("this build of weir has no transpiler {}", name.as_str())]
+pub(super) struct Lacking {
+    name: Transpiler,
+}
+
+impl Lacking {
+    /// What to do.
+    pub(super) fn help(self) -> String {
+        let name = self.name.as_str();
+        format!("build weir with `cargo install --features {name}`, or leave `transpiler` out of app.toml")
     }
-    let options = CodegenOptions {
-        source_map_path: Some(path.to_owned()),
-        comments: CommentOptions::disabled(),
-        ..CodegenOptions::default()
-    };
-    let printed = Codegen::new().with_options(options).build(&program);
-    Ok(JavaScript {
-        code: printed.code,
-        source_map: printed.map.map(|map| map.to_json_string()).unwrap_or_default(),
-        specifiers: specifiers(&program),
-    })
 }
 
-fn transform<'a>(arena: &'a Allocator, path: &Path, program: &mut Program<'a>, scoping: Scoping) -> Vec<OxcDiagnostic> {
-    let options = TransformOptions::default();
-    Transformer::new(arena, path, &options).build_with_scoping(scoping, program).diagnostics.into_vec()
-}
-
-fn specifiers(program: &Program) -> Vec<String> {
-    let mut specifiers: Vec<String> = Vec::new();
-    for statement in &program.body {
-        let source = match statement {
-            Statement::ImportDeclaration(import) => &import.source,
-            Statement::ExportFromDeclaration(export) => &export.source,
-            Statement::ExportAllDeclaration(export) => &export.source,
-            _ => continue,
-        };
-        let specifier = source.value.as_str();
-        if !specifiers.iter().any(|known| known == specifier) {
-            specifiers.push(specifier.to_owned());
+impl Provider {
+    /// The one of this name.
+    pub(super) fn new(name: Transpiler) -> Result<Self, Lacking> {
+        match name {
+            Transpiler::Oxc => Ok(Self::Oxc),
+            #[cfg(feature = "swc")]
+            Transpiler::Swc => Ok(Self::Swc),
+            #[cfg(not(feature = "swc"))]
+            Transpiler::Swc => Err(Lacking { name }),
         }
     }
-    specifiers
+}
+
+/// Erases the types of a parsed module.
+pub(super) fn emit<'a>(
+    arena: &'a Allocator,
+    unit: Unit<'a>,
+    provider: Provider,
+    report: &Report,
+) -> Result<JavaScript, Reported> {
+    match provider {
+        Provider::Oxc => oxc::transpile(arena, unit, report),
+        #[cfg(feature = "swc")]
+        Provider::Swc => swc::transpile(&unit.file, report),
+    }
 }

@@ -94,6 +94,24 @@ impl<'a> Restrictions<'_, 'a> {
         }
     }
 
+    /// Parameter properties are set right after `super(…)`, so that has to be in one place. TypeScript has the same rule.
+    fn check_super(&self, class: &Class<'a>) {
+        if class.heritage.is_none() {
+            return;
+        }
+        for element in &class.body.body {
+            if let ClassElement::MethodDefinition(method) = element
+                && method.kind.is_constructor()
+                && let Some(body) = &method.value.body
+                && let Some(property) = method.value.params.items.iter().find(|parameter| parameter.has_modifier())
+                && !body.statements.iter().any(is_super_call)
+            {
+                let message = "a parameter property needs a `super(…)` that is a statement of the constructor itself";
+                self.error(property.span, message, "call super outside of any block, or declare a field and set it");
+            }
+        }
+    }
+
     fn misplaced(&self, span: Span, maker: Maker) {
         let message = match maker {
             Maker::Collection => "a collection must be the value of an exported constant",
@@ -101,6 +119,13 @@ impl<'a> Restrictions<'_, 'a> {
         };
         self.error(span, message, "write export const name = … at the top of a file");
     }
+}
+
+fn is_super_call(statement: &Statement) -> bool {
+    let Statement::ExpressionStatement(statement) = statement else {
+        return false;
+    };
+    matches!(&statement.expression, Expression::CallExpression(call) if call.callee.is_super())
 }
 
 fn first_identifier<'e, 'a>(expression: &'e Expression<'a>) -> Option<&'e IdentifierReference<'a>> {
@@ -167,6 +192,18 @@ impl<'a> Visit<'a> for Restrictions<'_, 'a> {
         let help = "export it by a name: export const name = …";
         let span = Span::sized(export.span.start, "export default".len() as u32);
         self.error(span, "a default export has no name, so that nobody can ask for it", help);
+    }
+
+    fn visit_class(&mut self, class: &Class<'a>) {
+        self.check_super(class);
+        walk::walk_class(self, class);
+    }
+
+    fn visit_accessor_property(&mut self, accessor: &AccessorProperty<'a>) {
+        if accessor.r#type == AccessorPropertyType::AccessorProperty {
+            self.error(accessor.key.span(), "`accessor` fields are not supported", "write a field, or get and set");
+        }
+        walk::walk_accessor_property(self, accessor);
     }
 
     fn visit_decorator(&mut self, decorator: &Decorator<'a>) {

@@ -143,7 +143,7 @@ fn serve(
         while !isolate.is_spoiled() {
             let bytes = channel.borrow_mut().receive(None)?;
             let request = request(&bytes)?;
-            let outcome = isolate.call(&request, Rc::new(RefCell::new(RemotePort::new(channel, wall))));
+            let outcome = isolate.run(&request, Rc::new(RefCell::new(RemotePort::new(channel, wall))));
             let spoiled = isolate.is_spoiled();
             channel.borrow_mut().send(&FromIsolate::Ended { outcome, spoiled }, None)?;
         }

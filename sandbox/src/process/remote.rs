@@ -24,7 +24,7 @@ use crate::app::App;
 use crate::isolate::IsolateError;
 use crate::ops::{Port, Reply};
 use crate::port::CallPort;
-use crate::protocol::{CallRequest, Outcome};
+use crate::protocol::{CallRequest, Host, Outcome};
 use crate::watchdog::PATIENCE;
 
 /// How long a worker may keep silent past what ends its call: its own watchdog has its patience, and a busy machine more.
@@ -80,8 +80,14 @@ impl RemoteIsolate {
         Ok(())
     }
 
-    /// Runs one call to its end. `port` answers what the script asks meanwhile.
-    pub fn call(&mut self, request: &CallRequest, port: &mut CallPort) -> Outcome {
+    /// Runs one call to its end, which its host is told.
+    pub fn call(&mut self, request: &CallRequest, host: Box<dyn Host>) {
+        let mut port = CallPort::new(host, &self.app.manifest.limits);
+        let outcome = self.run(request, &mut port);
+        port.finish(outcome);
+    }
+
+    fn run(&mut self, request: &CallRequest, port: &mut CallPort) -> Outcome {
         let function = self.app.declarations.functions.get_index(request.function);
         let is_action = function.is_some_and(|(_, function)| function.kind == FunctionKind::Action);
         let deadline = Instant::now() + self.wall + GRACE;

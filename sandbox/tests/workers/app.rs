@@ -6,7 +6,6 @@ use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 use weir_sandbox::isolate::IsolateError;
-use weir_sandbox::port::CallPort;
 use weir_sandbox::process::remote::RemoteIsolate;
 use weir_sandbox::process::supervisor::Supervisor;
 use weir_sandbox::process::worker::this_program;
@@ -82,7 +81,7 @@ pub fn isolate(supervisor: &Arc<Supervisor>, app: &Arc<App>) -> Result<RemoteIso
 }
 
 /// Calls the function at a place, and says what it came to.
-pub fn call_at(isolate: &mut RemoteIsolate, app: &App, function: usize, arguments: &str) -> Outcome {
+pub fn call_at(isolate: &mut RemoteIsolate, function: usize, arguments: &str) -> Outcome {
     let (done, outcome) = channel();
     let request = CallRequest {
         function,
@@ -91,15 +90,13 @@ pub fn call_at(isolate: &mut RemoteIsolate, app: &App, function: usize, argument
         seed: [1, 2, 3, 4],
         caller: ScriptCaller { kind: "developer", subject: None }.text(),
     };
-    let mut port = CallPort::new(Box::new(TableHost(done)), &app.manifest.limits);
-    let ended = isolate.call(&request, &mut port);
-    port.finish(ended);
+    isolate.call(&request, Box::new(TableHost(done)));
     outcome.recv().unwrap()
 }
 
 /// Calls the first function.
-pub fn call(isolate: &mut RemoteIsolate, app: &App) -> Outcome {
-    call_at(isolate, app, 0, "{}")
+pub fn call(isolate: &mut RemoteIsolate) -> Outcome {
+    call_at(isolate, 0, "{}")
 }
 
 /// What a call came to that gave this value.

@@ -28,10 +28,10 @@ fn values_and_host_calls_cross_the_boundary() {
     let mut isolate = isolate(&workers, &app).unwrap();
     let expected = r#"[{"a":[1.5,null,"é"]},{"id":"o1"},3145728,"2023-11-14T22:13:20.000Z","😀"]"#;
     for _ in 0..100 {
-        assert_eq!(call_at(&mut isolate, &app, 0, r#"{"a":[1.5,null,"é"]}"#), value(expected));
+        assert_eq!(call_at(&mut isolate, 0, r#"{"a":[1.5,null,"é"]}"#), value(expected));
     }
     let large = format!("{{\"a\":\"{}\"}}", "y".repeat(50_000));
-    let Outcome::Value(text) = call_at(&mut isolate, &app, 0, &large) else { panic!() };
+    let Outcome::Value(text) = call_at(&mut isolate, 0, &large) else { panic!() };
     assert!(text.len() > 50_000);
 }
 
@@ -42,7 +42,7 @@ fn what_the_host_refuses_is_thrown_there() {
     );
     let workers = supervise(&app, 1, 0);
     let mut isolate = isolate(&workers, &app).unwrap();
-    assert_eq!(call(&mut isolate, &app), value(r#"["page(-1): pass a whole number, 0 or more"]"#));
+    assert_eq!(call(&mut isolate), value(r#"["page(-1): pass a whole number, 0 or more"]"#));
     let app = super::app::app(
         LIMITS,
         &[("f", FunctionKind::Procedure), ("g", FunctionKind::Procedure)],
@@ -51,24 +51,24 @@ fn what_the_host_refuses_is_thrown_there() {
     );
     let workers = supervise(&app, 1, 0);
     let mut isolate = super::app::isolate(&workers, &app).unwrap();
-    assert_eq!(call(&mut isolate, &app), value("\"orders.total: missing\""));
-    assert_eq!(call_at(&mut isolate, &app, 1, "{}"), Outcome::Aborted);
+    assert_eq!(call(&mut isolate), value("\"orders.total: missing\""));
+    assert_eq!(call_at(&mut isolate, 1, "{}"), Outcome::Aborted);
     isolate.renew().unwrap();
-    assert_eq!(call(&mut isolate, &app), value("\"orders.total: missing\""));
+    assert_eq!(call(&mut isolate), value("\"orders.total: missing\""));
 }
 
 fn a_host_that_takes_its_time() {
     let app = query(&LIMITS.replace("wall_ms = 1000", "wall_ms = 3000"), "return orders.get('slow')");
     let workers = supervise(&app, 1, 0);
     let mut slow = isolate(&workers, &app).unwrap();
-    assert_eq!(call(&mut slow, &app), value(r#"{"id":"slow"}"#));
+    assert_eq!(call(&mut slow), value(r#"{"id":"slow"}"#));
     // Past the wall limit the call ends when the host has answered, and the worker lives on.
     let app = query(LIMITS, "return orders.get(args.id)");
     let workers = supervise(&app, 1, 0);
     let mut slow = isolate(&workers, &app).unwrap();
-    assert_eq!(call_at(&mut slow, &app, 0, r#"{"id":"slow"}"#), Outcome::Limit(Limit::Wall));
+    assert_eq!(call_at(&mut slow, 0, r#"{"id":"slow"}"#), Outcome::Limit(Limit::Wall));
     slow.renew().unwrap();
-    assert_eq!(call_at(&mut slow, &app, 0, r#"{"id":"o1"}"#), value(r#"{"id":"o1"}"#));
+    assert_eq!(call_at(&mut slow, 0, r#"{"id":"o1"}"#), value(r#"{"id":"o1"}"#));
 }
 
 fn actions_ask_side_by_side() {
@@ -95,9 +95,9 @@ fn actions_ask_side_by_side() {
         let app = app(LIMITS, &functions, &body(code));
         let workers = supervise(&app, 1, 0);
         let mut isolate = isolate(&workers, &app).unwrap();
-        assert_eq!(call(&mut isolate, &app), expected, "{code}");
+        assert_eq!(call(&mut isolate), expected, "{code}");
         isolate.renew().unwrap();
-        assert_eq!(call(&mut isolate, &app), expected, "{code}, again");
+        assert_eq!(call(&mut isolate), expected, "{code}, again");
     }
 }
 
@@ -116,9 +116,9 @@ fn limits_are_kept_on_both_sides() {
         let workers = supervise(&app, 1, 0);
         let mut isolate = isolate(&workers, &app).unwrap();
         for _ in 0..2 {
-            assert_eq!(call(&mut isolate, &app), Outcome::Limit(limit), "{code}");
+            assert_eq!(call(&mut isolate), Outcome::Limit(limit), "{code}");
             isolate.renew().unwrap();
-            assert_eq!(call_at(&mut isolate, &app, 0, r#"{"ok":true}"#), value("1"), "{code}");
+            assert_eq!(call_at(&mut isolate, 0, r#"{"ok":true}"#), value("1"), "{code}");
         }
     }
 }
@@ -127,7 +127,7 @@ fn errors_are_cut() {
     let app = query(LIMITS, "throw new Error('x'.repeat(1_000_000))");
     let workers = supervise(&app, 1, 0);
     let mut isolate = isolate(&workers, &app).unwrap();
-    let outcome = call(&mut isolate, &app);
+    let outcome = call(&mut isolate);
     let Outcome::Failed(error) = outcome else { panic!("{outcome:?}") };
     assert!(error.message.len() < 10_000 && error.message.ends_with('…'));
 }
@@ -149,8 +149,8 @@ fn two_workers_give_the_same() {
     );
     let (one, two) = (supervise(&app, 1, 0), supervise(&app, 1, 0));
     let [mut one, mut two] = [isolate(&one, &app).unwrap(), isolate(&two, &app).unwrap()];
-    let first = call(&mut one, &app);
+    let first = call(&mut one);
     assert!(matches!(&first, Outcome::Value(_)), "{first:?}");
-    assert_eq!(call(&mut two, &app), first);
-    assert_eq!(call(&mut one, &app), first);
+    assert_eq!(call(&mut two), first);
+    assert_eq!(call(&mut one), first);
 }

@@ -27,9 +27,9 @@ fn uninterruptible() {
     let workers = supervise(&app, 1, 1);
     let mut isolate = isolate(&workers, &app).unwrap();
     for _ in 0..3 {
-        assert_eq!(call(&mut isolate, &app), Outcome::Limit(Limit::Cpu));
+        assert_eq!(call(&mut isolate), Outcome::Limit(Limit::Cpu));
         isolate.renew().unwrap();
-        assert_eq!(call_at(&mut isolate, &app, 0, r#"{"ok":true}"#), value("1"));
+        assert_eq!(call_at(&mut isolate, 0, r#"{"ok":true}"#), value("1"));
     }
 }
 
@@ -39,9 +39,9 @@ fn out_of_memory() {
         let app = query(&roomy, &format!("if (args.ok) return 1; return {code}"));
         let workers = supervise(&app, 1, 1);
         let mut isolate = isolate(&workers, &app).unwrap();
-        assert_eq!(call(&mut isolate, &app), Outcome::Limit(Limit::Heap), "{code}");
+        assert_eq!(call(&mut isolate), Outcome::Limit(Limit::Heap), "{code}");
         isolate.renew().unwrap();
-        assert_eq!(call_at(&mut isolate, &app, 0, r#"{"ok":true}"#), value("1"), "{code}");
+        assert_eq!(call_at(&mut isolate, 0, r#"{"ok":true}"#), value("1"), "{code}");
     }
 }
 
@@ -55,15 +55,14 @@ fn a_neighbour_may_run_again() {
     let workers = supervise(&app, 2, 0);
     let [mut hostile, mut slow] = [isolate(&workers, &app).unwrap(), isolate(&workers, &app).unwrap()];
     let neighbour = {
-        let app = app.clone();
         thread::spawn(move || {
-            let lost = call_at(&mut slow, &app, 1, "{}");
+            let lost = call_at(&mut slow, 1, "{}");
             slow.renew().unwrap();
-            (lost, call_at(&mut slow, &app, 1, "{}"))
+            (lost, call_at(&mut slow, 1, "{}"))
         })
     };
     thread::sleep(Duration::from_millis(200));
-    assert_eq!(call_at(&mut hostile, &app, 0, "{}"), Outcome::Limit(Limit::Cpu));
+    assert_eq!(call_at(&mut hostile, 0, "{}"), Outcome::Limit(Limit::Cpu));
     let (lost, again) = neighbour.join().unwrap();
     assert_eq!(lost, Outcome::Lost);
     assert_eq!(again, value(r#"[{"id":"slow"},{"id":"o1"}]"#));
@@ -73,14 +72,14 @@ fn killed() {
     let app = query(LIMITS, "return 1");
     let workers = supervise(&app, 1, 0);
     let mut isolate = isolate(&workers, &app).unwrap();
-    assert_eq!(call(&mut isolate, &app), value("1"));
+    assert_eq!(call(&mut isolate), value("1"));
     let seat = isolate.worker_id();
     let status = std::process::Command::new("kill").args(["-9", &seat.to_string()]).status().unwrap();
     assert!(status.success());
-    assert_eq!(call(&mut isolate, &app), Outcome::Lost);
+    assert_eq!(call(&mut isolate), Outcome::Lost);
     isolate.renew().unwrap();
     assert_ne!(isolate.worker_id(), seat);
-    assert_eq!(call(&mut isolate, &app), value("1"));
+    assert_eq!(call(&mut isolate), value("1"));
 }
 
 fn no_worker_outlives_its_supervisor() {

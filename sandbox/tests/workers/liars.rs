@@ -129,7 +129,7 @@ fn asked(lie: Lie) -> (Outcome, Duration) {
     let workers = supervise_as(lie.program(folder.path()), &app, 1, 0);
     let mut isolate = isolate(&workers, &app).unwrap();
     let started = Instant::now();
-    (call(&mut isolate, &app), started.elapsed())
+    (call(&mut isolate), started.elapsed())
 }
 
 fn what_is_no_frame_ends_the_worker() {
@@ -156,7 +156,7 @@ fn who_takes_no_answer_fills_no_memory() {
     let workers = supervise_as(Lie::Deaf.program(folder.path()), &app, 1, 0);
     let mut isolate = isolate(&workers, &app).unwrap();
     let before = memory_bytes();
-    assert_eq!(call(&mut isolate, &app), Outcome::Limit(Limit::Wall));
+    assert_eq!(call(&mut isolate), Outcome::Limit(Limit::Wall));
     let grown = memory_bytes().saturating_sub(before);
     assert!(grown < 64 << 20, "{grown} bytes");
 }

@@ -3,7 +3,6 @@
 use expect_test::expect;
 
 use super::{check, check_javascript};
-use crate::compile::transpile;
 
 #[test]
 fn javascript_keeps_values_and_drops_types() {
@@ -244,16 +243,6 @@ fn the_type_json_and_the_value_json() {
             help: write `type JSON as Json`, so that `JSON` is JavaScript's own
         "#]],
     );
-}
-
-#[test]
-fn transpiling_alone() {
-    let transpiled = transpile("import { a, type B } from './x';\nexport const b: B = a as any;\n", "functions/x.ts");
-    let javascript = transpiled.unwrap_or_else(|diagnostics| panic!("{diagnostics:?}"));
-    assert_eq!(javascript.code, "import { a } from \"./x\";\nexport const b = a;\n");
-    assert_eq!(javascript.specifiers, ["./x"]);
-    assert!(javascript.source_map.contains("\"functions/x.ts\""), "{}", javascript.source_map);
-    assert!(transpile("const const", "x.ts").is_err());
 }
 
 #[test]

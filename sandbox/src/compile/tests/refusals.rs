@@ -465,6 +465,58 @@ fn an_enum_and_a_namespace() {
 }
 
 #[test]
+fn classes_that_need_more_than_erasing() {
+    check(
+        r#"
+        import { query } from "weir";
+        class Base { constructor(readonly a: number) {} }
+        class Blocks extends Base { constructor(flag: boolean, readonly b: number) { if (flag) super(1); else super(2); } }
+        class Never extends Base { constructor(private c = 1, d: number) {} }
+        class Fine extends Base { constructor(flag: boolean, readonly b: number) { if (flag) b = 1; super(b); } }
+        class Fields { accessor x = 1; static accessor #y = 2; }
+        abstract class Erased { abstract accessor x: number; declare y: string }
+        export const a = query((): string => "");
+        "#,
+        expect![[r#"
+            error: a parameter property needs a `super(…)` that is a statement of the constructor itself
+             --> functions/t.ts:3:56
+              |
+            3 | class Blocks extends Base { constructor(flag: boolean, readonly b: number) { if (flag) super(1); else super(2); } }
+              |                                                        ^^^^^^^^^^^^^^^^^^
+            help: call super outside of any block, or declare a field and set it
+
+            error: a parameter property needs a `super(…)` that is a statement of the constructor itself
+             --> functions/t.ts:4:40
+              |
+            4 | class Never extends Base { constructor(private c = 1, d: number) {} }
+              |                                        ^^^^^^^^^^^^^
+            help: call super outside of any block, or declare a field and set it
+
+            error: `accessor` fields are not supported
+             --> functions/t.ts:6:25
+              |
+            6 | class Fields { accessor x = 1; static accessor #y = 2; }
+              |                         ^
+            help: write a field, or get and set
+
+            error: a static field would outlive the call that changes it
+             --> functions/t.ts:6:32
+              |
+            6 | class Fields { accessor x = 1; static accessor #y = 2; }
+              |                                ^^^^^^^^^^^^^^^^^^^^^^^
+            help: write a constant beside the class, or a field of its instances
+
+            error: `accessor` fields are not supported
+             --> functions/t.ts:6:48
+              |
+            6 | class Fields { accessor x = 1; static accessor #y = 2; }
+              |                                                ^^
+            help: write a field, or get and set
+        "#]],
+    );
+}
+
+#[test]
 fn decorators_await_and_dynamic_imports() {
     check(
         r#"

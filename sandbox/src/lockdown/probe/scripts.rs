@@ -2,8 +2,6 @@
 //!
 //! As in a worker, threads and pollers are made before the last step; isolates are also made after it.
 
-use std::cell::RefCell;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
@@ -17,7 +15,6 @@ use super::Script;
 use crate::app::App;
 use crate::compile::{Sources, compile};
 use crate::isolate::{Isolate, Place, STACK_BYTES};
-use crate::port::CallPort;
 use crate::protocol::{Answering, CallRequest, Host, HostCall, HostError, Outcome, ScriptCaller};
 use crate::watchdog::Watchdog;
 
@@ -154,11 +151,7 @@ impl Trial {
             caller: ScriptCaller { kind: "developer", subject: None }.text(),
         };
         let (done, outcome) = channel();
-        let port = Rc::new(RefCell::new(CallPort::new(Box::new(NoHost(done)), &self.app.manifest.limits)));
-        let ended = isolate.call(&request, port.clone());
-        if let Some(port) = Rc::into_inner(port) {
-            port.into_inner().finish(ended);
-        }
+        isolate.call(&request, Box::new(NoHost(done)));
         match outcome.recv() {
             Ok(Outcome::Value(value)) if value == *expected => Ok(()),
             Ok(other) => Err(format!("{name}: {other:?}")),

@@ -1,0 +1,11 @@
+import { query, type JSON } from "weir";
+
+export const empty = query((): JSON => { ;;; if (true) ; else ; for (;false;); while (false); {} { type T = 1 } { interface I {} } return "empty"; });
+export const dangling = query((): JSON => { const seen: number[] = []; if (1 as any) if (0 as any) seen.push(1); else seen.push(2); if (1) { if (0) seen.push(3); } else seen.push(4); if (0) for (;;) if (1) break; else; else seen.push(5); return seen; });
+export const hoisting = query((): JSON => { const before = hoisted(); function hoisted(): string { return typeof late; } var late: string = "set"; { function hoisted2(): number { return 1; } } return [before, hoisted(), (() => { return inner(); function inner(): number { return 2; } })()]; });
+export const scopes = query((): JSON => { const x = 1; { const x = 2; type x = string; { let x: number | string = 3; x = "4"; } if (x !== 2) return "wrong"; } { interface x { a: 1 } const y: x = { a: 1 }; if (y.a !== x) return "wrong"; } const f = (x: number): number => { { const x = 9; void x; } return x; }; return [x, f(5)]; });
+export const labels = query((): JSON => { let n = 0; a: { n++; b: { if (n) break a; n = 10; break b; } n = 20; } type: for (;;) { n++; break type; } declare: { abstract: { break declare; } n = 30; } return n; });
+export const blocksOrObjects = query((): JSON => { const seen: JSON[] = []; {} +seen.push(1); ({}) as object; ({ a: 1 }).a; (function () { seen.push(2); })(); (() => { seen.push(3); })(); !function (): void { seen.push(4); }(); (async function () {}); (class {}); let_: { seen.push(5); } return seen; });
+export const arguments_ = query((): JSON => { function f(a?: number, b = 2, ...c: number[]): JSON { return [arguments.length, a ?? null, b, c]; } return [f(), f(1, undefined, 3, 4), f.length, ((x: number, y?: number) => y).length]; });
+export const voids = query((): JSON => { const f = (): void => void 0; function g(): undefined { return; } function h(): asserts1 { return undefined as never; } type asserts1 = unknown; return [f() ?? "f", g() ?? "g", (h() as any) ?? "h"]; });
+export const commas = query((): JSON => { for (var i: number = 0, j: number = 10; i < j; i++, j--); const a: number = 1, b = a as number, c = (a, b) as number; return [i, j, a, b, c]; });
