@@ -59,6 +59,8 @@ pub struct Used {
     documents_read: u32,
     documents_counted: u32,
     documents_written: u32,
+    read_bytes: usize,
+    written_bytes: usize,
 }
 
 /// The end of a run.
@@ -121,12 +123,27 @@ impl RunHost {
         if self.used.documents_written > limit { Err(HostError::Limit(Limit::DocumentsWritten)) } else { Ok(()) }
     }
 
+    fn count_read_bytes(&mut self, bytes: usize) -> Result<(), HostError> {
+        self.used.read_bytes = self.used.read_bytes.saturating_add(bytes);
+        let limit = self.release.limits().read_bytes;
+        if self.used.read_bytes > limit { Err(HostError::Limit(Limit::ReadBytes)) } else { Ok(()) }
+    }
+
+    fn count_written_bytes(&mut self, bytes: usize) -> Result<(), HostError> {
+        self.used.written_bytes = self.used.written_bytes.saturating_add(bytes);
+        let limit = self.release.limits().written_bytes;
+        if self.used.written_bytes > limit { Err(HostError::Limit(Limit::WrittenBytes)) } else { Ok(()) }
+    }
+
     fn get(&mut self, collection: &str, id: String) -> Result<String, HostError> {
         self.count_read(1)?;
         let id = documents::id(collection, id).map_err(|error| self.refuse(error))?;
         let found = self.transaction()?.get(collection, &id);
         match found.map_err(|error| self.refuse(error.into()))? {
-            Some(document) => text(&document),
+            Some(document) => {
+                self.count_read_bytes(document.len())?;
+                text(&document)
+            }
             None => Ok("null".to_owned()),
         }
     }
@@ -167,7 +184,9 @@ impl RunHost {
         self.count_written(others.len())?;
         self.written.push((collection, id));
         self.written.append(&mut others);
-        answer
+        let answer = answer?;
+        self.count_written_bytes(answer.len())?;
+        Ok(answer)
     }
 
     /// Reads the rows of a plan. All of them unless `limit` says otherwise, within the limit on documents.
@@ -177,10 +196,15 @@ impl RunHost {
         let (collection, mut scan) = scan_of(plan);
         scan.limit = Some(bound);
         scan.after = after;
+        let heap = self.release.limits().heap_bytes;
+        scan.bytes = Some(self.release.limits().read_bytes.saturating_sub(self.used.read_bytes).min(heap));
         let rows = self.transaction()?.scan(&collection, &scan);
         let rows = rows.map_err(|error| self.refuse_scan(error))?;
         self.count_read(rows.rows.len())?;
-        Ok(rows)
+        let bytes = rows.rows.iter().map(|row| row.document.len()).sum();
+        self.count_read_bytes(bytes)?;
+        // The script could not hold them: better to know before they are copied.
+        if bytes > heap { Err(HostError::Limit(Limit::Heap)) } else { Ok(rows) }
     }
 
     fn page(&mut self, plan: Plan, first: usize, after: Option<String>) -> Result<String, HostError> {

@@ -26,7 +26,7 @@ use weir_schema::commit::Timestamp;
 use weir_schema::limits::Limit;
 use weir_store::{Options, Store};
 
-const MANIFEST: &str = "name = \"test\"\nversion = \"1.0.0\"\n[limits]\nwall_ms = 2000\ndocuments_read = 200\ndocuments_counted = 100\ndocuments_written = 100\n";
+const MANIFEST: &str = "name = \"test\"\nversion = \"1.0.0\"\n[limits]\nwall_ms = 2000\ndocuments_read = 200\ndocuments_counted = 100\ndocuments_written = 100\nread_bytes = 40000\nwritten_bytes = 20000\n";
 
 const COLLECTIONS: &str = r#"
 import { collection, type DateTime, type Int, type Ref } from "weir";
@@ -73,6 +73,20 @@ export const flood = procedure((args: { n: Int }): Int => {
   const id = accounts.insert({ owner: "flood", balance: 0, tier: "basic" }).id;
   for (let i = 1; i < args.n; i++) entries.insert({ account: id, amount: i, at: now() });
   return args.n;
+});
+export const hoard = procedure((args: { owner: string; bytes: Int }): Int => {
+  accounts.insert({ owner: args.owner, note: "x".repeat(args.bytes), balance: 0, tier: "basic" });
+  return args.bytes;
+});
+export const readNotes = query((args: { times: Int }): Int => {
+  let n = 0;
+  for (let i = 0; i < args.times; i++) n += accounts.all().length;
+  return n;
+});
+export const readNote = query((args: { owner: string; times: Int }): Int => {
+  let n = 0;
+  for (let i = 0; i < args.times; i++) n += accounts.get(accounts.where("owner", args.owner).first()!.id)!.note!.length;
+  return n;
 });
 export const move = action(async (args: { from: string; to: string; amount: Int }): Promise<Int> => {
   await call(deposit, { owner: args.to, amount: args.amount });
@@ -329,8 +343,8 @@ async fn a_script_hears_of_references_what_is_its_to_know() {
         shown.push(format!("{function}: {}", outcome.join(" ")));
     }
     expect![[r#"
-        issue: FUNCTION_FAILED: cards <new> cannot be stored: its account leads to accounts "nobody", which does not exist at functions/bank.ts:44
-        issue: FUNCTION_FAILED: cards <new> cannot be stored: its last leads to entries "<account>", which does not exist at functions/bank.ts:44
+        issue: FUNCTION_FAILED: cards <new> cannot be stored: its account leads to accounts "nobody", which does not exist at functions/bank.ts:58
+        issue: FUNCTION_FAILED: cards <new> cannot be stored: its last leads to entries "<account>", which does not exist at functions/bank.ts:58
         close: {"caught":"the document of accounts cannot be deleted: entries has documents whose account leads to it","left":2}
         edit: FUNCTION_FAILED: the document of accounts cannot be deleted: entries has documents whose account leads to it at functions/bank.ts:24
         retract: true
@@ -338,6 +352,20 @@ async fn a_script_hears_of_references_what_is_its_to_know() {
         retract: true
         close: true
         allCards: []"#]].assert_eq(&shown.join("\n"));
+}
+
+#[tokio::test]
+async fn bytes_are_bounded_as_documents_are() {
+    let bank = Bank::open().await;
+    assert_eq!(bank.show("hoard", json!({ "owner": "a", "bytes": 15_000 })).await, "15000");
+    let refused = bank.call("hoard", json!({ "owner": "b", "bytes": 20_000 })).await.unwrap_err();
+    assert_eq!(refused.limit, Some(Limit::WrittenBytes), "{refused}");
+    assert_eq!(bank.show("readNotes", json!({ "times": 2 })).await, "2");
+    let refused = bank.call("readNotes", json!({ "times": 3 })).await.unwrap_err();
+    assert_eq!(refused.limit, Some(Limit::ReadBytes), "{refused}");
+    assert_eq!(bank.show("readNote", json!({ "owner": "a", "times": 1 })).await, "15000");
+    let refused = bank.call("readNote", json!({ "owner": "a", "times": 2 })).await.unwrap_err();
+    assert_eq!(refused.limit, Some(Limit::ReadBytes), "{refused}");
 }
 
 #[tokio::test]
@@ -437,7 +465,7 @@ async fn actions_call_queries_and_procedures() {
     bank.call("open", json!({ "owner": "ada", "balance": 1 })).await.unwrap();
     assert_eq!(bank.show("move", json!({ "from": "x", "to": "ada", "amount": 4 })).await, "5");
     let failed = bank.show("move", json!({ "from": "x", "to": "nobody", "amount": 4 })).await;
-    assert_eq!(failed, "FUNCTION_FAILED [NO_ACCOUNT]: deposit: no account of nobody at functions/bank.ts:38");
+    assert_eq!(failed, "FUNCTION_FAILED [NO_ACCOUNT]: deposit: no account of nobody at functions/bank.ts:52");
 }
 
 #[tokio::test]

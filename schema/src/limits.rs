@@ -34,6 +34,11 @@ pub struct CallLimits {
     pub documents_counted: u32,
     /// Documents that one call writes.
     pub documents_written: u32,
+    /// What the documents that one call reads have as JSON text, in bytes. What it reads at once has to fit into
+    /// `heap_bytes` besides.
+    pub read_bytes: usize,
+    /// What the documents that one call writes have as JSON text, in bytes.
+    pub written_bytes: usize,
     /// Text that one call logs, in bytes.
     pub log_bytes: usize,
     /// How deep `call` may nest.
@@ -57,6 +62,8 @@ impl Default for CallLimits {
             documents_read: 200_000,
             documents_counted: 1_000_000,
             documents_written: 50_000,
+            read_bytes: 256 << 20,
+            written_bytes: 64 << 20,
             log_bytes: 64 << 10,
             call_depth: 16,
             idempotency_ms: 24 * 3_600_000,
@@ -91,6 +98,10 @@ pub enum Limit {
     DocumentsCounted,
     /// [`CallLimits::documents_written`].
     DocumentsWritten,
+    /// [`CallLimits::read_bytes`].
+    ReadBytes,
+    /// [`CallLimits::written_bytes`].
+    WrittenBytes,
     /// [`CallLimits::log_bytes`].
     Log,
 }
@@ -111,6 +122,8 @@ impl Limit {
             Self::DocumentsRead => "documents_read",
             Self::DocumentsCounted => "documents_counted",
             Self::DocumentsWritten => "documents_written",
+            Self::ReadBytes => "read_bytes",
+            Self::WrittenBytes => "written_bytes",
             Self::Log => "log_bytes",
         }
     }
@@ -139,6 +152,8 @@ impl CallLimits {
             Limit::DocumentsRead => u64::from(self.documents_read),
             Limit::DocumentsCounted => u64::from(self.documents_counted),
             Limit::DocumentsWritten => u64::from(self.documents_written),
+            Limit::ReadBytes => wide(self.read_bytes),
+            Limit::WrittenBytes => wide(self.written_bytes),
             Limit::Log => wide(self.log_bytes),
         }
     }

@@ -10,7 +10,7 @@ use crate::overlay::{EntryChange, Overlay};
 use crate::planner::{Plan, Source};
 use crate::position::Position;
 use crate::read_set::Interval;
-use crate::scan::{Direction, Row, Rows};
+use crate::scan::{Direction, Row, Rows, Scan};
 use crate::snapshot::State;
 
 /// What rows are read from.
@@ -33,15 +33,18 @@ type Stored<'a> = Box<dyn Iterator<Item = Result<(Key, Bytes), Poisoned>> + 'a>;
 type Walk<'a> = Box<dyn Iterator<Item = Result<Found, Poisoned>> + 'a>;
 
 impl View<'_> {
-    /// Reads up to `limit` rows; also tells the keys that this covered, the one that shows that there are more included.
-    pub(crate) fn rows(&self, plan: &Plan, limit: Option<usize>) -> Result<(Rows, Interval), Poisoned> {
-        let mut rows = Vec::new();
+    /// Reads rows as far as the scan's bounds go; also tells the keys that this covered, the one that shows that there are
+    /// more included.
+    pub(crate) fn rows(&self, plan: &Plan, scan: &Scan) -> Result<(Rows, Interval), Poisoned> {
+        let (mut rows, mut bytes) = (Vec::new(), 0);
         for found in self.walk(plan)? {
             let found = found?;
-            if limit == Some(rows.len()) {
+            if scan.limit == Some(rows.len()) || scan.bytes.is_some_and(|most| bytes > most) {
                 return Ok((Rows { rows, more: true }, covered_to(plan, found.key)));
             }
-            rows.push(self.row(plan, found)?);
+            let row = self.row(plan, found)?;
+            bytes += row.document.len();
+            rows.push(row);
         }
         Ok((Rows { rows, more: false }, plan.interval.clone()))
     }

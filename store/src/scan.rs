@@ -19,6 +19,8 @@ pub struct Scan {
     pub order: Option<(String, Direction)>,
     /// At most so many rows.
     pub limit: Option<usize>,
+    /// No more rows once they have more bytes than this.
+    pub bytes: Option<usize>,
     /// Only what comes after this position.
     pub after: Option<Position>,
 }

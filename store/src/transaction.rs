@@ -210,7 +210,7 @@ impl Transaction {
 
     /// Reads the rows of a scan, no more than its limit.
     pub fn scan(&mut self, collection: &str, scan: &Scan) -> Result<Rows, ScanError> {
-        let (rows, covered) = self.walk(collection, scan, |view, plan| view.rows(plan, scan.limit))?;
+        let (rows, covered) = self.walk(collection, scan, |view, plan| view.rows(plan, scan))?;
         self.read_set.add_interval(covered);
         self.count_read(rows.rows.len() as u64)?;
         Ok(rows)

@@ -18,7 +18,7 @@ const STACK_BYTES: usize = 256 << 20;
 const DEPTH_MAX: usize = 1_000;
 
 /// The longest piece of code without `,`, `;` or a brace: `a = a = a = …` nests without brackets.
-const RUN_BYTES_MAX: usize = 100_000;
+pub(super) const RUN_BYTES_MAX: usize = 100_000;
 
 /// Does the work on a stack that is deep enough. Fails where no thread can be had, or where the work panics.
 pub(super) fn on_a_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) -> io::Result<T> {
@@ -29,8 +29,8 @@ pub(super) fn on_a_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) -> io::R
     })
 }
 
-/// Refuses sources that nest too deeply.
-pub(super) fn check(file: &File, report: &Report) -> Result<(), Reported> {
+/// Refuses sources that nest too deeply, or with longer runs than this.
+pub(super) fn check(file: &File, run_bytes_max: usize, report: &Report) -> Result<(), Reported> {
     let mut depth = 0_usize;
     let mut run_start = 0;
     let mut bytes = file.text.bytes().enumerate().peekable();
@@ -50,7 +50,7 @@ pub(super) fn check(file: &File, report: &Report) -> Result<(), Reported> {
             b'/' if bytes.next_if(|(_, next)| *next == b'*').is_some() => run_start += skip_comment(&mut bytes),
             _ => {}
         }
-        if depth > DEPTH_MAX || offset.saturating_sub(run_start) > RUN_BYTES_MAX {
+        if depth > DEPTH_MAX || offset.saturating_sub(run_start) > run_bytes_max {
             let help = "split it into several constants or functions";
             let span = Span::sized(offset as u32, 1);
             return Err(report.error_with_help(file, span, "this nests too deeply to be compiled", help));

@@ -24,7 +24,7 @@ impl<'a> Unit<'a> {
     /// Parses a file. The tree lives in the arena.
     pub(super) fn parse(arena: &'a Allocator, path: &'a str, text: &'a str, report: &Report) -> Result<Self, Reported> {
         let file = File::new(path, text);
-        nesting::check(&file, report)?;
+        nesting::check(&file, nesting::RUN_BYTES_MAX, report)?;
         let parsed = Parser::new(arena, text, SourceType::ts().with_module(true)).parse();
         if let Some(reported) = report_all(&file, parsed.diagnostics.into_vec(), report) {
             return Err(reported);

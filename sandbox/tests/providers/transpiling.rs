@@ -111,3 +111,50 @@ fn a_transpiler_that_this_build_lacks_is_told_where_it_is_chosen() {
     "#]]
     .assert_eq(&show(&transpile("", &options).err().unwrap_or_default()));
 }
+
+/// Code as deep as the compiler accepts fits on its stack with every transpiler.
+#[test]
+fn deep_code_is_printed() {
+    let nested = |open: &str, middle: &str, close: &str, bytes: usize| {
+        let times = bytes / (open.len() + close.len());
+        format!("var a, x = {}{middle}{};\n", open.repeat(times), close.repeat(times))
+    };
+    let table = [
+        nested("(", "1", ")", 1_900),
+        nested("[", "1", "]", 1_900),
+        nested("a=", "1", "", 4_900),
+        nested("!", "1", "", 4_900),
+        nested("a?a:", "1", "", 4_900),
+        nested("1+", "1", "", 4_900),
+        nested("2**", "1", "", 4_900),
+        nested("a=>", "1", "", 4_900),
+        nested("<A>", "1", "", 600),
+        nested("new ", "a", "", 4_900),
+        nested("", "a", ".a", 4_900),
+        nested("", "a", "?.a", 4_900),
+        nested("", "a", "!", 4_900),
+        nested("", "a", "``", 4_900),
+        nested("", "a", " as A", 4_900),
+        nested("", "a", "()", 4_900),
+        nested("{a:", "1", "}", 4_000),
+        format!("var a; {}1;", "if(a)1;else ".repeat(3_000)),
+    ];
+    for (index, source) in table.iter().enumerate() {
+        for transpiler in TRANSPILERS {
+            let options = TranspileOptions { path: "x.ts", transpiler: *transpiler };
+            let told = transpile(source, &options).err().unwrap_or_default();
+            assert!(told.is_empty(), "{index}, {}: {}", transpiler.as_str(), show(&told));
+        }
+    }
+}
+
+/// The bound of swc is lower, since its stack and its time grow faster.
+#[cfg(feature = "swc")]
+#[test]
+fn code_that_is_too_deep_for_swc_is_refused() {
+    let source = format!("var a, x = {}1;", "a=".repeat(5_000));
+    let told = |transpiler| transpile(&source, &TranspileOptions { path: "x.ts", transpiler }).err();
+    assert_eq!(told(Transpiler::Oxc), None);
+    let told = show(&told(Transpiler::Swc).unwrap_or_default());
+    assert!(told.starts_with("error: this nests too deeply to be compiled\n"), "{told}");
+}

@@ -17,10 +17,16 @@ use swc_ecma_transforms_base::resolver;
 use swc_ecma_transforms_typescript::{Config, typescript};
 
 use super::JavaScript;
+use crate::compile::nesting;
 use crate::compile::report::{File, Report, Reported};
+
+/// The longest piece of code without `,`, `;` or a brace. swc takes more stack than oxc for each level of nesting, and its
+/// time grows faster than their number.
+const RUN_BYTES_MAX: usize = 5_000;
 
 /// Erases the types of a module.
 pub(super) fn transpile(file: &File, report: &Report) -> Result<JavaScript, Reported> {
+    nesting::check(file, RUN_BYTES_MAX, report)?;
     GLOBALS.set(&Globals::new(), || {
         let sources = Lrc::new(SourceMap::default());
         let source = sources.new_source_file(FileName::Real(file.path.into()).into(), file.text.to_owned());
