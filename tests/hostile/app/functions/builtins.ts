@@ -1,6 +1,8 @@
 // Built-ins that run long inside one call, most of which V8 cannot interrupt.
 
-import { query, type Int } from "weir";
+import { action, call, procedure, query, type Int } from "weir";
+import { things } from "../collections";
+import { sumTo } from "./neighbour";
 
 /** As long as JavaScript allows, and empty. */
 const endless = (): any => ({ length: Number.MAX_SAFE_INTEGER });
@@ -20,6 +22,27 @@ const scattered = (i: number): number => Math.imul(i ^ (i >>> 15), 0x2c1b3c6d) >
 /** @expects LIMIT_EXCEEDED cpu_ms
  * @thread V8 does not interrupt this built-in */
 export const walksWithIndexOf = query((): Int => Array.prototype.indexOf.call(endless(), 1));
+
+/** Nothing of what it has written stays.
+ * @expects LIMIT_EXCEEDED cpu_ms
+ * @thread V8 does not interrupt this built-in */
+export const walksInAProcedure = procedure((): Int => {
+  things.insert({ name: "before the walk", size: 1 });
+  return Array.prototype.indexOf.call(endless(), 1);
+});
+
+/** The actions of others share its worker.
+ * @expects LIMIT_EXCEEDED cpu_ms
+ * @thread V8 does not interrupt this built-in */
+export const walksInAnAction = action(async (): Promise<Int> => {
+  await call(sumTo, { n: 1 });
+  return Array.prototype.indexOf.call(endless(), 1);
+});
+
+/** @expects LIMIT_EXCEEDED heap_bytes
+ * @expects LIMIT_EXCEEDED cpu_ms
+ * @thread V8 ends the process when this cannot be allocated */
+export const splitsAStringInAnAction = action(async (): Promise<Int> => "x".repeat(2 ** 28).split("").length);
 
 /** @expects LIMIT_EXCEEDED cpu_ms
  * @thread V8 does not interrupt this built-in */
