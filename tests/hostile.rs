@@ -14,6 +14,7 @@ mod specification;
 mod stage;
 
 use std::fmt::Write;
+use std::fs;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -21,9 +22,10 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use neighbours::Neighbours;
-use specification::{Script, scripts};
+use specification::{APP, Expected, Script, scripts};
 use stage::{Stage, THINGS, call};
 
+use crate::apps::root;
 use crate::weir::say;
 
 /// The neighbours of each server.
@@ -83,6 +85,19 @@ fn threads_do_not_load_what_does_harm() {
 #[test]
 fn processes_do_not_load_what_does_harm() {
     loading::run(Mode::Process);
+}
+
+#[test]
+fn every_limit_has_a_script_that_reaches_it_alone() {
+    let manifest = fs::read_to_string(root().join(APP).join("app.toml")).unwrap();
+    let manifest: toml::Table = manifest.parse().unwrap();
+    let all = scripts();
+    for limit in manifest["limits"].as_table().unwrap().keys() {
+        let expected = [Expected::Limit(Some(limit.clone()))];
+        let is_alone = all.iter().any(|script| script.expected == expected);
+        // Functions that nest too deep throw, and whether the heap is full first or the time over is the machine's to say.
+        assert!(is_alone || ["call_depth", "heap_bytes"].contains(&limit.as_str()), "no script expects just {limit}");
+    }
 }
 
 /// What the first calls saw, and what they took.

@@ -2,7 +2,7 @@
 
 import { action, call, metric, procedure, query, type Doc, type Int } from "weir";
 import { things, type Thing } from "../collections";
-import { sumTo } from "./neighbour";
+import { dawdle, sumTo } from "./neighbour";
 
 /** @expects LIMIT_EXCEEDED log_bytes
  * @expects LIMIT_EXCEEDED host_calls */
@@ -134,13 +134,29 @@ export const deletesForEver = procedure((): Int => {
 });
 
 /** Each of them as large as a document may be.
- * @expects LIMIT_EXCEEDED documents_written
- * @expects LIMIT_EXCEEDED cpu_ms
- * @expects FUNCTION_FAILED */
+ * @expects LIMIT_EXCEEDED written_bytes */
 export const insertsLargeDocuments = procedure((): Int => {
-  const name = "x".repeat(3_000);
   const data = "y".repeat(900_000);
-  for (let i = 0; ; i += 1) things.insert({ name, size: i, data });
+  for (let i = 0; ; i += 1) things.insert({ name: "large", size: i, data });
+});
+
+/** @expects LIMIT_EXCEEDED written_bytes */
+export const patchesALargeDocument = procedure((): Int => {
+  const { id } = things.insert({ name: "large", size: 1, data: "x".repeat(20_000) });
+  for (let i = 0; i < 30; i += 1) things.patch(id, { size: i });
+  return 1;
+});
+
+/** @expects LIMIT_EXCEEDED read_bytes */
+export const readsALargeDocument = procedure((): Int => {
+  const { id } = things.insert({ name: "large", size: 1, data: "x".repeat(100_000) });
+  return things.get(id)!.size + things.get(id)!.size;
+});
+
+/** @expects LIMIT_EXCEEDED read_bytes */
+export const listsLargeDocuments = procedure((): Int => {
+  for (let i = 0; i < 5; i += 1) things.insert({ name: "large", size: i, data: "x".repeat(40_000) });
+  return things.where("name", "large").all().length;
 });
 
 /** @expects FUNCTION_FAILED
@@ -185,6 +201,12 @@ export const spreadsItsTime = query((): Int => {
  * @expects LIMIT_EXCEEDED cpu_ms */
 export const callsForEver = action(async (): Promise<Int> => {
   for (;;) await call(sumTo, { n: 3 });
+});
+
+/** Computes nothing and only waits.
+ * @expects LIMIT_EXCEEDED wall_ms */
+export const waitsForEver = action(async (): Promise<Int> => {
+  for (;;) await call(dawdle);
 });
 
 /** @expects LIMIT_EXCEEDED outstanding_promises */

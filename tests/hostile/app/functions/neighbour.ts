@@ -19,6 +19,13 @@ export const forget = procedure((args: { id: ID }): boolean => notes.delete(args
 
 export const addInAction = action(async (args: { n: Int }): Promise<Int> => (await call(sumTo, args)) + 1);
 
+/** Takes its time. */
+export const dawdle = query((): Int => {
+  let sum = 0;
+  for (let i = 0; i < 20_000_000; i += 1) sum = (sum + i) | 0;
+  return sum;
+});
+
 /** Things for the scripts to read. */
 export const prepare = procedure((args: { from: Int; count: Int }): Int => {
   for (let i = 0; i < args.count; i += 1) things.insert({ name: `thing ${args.from + i}`, size: args.from + i });
