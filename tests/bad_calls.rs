@@ -78,7 +78,7 @@ fn told(client: &Client, query: &str) -> String {
     let extensions = &error["extensions"];
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let mut line = format!("{}: {}", text(&extensions["code"]), text(&error["message"]));
-    for detail in ["appCode", "limit"] {
+    for detail in ["appCode", "limit", "hostCall"] {
         if let Some(value) = extensions[detail].as_str() {
             line += &format!(" [{detail}: {value}]");
         }
@@ -138,21 +138,21 @@ fn functions_that_go_wrong() {
         { promises }
             FUNCTION_FAILED: TypeError: promises returned a promise: only actions are asynchronous, database calls need no await at functions/t.ts:23:1 in promises
         { unindexed { name } }
-            FUNCTION_FAILED: things has no index for where("size"): declare index: ["size"] in its collection at functions/t.ts:26:1 in unindexed
+            FUNCTION_FAILED: things has no index for where("size"): declare index: ["size"] in its collection [hostCall: things.all] at functions/t.ts:26:1 in unindexed
         { writesInQuery }
             FUNCTION_FAILED: insert writes, which only a procedure may; this is a query at functions/t.ts:27:60
         mutation { callsWrongly }
-            FUNCTION_FAILED: add: args.name: expected a string, got 1 at functions/t.ts:29:72
+            FUNCTION_FAILED: add: args.name: expected a string, got 1 [hostCall: call(add)] at functions/t.ts:29:72
         mutation { addUnknown { name } }
-            FUNCTION_FAILED: things: colour is not a member here; declared: name, size at functions/t.ts:32:57
+            FUNCTION_FAILED: things: colour is not a member here; declared: name, size [hostCall: things.insert] at functions/t.ts:32:57
         mutation { addWrong { name } }
-            FUNCTION_FAILED: things.size: expected Int, a whole number of 32 bits, got "large" at functions/t.ts:33:55
+            FUNCTION_FAILED: things.size: expected Int, a whole number of 32 bits, got "large" [hostCall: things.insert] at functions/t.ts:33:55
         mutation { addPart { name } }
-            FUNCTION_FAILED: things.size: missing; declared as Int, a whole number of 32 bits at functions/t.ts:34:54
+            FUNCTION_FAILED: things.size: missing; declared as Int, a whole number of 32 bits [hostCall: things.insert] at functions/t.ts:34:54
         mutation { patchWrong { name } }
-            FUNCTION_FAILED: things.size: expected Int, a whole number of 32 bits, got null at functions/t.ts:37:17
+            FUNCTION_FAILED: things.size: expected Int, a whole number of 32 bits, got null [hostCall: things.patch] at functions/t.ts:37:17
         mutation { patchMissing(id: "none") { name } }
-            FUNCTION_FAILED: things has no document none; insert makes new ones at functions/t.ts:39:75
+            FUNCTION_FAILED: things has no document none; insert makes new ones [hostCall: things.patch] at functions/t.ts:39:75
         mutation { addHalf { name } }
             FUNCTION_FAILED: after the insert at functions/t.ts:42:9
         { loops }

@@ -67,11 +67,13 @@ impl Client {
     }
 }
 
-/// Takes the places in the document and the stacks out of errors.
+/// Takes the places in the document and what only the developer sees out of errors.
 pub fn strip(errors: &mut Value) {
     for error in errors.as_array_mut().unwrap() {
         error.as_object_mut().unwrap().shift_remove("locations");
-        error["extensions"].as_object_mut().unwrap().shift_remove("stack");
+        for detail in ["stack", "hostCall"] {
+            error["extensions"].as_object_mut().unwrap().shift_remove(detail);
+        }
     }
 }
 

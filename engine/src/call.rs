@@ -82,6 +82,8 @@ pub struct CallError {
     pub app_code: Option<String>,
     /// The limit's name, with `LIMIT_EXCEEDED`.
     pub limit: Option<Limit>,
+    /// For the developer only: what the function asked of the database or of another function when it was refused.
+    pub host_call: Option<Box<str>>,
     /// For the developer only: where in the TypeScript it happened, innermost first.
     pub stack: Vec<Frame>,
 }
@@ -89,7 +91,7 @@ pub struct CallError {
 impl CallError {
     /// An error without further detail.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), app_code: None, limit: None, stack: Vec::new() }
+        Self { code, message: message.into(), app_code: None, limit: None, host_call: None, stack: Vec::new() }
     }
 
     /// A limit was reached.

@@ -148,7 +148,8 @@ impl Prepared {
         let Finished { outcome, transaction, written, ids, aborted, acted, failed } = finished;
         let result = match outcome {
             Outcome::Value(text) => self.check_result(function, &text),
-            Outcome::Failed(ScriptError { app_code, message, stack }) => {
+            Outcome::Failed(ScriptError { app_code, message, host_call, stack }) => {
+                let host_call = host_call.map(String::into_boxed_str);
                 let stack = if stack.is_empty() { vec![declared_at(function)] } else { stack };
                 // An action that passes on the error of a call passes on its code.
                 if let Some((_, error)) = failed.filter(|(said, _)| *said == message) {
@@ -157,9 +158,12 @@ impl Prepared {
                         ErrorCode::BadArguments | ErrorCode::NotFound => ErrorCode::FunctionFailed,
                         code => code,
                     };
-                    return Ran { result: Err(CallError { code, message, stack, ..error }), ..Ran::over(ids) };
+                    return Ran {
+                        result: Err(CallError { code, message, host_call, stack, ..error }),
+                        ..Ran::over(ids)
+                    };
                 }
-                Err(CallError { app_code, stack, ..CallError::new(ErrorCode::FunctionFailed, message) })
+                Err(CallError { app_code, host_call, stack, ..CallError::new(ErrorCode::FunctionFailed, message) })
             }
             Outcome::Limit(limit) => {
                 let error = CallError::limit(limit, self.release.limits().value(limit));

@@ -9,13 +9,15 @@
 //! | `graph`, `module`, `specifier` | all files that functions and collections reach, and what names mean |
 //! | `links` | every import leads to something, none in circles |
 //! | `restrict`, `state` | what a module must not contain: decorators, top-level await, state that outlives a call |
+//! | `closures`, `kept` | state that hides: in closures, generators and instances that the top of a module keeps |
 //! | `exports` | functions and collections, found by their syntax |
 //! | `collections`, `references`, `functions`, `group_by`, `keep`, `literal` | what they declare |
 //! | `typing`, `docs` | declared TypeScript types become shapes |
-//! | `emit`, `order` | types erased by oxc or swc: JavaScript, in the order in which it can run |
+//! | `emit`, `own`, `order` | types erased by oxc or swc: JavaScript, in the order in which it can run, open to the isolate |
 //! | [`types`] | the editor's view of the module "weir" |
 //! | `report` | diagnostics, and the proof that one was given |
 
+mod closures;
 mod collections;
 mod docs;
 mod emit;
@@ -24,11 +26,13 @@ mod functions;
 mod graph;
 mod group_by;
 mod keep;
+mod kept;
 mod links;
 mod literal;
 mod module;
 mod nesting;
 mod order;
+mod own;
 mod references;
 mod report;
 mod restrict;
@@ -151,6 +155,7 @@ fn declare<'a>(units: &'a [Unit<'a>], sources: &'a Sources, report: &Report) -> 
     let graph = Graph::new(units, sources);
     links::check(&graph, sources, report);
     units.iter().for_each(|unit| restrict::check(&graph, unit, report));
+    kept::check(&graph, units, report);
     let (made_functions, made_collections) = exports::find(&graph, report);
     check_counts(made_functions.len(), made_collections.len(), report);
     let mut types = Types::new(&graph, report);
@@ -212,6 +217,7 @@ fn emit_all<'a>(
     let mut modules = Vec::with_capacity(units.len());
     for unit in units {
         let path = unit.file.path.to_owned();
+        let own = own::export(&unit.program);
         if let Ok(JavaScript { code, source_map, specifiers }) = emit::emit(arena, unit, provider, report) {
             let imports = specifiers.into_iter().map(|specifier| {
                 let target = match specifier::resolve(sources, &path, &specifier) {
@@ -221,7 +227,7 @@ fn emit_all<'a>(
                 (specifier, target)
             });
             let imports = imports.collect();
-            modules.push(Module { path, code, source_map, imports });
+            modules.push(Module { path, code: code + &own, source_map, imports });
         }
     }
     order::dependencies_first(modules, graph::is_root)

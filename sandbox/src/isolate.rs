@@ -23,8 +23,11 @@ use weir_schema::limits::{CallLimits, Limit};
 use crate::app::App;
 use crate::array_buffers::ArrayBuffers;
 use crate::cpu_clock::CpuClock;
+use crate::imports;
+use crate::locale;
 use crate::modules::AppModules;
 use crate::ops::{self, Doors, SharedPort, Waited};
+use crate::pending;
 use crate::port::CallPort;
 use crate::protocol::{CallRequest, Host, Outcome, ScriptError};
 use crate::rejections;
@@ -48,11 +51,14 @@ pub const STACK_BYTES: usize = 4 << 20;
 ///
 /// Sharing goes because the memory of an isolate that ends then waits for the next one, for good: a script that took
 /// 270 MiB at its end would leave them to the process.
-const V8_FLAGS: [&str; 4] = [
+///
+/// Frozen objects take no private members either: a class whose parent returns any object could hide state in them.
+const V8_FLAGS: [&str; 5] = [
     "weir",
     "--disallow-code-generation-from-strings",
     "--no-turboshaft-loop-unrolling",
     "--no-memory-pool-share-memory-on-teardown",
+    "--js-nonextensible-applies-to-private",
 ];
 
 /// Prepares V8. Must run on the main thread before any other thread is started; later calls do nothing.
@@ -63,6 +69,7 @@ pub fn prepare_v8() {
         // By itself V8 reads a file, which a worker process cannot open, and then draws from the clock.
         v8::V8::set_entropy_source(|bytes| getrandom::fill(bytes).is_ok());
         JsRuntime::init_platform(None);
+        locale::fix();
     });
 }
 
@@ -95,6 +102,7 @@ pub struct Isolate {
     start: v8::Global<v8::Function>,
     end: v8::Global<v8::Function>,
     failure_code: v8::Global<v8::Function>,
+    host_call: v8::Global<v8::Function>,
     functions: Vec<(String, FunctionKind)>,
     limits: CallLimits,
     heap_exceeded: Rc<Cell<bool>>,
@@ -139,6 +147,7 @@ impl Isolate {
             ..RuntimeOptions::default()
         })
         .map_err(internal)?;
+        imports::refuse(runtime.v8_isolate());
         let heap_exceeded = limit_heap(&mut runtime, limits.heap_bytes);
         let handle = runtime.v8_isolate().thread_safe_handle();
         array_buffers.belong_to(handle.clone());
@@ -148,10 +157,11 @@ impl Isolate {
         let watch = place.watch(handle, &limits);
         let handles = load::load(&mut runtime, &place.tokio, limits.call_depth);
         rejections::watch(runtime.v8_isolate());
+        pending::watch(runtime.v8_isolate());
         if let Some(limit) = exceeded(watch, &heap_exceeded, &array_buffers) {
             return Err(IsolateError::loading(limit, &limits));
         }
-        let Handles { run, start, end, failure_code, .. } = handles?;
+        let Handles { run, start, end, failure_code, host_call, .. } = handles?;
         drop(guard);
         array_buffers.end_call();
         let functions = app.declarations.functions.values();
@@ -163,6 +173,7 @@ impl Isolate {
             start,
             end,
             failure_code,
+            host_call,
             functions,
             limits,
             heap_exceeded,
@@ -199,6 +210,7 @@ impl Isolate {
         let ended = match self.functions.get(request.function) {
             Some((_, FunctionKind::Action)) => self.run_action(request, &port),
             _ => {
+                pending::start();
                 let ended = self.run_sync(request);
                 self.settle_leftovers(ended)
             }
@@ -224,7 +236,7 @@ impl Isolate {
             Ended::Rejected(error) => {
                 self.spoiled = true;
                 let what = format!("left a rejected promise that nothing awaited: {}", error.message);
-                Outcome::Failed(ScriptError { stack: error.stack, ..self.said_of(request, &what) })
+                Outcome::Failed(ScriptError { message: self.said_of(request, &what).message, app_code: None, ..error })
             }
             Ended::Terminated => Outcome::Aborted,
         };
@@ -266,16 +278,26 @@ impl Isolate {
         }
     }
 
-    /// Runs what promises of a finished call have left to run, so that no later call pays for it. There the script can no
-    /// longer reach its host.
+    /// Nothing is to be left that could run later: neither a promise that waits nor a job of one. Such jobs are not run
+    /// where a promise tells of them; others are, so that no later call pays for them, and can no longer reach the host.
     fn settle_leftovers(&mut self, ended: Ended) -> Ended {
         if matches!(ended, Ended::Terminated) {
             return ended;
         }
         self.finish_script();
-        let _tokio = self.place.tokio.enter();
-        self.runtime.v8_isolate().perform_microtask_checkpoint();
-        self.or_rejected(ended)
+        if !pending::is_any() {
+            let _tokio = self.place.tokio.enter();
+            self.runtime.v8_isolate().perform_microtask_checkpoint();
+        }
+        match self.or_rejected(ended) {
+            Ended::Value(_) | Ended::NoValue | Ended::TooLarge if pending::is_any() => {
+                Ended::Leftover("returned while a promise was pending: only actions are asynchronous")
+            }
+            ended => {
+                self.spoiled |= pending::is_any();
+                ended
+            }
+        }
     }
 
     /// A promise that was rejected and that nothing awaited is an error of the call.
@@ -376,12 +398,16 @@ impl Isolate {
         deno_core::scope!(scope, &mut self.runtime);
         v8::tc_scope!(let scope, scope);
         let exception = v8::Local::new(scope, exception);
-        let failure_code = v8::Local::new(scope, &self.failure_code);
         let receiver = v8::undefined(scope).into();
-        let code = failure_code.call(scope, receiver, &[exception]).filter(|code| code.is_string());
-        let app_code = code.map(|code| code.to_rust_string_lossy(scope));
+        let [app_code, host_call] = [&self.failure_code, &self.host_call].map(|known_of| {
+            let known = v8::Local::new(scope, known_of).call(scope, receiver, &[exception]);
+            known.filter(|known| known.is_string()).map(|known| known.to_rust_string_lossy(scope))
+        });
         let error = JsError::from_v8_exception(scope, exception);
-        if scope.has_terminated() { Ended::Terminated } else { Ended::Threw(script_error(*error, app_code)) }
+        if scope.has_terminated() {
+            return Ended::Terminated;
+        }
+        Ended::Threw(ScriptError { host_call, ..script_error(*error, app_code) }.cut())
     }
 
     fn finish_script(&mut self) {

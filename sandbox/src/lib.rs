@@ -21,11 +21,14 @@ mod array_buffers;
 pub mod compile;
 mod cpu_clock;
 pub mod diagnostic;
+mod imports;
 pub mod isolate;
+mod locale;
 pub mod lockdown;
 mod modules;
 mod nesting;
 pub mod ops;
+mod pending;
 pub mod pool;
 pub mod port;
 #[cfg(unix)]

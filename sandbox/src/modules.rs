@@ -1,6 +1,7 @@
 //! Hands V8 the modules of one app, and nothing else.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use deno_core::{
@@ -8,6 +9,7 @@ use deno_core::{
     ModuleSourceCode, ModuleSpecifier, ModuleType, ResolutionKind,
 };
 use deno_error::JsErrorBox;
+use weir_schema::shape::{self, Definition, Definitions, Shape, Slot};
 
 use crate::app::{App, Module};
 
@@ -63,6 +65,11 @@ pub fn entry(app: &App) -> String {
     for (index, module) in app.modules.iter().enumerate() {
         code.push_str(&format!("import * as m{index} from {:?};\n", specifier_of(&module.path)));
     }
+    code.push_str("export const modules = [\n");
+    for (index, module) in app.modules.iter().enumerate() {
+        code.push_str(&format!("  [{:?}, m{index}],\n", module.path));
+    }
+    code.push_str("];\n");
     let exporter = |path: &str| app.modules.iter().position(|module| module.path == path);
     code.push_str("export const collections = [\n");
     for collection in app.declarations.collections.values() {
@@ -73,11 +80,57 @@ pub fn entry(app: &App) -> String {
     code.push_str("];\nexport const functions = [\n");
     for function in app.declarations.functions.values() {
         if let Some(index) = exporter(&function.module) {
-            code.push_str(&format!("  [{name:?}, m{index}.{name}],\n", name = function.name));
+            let unnoticed = unnoticed(&function.result, &app.declarations.definitions, &mut BTreeSet::new());
+            let unnoticed = unnoticed.as_str();
+            code.push_str(&format!("  [{name:?}, m{index}.{name}, {unnoticed:?}],\n", name = function.name));
         }
     }
     code.push_str("];\n");
     code
+}
+
+/// What a result may lose on its way through JSON without a trace in its declared type; the prelude looks for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Unnoticed {
+    /// Nothing: the check of the result finds it all.
+    Nothing,
+    /// NaN and the infinities are null in JSON, and some number may be null.
+    Numbers,
+    /// A member may be any JSON, so all that is no JSON is missing, null or `{}`.
+    Anything,
+}
+
+impl Unnoticed {
+    /// The prelude's word for it.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Numbers => "numbers",
+            Self::Anything => "anything",
+        }
+    }
+}
+
+/// `seen` holds the definitions that are looked into already.
+fn unnoticed<'a>(slot: &'a Slot, definitions: &'a Definitions, seen: &mut BTreeSet<&'a str>) -> Unnoticed {
+    match &slot.shape {
+        Shape::Json => Unnoticed::Anything,
+        Shape::Int | Shape::Float if slot.nullable || slot.optional => Unnoticed::Numbers,
+        Shape::List(element) => unnoticed(element, definitions, seen),
+        Shape::Object(name) | Shape::Union(name) if seen.insert(name) => match definitions.get(name) {
+            Some(Definition::Object(object)) => {
+                let members = object.members.iter().map(|member| unnoticed(&member.slot, definitions, seen));
+                members.max().unwrap_or(Unnoticed::Nothing)
+            }
+            Some(Definition::Union(union)) => {
+                let members = union.alternatives.iter().filter_map(|one| shape::object(definitions, &one.object));
+                let slots = members.flat_map(|object| object.members.iter().map(|member| &member.slot));
+                slots.map(|slot| unnoticed(slot, definitions, seen)).max().unwrap_or(Unnoticed::Nothing)
+            }
+            _ => Unnoticed::Nothing,
+        },
+        _ => Unnoticed::Nothing,
+    }
 }
 
 impl ModuleLoader for AppModules {

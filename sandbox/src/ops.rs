@@ -113,9 +113,45 @@ fn op_reserve(state: &mut OpState, bytes: f64) {
     }
 }
 
+/// Which kind of object a value is, for those that are more than their properties, by the numbers of `prelude/kinds.js`.
+/// No code of the script can pretend to it or notices.
+#[op2(fast)]
+#[smi]
+fn op_kind(value: v8::Local<v8::Value>) -> u32 {
+    match value {
+        _ if value.is_proxy() => 12,
+        _ if value.is_array() || value.is_function() => 0,
+        _ if value.is_module_namespace_object() => 1,
+        _ if value.is_reg_exp() => 2,
+        _ if value.is_map() => 3,
+        _ if value.is_set() => 4,
+        _ if value.is_weak_map() => 5,
+        _ if value.is_weak_set() => 6,
+        _ if value.is_date() => 7,
+        _ if value.is_array_buffer() || value.is_shared_array_buffer() => 8,
+        _ if value.is_array_buffer_view() => 9,
+        _ if value.is_generator_object() => 10,
+        _ if value.is_promise() => 11,
+        _ if value.is_map_iterator() || value.is_set_iterator() => 13,
+        _ if value.is_native_error() => 14,
+        _ => 0,
+    }
+}
+
 deno_core::extension!(
     weir,
-    ops = [op_host, op_host_start, op_reserve],
+    ops = [op_host, op_host_start, op_reserve, op_kind],
     esm_entry_point = "ext:weir/main.js",
-    esm = [dir "src/prelude", "determinism.js", "buffers.js", "seal.js", "weir.js", "main.js"],
+    esm = [
+        dir "src/prelude",
+        "determinism.js",
+        "buffers.js",
+        "freeze.js",
+        "kinds.js",
+        "constants.js",
+        "values.js",
+        "seal.js",
+        "weir.js",
+        "main.js"
+    ],
 );

@@ -223,6 +223,8 @@ pub struct ScriptError {
     pub app_code: Option<String>,
     /// The message that it threw.
     pub message: String,
+    /// What was asked of the host, where the host's refusal is what was thrown: `orders.insert`, `call(placeOrder)`.
+    pub host_call: Option<String>,
     /// Where, in TypeScript, innermost first.
     pub stack: Vec<Frame>,
 }
@@ -239,8 +241,9 @@ impl ScriptError {
             self.message.truncate(self.message.floor_char_boundary(MESSAGE_BYTES_MAX));
             self.message.push('…');
         }
-        if let Some(code) = self.app_code.as_mut().filter(|code| code.len() > MESSAGE_BYTES_MAX) {
-            code.truncate(code.floor_char_boundary(MESSAGE_BYTES_MAX));
+        let others = [&mut self.app_code, &mut self.host_call].into_iter().flatten();
+        for other in others.filter(|other| other.len() > MESSAGE_BYTES_MAX) {
+            other.truncate(other.floor_char_boundary(MESSAGE_BYTES_MAX));
         }
         self.stack.truncate(STACK_LINES_MAX);
         self

@@ -84,7 +84,12 @@ fn results(bytes: &[u8]) {
     let limits = CallLimits { result_bytes: 1000, result_depth: 20, ..CallLimits::default() };
     for outcome in [
         Outcome::Value(text.into()),
-        Outcome::Failed(ScriptError { app_code: Some(text.into()), message: text.into(), stack: vec![] }),
+        Outcome::Failed(ScriptError {
+            app_code: Some(text.into()),
+            message: text.into(),
+            host_call: Some(text.into()),
+            stack: vec![],
+        }),
     ] {
         CallPort::new(Box::new(Echo), &limits).finish(outcome);
     }
@@ -161,7 +166,12 @@ fn seeds(name: &str) -> Vec<Vec<u8>> {
     let bytes = |frame: &FromIsolate| write(frame, Vec::new()).unwrap();
     let outcomes = [
         Outcome::Value("{\"a\":[1,2.5,null]}".into()),
-        Outcome::Failed(ScriptError { app_code: Some("NO".into()), message: "no".into(), stack: vec![] }),
+        Outcome::Failed(ScriptError {
+            app_code: Some("NO".into()),
+            message: "no".into(),
+            host_call: None,
+            stack: vec![],
+        }),
         Outcome::Limit(Limit::Heap),
         Outcome::Aborted,
         Outcome::Broken("broken".into()),

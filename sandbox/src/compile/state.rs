@@ -2,8 +2,9 @@
 //! may change once it is loaded.
 //!
 //! Refused are variables that can be assigned again, assignments to functions and classes, containers that exist to be
-//! changed (`new Map`), static fields of classes, and changes of constants from inside functions. What a constant's
-//! value does to itself behind a closure is not seen here; constants filled while the module loads are fine.
+//! changed (`new Map`), static fields of classes, and changes of constants from inside functions. Constants filled while
+//! the module loads are fine, also by functions that run at once. What hides behind closures is found in
+//! [`super::kept`], and the isolate freezes what constants hold.
 
 use std::cell::Cell;
 use std::collections::HashSet;
@@ -50,11 +51,29 @@ const CONTAINERS: [&str; 26] = [
 ];
 
 /// Methods that change the array that they are called on.
-const ARRAY_CHANGES: [&str; 9] = ["push", "pop", "shift", "unshift", "splice", "sort", "reverse", "fill", "copyWithin"];
+pub(super) const ARRAY_CHANGES: [&str; 9] =
+    ["push", "pop", "shift", "unshift", "splice", "sort", "reverse", "fill", "copyWithin"];
 
 /// Functions of `Object` and `Reflect` that change their first argument.
-const OBJECT_CHANGES: [&str; 6] =
+pub(super) const OBJECT_CHANGES: [&str; 6] =
     ["assign", "defineProperty", "defineProperties", "setPrototypeOf", "set", "deleteProperty"];
+
+/// Methods that call what they are given before they return.
+const ITERATIONS: [&str; 13] = [
+    "forEach",
+    "map",
+    "filter",
+    "flatMap",
+    "reduce",
+    "reduceRight",
+    "sort",
+    "toSorted",
+    "some",
+    "every",
+    "find",
+    "from",
+    "replace",
+];
 
 /// Checks one module.
 pub(super) fn check<'a>(graph: &Graph<'a>, module: &Module<'a>, unit: &Unit<'a>, report: &Report) {
@@ -69,7 +88,18 @@ pub(super) fn check<'a>(graph: &Graph<'a>, module: &Module<'a>, unit: &Unit<'a>,
             variables.insert(symbol);
         }
     }
-    State { graph, module, report, scoping, variables, scopes: Vec::new(), functions: 0 }.visit_program(&unit.program);
+    State {
+        graph,
+        module,
+        report,
+        scoping,
+        variables,
+        scopes: Vec::new(),
+        functions: 0,
+        later: 0,
+        at_once: HashSet::new(),
+    }
+    .visit_program(&unit.program);
 }
 
 /// Whether a symbol is a `let` or `var` at the top of the module, or in a block there and changed by a function.
@@ -97,10 +127,14 @@ struct State<'c, 'a> {
     scoping: &'c Scoping,
     /// Variables that are reported already.
     variables: HashSet<SymbolId>,
-    /// For each open scope whether it is that of a function.
-    scopes: Vec<bool>,
-    /// How many of them are.
+    /// For each open scope whether it is that of a function, and of one that runs later than the module loads.
+    scopes: Vec<(bool, bool)>,
+    /// How many of them are the first.
     functions: usize,
+    /// How many of them are the second.
+    later: usize,
+    /// Functions that run at once where they stand.
+    at_once: HashSet<ScopeId>,
 }
 
 impl<'a> State<'_, 'a> {
@@ -115,6 +149,28 @@ impl<'a> State<'_, 'a> {
         })
     }
 
+    /// The same for what is in a block there, too: `for`, `if`, `{ … }`.
+    fn lasts(&self, identifier: &IdentifierReference) -> bool {
+        self.symbol(identifier).is_some_and(|symbol| {
+            let mut scopes = self.scoping.scope_ancestors(self.scoping.symbol_scope_id(symbol));
+            !scopes.any(|scope| self.scoping.scope_flags(scope).is_function()) && !self.variables.contains(&symbol)
+        })
+    }
+
+    /// Notes the functions that a call at the top runs at once: `(() => { … })()`, `list.forEach((one) => { … })`.
+    fn note_at_once(&mut self, call: &CallExpression<'a>) {
+        if self.later > 0 {
+            return;
+        }
+        let callee = call.callee.get_inner_expression();
+        self.at_once.extend(scope_of(callee));
+        let method = callee.as_member_expression().and_then(MemberExpression::static_property_name);
+        if method.is_some_and(|method| ITERATIONS.contains(&method)) {
+            let arguments = call.arguments.iter().filter_map(Argument::as_expression);
+            self.at_once.extend(arguments.filter_map(scope_of));
+        }
+    }
+
     fn is_global(&self, identifier: &IdentifierReference) -> bool {
         self.symbol(identifier).is_none()
     }
@@ -124,7 +180,7 @@ impl<'a> State<'_, 'a> {
         let Some(base) = base(target) else {
             return;
         };
-        if self.functions > 0 && self.is_from_the_top(base) {
+        if self.later > 0 && self.lasts(base) {
             let message = format!("this changes `{}`, which would outlive the call", base.name);
             self.report.error_with_help(self.module.file, span, message, help);
         }
@@ -144,20 +200,6 @@ impl<'a> State<'_, 'a> {
         }
     }
 
-    /// Whether a constant is a regular expression that remembers where it stopped.
-    fn is_stateful_pattern(&self, identifier: &IdentifierReference) -> bool {
-        let Some(Meaning::Declared(module, name)) = self.graph.lookup(self.module, identifier.name.as_str()) else {
-            return false;
-        };
-        match module.values.get(name).map(|value| value.declaration) {
-            Some(ValueDeclaration::Const(value)) => match value.get_inner_expression() {
-                Expression::RegExpLiteral(pattern) => pattern.regex.flags.intersects(RegExpFlags::G | RegExpFlags::Y),
-                _ => false,
-            },
-            _ => false,
-        }
-    }
-
     fn check_method(&self, call: &CallExpression<'a>, object: &Expression<'a>, method: &str) {
         let copy = "change a copy: [...list], or toSorted(), toReversed(), with()";
         if let Expression::Identifier(identifier) = object.get_inner_expression() {
@@ -168,10 +210,6 @@ impl<'a> State<'_, 'a> {
                     self.change(first, call.span, "change a copy: { ...object, member: value }");
                 }
                 return;
-            }
-            if ["exec", "test"].contains(&method) && self.is_stateful_pattern(identifier) {
-                let help = "leave the flags g and y out, or write the expression inside of the function";
-                self.change(object, call.span, help);
             }
             if self.is_no_array(identifier) {
                 return;
@@ -200,8 +238,17 @@ impl<'a> State<'_, 'a> {
     }
 }
 
+/// The scope of a function that is written out.
+fn scope_of(expression: &Expression) -> Option<ScopeId> {
+    match expression.get_inner_expression() {
+        Expression::ArrowFunctionExpression(arrow) => arrow.scope_id.get(),
+        Expression::FunctionExpression(function) => function.scope_id.get(),
+        _ => None,
+    }
+}
+
 /// The identifier that a chain of members starts from: `a` of `a.b[0].c`.
-fn base<'e, 'a>(expression: &'e Expression<'a>) -> Option<&'e IdentifierReference<'a>> {
+pub(super) fn base<'e, 'a>(expression: &'e Expression<'a>) -> Option<&'e IdentifierReference<'a>> {
     match expression.get_inner_expression() {
         Expression::Identifier(identifier) => Some(identifier),
         other => base(other.as_member_expression()?.object()),
@@ -209,13 +256,19 @@ fn base<'e, 'a>(expression: &'e Expression<'a>) -> Option<&'e IdentifierReferenc
 }
 
 impl<'a> Visit<'a> for State<'_, 'a> {
-    fn enter_scope(&mut self, flags: ScopeFlags, _: &Cell<Option<ScopeId>>) {
-        self.scopes.push(flags.is_function());
-        self.functions += usize::from(flags.is_function());
+    fn enter_scope(&mut self, flags: ScopeFlags, scope: &Cell<Option<ScopeId>>) {
+        let is_function = flags.is_function();
+        let is_later = is_function && !scope.get().is_some_and(|scope| self.at_once.contains(&scope));
+        self.scopes.push((is_function, is_later));
+        self.functions += usize::from(is_function);
+        self.later += usize::from(is_later);
     }
 
     fn leave_scope(&mut self) {
-        self.functions -= usize::from(self.scopes.pop() == Some(true));
+        if let Some((is_function, is_later)) = self.scopes.pop() {
+            self.functions -= usize::from(is_function);
+            self.later -= usize::from(is_later);
+        }
     }
 
     fn visit_new_expression(&mut self, new: &NewExpression<'a>) {
@@ -253,8 +306,10 @@ impl<'a> Visit<'a> for State<'_, 'a> {
     fn visit_property_definition(&mut self, property: &PropertyDefinition<'a>) {
         let is_of_instance = usize::from(!property.r#static);
         self.functions += is_of_instance;
+        self.later += is_of_instance;
         walk::walk_property_definition(self, property);
         self.functions -= is_of_instance;
+        self.later -= is_of_instance;
     }
 
     fn visit_simple_assignment_target(&mut self, target: &SimpleAssignmentTarget<'a>) {
@@ -284,6 +339,7 @@ impl<'a> Visit<'a> for State<'_, 'a> {
         if let Expression::StaticMemberExpression(member) = call.callee.get_inner_expression() {
             self.check_method(call, &member.object, member.property.name.as_str());
         }
+        self.note_at_once(call);
         walk::walk_call_expression(self, call);
     }
 }

@@ -3,6 +3,7 @@
 mod collections;
 mod examples;
 mod functions;
+mod kept;
 mod modules;
 mod objects;
 mod references;

@@ -55,7 +55,7 @@ pub fn settled(runtime: &mut JsRuntime, promise: &v8::Global<v8::Value>) -> Opti
 
 /// An error without a place.
 pub fn plain(message: impl Into<String>) -> ScriptError {
-    ScriptError { app_code: None, message: message.into(), stack: Vec::new() }
+    ScriptError { app_code: None, message: message.into(), host_call: None, stack: Vec::new() }
 }
 
 /// What the author and the caller learn of an exception: its message and the frames in the app's own files.
@@ -71,7 +71,7 @@ pub fn script_error(error: JsError, app_code: Option<String>) -> ScriptError {
             thrown => thrown.to_owned(),
         },
     };
-    ScriptError { app_code, message, stack }.cut()
+    ScriptError { app_code, message, host_call: None, stack }.cut()
 }
 
 fn frame(frame: &deno_core::error::JsStackFrame) -> Option<Frame> {

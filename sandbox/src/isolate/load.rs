@@ -17,12 +17,13 @@ pub struct Handles {
     pub end: v8::Global<v8::Function>,
     /// The code that a thrown value carries.
     pub failure_code: v8::Global<v8::Function>,
+    /// What was asked of the host, if that is why a value was thrown.
+    pub host_call: v8::Global<v8::Function>,
     bind: v8::Global<v8::Function>,
 }
 
 /// Runs between the API module and the app's own: what scripts must not reach goes, what they share is frozen.
-const SEAL: &str = "{ const { fixTemporal, removeGlobals, freezeIntrinsics } = globalThis.__weir; fixTemporal(); \
-                    removeGlobals(); freezeIntrinsics(); }";
+const SEAL: &str = "globalThis.__weir.seal();";
 
 /// Loads the API, seals the globals, then loads the app's modules and binds their exports.
 pub fn load(
@@ -83,6 +84,7 @@ fn take_handles(runtime: &mut JsRuntime) -> Result<Handles, IsolateError> {
         start: function("globalThis.__weir.host.start")?,
         end: function("globalThis.__weir.host.end")?,
         failure_code: function("globalThis.__weir.host.failureCode")?,
+        host_call: function("globalThis.__weir.host.hostCall")?,
         bind: function("globalThis.__weir.host.bind")?,
     })
 }

@@ -5,7 +5,7 @@
 const NativeDate = Date;
 const { construct, apply, getOwnPropertyDescriptor, defineProperty } = Reflect;
 
-/** Null while modules load: what they computed from it would last. */
+/** Null outside of calls: what modules computed from it would last. */
 let clock = null;
 const state = new Uint32Array(4);
 
@@ -16,6 +16,11 @@ export function beginClock(nowMs, seed0, seed1, seed2, seed3) {
   state[1] = seed1;
   state[2] = seed2;
   state[3] = seed3;
+}
+
+/** Ends the call. */
+export function endClock() {
+  clock = null;
 }
 
 function mustBeInside() {

@@ -2,10 +2,16 @@
 
 import "ext:weir/buffers.js";
 import { fixTemporal } from "ext:weir/determinism.js";
-import { api, host } from "ext:weir/weir.js";
+import { api, host, shared } from "ext:weir/weir.js";
 import { freezeIntrinsics, removeGlobals } from "ext:weir/seal.js";
 
 globalThis.console = host.console;
 
+function seal() {
+  fixTemporal();
+  removeGlobals();
+  freezeIntrinsics(shared);
+}
+
 /** Read by the host at the start of an isolate, then removed. */
-globalThis.__weir = { api, host, fixTemporal, freezeIntrinsics, removeGlobals };
+globalThis.__weir = { api, host, seal };

@@ -1,9 +1,11 @@
 // Takes away what scripts must not reach and freezes what they share.
 //
-// `removeGlobals` and `freezeIntrinsics` run when an isolate has started and before the first line of the app.
+// All of it runs when an isolate has started and before the first line of the app.
 
-const { apply, getOwnPropertyDescriptor, getPrototypeOf, ownKeys, defineProperty } = Reflect;
-const { freeze, hasOwn, isFrozen } = Object;
+import { allowShadowing, FREEZE, freezeReachable } from "ext:weir/freeze.js";
+
+const { apply, defineProperty, deleteProperty, getOwnPropertyDescriptor, getPrototypeOf, ownKeys } = Reflect;
+const { freeze, hasOwn } = Object;
 
 /** Not for scripts: engine internals, code from strings, shared memory, real clocks, garbage collection as a clock. */
 const REMOVED = [
@@ -12,62 +14,75 @@ const REMOVED = [
   "setImmediate", "clearTimeout", "clearInterval", "clearImmediate", "gc",
 ];
 
-/** Removes the globals above. */
+const asyncFunction = async () => {};
+const generatorFunction = function* () {};
+const asyncGeneratorFunction = async function* () {};
+
+/** Removes the globals above, and what built-ins would keep of one call or tell of the engine. */
 export function removeGlobals() {
   // Deleting the wrapper of queueMicrotask reveals the native one: hence the loop.
   for (const name of REMOVED) while (hasOwn(globalThis, name)) delete globalThis[name];
+  deleteProperty(getPrototypeOf(globalThis), "constructor");
+  deleteProperty(Error, "captureStackTrace");
+  removeLegacyPatterns();
+  for (const literal of [removeGlobals, asyncFunction, generatorFunction, asyncGeneratorFunction]) {
+    refuseConstructor(getPrototypeOf(literal));
+  }
+}
+
+/** `RegExp.$1` and the like hold the last match, whoever made it; `compile` changes a pattern in place. */
+function removeLegacyPatterns() {
+  for (const key of ownKeys(RegExp)) {
+    const property = getOwnPropertyDescriptor(RegExp, key);
+    if (typeof key === "string" && "get" in property) deleteProperty(RegExp, key);
+  }
+  deleteProperty(RegExp.prototype, "compile");
+}
+
+/** What makes functions of text can be reached from any function: something that throws takes its place. */
+function refuseConstructor(prototype) {
+  const refusing = function () {
+    throw new EvalError("code cannot be made of text here");
+  };
+  defineProperty(refusing, "name", { value: prototype.constructor.name });
+  defineProperty(refusing, "prototype", { value: prototype, writable: false });
+  defineProperty(prototype, "constructor", { value: refusing, writable: false, enumerable: false, configurable: false });
+}
+
+/** Some built-ins make a function on demand and return it again each time: scripts could hang things on it. */
+function freezeBound(prototype, name) {
+  const { get } = getOwnPropertyDescriptor(prototype, name);
+  const getter = {
+    get [name]() {
+      return freeze(apply(get, this, []));
+    },
+  };
+  defineProperty(prototype, name, { get: getOwnPropertyDescriptor(getter, name).get });
 }
 
 /**
- * Assigning to an inherited property that is frozen throws, though `error.name = "X"` is ordinary code. For the
- * prototypes that ordinary code shadows in this way, each property becomes an accessor whose setter defines an own one.
+ * Freezes everything that can be reached from the global object, from syntax and from the API, then the global object
+ * itself.
  */
-function allowShadowing(prototype) {
-  for (const key of ownKeys(prototype)) {
-    const property = getOwnPropertyDescriptor(prototype, key);
-    if (!("value" in property) || !property.configurable) continue;
-    const { value } = property;
-    defineProperty(prototype, key, {
-      get: () => value,
-      set(shadow) {
-        if (this === prototype) throw new TypeError(`${String(key)} of a built-in cannot be changed`);
-        defineProperty(this, key, { value: shadow, writable: true, enumerable: true, configurable: true });
-      },
-      enumerable: property.enumerable,
-      configurable: false,
-    });
-  }
-}
-
-/** Freezes everything that can be reached from the global object and from syntax, then the global object itself. */
-export function freezeIntrinsics() {
-  const async = async () => {};
-  const generator = function* () {};
-  const asyncGenerator = async function* () {};
-  const errors = [Error, AggregateError, EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError];
+export function freezeIntrinsics(api) {
+  const errors = [
+    Error, AggregateError, EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError, SuppressedError,
+  ];
   for (const error of errors) allowShadowing(error.prototype);
   allowShadowing(Object.prototype);
+  freezeBound(Intl.Collator.prototype, "compare");
+  freezeBound(Intl.NumberFormat.prototype, "format");
+  const segments = new Intl.Segmenter("en").segment("");
   const roots = [
-    globalThis, async, generator, asyncGenerator, generator(), asyncGenerator(), [][Symbol.iterator](),
-    ""[Symbol.iterator](), new Map().entries(), new Set().values(), /x/[Symbol.matchAll](""),
+    asyncFunction, generatorFunction, asyncGeneratorFunction, generatorFunction(), asyncGeneratorFunction(),
+    [][Symbol.iterator](), ""[Symbol.iterator](), new Map().entries(), new Set().values(), /x/[Symbol.matchAll](""),
+    [].values().map((x) => x), Iterator.from({ next() {} }), segments, segments[Symbol.iterator](), new Error(""),
+    getPrototypeOf(globalThis), api,
   ];
-  const seen = new Set();
-  const pending = roots.filter((root) => root !== globalThis);
   for (const key of ownKeys(globalThis)) {
     const property = getOwnPropertyDescriptor(globalThis, key);
-    if ("value" in property) pending.push(property.value);
+    roots.push(property.value, property.get, property.set);
   }
-  while (pending.length > 0) {
-    const value = pending.pop();
-    const isObject = (typeof value === "object" && value !== null) || typeof value === "function";
-    if (!isObject || value === globalThis || seen.has(value)) continue;
-    seen.add(value);
-    pending.push(getPrototypeOf(value));
-    for (const key of ownKeys(value)) {
-      const property = getOwnPropertyDescriptor(value, key);
-      pending.push(property.value, property.get, property.set);
-    }
-  }
-  for (const value of seen) if (!isFrozen(value)) freeze(value);
+  freezeReachable(roots.filter((root) => root !== globalThis), () => FREEZE);
   freeze(globalThis);
 }

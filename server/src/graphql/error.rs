@@ -32,6 +32,9 @@ pub struct ErrorExtensions {
     /// The limit's name, with `LIMIT_EXCEEDED`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<&'static str>,
+    /// For the developer: what the function asked for when it was refused, such as `orders.insert`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host_call: Option<Box<str>>,
     /// For the developer: `file:line:column in function`, innermost first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stack: Vec<String>,
@@ -71,7 +74,13 @@ impl GraphqlError {
             message: message.into(),
             locations: Vec::new(),
             path: Vec::new(),
-            extensions: Box::new(ErrorExtensions { code, app_code: None, limit: None, stack: Vec::new() }),
+            extensions: Box::new(ErrorExtensions {
+                code,
+                app_code: None,
+                limit: None,
+                host_call: None,
+                stack: Vec::new(),
+            }),
         }
     }
 
@@ -93,6 +102,7 @@ impl GraphqlError {
                 code: error.code,
                 app_code: error.app_code,
                 limit: error.limit.map(Limit::as_str),
+                host_call: error.host_call.filter(|_| caller.sees_stacks()),
                 stack,
             }),
         }

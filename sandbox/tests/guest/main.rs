@@ -1,0 +1,25 @@
+//! What a script can reach, see and leave behind: script in, outcome out.
+//!
+//! | module | what it shows |
+//! |---|---|
+//! | `allowlist` | everything in reach of a script is on a list and frozen; what is not on it is refused |
+//! | `determinism` | nothing but the call itself decides what a call gives |
+//! | `errors` | the author learns which call of the host failed and where; nobody learns of the host |
+//! | `residue` | a call leaves nothing that the next can see |
+//! | `values` | what becomes of values on their way out of a script |
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "test code"
+)]
+
+mod allowlist;
+mod determinism;
+mod errors;
+mod harness;
+mod residue;
+mod values;
