@@ -49,16 +49,16 @@ pub const STACK_BYTES: usize = 4 << 20;
 /// Unrolling goes because it drops the interrupt check of the loop: with it `for (;;) list.push(new Array(1000))` can be
 /// terminated neither at the heap limit nor at the wall limit (V8 15.0, x86_64).
 ///
+/// Frozen objects take no private members either: a class whose parent returns any object could hide state in them.
+///
 /// Sharing goes because the memory of an isolate that ends then waits for the next one, for good: a script that took
 /// 270 MiB at its end would leave them to the process.
-///
-/// Frozen objects take no private members either: a class whose parent returns any object could hide state in them.
 const V8_FLAGS: [&str; 5] = [
     "weir",
     "--disallow-code-generation-from-strings",
     "--no-turboshaft-loop-unrolling",
-    "--no-memory-pool-share-memory-on-teardown",
     "--js-nonextensible-applies-to-private",
+    "--no-memory-pool-share-memory-on-teardown",
 ];
 
 /// Prepares V8. Must run on the main thread before any other thread is started; later calls do nothing.
@@ -125,9 +125,9 @@ impl IsolateError {
     /// Loading the app went past a limit.
     pub(crate) fn loading(limit: Limit, limits: &CallLimits) -> Self {
         let allowed = limits.value(limit);
-        let message =
-            format!("loading its modules needs more than {limit} = {allowed}: raise it in app.toml under [limits]");
-        Self::App(plain(message))
+        Self::App(plain(format!(
+            "loading its modules needs more than {limit} = {allowed}: raise it in app.toml under [limits]"
+        )))
     }
 }
 
@@ -407,7 +407,7 @@ impl Isolate {
         if scope.has_terminated() {
             return Ended::Terminated;
         }
-        Ended::Threw(ScriptError { host_call, ..script_error(*error, app_code) }.cut())
+        Ended::Threw(ScriptError { host_call, ..script_error(*error, app_code) })
     }
 
     fn finish_script(&mut self) {

@@ -101,6 +101,7 @@ impl RemoteIsolate {
             },
             Err(_) => return Outcome::Broken("no such function".to_owned()),
         };
+        let _under_way = self.seat.worker.enter();
         let called = self.seat.channel.send(&called, Some(deadline));
         let ended = called.and_then(|()| match is_action {
             true => self.answer_action(port, deadline),

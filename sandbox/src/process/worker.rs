@@ -9,7 +9,8 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -24,6 +25,9 @@ use crate::lockdown;
 /// The longest report of a worker, in bytes.
 const REPORT_BYTES_MAX: usize = 4 << 10;
 
+/// What V8 says when it ends the process for want of memory.
+const V8_ON_MEMORY: &str = "out of memory";
+
 /// How much of what a worker said on its way out is logged, in bytes.
 const LAST_WORDS_BYTES_MAX: u64 = 4 << 10;
 
@@ -32,8 +36,17 @@ pub struct Worker {
     id: u32,
     running: Mutex<Option<Running>>,
     dead: AtomicBool,
-    /// For whose fault it died, once it is dead.
-    culprits: Mutex<HashMap<u32, Limit>>,
+    under_way: AtomicUsize,
+    /// What it died of, once it is dead.
+    death: Mutex<Death>,
+}
+
+#[derive(Default)]
+struct Death {
+    /// For the fault of these isolates, as it said itself.
+    culprits: HashMap<u32, Limit>,
+    /// V8 had no memory left, on a thread of its own, while a single call was under way.
+    of_memory_alone: bool,
 }
 
 struct Running {
@@ -79,7 +92,8 @@ impl Worker {
                 id: child.id(),
                 running: Mutex::new(Some(Running { child, control, stderr })),
                 dead: AtomicBool::new(false),
-                culprits: Mutex::default(),
+                under_way: AtomicUsize::new(0),
+                death: Mutex::default(),
             }),
             Err(error) => {
                 end(&mut child)?;
@@ -108,50 +122,64 @@ impl Worker {
         self.dead.load(Ordering::Acquire)
     }
 
+    /// Notes that a call is under way in it, until the value is dropped.
+    pub fn enter(self: &Arc<Self>) -> UnderWay {
+        self.under_way.fetch_add(1, Ordering::Relaxed);
+        UnderWay(self.clone())
+    }
+
     /// Kills it if it is not dead yet, and finds out what it died of. The first who asks does the work.
     pub fn bury(&self) {
         let mut running = self.running.lock();
         let Some(Running { mut child, mut control, stderr }) = running.take() else { return };
         let ended = end(&mut child);
-        let culprits = &mut *self.culprits.lock();
+        let death = &mut *self.death.lock();
         // What it wrote before its end is there still.
         while let Ok(Some(bytes)) = control.try_receive() {
             match frame::read_owned(&bytes) {
                 Ok(Report::Culprit { isolate, limit }) => {
-                    culprits.insert(isolate, limit);
+                    death.culprits.insert(isolate, limit);
                 }
                 Ok(Report::LockedDown(_)) => {}
                 Err(error) => tracing::warn!("worker {}: {error}", self.id),
             }
         }
+        let words = stderr.map(last_words).unwrap_or_default();
+        let is_alone = self.under_way.load(Ordering::Relaxed) == 1;
+        death.of_memory_alone = is_alone && death.culprits.is_empty() && words.contains(V8_ON_MEMORY);
         self.dead.store(true, Ordering::Release);
-        self.tell_of_its_end(ended, culprits, stderr);
+        tell_of_its_end(self.id, ended, death, &words);
     }
 
-    /// The limit for which it died, if it was this isolate's fault.
+    /// The limit for which it died, if that was the fault of this isolate's call.
     pub fn culprit(&self, isolate: u32) -> Option<Limit> {
-        self.culprits.lock().get(&isolate).copied()
+        let death = self.death.lock();
+        death.culprits.get(&isolate).copied().or(death.of_memory_alone.then_some(Limit::Heap))
     }
 
     /// The limit for which it died, whichever isolate's fault it was.
     pub fn any_culprit(&self) -> Option<Limit> {
-        self.culprits.lock().values().next().copied()
+        self.death.lock().culprits.values().next().copied()
     }
+}
 
-    fn tell_of_its_end(
-        &self,
-        ended: io::Result<ExitStatus>,
-        culprits: &HashMap<u32, Limit>,
-        stderr: Option<ChildStderr>,
-    ) {
-        let ended = ended.map_or_else(|error| error.to_string(), |status| status.to_string());
-        let id = self.id;
-        match culprits.values().next() {
-            Some(limit) => tracing::warn!("worker {id} was ended: a call ignored its end, past {limit} ({ended})"),
-            None => {
-                let words = stderr.map(last_words).unwrap_or_default();
-                tracing::error!("worker {id} died ({ended}); its calls are made again{words}");
-            }
+/// A call under way in a worker.
+pub struct UnderWay(Arc<Worker>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn tell_of_its_end(id: u32, ended: io::Result<ExitStatus>, death: &Death, words: &str) {
+    let ended = ended.map_or_else(|error| error.to_string(), |status| status.to_string());
+    match death.culprits.values().next() {
+        Some(limit) => tracing::warn!("worker {id} was ended by a call past {limit} ({ended})"),
+        None if death.of_memory_alone => tracing::warn!("worker {id} had no memory left ({ended})"),
+        None => {
+            let words = if words.is_empty() { String::new() } else { format!(":\n{words}") };
+            tracing::error!("worker {id} died ({ended}); calls that were under way in it are made again{words}");
         }
     }
 }
@@ -185,9 +213,7 @@ fn last_words(stderr: ChildStderr) -> String {
     let file = File::from(OwnedFd::from(stderr));
     // The pipe ends with the process; what cannot be read stays unsaid.
     let _ = file.take(LAST_WORDS_BYTES_MAX).read_to_end(&mut words);
-    let words = String::from_utf8_lossy(&words);
-    let words = words.trim();
-    if words.is_empty() { String::new() } else { format!(":\n{words}") }
+    String::from_utf8_lossy(&words).trim().to_owned()
 }
 
 /// How long a worker may take from its start to an isolate that is ready, beyond what loading the app may take.

@@ -6,7 +6,7 @@ use weir_sandbox::protocol::Outcome;
 use weir_schema::declarations::FunctionKind;
 use weir_schema::limits::Limit;
 
-use super::app::{LIMITS, app, call, call_at, isolate, query, supervise, value};
+use super::app::{LIMITS, app, call, call_at, isolate, query, short, supervise, value};
 use super::trial;
 
 pub fn trials() -> Vec<Trial> {
@@ -58,12 +58,12 @@ fn what_the_host_refuses_is_thrown_there() {
 }
 
 fn a_host_that_takes_its_time() {
-    let app = query(&LIMITS.replace("wall_ms = 1000", "wall_ms = 3000"), "return orders.get('slow')");
+    let app = query(LIMITS, "return orders.get('slow')");
     let workers = supervise(&app, 1, 0);
     let mut slow = isolate(&workers, &app).unwrap();
     assert_eq!(call(&mut slow), value(r#"{"id":"slow"}"#));
     // Past the wall limit the call ends when the host has answered, and the worker lives on.
-    let app = query(LIMITS, "return orders.get(args.id)");
+    let app = query(&short(), "return orders.get(args.id)");
     let workers = supervise(&app, 1, 0);
     let mut slow = isolate(&workers, &app).unwrap();
     assert_eq!(call_at(&mut slow, 0, r#"{"id":"slow"}"#), Outcome::Limit(Limit::Wall));
@@ -92,7 +92,8 @@ fn actions_ask_side_by_side() {
         ),
     ];
     for (code, expected) in cases {
-        let app = app(LIMITS, &functions, &body(code));
+        let limits = if expected == Outcome::Limit(Limit::Wall) { short() } else { LIMITS.to_owned() };
+        let app = app(&limits, &functions, &body(code));
         let workers = supervise(&app, 1, 0);
         let mut isolate = isolate(&workers, &app).unwrap();
         assert_eq!(call(&mut isolate), expected, "{code}");

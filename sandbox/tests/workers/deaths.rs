@@ -34,7 +34,7 @@ fn uninterruptible() {
 }
 
 fn out_of_memory() {
-    let roomy = LIMITS.replace("cpu_ms = 50", "cpu_ms = 5000").replace("wall_ms = 1000", "wall_ms = 10000");
+    let roomy = LIMITS.replace("cpu_ms = 50", "cpu_ms = 10000");
     for code in ["[...'x'.repeat(2 ** 28)].length", "new Array(2 ** 28).fill(0).map((_, i) => ({ i })).length"] {
         let app = query(&roomy, &format!("if (args.ok) return 1; return {code}"));
         let workers = supervise(&app, 1, 1);
@@ -47,10 +47,10 @@ fn out_of_memory() {
 
 fn a_neighbour_may_run_again() {
     let app = app(
-        &LIMITS.replace("wall_ms = 1000", "wall_ms = 5000"),
+        LIMITS,
         &[("hostile", FunctionKind::Query), ("slow", FunctionKind::Query)],
         "export const hostile = query(() => Array.prototype.indexOf.call({ length: 2 ** 53 - 1 }, 1));
-         export const slow = query(() => [orders.get('slow'), orders.get('o1')]);",
+         export const slow = query(() => { for (let i = 0; i < 4; i++) orders.get('slow'); return orders.get('o1'); });",
     );
     let workers = supervise(&app, 2, 0);
     let [mut hostile, mut slow] = [isolate(&workers, &app).unwrap(), isolate(&workers, &app).unwrap()];
@@ -65,7 +65,7 @@ fn a_neighbour_may_run_again() {
     assert_eq!(call_at(&mut hostile, 0, "{}"), Outcome::Limit(Limit::Cpu));
     let (lost, again) = neighbour.join().unwrap();
     assert_eq!(lost, Outcome::Lost);
-    assert_eq!(again, value(r#"[{"id":"slow"},{"id":"o1"}]"#));
+    assert_eq!(again, value(r#"{"id":"o1"}"#));
 }
 
 fn killed() {

@@ -17,7 +17,7 @@ use weir_sandbox::protocol::Outcome;
 use weir_schema::declarations::FunctionKind;
 use weir_schema::limits::Limit;
 
-use super::app::{LIMITS, app, call, isolate, query, supervise_as, value};
+use super::app::{app, call, isolate, query, short, supervise_as, value};
 use super::trial;
 
 /// What a worker does in the place of its work.
@@ -125,7 +125,7 @@ impl Lie {
 /// What a query comes to whose worker lies so, and how long that takes.
 fn asked(lie: Lie) -> (Outcome, Duration) {
     let folder = tempfile::tempdir().unwrap();
-    let app = query(LIMITS, "return 1");
+    let app = query(&short(), "return 1");
     let workers = supervise_as(lie.program(folder.path()), &app, 1, 0);
     let mut isolate = isolate(&workers, &app).unwrap();
     let started = Instant::now();
@@ -151,7 +151,7 @@ fn who_asks_for_ever_is_stopped() {
 fn who_takes_no_answer_fills_no_memory() {
     let folder = tempfile::tempdir().unwrap();
     let functions = [("f", FunctionKind::Action), ("other", FunctionKind::Query)];
-    let limits = LIMITS.replace("host_calls = 1000", "host_calls = 1000000");
+    let limits = short().replace("host_calls = 200", "host_calls = 1000000");
     let app = app(&limits, &functions, "export const other = query(() => 1);\nexport const f = action(() => 1);");
     let workers = supervise_as(Lie::Deaf.program(folder.path()), &app, 1, 0);
     let mut isolate = isolate(&workers, &app).unwrap();

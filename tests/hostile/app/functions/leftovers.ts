@@ -70,7 +70,9 @@ export const leavesNothingToWaitFor = action((): Promise<Int> => new Promise(() 
 /** @expects FUNCTION_FAILED nothing can settle */
 export const leavesAThenableForEver = action(async (): Promise<Int> => ({ then: () => {} }) as any);
 
-/** @expects FUNCTION_FAILED await */
+/** Whether the answer comes before anybody looks is not for the script to say.
+ * @expects FUNCTION_FAILED await
+ * @expects value 1 */
 export const leavesACall = action(async (): Promise<Int> => {
   void call(sumTo, { n: 3 });
   return 1;

@@ -150,7 +150,8 @@ export const returnsTooManyBytes = query((): string => "あ".repeat(100_000));
  * @expects LIMIT_EXCEEDED result_bytes */
 export const returnsTooManyEscapes = query((): string => "\u0001".repeat(50_000));
 
-/** @expects LIMIT_EXCEEDED result_bytes */
+/** @expects LIMIT_EXCEEDED result_bytes
+ * @expects LIMIT_EXCEEDED cpu_ms */
 export const returnsTooManyElements = query((): Json => new Array(200_000).fill(0));
 
 /** @expects LIMIT_EXCEEDED result_bytes */
