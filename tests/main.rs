@@ -12,6 +12,7 @@
 //! | [`types`] | the official compiler accepts the editor's types |
 //! | [`atlas`] | `examples/atlas` on all its real data; imports, and crashes in the middle of them |
 //! | [`kills`] | hundreds of kill -9 under load: what was acknowledged is there, whole, and retries tell the first answer |
+//! | [`hostile`] | scripts that mean harm are stopped at their limits, and nobody else notices |
 //! | [`operations`] | backup, restore, export, import of everything, doctor; on a folder that is served and one that is not |
 //! | [`lockdown`] | a worker process reaches nothing that it must not, and the doctor says so |
 //! | [`outsider`] | an app that was written from the documentation alone |
@@ -40,6 +41,7 @@ mod bad_input;
 mod clients;
 mod dev;
 mod encryption;
+mod hostile;
 mod kills;
 mod lockdown;
 mod operations;

@@ -134,6 +134,11 @@ impl Process {
         (Self(child), stdout, stderr)
     }
 
+    /// Its number in the system.
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+
     /// Writes a line to its stdin.
     pub fn tell(&mut self, line: &str) {
         let stdin = self.0.stdin.as_mut().expect("stdin is piped");

@@ -43,7 +43,7 @@ pub struct RunHost {
     pub written: Vec<(String, DocumentId)>,
     /// Why the host gave up.
     pub aborted: Option<Poisoned>,
-    /// Whether an action has called anything.
+    /// Whether an action has called what may have written.
     pub acted: bool,
     /// The last call of an action that failed, and the message that the script got for it.
     pub failed: Arc<Mutex<Option<(String, CallError)>>>,
@@ -75,7 +75,7 @@ pub struct Finished {
     pub ids: Ids,
     /// Why the host gave up.
     pub aborted: Option<Poisoned>,
-    /// Whether an action has called anything.
+    /// Whether an action has called what may have written.
     pub acted: bool,
     /// The last call of an action that failed, and the message that the script got for it.
     pub failed: Option<(String, CallError)>,
@@ -294,7 +294,9 @@ impl Host for RunHost {
         let HostCall::Call { function, args } = call else {
             return Box::pin(async { Err(HostError::Refused("actions read and write through call(fn, args)".into())) });
         };
-        self.acted = true;
+        // What only reads can be called again.
+        let writes = |kind| !matches!(kind, FunctionKind::Query | FunctionKind::View);
+        self.acted |= self.release.function(&function).is_some_and(|(_, function)| writes(function.kind));
         let (engine, release, caller) = (self.engine.clone(), self.release.clone(), self.caller.clone());
         let failed = self.failed.clone();
         Box::pin(async move {

@@ -177,6 +177,9 @@ impl Armed {
             }
             Some(fired) => {
                 self.looks_at = now + PATIENCE;
+                // V8 forgets a termination where no script is left to be ended, though the host may go on to ask the
+                // getters of what was thrown.
+                self.watched.isolate.terminate_execution();
                 let is_news = !std::mem::replace(&mut fired.is_told, true);
                 is_news.then_some(Ignored { isolate: self.watched.name, limit: fired.limit })
             }

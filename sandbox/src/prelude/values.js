@@ -11,6 +11,9 @@ const { getPrototypeOf } = Reflect;
 const objectPrototype = Object.prototype;
 const arrayPrototype = Array.prototype;
 
+/** The host refuses what nests so deep. Going on would fill the stack, since V8 calls back for each value. */
+const DEEPER_THAN_ANY_READER = 200;
+
 /** In JSON text only half of a pair of surrogates is written so; a backslash before `ud` is, too. */
 const HALF = "\\ud";
 
@@ -55,6 +58,7 @@ function visiting(name, skipped, visit) {
     holders.length = depth;
     keys.length = depth;
     visit(key, value, place, holders);
+    if (depth > DEEPER_THAN_ANY_READER) return null;
     if (typeof value === "object" && value !== null) {
       holders.push(value);
       keys.push(key);

@@ -49,6 +49,7 @@ pub struct Supervisor {
 struct Shared {
     program: PathBuf,
     setup: Setup,
+    limits: CallLimits,
     isolates: usize,
     bytes_each: u64,
     frame_bytes_max: usize,
@@ -97,6 +98,7 @@ impl Supervisor {
         let shared = Arc::new(Shared {
             program,
             setup: Setup { app: serde_json::to_string(app).map_err(internal)? },
+            limits: limits.clone(),
             isolates: seats,
             bytes_each: bytes_each(limits),
             frame_bytes_max: frame_bytes_max(limits),
@@ -188,11 +190,20 @@ impl Shared {
         let worker = Arc::new(Worker::start(&self.program, &self.setup, self.bytes_each, far_ends).map_err(internal)?);
         let mut seats = Vec::with_capacity(channels.len());
         for (number, mut channel) in (0..).zip(channels) {
-            await_ready(&mut channel, deadline).inspect_err(|_| worker.bury())?;
+            await_ready(&mut channel, deadline).map_err(|error| self.why_not_ready(&worker, error))?;
             seats.push(Seat { worker: worker.clone(), number, channel });
         }
         say_once(worker.lock_down());
         Ok(seats)
+    }
+
+    /// A worker that says why the app does not load is well. One that died of it may have told of which limit before.
+    fn why_not_ready(&self, worker: &Worker, error: IsolateError) -> IsolateError {
+        if matches!(error, IsolateError::App(_)) {
+            return error;
+        }
+        worker.bury();
+        worker.any_culprit().map_or(error, |limit| IsolateError::loading(limit, &self.limits))
     }
 }
 

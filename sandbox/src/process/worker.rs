@@ -156,6 +156,11 @@ impl Worker {
         let death = self.death.lock();
         death.culprits.get(&isolate).copied().or(death.of_memory_alone.then_some(Limit::Heap))
     }
+
+    /// The limit for which it died, whichever isolate's fault it was.
+    pub fn any_culprit(&self) -> Option<Limit> {
+        self.death.lock().culprits.values().next().copied()
+    }
 }
 
 /// A call under way in a worker.

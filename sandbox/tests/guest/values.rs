@@ -160,7 +160,7 @@ fn results_of_any_json() {
             Array(3) => [null,null,null]
             [1, , 3] => [1,null,3]
             (() => { const a = []; a[3] = 1; return a })() => [null,null,null,1]
-            (() => { let deep = []; for (let i = 0; i < 1e5; i++) deep = [deep]; return deep })() => failed: RangeError: Maximum call stack size exceeded
+            (() => { let deep = []; for (let i = 0; i < 1e5; i++) deep = [deep]; return deep })() => limit: result_depth
             orders.where('a', 1) => [{"id":"o1","total":5},{"id":"o2","total":7}]
             orders.get('none') => null
             globalThis.Math => {}

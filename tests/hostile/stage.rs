@@ -1,0 +1,147 @@
+//! A server with the scripts, and how much memory it and its workers take.
+
+use std::collections::HashMap;
+use std::fs;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::Mode;
+use super::specification::APP;
+use crate::apps::App;
+use crate::weir::Dev;
+
+/// How long an answer may take: far more than any limit of the app.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(10);
+/// The things that scripts find.
+pub const THINGS: usize = 100;
+/// How many of them one call may write.
+const THINGS_AT_ONCE: usize = 25;
+
+/// A running server.
+pub struct Stage {
+    /// Goes with the stage.
+    _app: App,
+    dev: Dev,
+    /// Processes that were seen below the server, with their starts.
+    seen: HashMap<u32, String>,
+}
+
+/// A process as `/proc` shows it.
+struct Shown {
+    id: u32,
+    parent: u32,
+    state: String,
+    start: String,
+}
+
+impl Stage {
+    /// Starts a server and fills its store.
+    pub fn set(mode: Mode) -> Self {
+        let app = App::copy_of(APP);
+        let dev = Dev::starting_with(&app, &mode.arguments()).ready();
+        let stage = Self { _app: app, dev, seen: HashMap::new() };
+        for from in (0..THINGS).step_by(THINGS_AT_ONCE) {
+            let asked = json!({ "from": from, "count": THINGS_AT_ONCE });
+            let answer = call(stage.url(), "mutation", "prepare", &asked).unwrap();
+            assert_eq!(answer["data"]["invoke"], from + THINGS_AT_ONCE, "{answer}");
+        }
+        stage
+    }
+
+    /// `http://127.0.0.1:PORT`
+    pub fn url(&self) -> &str {
+        &self.dev.url
+    }
+
+    /// What the server wrote on stderr, its end.
+    pub fn last_words(&self) -> String {
+        let text = self.dev.log.text(self.dev.log.count().saturating_sub(12));
+        text.chars().take(1500).collect()
+    }
+
+    /// How it ended, if it has.
+    pub fn ended(&mut self) -> Option<String> {
+        self.dev.process.wait(Duration::ZERO).map(|status| status.to_string())
+    }
+
+    /// The memory of the server and of the processes below it, in bytes: what is shared counts once.
+    pub fn memory(&mut self) -> u64 {
+        let shown = self.below();
+        for process in &shown {
+            self.seen.insert(process.id, process.start.clone());
+        }
+        let ids = shown.iter().map(|process| process.id).chain([self.dev.process.id()]);
+        ids.map(proportional_set).sum()
+    }
+
+    /// The processes below the server that have ended and that nobody has asked how.
+    pub fn zombies(&self) -> Vec<u32> {
+        self.below().iter().filter(|process| process.state == "Z").map(|process| process.id).collect()
+    }
+
+    /// Stops the server; those processes that were below it and are still there a moment later.
+    pub fn strike(self) -> Vec<u32> {
+        assert_eq!(self.dev.stop(), Some(0));
+        let remain = || {
+            let now = processes();
+            let is_there = |(id, start): (&u32, &String)| {
+                now.iter().any(|process| process.id == *id && process.start == *start).then_some(*id)
+            };
+            self.seen.iter().filter_map(is_there).collect::<Vec<u32>>()
+        };
+        let deadline = Instant::now() + ANSWER_PATIENCE;
+        while !remain().is_empty() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        remain()
+    }
+
+    fn below(&self) -> Vec<Shown> {
+        let mut left = processes();
+        let mut below = Vec::new();
+        let mut parents = vec![self.dev.process.id()];
+        while let Some(parent) = parents.pop() {
+            let (children, others) = left.into_iter().partition(|process| process.parent == parent);
+            left = others;
+            let children: Vec<Shown> = children;
+            parents.extend(children.iter().map(|process| process.id));
+            below.extend(children);
+        }
+        below
+    }
+}
+
+/// Calls a function of the app: the answer of the server, or why there is none.
+pub fn call(url: &str, root: &str, function: &str, arguments: &Value) -> Result<Value, String> {
+    let query = format!("{root}($args: JSON) {{ invoke(function: \"{function}\", args: $args) }}");
+    let body = json!({ "query": query, "variables": { "args": arguments } }).to_string();
+    let request = minreq::post(format!("{url}/graphql")).with_header("content-type", "application/json");
+    let answer = request.with_body(body).with_timeout(ANSWER_PATIENCE.as_secs()).send();
+    let answer = answer.map_err(|error| format!("no answer: {error}"))?;
+    let text = answer.as_str().map_err(|error| format!("no text: {error}"))?;
+    serde_json::from_str(text).map_err(|error| format!("{error}: {text}"))
+}
+
+/// Every process of the machine.
+fn processes() -> Vec<Shown> {
+    let entries = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    let ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    ids.filter_map(|id| {
+        // It may have ended in between.
+        let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+        // The name before it, in parentheses, may contain anything.
+        let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+        let field = |at: usize| fields.get(at).copied().unwrap_or_default();
+        Some(Shown { id, state: field(0).to_owned(), parent: field(1).parse().ok()?, start: field(19).to_owned() })
+    })
+    .collect()
+}
+
+/// What a process takes of the memory, in bytes; 0 if it has ended.
+fn proportional_set(id: u32) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{id}/smaps_rollup")).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("Pss:"));
+    let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    kib.unwrap_or_default() * 1024
+}
