@@ -8,9 +8,13 @@ const isObject = (value) => (typeof value === "object" && value !== null) || typ
 /** All that was met so far, in whichever graph. */
 const met = new Set();
 
-/** What becomes of an object: frozen with all that hangs from it, the same but for one own property, or left alone. */
+/**
+ * What becomes of an object: frozen with all that hangs from it, the same but for one own property, left alone, or left for
+ * another time while what hangs from it is judged.
+ */
 export const FREEZE = { except: null };
 export const LEAVE = { except: null };
+export const PASS = { except: null };
 
 /**
  * Freezes what can be reached from values through own properties, accessors and prototypes.
@@ -22,6 +26,7 @@ export function freezeReachable(roots, judge) {
   const values = [];
   const parents = [];
   const keys = [];
+  const passed = [];
   const meet = (value, parent, key) => {
     if (!isObject(value) || met.has(value)) return;
     met.add(value);
@@ -50,9 +55,11 @@ export function freezeReachable(roots, judge) {
       }
       if (verdict.except !== null && key !== verdict.except) defineProperty(value, key, { writable: false, configurable: false });
     }
-    if (verdict.except === null) freeze(value);
+    if (verdict === PASS) passed.push(value);
+    else if (verdict.except === null) freeze(value);
     else preventExtensions(value);
   }
+  for (const value of passed) met.delete(value);
 }
 
 /** Nothing is going to be frozen any more. */

@@ -4,15 +4,19 @@ import "ext:weir/buffers.js";
 import { keep } from "ext:weir/constants.js";
 import { fixTemporal } from "ext:weir/determinism.js";
 import { api, host, shared } from "ext:weir/weir.js";
-import { freezeIntrinsics, removeGlobals } from "ext:weir/seal.js";
+import { harden, seal } from "ext:weir/seal.js";
 
 globalThis.console = host.console;
 
-function seal() {
-  fixTemporal();
-  removeGlobals();
-  freezeIntrinsics(shared);
-}
+harden(shared);
 
 /** Read by the host and by the modules that open it to the app, at the start of an isolate, then removed. */
-globalThis.__weir = { api, host, keep, seal };
+globalThis.__weir = {
+  api,
+  host,
+  keep,
+  seal() {
+    fixTemporal();
+    seal(shared);
+  },
+};
