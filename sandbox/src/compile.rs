@@ -217,7 +217,7 @@ fn emit_all<'a>(
     let mut modules = Vec::with_capacity(units.len());
     for unit in units {
         let path = unit.file.path.to_owned();
-        let own = own::export(&unit.program);
+        let own = own::handed_over(&unit);
         if let Ok(JavaScript { code, source_map, specifiers }) = emit::emit(arena, unit, provider, report) {
             let imports = specifiers.into_iter().map(|specifier| {
                 let target = match specifier::resolve(sources, &path, &specifier) {

@@ -20,8 +20,14 @@ pub const API: &str = "app:///weir";
 /// The specifier of the generated entry module.
 pub const ENTRY: &str = "app:///entry";
 
+/// The specifier of the module by which the compiler's last lines hand over what a module declares.
+pub const KEEP: &str = "weir:keep";
+
+/// That module. Evaluated with the API, before the globals are sealed.
+const KEEP_CODE: &str = "export const { keep } = globalThis.__weir;";
+
 /// The module `weir`: re-exports what the snapshot holds.
-const API_CODE: &str = "export const { action, avg, call, caller, collection, count, fail, max, metric, min, now, \
+const API_CODE: &str = "import \"weir:keep\"; export const { action, avg, call, caller, collection, count, fail, max, metric, min, now, \
                         procedure, query, sum, view } = globalThis.__weir.api;";
 
 /// Serves the modules of one app from memory.
@@ -41,7 +47,7 @@ impl AppModules {
     }
 
     fn target(&self, specifier: &str, referrer: &str) -> Option<String> {
-        if referrer == ENTRY || specifier == API || specifier == ENTRY {
+        if referrer == ENTRY || [API, ENTRY, KEEP].contains(&specifier) {
             return Some(specifier.to_owned());
         }
         let (_, path) = self.module(referrer)?.imports.iter().find(|(written, _)| written == specifier)?;
@@ -151,6 +157,7 @@ impl ModuleLoader for AppModules {
     ) -> ModuleLoadResponse {
         let code = match specifier.as_str() {
             API => Some(API_CODE.to_owned()),
+            KEEP => Some(KEEP_CODE.to_owned()),
             ENTRY => Some(entry(&self.app)),
             other => self.module(other).map(|module| module.code.clone()),
         };

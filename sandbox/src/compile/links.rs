@@ -6,7 +6,6 @@ use oxc::span::Span;
 
 use super::graph::{Graph, Meaning};
 use super::module::{ExportSource, Module, Request, RequestedName};
-use super::own;
 use super::report::{File, Report};
 use super::sources::Sources;
 use super::specifier::{Lost, Target, resolve};
@@ -107,13 +106,9 @@ fn is_only_type(meaning: &Meaning) -> bool {
     }
 }
 
-/// Checks that `export { name }` names something of the file, by a name that an app may give.
+/// Checks that `export { name }` names something of the file.
 fn check_local_exports(graph: &Graph, module: &Module, report: &Report) {
     for (name, export) in &module.exports {
-        if name.starts_with(own::PREFIX) {
-            let message = format!("names that begin with {:?} are Weir's own", own::PREFIX);
-            report.error_with_help(module.file, export.span, message, "choose another name");
-        }
         let ExportSource::Local(local) = export.source else {
             continue;
         };

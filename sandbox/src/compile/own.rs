@@ -1,20 +1,28 @@
-//! One more export at the end of each module: of all that its top declares for itself, under names that no app can write.
-//! The isolate freezes what hangs from them. At the end, source maps stay right.
+//! One more statement at the end of each module: it hands the isolate all that the top declares for itself, so that what
+//! hangs from it can be frozen. At the end, source maps stay right.
 
 use std::collections::BTreeSet;
 
-use oxc::ast::ast::{BindingIdentifier, Declaration, Program, Statement};
+use oxc::ast::ast::{BindingIdentifier, Declaration, Statement};
 
-/// What those names begin with.
-pub(super) const PREFIX: &str = "weir:";
+use super::unit::Unit;
+use crate::modules::KEEP;
 
-/// The export, as a line of JavaScript; empty where there is nothing to export.
-pub(super) fn export(program: &Program) -> String {
-    let declared = program.body.iter().filter_map(Statement::as_declaration).flat_map(declared);
+/// The statement, with the import that it needs, in two lines of JavaScript; empty where there is nothing to hand over.
+pub(super) fn handed_over(unit: &Unit) -> String {
+    let declared = unit.program.body.iter().filter_map(Statement::as_declaration).flat_map(declared);
     // A function has several declarations where it is overloaded.
     let names: BTreeSet<&str> = declared.map(|id| id.name.as_str()).collect();
-    let exports: Vec<String> = names.iter().map(|name| format!("{name} as \"{PREFIX}{name}\"")).collect();
-    if exports.is_empty() { String::new() } else { format!("export {{ {} }};\n", exports.join(", ")) }
+    if names.is_empty() {
+        return String::new();
+    }
+    let mut keep = "weirKeep".to_owned();
+    while unit.file.text.contains(&keep) {
+        keep.push('_');
+    }
+    let names: Vec<&str> = names.into_iter().collect();
+    let (path, names) = (unit.file.path, names.join(", "));
+    format!("import {{ keep as {keep} }} from {KEEP:?};\n{keep}({path:?}, {{ {names} }});\n")
 }
 
 /// The names of a declaration that are there in JavaScript too.

@@ -11,11 +11,21 @@ const isSticky = getOwnPropertyDescriptor(RegExp.prototype, "sticky").get;
 const patterns = [];
 const KEEP_PLACE = { except: "lastIndex" };
 
-/** Freezes what the modules hold. Takes `[file, namespace]` of each. */
+/** What modules declare and do not export, as `[file, members]`. */
+let kept = [];
+
+/** A module hands over what it declares. */
+export function keep(file, members) {
+  kept?.push([file, members]);
+}
+
+/** Freezes what the modules hold. Takes `[file, namespace]` of each, for what they export. */
 export function freezeModules(modules) {
   const roots = [];
   const places = [];
-  for (const [file, namespace] of modules) {
+  const all = [...modules, ...kept];
+  kept = null;
+  for (const [file, namespace] of all) {
     for (const name of Object.keys(namespace)) {
       roots.push(namespace[name]);
       places.push([file, name]);
@@ -41,7 +51,7 @@ export function freezeModules(modules) {
 function refusal(places, [root, ...keys], what) {
   const [file, name] = places[root];
   const members = keys.map((key) => (typeof key === "string" && /^[A-Za-z_$]\w*$/.test(key) ? `.${key}` : `[${String(key)}]`));
-  const place = name.replace(/^weir:/, "") + members.join("");
+  const place = name + members.join("");
   return `${file}: ${place} is ${what}, which would keep what a call leaves in it: make it inside of the function, or write arrays and objects`;
 }
 

@@ -1,6 +1,7 @@
 // The entry of the snapshot: joins the parts and hands the host its handles.
 
 import "ext:weir/buffers.js";
+import { keep } from "ext:weir/constants.js";
 import { fixTemporal } from "ext:weir/determinism.js";
 import { api, host, shared } from "ext:weir/weir.js";
 import { freezeIntrinsics, removeGlobals } from "ext:weir/seal.js";
@@ -13,5 +14,5 @@ function seal() {
   freezeIntrinsics(shared);
 }
 
-/** Read by the host at the start of an isolate, then removed. */
-globalThis.__weir = { api, host, seal };
+/** Read by the host and by the modules that open it to the app, at the start of an isolate, then removed. */
+globalThis.__weir = { api, host, keep, seal };

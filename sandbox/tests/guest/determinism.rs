@@ -1,15 +1,12 @@
 //! Nothing but the call itself decides what a call gives: no clock, no dice, no language or time zone of the server.
 
-use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
 
 use expect_test::{Expect, expect};
-use weir_sandbox::App;
-use weir_sandbox::compile::{Sources, compile};
 use weir_sandbox::protocol::Outcome;
 use weir_schema::declarations::FunctionKind;
 
+use crate::examples::{DOCUMENTS, EXAMPLES};
 use crate::harness::{Guest, query, run};
 
 /// What a script can learn of time zones and languages, one fact a line.
@@ -123,68 +120,25 @@ fn the_environment_of_the_server_does_not_show() {
     }
 }
 
-/// Documents with all the members that the examples look at.
-const DOCUMENTS: &str = r#"[
-    {"id":"d1","customer":"c1","total":12.5,"status":"open","at":"2026-01-02T00:00:00.000Z","name":"Élan","code":"FR",
-     "code3":"FRA","region":"Europe","area":0.1,"borders":["DEU","ESP"],"country":"FR","location":{"lat":48.9,"lng":2.3}},
-    {"id":"d2","customer":"c2","total":0.3,"status":"paid","at":"2026-01-03T00:00:00.000Z","name":"eland","code":"DE",
-     "code3":"DEU","region":"Asia","area":0.2,"borders":[],"country":"DE","location":{"lat":52.5,"lng":13.4}}]"#;
-
-fn example(name: &str) -> Arc<App> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").join(name);
-    Arc::new(compile(&Sources::read(&folder).unwrap()).unwrap_or_else(|wrong| panic!("{wrong:?}")))
-}
-
-/// Runs each function of an example in two isolates, the second of which has run all the others before. What it gives
+/// Runs each function of the examples in two isolates, the second of which has run all the others before. What it gives
 /// and what it asks of its host is the same. Every function must give a value, but those that are named.
-fn check_example(name: &str, arguments: &[(&str, &str)], refusing: &[&str]) {
-    let app = example(name);
-    let load = || Guest::load(&app).unwrap().with_documents(DOCUMENTS);
-    let mut worn = load();
-    for index in 0..app.declarations.functions.len() {
-        worn.call_function(index, "{}");
-    }
-    for (index, function) in app.declarations.functions.keys().enumerate() {
-        let known = arguments.iter().find(|(known, _)| known == function);
-        let arguments = known.map_or("{}", |(_, arguments)| *arguments);
-        let first = load().call_function(index, arguments);
-        assert_eq!(first, worn.call_function(index, arguments), "{function}");
-        let gives_a_value = matches!(first.0, Outcome::Value(_));
-        assert_eq!(gives_a_value, !refusing.contains(&function.as_str()), "{function}: {:?}", first.0);
-    }
-}
-
 #[test]
-fn the_shop_gives_the_same_twice() {
-    let arguments = [
-        ("customerByEmail", r#"{"email":"a@example.com"}"#),
-        ("addCustomer", r#"{"name":"Ada","email":"a@example.com"}"#),
-        ("ordersOf", r#"{"customer":"c1","limit":3}"#),
-        ("ordersPage", r#"{"first":2}"#),
-        ("placeOrder", r#"{"customer":"o1","total":1.5}"#),
-        ("payOrder", r#"{"id":"o1"}"#),
-    ];
-    // Its host gives up when told to delete, and has customers already.
-    check_example("shop", &arguments, &["removeCustomer", "seed"]);
-}
-
-#[test]
-fn the_atlas_gives_the_same_twice() {
-    let country = r#"{"cca2":"FR","cca3":"FRA","name":{"common":"France","official":"French Republic"},"region":"Europe",
-        "subregion":"Western Europe","capital":["Paris"],"latlng":[46,2],"area":551695,"landlocked":false,"independent":true,
-        "borders":[],"languages":{"fra":"French"},"currencies":{"EUR":{}},"flag":"x"}"#;
-    let arguments = [
-        ("citiesOf", r#"{"country":"FR"}"#),
-        ("citiesStartingWith", r#"{"prefix":"Él","country":"FR"}"#),
-        ("citiesInBox", r#"{"south":40,"west":0,"north":50,"east":5}"#),
-        ("cityCount", r#"{"country":"FR"}"#),
-        ("addCity", r#"{"name":"Élan","country":"FR","lat":"48.9","lng":"2.3","admin1":"x"}"#),
-        ("country", r#"{"code":"fra"}"#),
-        ("countriesIn", r#"{"region":"Europe"}"#),
-        ("neighboursOf", r#"{"code":"FR"}"#),
-        ("addCountry", country),
-    ];
-    check_example("atlas", &arguments, &[]);
+fn the_examples_give_the_same_twice() {
+    for example in EXAMPLES {
+        let app = example.app();
+        let load = || Guest::load(&app).unwrap().with_documents(DOCUMENTS);
+        let mut worn = load();
+        for index in 0..app.declarations.functions.len() {
+            worn.call_function(index, "{}");
+        }
+        for (index, function) in app.declarations.functions.keys().enumerate() {
+            let arguments = example.arguments(function);
+            let first = load().call_function(index, arguments);
+            assert_eq!(first, worn.call_function(index, arguments), "{function}");
+            let gives_a_value = matches!(first.0, Outcome::Value(_));
+            assert_eq!(gives_a_value, !example.refusing.contains(&function.as_str()), "{function}: {:?}", first.0);
+        }
+    }
 }
 
 #[test]

@@ -20,6 +20,7 @@
 mod allowlist;
 mod determinism;
 mod errors;
+mod examples;
 mod harness;
 mod residue;
 mod values;

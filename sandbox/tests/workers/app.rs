@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
+use serde_json::{Value, json};
 use weir_sandbox::isolate::IsolateError;
 use weir_sandbox::process::remote::RemoteIsolate;
 use weir_sandbox::process::supervisor::Supervisor;
@@ -14,6 +15,8 @@ use weir_sandbox::{App, Module};
 use weir_schema::declarations::{Collection, Declarations, Function, FunctionKind};
 use weir_schema::manifest;
 use weir_schema::shape::{Shape, Slot};
+
+use super::examples::DOCUMENTS;
 
 /// Small enough for tests to be quick; the wall limit is far off, since machines may be busy.
 pub const LIMITS: &str = "cpu_ms = 50\nwall_ms = 30000\nheap_bytes = 33554432\narray_buffer_bytes = 8388608\n\
@@ -121,6 +124,16 @@ impl Host for TableHost {
             }
             HostCall::Get { id, .. } if id == "large" => Ok(format!(r#"{{"id":"{}"}}"#, "x".repeat(3 << 20))),
             HostCall::Get { id, .. } => Ok(format!(r#"{{"id":"{id}"}}"#)),
+            HostCall::Rows { .. } => Ok(DOCUMENTS.into()),
+            HostCall::Page { .. } => {
+                let documents: Vec<Value> = serde_json::from_str(DOCUMENTS).unwrap();
+                let edges: Vec<_> = documents.iter().map(|node| json!({ "node": node, "cursor": "c" })).collect();
+                let ends =
+                    json!({ "hasNextPage": false, "hasPreviousPage": false, "startCursor": "c", "endCursor": "c" });
+                Ok(json!({ "edges": edges, "pageInfo": ends }).to_string())
+            }
+            HostCall::Count { .. } => Ok("2".into()),
+            HostCall::Insert { value, .. } if value.get("email").is_some() => Ok(value.to_string()),
             HostCall::Insert { .. } => Err(HostError::Refused("orders.total: missing".into())),
             HostCall::Delete { .. } => Err(HostError::Aborted),
             _ => Ok("null".into()),

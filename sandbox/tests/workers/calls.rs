@@ -7,6 +7,7 @@ use weir_schema::declarations::FunctionKind;
 use weir_schema::limits::Limit;
 
 use super::app::{LIMITS, app, call, call_at, isolate, query, short, supervise, value};
+use super::examples::EXAMPLES;
 use super::trial;
 
 pub fn trials() -> Vec<Trial> {
@@ -19,6 +20,7 @@ pub fn trials() -> Vec<Trial> {
         trial("errors_are_cut", errors_are_cut),
         trial("an_app_that_cannot_be_loaded_says_why", an_app_that_cannot_be_loaded_says_why),
         trial("two_workers_give_the_same", two_workers_give_the_same),
+        trial("the_examples_give_the_same_in_two_workers", the_examples_give_the_same_in_two_workers),
     ]
 }
 
@@ -154,4 +156,24 @@ fn two_workers_give_the_same() {
     assert!(matches!(&first, Outcome::Value(_)), "{first:?}");
     assert_eq!(call(&mut two), first);
     assert_eq!(call(&mut one), first);
+}
+
+fn the_examples_give_the_same_in_two_workers() {
+    for example in EXAMPLES {
+        let app = example.app();
+        let (one, two) = (supervise(&app, 1, 0), supervise(&app, 1, 0));
+        let [mut one, mut two] = [isolate(&one, &app).unwrap(), isolate(&two, &app).unwrap()];
+        assert_ne!(one.worker_id(), two.worker_id());
+        let mut values = 0;
+        for (index, function) in app.declarations.functions.keys().enumerate() {
+            let arguments = example.arguments(function);
+            let [first, second] = [&mut one, &mut two].map(|isolate| {
+                isolate.renew().unwrap();
+                call_at(isolate, index, arguments)
+            });
+            assert_eq!(first, second, "{function}");
+            values += usize::from(matches!(first, Outcome::Value(_)));
+        }
+        assert!(values * 2 > app.declarations.functions.len(), "only {values} functions give a value");
+    }
 }

@@ -3,6 +3,8 @@
 mod app;
 mod calls;
 mod deaths;
+#[path = "../guest/examples.rs"]
+mod examples;
 mod liars;
 
 use std::env;

@@ -71,5 +71,5 @@ export const names = query((): JSON => {
   return [arrow.name, fn.name, cls.name, made.name];
 });
 export const relations = query((): JSON => [1 as number < 2 as any, ("value" as any) in thing, (thing as any) instanceof (Object as any), typeof (thing as any), !thing as any, void 0 as any ?? 9]);
-export const spreads = query((): JSON => [...([1] as number[]), ...<number[]>[2], ...(thing ? [3] : []) as number[], { ...(thing as object) } as JSON]);
+export const spreads = query((): JSON => [...([1] as number[]), ...<number[]>[2], ...(thing ? [3] : []) as number[], { ...(thing as object), method: undefined } as JSON]);
 export const ternaries = query((): JSON => (thing as any ? 1 as number : 2) as number + (absent as any ? (1) : (2) as number));
