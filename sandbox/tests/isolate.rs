@@ -409,10 +409,7 @@ fn results_nest_as_deep_as_allowed() {
             r#"Value("\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\"")"#
         ]],
     );
-    check(
-        "let a = []; for (let i = 0; i < 1e5; i++) a = [a]; return a",
-        expect!["Limit(ResultDepth)"],
-    );
+    check("let a = []; for (let i = 0; i < 1e5; i++) a = [a]; return a", expect!["Limit(ResultDepth)"]);
     check_kind(
         FunctionKind::Procedure,
         "export const f = procedure(() => { let a = []; for (let i = 0; i < 200; i++) a = [a]; return orders.insert({ a }) });",
