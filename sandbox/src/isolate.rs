@@ -121,6 +121,16 @@ pub enum IsolateError {
     Internal(String),
 }
 
+/// The limits that loading an app keeps to. It happens once for many calls, so it may take longer than one of them.
+pub(crate) fn while_loading(limits: &CallLimits) -> CallLimits {
+    let defaults = CallLimits::default();
+    CallLimits {
+        cpu_ms: limits.cpu_ms.max(defaults.cpu_ms),
+        wall_ms: limits.wall_ms.max(defaults.wall_ms),
+        ..limits.clone()
+    }
+}
+
 impl IsolateError {
     /// Loading the app went past a limit.
     pub(crate) fn loading(limit: Limit, limits: &CallLimits) -> Self {
@@ -154,12 +164,12 @@ impl Isolate {
         let account = array_buffers.clone();
         let reserve = Box::new(move |bytes| account.reserve(bytes));
         runtime.op_state().borrow_mut().put(Doors { port: None, stopping: false, isolate: handle.clone(), reserve });
-        let watch = place.watch(handle, &limits);
+        let watch = place.watch(handle, &while_loading(&limits));
         let handles = load::load(&mut runtime, &place.tokio, limits.call_depth);
         rejections::watch(runtime.v8_isolate());
         pending::watch(runtime.v8_isolate());
         if let Some(limit) = exceeded(watch, &heap_exceeded, &array_buffers) {
-            return Err(IsolateError::loading(limit, &limits));
+            return Err(IsolateError::loading(limit, &while_loading(&limits)));
         }
         let Handles { run, start, end, failure_code, host_call, .. } = handles?;
         drop(guard);

@@ -548,7 +548,7 @@ fn a_module_that_throws_does_not_load() {
     check_kind(
         FunctionKind::Query,
         "for (;;); export const f = query(() => 1);",
-        expect!["load: loading its modules needs more than cpu_ms = 200: raise it in app.toml under [limits]"],
+        expect!["load: loading its modules needs more than cpu_ms = 1000: raise it in app.toml under [limits]"],
     );
 }
 

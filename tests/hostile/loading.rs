@@ -145,6 +145,7 @@ pub fn run(mode: Mode) {
     );
     app.write("functions/t.ts", HARMLESS);
     let dev = Dev::starting_with(&app, &mode.arguments()).ready();
+    dev.log.wait_for(0, |line| line.contains(" live in "));
     let mut wrong = Vec::new();
     let loads = LOADED.iter().chain(&REFUSED).filter(|load| mode == Mode::Process || load.thread.is_none());
     for (number, load) in loads.enumerate() {

@@ -18,7 +18,7 @@ use super::channel::Channel;
 use super::frame::{self, FromIsolate, Setup};
 use super::worker::{START_PATIENCE, Worker};
 use crate::app::App;
-use crate::isolate::IsolateError;
+use crate::isolate::{IsolateError, while_loading};
 use crate::lockdown;
 use crate::port::request_bytes_max;
 
@@ -102,7 +102,7 @@ impl Supervisor {
             isolates: seats,
             bytes_each: bytes_each(limits),
             frame_bytes_max: frame_bytes_max(limits),
-            ready_within: START_PATIENCE + Duration::from_millis(limits.wall_ms),
+            ready_within: START_PATIENCE + Duration::from_millis(while_loading(limits).wall_ms),
             state: Mutex::new(State {
                 free: VecDeque::new(),
                 spare,
@@ -203,7 +203,7 @@ impl Shared {
             return error;
         }
         worker.bury();
-        worker.any_culprit().map_or(error, |limit| IsolateError::loading(limit, &self.limits))
+        worker.any_culprit().map_or(error, |limit| IsolateError::loading(limit, &while_loading(&self.limits)))
     }
 }
 
