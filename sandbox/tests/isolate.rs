@@ -70,7 +70,7 @@ name = "test"
 version = "1.0.0"
 [limits]
 cpu_ms = 200
-wall_ms = 1000
+wall_ms = 3000
 heap_bytes = 33554432
 array_buffer_bytes = 8388608
 result_bytes = 1000
