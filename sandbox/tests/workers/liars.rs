@@ -151,7 +151,8 @@ fn who_asks_for_ever_is_stopped() {
 fn who_takes_no_answer_fills_no_memory() {
     let folder = tempfile::tempdir().unwrap();
     let functions = [("f", FunctionKind::Action), ("other", FunctionKind::Query)];
-    let limits = short().replace("host_calls = 200", "host_calls = 1000000");
+    let limits =
+        short().replace("host_calls = 200", "host_calls = 1000000").replace("promises = 100", "promises = 1000000");
     let app = app(&limits, &functions, "export const other = query(() => 1);\nexport const f = action(() => 1);");
     let workers = supervise_as(Lie::Deaf.program(folder.path()), &app, 1, 0);
     let mut isolate = isolate(&workers, &app).unwrap();
