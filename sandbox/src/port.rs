@@ -39,6 +39,11 @@ pub fn request_bytes_max(limits: &CallLimits) -> usize {
     limits.arguments_bytes.max(2 * DOCUMENT_BYTES_MAX) + 1024
 }
 
+/// What a request that is longer is answered, by whichever side notices first.
+pub fn too_long(request: &str, bytes_max: usize) -> Option<String> {
+    (request.len() > bytes_max).then(|| format!("the request has more than {bytes_max} bytes"))
+}
+
 impl CallPort {
     /// A port with all of its limits ahead of it.
     pub fn new(host: Box<dyn Host>, limits: &CallLimits) -> Self {
@@ -78,8 +83,7 @@ impl CallPort {
 
     fn admit(&mut self, request: &str) -> Result<HostCall, HostError> {
         self.host_calls_left = self.host_calls_left.checked_sub(1).ok_or(HostError::Limit(Limit::HostCalls))?;
-        if request.len() > self.limits.request_bytes {
-            let message = format!("the request has more than {} bytes", self.limits.request_bytes);
+        if let Some(message) = too_long(request, self.limits.request_bytes) {
             return Err(HostError::Refused(message));
         }
         if nesting::depth(request) > REQUEST_DEPTH_MAX {

@@ -13,7 +13,6 @@ use std::rc::Rc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, OnceLock};
 use std::thread;
-use std::time::Duration;
 
 use deno_core::v8;
 use parking_lot::Mutex;
@@ -132,7 +131,6 @@ fn serve(
     place: Result<Place, IsolateError>,
     channel: &Rc<RefCell<Channel>>,
 ) -> Result<(), ChannelError> {
-    let wall = Duration::from_millis(app.manifest.limits.wall_ms);
     loop {
         let mut isolate = match place.as_ref().map_err(Clone::clone).and_then(|place| Isolate::new(app, place)) {
             Ok(isolate) => isolate,
@@ -142,25 +140,27 @@ fn serve(
         channel.borrow_mut().send(&FromIsolate::Ready, None)?;
         while !isolate.is_spoiled() {
             let bytes = channel.borrow_mut().receive(None)?;
-            let request = request(&bytes)?;
-            let outcome = isolate.run(&request, Rc::new(RefCell::new(RemotePort::new(channel, wall))));
+            let Some(request) = request(&bytes)? else { continue };
+            let outcome = isolate.run(&request, Rc::new(RefCell::new(RemotePort::new(channel, &app.manifest.limits))));
             let spoiled = isolate.is_spoiled();
             channel.borrow_mut().send(&FromIsolate::Ended { outcome, spoiled }, None)?;
         }
     }
 }
 
-fn request(bytes: &[u8]) -> Result<CallRequest, BadFrame> {
+/// The next call, if it is one.
+fn request(bytes: &[u8]) -> Result<Option<CallRequest>, BadFrame> {
     match frame::read(bytes)? {
-        ToIsolate::Call { function, now_ms, seed, caller, arguments } => Ok(CallRequest {
+        ToIsolate::Call { function, now_ms, seed, caller, arguments } => Ok(Some(CallRequest {
             function: usize::try_from(function).unwrap_or(usize::MAX),
             arguments: arguments.into_owned(),
             now_ms,
             seed,
             caller: caller.into(),
-        }),
+        })),
         ToIsolate::Answer(_) => Err(BadFrame::unexpected("Answer")),
-        ToIsolate::Settled(..) => Err(BadFrame::unexpected("Settled")),
+        // An action has ended without it. All of them come before the next call.
+        ToIsolate::Settled(..) => Ok(None),
     }
 }
 

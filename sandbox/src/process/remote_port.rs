@@ -6,10 +6,12 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
+use weir_schema::limits::CallLimits;
 
 use super::channel::{Channel, ChannelError};
 use super::frame::{self, BadFrame, FromIsolate, ToIsolate};
 use crate::ops::{Port, Reply, Replying, Waited};
+use crate::port::{request_bytes_max, too_long};
 
 /// The port of one call.
 pub struct RemotePort {
@@ -18,12 +20,20 @@ pub struct RemotePort {
     waiting: HashMap<u32, oneshot::Sender<Reply>>,
     next: u32,
     deadline: Instant,
+    /// Longer requests are not sent: the host would take them for the worker's malice.
+    request_bytes_max: usize,
 }
 
 impl RemotePort {
-    /// A port for a call that may take so long.
-    pub fn new(channel: &Rc<RefCell<Channel>>, wall: Duration) -> Self {
-        Self { channel: channel.clone(), waiting: HashMap::new(), next: 0, deadline: Instant::now() + wall }
+    /// A port for a call within these limits.
+    pub fn new(channel: &Rc<RefCell<Channel>>, limits: &CallLimits) -> Self {
+        Self {
+            channel: channel.clone(),
+            waiting: HashMap::new(),
+            next: 0,
+            deadline: Instant::now() + Duration::from_millis(limits.wall_ms),
+            request_bytes_max: request_bytes_max(limits),
+        }
     }
 
     /// Takes what the host sends; the answer to what was asked, if it is that.
@@ -55,11 +65,17 @@ impl RemotePort {
 
 impl Port for RemotePort {
     fn ask(&mut self, request: &str) -> Reply {
+        if let Some(message) = too_long(request, self.request_bytes_max) {
+            return Reply::Refused(message);
+        }
         // Without its host the call is over, and the worker with it.
         self.answer(request).unwrap_or(Reply::Stop)
     }
 
     fn start(&mut self, request: &str) -> Replying {
+        if let Some(message) = too_long(request, self.request_bytes_max) {
+            return Box::pin(async { Reply::Refused(message) });
+        }
         let number = self.next;
         self.next = self.next.wrapping_add(1);
         let sent = self.channel.borrow_mut().send(&FromIsolate::Start(number, request.into()), None);

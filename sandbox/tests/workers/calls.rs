@@ -16,6 +16,8 @@ pub fn trials() -> Vec<Trial> {
         trial("what_the_host_refuses_is_thrown_there", what_the_host_refuses_is_thrown_there),
         trial("a_host_that_takes_its_time_is_not_the_workers_silence", a_host_that_takes_its_time),
         trial("actions_ask_side_by_side", actions_ask_side_by_side),
+        trial("what_is_too_long_to_ask_is_refused_there", what_is_too_long_to_ask_is_refused_there),
+        trial("an_answer_that_nobody_awaits_costs_no_worker", an_answer_that_nobody_awaits_costs_no_worker),
         trial("limits_are_kept_on_both_sides", limits_are_kept_on_both_sides),
         trial("errors_are_cut", errors_are_cut),
         trial("an_app_that_cannot_be_loaded_says_why", an_app_that_cannot_be_loaded_says_why),
@@ -102,6 +104,44 @@ fn actions_ask_side_by_side() {
         isolate.renew().unwrap();
         assert_eq!(call(&mut isolate), expected, "{code}, again");
     }
+}
+
+fn what_is_too_long_to_ask_is_refused_there() {
+    let limits = format!("{LIMITS}\narguments_bytes = 1000");
+    let app = query(&limits, "try { orders.get('x'.repeat(3_000_000)) } catch (error) { return error.message }");
+    let workers = supervise(&app, 1, 0);
+    let mut isolate = isolate(&workers, &app).unwrap();
+    let worker = isolate.worker_id();
+    for _ in 0..2 {
+        assert_eq!(call(&mut isolate), value(r#""the request has more than 2098176 bytes""#));
+        isolate.renew().unwrap();
+    }
+    assert_eq!(isolate.worker_id(), worker);
+}
+
+fn an_answer_that_nobody_awaits_costs_no_worker() {
+    let functions = [("f", FunctionKind::Action), ("other", FunctionKind::Query)];
+    // The answer comes while the script computes, and is not looked at before the call has ended.
+    let body = "export const other = query(() => 1);
+         export const f = action(async ({ leaves }) => {
+           if (!leaves) return 2;
+           call(other, { n: 1 });
+           let sum = 0;
+           for (let n = 0; n < 50_000_000; n++) sum += n % 7;
+           return sum;
+         });";
+    let app = app(&LIMITS.replace("cpu_ms = 50\n", "cpu_ms = 20000\n"), &functions, body);
+    let workers = supervise(&app, 1, 0);
+    let mut isolate = isolate(&workers, &app).unwrap();
+    let worker = isolate.worker_id();
+    for _ in 0..2 {
+        let outcome = call_at(&mut isolate, 0, r#"{"leaves":true}"#);
+        let Outcome::Failed(error) = outcome else { panic!("{outcome:?}") };
+        assert!(error.message.contains("await every call"), "{error:?}");
+        isolate.renew().unwrap();
+        assert_eq!(call_at(&mut isolate, 0, "{}"), value("2"));
+    }
+    assert_eq!(isolate.worker_id(), worker);
 }
 
 fn limits_are_kept_on_both_sides() {

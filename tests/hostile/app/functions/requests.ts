@@ -27,6 +27,16 @@ export const asksForAnEmptyId = query((): Int => (things.get("") ? 1 : 0));
  * @expects value 0 */
 export const asksForALongId = query((): Int => (things.get("x".repeat(1_000_000)) ? 1 : 0));
 
+/** Longer than any message to the host.
+ * @expects value 1 */
+export const asksForALongerIdThanFits = query((): Int => {
+  try {
+    return things.get("x".repeat(3_000_000)) ? 2 : 0;
+  } catch {
+    return 1;
+  }
+});
+
 /** @expects FUNCTION_FAILED
  * @expects value 0 */
 export const asksForHalfACharacter = query((): Int => (things.get("\ud800\u0000") ? 1 : 0));
