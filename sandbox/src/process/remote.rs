@@ -125,6 +125,7 @@ impl RemoteIsolate {
             let bytes = self.seat.channel.receive(Some(deadline))?;
             match frame::read(&bytes)? {
                 FromIsolate::Ask(text) => {
+                    let asked = Instant::now();
                     let reply = port.ask(&text);
                     let now = Instant::now();
                     match (reply == Reply::Stop, is_stopped) {
@@ -132,8 +133,8 @@ impl RemoteIsolate {
                         (true, false) => deadline = now + GRACE,
                         (true, true) if deadline <= now => return Err(ChannelError::Late),
                         (true, true) => {}
-                        // What the host took for its answer is not the worker's silence.
-                        (false, _) => deadline = deadline.max(now + GRACE),
+                        // What the host took for its answer is not the worker's silence, and no more than that is given.
+                        (false, _) => deadline += now - asked,
                     }
                     is_stopped |= reply == Reply::Stop;
                     self.seat.channel.send(&ToIsolate::Answer(reply), Some(deadline))?;
