@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::Arc;
@@ -30,6 +31,9 @@ const V8_ON_MEMORY: &str = "out of memory";
 
 /// How much of what a worker said on its way out is logged, in bytes.
 const LAST_WORDS_BYTES_MAX: u64 = 4 << 10;
+
+/// What it is called in lists of processes: the path that it is started by says nothing.
+const NAME: &str = "weir";
 
 /// A worker process.
 pub struct Worker {
@@ -78,6 +82,7 @@ impl Worker {
     pub fn start(program: &Path, setup: &Setup, bytes_each: u64, channels: Vec<OwnedFd>) -> Result<Self, StartError> {
         let (ours, theirs) = UnixStream::pair()?;
         let mut child = Command::new(program)
+            .arg0(NAME)
             .arg(guest::ARGUMENT)
             .args([channels.len().to_string(), bytes_each.to_string()])
             .env_clear()
@@ -85,6 +90,8 @@ impl Worker {
             .stdin(OwnedFd::from(theirs))
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
+            // Ctrl-C in a terminal is for the host alone: its calls come to their ends first.
+            .process_group(0)
             .spawn()?;
         let stderr = child.stderr.take();
         match tell(ours, setup, &channels) {
