@@ -254,6 +254,8 @@ impl Isolate {
         if !self.spoiled {
             self.finish_script();
             self.array_buffers.end_call();
+            // A heap that was full only now has been given more, which no other call is to have.
+            self.spoiled |= self.heap_exceeded.get();
         }
         outcome
     }
