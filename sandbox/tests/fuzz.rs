@@ -2,7 +2,7 @@
 //!
 //! Each target is a plain function of bytes, which a fuzzer can call as it stands. Here each gets its corpus
 //! (`tests/fuzz/corpus/TARGET/`), a file per case that is worth keeping, and then so many mutations of it, the same each
-//! time. A target fails by a panic, or by keeping more memory than what it was given.
+//! time. A target fails by a panic.
 
 #![cfg(unix)]
 #![allow(
