@@ -8,7 +8,7 @@ use weir_sandbox::compile::{Sources, compile};
 use weir_sandbox::pool::{InFlight, Isolation};
 use weir_sandbox::protocol::{Answering, CallRequest, Host, HostCall, HostError, Outcome, ScriptCaller};
 
-const MANIFEST: &str = "name = \"bench\"\nversion = \"1.0.0\"\n[limits]\ncpu_ms = 50\nwall_ms = 2000\n";
+const MANIFEST: &str = "name = \"bench\"\nversion = \"1.0.0\"\n[limits]\ncpu_ms = 50\nwall_ms = 5000\n";
 
 const COLLECTIONS: &str = r#"
 import { collection } from "weir";

@@ -17,7 +17,7 @@ use crate::app::{ARGUMENTS, TOTAL, app, request};
 use crate::calls::{start, through};
 use crate::figures::{Samples, ratio};
 
-const EVERY: Duration = Duration::from_millis(2);
+const EVERY: Duration = Duration::from_millis(10);
 const MEASURED: Duration = Duration::from_secs(5);
 
 struct Hostile {
@@ -126,7 +126,7 @@ fn beside(app: &Arc<App>, pool: &Pool, attacked: &Arc<Pool>, function: &str) -> 
             let hostile = request(app, function, "{}");
             while !over.load(Ordering::Relaxed) {
                 let outcome = through(attacked, &hostile).0;
-                assert!(matches!(outcome, Outcome::Limit(Limit::Cpu) | Outcome::Lost), "{outcome:?}");
+                assert!(matches!(outcome, Outcome::Limit(Limit::Cpu | Limit::Wall) | Outcome::Lost), "{outcome:?}");
                 ended.fetch_add(1, Ordering::Relaxed);
             }
         });
