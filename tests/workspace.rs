@@ -167,19 +167,21 @@ fn the_readme_sets_up_with_two_commands() {
 
 #[test]
 fn packages_of_npm_are_locked_and_name_no_registry() {
-    let manifest: Value = serde_json::from_str(&text("tests/clients/package.json")).unwrap();
-    for (name, version) in manifest["dependencies"].as_object().unwrap() {
-        let version = version.as_str().unwrap();
-        assert!(
-            version.split('.').count() == 3 && version.bytes().all(|b| b == b'.' || b.is_ascii_digit()),
-            "{name}: {version}"
-        );
-    }
-    let lock: Value = serde_json::from_str(&text("tests/clients/package-lock.json")).unwrap();
-    assert_eq!(lock["packages"][""]["dependencies"], manifest["dependencies"]);
-    for (name, package) in lock["packages"].as_object().unwrap() {
-        assert!(package.get("resolved").is_none(), "{name}");
-        assert!(name.is_empty() || package["integrity"].is_string(), "{name}");
+    for folder in ["tests/clients", "tests/benches/peers"] {
+        let manifest: Value = serde_json::from_str(&text(&format!("{folder}/package.json"))).unwrap();
+        for (name, version) in manifest["dependencies"].as_object().unwrap() {
+            let version = version.as_str().unwrap();
+            assert!(
+                version.split('.').count() == 3 && version.bytes().all(|b| b == b'.' || b.is_ascii_digit()),
+                "{name}: {version}"
+            );
+        }
+        let lock: Value = serde_json::from_str(&text(&format!("{folder}/package-lock.json"))).unwrap();
+        assert_eq!(lock["packages"][""]["dependencies"], manifest["dependencies"]);
+        for (name, package) in lock["packages"].as_object().unwrap() {
+            assert!(package.get("resolved").is_none(), "{name}");
+            assert!(name.is_empty() || package["integrity"].is_string(), "{name}");
+        }
     }
 }
 

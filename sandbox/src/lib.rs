@@ -18,6 +18,7 @@
 
 pub mod app;
 mod array_buffers;
+mod awake;
 pub mod compile;
 mod cpu_clock;
 pub mod diagnostic;

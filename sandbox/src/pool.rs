@@ -5,19 +5,16 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError, bounded};
 use weir_schema::declarations::FunctionKind;
 
 use crate::app::App;
+use crate::awake::Awake;
 use crate::isolate::{IsolateError, STACK_BYTES};
 use crate::protocol::{CallRequest, Host};
 use crate::warm::{Home, Spare};
 use crate::watchdog::Watchdog;
-
-/// How long a thread without a job stays awake.
-const AWAKE: Duration = Duration::from_micros(30);
 
 /// Where isolates live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,11 +149,12 @@ impl Thread {
     /// spoiled one is replaced before the next job is taken.
     fn serve(&self, ready: Option<Ready>) {
         let mut warm = self.home.enter();
+        let mut awake = Awake::default();
         if let Some(ready) = ready {
             // Only the first report of a pool is read.
             let _ = ready.try_send(warm.prepare());
         }
-        while let Some(Job { request, host }) = self.next_job() {
+        while let Some(Job { request, host }) = self.next_job(&mut awake) {
             warm.call(&request, host);
             // Where no new one can be made, the next job gets to know why.
             let _ = warm.prepare();
@@ -164,14 +162,16 @@ impl Thread {
     }
 
     /// Waits for a job; `None` when the pool is dropped. While the pool is all but idle it looks again for a moment
-    /// before it sleeps: to be woken takes longer than most calls.
-    fn next_job(&self) -> Option<Job> {
-        let started = Instant::now();
-        while self.in_flight.load(Ordering::Relaxed) <= 1 && started.elapsed() < AWAKE {
-            match self.jobs.try_recv() {
-                Ok(job) => return Some(job),
-                Err(TryRecvError::Disconnected) => return None,
-                Err(TryRecvError::Empty) => thread::yield_now(),
+    /// before it sleeps.
+    fn next_job(&self, awake: &mut Awake) -> Option<Job> {
+        if self.in_flight.load(Ordering::Relaxed) <= 1 {
+            let looked = awake.look(|| match self.jobs.try_recv() {
+                Ok(job) => Some(Some(job)),
+                Err(TryRecvError::Disconnected) => Some(None),
+                Err(TryRecvError::Empty) => None,
+            });
+            if let Some(job) = looked {
+                return job;
             }
         }
         self.jobs.recv().ok()

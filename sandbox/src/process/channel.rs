@@ -1,21 +1,18 @@
 //! Frames over a socket pair: a length, little-endian in four bytes, then as many bytes.
 //!
 //! The length is checked before anything is kept for it, and memory grows with what arrives, not with what is announced.
-//! Whoever waits looks again for a moment before it sleeps: to be woken takes longer than most answers.
+//! Whoever waits looks again for a moment before it sleeps (`awake.rs`).
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
 
 use super::frame::{self, BadFrame};
-
-/// How long a wait stays awake.
-const AWAKE: Duration = Duration::from_micros(30);
+use crate::awake::Awake;
 
 /// How much is read at once, and the largest buffer that is kept from one frame to the next.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -32,6 +29,7 @@ pub struct Channel {
     chunk: Box<[u8]>,
     /// Where frames are written; kept for its memory.
     outgoing: Vec<u8>,
+    awake: Awake,
 }
 
 /// Why a channel is of no more use.
@@ -64,7 +62,7 @@ impl Channel {
     pub fn new(stream: UnixStream, frame_bytes_max: usize) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
         let chunk = vec![0; CHUNK_BYTES].into_boxed_slice();
-        Ok(Self { stream, frame_bytes_max, arrived: Vec::new(), chunk, outgoing: Vec::new() })
+        Ok(Self { stream, frame_bytes_max, arrived: Vec::new(), chunk, outgoing: Vec::new(), awake: Awake::default() })
     }
 
     /// A channel and the descriptor of its other end.
@@ -131,18 +129,19 @@ impl Channel {
 
     /// The next frame's bytes. Waits for them, until the deadline if there is one.
     pub fn receive(&mut self, deadline: Option<Instant>) -> Result<Vec<u8>, ChannelError> {
-        let mut awake_until = None;
+        let mut awake = self.awake;
+        let found = awake.look(|| self.try_receive().transpose());
+        self.awake = awake;
+        if let Some(received) = found {
+            return received;
+        }
         loop {
+            if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                return Err(ChannelError::Late);
+            }
+            self.sleep(PollFlags::IN, deadline)?;
             if let Some(bytes) = self.try_receive()? {
                 return Ok(bytes);
-            }
-            let now = Instant::now();
-            if now < *awake_until.get_or_insert(now + AWAKE) {
-                thread::yield_now();
-            } else if deadline.is_some_and(|deadline| deadline <= now) {
-                return Err(ChannelError::Late);
-            } else {
-                self.sleep(PollFlags::IN, deadline)?;
             }
         }
     }

@@ -1,0 +1,92 @@
+//! Load over HTTP: connections that are kept alive, each with one request at a time. The same for whoever answers.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+const CONNECTIONS: usize = 32;
+const WARM_UP: Duration = Duration::from_secs(1);
+const MEASURED: Duration = Duration::from_secs(3);
+
+/// The bytes of a request.
+pub fn request(path: &str, body: &str) -> String {
+    format!(
+        "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+/// One connection, and what has arrived on it.
+struct Connection {
+    stream: TcpStream,
+    arrived: Vec<u8>,
+}
+
+impl Connection {
+    async fn open(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self { stream, arrived: Vec::new() }
+    }
+
+    /// Sends a request; the answer's body.
+    async fn ask(&mut self, request: &str) -> &[u8] {
+        self.arrived.clear();
+        self.stream.write_all(request.as_bytes()).await.unwrap();
+        loop {
+            let read = self.stream.read_buf(&mut self.arrived).await.unwrap();
+            assert!(read > 0, "closed: {}", String::from_utf8_lossy(&self.arrived));
+            let Some(head_bytes) = self.arrived.windows(4).position(|bytes| bytes == b"\r\n\r\n") else { continue };
+            let head = std::str::from_utf8(&self.arrived[..head_bytes]).unwrap();
+            assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+            let (body, length) = (head_bytes + 4, content_length(head));
+            if self.arrived.len() >= body + length {
+                return &self.arrived[body..];
+            }
+        }
+    }
+}
+
+fn content_length(head: &str) -> usize {
+    let field = |line: &str| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse().unwrap())
+    };
+    head.lines().find_map(field).expect("an answer says how long it is")
+}
+
+/// One answer's body.
+pub async fn answer(address: SocketAddr, request: &str) -> String {
+    let mut connection = Connection::open(address).await;
+    String::from_utf8(connection.ask(request).await.to_vec()).unwrap()
+}
+
+/// Requests per second, over connections that are dealt out to the addresses. Every answer must be the one expected.
+pub async fn throughput(addresses: &[SocketAddr], request: &str, expected: &str) -> f64 {
+    let start = Instant::now() + WARM_UP;
+    let clients: Vec<_> = addresses
+        .iter()
+        .copied()
+        .cycle()
+        .take(CONNECTIONS)
+        .map(|address| {
+            let (request, expected) = (request.to_owned(), expected.to_owned());
+            tokio::spawn(async move {
+                let mut connection = Connection::open(address).await;
+                let mut counted = 0_u64;
+                while start.elapsed() < MEASURED {
+                    assert_eq!(connection.ask(&request).await, expected.as_bytes());
+                    counted += u64::from(Instant::now() > start);
+                }
+                counted
+            })
+        })
+        .collect();
+    let mut sum = 0;
+    for client in clients {
+        sum += client.await.unwrap();
+    }
+    sum as f64 / MEASURED.as_secs_f64()
+}
