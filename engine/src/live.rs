@@ -17,7 +17,7 @@ use weir_store::{Notice, ReadSet};
 use crate::call::{CallError, Caller, Emission};
 use crate::engine::Engine;
 use crate::release::Release;
-use crate::run::Prepared;
+use crate::run::{Prepared, RUNS_MAX};
 use crate::seed::Seed;
 
 /// A watched query. Dropping it ends the watch.
@@ -31,6 +31,8 @@ pub struct Watch {
     seen: Option<(ReadSet, u64)>,
     /// How long to wait before the run that is due, because the last could not be made.
     backoff: Option<Duration>,
+    /// How many runs in a row have lost their worker.
+    losses: usize,
 }
 
 /// The first wait after a run that could not be made; each further one doubles it.
@@ -67,7 +69,7 @@ impl Watch {
         let notices = engine.store().notices();
         let query = Prepared::new(release, caller, function, arguments).and_then(readable);
         let last = after.and_then(|cursor| ValueDigest::of_cursor(&cursor)).map(Last::Value);
-        Self { engine: engine.clone(), query, notices, last, seen: None, backoff: None }
+        Self { engine: engine.clone(), query, notices, last, seen: None, backoff: None, losses: 0 }
     }
 
     /// The next value. An error does not end the watch: a later commit may bring a value again. A slow reader misses
@@ -86,7 +88,11 @@ impl Watch {
             };
             let Run { result, commit, read, sequence } = match run {
                 Ok(run) => run,
-                Err(NotRun::Never(error)) => {
+                Err(NotRun::Lost(_)) if self.losses + 1 < RUNS_MAX => {
+                    self.losses += 1;
+                    continue;
+                }
+                Err(NotRun::Never(error) | NotRun::Lost(error)) => {
                     self.seen = Some((ReadSet::default(), u64::MAX));
                     return Err(error);
                 }
@@ -97,7 +103,7 @@ impl Watch {
                 }
             };
             self.seen = Some((read, sequence));
-            self.backoff = None;
+            (self.backoff, self.losses) = (None, 0);
             match result {
                 Ok((value, digest)) => {
                     let cursor = digest.cursor(commit);
@@ -144,6 +150,8 @@ enum NotRun {
     Never(CallError),
     /// There was no room; nothing is known of its result.
     Yet(CallError),
+    /// Its worker died, perhaps of it.
+    Lost(CallError),
 }
 
 /// Only what reads can be watched.
@@ -163,6 +171,7 @@ async fn run(engine: &Engine, query: &Prepared) -> Result<Run, NotRun> {
     let head = transaction.head();
     let ran = query.run(engine, &seed, seed.ids(), Some(transaction)).await;
     let read = match (ran.transaction, &ran.result) {
+        (None, Err(error)) if ran.may_run_again => return Err(NotRun::Lost(error.clone())),
         (Some(transaction), _) => transaction.into_read_set(),
         (None, Err(error)) => return Err(NotRun::Yet(error.clone())),
         (None, Ok(_)) => ReadSet::default(),

@@ -175,7 +175,7 @@ impl Prepared {
             }),
             Outcome::Broken(message) => {
                 tracing::error!(function = %function.name, "no isolate: {message}");
-                Err(CallError::new(ErrorCode::Internal, "the function could not be started"))
+                Err(CallError::unavailable("the function could not be started; try again in a moment"))
             }
             Outcome::Lost if acted => {
                 let message = "the action's worker process died in the middle; what the action had called has happened";

@@ -218,7 +218,18 @@ impl Isolate {
         self.open_doors(port.clone());
         let watch = self.place.watch(handle, &self.limits);
         let ended = match self.functions.get(request.function) {
-            Some((_, FunctionKind::Action)) => self.run_action(request, &port),
+            Some((_, FunctionKind::Action)) => {
+                pending::start();
+                match self.run_action(request, &port) {
+                    Ended::Value(_) | Ended::NoValue | Ended::TooLarge if pending::is_unsettled() => {
+                        Ended::Leftover("returned while a promise was pending: await every promise")
+                    }
+                    ended => {
+                        self.spoiled |= pending::is_unsettled();
+                        ended
+                    }
+                }
+            }
             _ => {
                 pending::start();
                 let ended = self.run_sync(request);

@@ -29,7 +29,12 @@ pub fn start() {
 
 /// Whether a promise of the call is pending, or a job of one has run.
 pub fn is_any() -> bool {
-    UNSETTLED.get() > 0 || JOBS.get() > 0
+    is_unsettled() || JOBS.get() > 0
+}
+
+/// Whether a promise of the call is pending.
+pub fn is_unsettled() -> bool {
+    UNSETTLED.get() > 0
 }
 
 unsafe extern "C" fn on_promise(event: v8::PromiseHookType, _: v8::Local<v8::Promise>, _: v8::Local<v8::Value>) {

@@ -8,12 +8,21 @@ use std::rc::Rc;
 
 use weir_schema::limits::{CallLimits, DOCUMENT_BYTES_MAX, Limit};
 
-use crate::nesting;
+use crate::nesting::{self, Measure};
 use crate::ops::{Port, Reply, Replying, Waited};
 use crate::protocol::{Host, HostCall, HostError, Outcome};
 
 /// How deep the JSON text of a request may nest, as far as it is read.
 const REQUEST_DEPTH_MAX: usize = 120;
+
+/// How many values the JSON text of a request may have.
+const REQUEST_VALUES_MAX: usize = 1_000_000;
+
+/// What a line of log counts besides its text: the function, the call and the release stand in it too.
+const LOG_LINE_BYTES: usize = 64;
+
+/// The requests of an action that are not answered yet, together, in bytes.
+const UNANSWERED_BYTES_MAX: usize = 64 << 20;
 
 /// The port of one call.
 pub struct CallPort {
@@ -21,8 +30,15 @@ pub struct CallPort {
     limits: PortLimits,
     host_calls_left: u32,
     log_bytes_left: usize,
-    outstanding: Rc<Cell<u32>>,
+    outstanding: Rc<Cell<Unanswered>>,
     stopped: Option<Outcome>,
+}
+
+/// The calls of an action that are not answered yet.
+#[derive(Debug, Clone, Copy, Default)]
+struct Unanswered {
+    calls: u32,
+    bytes: usize,
 }
 
 /// The limits that a port keeps.
@@ -32,6 +48,7 @@ struct PortLimits {
     outstanding: u32,
     result_bytes: usize,
     result_depth: usize,
+    result_values: usize,
 }
 
 /// The longest request, in bytes of JSON text: a document, or the arguments of a function that an action calls.
@@ -54,6 +71,7 @@ impl CallPort {
                 outstanding: limits.outstanding_promises,
                 result_bytes: limits.result_bytes,
                 result_depth: limits.result_depth,
+                result_values: limits.result_values,
             },
             host_calls_left: limits.host_calls,
             log_bytes_left: limits.log_bytes,
@@ -64,16 +82,27 @@ impl CallPort {
 
     /// The call is over. What the host or a limit decided stands above what the script came to.
     pub fn finish(self, outcome: Outcome) {
-        let outcome = self.stopped.unwrap_or(match outcome {
-            Outcome::Value(text) if text.len() > self.limits.result_bytes => Outcome::Limit(Limit::ResultBytes),
-            Outcome::Value(text) if nesting::depth(&text) > self.limits.result_depth => {
-                Outcome::Limit(Limit::ResultDepth)
-            }
+        let outcome = match outcome {
+            Outcome::Value(text) => self.measured(text),
             // Also of a worker that does not cut it.
             Outcome::Failed(error) => Outcome::Failed(error.cut()),
             outcome => outcome,
-        });
+        };
+        let outcome = self.stopped.unwrap_or(outcome);
         self.host.finish(outcome);
+    }
+
+    /// A result, if it is within its limits.
+    fn measured(&self, text: String) -> Outcome {
+        if text.len() > self.limits.result_bytes {
+            return Outcome::Limit(Limit::ResultBytes);
+        }
+        let Measure { depth, values } = nesting::measure(&text);
+        match (depth > self.limits.result_depth, values > self.limits.result_values) {
+            (true, _) => Outcome::Limit(Limit::ResultDepth),
+            (_, true) => Outcome::Limit(Limit::ResultValues),
+            _ => Outcome::Value(text),
+        }
     }
 
     fn stop(&mut self, outcome: Outcome) -> Reply {
@@ -86,13 +115,19 @@ impl CallPort {
         if let Some(message) = too_long(request, self.limits.request_bytes) {
             return Err(HostError::Refused(message));
         }
-        if nesting::depth(request) > REQUEST_DEPTH_MAX {
+        let Measure { depth, values } = nesting::measure(request);
+        if depth > REQUEST_DEPTH_MAX {
             return Err(HostError::Refused(format!("the value nests more than {REQUEST_DEPTH_MAX} deep")));
+        }
+        if values > REQUEST_VALUES_MAX {
+            let message = format!("the value has more than {REQUEST_VALUES_MAX} elements and members");
+            return Err(HostError::Refused(message));
         }
         let call = serde_json::from_str(request)
             .map_err(|error| HostError::Refused(format!("not a call of the host: {error}")))?;
         if let HostCall::Log { text, .. } = &call {
-            self.log_bytes_left = self.log_bytes_left.checked_sub(text.len()).ok_or(HostError::Limit(Limit::Log))?;
+            let bytes = text.len() + LOG_LINE_BYTES * text.lines().count().max(1);
+            self.log_bytes_left = self.log_bytes_left.checked_sub(bytes).ok_or(HostError::Limit(Limit::Log))?;
         }
         Ok(call)
     }
@@ -107,22 +142,28 @@ impl CallPort {
     }
 
     /// Takes a place among the calls that are not answered yet.
-    fn enter(&self) -> Result<Outstanding, HostError> {
-        let count = self.outstanding.get();
-        if count >= self.limits.outstanding {
+    fn enter(&self, bytes: usize) -> Result<Outstanding, HostError> {
+        let Unanswered { calls, bytes: before } = self.outstanding.get();
+        // A single one may be as long as it may be.
+        let is_too_much = calls > 0 && before.saturating_add(bytes) > UNANSWERED_BYTES_MAX;
+        if calls >= self.limits.outstanding || is_too_much {
             return Err(HostError::Limit(Limit::OutstandingPromises));
         }
-        self.outstanding.set(count + 1);
-        Ok(Outstanding(self.outstanding.clone()))
+        self.outstanding.set(Unanswered { calls: calls + 1, bytes: before.saturating_add(bytes) });
+        Ok(Outstanding { all: self.outstanding.clone(), bytes })
     }
 }
 
 /// One call that is not answered yet.
-struct Outstanding(Rc<Cell<u32>>);
+struct Outstanding {
+    all: Rc<Cell<Unanswered>>,
+    bytes: usize,
+}
 
 impl Drop for Outstanding {
     fn drop(&mut self) {
-        self.0.set(self.0.get().saturating_sub(1));
+        let Unanswered { calls, bytes } = self.all.get();
+        self.all.set(Unanswered { calls: calls.saturating_sub(1), bytes: bytes.saturating_sub(self.bytes) });
     }
 }
 
@@ -139,7 +180,7 @@ impl Port for CallPort {
         if self.stopped.is_some() {
             return Box::pin(async { Reply::Stop });
         }
-        let started = self.admit(request).and_then(|call| Ok((self.enter()?, call)));
+        let started = self.admit(request).and_then(|call| Ok((self.enter(request.len())?, call)));
         match started {
             Ok((outstanding, call)) => {
                 let answering = self.host.start(call);

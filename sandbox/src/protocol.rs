@@ -3,10 +3,12 @@
 //! A script can ask for what [`HostCall`] names and nothing else; a call ends in one [`Outcome`]. Both are plain data,
 //! so that the two sides may be one thread or two processes.
 
+use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{Error, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use weir_schema::limits::Limit;
 
@@ -226,6 +228,7 @@ pub struct ScriptError {
     /// What was asked of the host, where the host's refusal is what was thrown: `orders.insert`, `call(placeOrder)`.
     pub host_call: Option<String>,
     /// Where, in TypeScript, innermost first.
+    #[serde(deserialize_with = "stack_of_some_lines")]
     pub stack: Vec<Frame>,
 }
 
@@ -248,6 +251,30 @@ impl ScriptError {
         self.stack.truncate(STACK_LINES_MAX);
         self
     }
+}
+
+/// Reads a stack, and no more of it than a stack has: a line takes much more memory than bytes.
+fn stack_of_some_lines<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Frame>, D::Error> {
+    struct Lines;
+    impl<'de> Visitor<'de> for Lines {
+        type Value = Vec<Frame>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "a stack of at most {STACK_LINES_MAX} lines")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut lines: A) -> Result<Self::Value, A::Error> {
+            let mut stack = Vec::new();
+            while let Some(line) = lines.next_element()? {
+                if stack.len() == STACK_LINES_MAX {
+                    return Err(A::Error::invalid_length(STACK_LINES_MAX + 1, &self));
+                }
+                stack.push(line);
+            }
+            Ok(stack)
+        }
+    }
+    deserializer.deserialize_seq(Lines)
 }
 
 /// One line of a stack, in the app's own files.

@@ -89,7 +89,7 @@ enum State {
     #[cfg(unix)]
     There {
         supervisor: Arc<Supervisor>,
-        isolate: Option<RemoteIsolate>,
+        isolate: Option<Box<RemoteIsolate>>,
     },
     Nowhere(String),
 }
@@ -108,7 +108,7 @@ impl Warm {
             State::There { supervisor, isolate } => match isolate {
                 Some(isolate) => isolate.renew(),
                 None => {
-                    *isolate = Some(RemoteIsolate::new(supervisor, &self.app)?);
+                    *isolate = Some(Box::new(RemoteIsolate::new(supervisor, &self.app)?));
                     Ok(())
                 }
             },

@@ -22,6 +22,8 @@ pub struct CallLimits {
     pub result_bytes: usize,
     /// How deep arrays and objects of the result nest.
     pub result_depth: usize,
+    /// Values in the result: elements, members, and arrays and objects themselves.
+    pub result_values: usize,
     /// The arguments as JSON text, in bytes.
     pub arguments_bytes: usize,
     /// Calls of the host (reads, writes, logs) that one call makes.
@@ -56,6 +58,7 @@ impl Default for CallLimits {
             array_buffer_bytes: 64 << 20,
             result_bytes: 8 << 20,
             result_depth: 100,
+            result_values: 1_000_000,
             arguments_bytes: 8 << 20,
             host_calls: 100_000,
             outstanding_promises: 1_000,
@@ -86,6 +89,8 @@ pub enum Limit {
     ResultBytes,
     /// [`CallLimits::result_depth`].
     ResultDepth,
+    /// [`CallLimits::result_values`].
+    ResultValues,
     /// [`CallLimits::arguments_bytes`].
     Arguments,
     /// [`CallLimits::host_calls`].
@@ -116,6 +121,7 @@ impl Limit {
             Self::ArrayBuffers => "array_buffer_bytes",
             Self::ResultBytes => "result_bytes",
             Self::ResultDepth => "result_depth",
+            Self::ResultValues => "result_values",
             Self::Arguments => "arguments_bytes",
             Self::HostCalls => "host_calls",
             Self::OutstandingPromises => "outstanding_promises",
@@ -146,6 +152,7 @@ impl CallLimits {
             Limit::ArrayBuffers => wide(self.array_buffer_bytes),
             Limit::ResultBytes => wide(self.result_bytes),
             Limit::ResultDepth => wide(self.result_depth),
+            Limit::ResultValues => wide(self.result_values),
             Limit::Arguments => wide(self.arguments_bytes),
             Limit::HostCalls => u64::from(self.host_calls),
             Limit::OutstandingPromises => u64::from(self.outstanding_promises),
@@ -169,6 +176,8 @@ pub const ARRAY_BUFFER_BYTES_MAX: usize = 4 << 30;
 pub const TEXT_BYTES_MAX: usize = 256 << 20;
 /// The largest `result_depth`: readers of JSON text stop at 128.
 pub const RESULT_DEPTH_MAX: usize = 120;
+/// The largest `cpu_ms` and `wall_ms`: a day.
+pub const CALL_MS_MAX: u64 = 86_400_000;
 /// The largest document as JSON text, in bytes.
 pub const DOCUMENT_BYTES_MAX: usize = 1 << 20;
 /// The largest encoded index key, in bytes.

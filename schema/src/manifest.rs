@@ -9,7 +9,7 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use crate::limits::{
-    ARRAY_BUFFER_BYTES_MAX, CallLimits, HEAP_BYTES_MAX, HEAP_BYTES_MIN, RESULT_DEPTH_MAX, TEXT_BYTES_MAX,
+    ARRAY_BUFFER_BYTES_MAX, CALL_MS_MAX, CallLimits, HEAP_BYTES_MAX, HEAP_BYTES_MIN, RESULT_DEPTH_MAX, TEXT_BYTES_MAX,
 };
 
 /// The parsed `app.toml`.
@@ -113,7 +113,10 @@ fn out_of_range(limits: &CallLimits) -> Option<(&'static str, String)> {
     if let Some((name, least)) = zero.or(heap) {
         return Some((name, format!("too small for anything to run: write {least} or more")));
     }
+    let wide = |milliseconds: u64| usize::try_from(milliseconds).unwrap_or(usize::MAX);
     let bounded = [
+        ("cpu_ms", wide(limits.cpu_ms), wide(CALL_MS_MAX)),
+        ("wall_ms", wide(limits.wall_ms), wide(CALL_MS_MAX)),
         ("heap_bytes", limits.heap_bytes, HEAP_BYTES_MAX),
         ("array_buffer_bytes", limits.array_buffer_bytes, ARRAY_BUFFER_BYTES_MAX),
         ("arguments_bytes", limits.arguments_bytes, TEXT_BYTES_MAX),
@@ -168,6 +171,7 @@ mod tests {
                 "cpu_ms is too small for anything to run: write 1",
             ),
             ("name = \"shop\"\nversion = \"1.0.0\"\n[limits]\nresult_depth = 500", "write 120 or less"),
+            ("name = \"shop\"\nversion = \"1.0.0\"\n[limits]\nwall_ms = 9223372036854775807", "write 86400000 or less"),
             ("name = \"shop\"\nversion = \"1.0.0\"\n[limits]\nwall_ms = -1", "expected a whole number, 0 or more"),
         ];
         for (text, expected) in table {

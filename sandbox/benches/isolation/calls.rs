@@ -1,7 +1,5 @@
 //! Warm calls: with an isolate in hand, through a pool alone and among others, and what a call of the host adds.
 
-use std::cell::RefCell;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
@@ -10,7 +8,6 @@ use std::time::{Duration, Instant};
 use weir_sandbox::App;
 use weir_sandbox::isolate::{Isolate, Place};
 use weir_sandbox::pool::{Isolation, Pool, PoolOptions};
-use weir_sandbox::port::CallPort;
 use weir_sandbox::process::remote::RemoteIsolate;
 use weir_sandbox::process::supervisor::Supervisor;
 use weir_sandbox::process::worker::this_program;
@@ -87,17 +84,13 @@ struct InHand {
 
 /// Without a pool: on the isolate's own thread, or on the one that its worker answers to.
 fn in_hand(app: &Arc<App>, isolation: Isolation) -> InHand {
-    let limits = &app.manifest.limits;
     match isolation {
         Isolation::Thread => {
             let place = Place::here(0, &Watchdog::start(|_| {}).unwrap()).unwrap();
             let mut isolate = Isolate::new(app, &place).unwrap();
             measure(app, |request| {
                 let (done, outcome) = channel();
-                let port = CallPort::new(Box::new(NearHost { done, in_flight: None }), limits);
-                let port = Rc::new(RefCell::new(port));
-                let ended = isolate.call(request, port.clone());
-                Rc::into_inner(port).unwrap().into_inner().finish(ended);
+                isolate.call(request, Box::new(NearHost { done, in_flight: None }));
                 outcome.recv().unwrap()
             })
         }
@@ -106,9 +99,7 @@ fn in_hand(app: &Arc<App>, isolation: Isolation) -> InHand {
             let mut isolate = RemoteIsolate::new(&supervisor, app).unwrap();
             measure(app, |request| {
                 let (done, outcome) = channel();
-                let mut port = CallPort::new(Box::new(NearHost { done, in_flight: None }), limits);
-                let ended = isolate.call(request, &mut port);
-                port.finish(ended);
+                isolate.call(request, Box::new(NearHost { done, in_flight: None }));
                 outcome.recv().unwrap()
             })
         }

@@ -10,7 +10,6 @@ use std::thread;
 
 use weir_sandbox::App;
 use weir_sandbox::isolate::{Isolate, Place};
-use weir_sandbox::port::CallPort;
 use weir_sandbox::process::remote::RemoteIsolate;
 use weir_sandbox::process::supervisor::Supervisor;
 use weir_sandbox::process::worker::this_program;
@@ -95,9 +94,7 @@ fn worker_of(app: &Arc<App>, count: usize) -> impl Iterator<Item = RemoteIsolate
         let mut isolate = RemoteIsolate::new(&supervisor, app).unwrap();
         for _ in 0..CALLS {
             let (done, outcome) = channel();
-            let mut port = CallPort::new(Box::new(NearHost { done, in_flight: None }), &app.manifest.limits);
-            let ended = isolate.call(&request, &mut port);
-            port.finish(ended);
+            isolate.call(&request, Box::new(NearHost { done, in_flight: None }));
             assert_eq!(outcome.recv().unwrap(), Outcome::Value(TOTAL.into()));
         }
         isolate
@@ -130,7 +127,7 @@ pub fn on_threads(count: usize, within_bytes: u64) {
             let place = Place::here(0, &watchdog).unwrap();
             let mut isolate = Isolate::new(&app, &place).unwrap();
             let request = request(&app, "total", ARGUMENTS);
-            (0..CALLS).for_each(|_| warm(&app, &mut isolate, &request));
+            (0..CALLS).for_each(|_| warm(&mut isolate, &request));
             ready.send(()).unwrap();
             // With its isolate, to the end of the process.
             loop {
@@ -147,14 +144,8 @@ pub fn on_threads(count: usize, within_bytes: u64) {
     println!("{isolates} {bytes}");
 }
 
-fn warm(app: &App, isolate: &mut Isolate, request: &CallRequest) {
-    use std::cell::RefCell;
-    use std::rc::Rc;
-
+fn warm(isolate: &mut Isolate, request: &CallRequest) {
     let (done, outcome) = channel();
-    let port = CallPort::new(Box::new(NearHost { done, in_flight: None }), &app.manifest.limits);
-    let port = Rc::new(RefCell::new(port));
-    let ended = isolate.call(request, port.clone());
-    Rc::into_inner(port).unwrap().into_inner().finish(ended);
+    isolate.call(request, Box::new(NearHost { done, in_flight: None }));
     assert_eq!(outcome.recv().unwrap(), Outcome::Value(TOTAL.into()));
 }

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use weir_sandbox::App;
 use weir_sandbox::isolate::{Isolate, Place};
-use weir_sandbox::port::CallPort;
 use weir_sandbox::process::remote::RemoteIsolate;
 use weir_sandbox::process::supervisor::Supervisor;
 use weir_sandbox::process::worker::this_program;
@@ -98,9 +97,7 @@ fn supervise(app: &App, spare: usize) -> Arc<Supervisor> {
 
 fn call(isolate: &mut RemoteIsolate, app: &App, function: &str) -> Outcome {
     let (done, outcome) = channel();
-    let mut port = CallPort::new(Box::new(NearHost { done, in_flight: None }), &app.manifest.limits);
-    let ended = isolate.call(&request(app, function, ARGUMENTS), &mut port);
-    port.finish(ended);
+    isolate.call(&request(app, function, ARGUMENTS), Box::new(NearHost { done, in_flight: None }));
     outcome.recv().unwrap()
 }
 

@@ -4,6 +4,7 @@
 //! isolates of this process. A worker that keeps silent past the wall limit and the watchdog's patience is killed: its
 //! own watchdog should have ended it before.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,7 +18,7 @@ use weir_schema::declarations::FunctionKind;
 use weir_schema::limits::Limit;
 
 use super::channel::ChannelError;
-use super::frame::{self, FromIsolate, ToIsolate};
+use super::frame::{self, BadFrame, FromIsolate, ToIsolate};
 use super::supervisor::{Seat, Supervisor, await_ready};
 use super::worker::START_PATIENCE;
 use crate::app::App;
@@ -33,6 +34,9 @@ const GRACE: Duration = Duration::from_millis(400).saturating_add(PATIENCE);
 /// Answers that an action's worker has not taken yet, in bytes, before it is heard again.
 const UNSENT_BYTES_MAX: usize = 1 << 20;
 
+/// How many requests of one action are worked on at once.
+const SIDE_BY_SIDE_MAX: usize = 16;
+
 /// An isolate in a worker.
 pub struct RemoteIsolate {
     seat: Seat,
@@ -40,6 +44,8 @@ pub struct RemoteIsolate {
     app: Arc<App>,
     wall: Duration,
     state: State,
+    /// For actions; made for the first.
+    tokio: Option<tokio::runtime::Runtime>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +62,7 @@ impl RemoteIsolate {
     pub fn new(supervisor: &Arc<Supervisor>, app: &Arc<App>) -> Result<Self, IsolateError> {
         let seat = supervisor.take()?;
         let wall = Duration::from_millis(app.manifest.limits.wall_ms);
-        Ok(Self { seat, supervisor: supervisor.clone(), app: app.clone(), wall, state: State::Ready })
+        Ok(Self { seat, supervisor: supervisor.clone(), app: app.clone(), wall, state: State::Ready, tokio: None })
     }
 
     /// The process that it lives in.
@@ -72,6 +78,10 @@ impl RemoteIsolate {
                 Ok(()) => self.state = State::Ready,
                 Err(_) => self.lose(),
             }
+        }
+        // Dead since, or it says what it was not asked.
+        if self.state == State::Ready && !matches!(self.seat.channel.try_receive(), Ok(None)) {
+            self.lose();
         }
         if self.state == State::Lost || self.seat.worker.is_dead() {
             self.seat = self.supervisor.take()?;
@@ -101,6 +111,12 @@ impl RemoteIsolate {
             },
             Err(_) => return Outcome::Broken("no such function".to_owned()),
         };
+        if is_action && self.tokio.is_none() {
+            match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+                Ok(tokio) => self.tokio = Some(tokio),
+                Err(error) => return Outcome::Broken(format!("no poller for an action: {error}")),
+            }
+        }
         let _under_way = self.seat.worker.enter();
         let called = self.seat.channel.send(&called, Some(deadline));
         let ended = called.and_then(|()| match is_action {
@@ -139,7 +155,7 @@ impl RemoteIsolate {
                     is_stopped |= reply == Reply::Stop;
                     self.seat.channel.send(&ToIsolate::Answer(reply), Some(deadline))?;
                 }
-                FromIsolate::Ended { outcome, spoiled } => return Ok((outcome, spoiled)),
+                FromIsolate::Ended { outcome, spoiled } => return Ok((its_own(outcome)?, spoiled)),
                 other => return Err(unexpected(&other)),
             }
         }
@@ -147,11 +163,13 @@ impl RemoteIsolate {
 
     /// The same for an action, whose requests are answered side by side.
     fn answer_action(&mut self, port: &mut CallPort, deadline: Instant) -> Result<(Outcome, bool), ChannelError> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(async {
+        let Some(tokio) = self.tokio.take() else { return Err(ChannelError::Late) };
+        let answered = tokio.block_on(async {
             let answering = self.answer_side_by_side(port, deadline);
             tokio::time::timeout_at(deadline.into(), answering).await.unwrap_or(Err(ChannelError::Late))
-        })
+        });
+        self.tokio = Some(tokio);
+        answered
     }
 
     async fn answer_side_by_side(
@@ -163,18 +181,26 @@ impl RemoteIsolate {
         let socket = UnixStream::from_std(descriptor.into())?;
         let channel = &mut self.seat.channel;
         let mut under_way: FuturesUnordered<LocalBoxFuture<'static, (u32, Reply)>> = FuturesUnordered::new();
+        // What is answered waits here for its turn to be sent, so only some are let begin.
+        let mut waiting: VecDeque<LocalBoxFuture<'static, (u32, Reply)>> = VecDeque::new();
         loop {
+            while under_way.len() < SIDE_BY_SIDE_MAX
+                && let Some(next) = waiting.pop_front()
+            {
+                under_way.push(next);
+            }
             let is_sent = channel.flush()?;
             // A worker that asks and does not listen is not asked again: its answers would fill the memory here.
-            let received = if channel.queued_bytes() < UNSENT_BYTES_MAX { channel.try_receive()? } else { None };
+            let is_open = channel.queued_bytes() < UNSENT_BYTES_MAX;
+            let received = if is_open { channel.try_receive()? } else { None };
             if let Some(bytes) = &received {
                 match frame::read(bytes)? {
                     FromIsolate::Ask(text) => channel.queue(&ToIsolate::Answer(port.ask(&text)))?,
                     FromIsolate::Start(number, text) => {
                         let replying = port.start(&text);
-                        under_way.push(Box::pin(async move { (number, replying.await) }));
+                        waiting.push_back(Box::pin(async move { (number, replying.await) }));
                     }
-                    FromIsolate::Ended { outcome, spoiled } => return Ok((outcome, spoiled)),
+                    FromIsolate::Ended { outcome, spoiled } => return Ok((its_own(outcome)?, spoiled)),
                     other => return Err(unexpected(&other)),
                 }
             }
@@ -183,12 +209,12 @@ impl RemoteIsolate {
             }
             tokio::select! {
                 biased;
-                Some((number, reply)) = under_way.next(), if !under_way.is_empty() => {
+                Some((number, reply)) = under_way.next(), if is_open && !under_way.is_empty() => {
                     channel.queue(&ToIsolate::Settled(number, reply))?;
                 }
                 // There may be more where it came from.
                 () = std::future::ready(()), if received.is_some() => {}
-                ready = socket.readable(), if channel.queued_bytes() < UNSENT_BYTES_MAX => {
+                ready = socket.readable(), if is_open => {
                     not_ready(&socket, Interest::READABLE, ready)?;
                 }
                 ready = socket.writable(), if !is_sent => not_ready(&socket, Interest::WRITABLE, ready)?,
@@ -222,6 +248,15 @@ fn not_ready(socket: &UnixStream, interest: Interest, ready: io::Result<()>) -> 
     }
 }
 
+/// How a call ends is the worker's to say; what became of the worker is not.
+fn its_own(outcome: Outcome) -> Result<Outcome, BadFrame> {
+    match outcome {
+        Outcome::Value(_) | Outcome::Failed(_) | Outcome::Limit(_) | Outcome::Aborted => Ok(outcome),
+        Outcome::Broken(_) => Err(BadFrame::unexpected("Broken")),
+        Outcome::Lost => Err(BadFrame::unexpected("Lost")),
+    }
+}
+
 fn unexpected(frame: &FromIsolate) -> ChannelError {
     let name = match frame {
         FromIsolate::Ready => "Ready",
@@ -230,5 +265,5 @@ fn unexpected(frame: &FromIsolate) -> ChannelError {
         FromIsolate::Start(..) => "Start",
         FromIsolate::Ended { .. } => "Ended",
     };
-    ChannelError::Bad(frame::BadFrame::unexpected(name))
+    ChannelError::Bad(BadFrame::unexpected(name))
 }

@@ -41,6 +41,13 @@ pub struct Seat {
     pub channel: Channel,
 }
 
+impl Seat {
+    /// Whether nobody waits there any more: an isolate that is ready is silent.
+    fn is_vacant(&mut self) -> bool {
+        self.worker.is_dead() || !matches!(self.channel.try_receive(), Ok(None))
+    }
+}
+
 /// Its workers end with it and with the seats that it has given out.
 pub struct Supervisor {
     shared: Arc<Shared>,
@@ -128,8 +135,12 @@ impl Supervisor {
         self.shared.changed.notify_all();
         let taken = loop {
             match (state.free.pop_front(), &state.failed) {
-                (Some(seat), _) if seat.worker.is_dead() => {}
-                (Some(seat), _) => break Ok(seat),
+                (Some(mut seat), _) => {
+                    if !seat.is_vacant() {
+                        break Ok(seat);
+                    }
+                    seat.worker.bury();
+                }
                 (None, Some(error)) => break Err(error.clone()),
                 (None, None) => self.shared.changed.wait(&mut state),
             }
@@ -168,6 +179,7 @@ impl Shared {
                     self.changed.notify_all();
                 }
                 Err(error) => {
+                    tracing::warn!("a worker process cannot be started, to be tried again: {error}");
                     state.failed = Some(error);
                     self.changed.notify_all();
                     self.changed.wait_for(&mut state, AFTER_FAILURE);

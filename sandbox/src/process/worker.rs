@@ -218,7 +218,8 @@ fn end(child: &mut Child) -> io::Result<ExitStatus> {
 fn last_words(stderr: ChildStderr) -> String {
     let mut words = Vec::new();
     let file = File::from(OwnedFd::from(stderr));
-    // The pipe ends with the process; what cannot be read stays unsaid.
+    // The pipe ends with the process, unless it left somebody behind: what is not there by now stays unsaid.
+    let _ = rustix::io::ioctl_fionbio(&file, true);
     let _ = file.take(LAST_WORDS_BYTES_MAX).read_to_end(&mut words);
     String::from_utf8_lossy(&words).trim().to_owned()
 }

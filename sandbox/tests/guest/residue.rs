@@ -351,7 +351,7 @@ fn actions_end_with_all_that_they_began() {
         await Promise.race([call(g), 1]); return 1 => failed: f returned while calls were still running: await every call (discarded)
         return Promise.all([call(g), call(g)]) => [41,41]
         await new Promise(() => {}) => failed: f waits for a promise that nothing can settle (discarded)
-        new Promise(() => {}); return 1 => 1
+        new Promise(() => {}); return 1 => failed: f returned while a promise was pending: await every promise (discarded)
         (async () => { await null; await null; throw new Error('unheard') })(); return 1 => failed: f left a rejected promise that nothing awaited: unheard (discarded)
         call(g).then(() => { for (;;); }); return 1 => failed: f returned while calls were still running: await every call (discarded)
         setTimeout(() => {}); return 1 => failed: ReferenceError: setTimeout is not defined"#]].assert_eq(&lines.join("\n"));

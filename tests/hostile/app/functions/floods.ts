@@ -1,6 +1,6 @@
 // Too much of what is allowed: log lines, reads, counts, writes, calls.
 
-import { action, call, metric, procedure, query, type Doc, type Int } from "weir";
+import { action, call, metric, procedure, query, type Doc, type Int, type JSON as Json } from "weir";
 import { things, type Thing } from "../collections";
 import { dawdle, sumTo } from "./neighbour";
 
@@ -227,3 +227,7 @@ export const callsAndForgets = action(async (): Promise<Int> => {
  * @expects LIMIT_EXCEEDED arguments_bytes
  * @expects LIMIT_EXCEEDED cpu_ms */
 export const callsWithLargeArguments = action(async (): Promise<Int> => call(sumTo, { n: "x".repeat(2_000_000) } as any));
+
+/** Each value is two bytes of text and many of memory for whoever reads it.
+ * @expects LIMIT_EXCEEDED result_values */
+export const returnsVeryManyValues = query((): Json => new Array(120_000).fill(0));
