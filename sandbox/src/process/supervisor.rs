@@ -26,6 +26,8 @@ use crate::port::request_bytes_max;
 const STARTS_AT_ONCE: f64 = 16.0;
 /// How many more it may start per second.
 const STARTS_PER_SECOND: f64 = 4.0;
+/// How many seats may turn out to be vacant before whoever takes one gives up.
+const VACANT_MAX: usize = 8;
 /// How long it waits after a worker that could not be started.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 /// What an isolate needs beside what its limits name, in bytes: memory that V8 has freed and not given back yet.
@@ -133,6 +135,7 @@ impl Supervisor {
         // What failed before is tried again for this one.
         state.failed = None;
         self.shared.changed.notify_all();
+        let mut vacant = 0;
         let taken = loop {
             match (state.free.pop_front(), &state.failed) {
                 (Some(mut seat), _) => {
@@ -140,6 +143,11 @@ impl Supervisor {
                         break Ok(seat);
                     }
                     seat.worker.bury();
+                    self.shared.changed.notify_all();
+                    vacant += 1;
+                    if vacant == VACANT_MAX {
+                        break Err(internal("worker processes end, or speak unasked, as soon as they are ready"));
+                    }
                 }
                 (None, Some(error)) => break Err(error.clone()),
                 (None, None) => self.shared.changed.wait(&mut state),

@@ -62,7 +62,7 @@ pub fn trials() -> Vec<Trial> {
         trial("who_asks_for_ever_is_stopped", who_asks_for_ever_is_stopped),
         trial("who_takes_no_answer_fills_no_memory", who_takes_no_answer_fills_no_memory),
         trial("who_keeps_silent_is_not_waited_for", who_keeps_silent_is_not_waited_for),
-        trial("an_early_answer_is_that_of_the_call", an_early_answer_is_that_of_the_call),
+        trial("who_answers_before_it_is_asked_is_not_asked", who_answers_before_it_is_asked_is_not_asked),
     ]
 }
 
@@ -177,7 +177,12 @@ fn who_keeps_silent_is_not_waited_for() {
     assert!(took >= Duration::from_secs(1), "{took:?}");
 }
 
-fn an_early_answer_is_that_of_the_call() {
-    // It can only give away its own results.
-    assert_eq!(asked(Lie::Hasty).0, value("1"));
+fn who_answers_before_it_is_asked_is_not_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let app = query(&short(), "return 1");
+    let workers = supervise_as(Lie::Hasty.program(folder.path()), &app, 1, 0);
+    // Where it is noticed too late, it can only give away its own results.
+    if let Ok(mut isolate) = isolate(&workers, &app) {
+        assert_eq!(call(&mut isolate), value("1"));
+    }
 }
