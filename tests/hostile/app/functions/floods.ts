@@ -17,7 +17,7 @@ export const logsNothingForEver = query((): Int => {
 
 /** @expects LIMIT_EXCEEDED log_bytes */
 export const logsOneLongLine = query((): Int => {
-  console.error("x".repeat(9_000));
+  console.error("x".repeat(33_000));
   return 1;
 });
 

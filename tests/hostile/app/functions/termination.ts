@@ -201,7 +201,7 @@ export const survivesALimitInFinally = procedure((): Int => {
 /** @expects LIMIT_EXCEEDED log_bytes */
 export const survivesALimitOfTheLog = query((): Int => {
   try {
-    console.log("x".repeat(10_000));
+    console.log("x".repeat(33_000));
   } catch {
     // Goes on.
   }
@@ -212,7 +212,7 @@ export const survivesALimitOfTheLog = query((): Int => {
 export const survivesALimitInToJson = query((): Int => {
   const stubborn = {
     toJSON: () => {
-      console.log("x".repeat(10_000));
+      console.log("x".repeat(33_000));
       return { toJSON: () => 1 };
     },
   };
