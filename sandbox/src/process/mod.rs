@@ -9,7 +9,7 @@
 //! | [`supervisor`] | as many workers as an app needs, and a spare |
 //! | [`remote`] | one isolate in a worker, as its host sees it |
 //! | [`guest`] | the worker's own side |
-//! | [`remote_port`] | the port of a call in there |
+//! | `remote_port` | the port of a call in there |
 
 pub mod channel;
 pub mod descriptors;
