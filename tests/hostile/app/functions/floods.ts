@@ -230,4 +230,4 @@ export const callsWithLargeArguments = action(async (): Promise<Int> => call(sum
 
 /** Each value is two bytes of text and many of memory for whoever reads it.
  * @expects LIMIT_EXCEEDED result_values */
-export const returnsVeryManyValues = query((): Json => new Array(120_000).fill(0));
+export const returnsVeryManyValues = query((): Json => new Array(12_000).fill(0));
