@@ -151,6 +151,11 @@ deno_core::extension!(
         "constants.js",
         "values.js",
         "seal.js",
+        "call.js",
+        "arguments.js",
+        "collections.js",
+        "functions.js",
+        "aggregates.js",
         "weir.js",
         "main.js"
     ],

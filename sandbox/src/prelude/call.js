@@ -1,0 +1,52 @@
+// The call at hand: what runs, and the way to its host.
+//
+// Scripts reach nothing of this module but what others give them of it.
+
+import { op_host } from "ext:core/ops";
+
+const { parse } = JSON;
+
+export const atHand = {
+  __proto__: null,
+  /** @type {{ kind: string, depth: number } | null} What runs; null while modules load and between calls. */
+  running: null,
+  /** Counts the calls, so that what belongs to one is told from what belongs to another. */
+  number: 0,
+};
+
+/** Errors that the host threw, and what was asked of it. */
+const hostCalls = new WeakMap();
+
+/** What was asked of the host where an error is its refusal. */
+export const hostCall = (error) => hostCalls.get(error);
+
+/** Says of an error what was asked, and throws it. */
+export function refused(what, error) {
+  hostCalls.set(error, what);
+  throw error;
+}
+
+/** Asks the host. `collection` and `method` name the call where it fails. */
+export function ask(collection, method, text) {
+  mustBeInside();
+  try {
+    return parse(op_host(text));
+  } catch (error) {
+    refused(`${collection}.${method}`, error);
+  }
+}
+
+export function mustBeInside() {
+  if (atHand.running === null) throw new Error("data can be read and written only while a function runs, not while a module loads or after the call");
+}
+
+export function mustWrite(what) {
+  if (atHand.running !== null && atHand.running.kind !== "procedure") {
+    throw new Error(`${what} writes, which only a procedure may; this is ${article(atHand.running.kind)}`);
+  }
+}
+
+/** A kind of function, as it stands in a sentence. */
+export function article(kind) {
+  return kind === "action" ? "an action" : `a ${kind}`;
+}

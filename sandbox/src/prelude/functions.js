@@ -1,0 +1,79 @@
+// Queries, views, procedures and actions: making them, and calling one from inside another.
+
+import { op_host_start } from "ext:core/ops";
+import { article, atHand, refused } from "ext:weir/call.js";
+import { valuesText } from "ext:weir/values.js";
+
+const { parse } = JSON;
+
+/** Callable to its kind and body. */
+const bodies = new WeakMap();
+/** Callable to exported name. */
+const functionNames = new WeakMap();
+/** How deep calls nest. */
+let depthMax = 0;
+
+/** Takes the limit of how deep calls nest. */
+export function limitDepth(limit) {
+  depthMax = limit;
+}
+
+/** Tells a function its exported name. Returns its kind and body; undefined where it is no function. */
+export function nameFunction(value, name) {
+  const made = bodies.get(value);
+  if (made !== undefined) functionNames.set(value, name);
+  return made;
+}
+
+const MAY_CALL = {
+  __proto__: null,
+  query: ["query", "view"],
+  view: ["query", "view"],
+  procedure: ["query", "view", "procedure"],
+  action: ["action"],
+};
+
+export function define(kind, body) {
+  if (typeof body !== "function") throw new TypeError(`${kind}(...) takes a function`);
+  const callable = (args = {}) => enter(callable, args);
+  bodies.set(callable, { kind, body });
+  return callable;
+}
+
+/** Calls one function from inside another, in the same transaction. */
+function enter(callable, args) {
+  const { kind, body } = bodies.get(callable);
+  if (atHand.running === null) throw new Error("a function can be called only inside another, not while a module loads");
+  const outer = atHand.running;
+  if (!MAY_CALL[outer.kind].includes(kind)) {
+    throw new Error(
+      outer.kind === "action"
+        ? `an action calls ${article(kind)} with await call(${functionNames.get(callable) ?? "fn"}, args)`
+        : `${article(outer.kind)} cannot call ${article(kind)}`,
+    );
+  }
+  if (outer.depth >= depthMax) throw new RangeError(`calls nest more than ${depthMax} deep`);
+  if (kind === "action") return body(args);
+  atHand.running = { kind, depth: outer.depth + 1 };
+  try {
+    return body(args);
+  } finally {
+    atHand.running = outer;
+  }
+}
+
+/** Calls one function from inside another; an action through the host. */
+export function call(callable, args = {}) {
+  const target = bodies.get(callable);
+  if (target === undefined) throw new TypeError("call(fn, args) takes a function of the app");
+  if (atHand.running?.kind !== "action" || target.kind === "action") return enter(callable, args);
+  const name = functionNames.get(callable);
+  if (name === undefined) throw new Error("call(fn, args) takes an exported function");
+  const text = valuesText({ call: { function: name, args } }, name);
+  return op_host_start(text).then(parse, (error) => refused(`call(${name})`, error));
+}
+
+export const query = (body) => define("query", body);
+export const procedure = (body) => define("procedure", body);
+export const action = (body) => define("action", body);
+export const view = (body) => define("view", body);
