@@ -13,6 +13,7 @@
 //! | [`idempotency`] | a call with a key runs once, repeats get its outcome |
 //! | [`import`] | loads documents without running a function |
 //! | [`live`] | watched queries: a new value when, and only when, a commit touches what was read |
+//! | [`streams`] | the events of an async generator, each as it is asked for |
 //! | `seed` | what makes a run repeatable: its time, its randomness, the ids it hands out |
 
 mod actions;
@@ -27,5 +28,6 @@ mod procedures;
 pub mod release;
 mod run;
 mod seed;
+pub mod streams;
 
 pub use engine::Engine;

@@ -1,11 +1,12 @@
 //! The names that the module "weir" exports, as far as the compiler must know them.
 
 /// Its functions and values.
-pub(super) const VALUES: [&str; 15] = [
+pub(super) const VALUES: [&str; 16] = [
     "query",
     "view",
     "procedure",
     "action",
+    "stream",
     "collection",
     "sum",
     "count",
@@ -43,7 +44,7 @@ pub(super) const CODE_TYPES: [&str; 15] = [
 ];
 
 /// Names that a later version will export.
-pub(super) const LATER: [&str; 3] = ["stream", "http", "schedule"];
+pub(super) const LATER: [&str; 2] = ["http", "schedule"];
 
 /// Whether the module exports the name.
 pub(super) fn exports(name: &str) -> bool {
