@@ -12,7 +12,6 @@ use weir_sandbox::protocol::Wanted;
 use weir_schema::commit::Timestamp;
 use weir_schema::declarations::FunctionKind;
 use weir_schema::error::ErrorCode;
-use weir_store::Pinned;
 
 use crate::call::{Answer, CallError, Caller};
 use crate::engine::{Engine, draw};
@@ -82,8 +81,8 @@ impl Stream {
         let commit = state.commit();
         let (give, events) = mpsc::channel(1);
         let (demand, demanded) = sync_channel(1);
-        let feed = Feed { state, events: give, demand: demanded, _place: self.place.clone() };
-        let finished = self.prepared.start_stream(&self.engine, &self.seed, feed)?;
+        let feed = Feed { events: give, demand: demanded, _place: self.place.clone() };
+        let finished = self.prepared.start_stream(&self.engine, &self.seed, state, feed)?;
         self.running = Some(Running { commit, events, demand, is_owed: false, finished });
         self.runs += 1;
         Ok(())
@@ -130,10 +129,8 @@ impl Stream {
     }
 }
 
-/// The host's side of a stream: what it reads, and the way to whoever reads it.
+/// The host's side of a stream: the way to whoever reads it.
 pub(crate) struct Feed {
-    /// What it reads.
-    pub state: Pinned,
     events: mpsc::Sender<Result<Value, CallError>>,
     demand: Receiver<()>,
     _place: Arc<StreamPlace>,
