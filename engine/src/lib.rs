@@ -12,6 +12,7 @@
 //! | `procedures` | runs and commits, again as long as what was read has changed |
 //! | [`idempotency`] | a call with a key runs once, repeats get its outcome |
 //! | [`import`] | loads documents without running a function |
+//! | [`jobs`] | calls that are made later, once or again and again |
 //! | [`live`] | watched queries: a new value when, and only when, a commit touches what was read |
 //! | `seed` | what makes a run repeatable: its time, its randomness, the ids it hands out |
 
@@ -22,6 +23,7 @@ pub mod engine;
 mod host;
 pub mod idempotency;
 pub mod import;
+pub mod jobs;
 pub mod live;
 mod procedures;
 pub mod release;

@@ -156,6 +156,7 @@ deno_core::extension!(
         "collections.js",
         "functions.js",
         "aggregates.js",
+        "schedule.js",
         "weir.js",
         "main.js"
     ],

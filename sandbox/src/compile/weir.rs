@@ -1,7 +1,7 @@
 //! The names that the module "weir" exports, as far as the compiler must know them.
 
 /// Its functions and values.
-pub(super) const VALUES: [&str; 15] = [
+pub(super) const VALUES: [&str; 17] = [
     "query",
     "view",
     "procedure",
@@ -17,6 +17,8 @@ pub(super) const VALUES: [&str; 15] = [
     "caller",
     "call",
     "metric",
+    "schedule",
+    "cancelJob",
 ];
 
 /// Its types that may stand in declared types.
@@ -24,7 +26,7 @@ pub(super) const TYPES: [&str; 11] =
     ["ID", "Int", "Float", "DateTime", "JSON", "Bytes", "Doc", "Ref", "Page", "Edge", "PageInfo"];
 
 /// Its types for code only: GraphQL knows nothing like them.
-pub(super) const CODE_TYPES: [&str; 15] = [
+pub(super) const CODE_TYPES: [&str; 16] = [
     "Rows",
     "Reading",
     "Collection",
@@ -40,10 +42,11 @@ pub(super) const CODE_TYPES: [&str; 15] = [
     "ViewOptions",
     "Aggregate",
     "Caller",
+    "When",
 ];
 
 /// Names that a later version will export.
-pub(super) const LATER: [&str; 3] = ["stream", "http", "schedule"];
+pub(super) const LATER: [&str; 2] = ["stream", "http"];
 
 /// Whether the module exports the name.
 pub(super) fn exports(name: &str) -> bool {

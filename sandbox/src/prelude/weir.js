@@ -10,6 +10,7 @@ import { Collection, collection, nameCollection } from "ext:weir/collections.js"
 import { freezeModules, resetPatterns } from "ext:weir/constants.js";
 import { beginClock, endClock, fixedNow } from "ext:weir/determinism.js";
 import { action, call, define, limitDepth, nameFunction, procedure, query, view } from "ext:weir/functions.js";
+import { cancelJob, schedule } from "ext:weir/schedule.js";
 import { resultText } from "ext:weir/values.js";
 
 const { parse, stringify } = JSON;
@@ -81,7 +82,8 @@ const console = Object.freeze({
 });
 
 export const api = Object.freeze({
-  action, avg, call, caller, collection, count, fail, max, metric, min, now, procedure, query, sum, view,
+  action, avg, call, caller, cancelJob, collection, count, fail, max, metric, min, now, procedure, query, schedule, sum,
+  view,
 });
 
 /** What scripts can get hold of besides the globals. */
