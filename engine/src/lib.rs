@@ -14,6 +14,7 @@
 //! | [`import`] | loads documents without running a function |
 //! | [`jobs`] | calls that are made later, once or again and again |
 //! | [`live`] | watched queries: a new value when, and only when, a commit touches what was read |
+//! | [`streams`] | the events of an async generator, each as it is asked for |
 //! | `seed` | what makes a run repeatable: its time, its randomness, the ids it hands out |
 
 mod actions;
@@ -29,5 +30,6 @@ mod procedures;
 pub mod release;
 mod run;
 mod seed;
+pub mod streams;
 
 pub use engine::Engine;

@@ -26,6 +26,7 @@
 //! | `catalog` | collections and indexes with their numbers; `declare` compares them with declarations, `indexing` builds and drops indexes |
 //! | `journal` | the check at start that no commit is missing, and the tail that follows every commit |
 //! | `past` | states of the past |
+//! | `pinned` | one state for readers that take their time |
 //! | `upkeep` | cuts, ends and erases what is too old |
 //! | `migration` | lends the records of an older folder to its upgrade |
 //! | `witness` | what was acknowledged, remembered beside the database |
@@ -61,6 +62,7 @@ pub mod options;
 mod overlay;
 mod past;
 mod pending;
+mod pinned;
 mod planner;
 mod position;
 mod prepared;
@@ -99,6 +101,7 @@ pub use keys::KeyRing;
 pub use notice::{Committed, Notice};
 pub use options::Options;
 pub use past::{Past, Version};
+pub use pinned::Pinned;
 pub use position::{BadCursor, Position};
 pub use read_set::ReadSet;
 pub use references::PutAllError;

@@ -1,11 +1,12 @@
 //! The names that the module "weir" exports, as far as the compiler must know them.
 
 /// Its functions and values.
-pub(super) const VALUES: [&str; 17] = [
+pub(super) const VALUES: [&str; 18] = [
     "query",
     "view",
     "procedure",
     "action",
+    "stream",
     "collection",
     "sum",
     "count",
@@ -46,7 +47,7 @@ pub(super) const CODE_TYPES: [&str; 16] = [
 ];
 
 /// Names that a later version will export.
-pub(super) const LATER: [&str; 2] = ["stream", "http"];
+pub(super) const LATER: [&str; 1] = ["http"];
 
 /// Whether the module exports the name.
 pub(super) fn exports(name: &str) -> bool {

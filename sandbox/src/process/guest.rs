@@ -161,6 +161,7 @@ fn request(bytes: &[u8]) -> Result<Option<CallRequest>, BadFrame> {
             caller: caller.into(),
         })),
         ToIsolate::Answer(_) => Err(BadFrame::unexpected("Answer")),
+        ToIsolate::Wanted(_) => Err(BadFrame::unexpected("Wanted")),
         // An action has ended without it. All of them come before the next call.
         ToIsolate::Settled(..) => Ok(None),
     }
