@@ -69,6 +69,7 @@ pub struct Used {
     documents_written: u32,
     read_bytes: usize,
     written_bytes: usize,
+    pub(crate) jobs_scheduled: u32,
 }
 
 /// The end of a run.
@@ -92,7 +93,7 @@ pub struct Finished {
 }
 
 impl RunHost {
-    fn transaction(&mut self) -> Result<&mut Transaction, HostError> {
+    pub(crate) fn transaction(&mut self) -> Result<&mut Transaction, HostError> {
         let kind = self.kind;
         self.transaction.as_mut().ok_or_else(|| {
             HostError::Refused(format!("{} reads and writes only through call(fn, args)", kind.as_str()))
@@ -104,7 +105,7 @@ impl RunHost {
         HostError::Aborted
     }
 
-    fn refuse(&mut self, error: DocumentError) -> HostError {
+    pub(crate) fn refuse(&mut self, error: DocumentError) -> HostError {
         match error {
             DocumentError::Refused(message) => HostError::Refused(message),
             DocumentError::Limit(limit) => HostError::Limit(limit),
@@ -145,7 +146,7 @@ impl RunHost {
         if self.used.read_bytes > limit { Err(HostError::Limit(Limit::ReadBytes)) } else { Ok(()) }
     }
 
-    fn count_written_bytes(&mut self, bytes: usize) -> Result<(), HostError> {
+    pub(crate) fn count_written_bytes(&mut self, bytes: usize) -> Result<(), HostError> {
         self.used.written_bytes = self.used.written_bytes.saturating_add(bytes);
         let limit = self.release.limits().written_bytes;
         if self.used.written_bytes > limit { Err(HostError::Limit(Limit::WrittenBytes)) } else { Ok(()) }
@@ -317,6 +318,8 @@ impl Host for RunHost {
                 tracing::debug!(target: "weir::metric", function = %self.function, name, value);
                 Ok("null".to_owned())
             }
+            HostCall::Schedule { function, args, when } => self.schedule(&function, args, &when),
+            HostCall::CancelJob { id } => self.cancel_job(id),
             HostCall::Call { .. } => Err(HostError::Refused("only actions call through the host".to_owned())),
         }
     }

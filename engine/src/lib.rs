@@ -12,6 +12,7 @@
 //! | `procedures` | runs and commits, again as long as what was read has changed |
 //! | [`idempotency`] | a call with a key runs once, repeats get its outcome |
 //! | [`import`] | loads documents without running a function |
+//! | [`jobs`] | calls that are made later, once or again and again |
 //! | [`lines`] | the list that a query returns, in pieces |
 //! | [`live`] | watched queries: a new value when, and only when, a commit touches what was read |
 //! | [`streams`] | the events of an async generator, each as it is asked for |
@@ -24,6 +25,7 @@ pub mod engine;
 mod host;
 pub mod idempotency;
 pub mod import;
+pub mod jobs;
 pub mod lines;
 pub mod live;
 mod procedures;

@@ -7,7 +7,8 @@ use weir_sandbox::isolate::IsolateError;
 use weir_sandbox::pool::{Pool, PoolOptions};
 use weir_sandbox::watchdog::Watchdog;
 use weir_schema::declarations::{Declarations, Function, FunctionKind};
-use weir_schema::limits::CallLimits;
+use weir_schema::limits::{CallLimits, JobSettings};
+use weir_schema::manifest::Cron;
 
 /// A compiled app made ready to run. Stays usable after another release has become the active one.
 pub struct Release {
@@ -36,6 +37,16 @@ impl Release {
     /// What each of its calls may use.
     pub fn limits(&self) -> &CallLimits {
         &self.app.manifest.limits
+    }
+
+    /// How its jobs are run.
+    pub fn jobs(&self) -> &JobSettings {
+        &self.app.manifest.jobs
+    }
+
+    /// What is called again and again.
+    pub fn crons(&self) -> &[Cron] {
+        &self.app.manifest.cron
     }
 
     /// A function with its place in the declarations.

@@ -168,6 +168,7 @@ deno_core::extension!(
         "functions.js",
         "streams.js",
         "aggregates.js",
+        "schedule.js",
         "weir.js",
         "main.js"
     ],

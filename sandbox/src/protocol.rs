@@ -139,6 +139,30 @@ pub enum HostCall {
         #[serde(default)]
         args: Value,
     },
+    /// Has a function called later, if the transaction is committed; returns the job's id. Procedures only.
+    Schedule {
+        /// The function's exported name.
+        function: String,
+        /// Its arguments.
+        args: Value,
+        /// When it is due.
+        when: When,
+    },
+    /// Removes a job that has not begun; returns whether there was one. Procedures only.
+    CancelJob {
+        /// The job's id.
+        id: String,
+    },
+}
+
+/// When a job is due, as the script says it.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum When {
+    /// So long after the time of the call: a text such as `5m`, or milliseconds.
+    After(Value),
+    /// At this time.
+    At(String),
 }
 
 /// Which documents of a collection, in which order.

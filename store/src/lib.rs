@@ -36,6 +36,7 @@
 //! | [`progress`] | how far these are |
 //! | `engine` | surrealkv behind the few calls that are used; `health` stops the store after a failure |
 //! | [`keys`] | the keys that a folder is encrypted with; [`encryption`] exchanges them and says which ones files need |
+//! | `jobs` | calls that are to be made later: written with a transaction, found by when they are due |
 //! | [`error`], [`options`] | errors per operation; limits by name |
 
 mod backup;
@@ -51,6 +52,7 @@ mod export;
 mod group;
 mod health;
 mod indexing;
+mod jobs;
 mod journal;
 pub mod keys;
 mod merge;
@@ -93,6 +95,7 @@ pub use error::{
 };
 pub use export::import::{ImportError, import_all};
 pub use export::{ExportError, Exported};
+pub use jobs::{Due, JobFilter, JobPage};
 pub use journal::Tail;
 pub use keys::KeyRing;
 pub use notice::{Committed, Notice};

@@ -25,6 +25,12 @@ export function nameFunction(value, name) {
   return made;
 }
 
+/** The kind of a function and its exported name, if it has one; undefined where it is no function. */
+export function functionOf(value) {
+  const made = bodies.get(value);
+  return made === undefined ? undefined : { kind: made.kind, name: functionNames.get(value) };
+}
+
 const MAY_CALL = {
   __proto__: null,
   query: ["query", "view"],

@@ -10,6 +10,7 @@ import { Collection, collection, nameCollection, textOfRows } from "ext:weir/col
 import { freezeModules, resetPatterns } from "ext:weir/constants.js";
 import { beginClock, endClock, fixedNow } from "ext:weir/determinism.js";
 import { action, call, define, limitDepth, nameFunction, procedure, query, view } from "ext:weir/functions.js";
+import { cancelJob, schedule } from "ext:weir/schedule.js";
 import { beginStream, endStream, giveUpStream, nextEvent, stream } from "ext:weir/streams.js";
 import { resultText } from "ext:weir/values.js";
 
@@ -82,7 +83,8 @@ const console = Object.freeze({
 });
 
 export const api = Object.freeze({
-  action, avg, call, caller, collection, count, fail, max, metric, min, now, procedure, query, stream, sum, view,
+  action, avg, call, caller, cancelJob, collection, count, fail, max, metric, min, now, procedure, query, schedule, stream,
+  sum, view,
 });
 
 /** What scripts can get hold of besides the globals. */
