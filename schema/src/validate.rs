@@ -56,12 +56,7 @@ pub fn result(function: &Function, definitions: &Definitions, value: Value) -> R
 }
 
 /// Checks and normalizes one element of the list that a function returned.
-pub fn element(
-    function: &Function,
-    definitions: &Definitions,
-    index: usize,
-    value: Value,
-) -> Result<Value, Violation> {
+pub fn element(function: &Function, definitions: &Definitions, index: usize, value: Value) -> Result<Value, Violation> {
     let path = vec![Step::Root("result"), Step::Element(index)];
     let mut checker = Checker { definitions, direction: Direction::Out, path };
     match &function.result.shape {

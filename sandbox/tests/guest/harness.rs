@@ -129,7 +129,8 @@ impl Guest {
             seed: [1, 2, 3, 4],
             caller: ScriptCaller { kind: "developer", subject: None }.text(),
         };
-        self.isolate.call(&request, Box::new(TableHost { documents: self.documents, events: self.events, log: vec![], done }));
+        self.isolate
+            .call(&request, Box::new(TableHost { documents: self.documents, events: self.events, log: vec![], done }));
         outcome.recv().unwrap()
     }
 

@@ -126,10 +126,7 @@ impl Sender {
     }
 
     /// Sends what is left, and how it ended.
-    async fn finish(
-        mut self,
-        ended: Result<(Timestamp, Option<usize>), Vec<GraphqlError>>,
-    ) -> Result<(), Gone> {
+    async fn finish(mut self, ended: Result<(Timestamp, Option<usize>), Vec<GraphqlError>>) -> Result<(), Gone> {
         match ended {
             Ok((commit, elements)) => write_end(&mut self.chunk, commit, elements),
             Err(errors) => write_errors(&mut self.chunk, &errors),
