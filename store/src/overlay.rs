@@ -14,6 +14,7 @@ use weir_schema::codec::key::{CollectionNumber, IndexNumber, Key};
 use weir_schema::id::DocumentId;
 
 use crate::catalog::Entry;
+use crate::jobs::{JobWrites, WrittenJob};
 use crate::read_set::Interval;
 
 /// Changed index entries: by key, then by document.
@@ -24,6 +25,8 @@ pub(crate) type Entries = BTreeMap<Key, BTreeMap<DocumentId, Change>>;
 pub(crate) struct Overlay {
     documents: BTreeMap<Key, Written>,
     entries: Entries,
+    /// Jobs, which no index knows.
+    jobs: JobWrites,
     /// Of keys and values that are written.
     bytes: usize,
     /// The outermost first.
@@ -45,10 +48,13 @@ struct Savepoint {
 
 /// What a write replaced.
 #[derive(Debug)]
-struct Replaced {
-    key: Key,
-    /// The text and the entries of the document; `None` where it had not been written.
-    before: Option<(Option<Bytes>, Vec<Entry>)>,
+enum Replaced {
+    /// Nothing: the document had not been written.
+    Untouched(Key),
+    /// The text and the entries of a document.
+    Document(Key, Option<Bytes>, Vec<Entry>),
+    /// What had been written of a job, if anything.
+    Job(DocumentId, Option<WrittenJob>),
 }
 
 /// There is no savepoint of this number.
@@ -92,7 +98,7 @@ pub(crate) enum EntryChange {
 
 impl Overlay {
     pub(crate) fn is_empty(&self) -> bool {
-        self.documents.is_empty()
+        self.documents.is_empty() && self.jobs.is_empty()
     }
 
     /// How many documents are written.
@@ -102,7 +108,7 @@ impl Overlay {
 
     /// What it keeps in memory.
     pub(crate) fn bytes(&self) -> usize {
-        self.bytes + self.replaced_bytes
+        self.bytes + self.replaced_bytes + self.jobs.bytes()
     }
 
     /// The document, if it is written.
@@ -114,7 +120,7 @@ impl Overlay {
     pub(crate) fn touch(&mut self, key: Key, written: Written) {
         self.bytes += key.len() + size(&written.document, &written.after);
         if !self.savepoints.is_empty() {
-            self.replaced.push(Replaced { key: key.clone(), before: None });
+            self.replaced.push(Replaced::Untouched(key.clone()));
         }
         self.documents.insert(key, written);
     }
@@ -122,9 +128,18 @@ impl Overlay {
     /// Changes a document that was touched before.
     pub(crate) fn set(&mut self, key: &[u8], document: Option<Bytes>, after: Vec<Entry>) {
         let keeps = !self.savepoints.is_empty();
-        let Some(before) = self.exchange(key, document, after).filter(|_| keeps) else { return };
-        self.replaced_bytes += size(&before.0, &before.1);
-        self.replaced.push(Replaced { key: key.to_vec(), before: Some(before) });
+        let Some((document, entries)) = self.exchange(key, document, after).filter(|_| keeps) else { return };
+        self.replaced_bytes += size(&document, &entries);
+        self.replaced.push(Replaced::Document(key.to_vec(), document, entries));
+    }
+
+    /// Writes a job.
+    pub(crate) fn set_job(&mut self, id: &DocumentId, job: WrittenJob) {
+        let before = self.jobs.exchange(id, Some(job));
+        if !self.savepoints.is_empty() {
+            self.replaced_bytes += before.as_ref().map_or(0, WrittenJob::bytes);
+            self.replaced.push(Replaced::Job(id.clone(), before));
+        }
     }
 
     /// Sets a savepoint inside of those that are set; how many there are then, which is its number.
@@ -137,15 +152,12 @@ impl Overlay {
     /// Takes back all that was written since a savepoint, which ends with those inside of it.
     pub(crate) fn roll_back(&mut self, number: usize) -> Result<(), NoSavepoint> {
         let Savepoint { replaced, replaced_bytes, bytes } = self.end_savepoint(number)?;
-        for Replaced { key, before } in self.replaced.split_off(replaced).into_iter().rev() {
-            match before {
-                Some((document, after)) => {
-                    self.exchange(&key, document, after);
-                }
+        for replaced in self.replaced.split_off(replaced).into_iter().rev() {
+            match replaced {
                 // Its entries are as in the snapshot again: what was done to it later has been taken back before.
-                None => {
-                    self.documents.remove(&key);
-                }
+                Replaced::Untouched(key) => drop(self.documents.remove(&key)),
+                Replaced::Document(key, document, entries) => drop(self.exchange(&key, document, entries)),
+                Replaced::Job(id, job) => drop(self.jobs.exchange(&id, job)),
             }
         }
         (self.replaced_bytes, self.bytes) = (replaced_bytes, bytes);
@@ -206,9 +218,14 @@ impl Overlay {
         changed.flat_map(|(key, documents)| documents.iter().map(move |(id, change)| (key, id, change.kind)))
     }
 
-    /// All written documents and all changed entries.
-    pub(crate) fn into_parts(self) -> (BTreeMap<Key, Written>, Entries) {
-        (self.documents, self.entries)
+    /// The jobs that are written.
+    pub(crate) fn jobs(&self) -> &JobWrites {
+        &self.jobs
+    }
+
+    /// All written documents, all changed entries and all written jobs.
+    pub(crate) fn into_parts(self) -> (BTreeMap<Key, Written>, Entries, JobWrites) {
+        (self.documents, self.entries, self.jobs)
     }
 }
 

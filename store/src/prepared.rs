@@ -26,7 +26,7 @@ pub(crate) struct Prepared {
     pub(crate) epoch: Option<u64>,
     /// What must not have changed since.
     pub(crate) read_set: ReadSet,
-    /// Documents, index entries and the catalog; `None` removes.
+    /// Documents, index entries, jobs and the catalog; `None` removes.
     pub(crate) writes: Vec<(Key, Option<Bytes>)>,
     /// Unique keys that it takes.
     pub(crate) claims: Vec<Claim>,
@@ -71,7 +71,8 @@ impl Prepared {
         let Transaction { head, catalog, overlay, read_set, epoch, turn, kept, audit, .. } = transaction;
         let mut prepared =
             Self { since: head.sequence, epoch, read_set, catalog, turn, kept, audit, ..Self::default() };
-        let (documents, entries) = overlay.into_parts();
+        let (documents, entries, jobs) = overlay.into_parts();
+        jobs.prepare(&mut prepared);
         for (key, written) in documents {
             if !written.existed && written.document.is_none() {
                 continue;
