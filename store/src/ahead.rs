@@ -45,6 +45,11 @@ impl Store {
 }
 
 impl<T> Ahead<T> {
+    /// What the transaction came to, for who decides how to go on: it is not to be told.
+    pub fn peek(&self) -> &T {
+        &self.value
+    }
+
     /// Waits until nothing can take back what the transaction came to.
     ///
     /// [`CommitError::Conflict`] says that the engine refused what it was written with or what it had read. Nothing of
@@ -112,8 +117,7 @@ mod tests {
         }
         // An ordinary reader sees nothing of it, and nobody is told.
         assert_eq!(number(&mut store.begin().unwrap()), 0);
-        let mut settled: Vec<_> =
-            row.into_iter().map(|(n, ahead)| (n, Box::pin(ahead.settled()))).collect();
+        let mut settled: Vec<_> = row.into_iter().map(|(n, ahead)| (n, Box::pin(ahead.settled()))).collect();
         assert!(settled.iter_mut().all(|(_, settled)| settled.as_mut().now_or_never().is_none()));
         assert!(store.all_durable().now_or_never().is_none());
         drop(gate);

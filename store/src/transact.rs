@@ -178,7 +178,11 @@ impl Core {
         match fate {
             Fate::Known(committed) => Ok(committed),
             Fate::Read { seen, committed } => {
-                if self.durable(seen).await? { Ok(committed) } else { Err(CommitError::Conflict) }
+                if self.durable(seen).await? {
+                    Ok(committed)
+                } else {
+                    Err(CommitError::Conflict)
+                }
             }
             Fate::Admitted(verdict) => match self.verdict(verdict).await {
                 Verdict::Committed(committed) => Ok(Some(committed)),
