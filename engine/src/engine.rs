@@ -15,11 +15,14 @@ use weir_store::{CatalogError, Poisoned, Store};
 use crate::actions::{self, Actions};
 use crate::call::{Answer, Call, CallError, Caller};
 use crate::idempotency::Scope;
+use crate::lines::{self, Elements};
 use crate::live::Watch;
 use crate::procedures;
 use crate::release::Release;
+use crate::row::Row;
 use crate::run::{Prepared, RUNS_MAX};
 use crate::seed::Seed;
+use crate::streams::{Stream, StreamPlace};
 
 /// Cheap to clone; all clones are one engine.
 #[derive(Clone)]
@@ -35,6 +38,8 @@ struct Shared {
     /// Turns of watched queries: a commit may wake all at once, and calls must find room in the queue beside them.
     watch_turns: Semaphore,
     actions: Actions,
+    /// Places of streams that may run at once.
+    stream_places: Arc<Semaphore>,
 }
 
 /// Why a release cannot become the active one. The one before stays.
@@ -60,7 +65,9 @@ impl Engine {
         })?;
         let watch_turns = Semaphore::new((pool.queue_max / 2).max(1));
         let actions = Actions::default();
-        Ok(Self { shared: Arc::new(Shared { store, watchdog, pool, active, watch_turns, actions }) })
+        let stream_places = Arc::new(Semaphore::new(pool.stream_isolates));
+        let shared = Shared { store, watchdog, pool, active, watch_turns, actions, stream_places };
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// Makes an app the active release: loads it, brings the collections and indexes in line, then switches.
@@ -118,10 +125,15 @@ impl Engine {
             (FunctionKind::Procedure, scope) => procedures::call(self, prepared, scope).await,
             (FunctionKind::Action, Some(scope)) => actions::call_once(self, &prepared, scope).await,
             (FunctionKind::Action, None) => self.act(&prepared).await,
+            (FunctionKind::Stream, _) => {
+                let message = format!("{function} is a stream: subscribe to it");
+                Err(CallError::new(ErrorCode::BadArguments, message))
+            }
         }
     }
 
-    /// Calls many functions: in one transaction, all or none, if `atomic`; each for itself, in order, otherwise.
+    /// Calls many functions: in one transaction, all or none, if `atomic`; otherwise each for itself, in order, and each
+    /// sees what the ones before have written.
     ///
     /// There is one outcome per call, in order. In a failed atomic batch the failing call has its error and all others
     /// `ROLLED_BACK`. `scope` gives what is answered once: of an atomic batch the whole, of another each call by its
@@ -137,10 +149,14 @@ impl Engine {
         if atomic {
             return procedures::call_together(self, release, caller, calls, scope(None)).await;
         }
-        let mut outcomes = Vec::with_capacity(calls.len());
+        let mut row = Row::new(self, release, caller);
+        let mut sealed = Vec::with_capacity(calls.len());
         for (index, call) in calls.into_iter().enumerate() {
-            let scope = scope(Some(index));
-            outcomes.push(self.call_once(release, caller, &call.function, call.args, scope).await);
+            sealed.push(row.call(call, scope(Some(index))).await);
+        }
+        let mut outcomes = Vec::with_capacity(sealed.len());
+        for sealed in sealed {
+            outcomes.push(sealed.opened().await);
         }
         outcomes
     }
@@ -157,6 +173,34 @@ impl Engine {
         after: Option<String>,
     ) -> Watch {
         Watch::new(self, release, caller, function, arguments, after)
+    }
+
+    /// Calls a query or view whose result is a list, for a caller who takes it piece by piece.
+    pub async fn elements(
+        &self,
+        release: &Arc<Release>,
+        caller: &Caller,
+        function: &str,
+        arguments: Value,
+    ) -> Result<Elements, CallError> {
+        lines::elements(self, release, caller, function, arguments).await
+    }
+
+    /// Room for one more stream; `None` while there are as many as may be.
+    pub fn stream_place(&self) -> Option<StreamPlace> {
+        self.shared.stream_places.clone().try_acquire_owned().ok().map(StreamPlace::of)
+    }
+
+    /// Starts a stream, which reads the state of now to its end.
+    pub fn stream(
+        &self,
+        place: StreamPlace,
+        release: &Arc<Release>,
+        caller: &Caller,
+        function: &str,
+        arguments: Value,
+    ) -> Result<Stream, CallError> {
+        Stream::start(self, place, release, caller, function, arguments)
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -199,7 +243,8 @@ impl Engine {
     }
 }
 
-fn draw() -> Result<Seed, CallError> {
+/// A seed for one call.
+pub(crate) fn draw() -> Result<Seed, CallError> {
     Seed::draw().map_err(|error| CallError::new(ErrorCode::Internal, error.to_string()))
 }
 

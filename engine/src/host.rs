@@ -7,17 +7,22 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use weir_sandbox::pool::InFlight;
-use weir_sandbox::protocol::{Answering, Bounds, Host, HostCall, HostError, Order, Outcome, Plan};
+use weir_sandbox::protocol::{
+    Answering, Bounds, Host, HostCall, HostError, Order, Outcome, Plan, SavepointStep, Taken, Wanted,
+};
 use weir_schema::declarations::FunctionKind;
 use weir_schema::id::DocumentId;
 use weir_schema::limits::Limit;
-use weir_store::{Direction, Poisoned, Position, Range, Rows, Scan, ScanError, Transaction};
+use weir_store::{Direction, Pinned, Poisoned, Position, Range, Rows, Scan, ScanError, Transaction};
 
+use crate::attempts::Attempts;
 use crate::call::{CallError, Caller};
 use crate::documents::{self, DocumentError};
 use crate::engine::Engine;
 use crate::release::Release;
+use crate::run;
 use crate::seed::{CallId, Ids};
+use crate::streams::Feed;
 
 /// The host of one run.
 pub struct RunHost {
@@ -35,20 +40,28 @@ pub struct RunHost {
     pub kind: FunctionKind,
     /// What it reads and writes; `None` for actions.
     pub transaction: Option<Transaction>,
+    /// What it reads instead if that takes long: a stream, or a query whose rows are sent line by line.
+    pub pinned: Option<Pinned>,
+    /// The rows that are the result of such a query, which it has not looked into.
+    pub rows: Option<Plan>,
+    /// Who reads a stream; `None` for all others.
+    pub feed: Option<Feed>,
     /// Where the ids of new documents come from.
     pub ids: Ids,
     /// What it has used up.
     pub used: Used,
     /// The documents it wrote, in order.
     pub written: Vec<(String, DocumentId)>,
+    /// What it may yet take back.
+    pub attempts: Attempts,
     /// Why the host gave up.
     pub aborted: Option<Poisoned>,
     /// Whether an action has called what may have written.
     pub acted: bool,
     /// The last call of an action that failed, and the message that the script got for it.
     pub failed: Arc<Mutex<Option<(String, CallError)>>>,
-    /// Counts the run as long as it is under way.
-    pub in_flight: InFlight,
+    /// Counts the run as long as it is under way, if it keeps an isolate from others.
+    pub in_flight: Option<InFlight>,
     /// Who waits for the end.
     pub done: oneshot::Sender<Finished>,
 }
@@ -70,6 +83,8 @@ pub struct Finished {
     pub outcome: Outcome,
     /// What it read and wrote.
     pub transaction: Option<Transaction>,
+    /// The rows that are its result, and the state that they are to be read from.
+    pub rows: Option<(Pinned, Plan)>,
     /// The documents it wrote, in order.
     pub written: Vec<(String, DocumentId)>,
     /// Where the ids go on, for the next call of the same batch.
@@ -100,6 +115,12 @@ impl RunHost {
             DocumentError::Refused(message) => HostError::Refused(message),
             DocumentError::Limit(limit) => HostError::Limit(limit),
             DocumentError::Poisoned(poisoned) => self.abort(poisoned),
+            DocumentError::Outlived(message) => {
+                if let Some(feed) = &mut self.feed {
+                    feed.give(Err(CallError::unavailable(format!("{message}; subscribe again"))));
+                }
+                HostError::Aborted
+            }
         }
     }
 
@@ -139,7 +160,10 @@ impl RunHost {
     fn get(&mut self, collection: &str, id: String) -> Result<String, HostError> {
         self.count_read(1)?;
         let id = documents::id(collection, id).map_err(|error| self.refuse(error))?;
-        let found = self.transaction()?.get(collection, &id);
+        let found = match &mut self.pinned {
+            Some(pinned) => pinned.get(collection, &id),
+            None => self.transaction()?.get(collection, &id),
+        };
         match found.map_err(|error| self.refuse(error.into()))? {
             Some(document) => {
                 self.count_read_bytes(document.len())?;
@@ -199,7 +223,10 @@ impl RunHost {
         scan.after = after;
         let heap = self.release.limits().heap_bytes;
         scan.bytes = Some(self.release.limits().read_bytes.saturating_sub(self.used.read_bytes).min(heap));
-        let rows = self.transaction()?.scan(&collection, &scan);
+        let rows = match &mut self.pinned {
+            Some(pinned) => pinned.scan(&collection, &scan),
+            None => self.transaction()?.scan(&collection, &scan),
+        };
         let rows = rows.map_err(|error| self.refuse_scan(error))?;
         self.count_read(rows.rows.len())?;
         let bytes = rows.rows.iter().map(|row| row.document.len()).sum();
@@ -240,7 +267,10 @@ impl RunHost {
         let left = limit.saturating_sub(self.used.documents_counted) as usize;
         let (collection, mut scan) = scan_of(plan);
         scan.limit = Some(left.saturating_add(1));
-        let count = self.transaction()?.count(&collection, &scan);
+        let count = match &mut self.pinned {
+            Some(pinned) => pinned.count(&collection, &scan),
+            None => self.transaction()?.count(&collection, &scan),
+        };
         let count = count.map_err(|error| self.refuse_scan(error))?;
         let counted = u32::try_from(count).unwrap_or(u32::MAX);
         self.used.documents_counted = self.used.documents_counted.saturating_add(counted);
@@ -248,6 +278,15 @@ impl RunHost {
             return Err(HostError::Limit(Limit::DocumentsCounted));
         }
         Ok(count.to_string())
+    }
+
+    fn savepoint(&mut self, step: SavepointStep, number: usize) -> Result<String, HostError> {
+        if self.kind != FunctionKind::Procedure {
+            return Err(HostError::Refused(format!("only a procedure writes, this is a {}", self.kind.as_str())));
+        }
+        let Self { attempts, transaction, written, .. } = self;
+        let lost = || HostError::Refused("the call has no transaction".to_owned());
+        attempts.take(step, number, transaction.as_mut().ok_or_else(lost)?, written)
     }
 
     /// A line of the function log for each line of the text: none can pass for one of the server's own.
@@ -272,7 +311,13 @@ impl Host for RunHost {
             HostCall::Insert { .. } | HostCall::Replace { .. } | HostCall::Patch { .. } | HostCall::Delete { .. } => {
                 self.write(call)
             }
-            HostCall::Rows { plan, limit } => {
+            HostCall::Rows { plan, taken: Taken::Whole, .. } if self.pinned.is_some() && self.feed.is_none() => {
+                // What is wrong with the plan is told where it was made.
+                self.scan(plan.clone(), Some(0), None)?;
+                self.rows = Some(plan);
+                Ok("null".to_owned())
+            }
+            HostCall::Rows { plan, limit, .. } => {
                 let rows = self.scan(plan, limit, None)?;
                 let texts: Result<Vec<String>, HostError> = rows.rows.iter().map(|row| text(&row.document)).collect();
                 Ok(format!("[{}]", texts?.join(",")))
@@ -289,6 +334,7 @@ impl Host for RunHost {
             }
             HostCall::Schedule { function, args, when } => self.schedule(&function, args, &when),
             HostCall::CancelJob { id } => self.cancel_job(id),
+            HostCall::Savepoint { step, number } => self.savepoint(step, number),
             HostCall::Call { .. } => Err(HostError::Refused("only actions call through the host".to_owned())),
         }
     }
@@ -315,12 +361,26 @@ impl Host for RunHost {
         })
     }
 
+    fn event(&mut self, event: String) -> Wanted {
+        let Self { release, function, feed: Some(feed), .. } = self else { return Wanted::Nothing };
+        let event = match release.function(function) {
+            Some((_, function)) => run::check_result(release, function, &event),
+            None => Err(run::isolate_ended()),
+        };
+        let wanted = feed.give(event);
+        // Each event may use as much as a call: there is no end to how many there are.
+        self.used = Used::default();
+        wanted
+    }
+
     fn finish(self: Box<Self>, outcome: Outcome) {
-        let Self { transaction, written, ids, aborted, acted, failed, in_flight, done, .. } = *self;
+        let Self { transaction, pinned, rows, written, ids, attempts, aborted, acted, failed, in_flight, done, .. } = *self;
         drop(in_flight);
+        let rows = pinned.zip(rows);
+        let outcome = attempts.judge(outcome);
         let failed = failed.lock().take();
         // Nobody may be waiting any more: then nothing is committed.
-        let _ = done.send(Finished { outcome, transaction, written, ids, aborted, acted, failed });
+        let _ = done.send(Finished { outcome, transaction, rows, written, ids, aborted, acted, failed });
     }
 }
 
@@ -341,7 +401,8 @@ fn text(document: &[u8]) -> Result<String, HostError> {
         .map_err(|error| HostError::Refused(format!("a stored document is damaged: {error}")))
 }
 
-fn scan_of(plan: Plan) -> (String, Scan) {
+/// What the store is asked for.
+pub(crate) fn scan_of(plan: Plan) -> (String, Scan) {
     let Plan { collection, equal, range, order } = plan;
     let range = range.map(|Bounds { field, gt, gte, lt, lte }| Range { field, gt, gte, lt, lte });
     let order = order.map(|(field, order)| match order {

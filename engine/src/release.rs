@@ -6,7 +6,7 @@ use weir_sandbox::App;
 use weir_sandbox::isolate::IsolateError;
 use weir_sandbox::pool::{Pool, PoolOptions};
 use weir_sandbox::watchdog::Watchdog;
-use weir_schema::declarations::{Declarations, Function};
+use weir_schema::declarations::{Declarations, Function, FunctionKind};
 use weir_schema::limits::{CallLimits, JobSettings};
 use weir_schema::manifest::Cron;
 
@@ -53,6 +53,11 @@ impl Release {
     pub(crate) fn function(&self, name: &str) -> Option<(usize, &Function)> {
         let (index, _, function) = self.app.declarations.functions.get_full(name)?;
         Some((index, function))
+    }
+
+    /// What a function is.
+    pub fn kind(&self, name: &str) -> Option<FunctionKind> {
+        self.function(name).map(|(_, function)| function.kind)
     }
 
     pub(crate) fn pool(&self) -> &Pool {

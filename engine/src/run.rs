@@ -6,19 +6,21 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tokio::sync::oneshot;
 use weir_sandbox::pool::Isolation;
-use weir_sandbox::protocol::{CallRequest, Frame, Outcome, ScriptError};
-use weir_schema::declarations::Function;
+use weir_sandbox::protocol::{CallRequest, Frame, Outcome, Plan, ScriptError};
+use weir_schema::declarations::{Function, FunctionKind};
 use weir_schema::error::ErrorCode;
 use weir_schema::id::DocumentId;
 use weir_schema::limits::Limit;
 use weir_schema::validate;
-use weir_store::Transaction;
+use weir_store::{Pinned, Transaction};
 
+use crate::attempts::Attempts;
 use crate::call::{CallError, Caller};
 use crate::engine::Engine;
 use crate::host::{Finished, RunHost, Used};
 use crate::release::Release;
 use crate::seed::{Ids, Seed};
+use crate::streams::Feed;
 
 /// How long a caller looks for the end of its run before it sleeps.
 const AWAKE: Duration = Duration::from_micros(20);
@@ -43,6 +45,8 @@ pub struct Ran {
     pub result: Result<Value, CallError>,
     /// The transaction, unless the run took none or it was lost.
     pub transaction: Option<Transaction>,
+    /// The rows that are its result, if it was run for them and has not looked into them.
+    pub rows: Option<(Pinned, Plan)>,
     /// The documents it wrote, in order.
     pub written: Vec<(String, DocumentId)>,
     /// Where the ids go on.
@@ -87,28 +91,79 @@ impl Prepared {
 
     /// Runs it once, on `transaction` if it takes one.
     pub async fn run(&self, engine: &Engine, seed: &Seed, ids: Ids, transaction: Option<Transaction>) -> Ran {
-        let function = match self.function() {
-            Ok(function) => function,
-            Err(error) => return Ran::failed(error),
-        };
+        self.run_with(engine, seed, ids, |host| RunHost { transaction, ..host }).await
+    }
+
+    /// Runs it once on a state for long reads. Rows that it returns without having looked into them are not read.
+    pub(crate) async fn run_lazily(&self, engine: &Engine, seed: &Seed, state: Pinned) -> Ran {
+        self.run_with(engine, seed, seed.ids(), |host| RunHost { pinned: Some(state), ..host }).await
+    }
+
+    async fn run_with(&self, engine: &Engine, seed: &Seed, ids: Ids, on: impl FnOnce(RunHost) -> RunHost) -> Ran {
         let (done, mut finished) = oneshot::channel();
-        let host = RunHost {
+        let begun = self.host(engine, seed, ids, done).and_then(|host| self.begin(seed, on(host)));
+        if let Err(error) = begun {
+            return Ran::failed(error);
+        }
+        let finished = match self.await_briefly(&mut finished) {
+            Some(finished) => Ok(finished),
+            None => finished.await,
+        };
+        match finished {
+            Ok(finished) => self.judge(finished),
+            Err(_) => Ran::failed(isolate_ended()),
+        }
+    }
+
+    /// Starts it as a stream, whose events go where `feed` says.
+    pub(crate) fn start_stream(
+        &self,
+        engine: &Engine,
+        seed: &Seed,
+        state: Pinned,
+        feed: Feed,
+    ) -> Result<oneshot::Receiver<Finished>, CallError> {
+        let (done, finished) = oneshot::channel();
+        let host = self.host(engine, seed, seed.ids(), done)?;
+        // One that waits for its reader keeps nobody busy.
+        self.begin(seed, RunHost { pinned: Some(state), feed: Some(feed), in_flight: None, ..host })?;
+        Ok(finished)
+    }
+
+    /// The host of a run without a transaction.
+    fn host(
+        &self,
+        engine: &Engine,
+        seed: &Seed,
+        ids: Ids,
+        done: oneshot::Sender<Finished>,
+    ) -> Result<RunHost, CallError> {
+        let function = self.function()?;
+        Ok(RunHost {
             engine: engine.clone(),
             release: self.release.clone(),
             caller: self.caller.clone(),
             function: function.name.clone(),
             call: seed.call,
             kind: function.kind,
-            transaction,
+            transaction: None,
+            pinned: None,
+            rows: None,
+            feed: None,
             ids,
             used: Used::default(),
             written: Vec::new(),
+            attempts: Attempts::default(),
             aborted: None,
             acted: false,
             failed: Arc::default(),
-            in_flight: self.release.pool().enter(),
+            in_flight: Some(self.release.pool().enter()),
             done,
-        };
+        })
+    }
+
+    /// Hands a run to an isolate.
+    fn begin(&self, seed: &Seed, host: RunHost) -> Result<(), CallError> {
         let request = CallRequest {
             function: self.index,
             arguments: self.arguments.clone(),
@@ -116,17 +171,8 @@ impl Prepared {
             seed: seed.script,
             caller: self.in_script.clone(),
         };
-        if self.release.pool().call(request, Box::new(host)).is_err() {
-            return Ran::failed(CallError::unavailable("too many calls are waiting; try again in a moment"));
-        }
-        let finished = match self.await_briefly(&mut finished) {
-            Some(finished) => Ok(finished),
-            None => finished.await,
-        };
-        match finished {
-            Ok(finished) => self.judge(function, finished),
-            Err(_) => Ran::failed(CallError::new(ErrorCode::Internal, "the isolate of the call ended")),
-        }
+        let called = self.release.pool().call(request, Box::new(host));
+        called.map_err(|_| CallError::unavailable("too many calls are waiting; try again in a moment"))
     }
 
     /// Looks for an end of the run that comes at once, as long as it is the only one: to sleep and be woken takes longer
@@ -144,10 +190,17 @@ impl Prepared {
         None
     }
 
-    fn judge(&self, function: &Function, finished: Finished) -> Ran {
-        let Finished { outcome, transaction, written, ids, aborted, acted, failed } = finished;
+    /// What a run came to.
+    pub(crate) fn judge(&self, finished: Finished) -> Ran {
+        let function = match self.function() {
+            Ok(function) => function,
+            Err(error) => return Ran::failed(error),
+        };
+        let Finished { outcome, transaction, rows, written, ids, aborted, acted, failed } = finished;
         let result = match outcome {
-            Outcome::Value(text) => self.check_result(function, &text),
+            // Its events were checked one by one, or its rows are checked as they are read.
+            Outcome::Value(_) if function.kind == FunctionKind::Stream || rows.is_some() => Ok(Value::Null),
+            Outcome::Value(text) => check_result(&self.release, function, &text),
             Outcome::Failed(ScriptError { app_code, message, host_call, stack }) => {
                 let host_call = host_call.map(String::into_boxed_str);
                 let stack = if stack.is_empty() { vec![declared_at(function)] } else { stack };
@@ -187,19 +240,26 @@ impl Prepared {
                 return Ran { may_run_again: true, ..lost };
             }
         };
-        Ran { result, transaction, written, ids: Some(ids), may_run_again: false }
+        Ran { result, transaction, rows, written, ids: Some(ids), may_run_again: false }
     }
+}
 
-    fn check_result(&self, function: &Function, text: &str) -> Result<Value, CallError> {
-        let failed = |message: String| CallError {
-            stack: vec![declared_at(function)],
-            ..CallError::new(ErrorCode::FunctionFailed, message)
-        };
-        let value: Value = serde_json::from_str(text)
-            .map_err(|error| failed(format!("{} returned what cannot be read: {error}", function.name)))?;
-        validate::result(function, &self.release.declarations().definitions, value)
-            .map_err(|violation| failed(format!("{} returned the wrong shape: {violation}", function.name)))
-    }
+/// A result, or an event of a stream, if it has the declared type.
+pub(crate) fn check_result(release: &Release, function: &Function, text: &str) -> Result<Value, CallError> {
+    let gave = if function.kind == FunctionKind::Stream { "yielded" } else { "returned" };
+    let failed = |message: String| CallError {
+        stack: vec![declared_at(function)],
+        ..CallError::new(ErrorCode::FunctionFailed, message)
+    };
+    let value: Value = serde_json::from_str(text)
+        .map_err(|error| failed(format!("{} {gave} what cannot be read: {error}", function.name)))?;
+    validate::result(function, &release.declarations().definitions, value)
+        .map_err(|violation| failed(format!("{} {gave} the wrong shape: {violation}", function.name)))
+}
+
+/// A run whose host is gone without a word.
+pub(crate) fn isolate_ended() -> CallError {
+    CallError::new(ErrorCode::Internal, "the isolate of the call ended")
 }
 
 /// Where to look when no line of the function is to blame.
@@ -213,6 +273,6 @@ impl Ran {
     }
 
     fn failed(error: CallError) -> Self {
-        Self { result: Err(error), transaction: None, written: Vec::new(), ids: None, may_run_again: false }
+        Self { result: Err(error), transaction: None, rows: None, written: Vec::new(), ids: None, may_run_again: false }
     }
 }

@@ -12,6 +12,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use weir_schema::limits::Limit;
 
+pub use crate::ops::Wanted;
+
 /// One call of a function.
 #[derive(Debug, Clone)]
 pub struct CallRequest {
@@ -95,6 +97,9 @@ pub enum HostCall {
         plan: Plan,
         /// At most so many; all without.
         limit: Option<usize>,
+        /// What becomes of them.
+        #[serde(default)]
+        taken: Taken,
     },
     /// One page of them, as a connection.
     Page {
@@ -148,6 +153,25 @@ pub enum HostCall {
         /// The job's id.
         id: String,
     },
+    /// Sets or ends a savepoint; answers with its number. Procedures only.
+    Savepoint {
+        /// What to do.
+        step: SavepointStep,
+        /// Of the savepoint that is ended, from 1 for the outermost; without meaning where one is set.
+        number: usize,
+    },
+}
+
+/// What becomes of a savepoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum SavepointStep {
+    /// It is set, inside of those that are.
+    Set,
+    /// It ends, and what was written since stays.
+    Release,
+    /// It ends with those inside of it, and what was written since is taken back.
+    RollBack,
 }
 
 /// When a job is due, as the script says it.
@@ -171,6 +195,17 @@ pub struct Plan {
     pub range: Option<Bounds>,
     /// Field and `asc` or `desc`.
     pub order: Option<(String, Order)>,
+}
+
+/// What becomes of rows that a script asks for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Taken {
+    /// The script looks into them.
+    #[default]
+    Apart,
+    /// They are the result of the call, untouched. A host that reads them by itself, later, answers null.
+    Whole,
 }
 
 /// Bounds on one field.
@@ -221,6 +256,11 @@ pub trait Host: Send {
     fn ask(&mut self, call: HostCall) -> Result<String, HostError>;
     /// Answers a [`HostCall::Call`] in its own time, while the script goes on.
     fn start(&mut self, call: HostCall) -> Answering;
+    /// Takes an event of a stream, as JSON text, and returns once the next is wanted, or none. Blocks for as long as whoever
+    /// reads the stream takes its time. A host that runs no streams wants none.
+    fn event(&mut self, _event: String) -> Wanted {
+        Wanted::Nothing
+    }
     /// The call is over.
     fn finish(self: Box<Self>, outcome: Outcome);
 }
@@ -228,7 +268,7 @@ pub trait Host: Send {
 /// How a call ended, as the sandbox saw it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
-    /// A value, as JSON text.
+    /// A value, as JSON text. Of a stream, which has given its values as events: null.
     Value(String),
     /// A throw, a `fail`, or no value.
     Failed(ScriptError),

@@ -48,6 +48,18 @@ pub(crate) struct Engine {
     directory: PathBuf,
     /// Absent where the folder is not encrypted.
     keys: Option<Arc<Keys>>,
+    #[cfg(test)]
+    pub(crate) disk: Arc<Disk>,
+}
+
+/// What a test makes of the disk.
+#[cfg(test)]
+#[derive(Default)]
+pub(crate) struct Disk {
+    /// Commits wait as long as this is held for writing.
+    pub(crate) gate: tokio::sync::RwLock<()>,
+    /// The next commit is refused.
+    pub(crate) refuses: std::sync::atomic::AtomicBool,
 }
 
 impl Engine {
@@ -86,7 +98,14 @@ impl Engine {
                 "cut unfinished commits off the log"
             );
         }
-        Ok(Self { tree: Arc::new(tree), health, directory: directory.to_owned(), keys })
+        Ok(Self {
+            tree: Arc::new(tree),
+            health,
+            directory: directory.to_owned(),
+            keys,
+            #[cfg(test)]
+            disk: Arc::default(),
+        })
     }
 
     /// The state as of now, for reading. As long as it lives, compaction keeps what it can see.
@@ -100,7 +119,12 @@ impl Engine {
     /// An empty batch of writes.
     pub(crate) fn batch(&self) -> Result<Batch, Poisoned> {
         match self.tree.begin_with_mode(Mode::WriteOnly) {
-            Ok(transaction) => Ok(Batch { transaction, health: self.health.clone() }),
+            Ok(transaction) => Ok(Batch {
+                transaction,
+                health: self.health.clone(),
+                #[cfg(test)]
+                disk: self.disk.clone(),
+            }),
             Err(error) => Err(self.health.poison(error)),
         }
     }
@@ -189,15 +213,23 @@ impl Live {
         }
     }
 
-    /// All versions up to a time of the keys of an interval: key by key, of each the newest first.
-    pub(crate) fn versions(&self, interval: &Interval, until: Timestamp) -> Result<Versions<'_>, Poisoned> {
+    /// All versions up to a time of the keys of an interval, key by key: upwards of each the newest first, downwards the
+    /// oldest.
+    pub(crate) fn versions(
+        &self,
+        interval: &Interval,
+        direction: Direction,
+        until: Timestamp,
+    ) -> Result<Versions<'_>, Poisoned> {
         if interval.is_empty() {
-            return Ok(Versions { iterator: None, started: false, health: &self.health });
+            return Ok(Versions { iterator: None, direction, started: false, health: &self.health });
         }
         // Without its tombstones a deleted key would seem to have the value before.
         let options = HistoryOptions::new().with_tombstones(true).with_ts_range(0, until.0);
         match self.transaction.history_with_options(interval.start.as_slice(), interval.end.as_slice(), &options) {
-            Ok(iterator) => Ok(Versions { iterator: Some(Box::new(iterator)), started: false, health: &self.health }),
+            Ok(iterator) => {
+                Ok(Versions { iterator: Some(Box::new(iterator)), direction, started: false, health: &self.health })
+            }
             Err(error) => Err(self.health.poison(error)),
         }
     }
@@ -245,6 +277,7 @@ impl Iterator for Entries<'_> {
 /// The versions of the keys of an interval.
 pub(crate) struct Versions<'a> {
     iterator: Option<Box<dyn LSMIterator + 'a>>,
+    direction: Direction,
     started: bool,
     health: &'a Health,
 }
@@ -252,7 +285,12 @@ pub(crate) struct Versions<'a> {
 impl Versions<'_> {
     fn step(&mut self) -> Result<Option<Version>, surrealkv::Error> {
         let Some(iterator) = self.iterator.as_mut() else { return Ok(None) };
-        let valid = if self.started { iterator.next()? } else { iterator.seek_first()? };
+        let valid = match (self.direction, self.started) {
+            (Direction::Asc, false) => iterator.seek_first()?,
+            (Direction::Asc, true) => iterator.next()?,
+            (Direction::Desc, false) => iterator.seek_last()?,
+            (Direction::Desc, true) => iterator.prev()?,
+        };
         self.started = true;
         if !valid {
             return Ok(None);
@@ -282,6 +320,8 @@ impl Iterator for Versions<'_> {
 pub(crate) struct Batch {
     transaction: surrealkv::Transaction,
     health: Health,
+    #[cfg(test)]
+    disk: Arc<Disk>,
 }
 
 /// How the engine ended a batch.
@@ -317,6 +357,13 @@ impl Batch {
 
     /// Makes the batch durable. Only a conflict is known to have written nothing; any other error stops the store.
     pub(crate) async fn commit(mut self) -> Result<Written, Poisoned> {
+        #[cfg(test)]
+        {
+            let _open = self.disk.gate.read().await;
+            if self.disk.refuses.swap(false, std::sync::atomic::Ordering::SeqCst) {
+                return Ok(Written::Refused);
+            }
+        }
         self.transaction.set_durability(Durability::Immediate);
         match self.transaction.commit().await {
             Ok(()) => Ok(Written::Durable),

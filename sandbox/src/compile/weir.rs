@@ -1,11 +1,12 @@
 //! The names that the module "weir" exports, as far as the compiler must know them.
 
 /// Its functions and values.
-pub(super) const VALUES: [&str; 17] = [
+pub(super) const VALUES: [&str; 19] = [
     "query",
     "view",
     "procedure",
     "action",
+    "stream",
     "collection",
     "sum",
     "count",
@@ -14,6 +15,7 @@ pub(super) const VALUES: [&str; 17] = [
     "avg",
     "now",
     "fail",
+    "attempt",
     "caller",
     "call",
     "metric",
@@ -26,7 +28,7 @@ pub(super) const TYPES: [&str; 11] =
     ["ID", "Int", "Float", "DateTime", "JSON", "Bytes", "Doc", "Ref", "Page", "Edge", "PageInfo"];
 
 /// Its types for code only: GraphQL knows nothing like them.
-pub(super) const CODE_TYPES: [&str; 16] = [
+pub(super) const CODE_TYPES: [&str; 17] = [
     "Rows",
     "Reading",
     "Collection",
@@ -42,11 +44,12 @@ pub(super) const CODE_TYPES: [&str; 16] = [
     "ViewOptions",
     "Aggregate",
     "Caller",
+    "Attempted",
     "When",
 ];
 
 /// Names that a later version will export.
-pub(super) const LATER: [&str; 2] = ["stream", "http"];
+pub(super) const LATER: [&str; 1] = ["http"];
 
 /// Whether the module exports the name.
 pub(super) fn exports(name: &str) -> bool {

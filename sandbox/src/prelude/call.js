@@ -28,9 +28,14 @@ export function refused(what, error) {
 
 /** Asks the host. `collection` and `method` name the call where it fails. */
 export function ask(collection, method, text) {
+  return parse(askText(collection, method, text));
+}
+
+/** The same, with the answer as JSON text. */
+export function askText(collection, method, text) {
   mustBeInside();
   try {
-    return parse(op_host(text));
+    return op_host(text);
   } catch (error) {
     refused(`${collection}.${method}`, error);
   }
@@ -44,6 +49,11 @@ export function mustWrite(what) {
   if (atHand.running !== null && atHand.running.kind !== "procedure") {
     throw new Error(`${what} writes, which only a procedure may; this is ${article(atHand.running.kind)}`);
   }
+}
+
+/** Whether a value is a promise, or passes for one. */
+export function isThenable(value) {
+  return typeof value === "object" && value !== null && typeof value.then === "function";
 }
 
 /** A kind of function, as it stands in a sentence. */

@@ -5,12 +5,14 @@
 
 import { avg, count, groupBy, max, min, sum } from "ext:weir/aggregates.js";
 import { checkText } from "ext:weir/arguments.js";
-import { ask, atHand, hostCall } from "ext:weir/call.js";
-import { Collection, collection, nameCollection } from "ext:weir/collections.js";
+import { ask, atHand, hostCall, isThenable } from "ext:weir/call.js";
+import { Collection, collection, nameCollection, textOfRows } from "ext:weir/collections.js";
 import { freezeModules, resetPatterns } from "ext:weir/constants.js";
 import { beginClock, endClock, fixedNow } from "ext:weir/determinism.js";
+import { attempt, fail, failureCode } from "ext:weir/failing.js";
 import { action, call, define, limitDepth, nameFunction, procedure, query, view } from "ext:weir/functions.js";
 import { cancelJob, schedule } from "ext:weir/schedule.js";
+import { beginStream, endStream, giveUpStream, nextEvent, stream } from "ext:weir/streams.js";
 import { resultText } from "ext:weir/values.js";
 
 const { parse, stringify } = JSON;
@@ -18,17 +20,7 @@ const { isFinite: isFiniteNumber } = Number;
 
 view.groupBy = (source, keyOf, aggregates) => define("view", () => groupBy(source, keyOf, aggregates));
 
-// ---- failing, time, caller, telemetry ----
-
-/** What `fail` threw, and the codes. */
-const failures = new WeakMap();
-
-function fail(code, message) {
-  if (typeof code !== "string" || code === "") throw new TypeError("fail(code, message): the code is a string such as \"NOT_FOUND\"");
-  const failure = new Error(message === undefined ? code : String(message));
-  failures.set(failure, code);
-  throw failure;
-}
+// ---- time, caller, telemetry ----
 
 function now() {
   return new Date(fixedNow()).toISOString();
@@ -82,8 +74,8 @@ const console = Object.freeze({
 });
 
 export const api = Object.freeze({
-  action, avg, call, caller, cancelJob, collection, count, fail, max, metric, min, now, procedure, query, schedule, sum,
-  view,
+  action, attempt, avg, call, caller, cancelJob, collection, count, fail, max, metric, min, now, procedure, query, schedule, stream,
+  sum, view,
 });
 
 /** What scripts can get hold of besides the globals. */
@@ -100,7 +92,7 @@ function bind({ modules, collections, functions }, callDepth) {
   for (const [name, value] of collections) nameCollection(value, name);
   for (const [name, value, unnoticed] of functions) {
     const made = nameFunction(value, name);
-    if (made === undefined) throw new TypeError(`${name} is not a function made with query, view, procedure or action`);
+    if (made === undefined) throw new TypeError(`${name} is not a function made with query, view, procedure, action or stream`);
     exported.push({ name, kind: made.kind, body: made.body, unnoticed });
   }
   freezeModules(modules);
@@ -121,16 +113,12 @@ function begin({ kind, body }, argumentsText, caller, nowMs, seed0, seed1, seed2
   return body(parse(argumentsText));
 }
 
-function isThenable(value) {
-  return typeof value === "object" && value !== null && typeof value.then === "function";
-}
-
 /** Runs a query, view or procedure. Returns the result as JSON text, or undefined where it has none. */
 function run(index, ...rest) {
   const target = exported[index];
   const value = begin(target, ...rest);
   if (isThenable(value)) throw new TypeError(`${target.name} returned a promise: only actions are asynchronous, database calls need no await`);
-  return resultText(value, target.unnoticed);
+  return textOfRows(value) ?? resultText(value, target.unnoticed);
 }
 
 /** Runs an action. Resolves as `run` returns. */
@@ -139,13 +127,19 @@ async function start(index, ...rest) {
   return resultText(await begin(target, ...rest), target.unnoticed);
 }
 
+/** Begins a stream and runs to its first event. Resolves as `nextEvent`. */
+async function open(index, ...rest) {
+  const target = exported[index];
+  beginStream(begin(target, ...rest), target.unnoticed);
+  return await nextEvent();
+}
+
 /** Ends the call, however it went. */
 function end() {
+  endStream();
   atHand.running = null;
   endClock();
   resetPatterns();
 }
 
-const failureCode = (error) => failures.get(error);
-
-export const host = Object.freeze({ bind, run, start, end, failureCode, hostCall, console });
+export const host = Object.freeze({ bind, run, start, open, nextEvent, giveUpStream, end, failureCode, hostCall, console });

@@ -5,14 +5,17 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use tokio::sync::watch;
 use weir_engine::Engine;
-use weir_engine::call::Caller;
+use weir_engine::call::{CallError, Caller};
 use weir_engine::idempotency::IdempotencyKey;
+use weir_engine::lines::Elements;
 use weir_engine::live::Watch;
 use weir_engine::release::Release;
+use weir_engine::streams::{Stream, StreamPlace};
 use weir_store::Poisoned;
 
 use super::document::Operation;
 use super::execute::{Subscribed, execute};
+use super::lines::Listed;
 use super::{DocumentLimits, Response, Schema, call};
 
 /// A release and its schema. Whoever holds one keeps both, whatever is activated meanwhile.
@@ -68,6 +71,28 @@ impl Service {
     pub fn watch(&self, served: &Served, subscribed: &Subscribed, caller: &Caller, after: Option<String>) -> Watch {
         let arguments = subscribed.arguments.clone();
         self.engine.watch(&served.release, caller, &subscribed.function, arguments, after)
+    }
+
+    /// Calls the query whose list is to be answered line by line.
+    pub async fn elements(&self, served: &Served, listed: &Listed, caller: &Caller) -> Result<Elements, CallError> {
+        self.engine.elements(&served.release, caller, &listed.function, listed.arguments.clone()).await
+    }
+
+    /// Room for one more stream, if there is any.
+    pub fn stream_place(&self) -> Option<StreamPlace> {
+        self.engine.stream_place()
+    }
+
+    /// Starts the stream that a subscription selects.
+    pub fn stream(
+        &self,
+        place: StreamPlace,
+        served: &Served,
+        subscribed: &Subscribed,
+        caller: &Caller,
+    ) -> Result<Stream, CallError> {
+        let arguments = subscribed.arguments.clone();
+        self.engine.stream(place, &served.release, caller, &subscribed.function, arguments)
     }
 }
 
