@@ -1,5 +1,6 @@
 //! Jobs: written with their transaction, found in the order in which they are due, exported with the rest.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
@@ -64,7 +65,7 @@ fn jobs_are_due_in_order_whatever_becomes_of_them() {
     let mut expected: BTreeMap<DocumentId, Job> = BTreeMap::new();
     let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::with_cases(40) });
     let commits = proptest::collection::vec((proptest::collection::vec(change(), 1..6), any::<bool>()), 1..6);
-    let shared = std::cell::RefCell::new(&mut expected);
+    let shared = RefCell::new(&mut expected);
     runner
         .run(&commits, |commits| {
             let mut expected = shared.borrow_mut();
@@ -85,7 +86,8 @@ fn jobs_are_due_in_order_whatever_becomes_of_them() {
                             after.remove(&id);
                         }
                     }
-                    prop_assert_eq!(transaction.job(&id).unwrap().as_ref(), after.get(&id));
+                    let found = transaction.job(&id).unwrap();
+                    prop_assert_eq!(found.as_ref(), after.get(&id));
                 }
                 if is_kept {
                     **expected = after;
