@@ -7,12 +7,15 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use weir_sandbox::pool::InFlight;
-use weir_sandbox::protocol::{Answering, Bounds, Host, HostCall, HostError, Order, Outcome, Plan, Taken, Wanted};
+use weir_sandbox::protocol::{
+    Answering, Bounds, Host, HostCall, HostError, Order, Outcome, Plan, SavepointStep, Taken, Wanted,
+};
 use weir_schema::declarations::FunctionKind;
 use weir_schema::id::DocumentId;
 use weir_schema::limits::Limit;
 use weir_store::{Direction, Pinned, Poisoned, Position, Range, Rows, Scan, ScanError, Transaction};
 
+use crate::attempts::Attempts;
 use crate::call::{CallError, Caller};
 use crate::documents::{self, DocumentError};
 use crate::engine::Engine;
@@ -49,6 +52,8 @@ pub struct RunHost {
     pub used: Used,
     /// The documents it wrote, in order.
     pub written: Vec<(String, DocumentId)>,
+    /// What it may yet take back.
+    pub attempts: Attempts,
     /// Why the host gave up.
     pub aborted: Option<Poisoned>,
     /// Whether an action has called what may have written.
@@ -275,6 +280,15 @@ impl RunHost {
         Ok(count.to_string())
     }
 
+    fn savepoint(&mut self, step: SavepointStep, number: usize) -> Result<String, HostError> {
+        if self.kind != FunctionKind::Procedure {
+            return Err(HostError::Refused(format!("only a procedure writes, this is a {}", self.kind.as_str())));
+        }
+        let Self { attempts, transaction, written, .. } = self;
+        let lost = || HostError::Refused("the call has no transaction".to_owned());
+        attempts.take(step, number, transaction.as_mut().ok_or_else(lost)?, written)
+    }
+
     /// A line of the function log for each line of the text: none can pass for one of the server's own.
     fn log(&self, level: &str, text: &str) {
         let (function, call, release) = (self.function.as_str(), self.call, self.release.name());
@@ -320,6 +334,7 @@ impl Host for RunHost {
             }
             HostCall::Schedule { function, args, when } => self.schedule(&function, args, &when),
             HostCall::CancelJob { id } => self.cancel_job(id),
+            HostCall::Savepoint { step, number } => self.savepoint(step, number),
             HostCall::Call { .. } => Err(HostError::Refused("only actions call through the host".to_owned())),
         }
     }
@@ -359,9 +374,10 @@ impl Host for RunHost {
     }
 
     fn finish(self: Box<Self>, outcome: Outcome) {
-        let Self { transaction, pinned, rows, written, ids, aborted, acted, failed, in_flight, done, .. } = *self;
+        let Self { transaction, pinned, rows, written, ids, attempts, aborted, acted, failed, in_flight, done, .. } = *self;
         drop(in_flight);
         let rows = pinned.zip(rows);
+        let outcome = attempts.judge(outcome);
         let failed = failed.lock().take();
         // Nobody may be waiting any more: then nothing is committed.
         let _ = done.send(Finished { outcome, transaction, rows, written, ids, aborted, acted, failed });

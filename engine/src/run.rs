@@ -14,6 +14,7 @@ use weir_schema::limits::Limit;
 use weir_schema::validate;
 use weir_store::{Pinned, Transaction};
 
+use crate::attempts::Attempts;
 use crate::call::{CallError, Caller};
 use crate::engine::Engine;
 use crate::host::{Finished, RunHost, Used};
@@ -152,6 +153,7 @@ impl Prepared {
             ids,
             used: Used::default(),
             written: Vec::new(),
+            attempts: Attempts::default(),
             aborted: None,
             acted: false,
             failed: Arc::default(),
