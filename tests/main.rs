@@ -19,7 +19,7 @@
 //! | [`lockdown`] | a worker process reaches nothing that it must not, and the doctor says so |
 //! | [`outsider`] | an app that was written from the documentation alone |
 //!
-//! Beside them: [`weir`] runs the binary, [`apps`] makes app folders, [`graphql`] asks, [`node`] runs what is on npm.
+//! Beside them: [`weir`] runs the binary, [`apps`] makes app folders, [`graphql`] asks, [`socket`] subscribes, [`node`] runs what is on npm.
 //!
 //! Every wait has an end, and every process that is started ends with its test. No test is about how long something
 //! takes: what is worth knowing is printed.
@@ -35,6 +35,7 @@
 mod apps;
 mod graphql;
 mod node;
+mod socket;
 mod weir;
 
 mod atlas;
