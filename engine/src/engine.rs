@@ -15,6 +15,7 @@ use weir_store::{CatalogError, Poisoned, Store};
 use crate::actions::{self, Actions};
 use crate::call::{Answer, Call, CallError, Caller};
 use crate::idempotency::Scope;
+use crate::lines::{self, Elements};
 use crate::live::Watch;
 use crate::procedures;
 use crate::release::Release;
@@ -172,6 +173,17 @@ impl Engine {
         after: Option<String>,
     ) -> Watch {
         Watch::new(self, release, caller, function, arguments, after)
+    }
+
+    /// Calls a query or view whose result is a list, for a caller who takes it piece by piece.
+    pub async fn elements(
+        &self,
+        release: &Arc<Release>,
+        caller: &Caller,
+        function: &str,
+        arguments: Value,
+    ) -> Result<Elements, CallError> {
+        lines::elements(self, release, caller, function, arguments).await
     }
 
     /// Room for one more stream; `None` while there are as many as may be.

@@ -15,6 +15,7 @@
 //! | [`idempotency`] | a call with a key runs once, repeats get its outcome |
 //! | [`import`] | loads documents without running a function |
 //! | [`jobs`] | calls that are made later, once or again and again |
+//! | [`lines`] | the list that a query returns, in pieces |
 //! | [`live`] | watched queries: a new value when, and only when, a commit touches what was read |
 //! | [`streams`] | the events of an async generator, each as it is asked for |
 //! | `seed` | what makes a run repeatable: its time, its randomness, the ids it hands out |
@@ -28,6 +29,7 @@ mod host;
 pub mod idempotency;
 pub mod import;
 pub mod jobs;
+pub mod lines;
 pub mod live;
 mod procedures;
 pub mod release;

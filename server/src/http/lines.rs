@@ -1,140 +1,148 @@
-//! A body line by line, as it comes: no more of it in memory than a line and what one read brought.
+//! Results as newline-delimited JSON, sent as fast as the client takes them.
+//!
+//! A task makes the lines and waits whenever a chunk of them is not taken: so at most one chunk waits and one is made, of a
+//! list however long. It ends with the client, and with one that takes nothing for too long.
 
-use std::time::Duration;
+use std::sync::Arc;
 
-use axum::body::{Body, BodyDataStream, Bytes};
-use futures_util::StreamExt;
+use axum::body::{Body, Bytes};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response as HttpResponse};
+use futures_util::stream::unfold;
+use serde_json::{Map, Value};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use weir_engine::call::{Answer, Caller};
+use weir_engine::lines::Elements;
+use weir_schema::commit::Timestamp;
 
-/// One line.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Line {
-    /// Its bytes, without the end.
-    Whole(Vec<u8>),
-    /// It has more bytes than a line may have; they were dropped as they came.
-    TooLong,
+use super::gateway::Gateway;
+use super::negotiate::MediaType;
+use crate::graphql::GraphqlError;
+use crate::graphql::document::Operation;
+use crate::graphql::lines::{Listed, list, write_end, write_errors};
+use crate::graphql::service::Served;
+
+/// The least that is sent at once, but for the end.
+const CHUNK_BYTES: usize = 64 << 10;
+
+/// Calls what a query asks for and answers with a line for each element.
+pub async fn answer(
+    gateway: &Arc<Gateway>,
+    served: &Arc<Served>,
+    operation: &Operation,
+    variables: Map<String, Value>,
+) -> HttpResponse {
+    let listed = match list(&served.schema, operation, variables) {
+        Ok(listed) => listed,
+        Err(errors) => return refused(StatusCode::BAD_REQUEST, &errors),
+    };
+    let Ok(permit) = gateway.json_lines.clone().try_acquire_owned() else {
+        let error = GraphqlError::limit("json_lines", "as many results as may be are being sent as lines already");
+        return refused(StatusCode::SERVICE_UNAVAILABLE, &[error]);
+    };
+    let (send, receive) = mpsc::channel(1);
+    let sender = Sender { gateway: gateway.clone(), listed, caller: gateway.caller(), chunk: Vec::new(), send };
+    let served = served.clone();
+    tokio::spawn(async move {
+        // Who has gone hears nothing, and wants nothing.
+        let _ = sender.send_list(&served).await;
+        drop(permit);
+    });
+    let chunks = unfold(receive, async |mut receive: mpsc::Receiver<Bytes>| {
+        let chunk = receive.recv().await?;
+        Some((Ok::<_, std::convert::Infallible>(chunk), receive))
+    });
+    (StatusCode::OK, [(header::CONTENT_TYPE, MediaType::JsonLines.header())], Body::from_stream(chunks)).into_response()
 }
 
-/// Why there is no next line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum BrokenOff {
-    /// Nothing came for so long.
-    #[error("nothing came for {0:?}")]
-    Silent(Duration),
-    /// The connection broke, or what came is no body.
-    #[error("the body broke off")]
-    Broken,
+/// A request that was refused before it ran: a single line.
+pub fn refused(status: StatusCode, errors: &[GraphqlError]) -> HttpResponse {
+    let mut line = Vec::new();
+    write_errors(&mut line, errors);
+    (status, [(header::CONTENT_TYPE, MediaType::JsonLines.header())], line).into_response()
 }
 
-/// The lines of a body. Those without anything in them are left out.
-pub struct Lines {
-    body: BodyDataStream,
-    /// What has come and was not looked at.
-    rest: Bytes,
-    line_bytes_max: usize,
-    silence_max: Duration,
+/// The client has gone, or takes nothing.
+struct Gone;
+
+/// Makes the lines of one result.
+struct Sender {
+    gateway: Arc<Gateway>,
+    listed: Listed,
+    caller: Caller,
+    /// Lines that are not sent yet.
+    chunk: Vec<u8>,
+    send: mpsc::Sender<Bytes>,
 }
 
-impl Lines {
-    /// Lines of so many bytes at most, with so much time between two pieces of the body.
-    pub fn of(body: Body, line_bytes_max: usize, silence_max: Duration) -> Self {
-        Self { body: body.into_data_stream(), rest: Bytes::new(), line_bytes_max, silence_max }
-    }
-
-    /// The next line; `None` at the end of the body.
-    pub async fn next(&mut self) -> Result<Option<Line>, BrokenOff> {
-        let mut line = Vec::new();
-        let mut is_too_long = false;
-        loop {
-            let end = self.rest.iter().position(|byte| *byte == b'\n');
-            let piece = self.rest.split_to(end.unwrap_or(self.rest.len()));
-            is_too_long |= line.len() + piece.len() > self.line_bytes_max;
-            if is_too_long {
-                line = Vec::new();
-            } else {
-                line.extend_from_slice(&piece);
+impl Sender {
+    async fn send_list(mut self, served: &Served) -> Result<(), Gone> {
+        match self.gateway.service.elements(served, &self.listed, &self.caller).await {
+            Ok(Elements::There(Answer { value, commit })) => {
+                let elements = match value {
+                    Value::Array(elements) => Some(elements),
+                    _ => None,
+                };
+                let sent = self.send_elements(0, elements.as_deref().unwrap_or_default()).await?;
+                self.finish(sent.map(|()| (commit, elements.map(|elements| elements.len())))).await
             }
-            let is_over = match end {
-                Some(_) => {
-                    // The end itself.
-                    let _ = self.rest.split_to(1);
-                    false
-                }
-                None => match self.read().await? {
-                    Some(more) => {
-                        self.rest = more;
-                        continue;
+            Ok(Elements::Rows(walk)) => {
+                let (commit, mut rest, mut count) = (walk.commit(), Some(walk), 0);
+                while let Some(walk) = rest {
+                    let piece = match walk.piece().await {
+                        Ok(piece) => piece,
+                        Err(error) => {
+                            let errors = self.listed.failed(error, &self.caller);
+                            return self.finish(Err(errors)).await;
+                        }
+                    };
+                    if let Err(errors) = self.send_elements(count, &piece.elements).await? {
+                        return self.finish(Err(errors)).await;
                     }
-                    None => true,
-                },
-            };
-            if is_too_long {
-                return Ok(Some(Line::TooLong));
+                    count += piece.elements.len();
+                    rest = piece.rest;
+                }
+                self.finish(Ok((commit, Some(count)))).await
             }
-            if !line.trim_ascii().is_empty() {
-                return Ok(Some(Line::Whole(line)));
-            }
-            if is_over {
-                return Ok(None);
+            Err(error) => {
+                let errors = self.listed.failed(error, &self.caller);
+                self.finish(Err(errors)).await
             }
         }
     }
 
-    async fn read(&mut self) -> Result<Option<Bytes>, BrokenOff> {
-        match tokio::time::timeout(self.silence_max, self.body.next()).await {
-            Ok(Some(Ok(more))) => Ok(Some(more)),
-            Ok(Some(Err(_))) => Err(BrokenOff::Broken),
-            Ok(None) => Ok(None),
-            Err(_) => Err(BrokenOff::Silent(self.silence_max)),
+    /// Sends lines, but for a rest that is no whole chunk.
+    async fn send_elements(&mut self, first: usize, elements: &[Value]) -> Result<Result<(), Vec<GraphqlError>>, Gone> {
+        for (index, element) in elements.iter().enumerate() {
+            if let Err(errors) = self.listed.write(&mut self.chunk, first + index, element) {
+                return Ok(Err(errors));
+            }
+            if self.chunk.len() >= CHUNK_BYTES {
+                self.flush().await?;
+            }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use futures_util::stream;
-
-    async fn lines(pieces: &[&'static str]) -> Vec<String> {
-        let pieces = pieces.iter().map(|piece| Ok::<_, axum::Error>(Bytes::from_static(piece.as_bytes())));
-        let body = Body::from_stream(stream::iter(pieces.collect::<Vec<_>>()));
-        let mut lines = Lines::of(body, 5, Duration::from_secs(5));
-        let mut found = Vec::new();
-        while let Some(line) = lines.next().await.unwrap() {
-            found.push(match line {
-                Line::Whole(bytes) => String::from_utf8(bytes).unwrap(),
-                Line::TooLong => "too long".to_owned(),
-            });
-        }
-        found
+        Ok(Ok(()))
     }
 
-    #[tokio::test]
-    async fn lines_are_found_wherever_the_pieces_end() {
-        let table: [(&[&str], &[&str]); 9] = [
-            (&[], &[]),
-            (&["", "\n", " \r\n\n"], &[]),
-            (&["a\nb"], &["a", "b"]),
-            (&["a\r\n", "\nb\n"], &["a\r", "b"]),
-            (&["a", "b", "\nc", "\n"], &["ab", "c"]),
-            (&["12345\n", "123456\n", "1\n"], &["12345", "too long", "1"]),
-            (&["123", "456", "789", "0\n1"], &["too long", "1"]),
-            (&["1234567"], &["too long"]),
-            (&["      \n1"], &["too long", "1"]),
-        ];
-        for (pieces, expected) in table {
-            assert_eq!(lines(pieces).await, expected, "{pieces:?}");
+    /// Sends what is left, and how it ended.
+    async fn finish(mut self, ended: Result<(Timestamp, Option<usize>), Vec<GraphqlError>>) -> Result<(), Gone> {
+        match ended {
+            Ok((commit, elements)) => write_end(&mut self.chunk, commit, elements),
+            Err(errors) => write_errors(&mut self.chunk, &errors),
         }
+        self.flush().await
     }
 
-    #[tokio::test]
-    async fn silence_and_a_broken_body_are_told() {
-        let silence = Duration::from_millis(20);
-        let silent = Body::from_stream(stream::pending::<Result<Bytes, axum::Error>>());
-        assert_eq!(Lines::of(silent, 5, silence).next().await, Err(BrokenOff::Silent(silence)));
-        let broken = [Ok(Bytes::from_static(b"a\nb")), Err(axum::Error::new("gone"))];
-        let mut lines = Lines::of(Body::from_stream(stream::iter(broken)), 5, Duration::from_secs(5));
-        assert_eq!(lines.next().await, Ok(Some(Line::Whole(b"a".to_vec()))));
-        // Half a line is none.
-        assert_eq!(lines.next().await, Err(BrokenOff::Broken));
+    async fn flush(&mut self) -> Result<(), Gone> {
+        let chunk = Bytes::from(std::mem::take(&mut self.chunk));
+        match timeout(self.gateway.options.line_timeout, self.send.send(chunk)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(Gone),
+            Err(_) => {
+                tracing::info!("a result is cut: its client took none of its lines for too long");
+                Err(Gone)
+            }
+        }
     }
 }

@@ -7,11 +7,12 @@
 //! | [`gateway`] | what all handlers share |
 //! | [`router`] | which path goes where |
 //! | [`graphql`] | GraphQL over HTTP |
-//! | [`upload`] | many calls in JSON lines, answered while they are still being sent; [`lines`] takes a body apart |
+//! | [`upload`] | many calls in JSON lines, answered while they are still being sent; [`body_lines`] takes a body apart |
 //! | [`negotiate`] | content types, in and out |
 //! | [`origin`] | which web pages may reach the server from a browser |
 //! | [`pages`] | GraphiQL, the SDL, health |
 
+pub mod body_lines;
 pub mod gateway;
 pub mod graphql;
 pub mod lines;

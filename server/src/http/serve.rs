@@ -34,6 +34,7 @@ impl Server {
             uploads: Arc::new(Semaphore::new(options.uploads as usize)),
             sockets: Arc::new(Semaphore::new(options.sockets as usize)),
             subscriptions: Arc::new(Semaphore::new(options.subscriptions as usize)),
+            json_lines: Arc::new(Semaphore::new(options.json_lines as usize)),
             stopping,
             options,
         };

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response as HttpResponse};
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, stream};
@@ -30,8 +30,8 @@ use weir_schema::error::ErrorCode;
 
 use super::gateway::Gateway;
 use super::graphql::{Refusal, bad, key};
-use super::lines::{BrokenOff, Line, Lines};
-use super::negotiate::{JSON_LINES, MediaType, accepts_json_lines};
+use super::body_lines::{BrokenOff, Line, Lines};
+use super::negotiate::{MediaType, accepts_json_lines};
 use super::options::UploadOptions;
 use crate::graphql::GraphqlError;
 use crate::graphql::call::call_result;
@@ -94,17 +94,15 @@ enum Ended {
 
 /// Answers an upload.
 pub async fn post(gateway: Arc<Gateway>, parts: &Parts, body: Body) -> HttpResponse {
-    match start(&gateway, parts, body) {
-        Ok(response) => response,
-        Err(refusal) => refusal.into_response(MediaType::Json),
+    if !accepts_json_lines(&parts.headers) {
+        let error = bad("JSON lines are answered as application/jsonl");
+        return Refusal { status: StatusCode::NOT_ACCEPTABLE, error }.into_response(MediaType::Json);
     }
+    start(&gateway, parts, body).unwrap_or_else(|refusal| refusal.into_response(MediaType::JsonLines))
 }
 
 fn start(gateway: &Arc<Gateway>, parts: &Parts, body: Body) -> Result<HttpResponse, Refusal> {
     let refuse = |status, error| Refusal { status, error };
-    if !accepts_json_lines(&parts.headers) {
-        return Err(refuse(StatusCode::NOT_ACCEPTABLE, bad("JSON lines are answered as application/jsonl")));
-    }
     let key = match key(&parts.headers).and_then(|key| key.map(parse_key).transpose()) {
         Ok(key) => key,
         Err(error) => return Err(refuse(StatusCode::BAD_REQUEST, error)),
@@ -142,7 +140,7 @@ fn start(gateway: &Arc<Gateway>, parts: &Parts, body: Body) -> Result<HttpRespon
         stream::unfold(Answers { given, waiting: None, state: State::Going, _task: task }, |mut answers| async {
             answers.chunk().await.map(|chunk| (chunk, answers))
         });
-    let content = [(header::CONTENT_TYPE, HeaderValue::from_static(JSON_LINES))];
+    let content = [(header::CONTENT_TYPE, MediaType::JsonLines.header())];
     Ok((StatusCode::OK, content, Body::from_stream(chunks)).into_response())
 }
 
