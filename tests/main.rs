@@ -16,6 +16,7 @@
 //! | [`operations`] | backup, restore, export, import of everything, doctor; on a folder that is served and one that is not |
 //! | [`streaming`] | a million documents leave in order, and memory stays flat |
 //! | [`lockdown`] | a worker process reaches nothing that it must not, and the doctor says so |
+//! | [`uploads`] | many calls in one request, as JSON lines: slow readers, clients that go, memory |
 //! | [`outsider`] | an app that was written from the documentation alone |
 //!
 //! Beside them: [`weir`] runs the binary, [`apps`] makes app folders, [`graphql`] asks, [`node`] runs what is on npm.
@@ -50,4 +51,5 @@ mod outsider;
 mod shop;
 mod streaming;
 mod types;
+mod uploads;
 mod workspace;

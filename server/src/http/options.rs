@@ -94,6 +94,6 @@ pub struct UploadOptions {
 
 impl Default for UploadOptions {
     fn default() -> Self {
-        Self { line_bytes: 4 << 20, silence: Duration::from_secs(60), ahead_calls: 256, ahead_bytes: 8 << 20 }
+        Self { line_bytes: 4 << 20, silence: Duration::from_secs(30), ahead_calls: 256, ahead_bytes: 8 << 20 }
     }
 }

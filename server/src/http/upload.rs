@@ -18,7 +18,6 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response as HttpResponse};
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, stream};
-use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::mpsc::error::SendError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -28,9 +27,9 @@ use weir_engine::idempotency::IdempotencyKey;
 use weir_engine::row::{Row, Sealed};
 use weir_schema::error::ErrorCode;
 
+use super::body_lines::{BrokenOff, Line, Lines};
 use super::gateway::Gateway;
 use super::graphql::{Refusal, bad, key};
-use super::body_lines::{BrokenOff, Line, Lines};
 use super::negotiate::{MediaType, accepts_json_lines};
 use super::options::UploadOptions;
 use crate::graphql::GraphqlError;
@@ -40,15 +39,6 @@ use crate::graphql::service::Served;
 
 /// The most bytes of answers that are given out at once, if it is more than one.
 const CHUNK_BYTES: usize = 32 << 10;
-
-/// A line of the request.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Asked {
-    function: String,
-    #[serde(default)]
-    args: Value,
-}
 
 /// An upload that is being read.
 struct Upload {
@@ -180,15 +170,30 @@ impl Upload {
             let message = format!("the line has more than line_bytes = {} bytes", self.options.line_bytes);
             return Err(CallError::new(ErrorCode::LimitExceeded, message));
         };
-        let asked = serde_json::from_slice(line).map_err(|error| {
-            let message = format!("the line is not {{\"function\": …, \"args\": …}}: {error}");
+        let call = serde_json::from_slice(line).map_err(|error| error.to_string()).and_then(call_of);
+        let Call { function, args } = call.map_err(|why| {
+            let message = format!("the line is not {{\"function\": …, \"args\": …}}: {why}");
             CallError::new(ErrorCode::BadRequest, message)
-        });
-        let Asked { function, args } = asked?;
+        })?;
         if !has_function(&self.served.schema.api.mutation, &function) {
             return Err(CallError::new(ErrorCode::NotFound, format!("Mutation has no function {function}")));
         }
         Ok(Call { function, args })
+    }
+}
+
+/// The call that a `CallInput` says; or why it is none.
+fn call_of(given: Value) -> Result<Call, String> {
+    let Value::Object(mut given) = given else { return Err("no object".to_owned()) };
+    let function = match given.remove("function") {
+        Some(Value::String(function)) => function,
+        Some(_) => return Err("function is no string".to_owned()),
+        None => return Err("function is missing".to_owned()),
+    };
+    let args = given.remove("args").unwrap_or_default();
+    match given.keys().next() {
+        Some(unknown) => Err(format!("{unknown} is not a member here")),
+        None => Ok(Call { function, args }),
     }
 }
 
