@@ -10,6 +10,7 @@ use weir_engine::idempotency::IdempotencyKey;
 use weir_engine::lines::Elements;
 use weir_engine::live::Watch;
 use weir_engine::release::Release;
+use weir_engine::row::Row;
 use weir_engine::streams::{Stream, StreamPlace};
 use weir_store::Poisoned;
 
@@ -65,6 +66,11 @@ impl Service {
     ) -> Response {
         let call = |field, asked| call::invoke(&self.engine, &served.release, caller, key, field, asked);
         execute(&served.schema, operation, variables, caller, call).await
+    }
+
+    /// Calls of a caller, one after the other, that are no GraphQL operation.
+    pub fn row(&self, served: &Served, caller: &Caller) -> Row {
+        Row::new(&self.engine, &served.release, caller)
     }
 
     /// Watches what a subscription selects; `after` is the cursor of a message that the client has.

@@ -14,21 +14,24 @@ use serde_json::{Map, Value};
 use weir_schema::error::ErrorCode;
 
 use super::gateway::Gateway;
-use super::lines;
-use super::negotiate::{MediaType, accepted, is_json};
+use super::negotiate::{MediaType, accepted, is_json, is_json_lines};
+use super::{lines, upload};
 use crate::graphql::plan::OperationKind;
 use crate::graphql::{GraphqlError, Request, Response};
 use crate::websocket;
 
 /// A request that is not answered by execution.
-struct Refusal {
-    status: StatusCode,
-    error: GraphqlError,
+pub(super) struct Refusal {
+    pub(super) status: StatusCode,
+    pub(super) error: GraphqlError,
 }
 
 /// `POST /graphql`.
 pub async fn post(State(gateway): State<Arc<Gateway>>, request: HttpRequest<Body>) -> HttpResponse {
     let (parts, body) = request.into_parts();
+    if is_json_lines(&parts.headers) {
+        return upload::post(gateway, &parts, body).await;
+    }
     let Some(media) = accepted(&parts.headers) else { return not_acceptable() };
     let request = match read(&parts.headers, body, gateway.options.body_bytes).await {
         Ok(request) => request,
@@ -103,7 +106,7 @@ async fn answer(
 
 /// The header `Idempotency-Key` (<https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/>), with or
 /// without the quotes of a structured field.
-fn key(headers: &HeaderMap) -> Result<Option<&str>, GraphqlError> {
+pub(super) fn key(headers: &HeaderMap) -> Result<Option<&str>, GraphqlError> {
     let mut all = headers.get_all("idempotency-key").iter();
     let Some(header) = all.next() else { return Ok(None) };
     if all.next().is_some() {
@@ -122,7 +125,7 @@ fn write(media: MediaType, response: &Response) -> HttpResponse {
 }
 
 impl Refusal {
-    fn into_response(self, media: MediaType) -> HttpResponse {
+    pub(super) fn into_response(self, media: MediaType) -> HttpResponse {
         if media == MediaType::JsonLines {
             return lines::refused(self.status, &[self.error]);
         }
@@ -138,7 +141,7 @@ fn not_acceptable() -> HttpResponse {
 
 async fn read(headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Request, Refusal> {
     if !is_json(headers) {
-        let error = bad("send the request as application/json in UTF-8");
+        let error = bad("send the request as application/json in UTF-8, or many calls as application/jsonl");
         return Err(Refusal { status: StatusCode::UNSUPPORTED_MEDIA_TYPE, error });
     }
     let too_large = || {
@@ -172,6 +175,6 @@ fn from_query(given: Vec<(String, String)>) -> Result<Request, GraphqlError> {
     Request::parse(Value::Object(parameters))
 }
 
-fn bad(message: impl Into<String>) -> GraphqlError {
+pub(super) fn bad(message: impl Into<String>) -> GraphqlError {
     GraphqlError::new(ErrorCode::BadRequest, message)
 }

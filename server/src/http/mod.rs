@@ -7,10 +7,12 @@
 //! | [`gateway`] | what all handlers share |
 //! | [`router`] | which path goes where |
 //! | [`graphql`] | GraphQL over HTTP |
+//! | [`upload`] | many calls in JSON lines, answered while they are still being sent; [`body_lines`] takes a body apart |
 //! | [`negotiate`] | content types, in and out |
 //! | [`origin`] | which web pages may reach the server from a browser |
 //! | [`pages`] | GraphiQL, the SDL, health |
 
+pub mod body_lines;
 pub mod gateway;
 pub mod graphql;
 pub mod lines;
@@ -20,6 +22,7 @@ pub mod origin;
 pub mod pages;
 pub mod router;
 pub mod serve;
+pub mod upload;
 
 pub use options::ServerOptions;
 pub use serve::Server;

@@ -31,6 +31,7 @@ impl Server {
         let follower = tokio::spawn(follow(engine.releases(), options.document.clone(), serve));
         let gateway = Gateway {
             service: Service::new(engine, served.clone()),
+            uploads: Arc::new(Semaphore::new(options.uploads as usize)),
             sockets: Arc::new(Semaphore::new(options.sockets as usize)),
             subscriptions: Arc::new(Semaphore::new(options.subscriptions as usize)),
             json_lines: Arc::new(Semaphore::new(options.json_lines as usize)),

@@ -16,3 +16,4 @@ mod pages;
 mod protocol;
 mod streams;
 mod subscriptions;
+mod uploads;
