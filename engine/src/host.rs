@@ -374,7 +374,8 @@ impl Host for RunHost {
     }
 
     fn finish(self: Box<Self>, outcome: Outcome) {
-        let Self { transaction, pinned, rows, written, ids, attempts, aborted, acted, failed, in_flight, done, .. } = *self;
+        let Self { transaction, pinned, rows, written, ids, attempts, aborted, acted, failed, in_flight, done, .. } =
+            *self;
         drop(in_flight);
         let rows = pinned.zip(rows);
         let outcome = attempts.judge(outcome);
