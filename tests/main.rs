@@ -13,6 +13,7 @@
 //! | [`atlas`] | `examples/atlas` on all its real data; imports, and crashes in the middle of them |
 //! | [`kills`] | hundreds of kill -9 under load: what was acknowledged is there, whole, and retries tell the first answer |
 //! | [`hostile`] | scripts that mean harm are stopped at their limits, and nobody else notices |
+//! | [`jobs`] | 10,000 jobs over kills, each once; `weir jobs` |
 //! | [`operations`] | backup, restore, export, import of everything, doctor; on a folder that is served and one that is not |
 //! | [`streaming`] | a million documents leave in order, and memory stays flat |
 //! | [`lockdown`] | a worker process reaches nothing that it must not, and the doctor says so |
@@ -44,6 +45,7 @@ mod clients;
 mod dev;
 mod encryption;
 mod hostile;
+mod jobs;
 mod kills;
 mod lockdown;
 mod operations;
