@@ -16,15 +16,17 @@ use crate::actions::{self, Actions};
 use crate::call::{Answer, Call, CallError, Caller};
 use crate::idempotency::Scope;
 use crate::live::Watch;
+use crate::origin::{Connection, Origin, Place};
 use crate::procedures;
 use crate::release::Release;
 use crate::run::{Prepared, RUNS_MAX};
 use crate::seed::Seed;
 
-/// Cheap to clone; all clones are one engine.
+/// Cheap to clone; all clones are one engine. A handle may stand for a connection: see [`Engine::on`].
 #[derive(Clone)]
 pub struct Engine {
     shared: Arc<Shared>,
+    origin: Origin,
 }
 
 struct Shared {
@@ -60,7 +62,18 @@ impl Engine {
         })?;
         let watch_turns = Semaphore::new((pool.queue_max / 2).max(1));
         let actions = Actions::default();
-        Ok(Self { shared: Arc::new(Shared { store, watchdog, pool, active, watch_turns, actions }) })
+        let shared = Arc::new(Shared { store, watchdog, pool, active, watch_turns, actions });
+        Ok(Self { shared, origin: Origin::default() })
+    }
+
+    /// The same engine for what comes by a connection: its calls wait for an isolate in a line of their own.
+    pub fn on(&self, connection: Connection) -> Self {
+        Self { shared: self.shared.clone(), origin: Origin { connection, ..self.origin } }
+    }
+
+    /// The same for what an action calls.
+    pub(crate) fn for_action(&self) -> Self {
+        Self { shared: self.shared.clone(), origin: Origin { place: Place::Action, ..self.origin } }
     }
 
     /// Makes an app the active release: loads it, brings the collections and indexes in line, then switches.
@@ -161,6 +174,10 @@ impl Engine {
 
     pub(crate) fn store(&self) -> &Store {
         &self.shared.store
+    }
+
+    pub(crate) fn origin(&self) -> Origin {
+        self.origin
     }
 
     pub(crate) fn actions(&self) -> &Actions {

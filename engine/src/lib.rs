@@ -13,6 +13,7 @@
 //! | [`idempotency`] | a call with a key runs once, repeats get its outcome |
 //! | [`import`] | loads documents without running a function |
 //! | [`live`] | watched queries: a new value when, and only when, a commit touches what was read |
+//! | [`origin`] | where calls come from, and so in whose line they wait for an isolate |
 //! | `seed` | what makes a run repeatable: its time, its randomness, the ids it hands out |
 
 mod actions;
@@ -23,6 +24,7 @@ mod host;
 pub mod idempotency;
 pub mod import;
 pub mod live;
+pub mod origin;
 mod procedures;
 pub mod release;
 mod run;

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tokio::sync::oneshot;
-use weir_sandbox::pool::Isolation;
+use weir_sandbox::pool::{Isolation, QueueFull};
 use weir_sandbox::protocol::{CallRequest, Frame, Outcome, ScriptError};
-use weir_schema::declarations::Function;
+use weir_schema::declarations::{Function, FunctionKind};
 use weir_schema::error::ErrorCode;
 use weir_schema::id::DocumentId;
 use weir_schema::limits::Limit;
@@ -17,6 +17,7 @@ use weir_store::Transaction;
 use crate::call::{CallError, Caller};
 use crate::engine::Engine;
 use crate::host::{Finished, RunHost, Used};
+use crate::origin::{Origin, Place};
 use crate::release::Release;
 use crate::seed::{Ids, Seed};
 
@@ -116,8 +117,8 @@ impl Prepared {
             seed: seed.script,
             caller: self.in_script.clone(),
         };
-        if self.release.pool().call(request, Box::new(host)).is_err() {
-            return Ran::failed(CallError::unavailable("too many calls are waiting; try again in a moment"));
+        if let Err(QueueFull { retry_after, .. }) = self.queue(engine.origin(), function, request, host) {
+            return Ran::failed(CallError::busy(retry_after));
         }
         let finished = match self.await_briefly(&mut finished) {
             Some(finished) => Ok(finished),
@@ -126,6 +127,16 @@ impl Prepared {
         match finished {
             Ok(finished) => self.judge(function, finished),
             Err(_) => Ran::failed(CallError::new(ErrorCode::Internal, "the isolate of the call ended")),
+        }
+    }
+
+    /// Hands the run to the pool.
+    fn queue(&self, origin: Origin, function: &Function, request: CallRequest, host: RunHost) -> Result<(), QueueFull> {
+        let (share, pool) = (origin.share(&self.caller), self.release.pool());
+        // Where all isolates for actions are held by some that wait for others, none of them would ever end.
+        match (origin.place, function.kind) {
+            (Place::Action, FunctionKind::Action) => pool.call_at_once(share, request, Box::new(host)),
+            _ => pool.call(share, request, Box::new(host)),
         }
     }
 

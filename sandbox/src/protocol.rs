@@ -197,6 +197,10 @@ pub trait Host: Send {
     fn ask(&mut self, call: HostCall) -> Result<String, HostError>;
     /// Answers a [`HostCall::Call`] in its own time, while the script goes on.
     fn start(&mut self, call: HostCall) -> Answering;
+    /// Whether anybody still waits for the outcome. A call that waits for an isolate is not run otherwise.
+    fn is_awaited(&self) -> bool {
+        true
+    }
     /// The call is over.
     fn finish(self: Box<Self>, outcome: Outcome);
 }

@@ -8,16 +8,21 @@ use std::sync::Arc;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{FromRequestParts, Query, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Request as HttpRequest, StatusCode, header};
 use axum::response::{IntoResponse, Response as HttpResponse};
 use serde_json::{Map, Value};
 use weir_schema::error::ErrorCode;
 
+use super::connection;
 use super::gateway::Gateway;
 use super::negotiate::{MediaType, accepted, is_json};
 use crate::graphql::plan::OperationKind;
 use crate::graphql::{GraphqlError, Request, Response};
 use crate::websocket;
+
+/// What a client that finds nobody ready is told, in seconds.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
 /// A request that is not answered by execution.
 struct Refusal {
@@ -33,7 +38,7 @@ pub async fn post(State(gateway): State<Arc<Gateway>>, request: HttpRequest<Body
         Ok(request) => request,
         Err(refusal) => return refusal.into_response(media),
     };
-    answer(&gateway, request, &parts.headers, media, Method::Post).await
+    answer(&gateway, request, &parts, media, Method::Post).await
 }
 
 /// `GET /graphql`: a query, or a WebSocket.
@@ -41,7 +46,7 @@ pub async fn get(State(gateway): State<Arc<Gateway>>, request: HttpRequest<Body>
     let (mut parts, _) = request.into_parts();
     if parts.headers.contains_key(header::UPGRADE) {
         return match WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
-            Ok(upgrade) => websocket::upgrade(gateway, upgrade, &parts.headers),
+            Ok(upgrade) => websocket::upgrade(gateway, upgrade, &parts),
             Err(rejection) => rejection.into_response(),
         };
     }
@@ -49,7 +54,7 @@ pub async fn get(State(gateway): State<Arc<Gateway>>, request: HttpRequest<Body>
     let parameters = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri);
     let request = parameters.map_err(|error| bad(error.body_text())).and_then(|Query(given)| from_query(given));
     match request {
-        Ok(request) => answer(&gateway, request, &parts.headers, media, Method::Get).await,
+        Ok(request) => answer(&gateway, request, &parts, media, Method::Get).await,
         Err(error) => Refusal { status: StatusCode::BAD_REQUEST, error }.into_response(media),
     }
 }
@@ -61,13 +66,7 @@ enum Method {
     Post,
 }
 
-async fn answer(
-    gateway: &Gateway,
-    request: Request,
-    headers: &HeaderMap,
-    media: MediaType,
-    method: Method,
-) -> HttpResponse {
+async fn answer(gateway: &Gateway, request: Request, parts: &Parts, media: MediaType, method: Method) -> HttpResponse {
     let Some(served) = gateway.service.current() else {
         let error = GraphqlError::new(ErrorCode::Unavailable, "no release is active yet");
         return Refusal { status: StatusCode::SERVICE_UNAVAILABLE, error }.into_response(media);
@@ -89,11 +88,12 @@ async fn answer(
         }
         (OperationKind::Query | OperationKind::Mutation, _) => {
             let caller = gateway.caller();
-            let key = match key(headers).and_then(|header| request.idempotency_key(header)) {
+            let key = match key(&parts.headers).and_then(|header| request.idempotency_key(header)) {
                 Ok(key) => key,
                 Err(error) => return Refusal { status: StatusCode::BAD_REQUEST, error }.into_response(media),
             };
-            let response = gateway.service.execute(&served, &operation, request.variables, &caller, key.as_ref());
+            let service = gateway.service.on(connection::of(&parts.extensions));
+            let response = service.execute(&served, &operation, request.variables, &caller, key.as_ref());
             write(media, &response.await)
         }
     }
@@ -119,7 +119,11 @@ fn write(media: MediaType, response: &Response) -> HttpResponse {
 impl Refusal {
     fn into_response(self, media: MediaType) -> HttpResponse {
         let body = Response::refused(vec![self.error]).to_json();
-        (self.status, [(header::CONTENT_TYPE, media.header())], body).into_response()
+        let mut response = (self.status, [(header::CONTENT_TYPE, media.header())], body).into_response();
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+        }
+        response
     }
 }
 
