@@ -21,6 +21,7 @@ use crate::procedures;
 use crate::release::Release;
 use crate::run::{Prepared, RUNS_MAX};
 use crate::seed::Seed;
+use crate::streams::{Stream, StreamPlace};
 
 /// Cheap to clone; all clones are one engine. A handle may stand for a connection: see [`Engine::on`].
 #[derive(Clone)]
@@ -37,6 +38,8 @@ struct Shared {
     /// Turns of watched queries: a commit may wake all at once, and calls must find room in the queue beside them.
     watch_turns: Semaphore,
     actions: Actions,
+    /// Places of streams that may run at once.
+    stream_places: Arc<Semaphore>,
 }
 
 /// Why a release cannot become the active one. The one before stays.
@@ -62,8 +65,9 @@ impl Engine {
         })?;
         let watch_turns = Semaphore::new((pool.queue_max / 2).max(1));
         let actions = Actions::default();
-        let shared = Arc::new(Shared { store, watchdog, pool, active, watch_turns, actions });
-        Ok(Self { shared, origin: Origin::default() })
+        let stream_places = Arc::new(Semaphore::new(pool.stream_isolates));
+        let shared = Shared { store, watchdog, pool, active, watch_turns, actions, stream_places };
+        Ok(Self { shared: Arc::new(shared), origin: Origin::default() })
     }
 
     /// The same engine for what comes by a connection: its calls wait for an isolate in a line of their own.
@@ -131,6 +135,10 @@ impl Engine {
             (FunctionKind::Procedure, scope) => procedures::call(self, prepared, scope).await,
             (FunctionKind::Action, Some(scope)) => actions::call_once(self, &prepared, scope).await,
             (FunctionKind::Action, None) => self.act(&prepared).await,
+            (FunctionKind::Stream, _) => {
+                let message = format!("{function} is a stream: subscribe to it");
+                Err(CallError::new(ErrorCode::BadArguments, message))
+            }
         }
     }
 
@@ -170,6 +178,23 @@ impl Engine {
         after: Option<String>,
     ) -> Watch {
         Watch::new(self, release, caller, function, arguments, after)
+    }
+
+    /// Room for one more stream; `None` while there are as many as may be.
+    pub fn stream_place(&self) -> Option<StreamPlace> {
+        self.shared.stream_places.clone().try_acquire_owned().ok().map(StreamPlace::of)
+    }
+
+    /// Starts a stream, which reads the state of now to its end.
+    pub fn stream(
+        &self,
+        place: StreamPlace,
+        release: &Arc<Release>,
+        caller: &Caller,
+        function: &str,
+        arguments: Value,
+    ) -> Result<Stream, CallError> {
+        Stream::start(self, place, release, caller, function, arguments)
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -216,7 +241,8 @@ impl Engine {
     }
 }
 
-fn draw() -> Result<Seed, CallError> {
+/// A seed for one call.
+pub(crate) fn draw() -> Result<Seed, CallError> {
     Seed::draw().map_err(|error| CallError::new(ErrorCode::Internal, error.to_string()))
 }
 

@@ -9,6 +9,9 @@
     reason = "test code"
 )]
 
+#[path = "calls/fairness.rs"]
+mod fairness;
+
 use std::sync::Arc;
 use std::time::Duration;
 

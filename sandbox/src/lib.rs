@@ -15,6 +15,7 @@
 //! | `queue` | calls that wait, in a line for each share, and whose turn it is |
 //! | `accounts` | who has used how much of something shared |
 //! | `crew` | threads that take calls from a queue, as many as are needed |
+//! | `streams` | isolates of streams, one for each that runs |
 //! | [`watchdog`] | stops calls that run past their limits on time |
 //!
 //! This crate knows no store: what a script reads and writes goes through [`protocol::Host`].
@@ -42,6 +43,7 @@ pub mod process;
 pub mod protocol;
 mod queue;
 mod rejections;
+mod streams;
 mod warm;
 pub mod watchdog;
 

@@ -28,7 +28,7 @@ const KEEP_CODE: &str = "export const { keep } = globalThis.__weir;";
 
 /// The module `weir`: re-exports what the snapshot holds.
 const API_CODE: &str = "import \"weir:keep\"; export const { action, avg, call, caller, collection, count, fail, max, metric, min, now, \
-                        procedure, query, sum, view } = globalThis.__weir.api;";
+                        procedure, query, stream, sum, view } = globalThis.__weir.api;";
 
 /// Serves the modules of one app from memory.
 pub struct AppModules {

@@ -1,6 +1,7 @@
 //! Warm isolates of one app, each with a thread of its own, behind fair and bounded queues.
 //!
 //! Reads and procedures share one set of threads; actions, which wait for calls that need those threads, have another.
+//! Streams, which wait for whoever reads them, have an isolate each (`streams.rs`).
 //! No caller can hold all of either, and everybody's turn comes: `queue.rs` has the rules.
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use crate::isolate::{IsolateError, STACK_BYTES};
 use crate::protocol::{CallRequest, Host};
 pub use crate::queue::Share;
 use crate::queue::{Bounds, Full};
+use crate::streams::Streams;
 use crate::warm::{Home, Spare};
 use crate::watchdog::Watchdog;
 
@@ -32,6 +34,9 @@ pub enum Isolation {
 /// So many isolates of each kind there can be for each that one caller can have.
 const SEATS_PER_ISOLATE: usize = 2;
 
+/// When it may be worth to start a stream again for which there was no thread.
+const STREAM_RETRY: Duration = Duration::from_secs(1);
+
 /// How many threads and how long the queues.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PoolOptions {
@@ -42,6 +47,8 @@ pub struct PoolOptions {
     pub isolates: usize,
     /// Isolates for actions that one caller can have. They, and as many again, are made when they are needed.
     pub action_isolates: usize,
+    /// Streams that run at once, over all releases of an engine: each has an isolate.
+    pub stream_isolates: usize,
     /// Calls waiting for an isolate, for each of the two.
     pub queue_max: usize,
     /// The same of one caller.
@@ -55,6 +62,7 @@ impl Default for PoolOptions {
             isolation: Isolation::Thread,
             isolates: cores.max(2),
             action_isolates: 4,
+            stream_isolates: 32,
             queue_max: 10_000,
             queue_share_max: 1_000,
         }
@@ -71,6 +79,7 @@ struct Job {
 pub struct Pool {
     calls: Crew<Job>,
     actions: Option<Crew<Job>>,
+    streams: Option<Streams>,
     kinds: Vec<FunctionKind>,
     in_flight: Arc<AtomicUsize>,
     isolation: Isolation,
@@ -126,7 +135,9 @@ impl Pool {
         } else {
             None
         };
-        Ok(Self { calls, actions, kinds, in_flight, isolation: options.isolation })
+        let has_streams = kinds.contains(&FunctionKind::Stream);
+        let streams = has_streams.then(|| Streams::new(app, watchdog, options.isolation)).transpose()?;
+        Ok(Self { calls, actions, streams, kinds, in_flight, isolation: options.isolation })
     }
 
     /// Where its isolates live.
@@ -145,8 +156,12 @@ impl Pool {
         self.in_flight.load(Ordering::Relaxed)
     }
 
-    /// Hands a call to an isolate when its share's turn has come; its outcome goes to the host.
+    /// Hands a call to an isolate when its share's turn has come, a stream at once; its outcome goes to the host.
     pub fn call(&self, share: Share, request: CallRequest, host: Box<dyn Host>) -> Result<(), QueueFull> {
+        let is_stream = self.kinds.get(request.function) == Some(&FunctionKind::Stream);
+        if let Some(streams) = self.streams.as_ref().filter(|_| is_stream) {
+            return streams.call(request, host).map_err(|host| QueueFull { host, retry_after: STREAM_RETRY });
+        }
         Ok(self.crew_for(&request).push(share, Job { request, host })?)
     }
 

@@ -12,6 +12,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use weir_schema::limits::Limit;
 
+pub use crate::ops::Wanted;
+
 /// One call of a function.
 #[derive(Debug, Clone)]
 pub struct CallRequest {
@@ -95,6 +97,9 @@ pub enum HostCall {
         plan: Plan,
         /// At most so many; all without.
         limit: Option<usize>,
+        /// What becomes of them.
+        #[serde(default)]
+        taken: Taken,
     },
     /// One page of them, as a connection.
     Page {
@@ -134,6 +139,30 @@ pub enum HostCall {
         #[serde(default)]
         args: Value,
     },
+    /// Has a function called later, if the transaction is committed; returns the job's id. Procedures only.
+    Schedule {
+        /// The function's exported name.
+        function: String,
+        /// Its arguments.
+        args: Value,
+        /// When it is due.
+        when: When,
+    },
+    /// Removes a job that has not begun; returns whether there was one. Procedures only.
+    CancelJob {
+        /// The job's id.
+        id: String,
+    },
+}
+
+/// When a job is due, as the script says it.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum When {
+    /// So long after the time of the call: a text such as `5m`, or milliseconds.
+    After(Value),
+    /// At this time.
+    At(String),
 }
 
 /// Which documents of a collection, in which order.
@@ -147,6 +176,17 @@ pub struct Plan {
     pub range: Option<Bounds>,
     /// Field and `asc` or `desc`.
     pub order: Option<(String, Order)>,
+}
+
+/// What becomes of rows that a script asks for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Taken {
+    /// The script looks into them.
+    #[default]
+    Apart,
+    /// They are the result of the call, untouched. A host that reads them by itself, later, answers null.
+    Whole,
 }
 
 /// Bounds on one field.
@@ -201,6 +241,11 @@ pub trait Host: Send {
     fn is_awaited(&self) -> bool {
         true
     }
+    /// Takes an event of a stream, as JSON text, and returns once the next is wanted, or none. Blocks for as long as whoever
+    /// reads the stream takes its time. A host that runs no streams wants none.
+    fn event(&mut self, _event: String) -> Wanted {
+        Wanted::Nothing
+    }
     /// The call is over.
     fn finish(self: Box<Self>, outcome: Outcome);
 }
@@ -208,7 +253,7 @@ pub trait Host: Send {
 /// How a call ended, as the sandbox saw it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
-    /// A value, as JSON text.
+    /// A value, as JSON text. Of a stream, which has given its values as events: null.
     Value(String),
     /// A throw, a `fail`, or no value.
     Failed(ScriptError),

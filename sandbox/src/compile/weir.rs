@@ -1,11 +1,12 @@
 //! The names that the module "weir" exports, as far as the compiler must know them.
 
 /// Its functions and values.
-pub(super) const VALUES: [&str; 15] = [
+pub(super) const VALUES: [&str; 18] = [
     "query",
     "view",
     "procedure",
     "action",
+    "stream",
     "collection",
     "sum",
     "count",
@@ -17,6 +18,8 @@ pub(super) const VALUES: [&str; 15] = [
     "caller",
     "call",
     "metric",
+    "schedule",
+    "cancelJob",
 ];
 
 /// Its types that may stand in declared types.
@@ -24,7 +27,7 @@ pub(super) const TYPES: [&str; 11] =
     ["ID", "Int", "Float", "DateTime", "JSON", "Bytes", "Doc", "Ref", "Page", "Edge", "PageInfo"];
 
 /// Its types for code only: GraphQL knows nothing like them.
-pub(super) const CODE_TYPES: [&str; 15] = [
+pub(super) const CODE_TYPES: [&str; 16] = [
     "Rows",
     "Reading",
     "Collection",
@@ -40,10 +43,11 @@ pub(super) const CODE_TYPES: [&str; 15] = [
     "ViewOptions",
     "Aggregate",
     "Caller",
+    "When",
 ];
 
 /// Names that a later version will export.
-pub(super) const LATER: [&str; 3] = ["stream", "http", "schedule"];
+pub(super) const LATER: [&str; 1] = ["http"];
 
 /// Whether the module exports the name.
 pub(super) fn exports(name: &str) -> bool {
