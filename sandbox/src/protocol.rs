@@ -153,6 +153,25 @@ pub enum HostCall {
         /// The job's id.
         id: String,
     },
+    /// Sets or ends a savepoint; answers with its number. Procedures only.
+    Savepoint {
+        /// What to do.
+        step: SavepointStep,
+        /// Of the savepoint that is ended, from 1 for the outermost; without meaning where one is set.
+        number: usize,
+    },
+}
+
+/// What becomes of a savepoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum SavepointStep {
+    /// It is set, inside of those that are.
+    Set,
+    /// It ends, and what was written since stays.
+    Release,
+    /// It ends with those inside of it, and what was written since is taken back.
+    RollBack,
 }
 
 /// When a job is due, as the script says it.

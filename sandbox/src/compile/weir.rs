@@ -1,7 +1,7 @@
 //! The names that the module "weir" exports, as far as the compiler must know them.
 
 /// Its functions and values.
-pub(super) const VALUES: [&str; 18] = [
+pub(super) const VALUES: [&str; 19] = [
     "query",
     "view",
     "procedure",
@@ -15,6 +15,7 @@ pub(super) const VALUES: [&str; 18] = [
     "avg",
     "now",
     "fail",
+    "attempt",
     "caller",
     "call",
     "metric",
@@ -27,7 +28,7 @@ pub(super) const TYPES: [&str; 11] =
     ["ID", "Int", "Float", "DateTime", "JSON", "Bytes", "Doc", "Ref", "Page", "Edge", "PageInfo"];
 
 /// Its types for code only: GraphQL knows nothing like them.
-pub(super) const CODE_TYPES: [&str; 16] = [
+pub(super) const CODE_TYPES: [&str; 17] = [
     "Rows",
     "Reading",
     "Collection",
@@ -43,6 +44,7 @@ pub(super) const CODE_TYPES: [&str; 16] = [
     "ViewOptions",
     "Aggregate",
     "Caller",
+    "Attempted",
     "When",
 ];
 

@@ -16,6 +16,7 @@ use weir_schema::error::ErrorCode;
 
 use super::connection;
 use super::gateway::Gateway;
+use super::lines;
 use super::negotiate::{MediaType, accepted, is_json};
 use crate::graphql::plan::OperationKind;
 use crate::graphql::{GraphqlError, Request, Response};
@@ -66,7 +67,13 @@ enum Method {
     Post,
 }
 
-async fn answer(gateway: &Gateway, request: Request, parts: &Parts, media: MediaType, method: Method) -> HttpResponse {
+async fn answer(
+    gateway: &Arc<Gateway>,
+    request: Request,
+    parts: &Parts,
+    media: MediaType,
+    method: Method,
+) -> HttpResponse {
     let Some(served) = gateway.service.current() else {
         let error = GraphqlError::new(ErrorCode::Unavailable, "no release is active yet");
         return Refusal { status: StatusCode::SERVICE_UNAVAILABLE, error }.into_response(media);
@@ -76,6 +83,10 @@ async fn answer(gateway: &Gateway, request: Request, parts: &Parts, media: Media
         Err(errors) => return write(media, &Response::refused(errors)),
     };
     match (operation.kind, method) {
+        _ if media == MediaType::JsonLines => {
+            let service = gateway.service.on(connection::of(&parts.extensions));
+            lines::answer(gateway, service, &served, &operation, request.variables).await
+        }
         (OperationKind::Mutation, Method::Get) => {
             let error = bad("GET runs queries only: send mutations with POST");
             let mut response = Refusal { status: StatusCode::METHOD_NOT_ALLOWED, error }.into_response(media);
@@ -112,14 +123,22 @@ fn key(headers: &HeaderMap) -> Result<Option<&str>, GraphqlError> {
 }
 
 fn write(media: MediaType, response: &Response) -> HttpResponse {
+    if media == MediaType::JsonLines {
+        return lines::refused(media.refused(), &response.errors);
+    }
     let status = if response.data.is_some() { StatusCode::OK } else { media.refused() };
     (status, [(header::CONTENT_TYPE, media.header())], response.to_json()).into_response()
 }
 
 impl Refusal {
     fn into_response(self, media: MediaType) -> HttpResponse {
-        let body = Response::refused(vec![self.error]).to_json();
-        let mut response = (self.status, [(header::CONTENT_TYPE, media.header())], body).into_response();
+        let mut response = match media {
+            MediaType::JsonLines => lines::refused(self.status, &[self.error]),
+            _ => {
+                let body = Response::refused(vec![self.error]).to_json();
+                (self.status, [(header::CONTENT_TYPE, media.header())], body).into_response()
+            }
+        };
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
         }
@@ -128,7 +147,7 @@ impl Refusal {
 }
 
 fn not_acceptable() -> HttpResponse {
-    let error = bad("responses are application/graphql-response+json or application/json");
+    let error = bad("responses are application/graphql-response+json, application/json or application/jsonl");
     Refusal { status: StatusCode::NOT_ACCEPTABLE, error }.into_response(MediaType::Json)
 }
 

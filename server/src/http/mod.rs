@@ -15,6 +15,7 @@
 pub mod connection;
 pub mod gateway;
 pub mod graphql;
+pub mod lines;
 pub mod negotiate;
 pub mod options;
 pub mod origin;

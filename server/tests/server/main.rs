@@ -12,6 +12,8 @@
 mod app;
 mod fairness;
 mod graphql_over_http;
+mod lines;
 mod pages;
 mod protocol;
+mod streams;
 mod subscriptions;
