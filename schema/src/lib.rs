@@ -9,6 +9,7 @@
 //! | [`api`] | the GraphQL view of the declarations: named types, inputs, root fields |
 //! | [`sdl`] | that view as schema definition language |
 //! | [`manifest`] | `app.toml` |
+//! | [`outside`] | the hosts and secrets that `app.toml` names |
 //! | [`datetime`] | the one written form of a `DateTime` |
 //! | [`id`] | document ids and how they are generated |
 //! | [`commit`] | commit timestamps and cursors |
@@ -28,6 +29,7 @@ pub mod id;
 pub mod limits;
 pub mod manifest;
 pub mod name;
+pub mod outside;
 pub mod references;
 pub mod sdl;
 pub mod shape;
