@@ -17,6 +17,8 @@ use weir_store::UniqueViolation;
 pub enum Caller {
     /// Somebody at the machine of `weir dev`, without a token: sees stacks.
     Developer,
+    /// Somebody who showed nothing: whoever calls an HTTP endpoint.
+    Anonymous,
 }
 
 impl Caller {
@@ -24,6 +26,7 @@ impl Caller {
     pub(crate) fn in_script(&self) -> ScriptCaller {
         match self {
             Self::Developer => ScriptCaller { kind: "developer", subject: None },
+            Self::Anonymous => ScriptCaller { kind: "anonymous", subject: None },
         }
     }
 
@@ -31,6 +34,7 @@ impl Caller {
     pub(crate) fn identity(&self) -> &str {
         match self {
             Self::Developer => "developer",
+            Self::Anonymous => "anonymous",
         }
     }
 

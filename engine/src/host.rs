@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use weir_sandbox::pool::InFlight;
-use weir_sandbox::protocol::{Answering, Bounds, Host, HostCall, HostError, Order, Outcome, Plan};
+use weir_sandbox::protocol::{Answering, Bounds, FetchRequest, Host, HostCall, HostError, Order, Outcome, Plan};
 use weir_schema::declarations::FunctionKind;
 use weir_schema::id::DocumentId;
 use weir_schema::limits::Limit;
@@ -16,6 +16,7 @@ use weir_store::{Direction, Poisoned, Position, Range, Rows, Scan, ScanError, Tr
 use crate::call::{CallError, Caller};
 use crate::documents::{self, DocumentError};
 use crate::engine::Engine;
+use crate::fetch::Budget;
 use crate::release::Release;
 use crate::seed::{CallId, Ids};
 
@@ -39,11 +40,13 @@ pub struct RunHost {
     pub ids: Ids,
     /// What it has used up.
     pub used: Used,
+    /// What it may still send and receive with `fetch`.
+    pub fetching: Budget,
     /// The documents it wrote, in order.
     pub written: Vec<(String, DocumentId)>,
     /// Why the host gave up.
     pub aborted: Option<Poisoned>,
-    /// Whether an action has called what may have written.
+    /// Whether an action has called what may have written, or has fetched.
     pub acted: bool,
     /// The last call of an action that failed, and the message that the script got for it.
     pub failed: Arc<Mutex<Option<(String, CallError)>>>,
@@ -61,6 +64,7 @@ pub struct Used {
     documents_written: u32,
     read_bytes: usize,
     written_bytes: usize,
+    fetches: u32,
 }
 
 /// The end of a run.
@@ -75,7 +79,7 @@ pub struct Finished {
     pub ids: Ids,
     /// Why the host gave up.
     pub aborted: Option<Poisoned>,
-    /// Whether an action has called what may have written.
+    /// Whether an action has called what may have written, or has fetched.
     pub acted: bool,
     /// The last call of an action that failed, and the message that the script got for it.
     pub failed: Option<(String, CallError)>,
@@ -249,9 +253,39 @@ impl RunHost {
         Ok(count.to_string())
     }
 
+    /// Sends a request for an action. Whatever the method, it counts as something that has happened.
+    fn fetch(&mut self, request: FetchRequest) -> Answering {
+        if self.kind != FunctionKind::Action {
+            return Box::pin(async { Err(HostError::Refused("only an action may fetch".to_owned())) });
+        }
+        self.used.fetches = self.used.fetches.saturating_add(1);
+        if self.used.fetches > self.release.limits().fetches {
+            return Box::pin(async { Err(HostError::Limit(Limit::Fetches)) });
+        }
+        self.acted = true;
+        Box::pin(self.release.fetcher().clone().fetch(request, self.fetching.clone()))
+    }
+
+    fn secret(&self, name: &str) -> Result<String, HostError> {
+        if self.kind != FunctionKind::Action {
+            return Err(HostError::Refused("only an action may use secret".to_owned()));
+        }
+        match self.release.secrets().get(name) {
+            Some(value) => Ok(Value::from(value).to_string()),
+            None if self.release.names_secret(name) => {
+                Err(HostError::Refused(format!("the app runs without its secret {name} here")))
+            }
+            None => Err(HostError::Refused(format!(
+                "the app names no secret {:?}: add it to secrets in app.toml",
+                name.chars().take(100).collect::<String>()
+            ))),
+        }
+    }
+
     /// A line of the function log for each line of the text: none can pass for one of the server's own.
     fn log(&self, level: &str, text: &str) {
         let (function, call, release) = (self.function.as_str(), self.call, self.release.name());
+        let text = self.release.secrets().redact(text);
         for line in text.lines() {
             let line = printable(line);
             match level {
@@ -286,13 +320,22 @@ impl Host for RunHost {
                 tracing::debug!(target: "weir::metric", function = %self.function, name, value);
                 Ok("null".to_owned())
             }
-            HostCall::Call { .. } => Err(HostError::Refused("only actions call through the host".to_owned())),
+            HostCall::Secret { name } => self.secret(&name),
+            HostCall::Call { .. } | HostCall::Fetch(_) => {
+                Err(HostError::Refused("only actions call and fetch through the host".to_owned()))
+            }
         }
     }
 
     fn start(&mut self, call: HostCall) -> Answering {
-        let HostCall::Call { function, args } = call else {
-            return Box::pin(async { Err(HostError::Refused("actions read and write through call(fn, args)".into())) });
+        let (function, args) = match call {
+            HostCall::Call { function, args } => (function, args),
+            HostCall::Fetch(request) => return self.fetch(request),
+            _ => {
+                return Box::pin(async {
+                    Err(HostError::Refused("actions read and write through call(fn, args)".into()))
+                });
+            }
         };
         // What only reads can be called again.
         let writes = |kind| !matches!(kind, FunctionKind::Query | FunctionKind::View);

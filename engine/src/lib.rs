@@ -8,6 +8,8 @@
 //! | `run` | one run of one function in an isolate, and what its outcome means to a caller |
 //! | `host` | answers what a script asks: reads and writes of documents in a transaction |
 //! | `documents` | insert, replace, patch and delete, with the document's type checked |
+//! | `fetch` | what actions ask of other servers: which hosts, which addresses, how much |
+//! | [`secrets`] | what actions may know and nobody may read |
 //! | `actions` | actions with an idempotency key: one at a time, the outcome kept when it is over |
 //! | `procedures` | runs and commits, again as long as what was read has changed |
 //! | [`idempotency`] | a call with a key runs once, repeats get its outcome |
@@ -19,6 +21,7 @@ mod actions;
 pub mod call;
 mod documents;
 pub mod engine;
+mod fetch;
 mod host;
 pub mod idempotency;
 pub mod import;
@@ -26,6 +29,7 @@ pub mod live;
 mod procedures;
 pub mod release;
 mod run;
+pub mod secrets;
 mod seed;
 
 pub use engine::Engine;

@@ -16,6 +16,7 @@ use weir_store::Transaction;
 
 use crate::call::{CallError, Caller};
 use crate::engine::Engine;
+use crate::fetch::Budget;
 use crate::host::{Finished, RunHost, Used};
 use crate::release::Release;
 use crate::seed::{Ids, Seed};
@@ -102,6 +103,7 @@ impl Prepared {
             transaction,
             ids,
             used: Used::default(),
+            fetching: Budget::new(self.release.limits().fetch_bytes),
             written: Vec::new(),
             aborted: None,
             acted: false,
@@ -144,7 +146,17 @@ impl Prepared {
         None
     }
 
+    /// What the outcome means to the caller, who reads no secrets.
     fn judge(&self, function: &Function, finished: Finished) -> Ran {
+        let ran = self.judge_outcome(function, finished);
+        let result = ran.result.map_err(|error| {
+            let hide = |text: &str| self.release.secrets().redact_cut(text);
+            CallError { message: hide(&error.message), app_code: error.app_code.as_deref().map(hide), ..error }
+        });
+        Ran { result, ..ran }
+    }
+
+    fn judge_outcome(&self, function: &Function, finished: Finished) -> Ran {
         let Finished { outcome, transaction, written, ids, aborted, acted, failed } = finished;
         let result = match outcome {
             Outcome::Value(text) => self.check_result(function, &text),
@@ -178,7 +190,7 @@ impl Prepared {
                 Err(CallError::unavailable("the function could not be started; try again in a moment"))
             }
             Outcome::Lost if acted => {
-                let message = "the action's worker process died in the middle; what the action had called has happened";
+                let message = "the action's worker process died in the middle; what the action had called and fetched has happened";
                 return Ran::failed(CallError::unavailable(message));
             }
             Outcome::Lost => {

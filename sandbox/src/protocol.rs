@@ -134,6 +134,53 @@ pub enum HostCall {
         #[serde(default)]
         args: Value,
     },
+    /// A request to another server; answered with its response. Actions only.
+    Fetch(FetchRequest),
+    /// A secret, as a JSON string. Actions only.
+    Secret {
+        /// Its name in `app.toml`.
+        name: String,
+    },
+}
+
+/// What to ask of another server.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct FetchRequest {
+    /// Absolute.
+    pub url: String,
+    /// In any case.
+    pub method: String,
+    /// Names and values.
+    pub headers: Vec<(String, String)>,
+    /// What is sent.
+    pub body: Option<FetchBody>,
+    /// What to do when the server answers with another URL.
+    pub redirect: Redirect,
+    /// How long all of it may take, in milliseconds; without, as long as the call.
+    #[serde(rename = "timeoutMs")]
+    pub timeout_ms: Option<u64>,
+}
+
+/// The body of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum FetchBody {
+    /// As UTF-8.
+    Text(String),
+    /// Bytes.
+    Base64(String),
+}
+
+/// What to do when a server answers with another URL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Redirect {
+    /// Ask there.
+    Follow,
+    /// Fail.
+    Error,
+    /// Return the answer.
+    Manual,
 }
 
 /// Which documents of a collection, in which order.
@@ -195,7 +242,7 @@ pub type Answering = Pin<Box<dyn Future<Output = Result<String, HostError>>>>;
 pub trait Host: Send {
     /// Answers with JSON text.
     fn ask(&mut self, call: HostCall) -> Result<String, HostError>;
-    /// Answers a [`HostCall::Call`] in its own time, while the script goes on.
+    /// Answers a [`HostCall::Call`] or a [`HostCall::Fetch`] in its own time, while the script goes on.
     fn start(&mut self, call: HostCall) -> Answering;
     /// The call is over.
     fn finish(self: Box<Self>, outcome: Outcome);

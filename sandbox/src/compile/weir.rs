@@ -1,7 +1,7 @@
 //! The names that the module "weir" exports, as far as the compiler must know them.
 
 /// Its functions and values.
-pub(super) const VALUES: [&str; 15] = [
+pub(super) const VALUES: [&str; 18] = [
     "query",
     "view",
     "procedure",
@@ -17,6 +17,9 @@ pub(super) const VALUES: [&str; 15] = [
     "caller",
     "call",
     "metric",
+    "secret",
+    "hmac",
+    "timingSafeEqual",
 ];
 
 /// Its types that may stand in declared types.
@@ -24,7 +27,7 @@ pub(super) const TYPES: [&str; 11] =
     ["ID", "Int", "Float", "DateTime", "JSON", "Bytes", "Doc", "Ref", "Page", "Edge", "PageInfo"];
 
 /// Its types for code only: GraphQL knows nothing like them.
-pub(super) const CODE_TYPES: [&str; 15] = [
+pub(super) const CODE_TYPES: [&str; 18] = [
     "Rows",
     "Reading",
     "Collection",
@@ -40,6 +43,9 @@ pub(super) const CODE_TYPES: [&str; 15] = [
     "ViewOptions",
     "Aggregate",
     "Caller",
+    "FetchOptions",
+    "FetchResponse",
+    "FetchHeaders",
 ];
 
 /// Names that a later version will export.

@@ -5,10 +5,12 @@
 
 import { avg, count, groupBy, max, min, sum } from "ext:weir/aggregates.js";
 import { checkText } from "ext:weir/arguments.js";
+import { hmac, timingSafeEqual } from "ext:weir/bytes.js";
 import { ask, atHand, hostCall } from "ext:weir/call.js";
 import { Collection, collection, nameCollection } from "ext:weir/collections.js";
 import { freezeModules, resetPatterns } from "ext:weir/constants.js";
 import { beginClock, endClock, fixedNow } from "ext:weir/determinism.js";
+import { FetchHeaders, FetchResponse, secret } from "ext:weir/fetch.js";
 import { action, call, define, limitDepth, nameFunction, procedure, query, view } from "ext:weir/functions.js";
 import { resultText } from "ext:weir/values.js";
 
@@ -81,11 +83,12 @@ const console = Object.freeze({
 });
 
 export const api = Object.freeze({
-  action, avg, call, caller, collection, count, fail, max, metric, min, now, procedure, query, sum, view,
+  action, avg, call, caller, collection, count, fail, hmac, max, metric, min, now, procedure, query, secret, sum,
+  timingSafeEqual, view,
 });
 
 /** What scripts can get hold of besides the globals. */
-export const shared = [api, Collection.prototype];
+export const shared = [api, Collection.prototype, FetchHeaders.prototype, FetchResponse.prototype];
 
 // ---- for the host alone ----
 
