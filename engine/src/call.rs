@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use weir_schema::commit::Timestamp;
 use weir_schema::error::ErrorCode;
@@ -12,11 +12,14 @@ pub use weir_sandbox::protocol::Frame;
 use weir_sandbox::protocol::ScriptCaller;
 use weir_store::UniqueViolation;
 
-/// Who calls.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Who calls. Jobs keep who scheduled them in this form.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase")]
 pub enum Caller {
     /// Somebody at the machine of `weir dev`, without a token: sees stacks.
     Developer,
+    /// What `app.toml` calls again and again, and all that it schedules.
+    Scheduler,
     /// Somebody who showed nothing: whoever calls an HTTP endpoint.
     Anonymous,
 }
@@ -26,6 +29,7 @@ impl Caller {
     pub(crate) fn in_script(&self) -> ScriptCaller {
         match self {
             Self::Developer => ScriptCaller { kind: "developer", subject: None },
+            Self::Scheduler => ScriptCaller { kind: "service", subject: Some("cron".to_owned()) },
             Self::Anonymous => ScriptCaller { kind: "anonymous", subject: None },
         }
     }
@@ -34,6 +38,7 @@ impl Caller {
     pub(crate) fn identity(&self) -> &str {
         match self {
             Self::Developer => "developer",
+            Self::Scheduler => "cron",
             Self::Anonymous => "anonymous",
         }
     }

@@ -20,12 +20,16 @@ pub enum DocumentError {
     /// The store stopped.
     #[error(transparent)]
     Poisoned(Poisoned),
+    /// A stream has outlived the state that it reads.
+    #[error("{0}")]
+    Outlived(String),
 }
 
 impl From<ReadError> for DocumentError {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Poisoned(poisoned) => Self::Poisoned(poisoned),
+            outlived @ ReadError::Outlived { .. } => Self::Outlived(outlived.to_string()),
             other => Self::Refused(other.to_string()),
         }
     }

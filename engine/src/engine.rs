@@ -21,6 +21,7 @@ use crate::release::{Release, Surroundings};
 use crate::run::{Prepared, RUNS_MAX};
 use crate::secrets::{Missing, Secrets};
 use crate::seed::Seed;
+use crate::streams::{Stream, StreamPlace};
 
 /// Cheap to clone; all clones are one engine.
 #[derive(Clone)]
@@ -36,6 +37,8 @@ struct Shared {
     /// Turns of watched queries: a commit may wake all at once, and calls must find room in the queue beside them.
     watch_turns: Semaphore,
     actions: Actions,
+    /// Places of streams that may run at once.
+    stream_places: Arc<Semaphore>,
     /// `None`: apps run without those that they name.
     secrets: Option<Secrets>,
 }
@@ -76,7 +79,9 @@ impl Engine {
         })?;
         let watch_turns = Semaphore::new((pool.queue_max / 2).max(1));
         let actions = Actions::default();
-        Ok(Self { shared: Arc::new(Shared { store, watchdog, pool, active, watch_turns, actions, secrets }) })
+        let stream_places = Arc::new(Semaphore::new(pool.stream_isolates));
+        let shared = Shared { store, watchdog, pool, active, watch_turns, actions, stream_places, secrets };
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// Makes an app the active release: loads it, brings the collections and indexes in line, then switches.
@@ -135,6 +140,10 @@ impl Engine {
             (FunctionKind::Procedure, scope) => procedures::call(self, prepared, scope).await,
             (FunctionKind::Action, Some(scope)) => actions::call_once(self, &prepared, scope).await,
             (FunctionKind::Action, None) => self.act(&prepared).await,
+            (FunctionKind::Stream, _) => {
+                let message = format!("{function} is a stream: subscribe to it");
+                Err(CallError::new(ErrorCode::BadArguments, message))
+            }
         }
     }
 
@@ -174,6 +183,23 @@ impl Engine {
         after: Option<String>,
     ) -> Watch {
         Watch::new(self, release, caller, function, arguments, after)
+    }
+
+    /// Room for one more stream; `None` while there are as many as may be.
+    pub fn stream_place(&self) -> Option<StreamPlace> {
+        self.shared.stream_places.clone().try_acquire_owned().ok().map(StreamPlace::of)
+    }
+
+    /// Starts a stream, which reads the state of now to its end.
+    pub fn stream(
+        &self,
+        place: StreamPlace,
+        release: &Arc<Release>,
+        caller: &Caller,
+        function: &str,
+        arguments: Value,
+    ) -> Result<Stream, CallError> {
+        Stream::start(self, place, release, caller, function, arguments)
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -216,7 +242,8 @@ impl Engine {
     }
 }
 
-fn draw() -> Result<Seed, CallError> {
+/// A seed for one call.
+pub(crate) fn draw() -> Result<Seed, CallError> {
     Seed::draw().map_err(|error| CallError::new(ErrorCode::Internal, error.to_string()))
 }
 

@@ -7,7 +7,9 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use weir_sandbox::pool::InFlight;
-use weir_sandbox::protocol::{Answering, Bounds, FetchRequest, Host, HostCall, HostError, Order, Outcome, Plan};
+use weir_sandbox::protocol::{
+    Answering, Bounds, FetchRequest, Host, HostCall, HostError, Order, Outcome, Plan, Wanted,
+};
 use weir_schema::declarations::FunctionKind;
 use weir_schema::id::DocumentId;
 use weir_schema::limits::Limit;
@@ -18,7 +20,9 @@ use crate::documents::{self, DocumentError};
 use crate::engine::Engine;
 use crate::fetch::Budget;
 use crate::release::Release;
+use crate::run;
 use crate::seed::{CallId, Ids};
+use crate::streams::Feed;
 
 /// The host of one run.
 pub struct RunHost {
@@ -36,6 +40,8 @@ pub struct RunHost {
     pub kind: FunctionKind,
     /// What it reads and writes; `None` for actions.
     pub transaction: Option<Transaction>,
+    /// What a stream reads, and who reads it; `None` for all others.
+    pub feed: Option<Feed>,
     /// Where the ids of new documents come from.
     pub ids: Ids,
     /// What it has used up.
@@ -50,8 +56,8 @@ pub struct RunHost {
     pub acted: bool,
     /// The last call of an action that failed, and the message that the script got for it.
     pub failed: Arc<Mutex<Option<(String, CallError)>>>,
-    /// Counts the run as long as it is under way.
-    pub in_flight: InFlight,
+    /// Counts the run as long as it is under way, if it keeps an isolate from others.
+    pub in_flight: Option<InFlight>,
     /// Who waits for the end.
     pub done: oneshot::Sender<Finished>,
 }
@@ -64,6 +70,7 @@ pub struct Used {
     documents_written: u32,
     read_bytes: usize,
     written_bytes: usize,
+    pub(crate) jobs_scheduled: u32,
     fetches: u32,
 }
 
@@ -86,7 +93,7 @@ pub struct Finished {
 }
 
 impl RunHost {
-    fn transaction(&mut self) -> Result<&mut Transaction, HostError> {
+    pub(crate) fn transaction(&mut self) -> Result<&mut Transaction, HostError> {
         let kind = self.kind;
         self.transaction.as_mut().ok_or_else(|| {
             HostError::Refused(format!("{} reads and writes only through call(fn, args)", kind.as_str()))
@@ -98,11 +105,17 @@ impl RunHost {
         HostError::Aborted
     }
 
-    fn refuse(&mut self, error: DocumentError) -> HostError {
+    pub(crate) fn refuse(&mut self, error: DocumentError) -> HostError {
         match error {
             DocumentError::Refused(message) => HostError::Refused(message),
             DocumentError::Limit(limit) => HostError::Limit(limit),
             DocumentError::Poisoned(poisoned) => self.abort(poisoned),
+            DocumentError::Outlived(message) => {
+                if let Some(feed) = &mut self.feed {
+                    feed.give(Err(CallError::unavailable(format!("{message}; subscribe again"))));
+                }
+                HostError::Aborted
+            }
         }
     }
 
@@ -133,7 +146,7 @@ impl RunHost {
         if self.used.read_bytes > limit { Err(HostError::Limit(Limit::ReadBytes)) } else { Ok(()) }
     }
 
-    fn count_written_bytes(&mut self, bytes: usize) -> Result<(), HostError> {
+    pub(crate) fn count_written_bytes(&mut self, bytes: usize) -> Result<(), HostError> {
         self.used.written_bytes = self.used.written_bytes.saturating_add(bytes);
         let limit = self.release.limits().written_bytes;
         if self.used.written_bytes > limit { Err(HostError::Limit(Limit::WrittenBytes)) } else { Ok(()) }
@@ -142,7 +155,10 @@ impl RunHost {
     fn get(&mut self, collection: &str, id: String) -> Result<String, HostError> {
         self.count_read(1)?;
         let id = documents::id(collection, id).map_err(|error| self.refuse(error))?;
-        let found = self.transaction()?.get(collection, &id);
+        let found = match &mut self.feed {
+            Some(feed) => feed.state.get(collection, &id),
+            None => self.transaction()?.get(collection, &id),
+        };
         match found.map_err(|error| self.refuse(error.into()))? {
             Some(document) => {
                 self.count_read_bytes(document.len())?;
@@ -202,7 +218,10 @@ impl RunHost {
         scan.after = after;
         let heap = self.release.limits().heap_bytes;
         scan.bytes = Some(self.release.limits().read_bytes.saturating_sub(self.used.read_bytes).min(heap));
-        let rows = self.transaction()?.scan(&collection, &scan);
+        let rows = match &mut self.feed {
+            Some(feed) => feed.state.scan(&collection, &scan),
+            None => self.transaction()?.scan(&collection, &scan),
+        };
         let rows = rows.map_err(|error| self.refuse_scan(error))?;
         self.count_read(rows.rows.len())?;
         let bytes = rows.rows.iter().map(|row| row.document.len()).sum();
@@ -243,7 +262,10 @@ impl RunHost {
         let left = limit.saturating_sub(self.used.documents_counted) as usize;
         let (collection, mut scan) = scan_of(plan);
         scan.limit = Some(left.saturating_add(1));
-        let count = self.transaction()?.count(&collection, &scan);
+        let count = match &mut self.feed {
+            Some(feed) => feed.state.count(&collection, &scan),
+            None => self.transaction()?.count(&collection, &scan),
+        };
         let count = count.map_err(|error| self.refuse_scan(error))?;
         let counted = u32::try_from(count).unwrap_or(u32::MAX);
         self.used.documents_counted = self.used.documents_counted.saturating_add(counted);
@@ -305,7 +327,7 @@ impl Host for RunHost {
             HostCall::Insert { .. } | HostCall::Replace { .. } | HostCall::Patch { .. } | HostCall::Delete { .. } => {
                 self.write(call)
             }
-            HostCall::Rows { plan, limit } => {
+            HostCall::Rows { plan, limit, .. } => {
                 let rows = self.scan(plan, limit, None)?;
                 let texts: Result<Vec<String>, HostError> = rows.rows.iter().map(|row| text(&row.document)).collect();
                 Ok(format!("[{}]", texts?.join(",")))
@@ -320,6 +342,8 @@ impl Host for RunHost {
                 tracing::debug!(target: "weir::metric", function = %self.function, name, value);
                 Ok("null".to_owned())
             }
+            HostCall::Schedule { function, args, when } => self.schedule(&function, args, &when),
+            HostCall::CancelJob { id } => self.cancel_job(id),
             HostCall::Secret { name } => self.secret(&name),
             HostCall::Call { .. } | HostCall::Fetch(_) => {
                 Err(HostError::Refused("only actions call and fetch through the host".to_owned()))
@@ -353,6 +377,18 @@ impl Host for RunHost {
                 }
             }
         })
+    }
+
+    fn event(&mut self, event: String) -> Wanted {
+        let Self { release, function, feed: Some(feed), .. } = self else { return Wanted::Nothing };
+        let event = match release.function(function) {
+            Some((_, function)) => run::check_result(release, function, &event),
+            None => Err(run::isolate_ended()),
+        };
+        let wanted = feed.give(event);
+        // Each event may use as much as a call: there is no end to how many there are.
+        self.used = Used::default();
+        wanted
     }
 
     fn finish(self: Box<Self>, outcome: Outcome) {

@@ -14,7 +14,9 @@
 //! | `procedures` | runs and commits, again as long as what was read has changed |
 //! | [`idempotency`] | a call with a key runs once, repeats get its outcome |
 //! | [`import`] | loads documents without running a function |
+//! | [`jobs`] | calls that are made later, once or again and again |
 //! | [`live`] | watched queries: a new value when, and only when, a commit touches what was read |
+//! | [`streams`] | the events of an async generator, each as it is asked for |
 //! | `seed` | what makes a run repeatable: its time, its randomness, the ids it hands out |
 
 mod actions;
@@ -25,11 +27,13 @@ mod fetch;
 mod host;
 pub mod idempotency;
 pub mod import;
+pub mod jobs;
 pub mod live;
 mod procedures;
 pub mod release;
 mod run;
 pub mod secrets;
 mod seed;
+pub mod streams;
 
 pub use engine::Engine;

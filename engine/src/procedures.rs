@@ -92,6 +92,10 @@ fn prepare(release: &Arc<Release>, caller: &Caller, calls: Vec<Call>) -> Result<
                     format!("{} is an action and cannot be part of a transaction: use atomic: false", call.function);
                 Err(blame(CallError::new(ErrorCode::BadArguments, message)))
             }
+            FunctionKind::Stream => {
+                let message = format!("{} is a stream: subscribe to it", call.function);
+                Err(blame(CallError::new(ErrorCode::BadArguments, message)))
+            }
             _ => Ok(prepared),
         }
     });

@@ -6,8 +6,9 @@ use weir_sandbox::App;
 use weir_sandbox::isolate::IsolateError;
 use weir_sandbox::pool::{Pool, PoolOptions};
 use weir_sandbox::watchdog::Watchdog;
-use weir_schema::declarations::{Declarations, Function};
-use weir_schema::limits::CallLimits;
+use weir_schema::declarations::{Declarations, Function, FunctionKind};
+use weir_schema::limits::{CallLimits, JobSettings};
+use weir_schema::manifest::Cron;
 
 use crate::fetch::Fetcher;
 use crate::secrets::{Missing, Secrets};
@@ -67,10 +68,25 @@ impl Release {
         &self.app.manifest.limits
     }
 
+    /// How its jobs are run.
+    pub fn jobs(&self) -> &JobSettings {
+        &self.app.manifest.jobs
+    }
+
+    /// What is called again and again.
+    pub fn crons(&self) -> &[Cron] {
+        &self.app.manifest.cron
+    }
+
     /// A function with its place in the declarations.
     pub(crate) fn function(&self, name: &str) -> Option<(usize, &Function)> {
         let (index, _, function) = self.app.declarations.functions.get_full(name)?;
         Some((index, function))
+    }
+
+    /// What a function is.
+    pub fn kind(&self, name: &str) -> Option<FunctionKind> {
+        self.function(name).map(|(_, function)| function.kind)
     }
 
     pub(crate) fn fetcher(&self) -> &Fetcher {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 use weir_sandbox::pool::Isolation;
 use weir_sandbox::protocol::{CallRequest, Frame, Outcome, ScriptError};
-use weir_schema::declarations::Function;
+use weir_schema::declarations::{Function, FunctionKind};
 use weir_schema::error::ErrorCode;
 use weir_schema::id::DocumentId;
 use weir_schema::limits::Limit;
@@ -20,6 +20,7 @@ use crate::fetch::Budget;
 use crate::host::{Finished, RunHost, Used};
 use crate::release::Release;
 use crate::seed::{Ids, Seed};
+use crate::streams::Feed;
 
 /// How long a caller looks for the end of its run before it sleeps.
 const AWAKE: Duration = Duration::from_micros(20);
@@ -88,19 +89,56 @@ impl Prepared {
 
     /// Runs it once, on `transaction` if it takes one.
     pub async fn run(&self, engine: &Engine, seed: &Seed, ids: Ids, transaction: Option<Transaction>) -> Ran {
-        let function = match self.function() {
-            Ok(function) => function,
+        let (done, mut finished) = oneshot::channel();
+        let host = match self.host(engine, seed, ids, done) {
+            Ok(host) => RunHost { transaction, ..host },
             Err(error) => return Ran::failed(error),
         };
-        let (done, mut finished) = oneshot::channel();
-        let host = RunHost {
+        if let Err(error) = self.begin(seed, host) {
+            return Ran::failed(error);
+        }
+        let finished = match self.await_briefly(&mut finished) {
+            Some(finished) => Ok(finished),
+            None => finished.await,
+        };
+        match finished {
+            Ok(finished) => self.judge(finished),
+            Err(_) => Ran::failed(isolate_ended()),
+        }
+    }
+
+    /// Starts it as a stream, whose events go where `feed` says.
+    pub(crate) fn start_stream(
+        &self,
+        engine: &Engine,
+        seed: &Seed,
+        feed: Feed,
+    ) -> Result<oneshot::Receiver<Finished>, CallError> {
+        let (done, finished) = oneshot::channel();
+        let host = self.host(engine, seed, seed.ids(), done)?;
+        // One that waits for its reader keeps nobody busy.
+        self.begin(seed, RunHost { feed: Some(feed), in_flight: None, ..host })?;
+        Ok(finished)
+    }
+
+    /// The host of a run without a transaction.
+    fn host(
+        &self,
+        engine: &Engine,
+        seed: &Seed,
+        ids: Ids,
+        done: oneshot::Sender<Finished>,
+    ) -> Result<RunHost, CallError> {
+        let function = self.function()?;
+        Ok(RunHost {
             engine: engine.clone(),
             release: self.release.clone(),
             caller: self.caller.clone(),
             function: function.name.clone(),
             call: seed.call,
             kind: function.kind,
-            transaction,
+            transaction: None,
+            feed: None,
             ids,
             used: Used::default(),
             fetching: Budget::new(self.release.limits().fetch_bytes),
@@ -108,9 +146,13 @@ impl Prepared {
             aborted: None,
             acted: false,
             failed: Arc::default(),
-            in_flight: self.release.pool().enter(),
+            in_flight: Some(self.release.pool().enter()),
             done,
-        };
+        })
+    }
+
+    /// Hands a run to an isolate.
+    fn begin(&self, seed: &Seed, host: RunHost) -> Result<(), CallError> {
         let request = CallRequest {
             function: self.index,
             arguments: self.arguments.clone(),
@@ -118,17 +160,8 @@ impl Prepared {
             seed: seed.script,
             caller: self.in_script.clone(),
         };
-        if self.release.pool().call(request, Box::new(host)).is_err() {
-            return Ran::failed(CallError::unavailable("too many calls are waiting; try again in a moment"));
-        }
-        let finished = match self.await_briefly(&mut finished) {
-            Some(finished) => Ok(finished),
-            None => finished.await,
-        };
-        match finished {
-            Ok(finished) => self.judge(function, finished),
-            Err(_) => Ran::failed(CallError::new(ErrorCode::Internal, "the isolate of the call ended")),
-        }
+        let called = self.release.pool().call(request, Box::new(host));
+        called.map_err(|_| CallError::unavailable("too many calls are waiting; try again in a moment"))
     }
 
     /// Looks for an end of the run that comes at once, as long as it is the only one: to sleep and be woken takes longer
@@ -146,9 +179,9 @@ impl Prepared {
         None
     }
 
-    /// What the outcome means to the caller, who reads no secrets.
-    fn judge(&self, function: &Function, finished: Finished) -> Ran {
-        let ran = self.judge_outcome(function, finished);
+    /// What a run came to. The caller of its function reads no secrets.
+    pub(crate) fn judge(&self, finished: Finished) -> Ran {
+        let ran = self.judge_outcome(finished);
         let result = ran.result.map_err(|error| {
             let hide = |text: &str| self.release.secrets().redact_cut(text);
             CallError { message: hide(&error.message), app_code: error.app_code.as_deref().map(hide), ..error }
@@ -156,10 +189,16 @@ impl Prepared {
         Ran { result, ..ran }
     }
 
-    fn judge_outcome(&self, function: &Function, finished: Finished) -> Ran {
+    fn judge_outcome(&self, finished: Finished) -> Ran {
+        let function = match self.function() {
+            Ok(function) => function,
+            Err(error) => return Ran::failed(error),
+        };
         let Finished { outcome, transaction, written, ids, aborted, acted, failed } = finished;
         let result = match outcome {
-            Outcome::Value(text) => self.check_result(function, &text),
+            // Its events were checked one by one.
+            Outcome::Value(_) if function.kind == FunctionKind::Stream => Ok(Value::Null),
+            Outcome::Value(text) => check_result(&self.release, function, &text),
             Outcome::Failed(ScriptError { app_code, message, host_call, stack }) => {
                 let host_call = host_call.map(String::into_boxed_str);
                 let stack = if stack.is_empty() { vec![declared_at(function)] } else { stack };
@@ -201,17 +240,24 @@ impl Prepared {
         };
         Ran { result, transaction, written, ids: Some(ids), may_run_again: false }
     }
+}
 
-    fn check_result(&self, function: &Function, text: &str) -> Result<Value, CallError> {
-        let failed = |message: String| CallError {
-            stack: vec![declared_at(function)],
-            ..CallError::new(ErrorCode::FunctionFailed, message)
-        };
-        let value: Value = serde_json::from_str(text)
-            .map_err(|error| failed(format!("{} returned what cannot be read: {error}", function.name)))?;
-        validate::result(function, &self.release.declarations().definitions, value)
-            .map_err(|violation| failed(format!("{} returned the wrong shape: {violation}", function.name)))
-    }
+/// A result, or an event of a stream, if it has the declared type.
+pub(crate) fn check_result(release: &Release, function: &Function, text: &str) -> Result<Value, CallError> {
+    let gave = if function.kind == FunctionKind::Stream { "yielded" } else { "returned" };
+    let failed = |message: String| CallError {
+        stack: vec![declared_at(function)],
+        ..CallError::new(ErrorCode::FunctionFailed, message)
+    };
+    let value: Value = serde_json::from_str(text)
+        .map_err(|error| failed(format!("{} {gave} what cannot be read: {error}", function.name)))?;
+    validate::result(function, &release.declarations().definitions, value)
+        .map_err(|violation| failed(format!("{} {gave} the wrong shape: {violation}", function.name)))
+}
+
+/// A run whose host is gone without a word.
+pub(crate) fn isolate_ended() -> CallError {
+    CallError::new(ErrorCode::Internal, "the isolate of the call ended")
 }
 
 /// Where to look when no line of the function is to blame.

@@ -43,6 +43,11 @@ impl Seed {
         Ok(Self { now_ms: u64::try_from(now.as_millis()).unwrap_or(u64::MAX), script, ids, call })
     }
 
+    /// The same at another time.
+    pub fn at(self, now_ms: u64) -> Self {
+        Self { now_ms, ..self }
+    }
+
     /// The ids of new documents, in order: a later one sorts after an earlier one.
     pub fn ids(&self) -> Ids {
         // The topmost of the 80 bits stays clear, so that counting on never wraps around.
@@ -50,7 +55,7 @@ impl Seed {
     }
 }
 
-/// Hands out the ids of one call's documents.
+/// Hands out the ids of one call's documents and jobs.
 #[derive(Debug, Clone)]
 pub struct Ids {
     now_ms: u64,
@@ -58,6 +63,11 @@ pub struct Ids {
 }
 
 impl Ids {
+    /// The time of the call, in milliseconds since 1970.
+    pub fn now_ms(&self) -> u64 {
+        self.now_ms
+    }
+
     /// The next id.
     pub fn next(&mut self) -> DocumentId {
         let id = DocumentId::generate(self.now_ms, self.next);

@@ -12,6 +12,7 @@
 //! | `closures`, `kept` | state that hides: in closures, generators and instances that the top of a module keeps |
 //! | `exports` | functions and collections, found by their syntax |
 //! | `collections`, `references`, `functions`, `group_by`, `keep`, `literal` | what they declare |
+//! | `crons` | what `app.toml` calls again and again is there and takes what it is given |
 //! | `typing`, `docs` | declared TypeScript types become shapes |
 //! | `emit`, `own`, `order` | types erased by oxc or swc: JavaScript, in the order in which it can run, open to the isolate |
 //! | [`types`] | the editor's view of the module "weir" |
@@ -19,6 +20,7 @@
 
 mod closures;
 mod collections;
+mod crons;
 mod docs;
 mod emit;
 mod exports;
@@ -102,6 +104,9 @@ fn compile_here(sources: &Sources) -> Result<App, Vec<Diagnostic>> {
         manifest.as_ref().map_err(|reported| *reported).and_then(|manifest| choose(manifest, sources, &report));
     let units = graph::parse(&arena, sources, &report);
     let declarations = declare(&units, sources, &report);
+    if let (Ok(manifest), true) = (&manifest, report.is_clean()) {
+        crons::check(manifest, &declarations, sources, &report);
+    }
     if let (Ok(manifest), Ok(provider), true) = (manifest, provider, report.is_clean()) {
         let modules = emit_all(&arena, units, provider, sources, &report);
         if report.is_clean() {

@@ -6,6 +6,7 @@
 
 mod ended;
 mod load;
+mod stream;
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -100,6 +101,9 @@ pub struct Isolate {
     place: Place,
     run: v8::Global<v8::Function>,
     start: v8::Global<v8::Function>,
+    open: v8::Global<v8::Function>,
+    next_event: v8::Global<v8::Function>,
+    give_up: v8::Global<v8::Function>,
     end: v8::Global<v8::Function>,
     failure_code: v8::Global<v8::Function>,
     host_call: v8::Global<v8::Function>,
@@ -171,7 +175,7 @@ impl Isolate {
         if let Some(limit) = exceeded(watch, &heap_exceeded, &array_buffers) {
             return Err(IsolateError::loading(limit, &while_loading(&limits)));
         }
-        let Handles { run, start, end, failure_code, host_call, .. } = handles?;
+        let Handles { run, start, open, next_event, give_up, end, failure_code, host_call, .. } = handles?;
         drop(guard);
         array_buffers.end_call();
         let functions = app.declarations.functions.values();
@@ -181,6 +185,9 @@ impl Isolate {
             place: place.clone(),
             run,
             start,
+            open,
+            next_event,
+            give_up,
             end,
             failure_code,
             host_call,
@@ -214,9 +221,11 @@ impl Isolate {
 
     /// Runs one call to its end. `port` answers what the script asks meanwhile.
     pub fn run(&mut self, request: &CallRequest, port: SharedPort) -> Outcome {
-        let handle = self.runtime.v8_isolate().thread_safe_handle();
+        if self.functions.get(request.function).is_some_and(|(_, kind)| *kind == FunctionKind::Stream) {
+            return self.run_stream(request, &port);
+        }
         self.open_doors(port.clone());
-        let watch = self.place.watch(handle, &self.limits);
+        let watch = self.watch();
         let ended = match self.functions.get(request.function) {
             Some((_, FunctionKind::Action)) => {
                 pending::start();
@@ -237,12 +246,24 @@ impl Isolate {
             }
         };
         let limit = exceeded(watch, &self.heap_exceeded, &self.array_buffers);
+        self.conclude(request, ended, limit)
+    }
+
+    /// Starts to watch the script's time.
+    fn watch(&mut self) -> Watch {
+        let handle = self.runtime.v8_isolate().thread_safe_handle();
+        self.place.watch(handle, &self.limits)
+    }
+
+    /// What a call came to, and whether the isolate can be used again.
+    fn conclude(&mut self, request: &CallRequest, ended: Ended, limit: Option<Limit>) -> Outcome {
         let stopping = self.close_doors();
         let outcome = match ended {
             _ if limit.is_some() => limit.map_or(Outcome::Aborted, Outcome::Limit),
             // The port knows why.
             _ if stopping => Outcome::Aborted,
             Ended::Value(text) => Outcome::Value(text),
+            Ended::Done => Outcome::Value("null".to_owned()),
             Ended::TooLarge => Outcome::Limit(Limit::ResultBytes),
             Ended::OutOfTime => Outcome::Limit(Limit::Wall),
             Ended::NoValue => Outcome::Failed(self.said_of(request, "returned undefined where a value is declared")),
@@ -276,6 +297,12 @@ impl Isolate {
         if let Some(doors) = state.borrow_mut().try_borrow_mut::<Doors>() {
             doors.port = Some(port);
         }
+    }
+
+    /// Whether the port is stopping the call.
+    fn is_stopping(&mut self) -> bool {
+        let state = self.runtime.op_state();
+        state.borrow().try_borrow::<Doors>().is_some_and(|doors| doors.stopping)
     }
 
     /// Whether the port stopped the call.
@@ -326,7 +353,7 @@ impl Isolate {
     /// A promise that was rejected and that nothing awaited is an error of the call.
     fn or_rejected(&mut self, ended: Ended) -> Ended {
         match (rejections::take(), ended) {
-            (Some(reason), Ended::Value(_) | Ended::NoValue | Ended::TooLarge) => match self.threw(&reason) {
+            (Some(reason), Ended::Value(_) | Ended::NoValue | Ended::Done | Ended::TooLarge) => match self.threw(&reason) {
                 Ended::Threw(error) => Ended::Rejected(error),
                 other => other,
             },

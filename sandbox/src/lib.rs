@@ -12,6 +12,7 @@
 //! | [`process`] | isolates in worker processes |
 //! | `warm` | one isolate for a thread that makes calls, wherever it lives |
 //! | [`pool`] | warm isolates of one app, here or in workers, behind bounded queues |
+//! | `streams` | isolates of streams, one for each that runs |
 //! | [`watchdog`] | stops calls that run past their limits on time |
 //!
 //! This crate knows no store: what a script reads and writes goes through [`protocol::Host`].
@@ -36,6 +37,7 @@ pub mod port;
 pub mod process;
 pub mod protocol;
 mod rejections;
+mod streams;
 mod warm;
 pub mod watchdog;
 

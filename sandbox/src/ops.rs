@@ -46,6 +46,17 @@ pub trait Port {
     fn start(&mut self, request: &str) -> Replying;
     /// Waits for the next answer to any of those.
     fn wait(&mut self) -> Waited;
+    /// Hands over an event of a stream; waits until it is taken and more is wanted, or nothing.
+    fn event(&mut self, event: String) -> Wanted;
+}
+
+/// What is wanted of a stream after an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Wanted {
+    /// The next one.
+    Next,
+    /// No more: the generator is told to return.
+    Nothing,
 }
 
 /// A port that ops and the call share.
@@ -170,7 +181,9 @@ deno_core::extension!(
         "arguments.js",
         "collections.js",
         "functions.js",
+        "streams.js",
         "aggregates.js",
+        "schedule.js",
         "bytes.js",
         "fetch.js",
         "weir.js",

@@ -1,6 +1,7 @@
 //! Warm isolates of one app, each with a thread of its own, behind bounded queues.
 //!
 //! Reads and procedures share one set of threads; actions, which wait for calls that need those threads, have another.
+//! Streams, which wait for whoever reads them, have an isolate each (`streams.rs`).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,6 +14,7 @@ use crate::app::App;
 use crate::awake::Awake;
 use crate::isolate::{IsolateError, STACK_BYTES};
 use crate::protocol::{CallRequest, Host};
+use crate::streams::Streams;
 use crate::warm::{Home, Spare};
 use crate::watchdog::Watchdog;
 
@@ -34,6 +36,8 @@ pub struct PoolOptions {
     pub isolates: usize,
     /// Isolates for actions.
     pub action_isolates: usize,
+    /// Streams that run at once, over all releases of an engine: each has an isolate.
+    pub stream_isolates: usize,
     /// Calls waiting for an isolate, for each of the two.
     pub queue_max: usize,
 }
@@ -41,7 +45,13 @@ pub struct PoolOptions {
 impl Default for PoolOptions {
     fn default() -> Self {
         let cores = thread::available_parallelism().map_or(2, usize::from);
-        Self { isolation: Isolation::Thread, isolates: cores.max(2), action_isolates: 4, queue_max: 10_000 }
+        Self {
+            isolation: Isolation::Thread,
+            isolates: cores.max(2),
+            action_isolates: 4,
+            stream_isolates: 32,
+            queue_max: 10_000,
+        }
     }
 }
 
@@ -55,6 +65,7 @@ struct Job {
 pub struct Pool {
     calls: Sender<Job>,
     actions: Option<Sender<Job>>,
+    streams: Option<Streams>,
     kinds: Vec<FunctionKind>,
     in_flight: Arc<AtomicUsize>,
     isolation: Isolation,
@@ -97,7 +108,9 @@ impl Pool {
         } else {
             None
         };
-        Ok(Self { calls, actions, kinds, in_flight, isolation: options.isolation })
+        let has_streams = kinds.contains(&FunctionKind::Stream);
+        let streams = has_streams.then(|| Streams::new(app, watchdog, options.isolation)).transpose()?;
+        Ok(Self { calls, actions, streams, kinds, in_flight, isolation: options.isolation })
     }
 
     /// Where its isolates live.
@@ -118,7 +131,11 @@ impl Pool {
 
     /// Hands a call to the next free isolate; its outcome goes to the host.
     pub fn call(&self, request: CallRequest, host: Box<dyn Host>) -> Result<(), QueueFull> {
-        let is_action = self.kinds.get(request.function) == Some(&FunctionKind::Action);
+        let kind = self.kinds.get(request.function);
+        if let Some(streams) = self.streams.as_ref().filter(|_| kind == Some(&FunctionKind::Stream)) {
+            return streams.call(request, host).map_err(QueueFull);
+        }
+        let is_action = kind == Some(&FunctionKind::Action);
         let queue = self.actions.as_ref().filter(|_| is_action).unwrap_or(&self.calls);
         queue.try_send(Job { request, host }).map_err(|error| match error {
             TrySendError::Full(job) | TrySendError::Disconnected(job) => QueueFull(job.host),

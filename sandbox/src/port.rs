@@ -9,7 +9,7 @@ use std::rc::Rc;
 use weir_schema::limits::{CallLimits, DOCUMENT_BYTES_MAX, Limit};
 
 use crate::nesting::{self, Measure};
-use crate::ops::{Port, Reply, Replying, Waited};
+use crate::ops::{Port, Reply, Replying, Waited, Wanted};
 use crate::protocol::{Host, HostCall, HostError, Outcome};
 
 /// How deep the JSON text of a request may nest, as far as it is read.
@@ -48,6 +48,8 @@ struct Unanswered {
 #[derive(Debug, Clone, Copy)]
 struct PortLimits {
     request_bytes: usize,
+    host_calls: u32,
+    log_bytes: usize,
     outstanding: u32,
     result_bytes: usize,
     result_depth: usize,
@@ -71,6 +73,8 @@ impl CallPort {
             host,
             limits: PortLimits {
                 request_bytes: request_bytes_max(limits),
+                host_calls: limits.host_calls,
+                log_bytes: limits.log_bytes,
                 outstanding: limits.outstanding_promises,
                 result_bytes: limits.result_bytes,
                 result_depth: limits.result_depth,
@@ -204,5 +208,22 @@ impl Port for CallPort {
 
     fn wait(&mut self) -> Waited {
         Waited::Elsewhere
+    }
+
+    /// What counts is counted anew for each event: a stream may be as long as it likes.
+    fn event(&mut self, event: String) -> Wanted {
+        if self.is_stopped() {
+            return Wanted::Nothing;
+        }
+        let event = match self.measured(event) {
+            Outcome::Value(event) => event,
+            past => {
+                *self.stopped.borrow_mut() = Some(past);
+                return Wanted::Nothing;
+            }
+        };
+        let wanted = self.host.event(event);
+        (self.host_calls_left, self.log_bytes_left) = (self.limits.host_calls, self.limits.log_bytes);
+        wanted
     }
 }

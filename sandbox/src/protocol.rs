@@ -12,6 +12,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use weir_schema::limits::Limit;
 
+pub use crate::ops::Wanted;
+
 /// One call of a function.
 #[derive(Debug, Clone)]
 pub struct CallRequest {
@@ -95,6 +97,9 @@ pub enum HostCall {
         plan: Plan,
         /// At most so many; all without.
         limit: Option<usize>,
+        /// What becomes of them.
+        #[serde(default)]
+        taken: Taken,
     },
     /// One page of them, as a connection.
     Page {
@@ -133,6 +138,20 @@ pub enum HostCall {
         /// Its arguments.
         #[serde(default)]
         args: Value,
+    },
+    /// Has a function called later, if the transaction is committed; returns the job's id. Procedures only.
+    Schedule {
+        /// The function's exported name.
+        function: String,
+        /// Its arguments.
+        args: Value,
+        /// When it is due.
+        when: When,
+    },
+    /// Removes a job that has not begun; returns whether there was one. Procedures only.
+    CancelJob {
+        /// The job's id.
+        id: String,
     },
     /// A request to another server; answered with its response. Actions only.
     Fetch(FetchRequest),
@@ -183,6 +202,16 @@ pub enum Redirect {
     Manual,
 }
 
+/// When a job is due, as the script says it.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum When {
+    /// So long after the time of the call: a text such as `5m`, or milliseconds.
+    After(Value),
+    /// At this time.
+    At(String),
+}
+
 /// Which documents of a collection, in which order.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Plan {
@@ -194,6 +223,17 @@ pub struct Plan {
     pub range: Option<Bounds>,
     /// Field and `asc` or `desc`.
     pub order: Option<(String, Order)>,
+}
+
+/// What becomes of rows that a script asks for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Taken {
+    /// The script looks into them.
+    #[default]
+    Apart,
+    /// They are the result of the call, untouched. A host that reads them by itself, later, answers null.
+    Whole,
 }
 
 /// Bounds on one field.
@@ -244,6 +284,11 @@ pub trait Host: Send {
     fn ask(&mut self, call: HostCall) -> Result<String, HostError>;
     /// Answers a [`HostCall::Call`] or a [`HostCall::Fetch`] in its own time, while the script goes on.
     fn start(&mut self, call: HostCall) -> Answering;
+    /// Takes an event of a stream, as JSON text, and returns once the next is wanted, or none. Blocks for as long as whoever
+    /// reads the stream takes its time. A host that runs no streams wants none.
+    fn event(&mut self, _event: String) -> Wanted {
+        Wanted::Nothing
+    }
     /// The call is over.
     fn finish(self: Box<Self>, outcome: Outcome);
 }
@@ -251,7 +296,7 @@ pub trait Host: Send {
 /// How a call ended, as the sandbox saw it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
-    /// A value, as JSON text.
+    /// A value, as JSON text. Of a stream, which has given its values as events: null.
     Value(String),
     /// A throw, a `fail`, or no value.
     Failed(ScriptError),

@@ -301,7 +301,7 @@ export declare function fail(code: string, message?: string): never;
 export interface Caller {
   /** What the caller is; `"developer"` only in `weir dev`. */
   readonly kind: "developer" | "user" | "service" | "anonymous";
-  /** The subject of the caller's token, or null without one. */
+  /** The subject of the caller's token, or null without one. `"cron"` for what `app.toml` calls again and again. */
   readonly subject: string | null;
 }
 
@@ -318,6 +318,30 @@ export declare function call<F extends Body>(
   fn: Callable<F>,
   ...args: Parameters<F> extends [] ? [args?: {}] : Parameters<F>
 ): Awaited<ReturnType<F>>;
+
+/** When a job is due: after a time (`"250ms"`, `"30s"`, `"5m"`, `"1h"`, `"7d"`, or milliseconds), or at one. */
+export type When = { after: string | number } | { at: DateTime };
+
+/**
+ * Has a procedure or an action of the app called later, by who calls now. It is part of the procedure's transaction: where
+ * nothing is written, nothing is scheduled. Returns the id of the job.
+ *
+ * A procedure runs exactly once, an action at least once. One that fails is tried again, less and less often, until it has
+ * no attempts left.
+ *
+ * @example schedule({ after: "30m" }, cancelUnpaid, { order: order.id });
+ */
+export declare function schedule<F extends Body>(
+  when: When,
+  fn: Callable<F, "procedure"> | Callable<F, "action">,
+  ...args: Parameters<F> extends [] ? [args?: {}] : Parameters<F>
+): ID;
+
+/**
+ * Removes a job that waits, or that is dead. It is part of the procedure's transaction. Returns false where there is none,
+ * because it has run or runs, and for what `app.toml` calls again and again.
+ */
+export declare function cancelJob(id: ID): boolean;
 
 /** Adds a value to a metric of the app. */
 export declare function metric(name: string, value: number): void;

@@ -4,6 +4,7 @@
 
 pub mod audit;
 pub mod component;
+pub mod job;
 pub mod journal;
 pub mod key;
 pub mod outcome;

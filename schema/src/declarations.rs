@@ -55,6 +55,8 @@ pub enum FunctionKind {
     Procedure,
     /// Asynchronous; reads and writes through calls of other functions. On Mutation.
     Action,
+    /// An async generator that reads. On Subscription; each `yield` is an event.
+    Stream,
 }
 
 impl FunctionKind {
@@ -70,6 +72,7 @@ impl FunctionKind {
             Self::View => "view",
             Self::Procedure => "procedure",
             Self::Action => "action",
+            Self::Stream => "stream",
         }
     }
 }
@@ -89,7 +92,7 @@ pub struct Function {
     pub line: u32,
     /// Its arguments, in the order of declaration.
     pub arguments: Vec<Member>,
-    /// What it returns.
+    /// What it returns; of a stream, each of its events.
     pub result: Slot,
     /// When a view is materialized; `None` for other kinds.
     pub keep: Option<Keep>,

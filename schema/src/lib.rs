@@ -11,6 +11,8 @@
 //! | [`manifest`] | `app.toml` |
 //! | [`outside`] | the hosts and secrets that `app.toml` names |
 //! | [`datetime`] | the one written form of a `DateTime` |
+//! | [`duration`] | lengths of time as users write them |
+//! | [`cron`] | times that come again and again, as `app.toml` writes them |
 //! | [`id`] | document ids and how they are generated |
 //! | [`commit`] | commit timestamps and cursors |
 //! | [`codec`] | order-preserving keys and the store's records, as they lie on disk |
@@ -21,9 +23,11 @@
 pub mod api;
 pub mod codec;
 pub mod commit;
+pub mod cron;
 pub mod datetime;
 pub mod declarations;
 pub mod digest;
+pub mod duration;
 pub mod error;
 pub mod id;
 pub mod limits;

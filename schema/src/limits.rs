@@ -47,6 +47,8 @@ pub struct CallLimits {
     pub call_depth: u32,
     /// How long the outcome of a call with an idempotency key is kept, in milliseconds.
     pub idempotency_ms: u64,
+    /// Jobs that one call schedules.
+    pub jobs_scheduled: u32,
     /// Requests that one call of an action sends with `fetch`, redirects not counted.
     pub fetches: u32,
     /// What all these send and receive, headers and bodies together, in bytes.
@@ -74,6 +76,7 @@ impl Default for CallLimits {
             log_bytes: 64 << 10,
             call_depth: 16,
             idempotency_ms: 24 * 3_600_000,
+            jobs_scheduled: 10_000,
             fetches: 100,
             fetch_bytes: 16 << 20,
         }
@@ -115,6 +118,8 @@ pub enum Limit {
     WrittenBytes,
     /// [`CallLimits::log_bytes`].
     Log,
+    /// [`CallLimits::jobs_scheduled`].
+    JobsScheduled,
     /// [`CallLimits::fetches`].
     Fetches,
     /// [`CallLimits::fetch_bytes`].
@@ -141,6 +146,7 @@ impl Limit {
             Self::ReadBytes => "read_bytes",
             Self::WrittenBytes => "written_bytes",
             Self::Log => "log_bytes",
+            Self::JobsScheduled => "jobs_scheduled",
             Self::Fetches => "fetches",
             Self::FetchBytes => "fetch_bytes",
         }
@@ -174,11 +180,52 @@ impl CallLimits {
             Limit::ReadBytes => wide(self.read_bytes),
             Limit::WrittenBytes => wide(self.written_bytes),
             Limit::Log => wide(self.log_bytes),
+            Limit::JobsScheduled => u64::from(self.jobs_scheduled),
             Limit::Fetches => u64::from(self.fetches),
             Limit::FetchBytes => wide(self.fetch_bytes),
         }
     }
 }
+
+/// How jobs are run: the `[jobs]` table of `app.toml`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct JobSettings {
+    /// Calls of one job, until it is dead.
+    pub attempts: u32,
+    /// How long a job waits after its first failure, in milliseconds; each further one doubles it.
+    pub backoff_ms: u64,
+    /// The longest that it waits, in milliseconds.
+    pub backoff_max_ms: u64,
+    /// Jobs that run at the same time.
+    pub running: usize,
+    /// The arguments of one job as JSON text, in bytes.
+    pub arguments_bytes: usize,
+    /// How far ahead a job can be scheduled, in milliseconds.
+    pub ahead_ms: u64,
+}
+
+impl Default for JobSettings {
+    fn default() -> Self {
+        Self {
+            attempts: 10,
+            backoff_ms: 1_000,
+            backoff_max_ms: 600_000,
+            running: 32,
+            arguments_bytes: 64 << 10,
+            ahead_ms: 366 * 86_400_000,
+        }
+    }
+}
+
+/// The largest `running`: each takes a place in the queue before the isolates.
+pub const JOBS_RUNNING_MAX: usize = 1_000;
+/// The largest `arguments_bytes` of a job.
+pub const JOB_ARGUMENTS_BYTES_MAX: usize = 1 << 20;
+/// The largest of the times in the settings of jobs: some hundred years.
+pub const JOB_MS_MAX: u64 = 100 * 366 * 86_400_000;
+/// Entries of `[[cron]]` in one app.
+pub const CRONS_MAX: usize = 1_000;
 
 /// The smallest `heap_bytes`: V8 itself needs some of it.
 pub const HEAP_BYTES_MIN: usize = 16 << 20;

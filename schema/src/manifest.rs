@@ -1,15 +1,19 @@
 //! `app.toml`: what an app says of itself beside its TypeScript.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use semver::Version;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
 use toml::Spanned;
 use toml::de::DeTable;
 
+use crate::cron::Schedule;
 use crate::limits::{
-    ARRAY_BUFFER_BYTES_MAX, CALL_MS_MAX, CallLimits, HEAP_BYTES_MAX, HEAP_BYTES_MIN, RESULT_DEPTH_MAX, TEXT_BYTES_MAX,
+    ARRAY_BUFFER_BYTES_MAX, CALL_MS_MAX, CRONS_MAX, CallLimits, HEAP_BYTES_MAX, HEAP_BYTES_MIN,
+    JOB_ARGUMENTS_BYTES_MAX, JOB_MS_MAX, JOBS_RUNNING_MAX, JobSettings, RESULT_DEPTH_MAX, TEXT_BYTES_MAX,
 };
 use crate::outside::{self, Fetch, SecretName};
 
@@ -28,12 +32,33 @@ pub struct Manifest {
     /// What one call may use.
     #[serde(default)]
     pub limits: CallLimits,
+    /// How jobs are run.
+    #[serde(default)]
+    pub jobs: JobSettings,
+    /// What is called again and again.
+    #[serde(default)]
+    pub cron: Vec<Cron>,
     /// Where its actions may fetch from.
     #[serde(default)]
     pub fetch: Fetch,
     /// The secrets that its actions use.
     #[serde(default, deserialize_with = "outside::secrets")]
     pub secrets: Vec<SecretName>,
+}
+
+/// A call that is made again and again: an entry of `[[cron]]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cron {
+    /// Letters, digits, hyphens and underscores; unique in the app.
+    pub name: String,
+    /// When.
+    pub schedule: Schedule,
+    /// The function's exported name.
+    pub call: String,
+    /// Its arguments.
+    #[serde(default)]
+    pub args: Map<String, Value>,
 }
 
 /// What erases the types of a module. All behave alike; a build of Weir may lack some of them.
@@ -81,6 +106,14 @@ pub fn place(text: &str, key: &str) -> Option<Range<usize>> {
     DeTable::parse(text).ok()?.get_ref().get(key).map(Spanned::span)
 }
 
+/// Where a key of an entry of `[[cron]]` stands, in bytes; the entry where it does not have the key.
+pub fn cron_place(text: &str, index: usize, key: &str) -> Option<Range<usize>> {
+    let table = DeTable::parse(text).ok()?;
+    let entry = table.get_ref().get("cron")?.get_ref().as_array()?.get(index)?;
+    let value = entry.get_ref().as_table().and_then(|entry| entry.get(key));
+    Some(value.map_or_else(|| entry.span(), Spanned::span))
+}
+
 /// Parses `app.toml`. A byte order mark is allowed.
 pub fn parse(text: &str) -> Result<Manifest, ManifestError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -104,12 +137,48 @@ pub fn parse(text: &str) -> Result<Manifest, ManifestError> {
             offset: text.find("name"),
         });
     }
-    match out_of_range(&manifest.limits) {
-        Some((name, message)) => {
-            Err(ManifestError { message: format!("{name} is {message}"), offset: text.find(name) })
+    if let Some((name, message)) = out_of_range(&manifest.limits).or_else(|| jobs_out_of_range(&manifest.jobs)) {
+        return Err(ManifestError { message: format!("{name} is {message}"), offset: text.find(name) });
+    }
+    match bad_cron(&manifest.cron) {
+        Some((index, key, message)) => {
+            Err(ManifestError { message, offset: cron_place(text, index, key).map(|place| place.start) })
         }
         None => Ok(manifest),
     }
+}
+
+/// The first setting of jobs with a value that cannot be kept, and why.
+fn jobs_out_of_range(jobs: &JobSettings) -> Option<(&'static str, String)> {
+    let least = [("attempts", u64::from(jobs.attempts)), ("running", jobs.running as u64)];
+    if let Some((name, _)) = least.into_iter().find(|(_, value)| *value == 0) {
+        return Some((name, "too small for anything to run: write 1 or more".to_owned()));
+    }
+    let bounded = [
+        ("backoff_ms", jobs.backoff_ms, JOB_MS_MAX),
+        ("backoff_max_ms", jobs.backoff_max_ms, JOB_MS_MAX),
+        ("ahead_ms", jobs.ahead_ms, JOB_MS_MAX),
+        ("running", jobs.running as u64, JOBS_RUNNING_MAX as u64),
+        ("arguments_bytes", jobs.arguments_bytes as u64, JOB_ARGUMENTS_BYTES_MAX as u64),
+    ];
+    let (name, _, most) = bounded.into_iter().find(|(_, value, most)| value > most)?;
+    Some((name, format!("more than can be kept: write {most} or less")))
+}
+
+/// The first entry of `[[cron]]` that cannot be, the key to blame, and why.
+fn bad_cron(crons: &[Cron]) -> Option<(usize, &'static str, String)> {
+    if crons.len() > CRONS_MAX {
+        return Some((CRONS_MAX, "name", format!("there are more than {CRONS_MAX} entries of [[cron]]")));
+    }
+    let mut names = BTreeSet::new();
+    crons.iter().enumerate().find_map(|(index, Cron { name, .. })| {
+        let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        if name.is_empty() || name.len() > 64 || !name.bytes().all(is_letter) {
+            let message = format!("name {name:?} is not allowed: use 1 to 64 letters, digits, hyphens and underscores");
+            return Some((index, "name", message));
+        }
+        (!names.insert(name)).then(|| (index, "name", format!("a second entry of [[cron]] is named {name:?}")))
+    })
 }
 
 /// The first limit with a value that cannot be kept, and why.
@@ -162,6 +231,52 @@ mod tests {
     }
 
     #[test]
+    fn a_manifest_says_what_is_called_again_and_again() {
+        let text = "name = \"shop\"\nversion = \"1.0.0\"\n[jobs]\nattempts = 3\n[[cron]]\nname = \"nightly\"\n\
+                    schedule = \"0 3 * * *\"\ncall = \"cleanUp\"\nargs = { days = 30 }\n";
+        let manifest = parse(text).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!((manifest.jobs.attempts, manifest.jobs.backoff_ms), (3, 1_000));
+        let [Cron { name, schedule, call, args }] = manifest.cron.as_slice() else { panic!("one entry") };
+        assert_eq!((name.as_str(), schedule.to_string().as_str(), call.as_str()), ("nightly", "0 3 * * *", "cleanUp"));
+        assert_eq!(args.get("days"), Some(&Value::from(30)));
+        let place = cron_place(text, 0, "call").and_then(|place| text.get(place));
+        assert_eq!(place, Some("\"cleanUp\""));
+        assert_eq!(cron_place(text, 1, "call"), None);
+    }
+
+    #[test]
+    fn mistakes_in_schedules_have_a_place() {
+        let cron = |entry: &str| format!("name = \"shop\"\nversion = \"1.0.0\"\n[[cron]]\n{entry}\n");
+        let good = "name = \"a\"\nschedule = \"* * * * *\"\ncall = \"f\"";
+        let table = [
+            (cron("name = \"a\"\nschedule = \"0 25 * * *\"\ncall = \"f\""), "\"25\" is no hour", "\"0 25 * * *\""),
+            (cron("name = \"a b\"\nschedule = \"* * * * *\"\ncall = \"f\""), "is not allowed", "\"a b\""),
+            (
+                cron(&format!("{good}\n[[cron]]\n{good}")),
+                "a second entry",
+                "\"a\"\nschedule = \"* * * * *\"\ncall = \"f\"\n$",
+            ),
+            (cron("name = \"a\"\nschedule = \"* * * * *\""), "missing field `call`", ""),
+            (cron(&format!("{good}\nat = 1")), "unknown field `at`", "at = 1"),
+        ];
+        for (text, words, place) in table {
+            let error = parse(&text).err().unwrap_or_else(|| panic!("{text}"));
+            assert!(error.message.contains(words), "{text}: {error}");
+            let offset = error.offset.unwrap_or_else(|| panic!("{text}"));
+            let rest = text.get(offset..).unwrap_or_default();
+            let is_there = match place.strip_suffix('$') {
+                Some(end) => rest == end,
+                None => rest.starts_with(place),
+            };
+            assert!(is_there, "{text}: at {rest:?}");
+        }
+        for jobs in ["attempts = 0", "running = 0", "running = 1001", "backoff_ms = 9223372036854775807"] {
+            let text = format!("name = \"shop\"\nversion = \"1.0.0\"\n[jobs]\n{jobs}\n");
+            assert!(parse(&text).is_err(), "{jobs}");
+        }
+    }
+
+    #[test]
     fn a_manifest_names_hosts_and_secrets() {
         let text = "name = \"shop\"\nversion = \"1.0.0\"\nsecrets = [\"KEY\"]\n[fetch]\nhosts = [\"a.example\", \"[::1]:9\"]\n";
         let manifest = parse(text).unwrap_or_else(|error| panic!("{error}"));
@@ -172,7 +287,7 @@ mod tests {
         assert_eq!(again.ok().as_ref(), Some(&manifest));
         let bad = text.replace("[::1]", "[::1");
         let error = parse(&bad).err().unwrap_or_else(|| panic!("a bad host"));
-        assert_eq!(error.offset, bad.find("\"[::1"), "{error}");
+        assert_eq!(error.offset, bad.find("[\"a.example"), "{error}");
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod export;
 mod folder;
 mod import;
 mod import_all;
+mod jobs;
 mod lockdown_probe;
 mod logging;
 mod progress;
@@ -55,6 +56,8 @@ enum Command {
     Restore(restore::Arguments),
     /// Look at every record of a data folder and tell what is wrong; try how worker processes are locked down here.
     Doctor(doctor::Arguments),
+    /// List, cancel and retry what is to be called later.
+    Jobs(jobs::Arguments),
     /// Make a key for encryption at rest, or say which keys a data folder needs.
     Encryption(encryption::Arguments),
     /// Run an app's functions for another process of weir.
@@ -107,6 +110,7 @@ pub fn main() -> ExitCode {
         Command::Backup(arguments) => backup::run(&arguments),
         Command::Restore(arguments) => restore::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
+        Command::Jobs(arguments) => jobs::run(&arguments),
         Command::Encryption(arguments) => encryption::run(arguments),
         #[cfg(unix)]
         Command::IsolateWorker { isolates, bytes_each } => {

@@ -189,15 +189,23 @@ impl Live {
         }
     }
 
-    /// All versions up to a time of the keys of an interval: key by key, of each the newest first.
-    pub(crate) fn versions(&self, interval: &Interval, until: Timestamp) -> Result<Versions<'_>, Poisoned> {
+    /// All versions up to a time of the keys of an interval, key by key: upwards of each the newest first, downwards the
+    /// oldest.
+    pub(crate) fn versions(
+        &self,
+        interval: &Interval,
+        direction: Direction,
+        until: Timestamp,
+    ) -> Result<Versions<'_>, Poisoned> {
         if interval.is_empty() {
-            return Ok(Versions { iterator: None, started: false, health: &self.health });
+            return Ok(Versions { iterator: None, direction, started: false, health: &self.health });
         }
         // Without its tombstones a deleted key would seem to have the value before.
         let options = HistoryOptions::new().with_tombstones(true).with_ts_range(0, until.0);
         match self.transaction.history_with_options(interval.start.as_slice(), interval.end.as_slice(), &options) {
-            Ok(iterator) => Ok(Versions { iterator: Some(Box::new(iterator)), started: false, health: &self.health }),
+            Ok(iterator) => {
+                Ok(Versions { iterator: Some(Box::new(iterator)), direction, started: false, health: &self.health })
+            }
             Err(error) => Err(self.health.poison(error)),
         }
     }
@@ -245,6 +253,7 @@ impl Iterator for Entries<'_> {
 /// The versions of the keys of an interval.
 pub(crate) struct Versions<'a> {
     iterator: Option<Box<dyn LSMIterator + 'a>>,
+    direction: Direction,
     started: bool,
     health: &'a Health,
 }
@@ -252,7 +261,12 @@ pub(crate) struct Versions<'a> {
 impl Versions<'_> {
     fn step(&mut self) -> Result<Option<Version>, surrealkv::Error> {
         let Some(iterator) = self.iterator.as_mut() else { return Ok(None) };
-        let valid = if self.started { iterator.next()? } else { iterator.seek_first()? };
+        let valid = match (self.direction, self.started) {
+            (Direction::Asc, false) => iterator.seek_first()?,
+            (Direction::Asc, true) => iterator.next()?,
+            (Direction::Desc, false) => iterator.seek_last()?,
+            (Direction::Desc, true) => iterator.prev()?,
+        };
         self.started = true;
         if !valid {
             return Ok(None);

@@ -101,6 +101,12 @@ pub enum ReadError {
         /// The limit.
         max: u64,
     },
+    /// What reads one state for a long time has outlived the history.
+    #[error("the state at {commit} is not kept any more: it was read for longer than history is kept")]
+    Outlived {
+        /// The commit of the state.
+        commit: Timestamp,
+    },
     /// No release that is applied declares the collection.
     #[error("there is no collection {0:?}")]
     UnknownCollection(String),

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use weir_schema::codec::key;
 
-use self::lines::{AuditLine, CollectionRecord, DocumentRecord, IndexRecord, Lines, Record};
+use self::lines::{AuditLine, CollectionRecord, DocumentRecord, IndexRecord, JobLine, Lines, Record};
 use crate::backup::files;
 use crate::catalog::{self, Collection, IndexState, ReferenceState};
 use crate::error::Poisoned;
@@ -139,6 +139,14 @@ fn export<W: Write>(core: &Core, writer: W, watch: &Watch) -> Result<(W, Exporte
         let (key, text) = entry?;
         let number = key::audit_number(&key).unwrap_or_default();
         lines.write(&Record::Audit(AuditLine { number, entry: raw(text, "the audit log")? }))?;
+        meter.add(1)?;
+    }
+    for entry in live.entries(&Interval::prefix(key::jobs_all()), Direction::Asc)? {
+        let (key, text) = entry?;
+        let damaged = |problem: &str| ExportError::Damaged { place: "a job".to_owned(), problem: problem.to_owned() };
+        let id = key::job_id(&key).ok_or_else(|| damaged("its id cannot be read"))?;
+        let job = serde_json::from_slice(&text).map_err(|error| damaged(&error.to_string()))?;
+        lines.write(&Record::Job(JobLine { id, job }))?;
         meter.add(1)?;
     }
     let (writer, counts, bytes) = lines.end()?;

@@ -1,11 +1,12 @@
 //! Commits that become durable together, and how they are written.
 //!
-//! Rule: documents, index entries, journal entry, audit record and kept outcome of a commit are in one write to the
+//! Rule: documents, index entries, jobs, journal entry, audit record and kept outcome of a commit are in one write to the
 //! engine, with the records that say how far all of these reach.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio::sync::oneshot;
 use weir_schema::codec::audit::{AuditHead, AuditNote};
 use weir_schema::codec::journal::{Change, Head, HistoryExtent, JournalEntry, JournalExtent};
@@ -111,10 +112,13 @@ impl Group {
                 batch.replace(key::HISTORY_EXTENT, &to_json(history))?;
             }
         }
+        // What has no history is written once, as the last commit of the group leaves it.
+        let mut last: BTreeMap<Key, Option<Bytes>> = BTreeMap::new();
         for commit in &mut self.commits {
             let Head { sequence, timestamp, .. } = commit.head;
             for (key, value) in commit.writes.iter() {
                 match value {
+                    _ if key::is_of_job(key) => drop(last.insert(key.clone(), value.clone())),
                     Some(value) => batch.put_at(key, value, timestamp)?,
                     None => batch.remove_at(key, timestamp)?,
                 }
@@ -127,6 +131,12 @@ impl Group {
                 let (head, text) = ends.audit.append(note, sequence, timestamp);
                 ends.audit = head;
                 batch.replace(&key::audit(head.number), &text)?;
+            }
+        }
+        for (key, value) in last {
+            match value {
+                Some(value) => batch.replace(&key, &value)?,
+                None => batch.erase(&key)?,
             }
         }
         if let Some(last) = self.commits.last() {

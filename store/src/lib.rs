@@ -26,6 +26,7 @@
 //! | `catalog` | collections and indexes with their numbers; `declare` compares them with declarations, `indexing` builds and drops indexes |
 //! | `journal` | the check at start that no commit is missing, and the tail that follows every commit |
 //! | `past` | states of the past |
+//! | `pinned` | one state for readers that take their time |
 //! | `upkeep` | cuts, ends and erases what is too old |
 //! | `migration` | lends the records of an older folder to its upgrade |
 //! | `witness` | what was acknowledged, remembered beside the database |
@@ -35,6 +36,7 @@
 //! | [`progress`] | how far these are |
 //! | `engine` | surrealkv behind the few calls that are used; `health` stops the store after a failure |
 //! | [`keys`] | the keys that a folder is encrypted with; [`encryption`] exchanges them and says which ones files need |
+//! | `jobs` | calls that are to be made later: written with a transaction, found by when they are due |
 //! | [`error`], [`options`] | errors per operation; limits by name |
 
 mod backup;
@@ -50,6 +52,7 @@ mod export;
 mod group;
 mod health;
 mod indexing;
+mod jobs;
 mod journal;
 pub mod keys;
 mod merge;
@@ -59,6 +62,7 @@ pub mod options;
 mod overlay;
 mod past;
 mod pending;
+mod pinned;
 mod planner;
 mod position;
 mod prepared;
@@ -91,11 +95,13 @@ pub use error::{
 };
 pub use export::import::{ImportError, import_all};
 pub use export::{ExportError, Exported};
+pub use jobs::{Due, JobFilter, JobPage};
 pub use journal::Tail;
 pub use keys::KeyRing;
 pub use notice::{Committed, Notice};
 pub use options::Options;
 pub use past::{Past, Version};
+pub use pinned::Pinned;
 pub use position::{BadCursor, Position};
 pub use read_set::ReadSet;
 pub use references::PutAllError;

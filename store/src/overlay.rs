@@ -11,6 +11,7 @@ use weir_schema::codec::key::{CollectionNumber, IndexNumber, Key};
 use weir_schema::id::DocumentId;
 
 use crate::catalog::Entry;
+use crate::jobs::JobWrites;
 use crate::read_set::Interval;
 
 /// Changed index entries: by key, then by document.
@@ -21,6 +22,8 @@ pub(crate) type Entries = BTreeMap<Key, BTreeMap<DocumentId, Change>>;
 pub(crate) struct Overlay {
     documents: BTreeMap<Key, Written>,
     entries: Entries,
+    /// Jobs, which no index knows.
+    pub(crate) jobs: JobWrites,
     /// Of keys and values that are written.
     bytes: usize,
 }
@@ -58,7 +61,7 @@ pub(crate) enum EntryChange {
 
 impl Overlay {
     pub(crate) fn is_empty(&self) -> bool {
-        self.documents.is_empty()
+        self.documents.is_empty() && self.jobs.is_empty()
     }
 
     /// How many documents are written.
@@ -67,7 +70,7 @@ impl Overlay {
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.bytes
+        self.bytes + self.jobs.bytes()
     }
 
     /// The document, if it is written.

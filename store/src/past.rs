@@ -16,7 +16,7 @@ use crate::engine::Live;
 use crate::error::{HistoryError, Poisoned, ReadError, ScanError};
 use crate::options::Options;
 use crate::read_set::Interval;
-use crate::scan::{Rows, Scan};
+use crate::scan::{Direction, Rows, Scan};
 use crate::store::{Core, parse_catalog, read_record};
 use crate::transaction::Transaction;
 
@@ -47,6 +47,11 @@ impl Past {
         let base = crate::snapshot::Base::past(core.readers.open(live), at);
         let reading = Transaction::new(base, head, catalog.into(), core.allowance());
         Ok(Self { reading, timestamp: at })
+    }
+
+    /// What it reads with.
+    pub(crate) fn into_reading(self) -> Transaction {
+        self.reading
     }
 
     /// The time that was asked for.
@@ -82,7 +87,7 @@ impl Past {
         let number = collection.ok_or_else(|| ReadError::UnknownCollection(name.to_owned()))?.number;
         let state = self.reading.base.state()?;
         let document = Interval::point(key::document(number, id));
-        let versions = state.live().versions(&document, self.timestamp)?.take(limit);
+        let versions = state.live().versions(&document, Direction::Asc, self.timestamp)?.take(limit);
         let told = versions
             .map(|version| version.map(|version| Version { timestamp: version.timestamp, document: version.value }));
         Ok(told.collect::<Result<_, Poisoned>>()?)

@@ -26,7 +26,7 @@ pub(crate) struct Prepared {
     pub(crate) epoch: Option<u64>,
     /// What must not have changed since.
     pub(crate) read_set: ReadSet,
-    /// Documents, index entries and the catalog; `None` removes.
+    /// Documents, index entries, jobs and the catalog; `None` removes.
     pub(crate) writes: Vec<(Key, Option<Bytes>)>,
     /// Unique keys that it takes.
     pub(crate) claims: Vec<Claim>,
@@ -68,9 +68,10 @@ pub(crate) struct Kept {
 impl Prepared {
     /// Takes a transaction apart.
     pub(crate) fn new(transaction: Transaction) -> Self {
-        let Transaction { head, catalog, overlay, read_set, epoch, turn, kept, audit, .. } = transaction;
+        let Transaction { head, catalog, mut overlay, read_set, epoch, turn, kept, audit, .. } = transaction;
         let mut prepared =
             Self { since: head.sequence, epoch, read_set, catalog, turn, kept, audit, ..Self::default() };
+        std::mem::take(&mut overlay.jobs).prepare(&mut prepared);
         let (documents, entries) = overlay.into_parts();
         for (key, written) in documents {
             if !written.existed && written.document.is_none() {

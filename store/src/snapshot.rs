@@ -3,6 +3,7 @@
 //! Rule: whoever holds a snapshot holds back compaction, so nobody holds one for longer than `transaction_age_max`. A
 //! reader that is cut finds out at its next operation; one that is under way ends first.
 
+use std::iter::Peekable;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use parking_lot::{Mutex, RwLock};
 use weir_schema::codec::key::Key;
 use weir_schema::commit::Timestamp;
 
-use crate::engine::Live;
+use crate::engine::{Live, Versions};
 use crate::error::{Poisoned, SnapshotCut};
 use crate::merge::Merge;
 use crate::pending::PendingView;
@@ -128,6 +129,28 @@ pub(crate) struct State<'a> {
     at: Option<Timestamp>,
 }
 
+/// The states of keys from the greatest down: of each key the last version that the engine tells is the newest.
+struct Downwards<'a> {
+    versions: Peekable<Versions<'a>>,
+}
+
+impl Iterator for Downwards<'_> {
+    type Item = Result<(Key, Bytes), Poisoned>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let version = match self.versions.next()? {
+                Ok(version) => version,
+                Err(poisoned) => return Some(Err(poisoned)),
+            };
+            let is_newest = !matches!(self.versions.peek(), Some(Ok(newer)) if newer.key == version.key);
+            if is_newest && let Some(value) = version.value {
+                return Some(Ok((version.key, value)));
+            }
+        }
+    }
+}
+
 /// Entries in order.
 type Entries<'a> = Box<dyn Iterator<Item = Result<(Key, Bytes), Poisoned>> + 'a>;
 
@@ -164,23 +187,22 @@ impl State<'_> {
         Ok(Box::new(Merge::new(below, written, direction)))
     }
 
-    /// The engine tells versions key by key, upwards; the newest of each key is its state.
+    /// The engine tells versions key by key; the newest of each key is its state.
     fn entries_at(&self, interval: &Interval, direction: Direction, at: Timestamp) -> Result<Entries<'_>, Poisoned> {
-        let mut last: Option<Key> = None;
-        let newest = self.live.versions(interval, at)?.filter_map(move |version| match version {
-            Ok(version) if last.as_ref() == Some(&version.key) => None,
-            Ok(version) => {
-                last = Some(version.key.clone());
-                version.value.map(|value| Ok((version.key, value)))
-            }
-            Err(poisoned) => Some(Err(poisoned)),
-        });
+        let versions = self.live.versions(interval, direction, at)?;
         match direction {
-            Direction::Asc => Ok(Box::new(newest)),
-            Direction::Desc => {
-                let all: Vec<_> = newest.collect();
-                Ok(Box::new(all.into_iter().rev()))
+            Direction::Asc => {
+                let mut last: Option<Key> = None;
+                Ok(Box::new(versions.filter_map(move |version| match version {
+                    Ok(version) if last.as_ref() == Some(&version.key) => None,
+                    Ok(version) => {
+                        last = Some(version.key.clone());
+                        version.value.map(|value| Ok((version.key, value)))
+                    }
+                    Err(poisoned) => Some(Err(poisoned)),
+                })))
             }
+            Direction::Desc => Ok(Box::new(Downwards { versions: versions.peekable() })),
         }
     }
 

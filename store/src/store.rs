@@ -23,6 +23,7 @@ use crate::journal::Tail;
 use crate::notice::{Committed, Notice};
 use crate::options::Options;
 use crate::past::{History, Past};
+use crate::pinned::Pinned;
 use crate::prepared::Prepared;
 use crate::read_set::Interval;
 use crate::scan::Direction;
@@ -216,6 +217,11 @@ impl Store {
     /// The state at a time of the past.
     pub fn at(&self, timestamp: Timestamp) -> Result<Past, HistoryError> {
         Past::open(&self.owner.core, timestamp)
+    }
+
+    /// The state of the last durable commit, for as long as it is needed.
+    pub fn pin(&self) -> Result<Pinned, ReadError> {
+        Ok(Pinned::open(self)?)
     }
 
     /// The oldest time that [`Self::at`] can be asked for.

@@ -110,6 +110,13 @@ impl Transaction {
         self.read_set
     }
 
+    /// Forgets what was read, where nobody asks for it: reading could go on for ever.
+    pub(crate) fn forget_reads(&mut self) {
+        self.read_set = ReadSet::default();
+        self.knows_catalog = false;
+        self.documents_read = 0;
+    }
+
     /// Whether anything was written.
     pub fn has_writes(&self) -> bool {
         !self.overlay.is_empty()

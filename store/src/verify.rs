@@ -6,6 +6,7 @@
 
 mod audit;
 mod documents;
+mod jobs;
 mod journal;
 
 use serde::{Deserialize, Serialize};
@@ -43,6 +44,8 @@ pub struct Report {
     pub journal_entries: u64,
     /// Records of the audit log.
     pub audit_records: u64,
+    /// Jobs, whatever their state.
+    pub jobs: u64,
     /// The size of the data folder on disk, in bytes.
     pub disk_bytes: u64,
     /// What is wrong, in one line each; the first of them.
@@ -108,6 +111,7 @@ fn verify(core: &Core, watch: &Watch) -> Result<Report, VerifyError> {
     examination.documents()?;
     examination.index_entries()?;
     examination.audit_log()?;
+    examination.jobs()?;
     Ok(examination.report)
 }
 

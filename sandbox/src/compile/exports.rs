@@ -15,7 +15,7 @@ use super::specifier::Target;
 /// What a call of a function of "weir" makes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Maker {
-    /// `query(…)`, `view(…)`, `procedure(…)`, `action(…)`
+    /// `query(…)`, `view(…)`, `procedure(…)`, `action(…)`, `stream(…)`
     Function(FunctionKind),
     /// `view.groupBy(…)`
     GroupBy,
@@ -31,6 +31,7 @@ impl Maker {
             "view" => Some(Self::Function(FunctionKind::View)),
             "procedure" => Some(Self::Function(FunctionKind::Procedure)),
             "action" => Some(Self::Function(FunctionKind::Action)),
+            "stream" => Some(Self::Function(FunctionKind::Stream)),
             "collection" => Some(Self::Collection),
             _ => None,
         }

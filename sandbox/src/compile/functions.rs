@@ -1,4 +1,4 @@
-//! Queries, views, procedures and actions: their arguments and their result.
+//! Queries, views, procedures, actions and streams: their arguments and their result.
 
 use oxc::ast::ast::*;
 use oxc::span::{GetSpan, Span};
@@ -98,10 +98,15 @@ impl<'a, 'g> Reader<'_, 'a, 'g> {
         let file = signature.module.file;
         let error = |message: String, help: &str| Err(self.report.error_with_help(file, signature.span, message, help));
         let name = made.name;
-        if signature.is_generator {
-            return error(format!("`{name}` is a generator"), "return a list");
+        let is_stream = kind == FunctionKind::Stream;
+        if is_stream && !(signature.is_async && signature.is_generator) {
+            let help = "write stream(async function* (args: { … }): AsyncGenerator<Event> { … yield event; … })";
+            return error(format!("`{name}` is a stream, but no async generator"), help);
         }
-        if signature.is_async && kind != FunctionKind::Action {
+        if signature.is_generator && !is_stream {
+            return error(format!("`{name}` is a generator"), "return a list, or make a stream of it");
+        }
+        if signature.is_async && !is_stream && kind != FunctionKind::Action {
             let message = format!("`{name}` is async, but a {} has nothing to wait for", kind.as_str());
             return error(message, "remove async and await: database calls are synchronous; only an action may fetch");
         }
@@ -153,6 +158,7 @@ impl<'a, 'g> Reader<'_, 'a, 'g> {
             let span = Span::new(end.saturating_sub(1), end);
             let help = match kind {
                 FunctionKind::Action => "write the type after the parameters: (args: { … }): Promise<Result> => …",
+                FunctionKind::Stream => "write the type after the parameters: (args: { … }): AsyncGenerator<Event> { … }",
                 _ => "write the type after the parameters: (args: { … }): Result => …",
             };
             return Err(self.report.error_with_help(signature.module.file, span, message, help));
@@ -160,6 +166,7 @@ impl<'a, 'g> Reader<'_, 'a, 'g> {
         let ty = Ty::new(signature.module, node);
         let ty = match kind {
             FunctionKind::Action => self.types.promised(ty)?,
+            FunctionKind::Stream => self.types.yielded(ty)?,
             FunctionKind::Query | FunctionKind::View | FunctionKind::Procedure => ty,
         };
         Ok(self.types.typed(ty, &Name::anonymous(made.name, "result"))?.into_element())

@@ -3,6 +3,7 @@
 use oxc::ast::ast::{Argument, Expression};
 use oxc::span::GetSpan;
 use weir_schema::declarations::Keep;
+use weir_schema::duration;
 
 use super::literal;
 use super::report::{File, Report, Reported};
@@ -37,50 +38,11 @@ fn policy<'a>(file: &File, value: &'a Expression<'a>, report: &Report) -> Result
         && let [every] = literal::properties(file, value, "the options of a view", report)?.as_slice()
         && every.name == "every"
     {
-        let interval = literal::string(every.value).and_then(milliseconds);
+        let interval = literal::string(every.value).and_then(duration::parse_ms);
         return interval.filter(|ms| (1..=EVERY_MS_MAX).contains(ms)).map(Keep::EveryMs).ok_or_else(|| {
             let help = "write a whole number and ms, s, m, h or d, such as \"5m\"; at most 366d";
             report.error_with_help(file, every.value.span(), "this is not an interval", help)
         });
     }
     Err(report.error_with_help(file, value.span(), "this is not a way to keep a view", help))
-}
-
-/// `250ms`, `30s`, `5m`, `1h`, `7d` in milliseconds.
-fn milliseconds(text: &str) -> Option<u64> {
-    let digits = text.find(|c: char| !c.is_ascii_digit())?;
-    let (number, unit) = text.split_at_checked(digits)?;
-    let unit_ms = match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
-        _ => return None,
-    };
-    number.parse::<u64>().ok()?.checked_mul(unit_ms)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::milliseconds;
-
-    #[test]
-    fn intervals_are_numbers_with_a_unit() {
-        let table = [
-            ("250ms", Some(250)),
-            ("30s", Some(30_000)),
-            ("5m", Some(300_000)),
-            ("1h", Some(3_600_000)),
-            ("7d", Some(604_800_000)),
-            ("5", None),
-            ("m", None),
-            ("1.5h", None),
-            ("5 m", None),
-            ("99999999999999999999s", None),
-        ];
-        for (text, expected) in table {
-            assert_eq!(milliseconds(text), expected, "{text:?}");
-        }
-    }
 }

@@ -207,6 +207,21 @@ impl<'a, 'g> Types<'a, 'g> {
         Ok(ty)
     }
 
+    /// What a stream yields: `T` of `AsyncGenerator<T>`, or of one of the interfaces that such a generator has.
+    pub(super) fn yielded(&self, ty: Ty<'a, 'g>) -> Result<Ty<'a, 'g>, Reported> {
+        if let TSType::TSTypeReference(reference) = ty.node {
+            let used = Use::new(ty, reference);
+            if let Named::Global("AsyncGenerator" | "AsyncIterable" | "AsyncIterableIterator") = self.named(used)? {
+                // What it returns and what it is sent have types as well, which do not matter.
+                if let Some(event) = used.first_argument() {
+                    return Ok(event);
+                }
+            }
+        }
+        let message = "a stream gives its events one after the other, and this type does not say of what type they are";
+        Err(self.error(ty, message, "write AsyncGenerator<Event>"))
+    }
+
     /// Defines what a collection holds: the name of the value's definition, and the document's definition.
     pub(super) fn define_document(
         &mut self,

@@ -1,11 +1,12 @@
 //! The names that the module "weir" exports, as far as the compiler must know them.
 
 /// Its functions and values.
-pub(super) const VALUES: [&str; 18] = [
+pub(super) const VALUES: [&str; 21] = [
     "query",
     "view",
     "procedure",
     "action",
+    "stream",
     "collection",
     "sum",
     "count",
@@ -17,6 +18,8 @@ pub(super) const VALUES: [&str; 18] = [
     "caller",
     "call",
     "metric",
+    "schedule",
+    "cancelJob",
     "secret",
     "hmac",
     "timingSafeEqual",
@@ -27,7 +30,7 @@ pub(super) const TYPES: [&str; 11] =
     ["ID", "Int", "Float", "DateTime", "JSON", "Bytes", "Doc", "Ref", "Page", "Edge", "PageInfo"];
 
 /// Its types for code only: GraphQL knows nothing like them.
-pub(super) const CODE_TYPES: [&str; 18] = [
+pub(super) const CODE_TYPES: [&str; 19] = [
     "Rows",
     "Reading",
     "Collection",
@@ -43,13 +46,14 @@ pub(super) const CODE_TYPES: [&str; 18] = [
     "ViewOptions",
     "Aggregate",
     "Caller",
+    "When",
     "FetchOptions",
     "FetchResponse",
     "FetchHeaders",
 ];
 
 /// Names that a later version will export.
-pub(super) const LATER: [&str; 3] = ["stream", "http", "schedule"];
+pub(super) const LATER: [&str; 1] = ["http"];
 
 /// Whether the module exports the name.
 pub(super) fn exports(name: &str) -> bool {

@@ -10,6 +10,8 @@ use crate::protocol::{Frame, ScriptError};
 pub enum Ended {
     Value(String),
     NoValue,
+    /// A stream has come to its end.
+    Done,
     TooLarge,
     Threw(ScriptError),
     /// It left work behind, as the words say.

@@ -13,6 +13,12 @@ pub struct Handles {
     pub run: v8::Global<v8::Function>,
     /// Runs an action.
     pub start: v8::Global<v8::Function>,
+    /// Begins a stream and runs to its first event.
+    pub open: v8::Global<v8::Function>,
+    /// Runs a stream to its next event.
+    pub next_event: v8::Global<v8::Function>,
+    /// Has a stream return.
+    pub give_up: v8::Global<v8::Function>,
     /// Ends a call.
     pub end: v8::Global<v8::Function>,
     /// The code that a thrown value carries.
@@ -82,6 +88,9 @@ fn take_handles(runtime: &mut JsRuntime) -> Result<Handles, IsolateError> {
     Ok(Handles {
         run: function("globalThis.__weir.host.run")?,
         start: function("globalThis.__weir.host.start")?,
+        open: function("globalThis.__weir.host.open")?,
+        next_event: function("globalThis.__weir.host.nextEvent")?,
+        give_up: function("globalThis.__weir.host.giveUpStream")?,
         end: function("globalThis.__weir.host.end")?,
         failure_code: function("globalThis.__weir.host.failureCode")?,
         host_call: function("globalThis.__weir.host.hostCall")?,

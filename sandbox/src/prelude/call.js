@@ -28,9 +28,14 @@ export function refused(what, error) {
 
 /** Asks the host. `collection` and `method` name the call where it fails. */
 export function ask(collection, method, text) {
+  return parse(askText(collection, method, text));
+}
+
+/** The same, with the answer as JSON text. */
+export function askText(collection, method, text) {
   mustBeInside();
   try {
-    return parse(op_host(text));
+    return op_host(text);
   } catch (error) {
     refused(`${collection}.${method}`, error);
   }

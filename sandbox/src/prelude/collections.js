@@ -1,7 +1,7 @@
 // Collections: lazy rows that narrow along an index, and the writes of one document.
 
 import { checkCount, checkDocument, checkField, checkId, checkOperand, checkOptions, checkText, shown } from "ext:weir/arguments.js";
-import { ask, atHand, mustBeInside, mustWrite } from "ext:weir/call.js";
+import { ask, askText, atHand, mustBeInside, mustWrite } from "ext:weir/call.js";
 import { valuesText } from "ext:weir/values.js";
 
 const { stringify } = JSON;
@@ -24,6 +24,14 @@ function nameOf(collection) {
 }
 
 const EMPTY = Object.freeze({ equal: Object.freeze([]), range: null, order: null });
+
+/** Lazy rows that may never have been looked into, to what reads them as JSON text. */
+const unread = new WeakMap();
+
+/** The JSON text of lazy rows that nobody has looked into: the host has it as such. Undefined for all other values. */
+export function textOfRows(value) {
+  return unread.get(value)?.();
+}
 
 /** What narrows and what reads; the same on collections and on rows. `this` is unused: `plan` is bound. */
 function narrowing(name, plan) {
@@ -103,7 +111,7 @@ function rows(name, plan) {
     }
     return target;
   };
-  return new Proxy(target, {
+  const proxy = new Proxy(target, {
     get: (_, key) => {
       mustBeOfThisCall();
       return typeof key === "string" && key in methods ? methods[key] : reflectGet(load(), key);
@@ -121,6 +129,12 @@ function rows(name, plan) {
       throw new TypeError("rows are read-only: take a copy with .all()");
     },
   });
+  unread.set(proxy, () => {
+    if (loaded) return undefined;
+    const collection = nameOfOwn();
+    return askText(collection, "all", stringify({ rows: { collection, ...plan, limit: null, taken: "whole" } }));
+  });
+  return proxy;
 }
 
 export class Collection {

@@ -1,4 +1,4 @@
-// Queries, views, procedures and actions: making them, and calling one from inside another.
+// Queries, views, procedures, actions and streams: making them, and calling one from inside another.
 
 import { op_host_start } from "ext:core/ops";
 import { article, atHand, refused } from "ext:weir/call.js";
@@ -25,12 +25,19 @@ export function nameFunction(value, name) {
   return made;
 }
 
+/** The kind of a function and its exported name, if it has one; undefined where it is no function. */
+export function functionOf(value) {
+  const made = bodies.get(value);
+  return made === undefined ? undefined : { kind: made.kind, name: functionNames.get(value) };
+}
+
 const MAY_CALL = {
   __proto__: null,
   query: ["query", "view"],
   view: ["query", "view"],
   procedure: ["query", "view", "procedure"],
   action: ["action"],
+  stream: ["query", "view", "stream"],
 };
 
 export function define(kind, body) {
@@ -47,13 +54,14 @@ function enter(callable, args) {
   const outer = atHand.running;
   if (!MAY_CALL[outer.kind].includes(kind)) {
     throw new Error(
-      outer.kind === "action"
+      outer.kind === "action" && kind !== "stream"
         ? `an action calls ${article(kind)} with await call(${functionNames.get(callable) ?? "fn"}, args)`
         : `${article(outer.kind)} cannot call ${article(kind)}`,
     );
   }
   if (outer.depth >= depthMax) throw new RangeError(`calls nest more than ${depthMax} deep`);
-  if (kind === "action") return body(args);
+  // Asynchronous code goes on when this has returned, as part of what calls it.
+  if (kind === "action" || kind === "stream") return body(args);
   atHand.running = { kind, depth: outer.depth + 1 };
   try {
     return body(args);
@@ -66,7 +74,7 @@ function enter(callable, args) {
 export function call(callable, args = {}) {
   const target = bodies.get(callable);
   if (target === undefined) throw new TypeError("call(fn, args) takes a function of the app");
-  if (atHand.running?.kind !== "action" || target.kind === "action") return enter(callable, args);
+  if (atHand.running?.kind !== "action" || target.kind === "action" || target.kind === "stream") return enter(callable, args);
   const name = functionNames.get(callable);
   if (name === undefined) throw new Error("call(fn, args) takes an exported function");
   const text = valuesText({ call: { function: name, args } }, name);

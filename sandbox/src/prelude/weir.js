@@ -7,11 +7,13 @@ import { avg, count, groupBy, max, min, sum } from "ext:weir/aggregates.js";
 import { checkText } from "ext:weir/arguments.js";
 import { hmac, timingSafeEqual } from "ext:weir/bytes.js";
 import { ask, atHand, hostCall } from "ext:weir/call.js";
-import { Collection, collection, nameCollection } from "ext:weir/collections.js";
+import { Collection, collection, nameCollection, textOfRows } from "ext:weir/collections.js";
 import { freezeModules, resetPatterns } from "ext:weir/constants.js";
 import { beginClock, endClock, fixedNow } from "ext:weir/determinism.js";
 import { FetchHeaders, FetchResponse, secret } from "ext:weir/fetch.js";
 import { action, call, define, limitDepth, nameFunction, procedure, query, view } from "ext:weir/functions.js";
+import { cancelJob, schedule } from "ext:weir/schedule.js";
+import { beginStream, endStream, giveUpStream, nextEvent, stream } from "ext:weir/streams.js";
 import { resultText } from "ext:weir/values.js";
 
 const { parse, stringify } = JSON;
@@ -83,8 +85,8 @@ const console = Object.freeze({
 });
 
 export const api = Object.freeze({
-  action, avg, call, caller, collection, count, fail, hmac, max, metric, min, now, procedure, query, secret, sum,
-  timingSafeEqual, view,
+  action, avg, call, caller, cancelJob, collection, count, fail, hmac, max, metric, min, now, procedure, query, schedule,
+  secret, stream, sum, timingSafeEqual, view,
 });
 
 /** What scripts can get hold of besides the globals. */
@@ -101,7 +103,7 @@ function bind({ modules, collections, functions }, callDepth) {
   for (const [name, value] of collections) nameCollection(value, name);
   for (const [name, value, unnoticed] of functions) {
     const made = nameFunction(value, name);
-    if (made === undefined) throw new TypeError(`${name} is not a function made with query, view, procedure or action`);
+    if (made === undefined) throw new TypeError(`${name} is not a function made with query, view, procedure, action or stream`);
     exported.push({ name, kind: made.kind, body: made.body, unnoticed });
   }
   freezeModules(modules);
@@ -131,7 +133,7 @@ function run(index, ...rest) {
   const target = exported[index];
   const value = begin(target, ...rest);
   if (isThenable(value)) throw new TypeError(`${target.name} returned a promise: only actions are asynchronous, database calls need no await`);
-  return resultText(value, target.unnoticed);
+  return textOfRows(value) ?? resultText(value, target.unnoticed);
 }
 
 /** Runs an action. Resolves as `run` returns. */
@@ -140,8 +142,16 @@ async function start(index, ...rest) {
   return resultText(await begin(target, ...rest), target.unnoticed);
 }
 
+/** Begins a stream and runs to its first event. Resolves as `nextEvent`. */
+async function open(index, ...rest) {
+  const target = exported[index];
+  beginStream(begin(target, ...rest), target.unnoticed);
+  return await nextEvent();
+}
+
 /** Ends the call, however it went. */
 function end() {
+  endStream();
   atHand.running = null;
   endClock();
   resetPatterns();
@@ -149,4 +159,4 @@ function end() {
 
 const failureCode = (error) => failures.get(error);
 
-export const host = Object.freeze({ bind, run, start, end, failureCode, hostCall, console });
+export const host = Object.freeze({ bind, run, start, open, nextEvent, giveUpStream, end, failureCode, hostCall, console });

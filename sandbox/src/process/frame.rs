@@ -12,7 +12,7 @@ use weir_schema::limits::Limit;
 
 use crate::isolate::IsolateError;
 use crate::lockdown;
-use crate::ops::Reply;
+use crate::ops::{Reply, Wanted};
 use crate::protocol::Outcome;
 
 /// What a worker is told on its control channel, once.
@@ -58,6 +58,8 @@ pub enum ToIsolate<'a> {
     Answer(Reply),
     /// The answer to what it started under this number.
     Settled(u32, Reply),
+    /// What is wanted after an event.
+    Wanted(Wanted),
 }
 
 /// What an isolate tells.
@@ -78,6 +80,8 @@ pub enum FromIsolate<'a> {
         /// Whether another isolate must take the place of this one, which then says [`FromIsolate::Ready`].
         spoiled: bool,
     },
+    /// An event of a stream, which waits until it is told what is wanted.
+    Event(#[serde(borrow)] Cow<'a, str>),
 }
 
 /// Bytes that are no frame.

@@ -22,6 +22,7 @@ use super::channel::{Channel, ChannelError};
 use super::descriptors;
 use super::frame::{self, BadFrame, FromIsolate, Report, Setup, ToIsolate};
 use super::remote_port::RemotePort;
+use super::signals;
 use crate::app::App;
 use crate::isolate::{Isolate, IsolateError, Place, STACK_BYTES, prepare_v8};
 use crate::lockdown::{self, Bounds, Halfway};
@@ -63,6 +64,7 @@ enum WorkerError {
 /// A worker from its start to its end, which comes with its host's: for so many isolates, with so much memory for each.
 /// To be called first thing on the main thread.
 pub fn main(isolates: u64, bytes_each: u64) -> ExitCode {
+    signals::ignore_requests_to_end();
     let halfway = lockdown::before_threads(&Bounds::for_isolates(isolates, bytes_each));
     match work(halfway) {
         Ok(()) => ExitCode::SUCCESS,
@@ -159,6 +161,7 @@ fn request(bytes: &[u8]) -> Result<Option<CallRequest>, BadFrame> {
             caller: caller.into(),
         })),
         ToIsolate::Answer(_) => Err(BadFrame::unexpected("Answer")),
+        ToIsolate::Wanted(_) => Err(BadFrame::unexpected("Wanted")),
         // An action has ended without it. All of them come before the next call.
         ToIsolate::Settled(..) => Ok(None),
     }

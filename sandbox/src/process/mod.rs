@@ -10,6 +10,7 @@
 //! | [`remote`] | one isolate in a worker, as its host sees it |
 //! | [`guest`] | the worker's own side |
 //! | `remote_port` | the port of a call in there |
+//! | `signals` | a worker ignores what asks it to end |
 
 pub mod channel;
 pub mod descriptors;
@@ -17,5 +18,6 @@ pub mod frame;
 pub mod guest;
 pub mod remote;
 mod remote_port;
+mod signals;
 pub mod supervisor;
 pub mod worker;

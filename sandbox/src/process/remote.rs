@@ -23,7 +23,7 @@ use super::supervisor::{Seat, Supervisor, await_ready};
 use super::worker::START_PATIENCE;
 use crate::app::App;
 use crate::isolate::IsolateError;
-use crate::ops::{Port, Reply};
+use crate::ops::{Port, Reply, Wanted};
 use crate::port::CallPort;
 use crate::protocol::{CallRequest, Host, Outcome};
 use crate::watchdog::PATIENCE;
@@ -46,6 +46,14 @@ pub struct RemoteIsolate {
     state: State,
     /// For actions; made for the first.
     tokio: Option<tokio::runtime::Runtime>,
+}
+
+/// Whether a call may give events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Events {
+    /// A stream may, until it is told to return.
+    Wanted,
+    None,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,7 +107,8 @@ impl RemoteIsolate {
 
     fn run(&mut self, request: &CallRequest, port: &mut CallPort) -> Outcome {
         let function = self.app.declarations.functions.get_index(request.function);
-        let is_action = function.is_some_and(|(_, function)| function.kind == FunctionKind::Action);
+        let kind = function.map(|(_, function)| function.kind);
+        let is_action = kind == Some(FunctionKind::Action);
         let deadline = Instant::now() + self.wall + GRACE;
         let called = match u32::try_from(request.function) {
             Ok(function) => ToIsolate::Call {
@@ -119,9 +128,10 @@ impl RemoteIsolate {
         }
         let _under_way = self.seat.worker.enter();
         let called = self.seat.channel.send(&called, Some(deadline));
-        let ended = called.and_then(|()| match is_action {
-            true => self.answer_action(port, deadline),
-            false => self.answer(port, deadline),
+        let ended = called.and_then(|()| match kind {
+            Some(FunctionKind::Action) => self.answer_action(port, deadline),
+            Some(FunctionKind::Stream) => self.answer(port, deadline, Events::Wanted),
+            _ => self.answer(port, deadline, Events::None),
         });
         match ended {
             Ok((outcome, spoiled)) => {
@@ -134,8 +144,14 @@ impl RemoteIsolate {
         }
     }
 
-    /// Answers requests, one after the other, until the call is over.
-    fn answer(&mut self, port: &mut CallPort, mut deadline: Instant) -> Result<(Outcome, bool), ChannelError> {
+    /// Answers requests, one after the other, until the call is over. A stream has its time for each event; what the reader
+    /// of the event takes is not counted.
+    fn answer(
+        &mut self,
+        port: &mut CallPort,
+        mut deadline: Instant,
+        mut events: Events,
+    ) -> Result<(Outcome, bool), ChannelError> {
         let mut is_stopped = false;
         loop {
             let bytes = self.seat.channel.receive(Some(deadline))?;
@@ -154,6 +170,14 @@ impl RemoteIsolate {
                     }
                     is_stopped |= reply == Reply::Stop;
                     self.seat.channel.send(&ToIsolate::Answer(reply), Some(deadline))?;
+                }
+                FromIsolate::Event(text) if events == Events::Wanted => {
+                    let wanted = port.event(text.into_owned());
+                    if wanted == Wanted::Nothing {
+                        events = Events::None;
+                    }
+                    deadline = Instant::now() + self.wall + GRACE;
+                    self.seat.channel.send(&ToIsolate::Wanted(wanted), Some(deadline))?;
                 }
                 FromIsolate::Ended { outcome, spoiled } => return Ok((its_own(outcome)?, spoiled)),
                 other => return Err(unexpected(&other)),
@@ -264,6 +288,7 @@ fn unexpected(frame: &FromIsolate) -> ChannelError {
         FromIsolate::Ask(_) => "Ask",
         FromIsolate::Start(..) => "Start",
         FromIsolate::Ended { .. } => "Ended",
+        FromIsolate::Event(_) => "Event",
     };
     ChannelError::Bad(BadFrame::unexpected(name))
 }

@@ -10,7 +10,7 @@ use weir_schema::limits::CallLimits;
 
 use super::channel::{Channel, ChannelError};
 use super::frame::{self, BadFrame, FromIsolate, ToIsolate};
-use crate::ops::{Port, Reply, Replying, Waited};
+use crate::ops::{Port, Reply, Replying, Waited, Wanted};
 use crate::port::{request_bytes_max, too_long};
 
 /// The port of one call.
@@ -48,6 +48,7 @@ impl RemotePort {
                 Ok(None)
             }
             ToIsolate::Call { .. } => Err(BadFrame::unexpected("Call").into()),
+            ToIsolate::Wanted(_) => Err(BadFrame::unexpected("Wanted").into()),
         }
     }
 
@@ -60,6 +61,15 @@ impl RemotePort {
                 return Ok(reply);
             }
         }
+    }
+}
+
+/// Sends an event, and waits for as long as its reader takes.
+fn pass(channel: &mut Channel, event: &str) -> Result<Wanted, ChannelError> {
+    channel.send(&FromIsolate::Event(event.into()), None)?;
+    match frame::read(&channel.receive(None)?)? {
+        ToIsolate::Wanted(wanted) => Ok(wanted),
+        _ => Err(BadFrame::unexpected("another frame than Wanted").into()),
     }
 }
 
@@ -94,5 +104,10 @@ impl Port for RemotePort {
             // Past the deadline the call ends by itself; without a host it waits for the end of the process.
             Err(_) => Waited::Elsewhere,
         }
+    }
+
+    fn event(&mut self, event: String) -> Wanted {
+        // Without its host nobody is left to want anything.
+        pass(&mut self.channel.borrow_mut(), &event).unwrap_or(Wanted::Nothing)
     }
 }

@@ -10,7 +10,7 @@ const WALK: &str = include_str!("walk.js");
 
 #[test]
 fn all_that_is_in_reach_is_listed_and_frozen() {
-    let api = "{ query, view, procedure, action, collection, call, caller, fail, now, metric, sum, count, avg, min, max, hmac, secret, timingSafeEqual, orders }";
+    let api = "{ query, view, procedure, action, collection, call, caller, fail, now, metric, stream, sum, count, avg, min, max, hmac, secret, timingSafeEqual, orders }";
     let text = run(FunctionKind::Query, &format!("{WALK}\n\nexport const f = query(() => walk({api}));"));
     let found: Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text}"));
     let lines = found["lines"].as_array().unwrap().iter().map(|line| line.as_str().unwrap());
@@ -41,7 +41,8 @@ fn what_an_action_gets_of_a_response_is_listed_and_frozen() {
         true: bytes constructor json text
         true: 
         true: Symbol(Symbol.iterator) constructor entries get has keys values
-        true"#]].assert_eq(&lines.join("\n"));
+        true"#]]
+    .assert_eq(&lines.join("\n"));
 }
 
 /// The outcome of a query with this body, one a line.

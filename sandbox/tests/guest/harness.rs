@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use serde_json::json;
 use weir_sandbox::isolate::{Isolate, IsolateError, Place};
-use weir_sandbox::protocol::{Answering, CallRequest, Host, HostCall, HostError, Outcome, ScriptCaller};
+use weir_sandbox::protocol::{Answering, CallRequest, Host, HostCall, HostError, Outcome, ScriptCaller, Wanted};
 use weir_sandbox::watchdog::Watchdog;
 use weir_sandbox::{App, Module};
 use weir_schema::declarations::{Collection, Declarations, Function, FunctionKind};
@@ -17,6 +17,8 @@ use weir_schema::shape::{Shape, Slot};
 struct TableHost {
     /// A JSON list of the documents that every collection has.
     documents: &'static str,
+    /// How many events of a stream it takes.
+    events: usize,
     log: Vec<String>,
     done: Sender<(Outcome, Vec<String>)>,
 }
@@ -62,6 +64,12 @@ impl Host for TableHost {
         })
     }
 
+    fn event(&mut self, event: String) -> Wanted {
+        self.log.push(event);
+        self.events -= 1;
+        if self.events > 0 { Wanted::Next } else { Wanted::Nothing }
+    }
+
     fn finish(self: Box<Self>, outcome: Outcome) {
         self.done.send((outcome, self.log)).unwrap();
     }
@@ -76,6 +84,7 @@ fn place() -> Place {
 pub struct Guest {
     isolate: Isolate,
     documents: &'static str,
+    events: usize,
 }
 
 const ORDERS: &str = r#"[{"id":"o1","total":5},{"id":"o2","total":7}]"#;
@@ -89,7 +98,7 @@ impl Guest {
     /// The same with a declared result.
     pub fn of_result(kind: FunctionKind, result: Slot, code: &str) -> Result<Self, IsolateError> {
         let code = format!(
-            "import {{ query, view, procedure, action, collection, call, caller, fail, now, metric, sum, count, avg, min, max, hmac, secret, timingSafeEqual }} from \"weir\";\n\
+            "import {{ query, view, procedure, action, stream, collection, call, caller, fail, now, metric, sum, count, avg, min, max, hmac, secret, timingSafeEqual }} from \"weir\";\n\
              export const orders = collection();\n{code}\n"
         );
         let module = Module {
@@ -103,12 +112,17 @@ impl Guest {
 
     /// Loads an app.
     pub fn load(app: &Arc<App>) -> Result<Self, IsolateError> {
-        Isolate::new(app, &place()).map(|isolate| Self { isolate, documents: ORDERS })
+        Isolate::new(app, &place()).map(|isolate| Self { isolate, documents: ORDERS, events: usize::MAX })
     }
 
     /// With other documents than two orders: a JSON list.
     pub fn with_documents(self, documents: &'static str) -> Self {
         Self { documents, ..self }
+    }
+
+    /// With a caller who takes so many events of a stream and goes away.
+    pub fn with_events(self, events: usize) -> Self {
+        Self { events, ..self }
     }
 
     /// Calls the function at a place in the declarations. Returns the outcome and what the host was asked.
@@ -121,15 +135,26 @@ impl Guest {
             seed: [1, 2, 3, 4],
             caller: ScriptCaller { kind: "developer", subject: None }.text(),
         };
-        self.isolate.call(&request, Box::new(TableHost { documents: self.documents, log: vec![], done }));
+        self.isolate
+            .call(&request, Box::new(TableHost { documents: self.documents, events: self.events, log: vec![], done }));
         outcome.recv().unwrap()
     }
 
     /// Calls `f`. Returns the outcome in one line.
     pub fn call(&mut self, arguments: &str) -> String {
         let (outcome, _) = self.call_function(0, arguments);
+        self.shown(&outcome)
+    }
+
+    /// Runs the stream `f`. Returns its events, what it asked of the host, and how it ended, in one line.
+    pub fn stream(&mut self, arguments: &str) -> String {
+        let (outcome, log) = self.call_function(0, arguments);
+        log.into_iter().chain([self.shown(&outcome)]).collect::<Vec<_>>().join(" ")
+    }
+
+    fn shown(&self, outcome: &Outcome) -> String {
         let spoiled = if self.isolate.is_spoiled() { " (discarded)" } else { "" };
-        format!("{}{spoiled}", show(&outcome))
+        format!("{}{spoiled}", show(outcome))
     }
 }
 

@@ -23,4 +23,5 @@ mod errors;
 mod examples;
 mod harness;
 mod residue;
+mod streams;
 mod values;

@@ -18,6 +18,7 @@ pub fn trials() -> Vec<Trial> {
         trial("memory_that_is_not_there_ends_the_worker", out_of_memory),
         trial("a_neighbour_in_the_same_worker_may_run_again", a_neighbour_may_run_again),
         trial("a_worker_that_is_killed_is_replaced", killed),
+        trial("a_worker_goes_on_when_all_processes_are_asked_to_end", asked_to_end),
         trial("no_worker_outlives_its_supervisor", no_worker_outlives_its_supervisor),
     ]
 }
@@ -74,12 +75,29 @@ fn killed() {
     let mut isolate = isolate(&workers, &app).unwrap();
     assert_eq!(call(&mut isolate), value("1"));
     let seat = isolate.worker_id();
-    let status = std::process::Command::new("kill").args(["-9", &seat.to_string()]).status().unwrap();
-    assert!(status.success());
+    signal("-KILL", seat);
     assert_eq!(call(&mut isolate), Outcome::Lost);
     isolate.renew().unwrap();
     assert_ne!(isolate.worker_id(), seat);
     assert_eq!(call(&mut isolate), value("1"));
+}
+
+fn signal(name: &str, process: u32) {
+    let status = std::process::Command::new("kill").args([name, &process.to_string()]).status().unwrap();
+    assert!(status.success());
+}
+
+fn asked_to_end() {
+    let app = query(LIMITS, "return 1");
+    let workers = supervise(&app, 1, 0);
+    let mut isolate = isolate(&workers, &app).unwrap();
+    let seat = isolate.worker_id();
+    for name in ["-TERM", "-INT", "-HUP"] {
+        signal(name, seat);
+        assert_eq!(call(&mut isolate), value("1"), "{name}");
+    }
+    isolate.renew().unwrap();
+    assert_eq!(isolate.worker_id(), seat);
 }
 
 fn no_worker_outlives_its_supervisor() {

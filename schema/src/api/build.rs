@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use indexmap::map::Entry;
 
 use super::{Api, ApiError, Field, InputField, InputObject, NamedType, Object, Of, Scalar, TypeRef, builtin};
-use crate::declarations::{Declarations, Function};
+use crate::declarations::{Declarations, Function, FunctionKind};
 use crate::name::{RESERVED_FUNCTIONS, is_graphql_name};
 use crate::shape::{Definition, Definitions, Member, Shape, Slot, object};
 
@@ -39,11 +39,17 @@ pub(super) fn build(declarations: &Declarations) -> Result<Api, ApiError> {
         seen: HashSet::new(),
         pending: VecDeque::new(),
     };
-    let (mut reads, mut writes) = (Vec::new(), Vec::new());
+    let (mut reads, mut writes, mut streams) = (Vec::new(), Vec::new(), Vec::new());
     for function in declarations.functions.values() {
-        let fields = if function.kind.is_read() { &mut reads } else { &mut writes };
+        let fields = match function.kind {
+            FunctionKind::Query | FunctionKind::View => &mut reads,
+            FunctionKind::Procedure | FunctionKind::Action => &mut writes,
+            FunctionKind::Stream => &mut streams,
+        };
         fields.push(builder.root_field(function)?);
     }
+    // Streams stand behind what can be watched.
+    let watched = reads.iter().cloned().chain(streams).chain([builtin::invoke()]).collect();
     for position in [Position::Result, Position::Argument] {
         for function in declarations.functions.values() {
             builder.reach(function, position)?;
@@ -65,9 +71,9 @@ pub(super) fn build(declarations: &Declarations) -> Result<Api, ApiError> {
     refuse_endless_inputs(&types)?;
     let root = |name: &str, fields| Object { name: name.into(), description: None, fields };
     Ok(Api {
-        query: root("Query", reads.clone()),
+        query: root("Query", reads),
         mutation: root("Mutation", writes),
-        subscription: root("Subscription", reads),
+        subscription: root("Subscription", watched),
         types,
     })
 }

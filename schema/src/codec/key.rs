@@ -9,12 +9,14 @@
 //! | `I` collection index components `id` | empty: an entry of a plain index, or of a unique one with a null in it |
 //! | `I` collection index components | the id: an entry of a unique index |
 //! | `I` collection index target `id` | empty: the document refers to the target; an index of references alone |
+//! | `J` `id` | a job as JSON |
 //! | `K` digest | the outcome of a call with an idempotency key |
 //! | `L` sequence | a journal entry |
 //! | `M` `audit` | the last audit record: its number and digest |
 //! | `M` `head` | timestamp and sequence of the last commit |
 //! | `M` `history` | from when on old versions are known |
 //! | `M` `journal` | how far the journal reaches |
+//! | `W` milliseconds `id` | empty: when a job is due that waits or runs |
 //!
 //! Numbers are 32 bits (sequences, audit numbers and times 64), big endian; digests are 32 bytes. The id at the end of a key stands as it is.
 
@@ -44,7 +46,9 @@ const EXPIRY: u8 = b'E';
 const OUTCOME: u8 = b'K';
 const DOCUMENT: u8 = b'D';
 const INDEX: u8 = b'I';
+const JOB: u8 = b'J';
 const JOURNAL: u8 = b'L';
+const WAITING: u8 = b'W';
 
 /// The number of a collection in the catalog; never used again after the collection is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
@@ -162,6 +166,47 @@ pub fn expiries_from(at_ms: u64) -> Key {
 pub fn expiring_outcome(key: &[u8]) -> Option<Digest> {
     let digest = key.strip_prefix(&[EXPIRY])?.get(8..)?;
     Some(Digest::from_bytes(digest.try_into().ok()?))
+}
+
+/// The key of a job.
+pub fn job(id: &DocumentId) -> Key {
+    let mut key = jobs_all();
+    key.extend_from_slice(id.as_str().as_bytes());
+    key
+}
+
+/// What the keys of all jobs start with.
+pub fn jobs_all() -> Key {
+    vec![JOB]
+}
+
+/// The id in the key of a job.
+pub fn job_id(key: &[u8]) -> Option<DocumentId> {
+    id_from(key.strip_prefix(&[JOB])?)
+}
+
+/// The key that says when a job is due that waits or runs, in milliseconds since 1970. Its order is that of time.
+pub fn waiting(due_ms: u64, id: &DocumentId) -> Key {
+    let mut key = waiting_all();
+    key.extend_from_slice(&due_ms.to_be_bytes());
+    key.extend_from_slice(id.as_str().as_bytes());
+    key
+}
+
+/// What the keys of all jobs that wait or run start with.
+pub fn waiting_all() -> Key {
+    vec![WAITING]
+}
+
+/// When a job is due, and which, by a key that says so.
+pub fn waiting_job(key: &[u8]) -> Option<(u64, DocumentId)> {
+    let (due_ms, id) = key.strip_prefix(&[WAITING])?.split_at_checked(8)?;
+    Some((u64::from_be_bytes(due_ms.try_into().ok()?), id_from(id)?))
+}
+
+/// Whether a key is one of a job, which has no history.
+pub fn is_of_job(key: &[u8]) -> bool {
+    matches!(key.first(), Some(&(JOB | WAITING)))
 }
 
 /// The first key after all that start with `prefix`. Every key starts with a letter, so there always is one.
@@ -301,6 +346,22 @@ mod tests {
         assert_eq!(document_collection(b"D\0\0\0"), None);
         assert_eq!(index_numbers(b"I\0\0\0\x03\0\0\x07"), None);
         assert_eq!(index_numbers(CATALOG), None);
+    }
+
+    proptest! {
+        #[test]
+        fn waiting_jobs_sort_by_time_then_id(
+            a in (any::<u64>(), "[a-z:é]{1,4}"), b in (0u64..3, "[a-z:é]{1,4}"), c in (0u64..3, "[a-z:é]{1,4}"),
+        ) {
+            let key = |(due_ms, id): &(u64, String)| {
+                waiting(*due_ms, &DocumentId::parse(id.clone()).unwrap_or_else(|error| panic!("{error}")))
+            };
+            for (one, other) in [(&a, &b), (&b, &c)] {
+                prop_assert_eq!(key(one).cmp(&key(other)), one.cmp(other));
+            }
+            let (due_ms, id) = waiting_job(&key(&a)).unwrap_or_else(|| panic!("no waiting job"));
+            prop_assert_eq!((due_ms, id.as_str()), (a.0, a.1.as_str()));
+        }
     }
 
     fn scalar() -> impl Strategy<Value = Value> {

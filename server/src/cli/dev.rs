@@ -12,6 +12,7 @@ use clap::{Args, ValueEnum};
 use tokio::net::TcpListener;
 use weir_engine::Engine;
 use weir_engine::engine::ActivateError;
+use weir_engine::jobs::{Clock, Scheduler};
 use weir_sandbox::compile::Sources;
 use weir_sandbox::pool::{self, PoolOptions};
 
@@ -87,6 +88,7 @@ async fn serve(arguments: Arguments) -> Result<(), Failure> {
     let engine = Engine::start_with(store, pool, secrets).map_err(Failure::because)?;
     let watch = FolderWatch::start(&folder)
         .map_err(|error| Failure::because(format!("cannot watch {}: {error}", folder.display())))?;
+    let jobs = Scheduler::start(engine.clone(), Clock::system());
     let server = Server::start(engine.clone(), ServerOptions::default());
     let ready = server.ready();
     let announcing = tokio::spawn(async move {
@@ -99,6 +101,7 @@ async fn serve(arguments: Arguments) -> Result<(), Failure> {
     announcing.abort();
     reloading.abort();
     control.stop().await;
+    jobs.stop().await;
     rotation.stop().await;
     engine.close().await;
     served.map_err(|error| Failure::because(format!("the server stopped: {error}")))

@@ -17,8 +17,9 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{interval, sleep, timeout};
-use weir_store::Store;
+use weir_engine::jobs::{Clock, control};
 use weir_store::progress::{Progress, Watch};
+use weir_store::{JobFilter, Store};
 
 use super::address::Address;
 use super::message::{Answer, BackedUp, REQUEST_BYTES_MAX, Request};
@@ -209,6 +210,20 @@ async fn perform(request: Request, store: &Store, watch: Watch) -> Result<Value,
             outcome(&exported)
         }
         Request::Verify => outcome(&store.verify(watch).await.map_err(|error| error.to_string())?),
+        Request::Jobs { state, function, after } => {
+            let listing = control::list(store, JobFilter { state, function }, after).await;
+            outcome(&listing.map_err(|error| error.to_string())?)
+        }
+        Request::CancelJob { id } => {
+            let cancelled = control::cancel(store, &id).await.map_err(|error| error.to_string())?;
+            tracing::info!("cancelled the job {id}");
+            outcome(&cancelled)
+        }
+        Request::RetryJob { id } => {
+            let retried = control::retry(store, &id, &Clock::system()).await.map_err(|error| error.to_string())?;
+            tracing::info!("the job {id} is to run now");
+            outcome(&retried)
+        }
     }
 }
 

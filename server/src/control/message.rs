@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use weir_schema::codec::job::JobState;
+use weir_schema::id::DocumentId;
 use weir_store::Manifest;
 use weir_store::progress::Progress;
 
@@ -28,6 +30,25 @@ pub enum Request {
     },
     /// A look at every record. Done with [`weir_store::Report`].
     Verify,
+    /// Some of the jobs. Done with [`weir_engine::jobs::control::Listing`].
+    Jobs {
+        /// Those in this state; all without.
+        state: Option<JobState>,
+        /// Those of this function; all without.
+        function: Option<String>,
+        /// Those after this one.
+        after: Option<DocumentId>,
+    },
+    /// The end of a job that waits or is dead. Done with [`weir_engine::jobs::control::Listed`].
+    CancelJob {
+        /// The job.
+        id: String,
+    },
+    /// Another run of a job, now. Done with [`weir_engine::jobs::control::Listed`].
+    RetryJob {
+        /// The job.
+        id: String,
+    },
 }
 
 /// One line of the answer. The last is `Done` or `Failed`.

@@ -129,20 +129,29 @@ pub fn subscribe(
 impl Subscribed {
     /// The response for one emission of the watch. A failed one has errors and null, and is followed by others.
     pub fn respond(&self, emission: Result<&Emission, &CallError>, caller: &Caller) -> Response {
+        let weir = emission
+            .ok()
+            .map(|emission| WeirExtensions { cursor: Some(emission.cursor.clone()), commit: emission.commit });
+        Response { weir, ..self.project(emission.map(|emission| emission.value.as_ref()), caller) }
+    }
+
+    /// The response for one event of a stream. A failed one has errors and null, and is the last.
+    pub fn respond_event(&self, event: Result<&Answer, &CallError>, caller: &Caller) -> Response {
+        let weir = event.ok().map(|event| WeirExtensions { cursor: None, commit: event.commit });
+        Response { weir, ..self.project(event.map(|event| &event.value), caller) }
+    }
+
+    fn project(&self, value: Result<&Value, &CallError>, caller: &Caller) -> Response {
         let mut projection = Projection::start();
         let mut nulled = false;
         for field in &self.prepared.plan.roots {
             let RootSource::Call(call) = &field.source else { continue };
             projection.key(&field.key);
-            let value = emission.map(|emission| emission.value.as_ref());
             let failed = value.map_err(|error| GraphqlError::of_call(error.clone(), caller));
             nulled |= write(&mut projection, &field.key, call, failed.as_ref().copied());
         }
         let (data, errors) = projection.finish(nulled);
-        let weir = emission
-            .ok()
-            .map(|emission| WeirExtensions { cursor: Some(emission.cursor.clone()), commit: emission.commit });
-        Response { data: Some(data), errors, weir }
+        Response { data: Some(data), errors, weir: None }
     }
 }
 

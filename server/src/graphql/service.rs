@@ -5,10 +5,11 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use tokio::sync::watch;
 use weir_engine::Engine;
-use weir_engine::call::Caller;
+use weir_engine::call::{CallError, Caller};
 use weir_engine::idempotency::IdempotencyKey;
 use weir_engine::live::Watch;
 use weir_engine::release::Release;
+use weir_engine::streams::{Stream, StreamPlace};
 use weir_store::Poisoned;
 
 use super::document::Operation;
@@ -68,6 +69,23 @@ impl Service {
     pub fn watch(&self, served: &Served, subscribed: &Subscribed, caller: &Caller, after: Option<String>) -> Watch {
         let arguments = subscribed.arguments.clone();
         self.engine.watch(&served.release, caller, &subscribed.function, arguments, after)
+    }
+
+    /// Room for one more stream, if there is any.
+    pub fn stream_place(&self) -> Option<StreamPlace> {
+        self.engine.stream_place()
+    }
+
+    /// Starts the stream that a subscription selects.
+    pub fn stream(
+        &self,
+        place: StreamPlace,
+        served: &Served,
+        subscribed: &Subscribed,
+        caller: &Caller,
+    ) -> Result<Stream, CallError> {
+        let arguments = subscribed.arguments.clone();
+        self.engine.stream(place, &served.release, caller, &subscribed.function, arguments)
     }
 }
 

@@ -1,7 +1,7 @@
 //! One operation of a socket: a query or mutation that ends with its result, or a subscription that goes on.
 //!
-//! A subscription outlives the release that it started on: when another becomes active it moves there, unless its document
-//! no longer fits.
+//! A watched query outlives the release that it started on: when another becomes active it moves there, unless its document
+//! no longer fits. A stream stays on its release to its end.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -9,11 +9,12 @@ use std::sync::Arc;
 use serde_json::Value;
 use tokio::sync::watch;
 use weir_engine::call::Caller;
+use weir_schema::declarations::FunctionKind;
 use weir_schema::error::ErrorCode;
 
 use super::message;
 use super::outbox::Outbox;
-use crate::graphql::execute::subscribe;
+use crate::graphql::execute::{Subscribed, subscribe};
 use crate::graphql::plan::OperationKind;
 use crate::graphql::service::Served;
 use crate::graphql::{GraphqlError, Request};
@@ -49,7 +50,14 @@ impl Operation {
         let served = current(&mut changes)?;
         let operation = served.schema.prepare(&request.query, request.operation_name.as_deref()).await?;
         if operation.kind == OperationKind::Subscription {
-            return self.watch(request, served, changes).await;
+            let subscribed = subscribe(&served.schema, &operation, request.variables.clone())?;
+            let Ok(_permit) = self.gateway.subscriptions.clone().try_acquire_owned() else {
+                return Err(vec![GraphqlError::limit("subscriptions", "all subscriptions of the server are taken")]);
+            };
+            return match served.release.kind(&subscribed.function) {
+                Some(FunctionKind::Stream) => self.stream(&served, &subscribed).await,
+                _ => self.watch(request, served, changes).await,
+            };
         }
         let key = request.idempotency_key(None).map_err(|error| vec![error])?;
         let service = &self.gateway.service;
@@ -61,6 +69,26 @@ impl Operation {
         Ok(())
     }
 
+    /// Sends the events of a stream, each when the one before is on its way. An error is its last.
+    async fn stream(&self, served: &Served, subscribed: &Subscribed) -> Result<(), Vec<GraphqlError>> {
+        let Some(place) = self.gateway.service.stream_place() else {
+            return Err(vec![GraphqlError::limit("stream_isolates", "all streams of the server are taken")]);
+        };
+        let mut stream = match self.gateway.service.stream(place, served, subscribed, &self.caller) {
+            Ok(stream) => stream,
+            Err(error) => {
+                let response = subscribed.respond(Err(&error), &self.caller);
+                self.outbox.next(&self.id, message::next(&self.id, &response));
+                return Ok(());
+            }
+        };
+        while let Some(event) = stream.next().await {
+            let response = subscribed.respond_event(event.as_ref(), &self.caller);
+            self.outbox.pass(&self.id, message::next(&self.id, &response)).await;
+        }
+        Ok(())
+    }
+
     /// Sends the values of a subscription, release after release.
     async fn watch(
         &self,
@@ -68,9 +96,6 @@ impl Operation {
         mut served: Arc<Served>,
         mut changes: watch::Receiver<Option<Arc<Served>>>,
     ) -> Result<(), Vec<GraphqlError>> {
-        let Ok(_permit) = self.gateway.subscriptions.clone().try_acquire_owned() else {
-            return Err(vec![GraphqlError::limit("subscriptions", "all subscriptions of the server are taken")]);
-        };
         let mut seen = cursor(&request)?;
         let mut moved = false;
         loop {

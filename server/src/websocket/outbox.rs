@@ -1,7 +1,8 @@
 //! What waits to be sent on one socket.
 //!
 //! Of each operation at most one result waits: a newer one takes the place of an older one that the client was too slow
-//! to take. So what waits is bounded by the number of operations, whatever the clients and the commits do.
+//! to take. An event of a stream takes no place: whoever puts it in waits until it is taken. So what waits is bounded by the
+//! number of operations, whatever the clients, the commits and the streams do.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -29,6 +30,8 @@ pub struct Outbox {
     state: Mutex<State>,
     filled: Notify,
     emptied: Notify,
+    /// An event of a stream was taken.
+    taken: Notify,
 }
 
 #[derive(Default)]
@@ -96,6 +99,20 @@ impl Outbox {
     /// Puts in a result, in place of one that has not been sent yet.
     pub fn next(&self, id: &str, message: Utf8Bytes) {
         self.fill(id, |slot| slot.next = Some(message));
+    }
+
+    /// Puts in an event of a stream, and waits until it is being sent.
+    pub async fn pass(&self, id: &str, message: Utf8Bytes) {
+        self.next(id, message);
+        loop {
+            let mut taken = std::pin::pin!(self.taken.notified());
+            // Counts from here on, also before it is awaited.
+            taken.as_mut().enable();
+            if self.state.lock().operations.get(id).is_none_or(|slot| slot.next.is_none()) {
+                return;
+            }
+            taken.await;
+        }
     }
 
     /// Puts in the last message of an operation; it is sent after a result that still waits.
@@ -166,6 +183,7 @@ impl Outbox {
                     slot.queued = false;
                     match (slot.next.take(), slot.end.is_some()) {
                         (Some(next), ended) => {
+                            self.taken.notify_waiters();
                             slot.queued = ended;
                             if ended {
                                 state.queue.push_front(Entry::Operation(id));

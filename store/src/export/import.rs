@@ -11,11 +11,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 use weir_schema::codec::audit::AuditHead;
+use weir_schema::codec::job::Job;
 use weir_schema::codec::key;
 use weir_schema::declarations::Index;
 use weir_schema::id::DocumentId;
 
-use super::lines::{AuditLine, CollectionRecord, DocumentRecord, LineReader, ReadLineError, Record};
+use super::lines::{AuditLine, CollectionRecord, DocumentRecord, JobLine, LineReader, ReadLineError, Record};
 use super::{BUFFER_BYTES, Exported};
 use crate::backup::files::CopyError;
 use crate::backup::staging::{Existing, Staging, StagingError};
@@ -26,7 +27,7 @@ use crate::options::Options;
 use crate::progress::{Meter, Phase, Stopped, Watch};
 use crate::store::Store;
 
-/// Documents and audit records in one commit.
+/// Documents, audit records and jobs in one commit.
 const BATCH_RECORDS: usize = 1_000;
 /// Bytes of these in one commit.
 const BATCH_BYTES: usize = 8 << 20;
@@ -153,6 +154,7 @@ fn check(file: &Path, watch: &Watch) -> Result<Contents, Problem> {
                 let followed = audit.follow(number, entry.get().as_bytes());
                 audit = followed.map_err(|broken| lines.bad(broken.to_string()))?;
             }
+            Record::Job(_) => {}
         }
     }
     // A reference may lead to a collection that comes later.
@@ -212,8 +214,13 @@ async fn load(store: &Store, file: &Path, contents: &Contents, watch: &Watch) ->
                 batch.audit.push(record);
                 *counts.entry("audit".to_owned()).or_default() += 1;
             }
+            Record::Job(JobLine { id, job }) => {
+                batch.bytes += job.args.to_string().len();
+                batch.jobs.push((lines.line, id, job));
+                *counts.entry("job".to_owned()).or_default() += 1;
+            }
         }
-        if batch.documents.len() + batch.audit.len() >= BATCH_RECORDS || batch.bytes >= BATCH_BYTES {
+        if batch.records() >= BATCH_RECORDS || batch.bytes >= BATCH_BYTES {
             std::mem::take(&mut batch).commit(store).await?;
         }
     }
@@ -234,10 +241,16 @@ struct Batch {
     audit: Vec<AuditLine>,
     /// Documents with the lines that they are on.
     documents: Vec<(u64, String, DocumentId, Map<String, Value>)>,
+    /// Jobs with the lines that they are on.
+    jobs: Vec<(u64, DocumentId, Job)>,
     bytes: usize,
 }
 
 impl Batch {
+    fn records(&self) -> usize {
+        self.documents.len() + self.audit.len() + self.jobs.len()
+    }
+
     async fn commit(self, store: &Store) -> Result<(), Problem> {
         if !self.audit.is_empty() {
             let mut records = store.core().engine.batch()?;
@@ -251,6 +264,9 @@ impl Batch {
             transaction
                 .put(&collection, &id, document)
                 .map_err(|error| Problem::Document { line, error: error.into() })?;
+        }
+        for (line, id, job) in self.jobs {
+            transaction.put_job(&id, job).map_err(|error| Problem::Document { line, error: error.into() })?;
         }
         store.commit(transaction).await?;
         Ok(())

@@ -11,7 +11,9 @@ use std::io::{self, BufRead, Read, Write};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
+use weir_schema::codec::job::Job;
 use weir_schema::declarations::Index;
+use weir_schema::id::DocumentId;
 use weir_schema::references::Reference;
 
 use crate::backup::files::hex;
@@ -29,6 +31,7 @@ pub(crate) enum Record {
     Collection(CollectionRecord),
     Document(DocumentRecord),
     Audit(AuditLine),
+    Job(JobLine),
 }
 
 /// A collection with its indexes and references.
@@ -63,6 +66,13 @@ pub(crate) struct AuditLine {
     pub(crate) number: u64,
     /// As it is stored, byte for byte: the record after it has the digest of this text.
     pub(crate) entry: Box<RawValue>,
+}
+
+/// A call that is to be made later.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct JobLine {
+    pub(crate) id: DocumentId,
+    pub(crate) job: Job,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -108,6 +118,7 @@ impl Record {
             Self::Collection(_) => "collection",
             Self::Document(_) => "document",
             Self::Audit(_) => "audit",
+            Self::Job(_) => "job",
         }
     }
 
@@ -118,6 +129,7 @@ impl Record {
             "collection" => serde_json::from_str(line).map(Self::Collection).map_err(bad),
             "document" => serde_json::from_str(line).map(Self::Document).map_err(bad),
             "audit" => serde_json::from_str(line).map(Self::Audit).map_err(bad),
+            "job" => serde_json::from_str(line).map(Self::Job).map_err(bad),
             "header" => Err("a second header".to_owned()),
             _ => Err(format!("a record {kind:?}, which this Weir does not know: use a newer one")),
         }

@@ -33,6 +33,11 @@ impl<'a, 'g> Use<'a, 'g> {
         Self { module, name: &heritage.type_name, arguments, span: heritage.span }
     }
 
+    /// The first of its type arguments.
+    pub(super) fn first_argument(self) -> Option<Ty<'a, 'g>> {
+        self.arguments.first().map(|node| Ty::new(self.module, node))
+    }
+
     pub(super) fn place(self) -> Place<'a, 'g> {
         Place { file: self.module.file, span: self.span }
     }

@@ -1,0 +1,152 @@
+//! Streams: the events of an async generator, each as it is asked for.
+//!
+//! All that a stream reads is of the commit at its start. It has an isolate for as long as it lasts, so there is a bound on
+//! how many there are at once: who starts one shows a [`StreamPlace`], which is given back when the isolate is free again.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use serde_json::Value;
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use weir_sandbox::protocol::Wanted;
+use weir_schema::commit::Timestamp;
+use weir_schema::declarations::FunctionKind;
+use weir_schema::error::ErrorCode;
+use weir_store::Pinned;
+
+use crate::call::{Answer, CallError, Caller};
+use crate::engine::{Engine, draw};
+use crate::host::Finished;
+use crate::release::Release;
+use crate::run::{self, Prepared, RUNS_MAX};
+use crate::seed::Seed;
+
+/// Room for one stream among those that run at once.
+pub struct StreamPlace {
+    _permit: OwnedSemaphorePermit,
+}
+
+impl StreamPlace {
+    pub(crate) fn of(permit: OwnedSemaphorePermit) -> Self {
+        Self { _permit: permit }
+    }
+}
+
+/// A stream under way. Dropping it has the generator return.
+pub struct Stream {
+    engine: Engine,
+    prepared: Prepared,
+    place: Arc<StreamPlace>,
+    seed: Seed,
+    /// `None` once it has ended.
+    running: Option<Running>,
+    events: usize,
+    runs: usize,
+}
+
+/// One run of the generator.
+struct Running {
+    commit: Timestamp,
+    events: mpsc::Receiver<Result<Value, CallError>>,
+    /// Asks for the next event.
+    demand: SyncSender<()>,
+    /// Whether the last event has been taken, and the next not been asked for.
+    is_owed: bool,
+    finished: oneshot::Receiver<Finished>,
+}
+
+impl Stream {
+    pub(crate) fn start(
+        engine: &Engine,
+        place: StreamPlace,
+        release: &Arc<Release>,
+        caller: &Caller,
+        function: &str,
+        arguments: Value,
+    ) -> Result<Self, CallError> {
+        let prepared = Prepared::new(release, caller, function, arguments)?;
+        let kind = prepared.function()?.kind;
+        if kind != FunctionKind::Stream {
+            let message = format!("{function} is a {}, not a stream", kind.as_str());
+            return Err(CallError::new(ErrorCode::BadArguments, message));
+        }
+        let (engine, place) = (engine.clone(), Arc::new(place));
+        let mut stream = Self { engine, prepared, place, seed: draw()?, running: None, events: 0, runs: 0 };
+        stream.run()?;
+        Ok(stream)
+    }
+
+    /// Lets the generator run to its first event.
+    fn run(&mut self) -> Result<(), CallError> {
+        let state = self.engine.store().pin().map_err(CallError::unavailable)?;
+        let commit = state.commit();
+        let (give, events) = mpsc::channel(1);
+        let (demand, demanded) = sync_channel(1);
+        let feed = Feed { state, events: give, demand: demanded, _place: self.place.clone() };
+        let finished = self.prepared.start_stream(&self.engine, &self.seed, feed)?;
+        self.running = Some(Running { commit, events, demand, is_owed: false, finished });
+        self.runs += 1;
+        Ok(())
+    }
+
+    /// The next event, with the commit of the stream; `None` at its end. An error is the end as well.
+    ///
+    /// The generator goes on to an event when it is asked for here. Dropping the future loses nothing.
+    pub async fn next(&mut self) -> Option<Result<Answer, CallError>> {
+        loop {
+            let running = self.running.as_mut()?;
+            if std::mem::take(&mut running.is_owed) {
+                // One that has ended meanwhile says so next.
+                let _ = running.demand.try_send(());
+            }
+            let given = running.events.recv().await;
+            match given {
+                Some(Ok(value)) => {
+                    running.is_owed = true;
+                    self.events += 1;
+                    return Some(Ok(Answer { value, commit: running.commit }));
+                }
+                Some(Err(error)) => {
+                    self.running = None;
+                    return Some(Err(error));
+                }
+                None => {}
+            }
+            let finished = (&mut running.finished).await;
+            self.running = None;
+            let ran = match finished {
+                Ok(finished) => self.prepared.judge(finished),
+                Err(_) => return Some(Err(run::isolate_ended())),
+            };
+            // Nobody has seen anything of it.
+            if ran.may_run_again && self.events == 0 && self.runs < RUNS_MAX {
+                if let Err(error) = self.run() {
+                    return Some(Err(error));
+                }
+                continue;
+            }
+            return ran.result.err().map(Err);
+        }
+    }
+}
+
+/// The host's side of a stream: what it reads, and the way to whoever reads it.
+pub(crate) struct Feed {
+    /// What it reads.
+    pub state: Pinned,
+    events: mpsc::Sender<Result<Value, CallError>>,
+    demand: Receiver<()>,
+    _place: Arc<StreamPlace>,
+}
+
+impl Feed {
+    /// Hands over an event or the error that ends the stream, and waits until the next event is asked for. An event is asked
+    /// for when none is there: so there is room for it.
+    pub fn give(&mut self, event: Result<Value, CallError>) -> Wanted {
+        let is_last = event.is_err();
+        if self.events.try_send(event).is_err() || is_last || self.demand.recv().is_err() {
+            return Wanted::Nothing;
+        }
+        Wanted::Next
+    }
+}

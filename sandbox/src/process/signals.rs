@@ -1,0 +1,14 @@
+//! What a worker does when its host is told to stop: nothing.
+//!
+//! Whoever stops a service often signals all of its processes, as systemd does with a control group. The host then ends
+//! its calls first, for which it needs its workers; they end with it, when their control channel closes.
+
+#![allow(unsafe_code, reason = "to ignore a signal has no safe wrapper")]
+
+/// Ignores what asks a process to end. Who wants the end of a worker, its host included, kills it.
+pub fn ignore_requests_to_end() {
+    for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP] {
+        // SAFETY: no handler is installed, so none can run at a bad time. A signal that exists cannot be refused.
+        unsafe { libc::signal(signal, libc::SIG_IGN) };
+    }
+}
