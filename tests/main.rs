@@ -15,6 +15,7 @@
 //! | [`kills`] | hundreds of kill -9 under load: what was acknowledged is there, whole, and retries tell the first answer |
 //! | [`hostile`] | scripts that mean harm are stopped at their limits, and nobody else notices |
 //! | [`operations`] | backup, restore, export, import of everything, doctor; on a folder that is served and one that is not |
+//! | [`streaming`] | a million documents leave in order, and memory stays flat |
 //! | [`lockdown`] | a worker process reaches nothing that it must not, and the doctor says so |
 //! | [`outsider`] | an app that was written from the documentation alone |
 //!
@@ -49,5 +50,6 @@ mod lockdown;
 mod operations;
 mod outsider;
 mod shop;
+mod streaming;
 mod types;
 mod workspace;

@@ -15,9 +15,11 @@ use weir_store::{CatalogError, Poisoned, Store};
 use crate::actions::{self, Actions};
 use crate::call::{Answer, Call, CallError, Caller};
 use crate::idempotency::Scope;
+use crate::lines::{self, Elements};
 use crate::live::Watch;
 use crate::procedures;
 use crate::release::{Release, Surroundings};
+use crate::row::Row;
 use crate::run::{Prepared, RUNS_MAX};
 use crate::secrets::{Missing, Secrets};
 use crate::seed::Seed;
@@ -147,7 +149,8 @@ impl Engine {
         }
     }
 
-    /// Calls many functions: in one transaction, all or none, if `atomic`; each for itself, in order, otherwise.
+    /// Calls many functions: in one transaction, all or none, if `atomic`; otherwise each for itself, in order, and each
+    /// sees what the ones before have written.
     ///
     /// There is one outcome per call, in order. In a failed atomic batch the failing call has its error and all others
     /// `ROLLED_BACK`. `scope` gives what is answered once: of an atomic batch the whole, of another each call by its
@@ -163,10 +166,14 @@ impl Engine {
         if atomic {
             return procedures::call_together(self, release, caller, calls, scope(None)).await;
         }
-        let mut outcomes = Vec::with_capacity(calls.len());
+        let mut row = Row::new(self, release, caller);
+        let mut sealed = Vec::with_capacity(calls.len());
         for (index, call) in calls.into_iter().enumerate() {
-            let scope = scope(Some(index));
-            outcomes.push(self.call_once(release, caller, &call.function, call.args, scope).await);
+            sealed.push(row.call(call, scope(Some(index))).await);
+        }
+        let mut outcomes = Vec::with_capacity(sealed.len());
+        for sealed in sealed {
+            outcomes.push(sealed.opened().await);
         }
         outcomes
     }
@@ -183,6 +190,17 @@ impl Engine {
         after: Option<String>,
     ) -> Watch {
         Watch::new(self, release, caller, function, arguments, after)
+    }
+
+    /// Calls a query or view whose result is a list, for a caller who takes it piece by piece.
+    pub async fn elements(
+        &self,
+        release: &Arc<Release>,
+        caller: &Caller,
+        function: &str,
+        arguments: Value,
+    ) -> Result<Elements, CallError> {
+        lines::elements(self, release, caller, function, arguments).await
     }
 
     /// Room for one more stream; `None` while there are as many as may be.

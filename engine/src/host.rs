@@ -8,13 +8,14 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use weir_sandbox::pool::InFlight;
 use weir_sandbox::protocol::{
-    Answering, Bounds, FetchRequest, Host, HostCall, HostError, Order, Outcome, Plan, Wanted,
+    Answering, Bounds, Host, HostCall, HostError, Order, Outcome, Plan, SavepointStep, Taken, Wanted,
 };
 use weir_schema::declarations::FunctionKind;
 use weir_schema::id::DocumentId;
 use weir_schema::limits::Limit;
-use weir_store::{Direction, Poisoned, Position, Range, Rows, Scan, ScanError, Transaction};
+use weir_store::{Direction, Pinned, Poisoned, Position, Range, Rows, Scan, ScanError, Transaction};
 
+use crate::attempts::Attempts;
 use crate::call::{CallError, Caller};
 use crate::documents::{self, DocumentError};
 use crate::engine::Engine;
@@ -40,7 +41,11 @@ pub struct RunHost {
     pub kind: FunctionKind,
     /// What it reads and writes; `None` for actions.
     pub transaction: Option<Transaction>,
-    /// What a stream reads, and who reads it; `None` for all others.
+    /// What it reads instead if that takes long: a stream, or a query whose rows are sent line by line.
+    pub pinned: Option<Pinned>,
+    /// The rows that are the result of such a query, which it has not looked into.
+    pub rows: Option<Plan>,
+    /// Who reads a stream; `None` for all others.
     pub feed: Option<Feed>,
     /// Where the ids of new documents come from.
     pub ids: Ids,
@@ -50,6 +55,8 @@ pub struct RunHost {
     pub fetching: Budget,
     /// The documents it wrote, in order.
     pub written: Vec<(String, DocumentId)>,
+    /// What it may yet take back.
+    pub attempts: Attempts,
     /// Why the host gave up.
     pub aborted: Option<Poisoned>,
     /// Whether an action has called what may have written, or has fetched.
@@ -71,7 +78,7 @@ pub struct Used {
     read_bytes: usize,
     written_bytes: usize,
     pub(crate) jobs_scheduled: u32,
-    fetches: u32,
+    pub(crate) fetches: u32,
 }
 
 /// The end of a run.
@@ -80,6 +87,8 @@ pub struct Finished {
     pub outcome: Outcome,
     /// What it read and wrote.
     pub transaction: Option<Transaction>,
+    /// The rows that are its result, and the state that they are to be read from.
+    pub rows: Option<(Pinned, Plan)>,
     /// The documents it wrote, in order.
     pub written: Vec<(String, DocumentId)>,
     /// Where the ids go on, for the next call of the same batch.
@@ -155,8 +164,8 @@ impl RunHost {
     fn get(&mut self, collection: &str, id: String) -> Result<String, HostError> {
         self.count_read(1)?;
         let id = documents::id(collection, id).map_err(|error| self.refuse(error))?;
-        let found = match &mut self.feed {
-            Some(feed) => feed.state.get(collection, &id),
+        let found = match &mut self.pinned {
+            Some(pinned) => pinned.get(collection, &id),
             None => self.transaction()?.get(collection, &id),
         };
         match found.map_err(|error| self.refuse(error.into()))? {
@@ -218,8 +227,8 @@ impl RunHost {
         scan.after = after;
         let heap = self.release.limits().heap_bytes;
         scan.bytes = Some(self.release.limits().read_bytes.saturating_sub(self.used.read_bytes).min(heap));
-        let rows = match &mut self.feed {
-            Some(feed) => feed.state.scan(&collection, &scan),
+        let rows = match &mut self.pinned {
+            Some(pinned) => pinned.scan(&collection, &scan),
             None => self.transaction()?.scan(&collection, &scan),
         };
         let rows = rows.map_err(|error| self.refuse_scan(error))?;
@@ -262,8 +271,8 @@ impl RunHost {
         let left = limit.saturating_sub(self.used.documents_counted) as usize;
         let (collection, mut scan) = scan_of(plan);
         scan.limit = Some(left.saturating_add(1));
-        let count = match &mut self.feed {
-            Some(feed) => feed.state.count(&collection, &scan),
+        let count = match &mut self.pinned {
+            Some(pinned) => pinned.count(&collection, &scan),
             None => self.transaction()?.count(&collection, &scan),
         };
         let count = count.map_err(|error| self.refuse_scan(error))?;
@@ -275,33 +284,13 @@ impl RunHost {
         Ok(count.to_string())
     }
 
-    /// Sends a request for an action. Whatever the method, it counts as something that has happened.
-    fn fetch(&mut self, request: FetchRequest) -> Answering {
-        if self.kind != FunctionKind::Action {
-            return Box::pin(async { Err(HostError::Refused("only an action may fetch".to_owned())) });
+    fn savepoint(&mut self, step: SavepointStep, number: usize) -> Result<String, HostError> {
+        if self.kind != FunctionKind::Procedure {
+            return Err(HostError::Refused(format!("only a procedure writes, this is a {}", self.kind.as_str())));
         }
-        self.used.fetches = self.used.fetches.saturating_add(1);
-        if self.used.fetches > self.release.limits().fetches {
-            return Box::pin(async { Err(HostError::Limit(Limit::Fetches)) });
-        }
-        self.acted = true;
-        Box::pin(self.release.fetcher().clone().fetch(request, self.fetching.clone()))
-    }
-
-    fn secret(&self, name: &str) -> Result<String, HostError> {
-        if self.kind != FunctionKind::Action {
-            return Err(HostError::Refused("only an action may use secret".to_owned()));
-        }
-        match self.release.secrets().get(name) {
-            Some(value) => Ok(Value::from(value).to_string()),
-            None if self.release.names_secret(name) => {
-                Err(HostError::Refused(format!("the app runs without its secret {name} here")))
-            }
-            None => Err(HostError::Refused(format!(
-                "the app names no secret {:?}: add it to secrets in app.toml",
-                name.chars().take(100).collect::<String>()
-            ))),
-        }
+        let Self { attempts, transaction, written, .. } = self;
+        let lost = || HostError::Refused("the call has no transaction".to_owned());
+        attempts.take(step, number, transaction.as_mut().ok_or_else(lost)?, written)
     }
 
     /// A line of the function log for each line of the text: none can pass for one of the server's own.
@@ -327,6 +316,12 @@ impl Host for RunHost {
             HostCall::Insert { .. } | HostCall::Replace { .. } | HostCall::Patch { .. } | HostCall::Delete { .. } => {
                 self.write(call)
             }
+            HostCall::Rows { plan, taken: Taken::Whole, .. } if self.pinned.is_some() && self.feed.is_none() => {
+                // What is wrong with the plan is told where it was made.
+                self.scan(plan.clone(), Some(0), None)?;
+                self.rows = Some(plan);
+                Ok("null".to_owned())
+            }
             HostCall::Rows { plan, limit, .. } => {
                 let rows = self.scan(plan, limit, None)?;
                 let texts: Result<Vec<String>, HostError> = rows.rows.iter().map(|row| text(&row.document)).collect();
@@ -344,6 +339,7 @@ impl Host for RunHost {
             }
             HostCall::Schedule { function, args, when } => self.schedule(&function, args, &when),
             HostCall::CancelJob { id } => self.cancel_job(id),
+            HostCall::Savepoint { step, number } => self.savepoint(step, number),
             HostCall::Secret { name } => self.secret(&name),
             HostCall::Call { .. } | HostCall::Fetch(_) => {
                 Err(HostError::Refused("only actions call and fetch through the host".to_owned()))
@@ -392,11 +388,14 @@ impl Host for RunHost {
     }
 
     fn finish(self: Box<Self>, outcome: Outcome) {
-        let Self { transaction, written, ids, aborted, acted, failed, in_flight, done, .. } = *self;
+        let Self { transaction, pinned, rows, written, ids, attempts, aborted, acted, failed, in_flight, done, .. } =
+            *self;
         drop(in_flight);
+        let rows = pinned.zip(rows);
+        let outcome = attempts.judge(outcome);
         let failed = failed.lock().take();
         // Nobody may be waiting any more: then nothing is committed.
-        let _ = done.send(Finished { outcome, transaction, written, ids, aborted, acted, failed });
+        let _ = done.send(Finished { outcome, transaction, rows, written, ids, aborted, acted, failed });
     }
 }
 
@@ -417,7 +416,8 @@ fn text(document: &[u8]) -> Result<String, HostError> {
         .map_err(|error| HostError::Refused(format!("a stored document is damaged: {error}")))
 }
 
-fn scan_of(plan: Plan) -> (String, Scan) {
+/// What the store is asked for.
+pub(crate) fn scan_of(plan: Plan) -> (String, Scan) {
     let Plan { collection, equal, range, order } = plan;
     let range = range.map(|Bounds { field, gt, gte, lt, lte }| Range { field, gt, gte, lt, lte });
     let order = order.map(|(field, order)| match order {

@@ -7,19 +7,24 @@
 //! | [`release`] | a compiled app made ready to run: its declarations, its warm isolates |
 //! | `run` | one run of one function in an isolate, and what its outcome means to a caller |
 //! | `host` | answers what a script asks: reads and writes of documents in a transaction |
+//! | `attempts` | savepoints: what `attempt(fn)` takes back |
 //! | `documents` | insert, replace, patch and delete, with the document's type checked |
 //! | `fetch` | what actions ask of other servers: which hosts, which addresses, how much |
 //! | [`secrets`] | what actions may know and nobody may read |
+//! | `outside` | what a run asks of these two |
 //! | `actions` | actions with an idempotency key: one at a time, the outcome kept when it is over |
 //! | `procedures` | runs and commits, again as long as what was read has changed |
+//! | [`row`] | calls one after the other, each its own transaction, that share the disk's time |
 //! | [`idempotency`] | a call with a key runs once, repeats get its outcome |
 //! | [`import`] | loads documents without running a function |
 //! | [`jobs`] | calls that are made later, once or again and again |
+//! | [`lines`] | the list that a query returns, in pieces |
 //! | [`live`] | watched queries: a new value when, and only when, a commit touches what was read |
 //! | [`streams`] | the events of an async generator, each as it is asked for |
 //! | `seed` | what makes a run repeatable: its time, its randomness, the ids it hands out |
 
 mod actions;
+mod attempts;
 pub mod call;
 mod documents;
 pub mod engine;
@@ -28,9 +33,12 @@ mod host;
 pub mod idempotency;
 pub mod import;
 pub mod jobs;
+pub mod lines;
 pub mod live;
+mod outside;
 mod procedures;
 pub mod release;
+pub mod row;
 mod run;
 pub mod secrets;
 mod seed;

@@ -12,10 +12,10 @@ use weir_schema::commit::Timestamp;
 use weir_schema::declarations::FunctionKind;
 use weir_schema::error::ErrorCode;
 use weir_schema::id::DocumentId;
-use weir_store::{CommitError, Run, Transacted, Transaction};
+use weir_store::{Ahead, CommitError, Run, Transacted, Transaction};
 
 use crate::call::{Answer, Call, CallError, Caller};
-use crate::engine::Engine;
+use crate::engine::{Engine, draw};
 use crate::idempotency::{self, Once, Outcomes, Recalled, Scope};
 use crate::release::Release;
 use crate::run::{Prepared, RUNS_MAX};
@@ -102,8 +102,49 @@ fn prepare(release: &Arc<Release>, caller: &Caller, calls: Vec<Call>) -> Result<
     prepared.collect()
 }
 
+/// Calls one function, a procedure or one that only reads, ahead of the disk: see [`Store::transact_ahead`].
+///
+/// [`Store::transact_ahead`]: weir_store::Store::transact_ahead
+pub async fn call_ahead(engine: &Engine, prepared: Prepared, scope: Option<Scope>) -> Result<Decided, CallError> {
+    let group = [prepared];
+    let seed = draw()?;
+    let once = scope.map(|scope| once(scope, &group)).transpose()?;
+    let (written, limit) = (Mutex::new(Written::new()), turn_limit(&group));
+    let attempt = |transaction| attempt(engine, &group, &seed, once.as_ref(), &written, transaction);
+    let mut runs = 1;
+    loop {
+        match engine.store().transact_ahead(limit, attempt).await {
+            Ok(ahead) if matches!(ahead.peek(), Came::Lost(_)) && runs < RUNS_MAX => runs += 1,
+            Ok(ahead) => return Ok(Decided(ahead)),
+            // Of one call it is always this one that is to blame.
+            Err(error) => return Err(refused(error)),
+        }
+    }
+}
+
+/// What a call came to, not to be told before it is settled.
+pub struct Decided(Ahead<Came>);
+
+impl Decided {
+    /// The value that it gave, if it gave one.
+    pub fn peek(&self) -> Option<&Value> {
+        match self.0.peek() {
+            Came::To(outcomes) => outcomes.first()?.as_ref().ok(),
+            Came::Recalled(recalled) => recalled.outcomes.as_ref().ok()?.first()?.as_ref().ok(),
+            Came::Nothing(_) | Came::Lost(_) => None,
+        }
+    }
+
+    /// Waits until all that it rests on is durable.
+    pub async fn settled(self) -> Result<Answer, CallError> {
+        let (outcomes, commit) = self.0.settled().await.map_err(refused).and_then(ended)?;
+        let outcome = outcomes.into_iter().next();
+        outcome.unwrap_or(Ok(Value::Null)).map(|value| Answer { value, commit })
+    }
+}
+
 async fn transact(engine: &Engine, group: &[Prepared], scope: Option<Scope>) -> Result<Ended, CallError> {
-    let seed = Seed::draw().map_err(|error| CallError::new(ErrorCode::Internal, error.to_string()))?;
+    let seed = draw()?;
     let once = scope.map(|scope| once(scope, group)).transpose()?;
     let (written, limit) = (Mutex::new(Written::new()), turn_limit(group));
     let attempt = |transaction| attempt(engine, group, &seed, once.as_ref(), &written, transaction);
@@ -115,19 +156,32 @@ async fn transact(engine: &Engine, group: &[Prepared], scope: Option<Scope>) -> 
         }
     };
     match transacted {
-        Ok(Transacted { value: Came::To(outcomes), committed }) => {
-            Ok((outcomes, committed.map_or(Timestamp::ZERO, |committed| committed.timestamp)))
-        }
-        Ok(Transacted { value: Came::Recalled(recalled), .. }) => Ok((recalled.outcomes?, recalled.commit)),
-        Ok(Transacted { value: Came::Nothing(error) | Came::Lost(error), .. }) => Err(error),
+        Ok(transacted) => ended(transacted),
         Err(CommitError::Unique(violation)) => {
             let culprit = writer_of(&written.lock(), &violation.collection, &violation.id);
             Ok((rolled_back(group.len(), culprit, CallError::conflict(&violation)), Timestamp::ZERO))
         }
-        Err(error @ CommitError::OutcomeUnknown(_)) => {
-            Err(CallError::new(ErrorCode::OutcomeUnknown, error.to_string()))
+        Err(error) => Err(refused(error)),
+    }
+}
+
+/// What a transaction that ended means to its caller.
+fn ended(transacted: Transacted<Came>) -> Result<Ended, CallError> {
+    match transacted {
+        Transacted { value: Came::To(outcomes), committed } => {
+            Ok((outcomes, committed.map_or(Timestamp::ZERO, |committed| committed.timestamp)))
         }
-        Err(error @ (CommitError::Unavailable(_) | CommitError::Conflict)) => Err(CallError::unavailable(error)),
+        Transacted { value: Came::Recalled(recalled), .. } => Ok((recalled.outcomes?, recalled.commit)),
+        Transacted { value: Came::Nothing(error) | Came::Lost(error), .. } => Err(error),
+    }
+}
+
+/// Why nothing was committed.
+fn refused(error: CommitError) -> CallError {
+    match error {
+        CommitError::Unique(violation) => CallError::conflict(&violation),
+        CommitError::OutcomeUnknown(_) => CallError::new(ErrorCode::OutcomeUnknown, error.to_string()),
+        CommitError::Unavailable(_) | CommitError::Conflict => CallError::unavailable(error),
     }
 }
 

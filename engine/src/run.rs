@@ -6,14 +6,15 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tokio::sync::oneshot;
 use weir_sandbox::pool::Isolation;
-use weir_sandbox::protocol::{CallRequest, Frame, Outcome, ScriptError};
+use weir_sandbox::protocol::{CallRequest, Frame, Outcome, Plan, ScriptError};
 use weir_schema::declarations::{Function, FunctionKind};
 use weir_schema::error::ErrorCode;
 use weir_schema::id::DocumentId;
 use weir_schema::limits::Limit;
 use weir_schema::validate;
-use weir_store::Transaction;
+use weir_store::{Pinned, Transaction};
 
+use crate::attempts::Attempts;
 use crate::call::{CallError, Caller};
 use crate::engine::Engine;
 use crate::fetch::Budget;
@@ -45,6 +46,8 @@ pub struct Ran {
     pub result: Result<Value, CallError>,
     /// The transaction, unless the run took none or it was lost.
     pub transaction: Option<Transaction>,
+    /// The rows that are its result, if it was run for them and has not looked into them.
+    pub rows: Option<(Pinned, Plan)>,
     /// The documents it wrote, in order.
     pub written: Vec<(String, DocumentId)>,
     /// Where the ids go on.
@@ -89,12 +92,18 @@ impl Prepared {
 
     /// Runs it once, on `transaction` if it takes one.
     pub async fn run(&self, engine: &Engine, seed: &Seed, ids: Ids, transaction: Option<Transaction>) -> Ran {
+        self.run_with(engine, seed, ids, |host| RunHost { transaction, ..host }).await
+    }
+
+    /// Runs it once on a state for long reads. Rows that it returns without having looked into them are not read.
+    pub(crate) async fn run_lazily(&self, engine: &Engine, seed: &Seed, state: Pinned) -> Ran {
+        self.run_with(engine, seed, seed.ids(), |host| RunHost { pinned: Some(state), ..host }).await
+    }
+
+    async fn run_with(&self, engine: &Engine, seed: &Seed, ids: Ids, on: impl FnOnce(RunHost) -> RunHost) -> Ran {
         let (done, mut finished) = oneshot::channel();
-        let host = match self.host(engine, seed, ids, done) {
-            Ok(host) => RunHost { transaction, ..host },
-            Err(error) => return Ran::failed(error),
-        };
-        if let Err(error) = self.begin(seed, host) {
+        let begun = self.host(engine, seed, ids, done).and_then(|host| self.begin(seed, on(host)));
+        if let Err(error) = begun {
             return Ran::failed(error);
         }
         let finished = match self.await_briefly(&mut finished) {
@@ -112,12 +121,13 @@ impl Prepared {
         &self,
         engine: &Engine,
         seed: &Seed,
+        state: Pinned,
         feed: Feed,
     ) -> Result<oneshot::Receiver<Finished>, CallError> {
         let (done, finished) = oneshot::channel();
         let host = self.host(engine, seed, seed.ids(), done)?;
         // One that waits for its reader keeps nobody busy.
-        self.begin(seed, RunHost { feed: Some(feed), in_flight: None, ..host })?;
+        self.begin(seed, RunHost { pinned: Some(state), feed: Some(feed), in_flight: None, ..host })?;
         Ok(finished)
     }
 
@@ -138,11 +148,14 @@ impl Prepared {
             call: seed.call,
             kind: function.kind,
             transaction: None,
+            pinned: None,
+            rows: None,
             feed: None,
             ids,
             used: Used::default(),
             fetching: Budget::new(self.release.limits().fetch_bytes),
             written: Vec::new(),
+            attempts: Attempts::default(),
             aborted: None,
             acted: false,
             failed: Arc::default(),
@@ -194,10 +207,10 @@ impl Prepared {
             Ok(function) => function,
             Err(error) => return Ran::failed(error),
         };
-        let Finished { outcome, transaction, written, ids, aborted, acted, failed } = finished;
+        let Finished { outcome, transaction, rows, written, ids, aborted, acted, failed } = finished;
         let result = match outcome {
-            // Its events were checked one by one.
-            Outcome::Value(_) if function.kind == FunctionKind::Stream => Ok(Value::Null),
+            // Its events were checked one by one, or its rows are checked as they are read.
+            Outcome::Value(_) if function.kind == FunctionKind::Stream || rows.is_some() => Ok(Value::Null),
             Outcome::Value(text) => check_result(&self.release, function, &text),
             Outcome::Failed(ScriptError { app_code, message, host_call, stack }) => {
                 let host_call = host_call.map(String::into_boxed_str);
@@ -238,7 +251,7 @@ impl Prepared {
                 return Ran { may_run_again: true, ..lost };
             }
         };
-        Ran { result, transaction, written, ids: Some(ids), may_run_again: false }
+        Ran { result, transaction, rows, written, ids: Some(ids), may_run_again: false }
     }
 }
 
@@ -271,6 +284,6 @@ impl Ran {
     }
 
     fn failed(error: CallError) -> Self {
-        Self { result: Err(error), transaction: None, written: Vec::new(), ids: None, may_run_again: false }
+        Self { result: Err(error), transaction: None, rows: None, written: Vec::new(), ids: None, may_run_again: false }
     }
 }

@@ -12,7 +12,6 @@ use weir_sandbox::protocol::Wanted;
 use weir_schema::commit::Timestamp;
 use weir_schema::declarations::FunctionKind;
 use weir_schema::error::ErrorCode;
-use weir_store::Pinned;
 
 use crate::call::{Answer, CallError, Caller};
 use crate::engine::{Engine, draw};
@@ -36,7 +35,6 @@ impl StreamPlace {
 pub struct Stream {
     engine: Engine,
     prepared: Prepared,
-    place: Arc<StreamPlace>,
     seed: Seed,
     /// `None` once it has ended.
     running: Option<Running>,
@@ -53,6 +51,7 @@ struct Running {
     /// Whether the last event has been taken, and the next not been asked for.
     is_owed: bool,
     finished: oneshot::Receiver<Finished>,
+    place: Arc<StreamPlace>,
 }
 
 impl Stream {
@@ -70,21 +69,20 @@ impl Stream {
             let message = format!("{function} is a {}, not a stream", kind.as_str());
             return Err(CallError::new(ErrorCode::BadArguments, message));
         }
-        let (engine, place) = (engine.clone(), Arc::new(place));
-        let mut stream = Self { engine, prepared, place, seed: draw()?, running: None, events: 0, runs: 0 };
-        stream.run()?;
+        let mut stream = Self { engine: engine.clone(), prepared, seed: draw()?, running: None, events: 0, runs: 0 };
+        stream.run(Arc::new(place))?;
         Ok(stream)
     }
 
     /// Lets the generator run to its first event.
-    fn run(&mut self) -> Result<(), CallError> {
+    fn run(&mut self, place: Arc<StreamPlace>) -> Result<(), CallError> {
         let state = self.engine.store().pin().map_err(CallError::unavailable)?;
         let commit = state.commit();
         let (give, events) = mpsc::channel(1);
         let (demand, demanded) = sync_channel(1);
-        let feed = Feed { state, events: give, demand: demanded, _place: self.place.clone() };
-        let finished = self.prepared.start_stream(&self.engine, &self.seed, feed)?;
-        self.running = Some(Running { commit, events, demand, is_owed: false, finished });
+        let feed = Feed { events: give, demand: demanded, _place: place.clone() };
+        let finished = self.prepared.start_stream(&self.engine, &self.seed, state, feed)?;
+        self.running = Some(Running { commit, events, demand, is_owed: false, finished, place });
         self.runs += 1;
         Ok(())
     }
@@ -113,6 +111,7 @@ impl Stream {
                 None => {}
             }
             let finished = (&mut running.finished).await;
+            let place = running.place.clone();
             self.running = None;
             let ran = match finished {
                 Ok(finished) => self.prepared.judge(finished),
@@ -120,7 +119,7 @@ impl Stream {
             };
             // Nobody has seen anything of it.
             if ran.may_run_again && self.events == 0 && self.runs < RUNS_MAX {
-                if let Err(error) = self.run() {
+                if let Err(error) = self.run(place) {
                     return Some(Err(error));
                 }
                 continue;
@@ -130,10 +129,8 @@ impl Stream {
     }
 }
 
-/// The host's side of a stream: what it reads, and the way to whoever reads it.
+/// The host's side of a stream: the way to whoever reads it.
 pub(crate) struct Feed {
-    /// What it reads.
-    pub state: Pinned,
     events: mpsc::Sender<Result<Value, CallError>>,
     demand: Receiver<()>,
     _place: Arc<StreamPlace>,

@@ -9,6 +9,11 @@
     reason = "test code"
 )]
 
+#[path = "calls/attempts.rs"]
+mod attempts;
+#[path = "calls/rows.rs"]
+mod rows;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -122,10 +127,14 @@ impl Bank {
     }
 
     async fn with(pool: PoolOptions) -> Self {
+        Self::of(COLLECTIONS, FUNCTIONS, pool).await
+    }
+
+    async fn of(collections: &str, functions: &str, pool: PoolOptions) -> Self {
         let sources = Sources::from_texts([
             ("app.toml".to_owned(), MANIFEST.to_owned()),
-            ("collections.ts".to_owned(), COLLECTIONS.to_owned()),
-            ("functions/bank.ts".to_owned(), FUNCTIONS.to_owned()),
+            ("collections.ts".to_owned(), collections.to_owned()),
+            ("functions/bank.ts".to_owned(), functions.to_owned()),
         ]);
         let app = compile(&sources).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
         let folder = tempfile::tempdir().unwrap();

@@ -353,10 +353,12 @@ impl Isolate {
     /// A promise that was rejected and that nothing awaited is an error of the call.
     fn or_rejected(&mut self, ended: Ended) -> Ended {
         match (rejections::take(), ended) {
-            (Some(reason), Ended::Value(_) | Ended::NoValue | Ended::Done | Ended::TooLarge) => match self.threw(&reason) {
-                Ended::Threw(error) => Ended::Rejected(error),
-                other => other,
-            },
+            (Some(reason), Ended::Value(_) | Ended::NoValue | Ended::Done | Ended::TooLarge) => {
+                match self.threw(&reason) {
+                    Ended::Threw(error) => Ended::Rejected(error),
+                    other => other,
+                }
+            }
             (_, ended) => ended,
         }
     }

@@ -27,7 +27,7 @@ pub const KEEP: &str = "weir:keep";
 const KEEP_CODE: &str = "export const { keep } = globalThis.__weir;";
 
 /// The module `weir`: re-exports what the snapshot holds.
-const API_CODE: &str = "import \"weir:keep\"; export const { action, avg, call, caller, cancelJob, collection, count, fail, hmac, max, \
+const API_CODE: &str = "import \"weir:keep\"; export const { action, attempt, avg, call, caller, cancelJob, collection, count, fail, hmac, max, \
                         metric, min, now, procedure, query, schedule, secret, stream, sum, timingSafeEqual, view } = \
                         globalThis.__weir.api;";
 

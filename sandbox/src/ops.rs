@@ -178,6 +178,7 @@ deno_core::extension!(
         "values.js",
         "seal.js",
         "call.js",
+        "failing.js",
         "arguments.js",
         "collections.js",
         "functions.js",

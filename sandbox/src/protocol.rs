@@ -3,6 +3,8 @@
 //! A script can ask for what [`HostCall`] names and nothing else; a call ends in one [`Outcome`]. Both are plain data,
 //! so that the two sides may be one thread or two processes.
 
+mod fetch;
+
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,6 +13,8 @@ use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use weir_schema::limits::Limit;
+
+pub use fetch::{FetchBody, FetchRequest, Redirect};
 
 pub use crate::ops::Wanted;
 
@@ -153,6 +157,13 @@ pub enum HostCall {
         /// The job's id.
         id: String,
     },
+    /// Sets or ends a savepoint; answers with its number. Procedures only.
+    Savepoint {
+        /// What to do.
+        step: SavepointStep,
+        /// Of the savepoint that is ended, from 1 for the outermost; without meaning where one is set.
+        number: usize,
+    },
     /// A request to another server; answered with its response. Actions only.
     Fetch(FetchRequest),
     /// A secret, as a JSON string. Actions only.
@@ -162,44 +173,16 @@ pub enum HostCall {
     },
 }
 
-/// What to ask of another server.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct FetchRequest {
-    /// Absolute.
-    pub url: String,
-    /// In any case.
-    pub method: String,
-    /// Names and values.
-    pub headers: Vec<(String, String)>,
-    /// What is sent.
-    pub body: Option<FetchBody>,
-    /// What to do when the server answers with another URL.
-    pub redirect: Redirect,
-    /// How long all of it may take, in milliseconds; without, as long as the call.
-    #[serde(rename = "timeoutMs")]
-    pub timeout_ms: Option<u64>,
-}
-
-/// The body of a request.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum FetchBody {
-    /// As UTF-8.
-    Text(String),
-    /// Bytes.
-    Base64(String),
-}
-
-/// What to do when a server answers with another URL.
+/// What becomes of a savepoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Redirect {
-    /// Ask there.
-    Follow,
-    /// Fail.
-    Error,
-    /// Return the answer.
-    Manual,
+pub enum SavepointStep {
+    /// It is set, inside of those that are.
+    Set,
+    /// It ends, and what was written since stays.
+    Release,
+    /// It ends with those inside of it, and what was written since is taken back.
+    RollBack,
 }
 
 /// When a job is due, as the script says it.

@@ -297,6 +297,27 @@ export declare function now(): DateTime;
  */
 export declare function fail(code: string, message?: string): never;
 
+/** What came of {@link attempt}. */
+export type Attempted<T> =
+  /** It returned. */
+  | { readonly ok: true; readonly value: T }
+  /** It threw, and what it had written is gone. `code` is what it named in {@link fail}; null for any other error. */
+  | { readonly ok: false; readonly error: { readonly message: string; readonly code: string | null } };
+
+/** What a function may not return that runs at once: a promise. */
+type NoPromise<T> = 0 extends 1 & T ? unknown : [Extract<T, PromiseLike<unknown>>] extends [never] ? unknown : never;
+
+/**
+ * Runs a function inside of a procedure. If it throws, all that it has written vanishes, deletions and what went with
+ * them included, and the procedure goes on. Attempts may stand in each other, up to 64 deep. A limit that is reached ends
+ * the call all the same.
+ *
+ * @example
+ * const paid = attempt(() => pay({ order: order.id }));
+ * if (!paid.ok && paid.error.code !== "POOR") fail("UNPAID", paid.error.message);
+ */
+export declare function attempt<T>(fn: (() => T) & NoPromise<T>): Attempted<T>;
+
 /** Who calls. */
 export interface Caller {
   /** What the caller is; `"developer"` only in `weir dev`. */

@@ -1,7 +1,7 @@
 // What the editor types must accept and refuse. Checked by `tsc --noEmit --strict`; never run.
 
 import {
-  action, avg, call, caller, collection, count, fail, max, metric, min, now, procedure, query, sum, view,
+  action, attempt, avg, call, caller, collection, count, fail, max, metric, min, now, procedure, query, sum, view,
   type Bytes, type DateTime, type Doc, type Float, type ID, type Int, type JSON as Json, type Page, type Ref, type Rows,
 } from "weir";
 
@@ -159,6 +159,24 @@ export const acts = action(async (args: { customer: ID }): Promise<Float> => {
 
 // @ts-expect-error actions are asynchronous
 action((): Int => 1);
+
+export const attempts = procedure((args: { id: ID }): Float => {
+  const tried = attempt(() => orders.get(args.id));
+  // @ts-expect-error only where it went well
+  tried.value;
+  if (!tried.ok) {
+    const code: string | null = tried.error.code;
+    return code === null ? tried.error.message.length : fail(code);
+  }
+  const order: Doc<Order> | null = tried.value;
+  const never = attempt(() => fail("NO"));
+  const any = attempt(() => order?.extra);
+  // @ts-expect-error no promises
+  attempt(async () => 1);
+  // @ts-expect-error nor what may be one
+  attempt(() => (order ? Promise.resolve(1) : 1));
+  return never.ok ? 0 : any.ok ? any.value : 1;
+});
 
 /** A reference to one type is none to another; strings and ids are any. */
 export function references(order: Ref<Order>, id: ID): Ref<Customer>[] {

@@ -6,6 +6,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+/// How deep `attempt(fn)` may stand inside of another in one call.
+pub const ATTEMPTS_DEEP_MAX: usize = 64;
+
 /// What one call of a function may use.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -55,6 +55,16 @@ pub fn result(function: &Function, definitions: &Definitions, value: Value) -> R
     Checker { definitions, direction: Direction::Out, path: vec![Step::Root("result")] }.slot(&function.result, value)
 }
 
+/// Checks and normalizes one element of the list that a function returned.
+pub fn element(function: &Function, definitions: &Definitions, index: usize, value: Value) -> Result<Value, Violation> {
+    let path = vec![Step::Root("result"), Step::Element(index)];
+    let mut checker = Checker { definitions, direction: Direction::Out, path };
+    match &function.result.shape {
+        Shape::List(element) => checker.slot(element, value),
+        _ => Err(checker.violation("the function returns no list")),
+    }
+}
+
 /// One step of the path to the value at hand.
 enum Step<'a> {
     Root(&'a str),

@@ -5,6 +5,7 @@
 //! write shares the next, and a transaction whose turn it is can read what is admitted and follow it into its group.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -49,6 +50,8 @@ pub(crate) struct Published {
     pub(crate) notices: broadcast::Sender<Arc<Notice>>,
     /// The sequence of the last durable commit; also wakes when the store stops.
     pub(crate) durable: watch::Sender<u64>,
+    /// Writes with commits in them.
+    pub(crate) groups_written: AtomicU64,
     pub(crate) pending: Mutex<Pending>,
 }
 
@@ -115,7 +118,7 @@ impl Committer {
             Request::Commit { prepared, answer } => match self.engine.check() {
                 Ok(()) => self.judge(*prepared, answer),
                 // Nothing was given to the engine yet.
-                Err(poisoned) => reply(answer, Verdict::Failed(CommitError::Unavailable(poisoned))),
+                Err(poisoned) => answer.reply(Verdict::Failed(CommitError::Unavailable(poisoned))),
             },
             Request::Upkeep { upkeep, done } => {
                 if upkeep.erased.iter().all(|key| self.window.is_untouched(upkeep.since, key)) {
@@ -136,24 +139,25 @@ impl Committer {
     ///
     /// What is pending is locked meanwhile: a transaction whose turn begins either sees this commit, or had its reads
     /// protected from it.
-    fn judge(&mut self, prepared: Prepared, answer: Answer) {
+    fn judge(&mut self, prepared: Prepared, mut answer: Answer) {
         let published = self.published.clone();
         let mut pending = published.pending.lock();
         if !self.is_current(&prepared, pending.epoch) {
             let Prepared { read_set: reads, touched, .. } = prepared;
-            return reply(answer, Verdict::Conflict(Footprint { reads, touched }));
+            return answer.reply(Verdict::Conflict(Footprint { reads, touched }));
         }
         match uniqueness::check(&prepared, &[&self.open.holders, &self.holders_in_write], &self.engine) {
             Ok(Uniqueness::Kept(holders)) => self.open.holders.extend(holders),
             Ok(Uniqueness::Violated(violation)) => {
                 let refusal = CommitError::Unique(violation);
                 return if self.open.is_empty() && self.write.is_none() {
-                    reply(answer, Verdict::Failed(refusal));
+                    answer.reply(Verdict::Failed(refusal));
                 } else {
+                    answer.decided();
                     self.open.refused.push((answer, refusal));
                 };
             }
-            Err(poisoned) => return reply(answer, Verdict::Failed(CommitError::Unavailable(poisoned))),
+            Err(poisoned) => return answer.reply(Verdict::Failed(CommitError::Unavailable(poisoned))),
         }
         self.admit(prepared, answer, &mut pending);
     }
@@ -169,7 +173,7 @@ impl Committer {
         number.is_some_and(|number| self.turns.protects(number, read_set)) || self.window.is_current(*since, &compared)
     }
 
-    fn admit(&mut self, prepared: Prepared, answer: Answer, pending: &mut Pending) {
+    fn admit(&mut self, prepared: Prepared, mut answer: Answer, pending: &mut Pending) {
         self.head.sequence += 1;
         self.head.timestamp = clock::next(self.head.timestamp, clock::now_ns());
         let Prepared { mut writes, changes, touched, kept, audit, next_catalog, turn, .. } = prepared;
@@ -196,9 +200,10 @@ impl Committer {
         self.window.push(notice.clone());
         self.open.pending.push(self.head.sequence, writes.clone());
         pending.head = self.head;
-        self.open.commits.push(Admitted { head: self.head, writes, changes, audit, notice, answer });
-        // Whose turn comes next finds this commit pending.
+        // Who goes on and whose turn comes next find this commit pending.
+        answer.decided();
         drop(turn);
+        self.open.commits.push(Admitted { head: self.head, writes, changes, audit, notice, answer });
     }
 
     fn start_write(&mut self) {
@@ -224,7 +229,7 @@ impl Committer {
                 if self.open.is_empty() {
                     // What they were refused for is durable now.
                     let refused = std::mem::take(&mut self.open.refused);
-                    refused.into_iter().for_each(|(answer, refusal)| reply(answer, Verdict::Failed(refusal)));
+                    refused.into_iter().for_each(|(answer, refusal)| answer.reply(Verdict::Failed(refusal)));
                 } else {
                     self.start_write();
                 }
@@ -235,11 +240,11 @@ impl Committer {
                 let poisoned = self.health.poison(poisoned.reason);
                 let open = std::mem::take(&mut self.open);
                 let unknown = CommitError::OutcomeUnknown(poisoned.clone());
-                group.commits.into_iter().for_each(|it| reply(it.answer, Verdict::Failed(unknown.clone())));
+                group.commits.into_iter().for_each(|it| it.answer.reply(Verdict::Failed(unknown.clone())));
                 let unavailable = CommitError::Unavailable(poisoned);
                 let never_written = open.commits.into_iter().map(|it| it.answer);
                 let refused = group.refused.into_iter().chain(open.refused).map(|(answer, _)| answer);
-                never_written.chain(refused).for_each(|answer| reply(answer, Verdict::Failed(unavailable.clone())));
+                never_written.chain(refused).for_each(|answer| answer.reply(Verdict::Failed(unavailable.clone())));
                 self.published.durable.send_modify(|_| {});
             }
         }
@@ -256,13 +261,14 @@ impl Committer {
                 // Nobody may be listening.
                 let _ = self.published.notices.send(commit.notice.clone());
             }
+            self.published.groups_written.fetch_add(1, Ordering::Relaxed);
             self.published.durable.send_replace(last.head.sequence);
         }
         for Admitted { head, answer, .. } in group.commits {
-            reply(answer, Verdict::Committed(Committed { timestamp: head.timestamp, sequence: head.sequence }));
+            answer.reply(Verdict::Committed(Committed { timestamp: head.timestamp, sequence: head.sequence }));
         }
         for (answer, refusal) in group.refused {
-            reply(answer, Verdict::Failed(refusal));
+            answer.reply(Verdict::Failed(refusal));
         }
         for (_, done) in group.upkeep {
             // Who asked may have gone.
@@ -281,10 +287,12 @@ impl Committer {
             let catalog = self.published.catalog.load_full();
             *pending = Pending { groups: vec![self.open.pending.clone()], head: self.head, catalog, epoch };
         }
+        // Nobody shall wait for what will never be.
+        self.published.durable.send_modify(|_| {});
         for group in [group, open] {
             let refused = group.refused.into_iter().map(|(answer, _)| answer);
             let answers = group.commits.into_iter().map(|commit| commit.answer).chain(refused);
-            answers.for_each(|answer| reply(answer, Verdict::Conflict(Footprint::default())));
+            answers.for_each(|answer| answer.reply(Verdict::Conflict(Footprint::default())));
         }
     }
 
@@ -310,6 +318,7 @@ pub(crate) fn published(head: Head, catalog: Catalog, open: &Arc<PendingGroup>, 
         catalog: ArcSwap::new(catalog),
         notices,
         durable: watch::channel(head.sequence).0,
+        groups_written: AtomicU64::new(0),
         pending: Mutex::new(pending),
     }
 }
@@ -323,9 +332,4 @@ async fn finished(write: &mut Option<Write>) -> (Group, Result<Option<Ends>, Poi
         },
         None => std::future::pending().await,
     }
-}
-
-fn reply(answer: Answer, verdict: Verdict) {
-    // A caller that has gone does not want to know.
-    let _ = answer.send(verdict);
 }

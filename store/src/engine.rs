@@ -48,6 +48,18 @@ pub(crate) struct Engine {
     directory: PathBuf,
     /// Absent where the folder is not encrypted.
     keys: Option<Arc<Keys>>,
+    #[cfg(test)]
+    pub(crate) disk: Arc<Disk>,
+}
+
+/// What a test makes of the disk.
+#[cfg(test)]
+#[derive(Default)]
+pub(crate) struct Disk {
+    /// Commits wait as long as this is held for writing.
+    pub(crate) gate: tokio::sync::RwLock<()>,
+    /// The next commit is refused.
+    pub(crate) refuses: std::sync::atomic::AtomicBool,
 }
 
 impl Engine {
@@ -86,7 +98,14 @@ impl Engine {
                 "cut unfinished commits off the log"
             );
         }
-        Ok(Self { tree: Arc::new(tree), health, directory: directory.to_owned(), keys })
+        Ok(Self {
+            tree: Arc::new(tree),
+            health,
+            directory: directory.to_owned(),
+            keys,
+            #[cfg(test)]
+            disk: Arc::default(),
+        })
     }
 
     /// The state as of now, for reading. As long as it lives, compaction keeps what it can see.
@@ -100,7 +119,12 @@ impl Engine {
     /// An empty batch of writes.
     pub(crate) fn batch(&self) -> Result<Batch, Poisoned> {
         match self.tree.begin_with_mode(Mode::WriteOnly) {
-            Ok(transaction) => Ok(Batch { transaction, health: self.health.clone() }),
+            Ok(transaction) => Ok(Batch {
+                transaction,
+                health: self.health.clone(),
+                #[cfg(test)]
+                disk: self.disk.clone(),
+            }),
             Err(error) => Err(self.health.poison(error)),
         }
     }
@@ -296,6 +320,8 @@ impl Iterator for Versions<'_> {
 pub(crate) struct Batch {
     transaction: surrealkv::Transaction,
     health: Health,
+    #[cfg(test)]
+    disk: Arc<Disk>,
 }
 
 /// How the engine ended a batch.
@@ -331,6 +357,13 @@ impl Batch {
 
     /// Makes the batch durable. Only a conflict is known to have written nothing; any other error stops the store.
     pub(crate) async fn commit(mut self) -> Result<Written, Poisoned> {
+        #[cfg(test)]
+        {
+            let _open = self.disk.gate.read().await;
+            if self.disk.refuses.swap(false, std::sync::atomic::Ordering::SeqCst) {
+                return Ok(Written::Refused);
+            }
+        }
         self.transaction.set_durability(Durability::Immediate);
         match self.transaction.commit().await {
             Ok(()) => Ok(Written::Durable),

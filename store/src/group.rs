@@ -20,8 +20,27 @@ use crate::notice::{Committed, Notice};
 use crate::pending::{PendingGroup, Writes};
 use crate::turns::Footprint;
 
-/// Who waits for what became of a commit.
-pub(crate) type Answer = oneshot::Sender<Verdict>;
+/// Who waits for what became of a commit. Who has gone does not want to know.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) verdict: oneshot::Sender<Verdict>,
+    /// For who goes on as soon as it is decided.
+    pub(crate) decide: Option<oneshot::Sender<()>>,
+}
+
+impl Answer {
+    /// Says that all is decided but known to be durable.
+    pub(crate) fn decided(&mut self) {
+        if let Some(decide) = self.decide.take() {
+            let _ = decide.send(());
+        }
+    }
+
+    /// Says what became of it.
+    pub(crate) fn reply(self, verdict: Verdict) {
+        let _ = self.verdict.send(verdict);
+    }
+}
 
 /// What became of a commit.
 #[derive(Debug)]

@@ -51,14 +51,14 @@ pub struct JobPage {
 /// What a transaction has written of jobs.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct JobWrites {
-    written: BTreeMap<DocumentId, Written>,
+    written: BTreeMap<DocumentId, WrittenJob>,
     /// Of what is written.
     bytes: usize,
 }
 
 /// A job that is written.
 #[derive(Debug, Clone)]
-struct Written {
+pub(crate) struct WrittenJob {
     before: Before,
     now: Option<Job>,
     /// The text of `now`.
@@ -83,6 +83,13 @@ impl Before {
     }
 }
 
+impl WrittenJob {
+    /// What it takes of memory.
+    pub(crate) fn bytes(&self) -> usize {
+        self.text.len()
+    }
+}
+
 impl JobWrites {
     pub(crate) fn is_empty(&self) -> bool {
         self.written.is_empty()
@@ -92,16 +99,21 @@ impl JobWrites {
         self.bytes
     }
 
-    fn set(&mut self, id: &DocumentId, before: Before, now: Option<Job>, text: Bytes) {
-        self.bytes += id.as_str().len() + text.len();
-        let written = self.written.entry(id.clone()).or_insert(Written { before, now: None, text: Bytes::new() });
-        self.bytes = self.bytes.saturating_sub(written.text.len());
-        (written.now, written.text) = (now, text);
+    /// Puts what is written of a job in the place of what was; `None` where nothing is.
+    pub(crate) fn exchange(&mut self, id: &DocumentId, job: Option<WrittenJob>) -> Option<WrittenJob> {
+        let size = |job: &Option<WrittenJob>| job.as_ref().map_or(0, |job| id.as_str().len() + job.bytes());
+        self.bytes += size(&job);
+        let before = match job {
+            Some(job) => self.written.insert(id.clone(), job),
+            None => self.written.remove(id),
+        };
+        self.bytes = self.bytes.saturating_sub(size(&before));
+        before
     }
 
     /// Adds what the committer has to write, and what it touches.
     pub(crate) fn prepare(self, into: &mut Prepared) {
-        for (id, Written { before, now, text }) in self.written {
+        for (id, WrittenJob { before, now, text }) in self.written {
             if before == Before::Nothing && now.is_none() {
                 continue;
             }
@@ -124,7 +136,7 @@ impl JobWrites {
 impl Transaction {
     /// A job.
     pub fn job(&mut self, id: &DocumentId) -> Result<Option<Job>, ReadError> {
-        match self.overlay.jobs.written.get(id) {
+        match self.overlay.jobs().written.get(id) {
             Some(written) => Ok(written.now.clone()),
             None => self.stored_job(id),
         }
@@ -148,7 +160,7 @@ impl Transaction {
     }
 
     fn before(&mut self, id: &DocumentId) -> Result<Before, ReadError> {
-        match self.overlay.jobs.written.get(id) {
+        match self.overlay.jobs().written.get(id) {
             Some(written) => Ok(written.before),
             None => Ok(Before::of(self.stored_job(id)?.as_ref())),
         }
@@ -157,7 +169,7 @@ impl Transaction {
     fn write_job(&mut self, id: &DocumentId, before: Before, job: Option<Job>) -> Result<(), WriteError> {
         let text = Bytes::from(job.as_ref().map(to_json).unwrap_or_default());
         self.check_room(0, text.len())?;
-        self.overlay.jobs.set(id, before, job, text);
+        self.overlay.set_job(id, WrittenJob { before, now: job, text });
         Ok(())
     }
 

@@ -9,9 +9,10 @@
 //! |---|---|
 //! | [`store`] | the handle: open, begin, commit, close |
 //! | `transact` | runs a transaction until it is committed; `turns` lets those that collide run one after the other |
+//! | `ahead` | the same for a row of transactions that do not wait for the disk between them |
 //! | `transaction` | reads and writes on one snapshot |
 //! | `snapshot` | what it reads from, and how it is cut when it is too old |
-//! | `overlay` | the writes of a transaction that is not committed yet, and their index entries |
+//! | `overlay` | the writes of a transaction that is not committed yet, their index entries, and savepoints among them |
 //! | `references` | that documents refer to what is there; `deletion` finds what refers to a document that goes |
 //! | `scan` | what a scan asks for and what it answers; `rows` walks it, `merge` adds the overlay |
 //! | `planner` | which index answers a scan, or which one to declare |
@@ -19,7 +20,7 @@
 //! | [`read_set`] | what was read, as points and intervals of keys |
 //! | `committer` | the one task that orders commits; `prepared` is what it takes, `group` what it writes at once |
 //! | `uniqueness` | unique indexes at commit |
-//! | `pending` | what is admitted and not durable yet, for those whose turn it is |
+//! | `pending` | what is admitted and not durable yet, for those whose turn it is and those who go ahead |
 //! | `window` | what recent commits touched, to validate read sets against; `validation` says what of them |
 //! | `clock` | timestamps of commits |
 //! | `notice` | what is told of every commit |
@@ -39,6 +40,7 @@
 //! | `jobs` | calls that are to be made later: written with a transaction, found by when they are due |
 //! | [`error`], [`options`] | errors per operation; limits by name |
 
+mod ahead;
 mod backup;
 mod catalog;
 mod clock;
@@ -83,6 +85,7 @@ mod verify;
 mod window;
 mod witness;
 
+pub use ahead::Ahead;
 pub use backup::BackupError;
 pub use backup::manifest::{FileEntry, Manifest};
 pub use backup::restore::{RestoreError, Restored, restore};
@@ -100,6 +103,7 @@ pub use journal::Tail;
 pub use keys::KeyRing;
 pub use notice::{Committed, Notice};
 pub use options::Options;
+pub use overlay::NoSavepoint;
 pub use past::{Past, Version};
 pub use pinned::Pinned;
 pub use position::{BadCursor, Position};

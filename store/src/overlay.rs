@@ -2,8 +2,11 @@
 //!
 //! Rule: an entry is known by its key and its document, so that two documents may hold one key of a unique index until
 //! the commit. Values can thus be swapped; [`crate::prepared`] refuses what is still double in the end.
+//!
+//! As long as savepoints are set it keeps what each write replaced. To go back costs as much as was written since.
 
 use std::collections::BTreeMap;
+use std::mem;
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -11,7 +14,7 @@ use weir_schema::codec::key::{CollectionNumber, IndexNumber, Key};
 use weir_schema::id::DocumentId;
 
 use crate::catalog::Entry;
-use crate::jobs::JobWrites;
+use crate::jobs::{JobWrites, WrittenJob};
 use crate::read_set::Interval;
 
 /// Changed index entries: by key, then by document.
@@ -23,9 +26,43 @@ pub(crate) struct Overlay {
     documents: BTreeMap<Key, Written>,
     entries: Entries,
     /// Jobs, which no index knows.
-    pub(crate) jobs: JobWrites,
+    jobs: JobWrites,
     /// Of keys and values that are written.
     bytes: usize,
+    /// The outermost first.
+    savepoints: Vec<Savepoint>,
+    /// What was replaced since the outermost savepoint, in order.
+    replaced: Vec<Replaced>,
+    /// Of the values in there.
+    replaced_bytes: usize,
+}
+
+/// Where a savepoint was set.
+#[derive(Debug)]
+struct Savepoint {
+    /// How much had been replaced.
+    replaced: usize,
+    replaced_bytes: usize,
+    bytes: usize,
+}
+
+/// What a write replaced.
+#[derive(Debug)]
+enum Replaced {
+    /// Nothing: the document had not been written.
+    Untouched(Key),
+    /// The text and the entries of a document.
+    Document(Key, Option<Bytes>, Vec<Entry>),
+    /// What had been written of a job, if anything.
+    Job(DocumentId, Option<WrittenJob>),
+}
+
+/// There is no savepoint of this number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("there is no savepoint {number}")]
+pub struct NoSavepoint {
+    /// The number, from 1.
+    pub number: usize,
 }
 
 /// A document that is written.
@@ -69,8 +106,9 @@ impl Overlay {
         self.documents.len()
     }
 
+    /// What it keeps in memory.
     pub(crate) fn bytes(&self) -> usize {
-        self.bytes + self.jobs.bytes()
+        self.bytes + self.replaced_bytes + self.jobs.bytes()
     }
 
     /// The document, if it is written.
@@ -80,13 +118,76 @@ impl Overlay {
 
     /// Writes a document for the first time; the snapshot has it with these entries.
     pub(crate) fn touch(&mut self, key: Key, written: Written) {
-        self.bytes += key.len();
+        self.bytes += key.len() + size(&written.document, &written.after);
+        if !self.savepoints.is_empty() {
+            self.replaced.push(Replaced::Untouched(key.clone()));
+        }
         self.documents.insert(key, written);
     }
 
     /// Changes a document that was touched before.
     pub(crate) fn set(&mut self, key: &[u8], document: Option<Bytes>, after: Vec<Entry>) {
-        let Some(written) = self.documents.get_mut(key) else { return };
+        let keeps = !self.savepoints.is_empty();
+        let Some((document, entries)) = self.exchange(key, document, after).filter(|_| keeps) else { return };
+        self.replaced_bytes += size(&document, &entries);
+        self.replaced.push(Replaced::Document(key.to_vec(), document, entries));
+    }
+
+    /// Writes a job.
+    pub(crate) fn set_job(&mut self, id: &DocumentId, job: WrittenJob) {
+        let before = self.jobs.exchange(id, Some(job));
+        if !self.savepoints.is_empty() {
+            self.replaced_bytes += before.as_ref().map_or(0, WrittenJob::bytes);
+            self.replaced.push(Replaced::Job(id.clone(), before));
+        }
+    }
+
+    /// Sets a savepoint inside of those that are set; how many there are then, which is its number.
+    pub(crate) fn set_savepoint(&mut self) -> usize {
+        let Self { replaced, replaced_bytes, bytes, .. } = self;
+        self.savepoints.push(Savepoint { replaced: replaced.len(), replaced_bytes: *replaced_bytes, bytes: *bytes });
+        self.savepoints.len()
+    }
+
+    /// Takes back all that was written since a savepoint, which ends with those inside of it.
+    pub(crate) fn roll_back(&mut self, number: usize) -> Result<(), NoSavepoint> {
+        let Savepoint { replaced, replaced_bytes, bytes } = self.end_savepoint(number)?;
+        for replaced in self.replaced.split_off(replaced).into_iter().rev() {
+            match replaced {
+                // Its entries are as in the snapshot again: what was done to it later has been taken back before.
+                Replaced::Untouched(key) => drop(self.documents.remove(&key)),
+                Replaced::Document(key, document, entries) => drop(self.exchange(&key, document, entries)),
+                Replaced::Job(id, job) => drop(self.jobs.exchange(&id, job)),
+            }
+        }
+        (self.replaced_bytes, self.bytes) = (replaced_bytes, bytes);
+        Ok(())
+    }
+
+    /// Ends a savepoint and those inside of it. What was written since goes the way of what is around it.
+    pub(crate) fn release(&mut self, number: usize) -> Result<(), NoSavepoint> {
+        self.end_savepoint(number)?;
+        if self.savepoints.is_empty() {
+            self.replaced = Vec::new();
+            self.replaced_bytes = 0;
+        }
+        Ok(())
+    }
+
+    fn end_savepoint(&mut self, number: usize) -> Result<Savepoint, NoSavepoint> {
+        let place = number.checked_sub(1).filter(|place| *place < self.savepoints.len());
+        let ended = place.and_then(|place| self.savepoints.drain(place..).next());
+        ended.ok_or(NoSavepoint { number })
+    }
+
+    /// Changes a document that was touched before; what it was.
+    fn exchange(
+        &mut self,
+        key: &[u8],
+        document: Option<Bytes>,
+        after: Vec<Entry>,
+    ) -> Option<(Option<Bytes>, Vec<Entry>)> {
+        let written = self.documents.get_mut(key)?;
         for gone in written.after.iter().filter(|entry| !after.contains(entry)) {
             let undoes = !written.before.contains(gone);
             mark(&mut self.entries, gone, &written.id, if undoes { None } else { Some(EntryChange::Removed) });
@@ -95,13 +196,9 @@ impl Overlay {
             let undoes = written.before.contains(new);
             mark(&mut self.entries, new, &written.id, if undoes { None } else { Some(EntryChange::Added) });
         }
-        let size = |document: &Option<Bytes>, entries: &[Entry]| {
-            document.as_ref().map_or(0, Bytes::len) + entries.iter().map(|entry| entry.key.len()).sum::<usize>()
-        };
         self.bytes += size(&document, &after);
         self.bytes = self.bytes.saturating_sub(size(&written.document, &written.after));
-        written.document = document;
-        written.after = after;
+        Some((mem::replace(&mut written.document, document), mem::replace(&mut written.after, after)))
     }
 
     /// The written documents of an interval, in order.
@@ -121,10 +218,19 @@ impl Overlay {
         changed.flat_map(|(key, documents)| documents.iter().map(move |(id, change)| (key, id, change.kind)))
     }
 
-    /// All written documents and all changed entries.
-    pub(crate) fn into_parts(self) -> (BTreeMap<Key, Written>, Entries) {
-        (self.documents, self.entries)
+    /// The jobs that are written.
+    pub(crate) fn jobs(&self) -> &JobWrites {
+        &self.jobs
     }
+
+    /// All written documents, all changed entries and all written jobs.
+    pub(crate) fn into_parts(self) -> (BTreeMap<Key, Written>, Entries, JobWrites) {
+        (self.documents, self.entries, self.jobs)
+    }
+}
+
+fn size(document: &Option<Bytes>, entries: &[Entry]) -> usize {
+    document.as_ref().map_or(0, Bytes::len) + entries.iter().map(|entry| entry.key.len()).sum::<usize>()
 }
 
 /// Notes a change of an entry; `None` where it is again as in the snapshot.

@@ -68,11 +68,11 @@ pub(crate) struct Kept {
 impl Prepared {
     /// Takes a transaction apart.
     pub(crate) fn new(transaction: Transaction) -> Self {
-        let Transaction { head, catalog, mut overlay, read_set, epoch, turn, kept, audit, .. } = transaction;
+        let Transaction { head, catalog, overlay, read_set, epoch, turn, kept, audit, .. } = transaction;
         let mut prepared =
             Self { since: head.sequence, epoch, read_set, catalog, turn, kept, audit, ..Self::default() };
-        std::mem::take(&mut overlay.jobs).prepare(&mut prepared);
-        let (documents, entries) = overlay.into_parts();
+        let (documents, entries, jobs) = overlay.into_parts();
+        jobs.prepare(&mut prepared);
         for (key, written) in documents {
             if !written.existed && written.document.is_none() {
                 continue;

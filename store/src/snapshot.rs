@@ -106,7 +106,7 @@ impl Base {
     }
 
     /// The snapshot and what has been admitted since.
-    pub(crate) fn in_turn(snapshot: Snapshot, pending: PendingView) -> Self {
+    pub(crate) fn ahead(snapshot: Snapshot, pending: PendingView) -> Self {
         Self { snapshot, pending: Some(pending), at: None }
     }
 

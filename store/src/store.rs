@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread;
 
 use tokio::runtime::{self, Runtime};
@@ -17,7 +18,7 @@ use crate::committer::{self, Committer, Published, Request};
 use crate::declare::AllWanted;
 use crate::engine::{Engine, Live};
 use crate::error::{CatalogError, CommitError, HistoryError, OpenError, Poisoned, ReadError};
-use crate::group::{Ends, Group, Upkeep, Verdict};
+use crate::group::{Answer, Ends, Group, Upkeep, Verdict};
 use crate::health::Health;
 use crate::journal::Tail;
 use crate::notice::{Committed, Notice};
@@ -64,6 +65,14 @@ pub(crate) struct Core {
     /// Held while the encryption keys are being exchanged.
     pub(crate) rotating: Mutex<()>,
     pub(crate) options: Options,
+}
+
+/// How far a commit has come that was handed to the committer.
+pub(crate) enum Submitted {
+    /// It is over.
+    Judged(Verdict),
+    /// It has its place and waits for the disk, or is refused for what does.
+    Decided(oneshot::Receiver<Verdict>),
 }
 
 /// What an opened engine holds.
@@ -254,6 +263,11 @@ impl Store {
         self.owner.core.published.notices.subscribe()
     }
 
+    /// How many groups of commits have been made durable since the store was opened, each by one sync.
+    pub fn groups_written(&self) -> u64 {
+        self.owner.core.published.groups_written.load(Ordering::Relaxed)
+    }
+
     /// Whether commits are possible; if not, why.
     pub fn is_ready(&self) -> Result<(), Poisoned> {
         self.owner.core.is_ready()
@@ -293,18 +307,24 @@ impl Core {
         Ok(Transaction::new(Base::durable(self.readers.open(live)), head, catalog, self.allowance()))
     }
 
-    /// Begins a transaction on all that is admitted, durable or not.
+    /// Begins a transaction on all that is admitted, durable or not, whose turn it is.
     pub(crate) fn begin_in_turn(&self, turn: Turn) -> Result<Transaction, Poisoned> {
+        let mut transaction = self.begin_ahead()?;
+        transaction.turn = Some(turn);
+        Ok(transaction)
+    }
+
+    /// Begins a transaction on all that is admitted, durable or not.
+    pub(crate) fn begin_ahead(&self) -> Result<Transaction, Poisoned> {
         self.health.check()?;
         let (live, view, head, catalog, epoch) = {
             // While this is held nothing becomes durable that the snapshot lacks and the view has no longer.
             let pending = self.published.pending.lock();
             (self.engine.live()?, pending.view(), pending.head, pending.catalog.clone(), pending.epoch)
         };
-        let base = Base::in_turn(self.readers.open(live), view);
+        let base = Base::ahead(self.readers.open(live), view);
         let mut transaction = Transaction::new(base, head, catalog, self.allowance());
         transaction.epoch = Some(epoch);
-        transaction.turn = Some(turn);
         Ok(transaction)
     }
 
@@ -337,10 +357,33 @@ impl Core {
     /// Hands a commit to the committer and waits for what becomes of it.
     pub(crate) async fn submit(&self, prepared: Prepared) -> Verdict {
         let (answer, verdict) = oneshot::channel();
-        let request = Request::Commit { prepared: Box::new(prepared), answer };
-        if self.requests.send(request).await.is_err() {
-            return Verdict::Failed(CommitError::Unavailable(self.health.reason()));
+        match self.send(prepared, Answer { verdict: answer, decide: None }).await {
+            Ok(()) => self.verdict(verdict).await,
+            Err(refusal) => refusal,
         }
+    }
+
+    /// The same, but waits no longer than until that is decided.
+    pub(crate) async fn submit_ahead(&self, prepared: Prepared) -> Submitted {
+        let (answer, verdict) = oneshot::channel();
+        let (decide, decided) = oneshot::channel();
+        if let Err(refusal) = self.send(prepared, Answer { verdict: answer, decide: Some(decide) }).await {
+            return Submitted::Judged(refusal);
+        }
+        match decided.await {
+            Ok(()) => Submitted::Decided(verdict),
+            Err(_) => Submitted::Judged(self.verdict(verdict).await),
+        }
+    }
+
+    async fn send(&self, prepared: Prepared, answer: Answer) -> Result<(), Verdict> {
+        let request = Request::Commit { prepared: Box::new(prepared), answer };
+        let refusal = |_| Verdict::Failed(CommitError::Unavailable(self.health.reason()));
+        self.requests.send(request).await.map_err(refusal)
+    }
+
+    /// What becomes of a commit that the committer has.
+    pub(crate) async fn verdict(&self, verdict: oneshot::Receiver<Verdict>) -> Verdict {
         verdict.await.unwrap_or_else(|_| Verdict::Failed(CommitError::OutcomeUnknown(self.health.reason())))
     }
 

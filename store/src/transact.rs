@@ -4,11 +4,14 @@
 
 use std::time::Duration;
 
+use tokio::sync::oneshot;
+use weir_schema::codec::journal::Head;
+
 use crate::error::{CommitError, Poisoned};
 use crate::group::Verdict;
 use crate::notice::Committed;
 use crate::prepared::Prepared;
-use crate::store::{Core, Store};
+use crate::store::{Core, Store, Submitted};
 use crate::transaction::Transaction;
 use crate::turns::Footprint;
 
@@ -42,77 +45,179 @@ impl Store {
     pub async fn transact<T, F>(
         &self,
         limit: Duration,
-        mut run: impl FnMut(Transaction) -> F,
+        run: impl FnMut(Transaction) -> F,
     ) -> Result<Transacted<T>, CommitError>
     where
         F: Future<Output = Run<T>>,
     {
-        let core = self.core();
+        let (value, fate) = self.core().transact(limit, run, Goal::Durable).await?;
+        Ok(Transacted { value, committed: self.core().settle(fate).await? })
+    }
+}
+
+/// How far a transaction is followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Goal {
+    /// Until nothing can take back what it came to. It begins on what is durable.
+    Durable,
+    /// Until it has its place in the order of commits. It begins on what is admitted.
+    Admitted,
+}
+
+/// What is known of a transaction that has reached its goal.
+#[derive(Debug)]
+pub(crate) enum Fate {
+    /// All that it rests on is durable.
+    Known(Option<Committed>),
+    /// It has written nothing, and has read up to here.
+    Read { seen: Seen, committed: Option<Committed> },
+    /// It will be committed once those before it are.
+    Admitted(oneshot::Receiver<Verdict>),
+}
+
+/// The last commit that a transaction sees.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Seen {
+    sequence: u64,
+    /// As in [`Transaction`]: with one it may not be durable yet.
+    epoch: Option<u64>,
+}
+
+enum Attempt<T> {
+    Over(T, Fate),
+    Conflict(Footprint),
+}
+
+impl Core {
+    /// Runs a transaction until it has reached its goal, as often as it takes.
+    pub(crate) async fn transact<T, F>(
+        &self,
+        limit: Duration,
+        mut run: impl FnMut(Transaction) -> F,
+        goal: Goal,
+    ) -> Result<(T, Fate), CommitError>
+    where
+        F: Future<Output = Run<T>>,
+    {
         let mut footprint = Footprint::default();
-        for _ in 0..core.options.attempts_optimistic {
-            let transaction = core.begin()?;
-            match attempt(core, transaction, &mut run).await? {
-                Attempt::Over(transacted) => return Ok(transacted),
+        for _ in 0..self.options.attempts_optimistic {
+            let transaction = match goal {
+                Goal::Durable => self.begin()?,
+                Goal::Admitted => self.begin_ahead()?,
+            };
+            match self.attempt(transaction, &mut run, goal).await? {
+                Attempt::Over(value, fate) => return Ok((value, fate)),
                 Attempt::Conflict(again) => footprint = again,
             }
         }
         let mut turns = 0;
         loop {
             let reserved = if turns > TURNS_BY_FOOTPRINT { Footprint::everything() } else { footprint.clone() };
-            let turn = core.turns.reserve(reserved, limit).await;
-            let transaction = core.begin_in_turn(turn)?;
-            match attempt(core, transaction, &mut run).await? {
-                Attempt::Over(transacted) => return Ok(transacted),
+            let turn = self.turns.reserve(reserved, limit).await;
+            let transaction = self.begin_in_turn(turn)?;
+            match self.attempt(transaction, &mut run, goal).await? {
+                Attempt::Over(value, fate) => return Ok((value, fate)),
                 Attempt::Conflict(again) => footprint.widen(again),
             }
             turns += 1;
         }
     }
-}
 
-enum Attempt<T> {
-    Over(Transacted<T>),
-    Conflict(Footprint),
-}
-
-async fn attempt<T, F>(
-    core: &Core,
-    transaction: Transaction,
-    run: &mut impl FnMut(Transaction) -> F,
-) -> Result<Attempt<T>, CommitError>
-where
-    F: Future<Output = Run<T>>,
-{
-    let seen = transaction.head();
-    let (prepared, value) = match run(transaction).await {
-        Run::Commit(transaction, value) => (Prepared::new(transaction), value),
-        Run::Abort(value) => {
-            core.durable(seen.sequence).await?;
-            return Ok(Attempt::Over(Transacted { value, committed: None }));
+    async fn attempt<T, F>(
+        &self,
+        transaction: Transaction,
+        run: &mut impl FnMut(Transaction) -> F,
+        goal: Goal,
+    ) -> Result<Attempt<T>, CommitError>
+    where
+        F: Future<Output = Run<T>>,
+    {
+        let Head { sequence, timestamp, .. } = transaction.head();
+        let seen = Seen { sequence, epoch: transaction.epoch };
+        let (prepared, value) = match run(transaction).await {
+            Run::Commit(transaction, value) => (Prepared::new(transaction), value),
+            Run::Abort(value) => return self.read(value, seen, None, goal).await,
+        };
+        if prepared.is_empty() {
+            drop(prepared);
+            return self.read(value, seen, Some(Committed { timestamp, sequence }), goal).await;
         }
-    };
-    if prepared.is_empty() {
-        drop(prepared);
-        core.durable(seen.sequence).await?;
-        let committed = Committed { timestamp: seen.timestamp, sequence: seen.sequence };
-        return Ok(Attempt::Over(Transacted { value, committed: Some(committed) }));
+        let submitted = match goal {
+            Goal::Durable => Submitted::Judged(self.submit(prepared).await),
+            Goal::Admitted => self.submit_ahead(prepared).await,
+        };
+        let verdict = match submitted {
+            Submitted::Decided(verdict) => return Ok(Attempt::Over(value, Fate::Admitted(verdict))),
+            Submitted::Judged(verdict) => verdict,
+        };
+        match verdict {
+            Verdict::Committed(committed) => Ok(Attempt::Over(value, Fate::Known(Some(committed)))),
+            Verdict::Conflict(footprint) => Ok(Attempt::Conflict(footprint)),
+            Verdict::Failed(error) => Err(error),
+        }
     }
-    match core.submit(prepared).await {
-        Verdict::Committed(committed) => Ok(Attempt::Over(Transacted { value, committed: Some(committed) })),
-        Verdict::Conflict(footprint) => Ok(Attempt::Conflict(footprint)),
-        Verdict::Failed(error) => Err(error),
-    }
-}
 
-impl Core {
-    /// Waits until a commit is durable: what was learned from it may be told then.
-    pub(crate) async fn durable(&self, sequence: u64) -> Result<(), Poisoned> {
+    /// Ends an attempt that has nothing to commit.
+    async fn read<T>(
+        &self,
+        value: T,
+        seen: Seen,
+        committed: Option<Committed>,
+        goal: Goal,
+    ) -> Result<Attempt<T>, CommitError> {
+        match goal {
+            Goal::Admitted => Ok(Attempt::Over(value, Fate::Read { seen, committed })),
+            Goal::Durable if self.durable(seen).await? => Ok(Attempt::Over(value, Fate::Known(committed))),
+            Goal::Durable => Ok(Attempt::Conflict(Footprint::default())),
+        }
+    }
+
+    /// Waits until nothing can take back what a transaction came to. `Conflict`: the engine has refused what it was
+    /// written with, or what it had read.
+    pub(crate) async fn settle(&self, fate: Fate) -> Result<Option<Committed>, CommitError> {
+        match fate {
+            Fate::Known(committed) => Ok(committed),
+            Fate::Read { seen, committed } => {
+                if self.durable(seen).await? {
+                    Ok(committed)
+                } else {
+                    Err(CommitError::Conflict)
+                }
+            }
+            Fate::Admitted(verdict) => match self.verdict(verdict).await {
+                Verdict::Committed(committed) => Ok(Some(committed)),
+                Verdict::Conflict(_) => Err(CommitError::Conflict),
+                Verdict::Failed(error) => Err(error),
+            },
+        }
+    }
+
+    /// Waits until what was seen is durable: what was learned from it may be told then. False where it will never be,
+    /// because the engine refused it.
+    pub(crate) async fn durable(&self, seen: Seen) -> Result<bool, Poisoned> {
         let mut durable = self.published.durable.subscribe();
-        while *durable.borrow_and_update() < sequence {
+        while *durable.borrow_and_update() < seen.sequence {
             self.health.check()?;
+            if self.is_given_up(seen) {
+                return Ok(false);
+            }
             // The sender lives as long as the core does.
             let _ = durable.changed().await;
         }
-        Ok(())
+        Ok(!self.is_given_up(seen))
+    }
+
+    fn is_given_up(&self, seen: Seen) -> bool {
+        seen.epoch.is_some_and(|epoch| self.published.pending.lock().epoch != epoch)
+    }
+
+    /// Waits until all is durable that is admitted by now.
+    pub(crate) async fn all_durable(&self) -> Result<(), Poisoned> {
+        let seen = {
+            let pending = self.published.pending.lock();
+            Seen { sequence: pending.head.sequence, epoch: Some(pending.epoch) }
+        };
+        // What is given up need not be waited for.
+        self.durable(seen).await.map(drop)
     }
 }

@@ -18,7 +18,7 @@ use weir_schema::limits::DOCUMENT_BYTES_MAX;
 use crate::catalog::{Catalog, Collection, Entry};
 use crate::error::{Poisoned, ReadError, ScanError, WriteError};
 use crate::group::to_json;
-use crate::overlay::{Overlay, Written};
+use crate::overlay::{NoSavepoint, Overlay, Written};
 use crate::planner;
 use crate::prepared::Kept;
 use crate::read_set::{Interval, ReadSet};
@@ -122,9 +122,24 @@ impl Transaction {
         !self.overlay.is_empty()
     }
 
-    /// Forgets what was written, not what was read.
+    /// Forgets what was written, not what was read, and all savepoints.
     pub fn undo(&mut self) {
         self.overlay = Overlay::default();
+    }
+
+    /// Sets a savepoint inside of those that are set. Returns its number, from 1 for the outermost.
+    pub fn set_savepoint(&mut self) -> usize {
+        self.overlay.set_savepoint()
+    }
+
+    /// Takes back all that was written since a savepoint, which ends with those inside of it. What was read stays read.
+    pub fn roll_back(&mut self, savepoint: usize) -> Result<(), NoSavepoint> {
+        self.overlay.roll_back(savepoint)
+    }
+
+    /// Ends a savepoint and those inside of it. What was written since stays, unless one around it is rolled back.
+    pub fn release(&mut self, savepoint: usize) -> Result<(), NoSavepoint> {
+        self.overlay.release(savepoint)
     }
 
     /// What the first call with an idempotency key came to, unless it has expired at `now_ms` since 1970.

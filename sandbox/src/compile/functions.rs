@@ -158,7 +158,9 @@ impl<'a, 'g> Reader<'_, 'a, 'g> {
             let span = Span::new(end.saturating_sub(1), end);
             let help = match kind {
                 FunctionKind::Action => "write the type after the parameters: (args: { … }): Promise<Result> => …",
-                FunctionKind::Stream => "write the type after the parameters: (args: { … }): AsyncGenerator<Event> { … }",
+                FunctionKind::Stream => {
+                    "write the type after the parameters: (args: { … }): AsyncGenerator<Event> { … }"
+                }
                 _ => "write the type after the parameters: (args: { … }): Result => …",
             };
             return Err(self.report.error_with_help(signature.module.file, span, message, help));

@@ -1,7 +1,7 @@
 //! The names that the module "weir" exports, as far as the compiler must know them.
 
 /// Its functions and values.
-pub(super) const VALUES: [&str; 21] = [
+pub(super) const VALUES: [&str; 22] = [
     "query",
     "view",
     "procedure",
@@ -15,6 +15,7 @@ pub(super) const VALUES: [&str; 21] = [
     "avg",
     "now",
     "fail",
+    "attempt",
     "caller",
     "call",
     "metric",
@@ -30,7 +31,7 @@ pub(super) const TYPES: [&str; 11] =
     ["ID", "Int", "Float", "DateTime", "JSON", "Bytes", "Doc", "Ref", "Page", "Edge", "PageInfo"];
 
 /// Its types for code only: GraphQL knows nothing like them.
-pub(super) const CODE_TYPES: [&str; 19] = [
+pub(super) const CODE_TYPES: [&str; 20] = [
     "Rows",
     "Reading",
     "Collection",
@@ -46,6 +47,7 @@ pub(super) const CODE_TYPES: [&str; 19] = [
     "ViewOptions",
     "Aggregate",
     "Caller",
+    "Attempted",
     "When",
     "FetchOptions",
     "FetchResponse",

@@ -51,6 +51,11 @@ export function mustWrite(what) {
   }
 }
 
+/** Whether a value is a promise, or passes for one. */
+export function isThenable(value) {
+  return typeof value === "object" && value !== null && typeof value.then === "function";
+}
+
 /** A kind of function, as it stands in a sentence. */
 export function article(kind) {
   return kind === "action" ? "an action" : `a ${kind}`;

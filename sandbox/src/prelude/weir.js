@@ -6,10 +6,11 @@
 import { avg, count, groupBy, max, min, sum } from "ext:weir/aggregates.js";
 import { checkText } from "ext:weir/arguments.js";
 import { hmac, timingSafeEqual } from "ext:weir/bytes.js";
-import { ask, atHand, hostCall } from "ext:weir/call.js";
+import { ask, atHand, hostCall, isThenable } from "ext:weir/call.js";
 import { Collection, collection, nameCollection, textOfRows } from "ext:weir/collections.js";
 import { freezeModules, resetPatterns } from "ext:weir/constants.js";
 import { beginClock, endClock, fixedNow } from "ext:weir/determinism.js";
+import { attempt, fail, failureCode } from "ext:weir/failing.js";
 import { FetchHeaders, FetchResponse, secret } from "ext:weir/fetch.js";
 import { action, call, define, limitDepth, nameFunction, procedure, query, view } from "ext:weir/functions.js";
 import { cancelJob, schedule } from "ext:weir/schedule.js";
@@ -21,17 +22,7 @@ const { isFinite: isFiniteNumber } = Number;
 
 view.groupBy = (source, keyOf, aggregates) => define("view", () => groupBy(source, keyOf, aggregates));
 
-// ---- failing, time, caller, telemetry ----
-
-/** What `fail` threw, and the codes. */
-const failures = new WeakMap();
-
-function fail(code, message) {
-  if (typeof code !== "string" || code === "") throw new TypeError("fail(code, message): the code is a string such as \"NOT_FOUND\"");
-  const failure = new Error(message === undefined ? code : String(message));
-  failures.set(failure, code);
-  throw failure;
-}
+// ---- time, caller, telemetry ----
 
 function now() {
   return new Date(fixedNow()).toISOString();
@@ -85,7 +76,7 @@ const console = Object.freeze({
 });
 
 export const api = Object.freeze({
-  action, avg, call, caller, cancelJob, collection, count, fail, hmac, max, metric, min, now, procedure, query, schedule,
+  action, attempt, avg, call, caller, cancelJob, collection, count, fail, hmac, max, metric, min, now, procedure, query, schedule,
   secret, stream, sum, timingSafeEqual, view,
 });
 
@@ -124,10 +115,6 @@ function begin({ kind, body }, argumentsText, caller, nowMs, seed0, seed1, seed2
   return body(parse(argumentsText));
 }
 
-function isThenable(value) {
-  return typeof value === "object" && value !== null && typeof value.then === "function";
-}
-
 /** Runs a query, view or procedure. Returns the result as JSON text, or undefined where it has none. */
 function run(index, ...rest) {
   const target = exported[index];
@@ -156,7 +143,5 @@ function end() {
   endClock();
   resetPatterns();
 }
-
-const failureCode = (error) => failures.get(error);
 
 export const host = Object.freeze({ bind, run, start, open, nextEvent, giveUpStream, end, failureCode, hostCall, console });

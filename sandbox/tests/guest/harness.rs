@@ -5,7 +5,9 @@ use std::sync::{Arc, OnceLock};
 
 use serde_json::json;
 use weir_sandbox::isolate::{Isolate, IsolateError, Place};
-use weir_sandbox::protocol::{Answering, CallRequest, Host, HostCall, HostError, Outcome, ScriptCaller, Wanted};
+use weir_sandbox::protocol::{
+    Answering, CallRequest, Host, HostCall, HostError, Outcome, SavepointStep, ScriptCaller, Wanted,
+};
 use weir_sandbox::watchdog::Watchdog;
 use weir_sandbox::{App, Module};
 use weir_schema::declarations::{Collection, Declarations, Function, FunctionKind};
@@ -19,6 +21,8 @@ struct TableHost {
     documents: &'static str,
     /// How many events of a stream it takes.
     events: usize,
+    /// How many are set.
+    savepoints: usize,
     log: Vec<String>,
     done: Sender<(Outcome, Vec<String>)>,
 }
@@ -43,6 +47,10 @@ impl Host for TableHost {
             }
             HostCall::Insert { value, .. } => Ok(value.to_string()),
             HostCall::Delete { .. } => Err(HostError::Aborted),
+            HostCall::Savepoint { step, number } => {
+                self.savepoints = if step == SavepointStep::Set { self.savepoints + 1 } else { number - 1 };
+                Ok(self.savepoints.to_string())
+            }
             _ => Ok("null".into()),
         }
     }
@@ -98,7 +106,7 @@ impl Guest {
     /// The same with a declared result.
     pub fn of_result(kind: FunctionKind, result: Slot, code: &str) -> Result<Self, IsolateError> {
         let code = format!(
-            "import {{ query, view, procedure, action, stream, collection, call, caller, fail, now, metric, sum, count, avg, min, max, hmac, secret, timingSafeEqual }} from \"weir\";\n\
+            "import {{ query, view, procedure, action, stream, collection, call, caller, fail, attempt, now, metric, sum, count, avg, min, max, hmac, secret, timingSafeEqual }} from \"weir\";\n\
              export const orders = collection();\n{code}\n"
         );
         let module = Module {
@@ -135,8 +143,8 @@ impl Guest {
             seed: [1, 2, 3, 4],
             caller: ScriptCaller { kind: "developer", subject: None }.text(),
         };
-        self.isolate
-            .call(&request, Box::new(TableHost { documents: self.documents, events: self.events, log: vec![], done }));
+        let host = TableHost { documents: self.documents, events: self.events, savepoints: 0, log: vec![], done };
+        self.isolate.call(&request, Box::new(host));
         outcome.recv().unwrap()
     }
 

@@ -5,6 +5,7 @@
 //! | `allowlist` | everything in reach of a script is on a list and frozen; what is not on it is refused |
 //! | `determinism` | nothing but the call itself decides what a call gives |
 //! | `errors` | the author learns which call of the host failed and where; nobody learns of the host |
+//! | `failing` | what `attempt` makes of a throw, and what goes past it |
 //! | `residue` | a call leaves nothing that the next can see |
 //! | `values` | what becomes of values on their way out of a script |
 
@@ -21,6 +22,7 @@ mod allowlist;
 mod determinism;
 mod errors;
 mod examples;
+mod failing;
 mod harness;
 mod residue;
 mod streams;

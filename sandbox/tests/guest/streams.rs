@@ -6,7 +6,9 @@ use weir_schema::declarations::FunctionKind;
 use crate::harness::Guest;
 
 fn of(body: &str) -> Guest {
-    let code = format!("export const f = stream(async function* (args) {{ {body} }});\nexport const g = query((args) => args.n);");
+    let code = format!(
+        "export const f = stream(async function* (args) {{ {body} }});\nexport const g = query((args) => args.n);"
+    );
     Guest::of_kind(FunctionKind::Stream, &code).unwrap()
 }
 
@@ -244,9 +246,12 @@ fn nothing_of_a_stream_is_left_for_the_next() {
     expect![[r#"
         ["undefined",0,1.6298145055770874e-9] ["undefined",1,7.916241884231567e-9] null
         failed: TypeError: Cannot add property left, object is not extensible
-        ["undefined",0,1.6298145055770874e-9] ["undefined",1,7.916241884231567e-9] null"#]].assert_eq(&lines.join("\n"));
+        ["undefined",0,1.6298145055770874e-9] ["undefined",1,7.916241884231567e-9] null"#]]
+    .assert_eq(&lines.join("\n"));
     // Not even what the getters of a thrown value leave to be done later.
-    let mut guest = of("if (args.first) throw { get message() { Promise.resolve().then(() => orders.get('o1')); return 'x'; } }; yield 1;");
+    let mut guest = of(
+        "if (args.first) throw { get message() { Promise.resolve().then(() => orders.get('o1')); return 'x'; } }; yield 1;",
+    );
     assert_eq!(guest.stream(r#"{"first":true}"#), r#"Get { collection: "orders", id: "o1" } failed: x"#);
     assert_eq!(guest.stream("{}"), "1 null");
     // A generator that was left in the middle does not go on.

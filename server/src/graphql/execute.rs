@@ -156,7 +156,7 @@ impl Subscribed {
 }
 
 /// Coerces the variables and finds the plan for them.
-fn start<'o>(
+pub(super) fn start<'o>(
     schema: &Schema,
     operation: &'o Operation,
     given: Map<String, Value>,
@@ -189,7 +189,11 @@ fn write<'p>(
 }
 
 /// What a root field asks for, its arguments filled in.
-fn invocation(root: &Object, call: &RootCall, variables: &mut Variables<'_>) -> Result<Invocation, GraphqlError> {
+pub(super) fn invocation(
+    root: &Object,
+    call: &RootCall,
+    variables: &mut Variables<'_>,
+) -> Result<Invocation, GraphqlError> {
     let mut arguments = Map::with_capacity(call.arguments.len());
     for argument in &call.arguments {
         let value = argument.value.fill(variables)?;

@@ -6,7 +6,7 @@ use serde_json::Value;
 use weir_schema::api::{Scalar, TypeRef};
 use weir_schema::shape::EnumDefinition;
 
-use super::error::Location;
+use super::error::{Location, PathStep};
 use super::template::Template;
 
 /// One operation, its selections merged, for one choice of what `@skip` and `@include` leave in.
@@ -110,6 +110,11 @@ impl Key {
     /// Makes a key of an alias or a field's name, neither of which JSON has to escape.
     pub fn new(name: &str) -> Self {
         Self { name: name.to_owned(), json: format!("\"{name}\":").into_bytes().into_boxed_slice() }
+    }
+
+    /// As a step of the path to a place in the response.
+    pub fn step(&self) -> PathStep {
+        PathStep::Key(self.name.clone())
     }
 }
 

@@ -86,12 +86,28 @@ impl<'p> Projection<'p> {
         location: Location,
         error: GraphqlError,
     ) -> Result<(), Nulled> {
-        self.push(error.at(location).on(vec![PathStep::Key(key.name.clone())]));
+        self.push(error.at(location).on(vec![key.step()]));
         if completion.nullable {
             self.out.extend_from_slice(b"null");
             Ok(())
         } else {
             Err(Nulled)
+        }
+    }
+
+    /// The JSON text of one element of a root field's list, by itself. No part of it may be missing.
+    pub fn element(
+        key: &'p Key,
+        completion: &'p Completion,
+        location: Location,
+        index: usize,
+        value: &Value,
+    ) -> Result<Vec<u8>, Vec<GraphqlError>> {
+        let path = vec![Step::Key(&key.name), Step::Index(index)];
+        let mut projection = Self { out: Vec::new(), errors: Vec::new(), path, location };
+        match projection.value(completion, value) {
+            Ok(()) if projection.errors.is_empty() => Ok(projection.out),
+            _ => Err(projection.errors),
         }
     }
 

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use weir_engine::Engine;
 use weir_engine::call::{CallError, Caller};
 use weir_engine::idempotency::IdempotencyKey;
+use weir_engine::lines::Elements;
 use weir_engine::live::Watch;
 use weir_engine::release::Release;
 use weir_engine::streams::{Stream, StreamPlace};
@@ -14,6 +15,7 @@ use weir_store::Poisoned;
 
 use super::document::Operation;
 use super::execute::{Subscribed, execute};
+use super::lines::Listed;
 use super::{DocumentLimits, Response, Schema, call};
 
 /// A release and its schema. Whoever holds one keeps both, whatever is activated meanwhile.
@@ -69,6 +71,11 @@ impl Service {
     pub fn watch(&self, served: &Served, subscribed: &Subscribed, caller: &Caller, after: Option<String>) -> Watch {
         let arguments = subscribed.arguments.clone();
         self.engine.watch(&served.release, caller, &subscribed.function, arguments, after)
+    }
+
+    /// Calls the query whose list is to be answered line by line.
+    pub async fn elements(&self, served: &Served, listed: &Listed, caller: &Caller) -> Result<Elements, CallError> {
+        self.engine.elements(&served.release, caller, &listed.function, listed.arguments.clone()).await
     }
 
     /// Room for one more stream, if there is any.

@@ -18,6 +18,8 @@ pub struct Gateway {
     pub sockets: Arc<Semaphore>,
     /// One permit for each running subscription.
     pub subscriptions: Arc<Semaphore>,
+    /// One permit for each result that is being sent line by line.
+    pub json_lines: Arc<Semaphore>,
     /// Turns true when the server is told to stop.
     pub stopping: watch::Receiver<bool>,
 }

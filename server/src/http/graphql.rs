@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 use weir_schema::error::ErrorCode;
 
 use super::gateway::Gateway;
+use super::lines;
 use super::negotiate::{MediaType, accepted, is_json};
 use crate::graphql::plan::OperationKind;
 use crate::graphql::{GraphqlError, Request, Response};
@@ -62,7 +63,7 @@ enum Method {
 }
 
 async fn answer(
-    gateway: &Gateway,
+    gateway: &Arc<Gateway>,
     request: Request,
     headers: &HeaderMap,
     media: MediaType,
@@ -77,6 +78,7 @@ async fn answer(
         Err(errors) => return write(media, &Response::refused(errors)),
     };
     match (operation.kind, method) {
+        _ if media == MediaType::JsonLines => lines::answer(gateway, &served, &operation, request.variables).await,
         (OperationKind::Mutation, Method::Get) => {
             let error = bad("GET runs queries only: send mutations with POST");
             let mut response = Refusal { status: StatusCode::METHOD_NOT_ALLOWED, error }.into_response(media);
@@ -112,19 +114,25 @@ fn key(headers: &HeaderMap) -> Result<Option<&str>, GraphqlError> {
 }
 
 fn write(media: MediaType, response: &Response) -> HttpResponse {
+    if media == MediaType::JsonLines {
+        return lines::refused(media.refused(), &response.errors);
+    }
     let status = if response.data.is_some() { StatusCode::OK } else { media.refused() };
     (status, [(header::CONTENT_TYPE, media.header())], response.to_json()).into_response()
 }
 
 impl Refusal {
     fn into_response(self, media: MediaType) -> HttpResponse {
+        if media == MediaType::JsonLines {
+            return lines::refused(self.status, &[self.error]);
+        }
         let body = Response::refused(vec![self.error]).to_json();
         (self.status, [(header::CONTENT_TYPE, media.header())], body).into_response()
     }
 }
 
 fn not_acceptable() -> HttpResponse {
-    let error = bad("responses are application/graphql-response+json or application/json");
+    let error = bad("responses are application/graphql-response+json, application/json or application/jsonl");
     Refusal { status: StatusCode::NOT_ACCEPTABLE, error }.into_response(MediaType::Json)
 }
 

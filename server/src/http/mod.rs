@@ -13,6 +13,7 @@
 
 pub mod gateway;
 pub mod graphql;
+pub mod lines;
 pub mod negotiate;
 pub mod options;
 pub mod origin;

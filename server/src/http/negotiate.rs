@@ -9,6 +9,8 @@ pub enum MediaType {
     Json,
     /// `application/graphql-response+json`: a request that was refused before it ran is answered with 400.
     GraphqlResponse,
+    /// `application/jsonl`: a line for each element of a list. A request that was refused before it ran is answered with 400.
+    JsonLines,
 }
 
 impl MediaType {
@@ -17,6 +19,8 @@ impl MediaType {
         HeaderValue::from_static(match self {
             Self::Json => "application/json; charset=utf-8",
             Self::GraphqlResponse => "application/graphql-response+json; charset=utf-8",
+            // Its registration knows no charset: it is UTF-8.
+            Self::JsonLines => "application/jsonl",
         })
     }
 
@@ -24,12 +28,12 @@ impl MediaType {
     pub fn refused(self) -> StatusCode {
         match self {
             Self::Json => StatusCode::OK,
-            Self::GraphqlResponse => StatusCode::BAD_REQUEST,
+            Self::GraphqlResponse | Self::JsonLines => StatusCode::BAD_REQUEST,
         }
     }
 }
 
-/// What a client accepts: the best of ours, the first named of two as good. `None` if it accepts neither.
+/// What a client accepts: the best of ours, the first named of two as good. `None` if it accepts none.
 ///
 /// Without the header, and for `*/*`, it is `application/json`, as old clients expect.
 pub fn accepted(headers: &HeaderMap) -> Option<MediaType> {
@@ -41,6 +45,7 @@ pub fn accepted(headers: &HeaderMap) -> Option<MediaType> {
             let mut parts = range.split(';').map(str::trim);
             let media = match parts.next().unwrap_or_default().to_ascii_lowercase().as_str() {
                 "application/graphql-response+json" => MediaType::GraphqlResponse,
+                "application/jsonl" => MediaType::JsonLines,
                 "application/json" | "application/*" | "*/*" => MediaType::Json,
                 _ => continue,
             };
@@ -71,7 +76,7 @@ mod tests {
 
     #[test]
     fn the_best_accepted_type_is_chosen() {
-        use MediaType::{GraphqlResponse, Json};
+        use MediaType::{GraphqlResponse, Json, JsonLines};
         let table = [
             (None, Some(Json)),
             (Some("*/*"), Some(Json)),
@@ -81,6 +86,8 @@ mod tests {
             (Some("application/json, application/graphql-response+json"), Some(Json)),
             (Some("application/json;q=0.5, application/graphql-response+json"), Some(GraphqlResponse)),
             (Some("text/html, */*;q=0.8"), Some(Json)),
+            (Some("application/jsonl"), Some(JsonLines)),
+            (Some("application/json;q=0.5, application/jsonl"), Some(JsonLines)),
             (Some("text/event-stream"), None),
             (Some("application/json;q=0"), None),
         ];

@@ -15,6 +15,10 @@ pub struct ServerOptions {
     pub sockets: u32,
     /// Subscriptions running at one time, over all sockets.
     pub subscriptions: u32,
+    /// Results that are sent line by line at one time.
+    pub json_lines: u32,
+    /// How long a client may take none of their lines.
+    pub line_timeout: Duration,
     /// Each WebSocket.
     pub socket: SocketOptions,
     /// How long requests in flight may take after the server is told to stop.
@@ -28,6 +32,8 @@ impl Default for ServerOptions {
             body_bytes: 16 << 20,
             sockets: 20_000,
             subscriptions: 20_000,
+            json_lines: 64,
+            line_timeout: Duration::from_secs(30),
             socket: SocketOptions::default(),
             drain: Duration::from_secs(10),
         }

@@ -33,6 +33,7 @@ impl Server {
             service: Service::new(engine, served.clone()),
             sockets: Arc::new(Semaphore::new(options.sockets as usize)),
             subscriptions: Arc::new(Semaphore::new(options.subscriptions as usize)),
+            json_lines: Arc::new(Semaphore::new(options.json_lines as usize)),
             stopping,
             options,
         };

@@ -205,6 +205,8 @@ impl Outbox {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
+    use futures_util::future::poll_immediate;
+
     use super::*;
 
     fn taken(outbox: &Outbox) -> Vec<String> {
@@ -234,6 +236,21 @@ mod tests {
         outbox.next("a", "a2".into());
         outbox.end("a", "a done".into());
         assert_eq!(taken(&outbox), ["a2", "a done", "b1"]);
+    }
+
+    #[tokio::test]
+    async fn an_event_is_passed_when_it_is_taken() {
+        let outbox = outbox(&["a", "b"]);
+        let mut passing = Box::pin(outbox.pass("a", "a1".into()));
+        assert!(poll_immediate(&mut passing).await.is_none());
+        outbox.next("b", "b1".into());
+        assert_eq!(outbox.try_take(), Some(Outgoing::Message("a1".into())));
+        assert!(poll_immediate(&mut passing).await.is_some());
+        // Nobody waits for ever for what is not sent any more.
+        let mut passing = Box::pin(outbox.pass("a", "a2".into()));
+        assert!(poll_immediate(&mut passing).await.is_none());
+        outbox.cancel("a");
+        assert_eq!(taken(&outbox), ["b1"]);
     }
 
     #[test]

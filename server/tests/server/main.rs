@@ -11,6 +11,8 @@
 
 mod app;
 mod graphql_over_http;
+mod lines;
 mod pages;
 mod protocol;
+mod streams;
 mod subscriptions;

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use proptest::sample::select;
+use proptest::sample::{Index, select};
 use serde_json::{Map, Value, json};
 use weir_schema::id::DocumentId;
-use weir_store::{CommitError, Direction, Range, ReadSet, Scan, Store, Transaction};
+use weir_store::{CommitError, Direction, NoSavepoint, Range, ReadSet, Scan, Store, Transaction};
 
 use crate::support::{declare, id, open, options};
 
@@ -21,6 +21,10 @@ enum Step {
     Get(DocumentId),
     Scan(Scan),
     Pages(Scan, usize),
+    Savepoint,
+    /// Of the savepoints that are set, one by its place; without any the number 1 is refused.
+    RollBack(Index),
+    Release(Index),
 }
 
 #[derive(Debug, Clone)]
@@ -89,11 +93,14 @@ fn steps() -> impl Strategy<Value = Step> {
         1 => ids().prop_map(Step::Get),
         2 => (scans(), proptest::option::of(0..4usize)).prop_map(|(scan, limit)| Step::Scan(Scan { limit, ..scan })),
         1 => (scans(), 1..4usize).prop_map(|(scan, size)| Step::Pages(scan, size)),
+        1 => Just(Step::Savepoint),
+        1 => any::<Index>().prop_map(Step::RollBack),
+        1 => any::<Index>().prop_map(Step::Release),
     ]
 }
 
 fn rounds() -> impl Strategy<Value = Vec<Round>> {
-    let transaction = (proptest::collection::vec(steps(), 1..14), select(vec![End::Commit, End::Commit, End::Drop]))
+    let transaction = (proptest::collection::vec(steps(), 1..20), select(vec![End::Commit, End::Commit, End::Drop]))
         .prop_map(|(steps, end)| Round::Transaction(steps, end));
     proptest::collection::vec(prop_oneof![9 => transaction, 1 => Just(Round::Reopen)], 1..16)
 }
@@ -151,8 +158,27 @@ fn found(transaction: &mut Transaction, scan: &Scan) -> (Vec<Value>, bool, Optio
     (rows.rows.iter().map(|row| serde_json::from_slice(&row.document).unwrap()).collect(), rows.more, last)
 }
 
-fn take_step(transaction: &mut Transaction, model: &mut Model, step: Step) {
+/// `saved` has the model of each savepoint that is set.
+fn take_step(transaction: &mut Transaction, model: &mut Model, saved: &mut Vec<Model>, step: Step) {
+    let place = |index: Index, saved: &[Model]| if saved.is_empty() { 0 } else { index.index(saved.len()) };
     match step {
+        Step::Savepoint => {
+            saved.push(model.clone());
+            assert_eq!(transaction.set_savepoint(), saved.len());
+        }
+        Step::RollBack(index) => {
+            let place = place(index, saved);
+            let rolled_back = transaction.roll_back(place + 1);
+            match saved.drain(place.min(saved.len())..).next() {
+                Some(before) => *model = before,
+                None => assert_eq!(rolled_back, Err(NoSavepoint { number: 1 })),
+            }
+        }
+        Step::Release(index) => {
+            let place = place(index, saved);
+            let released = transaction.release(place + 1);
+            assert_eq!(released.is_err(), saved.drain(place.min(saved.len())..).next().is_none());
+        }
         Step::Put(id, document) => {
             let stored = transaction.put("things", &id, document.clone()).unwrap();
             assert_eq!(stored, text(&id, &document).to_string());
@@ -237,11 +263,12 @@ async fn run(rounds: Vec<Round>) {
             Round::Transaction(steps, end) => {
                 let mut transaction = store.begin().unwrap();
                 let mut changed = model.clone();
+                let mut saved = Vec::new();
                 for step in steps {
                     if let Step::Scan(scan) = &step {
                         watches.push(watch(&store, scan.clone()));
                     }
-                    take_step(&mut transaction, &mut changed, step);
+                    take_step(&mut transaction, &mut changed, &mut saved, step);
                 }
                 if let End::Drop = end {
                     continue;

@@ -1,7 +1,7 @@
 //! What reads answer, and what they note as read.
 
 use serde_json::json;
-use weir_store::{Position, Range, ReadError, Scan, ScanError, WriteError};
+use weir_store::{Position, Range, ReadError, Scan, ScanError, Transaction, WriteError};
 
 use crate::support::{declare, doc, find, id, ids, put_all, scan, store};
 
@@ -126,5 +126,39 @@ async fn a_transaction_has_a_size() {
     let mut transaction = store.begin().unwrap();
     let megabyte = format!(r#"{{"text":"{}"}}"#, "x".repeat(1_000_000));
     let refused = (0..100).find_map(|n| transaction.put("orders", &id(&n.to_string()), doc(&megabyte)).err());
+    assert_eq!(refused, Some(WriteError::TransactionTooLarge { max: 64 << 20 }));
+}
+
+#[tokio::test]
+async fn what_is_kept_for_a_savepoint_counts() {
+    let (store, _folder) = store(&["orders:text"]).await;
+    let megabyte = format!(r#"{{"text":"{}"}}"#, "x".repeat(1_000_000));
+    put_all(&store, "orders", &[("a", &megabyte)]).await.unwrap();
+    let mut transaction = store.begin().unwrap();
+    let write = |transaction: &mut Transaction| transaction.put("orders", &id("a"), doc(&megabyte)).err();
+    // Each takes the place of the one before.
+    assert_eq!((0..100).find_map(|_| write(&mut transaction)), None);
+    let savepoint = transaction.set_savepoint();
+    let refused = (0..100).find_map(|_| write(&mut transaction));
+    assert_eq!(refused, Some(WriteError::TransactionTooLarge { max: 64 << 20 }));
+    transaction.roll_back(savepoint).unwrap();
+    for _ in 0..100 {
+        let savepoint = transaction.set_savepoint();
+        assert_eq!(write(&mut transaction), None);
+        transaction.release(savepoint).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn documents_that_were_there_before_count_when_they_are_written() {
+    let (store, _folder) = store(&["orders:text"]).await;
+    let megabyte = format!(r#"{{"text":"{}"}}"#, "x".repeat(1_000_000));
+    for half in [0..40, 40..80] {
+        let documents: Vec<String> = half.map(|n| n.to_string()).collect();
+        let documents: Vec<(&str, &str)> = documents.iter().map(|name| (name.as_str(), megabyte.as_str())).collect();
+        put_all(&store, "orders", &documents).await.unwrap();
+    }
+    let mut transaction = store.begin().unwrap();
+    let refused = (0..80).find_map(|n| transaction.put("orders", &id(&n.to_string()), doc(&megabyte)).err());
     assert_eq!(refused, Some(WriteError::TransactionTooLarge { max: 64 << 20 }));
 }

@@ -10,7 +10,7 @@ use weir_store::{Direction, Options, Run, Store, Transacted};
 
 use super::session::{Attempt, Closed, Recorder, Session, Step, failed};
 
-/// Clients that run at the same time, in three manners.
+/// Clients that run at the same time, in four manners.
 const CLIENTS: u32 = 12;
 /// Transactions of each, once the store is open again.
 const TRANSACTIONS: usize = 60;
@@ -95,6 +95,8 @@ enum Manner {
     Optimistic,
     /// Leaves that to the store, which gives it turns.
     InTurn,
+    /// The same on what is admitted, which may not be durable yet.
+    Ahead,
 }
 
 /// A transaction as it was drawn: after each step it steps aside so often.
@@ -105,6 +107,7 @@ impl Manner {
         match client % 4 {
             0 => Self::Reading,
             1 => Self::InTurn,
+            2 => Self::Ahead,
             _ => Self::Optimistic,
         }
     }
@@ -120,7 +123,7 @@ async fn run(store: Store, recorder: Arc<Recorder>, client: u32, mut random: Ran
             assert!(attempt < ATTEMPTS_MAX, "{drawn:?} does not get through");
             let outcome = match manner {
                 Manner::Reading | Manner::Optimistic => attempt_at(&store, &recorder, client, &drawn).await,
-                Manner::InTurn => transact(&store, &recorder, client, &drawn).await,
+                Manner::InTurn | Manner::Ahead => transact(&store, &recorder, client, &drawn).await,
             };
             match outcome {
                 // What stood in the way may be a turn, which ends sooner if nobody insists.
@@ -155,7 +158,7 @@ async fn attempt_at(store: &Store, recorder: &Recorder, client: u32, drawn: &Dra
             session.end();
             Ok(Outcome::Committed)
         }
-        Manner::Optimistic | Manner::InTurn => Ok(session.commit(store).await),
+        Manner::Optimistic | Manner::InTurn | Manner::Ahead => Ok(session.commit(store).await),
     }
 }
 
@@ -170,7 +173,7 @@ struct Runs {
 
 async fn transact(store: &Store, recorder: &Recorder, client: u32, drawn: &Drawn) -> Result<Outcome, Closed> {
     let runs = &Mutex::new(Runs { count: 0, start: recorder.now(), last: None });
-    let transacted = store.transact(TURN_MAX, |transaction| async move {
+    let run = |transaction| async move {
         let start = {
             let mut runs = runs.lock();
             runs.count += 1;
@@ -192,8 +195,15 @@ async fn transact(store: &Store, recorder: &Recorder, client: u32, drawn: &Drawn
             Ok(()) => Run::Commit(transaction, Ok(())),
             Err(closed) => Run::Abort(Err(closed)),
         }
-    });
-    let (outcome, end) = match transacted.await {
+    };
+    let transacted = match Manner::of(client) {
+        Manner::Ahead => match store.transact_ahead(TURN_MAX, run).await {
+            Ok(ahead) => ahead.settled().await,
+            Err(error) => Err(error),
+        },
+        _ => store.transact(TURN_MAX, run).await,
+    };
+    let (outcome, end) = match transacted {
         Ok(Transacted { value: Ok(()), .. }) => (Outcome::Committed, Ok(Outcome::Committed)),
         Ok(Transacted { value: Err(closed), .. }) => (Outcome::Aborted, Err(closed)),
         Err(error) => match failed(error) {
@@ -241,7 +251,7 @@ impl Random {
         let steps = 1 + self.below(5);
         let step = |random: &mut Self| match manner {
             Manner::Reading => random.read(),
-            Manner::Optimistic | Manner::InTurn => random.step(),
+            Manner::Optimistic | Manner::InTurn | Manner::Ahead => random.step(),
         };
         (0..steps).map(|_| (step(self), self.below(4))).collect()
     }

@@ -1,0 +1,127 @@
+//! The list that a query returns, in pieces: for callers who want it element by element, however long it is.
+//!
+//! A query that returns rows of a collection without having looked into them has them neither read nor kept: the sandbox
+//! hands over the plan, and [`Walk`] reads what it names, a piece at a time, all of the state that the query ran on. Any
+//! other list is there as a whole already, within the limits of results.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use weir_sandbox::protocol::Plan;
+use weir_schema::commit::Timestamp;
+use weir_schema::error::ErrorCode;
+use weir_schema::shape::Shape;
+use weir_schema::validate;
+use weir_store::{Pinned, Position, ScanError};
+
+use crate::call::{Answer, CallError, Caller};
+use crate::engine::{Engine, draw};
+use crate::host::scan_of;
+use crate::release::Release;
+use crate::run::{Prepared, RUNS_MAX};
+
+/// Documents that are read at once.
+const PIECE_DOCUMENTS: usize = 1_000;
+/// No more are read once they have more bytes than this.
+const PIECE_BYTES: usize = 512 << 10;
+
+/// A list that a query returned.
+pub enum Elements {
+    /// The result as it is: an array, or null.
+    There(Answer),
+    /// To be read.
+    Rows(Walk),
+}
+
+/// A walk along the rows of a plan.
+pub struct Walk {
+    prepared: Prepared,
+    state: Pinned,
+    plan: Plan,
+    after: Option<Position>,
+    read: usize,
+}
+
+/// Some elements of a list, and what comes after them.
+pub struct Piece {
+    /// Each checked against the declared type.
+    pub elements: Vec<Value>,
+    /// The rest, if there is any.
+    pub rest: Option<Walk>,
+}
+
+/// Runs a query or view whose result is a list.
+pub(crate) async fn elements(
+    engine: &Engine,
+    release: &Arc<Release>,
+    caller: &Caller,
+    function: &str,
+    arguments: Value,
+) -> Result<Elements, CallError> {
+    let prepared = Prepared::new(release, caller, function, arguments)?;
+    let declared = prepared.function()?;
+    if !declared.kind.is_read() || !matches!(declared.result.shape, Shape::List(_)) {
+        let message = format!("{function} is not a query that returns a list");
+        return Err(CallError::new(ErrorCode::BadArguments, message));
+    }
+    let seed = draw()?;
+    let mut runs = 0;
+    loop {
+        let state = engine.store().pin().map_err(CallError::unavailable)?;
+        let commit = state.commit();
+        let ran = prepared.run_lazily(engine, &seed, state).await;
+        runs += 1;
+        if ran.may_run_again && runs < RUNS_MAX {
+            continue;
+        }
+        let value = ran.result?;
+        return Ok(match ran.rows {
+            Some((state, plan)) => Elements::Rows(Walk { prepared, state, plan, after: None, read: 0 }),
+            None => Elements::There(Answer { value, commit }),
+        });
+    }
+}
+
+impl Walk {
+    /// The commit whose state is read.
+    pub fn commit(&self) -> Timestamp {
+        self.state.commit()
+    }
+
+    /// Reads on, on a thread for what blocks.
+    pub async fn piece(self) -> Result<Piece, CallError> {
+        let reading = tokio::task::spawn_blocking(move || self.read());
+        reading.await.unwrap_or_else(|error| Err(CallError::new(ErrorCode::Internal, error.to_string())))
+    }
+
+    fn read(mut self) -> Result<Piece, CallError> {
+        let (collection, mut scan) = scan_of(self.plan.clone());
+        scan.limit = Some(PIECE_DOCUMENTS);
+        scan.bytes = Some(PIECE_BYTES);
+        scan.after = self.after.take();
+        let found = self.state.scan(&collection, &scan).map_err(|error| match error {
+            ScanError::Read(error) => CallError::unavailable(error),
+            other => CallError::new(ErrorCode::FunctionFailed, other.to_string()),
+        })?;
+        let mut elements = Vec::with_capacity(found.rows.len());
+        for row in found.rows {
+            elements.push(self.element(&row.document)?);
+            self.after = Some(row.position);
+        }
+        Ok(Piece { elements, rest: found.more.then_some(self) })
+    }
+
+    /// An element of the declared type.
+    fn element(&mut self, document: &[u8]) -> Result<Value, CallError> {
+        let function = self.prepared.function()?;
+        let failed = |why: String| {
+            CallError::new(ErrorCode::FunctionFailed, format!("{} returned the wrong shape: {why}", function.name))
+        };
+        let value = serde_json::from_slice(document).map_err(|error| failed(error.to_string()))?;
+        let definitions = &self.prepared.release.declarations().definitions;
+        let element = validate::element(function, definitions, self.read, value);
+        let element = element.map_err(|violation| failed(violation.to_string()))?;
+        self.read += 1;
+        Ok(element)
+    }
+}

@@ -1,0 +1,113 @@
+//! Calls one after the other, each a transaction of its own, that do not wait for the disk between them.
+//!
+//! Each sees what the ones before have written, durable or not; so many of them share one sync. An action is no
+//! transaction: it begins when all before it is durable, and the next call when it is over.
+//!
+//! Rule: what a call came to is sealed until all that it rests on is durable, whoever it was that wrote it.
+
+use std::io;
+use std::sync::Arc;
+
+use weir_schema::declarations::FunctionKind;
+use weir_schema::error::ErrorCode;
+
+use crate::actions;
+use crate::call::{Answer, Call, CallError, Caller};
+use crate::engine::Engine;
+use crate::idempotency::Scope;
+use crate::procedures::{self, Decided};
+use crate::release::Release;
+use crate::run::Prepared;
+
+/// Calls of one caller, in order.
+pub struct Row {
+    engine: Engine,
+    release: Arc<Release>,
+    caller: Caller,
+}
+
+/// What a call came to, sealed.
+#[must_use = "what is not opened may never come true"]
+pub struct Sealed(State);
+
+enum State {
+    /// It rests on nothing that is not durable.
+    Known(Result<Answer, CallError>),
+    Decided(Decided),
+}
+
+impl Row {
+    /// No calls yet.
+    pub fn new(engine: &Engine, release: &Arc<Release>, caller: &Caller) -> Self {
+        Self { engine: engine.clone(), release: release.clone(), caller: caller.clone() }
+    }
+
+    /// Makes the next call. It has its place in the order of commits when this returns, or has failed. With a scope it is
+    /// answered once, as in [`Engine::call_once`].
+    ///
+    /// Where the future is dropped before, nothing is written, unless the call has been handed to the committer already.
+    pub async fn call(&mut self, call: Call, scope: Option<Scope>) -> Sealed {
+        let state = self.run(call, scope).await.unwrap_or_else(|error| State::Known(Err(error)));
+        Sealed(state)
+    }
+
+    async fn run(&mut self, call: Call, scope: Option<Scope>) -> Result<State, CallError> {
+        let Call { function, args } = call;
+        let prepared = Prepared::new(&self.release, &self.caller, &function, args)?;
+        match prepared.function()?.kind {
+            FunctionKind::Query | FunctionKind::View => {
+                procedures::call_ahead(&self.engine, prepared, None).await.map(State::Decided)
+            }
+            FunctionKind::Procedure => procedures::call_ahead(&self.engine, prepared, scope).await.map(State::Decided),
+            FunctionKind::Action => {
+                // What it calls begins on what is durable.
+                self.engine.store().all_durable().await.map_err(CallError::unavailable)?;
+                let answer = match scope {
+                    Some(scope) => actions::call_once(&self.engine, &prepared, scope).await,
+                    None => self.engine.act(&prepared).await,
+                };
+                Ok(State::Known(answer))
+            }
+            FunctionKind::Stream => {
+                let message = format!("{function} is a stream: subscribe to it");
+                Err(CallError::new(ErrorCode::BadArguments, message))
+            }
+        }
+    }
+}
+
+impl Sealed {
+    /// How long its value is as JSON text, in bytes.
+    pub fn bytes(&self) -> usize {
+        let value = match &self.0 {
+            State::Known(answer) => answer.as_ref().ok().map(|answer| &answer.value),
+            State::Decided(decided) => decided.peek(),
+        };
+        let mut count = Count(0);
+        // Counting does not fail.
+        let _ = value.map(|value| serde_json::to_writer(&mut count, value));
+        count.0
+    }
+
+    /// Waits until nothing can take back what the call came to.
+    pub async fn opened(self) -> Result<Answer, CallError> {
+        match self.0 {
+            State::Known(answer) => answer,
+            State::Decided(decided) => decided.settled().await,
+        }
+    }
+}
+
+/// Counts what is written to it.
+struct Count(usize);
+
+impl io::Write for Count {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,148 @@
+//! Results as newline-delimited JSON, sent as fast as the client takes them.
+//!
+//! A task makes the lines and waits whenever a chunk of them is not taken: so at most one chunk waits and one is made, of a
+//! list however long. It ends with the client, and with one that takes nothing for too long.
+
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response as HttpResponse};
+use futures_util::stream::unfold;
+use serde_json::{Map, Value};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use weir_engine::call::{Answer, Caller};
+use weir_engine::lines::Elements;
+use weir_schema::commit::Timestamp;
+
+use super::gateway::Gateway;
+use super::negotiate::MediaType;
+use crate::graphql::GraphqlError;
+use crate::graphql::document::Operation;
+use crate::graphql::lines::{Listed, list, write_end, write_errors};
+use crate::graphql::service::Served;
+
+/// The least that is sent at once, but for the end.
+const CHUNK_BYTES: usize = 64 << 10;
+
+/// Calls what a query asks for and answers with a line for each element.
+pub async fn answer(
+    gateway: &Arc<Gateway>,
+    served: &Arc<Served>,
+    operation: &Operation,
+    variables: Map<String, Value>,
+) -> HttpResponse {
+    let listed = match list(&served.schema, operation, variables) {
+        Ok(listed) => listed,
+        Err(errors) => return refused(StatusCode::BAD_REQUEST, &errors),
+    };
+    let Ok(permit) = gateway.json_lines.clone().try_acquire_owned() else {
+        let error = GraphqlError::limit("json_lines", "as many results as may be are being sent as lines already");
+        return refused(StatusCode::SERVICE_UNAVAILABLE, &[error]);
+    };
+    let (send, receive) = mpsc::channel(1);
+    let sender = Sender { gateway: gateway.clone(), listed, caller: gateway.caller(), chunk: Vec::new(), send };
+    let served = served.clone();
+    tokio::spawn(async move {
+        // Who has gone hears nothing, and wants nothing.
+        let _ = sender.send_list(&served).await;
+        drop(permit);
+    });
+    let chunks = unfold(receive, async |mut receive: mpsc::Receiver<Bytes>| {
+        let chunk = receive.recv().await?;
+        Some((Ok::<_, std::convert::Infallible>(chunk), receive))
+    });
+    (StatusCode::OK, [(header::CONTENT_TYPE, MediaType::JsonLines.header())], Body::from_stream(chunks)).into_response()
+}
+
+/// A request that was refused before it ran: a single line.
+pub fn refused(status: StatusCode, errors: &[GraphqlError]) -> HttpResponse {
+    let mut line = Vec::new();
+    write_errors(&mut line, errors);
+    (status, [(header::CONTENT_TYPE, MediaType::JsonLines.header())], line).into_response()
+}
+
+/// The client has gone, or takes nothing.
+struct Gone;
+
+/// Makes the lines of one result.
+struct Sender {
+    gateway: Arc<Gateway>,
+    listed: Listed,
+    caller: Caller,
+    /// Lines that are not sent yet.
+    chunk: Vec<u8>,
+    send: mpsc::Sender<Bytes>,
+}
+
+impl Sender {
+    async fn send_list(mut self, served: &Served) -> Result<(), Gone> {
+        match self.gateway.service.elements(served, &self.listed, &self.caller).await {
+            Ok(Elements::There(Answer { value, commit })) => {
+                let elements = match value {
+                    Value::Array(elements) => Some(elements),
+                    _ => None,
+                };
+                let sent = self.send_elements(0, elements.as_deref().unwrap_or_default()).await?;
+                self.finish(sent.map(|()| (commit, elements.map(|elements| elements.len())))).await
+            }
+            Ok(Elements::Rows(walk)) => {
+                let (commit, mut rest, mut count) = (walk.commit(), Some(walk), 0);
+                while let Some(walk) = rest {
+                    let piece = match walk.piece().await {
+                        Ok(piece) => piece,
+                        Err(error) => {
+                            let errors = self.listed.failed(error, &self.caller);
+                            return self.finish(Err(errors)).await;
+                        }
+                    };
+                    if let Err(errors) = self.send_elements(count, &piece.elements).await? {
+                        return self.finish(Err(errors)).await;
+                    }
+                    count += piece.elements.len();
+                    rest = piece.rest;
+                }
+                self.finish(Ok((commit, Some(count)))).await
+            }
+            Err(error) => {
+                let errors = self.listed.failed(error, &self.caller);
+                self.finish(Err(errors)).await
+            }
+        }
+    }
+
+    /// Sends lines, but for a rest that is no whole chunk.
+    async fn send_elements(&mut self, first: usize, elements: &[Value]) -> Result<Result<(), Vec<GraphqlError>>, Gone> {
+        for (index, element) in elements.iter().enumerate() {
+            if let Err(errors) = self.listed.write(&mut self.chunk, first + index, element) {
+                return Ok(Err(errors));
+            }
+            if self.chunk.len() >= CHUNK_BYTES {
+                self.flush().await?;
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// Sends what is left, and how it ended.
+    async fn finish(mut self, ended: Result<(Timestamp, Option<usize>), Vec<GraphqlError>>) -> Result<(), Gone> {
+        match ended {
+            Ok((commit, elements)) => write_end(&mut self.chunk, commit, elements),
+            Err(errors) => write_errors(&mut self.chunk, &errors),
+        }
+        self.flush().await
+    }
+
+    async fn flush(&mut self) -> Result<(), Gone> {
+        let chunk = Bytes::from(std::mem::take(&mut self.chunk));
+        match timeout(self.gateway.options.line_timeout, self.send.send(chunk)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(Gone),
+            Err(_) => {
+                tracing::info!("a result is cut: its client took none of its lines for too long");
+                Err(Gone)
+            }
+        }
+    }
+}
