@@ -14,12 +14,13 @@
 //! | [`atlas`] | `examples/atlas` on all its real data; imports, and crashes in the middle of them |
 //! | [`kills`] | hundreds of kill -9 under load: what was acknowledged is there, whole, and retries tell the first answer |
 //! | [`hostile`] | scripts that mean harm are stopped at their limits, and nobody else notices |
+//! | [`jobs`] | 10,000 jobs over kills, each once; `weir jobs` |
 //! | [`operations`] | backup, restore, export, import of everything, doctor; on a folder that is served and one that is not |
 //! | [`streaming`] | a million documents leave in order, and memory stays flat |
 //! | [`lockdown`] | a worker process reaches nothing that it must not, and the doctor says so |
 //! | [`outsider`] | an app that was written from the documentation alone |
 //!
-//! Beside them: [`weir`] runs the binary, [`apps`] makes app folders, [`graphql`] asks, [`node`] runs what is on npm.
+//! Beside them: [`weir`] runs the binary, [`apps`] makes app folders, [`graphql`] asks, [`socket`] subscribes, [`node`] runs what is on npm.
 //!
 //! Every wait has an end, and every process that is started ends with its test. No test is about how long something
 //! takes: what is worth knowing is printed.
@@ -35,6 +36,7 @@
 mod apps;
 mod graphql;
 mod node;
+mod socket;
 mod weir;
 
 mod actions;
@@ -45,6 +47,7 @@ mod clients;
 mod dev;
 mod encryption;
 mod hostile;
+mod jobs;
 mod kills;
 mod lockdown;
 mod operations;

@@ -124,7 +124,8 @@ mod tests {
             Set 0: 3; 3 open, 13 written
             RollBack 2: 2; 1 open, 12 written
             RollBack 3: there is no savepoint 3; 1 open, 13 written
-            Release 2: attempt 2 is not the innermost one; 1 open, 14 written"#]].assert_eq(&shown.join("\n"));
+            Release 2: attempt 2 is not the innermost one; 1 open, 14 written"#]]
+        .assert_eq(&shown.join("\n"));
         assert!(matches!(attempts.judge(Outcome::Value("1".into())), Outcome::Failed(_)));
         assert_eq!(attempts.judge(Outcome::Aborted), Outcome::Aborted);
         let set = (0..10_000).map_while(|_| attempts.take(Set, 0, &mut transaction, &mut written).ok()).count();

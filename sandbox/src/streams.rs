@@ -16,8 +16,8 @@ use crate::protocol::{CallRequest, Host};
 use crate::warm::{Home, Spare, Warm};
 use crate::watchdog::Watchdog;
 
-/// Isolates that are kept for the next stream.
-const IDLE_MAX: usize = 1;
+/// Isolates that are kept for the next streams.
+const IDLE_MAX: usize = 4;
 
 /// The isolates of one app's streams. Dropping it lets streams in progress go on to their ends.
 ///
