@@ -7,6 +7,7 @@
 //! | [`clients`] | a real `graphql-ws` client: live queries, resuming, reloads |
 //! | [`dev`] | `weir dev`: saving, breaking and mending an app; starting and stopping |
 //! | [`encryption`] | encryption keys: from a file or the environment, exchanged while serving, missing, wrong |
+//! | [`actions`] | which hosts actions reach, what they are told, and what of their secrets is seen |
 //! | [`bad_input`] | every mistake of an app is told with its place and what to do |
 //! | [`bad_calls`] | calls, requests and files that do not fit |
 //! | [`types`] | the official compiler accepts the editor's types |
@@ -40,6 +41,7 @@ mod node;
 mod socket;
 mod weir;
 
+mod actions;
 mod atlas;
 mod bad_calls;
 mod bad_input;

@@ -292,6 +292,11 @@ impl Dev {
         Starting { process, stdout, log }
     }
 
+    /// One whose command line is the test's own: what [`Process::start`] gave. Waits until it is ready.
+    pub fn of((process, stdout, log): (Process, Lines, Lines)) -> Self {
+        Starting { process, stdout, log }.ready()
+    }
+
     /// A client of it.
     pub fn client(&self) -> Client {
         Client::of(&self.url)

@@ -21,6 +21,8 @@ pub enum Caller {
     Developer,
     /// What `app.toml` calls again and again, and all that it schedules.
     Scheduler,
+    /// Somebody who showed nothing: whoever calls an HTTP endpoint.
+    Anonymous,
 }
 
 impl Caller {
@@ -29,6 +31,7 @@ impl Caller {
         match self {
             Self::Developer => ScriptCaller { kind: "developer", subject: None },
             Self::Scheduler => ScriptCaller { kind: "service", subject: Some("cron".to_owned()) },
+            Self::Anonymous => ScriptCaller { kind: "anonymous", subject: None },
         }
     }
 
@@ -37,6 +40,7 @@ impl Caller {
         match self {
             Self::Developer => "developer",
             Self::Scheduler => "cron",
+            Self::Anonymous => "anonymous",
         }
     }
 

@@ -19,9 +19,10 @@ use crate::lines::{self, Elements};
 use crate::live::Watch;
 use crate::origin::{Connection, Origin, Place};
 use crate::procedures;
-use crate::release::Release;
+use crate::release::{Release, Surroundings};
 use crate::row::Row;
 use crate::run::{Prepared, RUNS_MAX};
+use crate::secrets::{Missing, Secrets};
 use crate::seed::Seed;
 use crate::streams::{Stream, StreamPlace};
 
@@ -42,6 +43,8 @@ struct Shared {
     actions: Actions,
     /// Places of streams that may run at once.
     stream_places: Arc<Semaphore>,
+    /// `None`: apps run without those that they name.
+    secrets: Option<Secrets>,
 }
 
 /// Why a release cannot become the active one. The one before stays.
@@ -53,11 +56,24 @@ pub enum ActivateError {
     /// Its collections do not fit the data.
     #[error(transparent)]
     Collections(#[from] CatalogError),
+    /// The server's configuration lacks secrets that it names.
+    #[error(transparent)]
+    Secrets(#[from] Missing),
 }
 
 impl Engine {
-    /// An engine on an open store, without a release.
+    /// An engine on an open store, without a release. Apps run on it without the secrets that they name, as suits who
+    /// calls no action.
     pub fn start(store: Store, pool: PoolOptions) -> std::io::Result<Self> {
+        Self::start_having(store, pool, None)
+    }
+
+    /// The same with the secrets of the configuration: an app that names others does not become active.
+    pub fn start_with(store: Store, pool: PoolOptions, secrets: Secrets) -> std::io::Result<Self> {
+        Self::start_having(store, pool, Some(secrets))
+    }
+
+    fn start_having(store: Store, pool: PoolOptions, secrets: Option<Secrets>) -> std::io::Result<Self> {
         let (active, _) = watch::channel(None);
         let watchdog = Watchdog::start(|ignored| {
             tracing::error!(
@@ -68,7 +84,7 @@ impl Engine {
         let watch_turns = Semaphore::new((pool.queue_max / 2).max(1));
         let actions = Actions::default();
         let stream_places = Arc::new(Semaphore::new(pool.stream_isolates));
-        let shared = Shared { store, watchdog, pool, active, watch_turns, actions, stream_places };
+        let shared = Shared { store, watchdog, pool, active, watch_turns, actions, stream_places, secrets };
         Ok(Self { shared: Arc::new(shared), origin: Origin::default() })
     }
 
@@ -87,7 +103,8 @@ impl Engine {
     /// Calls in progress end on the release that they began on.
     pub async fn activate(&self, app: App) -> Result<Arc<Release>, ActivateError> {
         let (watchdog, pool) = (self.shared.watchdog.clone(), self.shared.pool.clone());
-        let starting = tokio::task::spawn_blocking(move || Release::start(app, &watchdog, &pool));
+        let surroundings = Surroundings::of(&app, self.shared.secrets.as_ref())?;
+        let starting = tokio::task::spawn_blocking(move || Release::start(app, surroundings, &watchdog, &pool));
         let release = starting.await.map_err(|error| IsolateError::Internal(error.to_string()))??;
         let release = Arc::new(release);
         self.shared.store.apply_collections(release.declarations()).await?;

@@ -19,6 +19,7 @@ use crate::attempts::Attempts;
 use crate::call::{CallError, Caller};
 use crate::documents::{self, DocumentError};
 use crate::engine::Engine;
+use crate::fetch::Budget;
 use crate::release::Release;
 use crate::run;
 use crate::seed::{CallId, Ids};
@@ -50,13 +51,15 @@ pub struct RunHost {
     pub ids: Ids,
     /// What it has used up.
     pub used: Used,
+    /// What it may still send and receive with `fetch`.
+    pub fetching: Budget,
     /// The documents it wrote, in order.
     pub written: Vec<(String, DocumentId)>,
     /// What it may yet take back.
     pub attempts: Attempts,
     /// Why the host gave up.
     pub aborted: Option<Poisoned>,
-    /// Whether an action has called what may have written.
+    /// Whether an action has called what may have written, or has fetched.
     pub acted: bool,
     /// The last call of an action that failed, and the message that the script got for it.
     pub failed: Arc<Mutex<Option<(String, CallError)>>>,
@@ -75,6 +78,7 @@ pub struct Used {
     read_bytes: usize,
     written_bytes: usize,
     pub(crate) jobs_scheduled: u32,
+    pub(crate) fetches: u32,
 }
 
 /// The end of a run.
@@ -91,7 +95,7 @@ pub struct Finished {
     pub ids: Ids,
     /// Why the host gave up.
     pub aborted: Option<Poisoned>,
-    /// Whether an action has called what may have written.
+    /// Whether an action has called what may have written, or has fetched.
     pub acted: bool,
     /// The last call of an action that failed, and the message that the script got for it.
     pub failed: Option<(String, CallError)>,
@@ -292,6 +296,7 @@ impl RunHost {
     /// A line of the function log for each line of the text: none can pass for one of the server's own.
     fn log(&self, level: &str, text: &str) {
         let (function, call, release) = (self.function.as_str(), self.call, self.release.name());
+        let text = self.release.secrets().redact(text);
         for line in text.lines() {
             let line = printable(line);
             match level {
@@ -335,13 +340,22 @@ impl Host for RunHost {
             HostCall::Schedule { function, args, when } => self.schedule(&function, args, &when),
             HostCall::CancelJob { id } => self.cancel_job(id),
             HostCall::Savepoint { step, number } => self.savepoint(step, number),
-            HostCall::Call { .. } => Err(HostError::Refused("only actions call through the host".to_owned())),
+            HostCall::Secret { name } => self.secret(&name),
+            HostCall::Call { .. } | HostCall::Fetch(_) => {
+                Err(HostError::Refused("only actions call and fetch through the host".to_owned()))
+            }
         }
     }
 
     fn start(&mut self, call: HostCall) -> Answering {
-        let HostCall::Call { function, args } = call else {
-            return Box::pin(async { Err(HostError::Refused("actions read and write through call(fn, args)".into())) });
+        let (function, args) = match call {
+            HostCall::Call { function, args } => (function, args),
+            HostCall::Fetch(request) => return self.fetch(request),
+            _ => {
+                return Box::pin(async {
+                    Err(HostError::Refused("actions read and write through call(fn, args)".into()))
+                });
+            }
         };
         // What only reads can be called again.
         let writes = |kind| !matches!(kind, FunctionKind::Query | FunctionKind::View);

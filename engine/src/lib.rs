@@ -9,6 +9,9 @@
 //! | `host` | answers what a script asks: reads and writes of documents in a transaction |
 //! | `attempts` | savepoints: what `attempt(fn)` takes back |
 //! | `documents` | insert, replace, patch and delete, with the document's type checked |
+//! | `fetch` | what actions ask of other servers: which hosts, which addresses, how much |
+//! | [`secrets`] | what actions may know and nobody may read |
+//! | `outside` | what a run asks of these two |
 //! | `actions` | actions with an idempotency key: one at a time, the outcome kept when it is over |
 //! | `procedures` | runs and commits, again as long as what was read has changed |
 //! | [`row`] | calls one after the other, each its own transaction, that share the disk's time |
@@ -26,6 +29,7 @@ mod attempts;
 pub mod call;
 mod documents;
 pub mod engine;
+mod fetch;
 mod host;
 pub mod idempotency;
 pub mod import;
@@ -33,10 +37,12 @@ pub mod jobs;
 pub mod lines;
 pub mod live;
 pub mod origin;
+mod outside;
 mod procedures;
 pub mod release;
 pub mod row;
 mod run;
+pub mod secrets;
 mod seed;
 pub mod streams;
 

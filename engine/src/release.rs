@@ -10,18 +10,47 @@ use weir_schema::declarations::{Declarations, Function, FunctionKind};
 use weir_schema::limits::{CallLimits, JobSettings};
 use weir_schema::manifest::Cron;
 
+use crate::fetch::Fetcher;
+use crate::secrets::{Missing, Secrets};
+
 /// A compiled app made ready to run. Stays usable after another release has become the active one.
 pub struct Release {
     app: Arc<App>,
     pool: Pool,
+    fetcher: Fetcher,
+    /// Those that the app names, and no others.
+    secrets: Secrets,
+}
+
+/// What an app needs beside itself.
+pub(crate) struct Surroundings {
+    /// What its actions fetch with.
+    pub fetcher: Fetcher,
+    /// The secrets that it names.
+    pub secrets: Secrets,
+}
+
+impl Surroundings {
+    /// For an app, on the runtime that asks.
+    pub(crate) fn of(app: &App, configured: Option<&Secrets>) -> Result<Self, Missing> {
+        let named = configured.map(|configured| configured.only(&app.manifest.secrets));
+        let secrets = named.transpose()?.unwrap_or_default();
+        Ok(Self { fetcher: Fetcher::new(&app.manifest), secrets })
+    }
 }
 
 impl Release {
     /// Loads the app into warm isolates. Blocks until the first is ready.
-    pub(crate) fn start(app: App, watchdog: &Watchdog, options: &PoolOptions) -> Result<Self, IsolateError> {
+    pub(crate) fn start(
+        app: App,
+        surroundings: Surroundings,
+        watchdog: &Watchdog,
+        options: &PoolOptions,
+    ) -> Result<Self, IsolateError> {
         let app = Arc::new(app);
         let pool = Pool::start(&app, watchdog, options)?;
-        Ok(Self { app, pool })
+        let Surroundings { fetcher, secrets } = surroundings;
+        Ok(Self { app, pool, fetcher, secrets })
     }
 
     /// `shop 1.4.0`.
@@ -58,6 +87,19 @@ impl Release {
     /// What a function is.
     pub fn kind(&self, name: &str) -> Option<FunctionKind> {
         self.function(name).map(|(_, function)| function.kind)
+    }
+
+    pub(crate) fn fetcher(&self) -> &Fetcher {
+        &self.fetcher
+    }
+
+    /// Whether its `app.toml` names a secret.
+    pub(crate) fn names_secret(&self, name: &str) -> bool {
+        self.app.manifest.secrets.iter().any(|named| named.as_str() == name)
+    }
+
+    pub(crate) fn secrets(&self) -> &Secrets {
+        &self.secrets
     }
 
     pub(crate) fn pool(&self) -> &Pool {

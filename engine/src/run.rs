@@ -17,6 +17,7 @@ use weir_store::{Pinned, Transaction};
 use crate::attempts::Attempts;
 use crate::call::{CallError, Caller};
 use crate::engine::Engine;
+use crate::fetch::Budget;
 use crate::host::{Finished, RunHost, Used};
 use crate::origin::Place;
 use crate::release::Release;
@@ -153,6 +154,7 @@ impl Prepared {
             feed: None,
             ids,
             used: Used::default(),
+            fetching: Budget::new(self.release.limits().fetch_bytes),
             written: Vec::new(),
             attempts: Attempts::default(),
             aborted: None,
@@ -201,8 +203,17 @@ impl Prepared {
         None
     }
 
-    /// What a run came to.
+    /// What a run came to. The caller of its function reads no secrets.
     pub(crate) fn judge(&self, finished: Finished) -> Ran {
+        let ran = self.judge_outcome(finished);
+        let result = ran.result.map_err(|error| {
+            let hide = |text: &str| self.release.secrets().redact_cut(text);
+            CallError { message: hide(&error.message), app_code: error.app_code.as_deref().map(hide), ..error }
+        });
+        Ran { result, ..ran }
+    }
+
+    fn judge_outcome(&self, finished: Finished) -> Ran {
         let function = match self.function() {
             Ok(function) => function,
             Err(error) => return Ran::failed(error),
@@ -242,7 +253,7 @@ impl Prepared {
                 Err(CallError::unavailable("the function could not be started; try again in a moment"))
             }
             Outcome::Lost if acted => {
-                let message = "the action's worker process died in the middle; what the action had called has happened";
+                let message = "the action's worker process died in the middle; what the action had called and fetched has happened";
                 return Ran::failed(CallError::unavailable(message));
             }
             Outcome::Lost => {

@@ -2,6 +2,9 @@
 //!
 //! The build script compiles this file too, since the startup snapshot holds the ops by their order here.
 
+#[path = "ops/bytes.rs"]
+mod bytes;
+
 use std::cell::RefCell;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -9,6 +12,8 @@ use std::rc::Rc;
 use deno_core::{OpState, op2, v8};
 use deno_error::JsErrorBox;
 use serde::{Deserialize, Serialize};
+
+use bytes::{op_hmac, op_same_bytes, op_utf8_length, op_utf8_read, op_utf8_write};
 
 /// What comes back of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -151,7 +156,17 @@ fn op_kind(value: v8::Local<v8::Value>) -> u32 {
 
 deno_core::extension!(
     weir,
-    ops = [op_host, op_host_start, op_reserve, op_kind],
+    ops = [
+        op_host,
+        op_host_start,
+        op_reserve,
+        op_kind,
+        op_utf8_length,
+        op_utf8_write,
+        op_utf8_read,
+        op_hmac,
+        op_same_bytes
+    ],
     esm_entry_point = "ext:weir/main.js",
     esm = [
         dir "src/prelude",
@@ -170,6 +185,8 @@ deno_core::extension!(
         "streams.js",
         "aggregates.js",
         "schedule.js",
+        "bytes.js",
+        "fetch.js",
         "weir.js",
         "main.js"
     ],

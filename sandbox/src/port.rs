@@ -3,7 +3,7 @@
 //! It stands where the host is, whether the script is in this process or in a worker. What comes from a worker is as hostile
 //! as the script, so nothing that a worker could count by itself is counted there.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use weir_schema::limits::{CallLimits, DOCUMENT_BYTES_MAX, Limit};
@@ -31,8 +31,11 @@ pub struct CallPort {
     host_calls_left: u32,
     log_bytes_left: usize,
     outstanding: Rc<Cell<Unanswered>>,
-    stopped: Option<Outcome>,
+    /// How the call ends, whatever its script comes to. Shared with what is not answered yet.
+    stopped: Stopped,
 }
+
+type Stopped = Rc<RefCell<Option<Outcome>>>;
 
 /// The calls of an action that are not answered yet.
 #[derive(Debug, Clone, Copy, Default)]
@@ -80,7 +83,7 @@ impl CallPort {
             host_calls_left: limits.host_calls,
             log_bytes_left: limits.log_bytes,
             outstanding: Rc::default(),
-            stopped: None,
+            stopped: Rc::default(),
         }
     }
 
@@ -92,7 +95,7 @@ impl CallPort {
             Outcome::Failed(error) => Outcome::Failed(error.cut()),
             outcome => outcome,
         };
-        let outcome = self.stopped.unwrap_or(outcome);
+        let outcome = self.stopped.take().unwrap_or(outcome);
         self.host.finish(outcome);
     }
 
@@ -109,9 +112,8 @@ impl CallPort {
         }
     }
 
-    fn stop(&mut self, outcome: Outcome) -> Reply {
-        self.stopped.get_or_insert(outcome);
-        Reply::Stop
+    fn is_stopped(&self) -> bool {
+        self.stopped.borrow().is_some()
     }
 
     fn admit(&mut self, request: &str) -> Result<HostCall, HostError> {
@@ -136,15 +138,6 @@ impl CallPort {
         Ok(call)
     }
 
-    fn settle(&mut self, answer: Result<String, HostError>) -> Reply {
-        match answer {
-            Ok(answer) => Reply::Answer(answer),
-            Err(HostError::Refused(message)) => Reply::Refused(message),
-            Err(HostError::Limit(limit)) => self.stop(Outcome::Limit(limit)),
-            Err(HostError::Aborted) => self.stop(Outcome::Aborted),
-        }
-    }
-
     /// Takes a place among the calls that are not answered yet.
     fn enter(&self, bytes: usize) -> Result<Outstanding, HostError> {
         let Unanswered { calls, bytes: before } = self.outstanding.get();
@@ -156,6 +149,18 @@ impl CallPort {
         self.outstanding.set(Unanswered { calls: calls + 1, bytes: before.saturating_add(bytes) });
         Ok(Outstanding { all: self.outstanding.clone(), bytes })
     }
+}
+
+/// The answer for the script, unless its call ends with it.
+fn settle(stopped: &Stopped, answer: Result<String, HostError>) -> Reply {
+    let outcome = match answer {
+        Ok(answer) => return Reply::Answer(answer),
+        Err(HostError::Refused(message)) => return Reply::Refused(message),
+        Err(HostError::Limit(limit)) => Outcome::Limit(limit),
+        Err(HostError::Aborted) => Outcome::Aborted,
+    };
+    stopped.borrow_mut().get_or_insert(outcome);
+    Reply::Stop
 }
 
 /// One call that is not answered yet.
@@ -173,28 +178,29 @@ impl Drop for Outstanding {
 
 impl Port for CallPort {
     fn ask(&mut self, request: &str) -> Reply {
-        if self.stopped.is_some() {
+        if self.is_stopped() {
             return Reply::Stop;
         }
         let answer = self.admit(request).and_then(|call| self.host.ask(call));
-        self.settle(answer)
+        settle(&self.stopped, answer)
     }
 
     fn start(&mut self, request: &str) -> Replying {
-        if self.stopped.is_some() {
+        if self.is_stopped() {
             return Box::pin(async { Reply::Stop });
         }
         let started = self.admit(request).and_then(|call| Ok((self.enter(request.len())?, call)));
         match started {
             Ok((outstanding, call)) => {
-                let answering = self.host.start(call);
+                let (answering, stopped) = (self.host.start(call), self.stopped.clone());
                 Box::pin(async move {
                     let _outstanding = outstanding;
-                    answering.await.map_or_else(|error| Reply::Refused(error.to_string()), Reply::Answer)
+                    let answer = answering.await;
+                    settle(&stopped, answer)
                 })
             }
             Err(error) => {
-                let settled = self.settle(Err(error));
+                let settled = settle(&self.stopped, Err(error));
                 Box::pin(async { settled })
             }
         }
@@ -206,13 +212,13 @@ impl Port for CallPort {
 
     /// What counts is counted anew for each event: a stream may be as long as it likes.
     fn event(&mut self, event: String) -> Wanted {
-        if self.stopped.is_some() {
+        if self.is_stopped() {
             return Wanted::Nothing;
         }
         let event = match self.measured(event) {
             Outcome::Value(event) => event,
             past => {
-                self.stopped = Some(past);
+                *self.stopped.borrow_mut() = Some(past);
                 return Wanted::Nothing;
             }
         };

@@ -3,6 +3,8 @@
 //! A script can ask for what [`HostCall`] names and nothing else; a call ends in one [`Outcome`]. Both are plain data,
 //! so that the two sides may be one thread or two processes.
 
+mod fetch;
+
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,6 +13,8 @@ use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use weir_schema::limits::Limit;
+
+pub use fetch::{FetchBody, FetchRequest, Redirect};
 
 pub use crate::ops::Wanted;
 
@@ -160,6 +164,13 @@ pub enum HostCall {
         /// Of the savepoint that is ended, from 1 for the outermost; without meaning where one is set.
         number: usize,
     },
+    /// A request to another server; answered with its response. Actions only.
+    Fetch(FetchRequest),
+    /// A secret, as a JSON string. Actions only.
+    Secret {
+        /// Its name in `app.toml`.
+        name: String,
+    },
 }
 
 /// What becomes of a savepoint.
@@ -254,7 +265,7 @@ pub type Answering = Pin<Box<dyn Future<Output = Result<String, HostError>>>>;
 pub trait Host: Send {
     /// Answers with JSON text.
     fn ask(&mut self, call: HostCall) -> Result<String, HostError>;
-    /// Answers a [`HostCall::Call`] in its own time, while the script goes on.
+    /// Answers a [`HostCall::Call`] or a [`HostCall::Fetch`] in its own time, while the script goes on.
     fn start(&mut self, call: HostCall) -> Answering;
     /// Whether anybody still waits for the outcome. A call that waits for an isolate is not run otherwise.
     fn is_awaited(&self) -> bool {

@@ -387,6 +387,98 @@ export declare function cancelJob(id: ID): boolean;
 /** Adds a value to a metric of the app. */
 export declare function metric(name: string, value: number): void;
 
+// ---- inside of actions ----
+
+/** What {@link fetch} is told besides the URL. */
+export interface FetchOptions {
+  /** `"GET"` without it; also `"HEAD"`, `"POST"`, `"PUT"`, `"PATCH"`, `"DELETE"` and `"OPTIONS"`. */
+  method?: string;
+  /**
+   * What is sent along, as an object or as pairs of name and value. Nothing is added but `accept`, `user-agent` and, for a
+   * text, `content-type`: no cookies, no credentials.
+   */
+  headers?: { readonly [name: string]: string | number } | Iterable<readonly [string, string | number]>;
+  /** A text, sent as UTF-8, or bytes. */
+  body?: string | Uint8Array | null;
+  /**
+   * What to do when the server answers with another URL. `"follow"`, without it: ask there, if the app may. `"error"`: fail.
+   * `"manual"`: return the answer.
+   */
+  redirect?: "follow" | "error" | "manual";
+  /** How long all of it may take, in milliseconds. Without it, as long as the action. */
+  timeoutMs?: number;
+}
+
+/** The headers of a response. Names are in lower case. */
+export interface FetchHeaders extends Iterable<[string, string]> {
+  /** The value of a header, in any case; several of one name are joined with `", "`. Null if it is not there. */
+  get(name: string): string | null;
+  /** Whether a header is there. */
+  has(name: string): boolean;
+  /** Pairs of name and value, in the order of the response. */
+  entries(): IterableIterator<[string, string]>;
+  /** The names. */
+  keys(): IterableIterator<string>;
+  /** The values. */
+  values(): IterableIterator<string>;
+}
+
+/** What a server has answered, read to its end. */
+export interface FetchResponse {
+  /** The status, such as 200. */
+  readonly status: number;
+  /** Whether the status is one from 200 to 299. */
+  readonly ok: boolean;
+  /** What the status means, such as `"OK"`. */
+  readonly statusText: string;
+  /** Where the answer came from, after redirects. */
+  readonly url: string;
+  /** Whether there were any. */
+  readonly redirected: boolean;
+  /** The headers. */
+  readonly headers: FetchHeaders;
+  /** The body as text; it is taken for UTF-8. */
+  text(): Promise<string>;
+  /** The body as JSON. */
+  json(): Promise<any>;
+  /** The body as it is. */
+  bytes(): Promise<Uint8Array>;
+}
+
+/**
+ * A secret from the configuration of the server, such as the key of another service. `app.toml` names it:
+ * `secrets = ["PAYMENT_KEY"]`. In actions only. What stands for it in logs and in errors is its name.
+ *
+ * @example headers: { authorization: `Bearer ${secret("PAYMENT_KEY")}` }
+ */
+export declare function secret(name: string): string;
+
+// ---- bytes ----
+
+/**
+ * A keyed hash of a message (HMAC), as signatures of webhooks are made of: bytes, or text where `encoding` says so. Texts
+ * are taken as UTF-8.
+ *
+ * @example const signature = hmac("SHA-256", secret("HOOK_KEY"), body, "hex");
+ */
+export declare function hmac(
+  hash: "SHA-256" | "SHA-384" | "SHA-512",
+  key: string | Uint8Array,
+  data: string | Uint8Array,
+  encoding: "hex" | "base64",
+): string;
+export declare function hmac(
+  hash: "SHA-256" | "SHA-384" | "SHA-512",
+  key: string | Uint8Array,
+  data: string | Uint8Array,
+): Uint8Array;
+
+/**
+ * Whether two texts or two byte arrays are the same. The time that it takes tells nothing but their length, where `===`
+ * tells how much of them is: compare signatures with it.
+ */
+export declare function timingSafeEqual(one: string | Uint8Array, other: string | Uint8Array): boolean;
+
 // Only what says `export` is exported.
 export {};
 
@@ -406,4 +498,13 @@ declare global {
   }
   /** Where functions log to. */
   var console: Console;
+
+  /**
+   * Asks another server. In actions only, and of the hosts only that `app.toml` names: `[fetch] hosts = ["api.example.com"]`.
+   * The answer is read to its end before it is there, within the limits of the action.
+   *
+   * @example
+   * const response = await fetch("https://api.example.com/v1/charges", { method: "POST", body: JSON.stringify(charge) });
+   */
+  function fetch(url: string, options?: FetchOptions): Promise<FetchResponse>;
 }

@@ -9,6 +9,7 @@
 //! | [`api`] | the GraphQL view of the declarations: named types, inputs, root fields |
 //! | [`sdl`] | that view as schema definition language |
 //! | [`manifest`] | `app.toml` |
+//! | [`outside`] | the hosts and secrets that `app.toml` names |
 //! | [`datetime`] | the one written form of a `DateTime` |
 //! | [`duration`] | lengths of time as users write them |
 //! | [`cron`] | times that come again and again, as `app.toml` writes them |
@@ -32,6 +33,7 @@ pub mod id;
 pub mod limits;
 pub mod manifest;
 pub mod name;
+pub mod outside;
 pub mod references;
 pub mod sdl;
 pub mod shape;

@@ -52,6 +52,10 @@ pub struct CallLimits {
     pub idempotency_ms: u64,
     /// Jobs that one call schedules.
     pub jobs_scheduled: u32,
+    /// Requests that one call of an action sends with `fetch`, redirects not counted.
+    pub fetches: u32,
+    /// What all these send and receive, headers and bodies together, in bytes.
+    pub fetch_bytes: usize,
 }
 
 impl Default for CallLimits {
@@ -76,6 +80,8 @@ impl Default for CallLimits {
             call_depth: 16,
             idempotency_ms: 24 * 3_600_000,
             jobs_scheduled: 10_000,
+            fetches: 100,
+            fetch_bytes: 16 << 20,
         }
     }
 }
@@ -117,6 +123,10 @@ pub enum Limit {
     Log,
     /// [`CallLimits::jobs_scheduled`].
     JobsScheduled,
+    /// [`CallLimits::fetches`].
+    Fetches,
+    /// [`CallLimits::fetch_bytes`].
+    FetchBytes,
 }
 
 impl Limit {
@@ -140,6 +150,8 @@ impl Limit {
             Self::WrittenBytes => "written_bytes",
             Self::Log => "log_bytes",
             Self::JobsScheduled => "jobs_scheduled",
+            Self::Fetches => "fetches",
+            Self::FetchBytes => "fetch_bytes",
         }
     }
 }
@@ -172,6 +184,8 @@ impl CallLimits {
             Limit::WrittenBytes => wide(self.written_bytes),
             Limit::Log => wide(self.log_bytes),
             Limit::JobsScheduled => u64::from(self.jobs_scheduled),
+            Limit::Fetches => u64::from(self.fetches),
+            Limit::FetchBytes => wide(self.fetch_bytes),
         }
     }
 }
@@ -242,3 +256,27 @@ pub const FUNCTIONS_MAX: usize = 5_000;
 pub const SOURCE_BYTES_MAX: u64 = 4 << 20;
 /// Source files of one app.
 pub const SOURCES_MAX: usize = 2_000;
+/// Hosts that one app may name in `app.toml`.
+pub const FETCH_HOSTS_MAX: usize = 200;
+/// The longest name of a host, in bytes: that of the domain name system.
+pub const HOST_BYTES_MAX: usize = 253;
+/// The longest URL that is fetched, in bytes.
+pub const FETCH_URL_BYTES_MAX: usize = 16 << 10;
+/// Headers of one request and of one response.
+pub const FETCH_HEADERS_MAX: usize = 100;
+/// The names and values of the headers of one request, and of those of one response with its first line, in bytes.
+pub const FETCH_HEADER_BYTES_MAX: usize = 64 << 10;
+/// Redirects that one `fetch` follows.
+pub const FETCH_REDIRECTS_MAX: usize = 10;
+/// How long a `fetch` tries to connect, with all addresses of the host together, in milliseconds.
+pub const FETCH_CONNECT_MS_MAX: u64 = 10_000;
+/// Requests that all actions of a release have under way at one time; others wait for their turn.
+pub const FETCHES_AT_ONCE_MAX: usize = 256;
+/// Secrets that one app may name in `app.toml`.
+pub const SECRETS_MAX: usize = 200;
+/// The longest name of a secret, in bytes.
+pub const SECRET_NAME_BYTES_MAX: usize = 64;
+/// The shortest secret, in bytes: what is shorter is found by chance in text that does not hold it.
+pub const SECRET_BYTES_MIN: usize = 8;
+/// The longest secret, in bytes.
+pub const SECRET_BYTES_MAX: usize = 16 << 10;

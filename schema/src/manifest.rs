@@ -15,6 +15,7 @@ use crate::limits::{
     ARRAY_BUFFER_BYTES_MAX, CALL_MS_MAX, CRONS_MAX, CallLimits, HEAP_BYTES_MAX, HEAP_BYTES_MIN,
     JOB_ARGUMENTS_BYTES_MAX, JOB_MS_MAX, JOBS_RUNNING_MAX, JobSettings, RESULT_DEPTH_MAX, TEXT_BYTES_MAX,
 };
+use crate::outside::{self, Fetch, SecretName};
 
 /// The parsed `app.toml`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +38,12 @@ pub struct Manifest {
     /// What is called again and again.
     #[serde(default)]
     pub cron: Vec<Cron>,
+    /// Where its actions may fetch from.
+    #[serde(default)]
+    pub fetch: Fetch,
+    /// The secrets that its actions use.
+    #[serde(default, deserialize_with = "outside::secrets")]
+    pub secrets: Vec<SecretName>,
 }
 
 /// A call that is made again and again: an entry of `[[cron]]`.
@@ -191,6 +198,7 @@ fn out_of_range(limits: &CallLimits) -> Option<(&'static str, String)> {
         ("arguments_bytes", limits.arguments_bytes, TEXT_BYTES_MAX),
         ("result_bytes", limits.result_bytes, TEXT_BYTES_MAX),
         ("result_depth", limits.result_depth, RESULT_DEPTH_MAX),
+        ("fetch_bytes", limits.fetch_bytes, TEXT_BYTES_MAX),
     ];
     let (name, _, most) = bounded.into_iter().find(|(_, value, most)| value > most)?;
     Some((name, format!("more than can be kept: write {most} or less")))
@@ -269,6 +277,20 @@ mod tests {
     }
 
     #[test]
+    fn a_manifest_names_hosts_and_secrets() {
+        let text = "name = \"shop\"\nversion = \"1.0.0\"\nsecrets = [\"KEY\"]\n[fetch]\nhosts = [\"a.example\", \"[::1]:9\"]\n";
+        let manifest = parse(text).unwrap_or_else(|error| panic!("{error}"));
+        let hosts: Vec<String> = manifest.fetch.hosts.iter().map(ToString::to_string).collect();
+        assert_eq!((hosts, manifest.secrets.len()), (vec!["a.example".to_owned(), "[::1]:9".to_owned()], 1));
+        // As workers get it.
+        let again = serde_json::to_string(&manifest).and_then(|text| serde_json::from_str::<Manifest>(&text));
+        assert_eq!(again.ok().as_ref(), Some(&manifest));
+        let bad = text.replace("[::1]", "[::1");
+        let error = parse(&bad).err().unwrap_or_else(|| panic!("a bad host"));
+        assert_eq!(error.offset, bad.find("[\"a.example"), "{error}");
+    }
+
+    #[test]
     fn mistakes_are_explained() {
         let table = [
             ("version = \"1.0.0\"", "missing field `name`"),
@@ -288,6 +310,11 @@ mod tests {
             ("name = \"shop\"\nversion = \"1.0.0\"\n[limits]\nresult_depth = 500", "write 120 or less"),
             ("name = \"shop\"\nversion = \"1.0.0\"\n[limits]\nwall_ms = 9223372036854775807", "write 86400000 or less"),
             ("name = \"shop\"\nversion = \"1.0.0\"\n[limits]\nwall_ms = -1", "expected a whole number, 0 or more"),
+            ("name = \"shop\"\nversion = \"1.0.0\"\n[fetch]\nhosts = \"a.example\"", "expected a sequence"),
+            ("name = \"shop\"\nversion = \"1.0.0\"\n[fetch]\nhosts = [\"https://a.example\"]", "is more than a host"),
+            ("name = \"shop\"\nversion = \"1.0.0\"\n[fetch]\nproxy = \"a\"", "unknown field `proxy`"),
+            ("name = \"shop\"\nversion = \"1.0.0\"\nsecrets = [\"key\"]", "is not the name of a secret"),
+            ("name = \"shop\"\nversion = \"1.0.0\"\nsecrets = [\"A\", \"A\"]", "the secret A is named twice"),
         ];
         for (text, expected) in table {
             let error = parse(text).err().map(|error| error.message).unwrap_or_default();

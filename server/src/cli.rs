@@ -19,6 +19,7 @@ mod progress;
 mod restore;
 mod rotation;
 mod rows;
+mod secrets;
 mod storage;
 mod types;
 mod watch;

@@ -1,7 +1,7 @@
 //! The names that the module "weir" exports, as far as the compiler must know them.
 
 /// Its functions and values.
-pub(super) const VALUES: [&str; 19] = [
+pub(super) const VALUES: [&str; 22] = [
     "query",
     "view",
     "procedure",
@@ -21,6 +21,9 @@ pub(super) const VALUES: [&str; 19] = [
     "metric",
     "schedule",
     "cancelJob",
+    "secret",
+    "hmac",
+    "timingSafeEqual",
 ];
 
 /// Its types that may stand in declared types.
@@ -28,7 +31,7 @@ pub(super) const TYPES: [&str; 11] =
     ["ID", "Int", "Float", "DateTime", "JSON", "Bytes", "Doc", "Ref", "Page", "Edge", "PageInfo"];
 
 /// Its types for code only: GraphQL knows nothing like them.
-pub(super) const CODE_TYPES: [&str; 17] = [
+pub(super) const CODE_TYPES: [&str; 20] = [
     "Rows",
     "Reading",
     "Collection",
@@ -46,6 +49,9 @@ pub(super) const CODE_TYPES: [&str; 17] = [
     "Caller",
     "Attempted",
     "When",
+    "FetchOptions",
+    "FetchResponse",
+    "FetchHeaders",
 ];
 
 /// Names that a later version will export.

@@ -8,6 +8,7 @@ const kind = (name, inJson) => Object.freeze({ name, inJson });
 
 export const NAMESPACE = kind("a module");
 export const PATTERN = kind("a regular expression", "write its source");
+export const TYPED_ARRAY = kind("a typed array", "write bytes.toBase64(), or [...numbers]");
 export const ERROR = kind("an error", "write its message");
 
 /** By the numbers of `op_kind`; 0 is for all others. */
@@ -21,7 +22,7 @@ const KINDS = [
   kind("a WeakSet", "leave it out"),
   kind("a Date"),
   kind("an ArrayBuffer", "write new Uint8Array(buffer).toBase64()"),
-  kind("a typed array", "write bytes.toBase64(), or [...numbers]"),
+  TYPED_ARRAY,
   kind("a generator", "write [...generator]"),
   kind("a promise", "await it in an action"),
   kind("a proxy (rows of a collection are one)"),

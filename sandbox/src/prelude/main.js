@@ -3,10 +3,12 @@
 import "ext:weir/buffers.js";
 import { keep } from "ext:weir/constants.js";
 import { fixTemporal } from "ext:weir/determinism.js";
+import { fetch } from "ext:weir/fetch.js";
 import { api, host, shared } from "ext:weir/weir.js";
 import { harden, seal } from "ext:weir/seal.js";
 
 globalThis.console = host.console;
+globalThis.fetch = fetch;
 
 harden(shared);
 

@@ -5,11 +5,13 @@
 
 import { avg, count, groupBy, max, min, sum } from "ext:weir/aggregates.js";
 import { checkText } from "ext:weir/arguments.js";
+import { hmac, timingSafeEqual } from "ext:weir/bytes.js";
 import { ask, atHand, hostCall, isThenable } from "ext:weir/call.js";
 import { Collection, collection, nameCollection, textOfRows } from "ext:weir/collections.js";
 import { freezeModules, resetPatterns } from "ext:weir/constants.js";
 import { beginClock, endClock, fixedNow } from "ext:weir/determinism.js";
 import { attempt, fail, failureCode } from "ext:weir/failing.js";
+import { FetchHeaders, FetchResponse, secret } from "ext:weir/fetch.js";
 import { action, call, define, limitDepth, nameFunction, procedure, query, view } from "ext:weir/functions.js";
 import { cancelJob, schedule } from "ext:weir/schedule.js";
 import { beginStream, endStream, giveUpStream, nextEvent, stream } from "ext:weir/streams.js";
@@ -74,12 +76,12 @@ const console = Object.freeze({
 });
 
 export const api = Object.freeze({
-  action, attempt, avg, call, caller, cancelJob, collection, count, fail, max, metric, min, now, procedure, query, schedule, stream,
-  sum, view,
+  action, attempt, avg, call, caller, cancelJob, collection, count, fail, hmac, max, metric, min, now, procedure, query, schedule,
+  secret, stream, sum, timingSafeEqual, view,
 });
 
 /** What scripts can get hold of besides the globals. */
-export const shared = [api, Collection.prototype];
+export const shared = [api, Collection.prototype, FetchHeaders.prototype, FetchResponse.prototype];
 
 // ---- for the host alone ----
 

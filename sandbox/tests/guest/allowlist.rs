@@ -10,13 +10,39 @@ const WALK: &str = include_str!("walk.js");
 
 #[test]
 fn all_that_is_in_reach_is_listed_and_frozen() {
-    let api = "{ query, view, procedure, action, collection, call, caller, cancelJob, fail, attempt, now, metric, schedule, stream, sum, count, avg, min, max, orders }";
+    let api = "{ query, view, procedure, action, collection, call, caller, cancelJob, fail, attempt, now, metric, schedule, stream, sum, count, avg, min, max, hmac, secret, timingSafeEqual, orders }";
     let text = run(FunctionKind::Query, &format!("{WALK}\n\nexport const f = query(() => walk({api}));"));
     let found: Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text}"));
     let lines = found["lines"].as_array().unwrap().iter().map(|line| line.as_str().unwrap());
     let list = lines.map(|line| format!("{line}\n")).collect::<String>();
     expect_file!["allowlist.txt"].assert_eq(&list);
     assert_eq!(found["changeable"], serde_json::json!([]));
+}
+
+#[test]
+fn what_an_action_gets_of_a_response_is_listed_and_frozen() {
+    let code = r#"
+        const members = (object) => Reflect.ownKeys(object).map(String).sort().join(" ");
+        const frozen = (object) => Object.isFrozen(object) && Reflect.ownKeys(object).every((key) => {
+          const { value, get } = Reflect.getOwnPropertyDescriptor(object, key);
+          return get === undefined && (typeof value !== "function" || Object.isFrozen(value));
+        });
+        export const f = action(async () => {
+          const response = await fetch("https://a.example");
+          const parts = [response, response.headers];
+          const all = parts.flatMap((part) => [part, Object.getPrototypeOf(part)]);
+          return all.map((one) => `${frozen(one)}: ${members(one)}`).concat(Object.isFrozen(fetch));
+        });"#;
+    let found: Value = serde_json::from_str(&run(FunctionKind::Action, code)).unwrap();
+    let lines: Vec<String> =
+        found.as_array().unwrap().iter().map(|line| line.as_str().map_or(line.to_string(), str::to_owned)).collect();
+    expect![[r#"
+        true: headers ok redirected status statusText url
+        true: bytes constructor json text
+        true: 
+        true: Symbol(Symbol.iterator) constructor entries get has keys values
+        true"#]]
+    .assert_eq(&lines.join("\n"));
 }
 
 /// The outcome of a query with this body, one a line.
@@ -47,7 +73,8 @@ fn globals_that_tell_or_keep_too_much_are_absent() {
         "clearInterval",
         "performance",
         "structuredClone",
-        "fetch",
+        "Response",
+        "Headers",
         "process",
         "require",
         "global",

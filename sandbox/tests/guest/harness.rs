@@ -60,9 +60,15 @@ impl Host for TableHost {
         if matches!(&call, HostCall::Call { args, .. } if args.get("refuse").is_some()) {
             return Box::pin(async { Err(HostError::Refused("g: refused".into())) });
         }
-        Box::pin(async {
+        let answer = match call {
+            HostCall::Fetch(_) => {
+                r#"{"status":200,"statusText":"OK","url":"u","redirected":false,"headers":[["a","b"]],"body":{"text":"hi"}}"#
+            }
+            _ => "41",
+        };
+        Box::pin(async move {
             tokio::time::sleep(std::time::Duration::from_millis(1)).await;
-            Ok("41".into())
+            Ok(answer.into())
         })
     }
 
@@ -100,7 +106,7 @@ impl Guest {
     /// The same with a declared result.
     pub fn of_result(kind: FunctionKind, result: Slot, code: &str) -> Result<Self, IsolateError> {
         let code = format!(
-            "import {{ query, view, procedure, action, stream, collection, call, caller, cancelJob, fail, attempt, now, metric, schedule, sum, count, avg, min, max }} from \"weir\";\n\
+            "import {{ query, view, procedure, action, stream, collection, call, caller, cancelJob, fail, attempt, now, metric, schedule, sum, count, avg, min, max, hmac, secret, timingSafeEqual }} from \"weir\";\n\
              export const orders = collection();\n{code}\n"
         );
         let module = Module {

@@ -19,6 +19,7 @@ use weir_sandbox::pool::{self, PoolOptions};
 use super::build::{BuildError, build, print_mistakes, summary};
 use super::check::load_failure;
 use super::rotation::Rotation;
+use super::secrets::SecretsArguments;
 use super::storage::StorageArguments;
 use super::watch::FolderWatch;
 use super::{Failure, default_data, logging, runtime, types};
@@ -39,6 +40,8 @@ pub struct Arguments {
     isolation: Isolation,
     #[command(flatten)]
     storage: StorageArguments,
+    #[command(flatten)]
+    secrets: SecretsArguments,
 }
 
 /// Where functions run.
@@ -67,11 +70,12 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
 }
 
 async fn serve(arguments: Arguments) -> Result<(), Failure> {
-    let Arguments { app: folder, listen, isolation, storage } = arguments;
+    let Arguments { app: folder, listen, isolation, storage, secrets } = arguments;
     let sources = Sources::read(&folder).map_err(Failure::because)?;
     let listener = bind(listen).await?;
     let address = listener.local_addr().map_err(Failure::because)?;
     let data = default_data(&folder);
+    let secrets = secrets.read(&storage.folder(&data))?;
     let store = storage.open(&data)?;
     let control = Control::start(store.clone(), &storage.folder(&data)).map_err(|error| {
         Failure::because(format!("cannot listen for commands in {}: {error}", storage.folder(&data).display()))
@@ -80,8 +84,8 @@ async fn serve(arguments: Arguments) -> Result<(), Failure> {
     if let Err(error) = types::write(&folder) {
         tracing::warn!("cannot write the editor's types into {}: {error}", folder.display());
     }
-    let engine = Engine::start(store, PoolOptions { isolation: isolation.into(), ..PoolOptions::default() })
-        .map_err(Failure::because)?;
+    let pool = PoolOptions { isolation: isolation.into(), ..PoolOptions::default() };
+    let engine = Engine::start_with(store, pool, secrets).map_err(Failure::because)?;
     let watch = FolderWatch::start(&folder)
         .map_err(|error| Failure::because(format!("cannot watch {}: {error}", folder.display())))?;
     let jobs = Scheduler::start(engine.clone(), Clock::system());

@@ -1,0 +1,279 @@
+//! Whether a URL leads to a host that `app.toml` names, and to which addresses a name may be followed.
+//!
+//! Both are asked anew after each redirect. What a name leads to is looked up once for each request, and the connection
+//! goes to one of the addresses that were looked at: an answer that changes in between changes nothing.
+
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use url::{Host, Url};
+use weir_schema::outside::{AllowedHost, HostPattern};
+
+use super::addresses::special;
+use super::error::FetchError;
+
+/// Looks up the addresses of a name, for a port.
+pub type Resolve = Arc<dyn Fn(String, u16) -> Resolving + Send + Sync>;
+
+/// The addresses of a name, in the order in which they are tried.
+pub type Resolving = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>>;
+
+/// Looks names up as the system does.
+pub fn resolve_by_system() -> Resolve {
+    Arc::new(|name, port| Box::pin(async move { Ok(tokio::net::lookup_host((name.as_str(), port)).await?.collect()) }))
+}
+
+/// Where a URL leads to that may be fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// `api.example.com`, `[::1]`
+    pub host: Host<String>,
+    /// The one of the URL, or of its scheme.
+    pub port: u16,
+    /// Whether the connection is encrypted.
+    pub tls: bool,
+}
+
+impl Target {
+    /// For messages: `api.example.com`, `127.0.0.1:9000`. As the list of `app.toml` would have it.
+    pub fn name(&self) -> String {
+        if self.port == default_port(self.tls) { self.host.to_string() } else { format!("{}:{}", self.host, self.port) }
+    }
+}
+
+fn default_port(tls: bool) -> u16 {
+    if tls { 443 } else { 80 }
+}
+
+/// Looks at a URL: what it leads to, if the list allows that.
+pub fn allowed(url: &Url, hosts: &[AllowedHost]) -> Result<Target, FetchError> {
+    let tls = match url.scheme() {
+        "https" => true,
+        "http" => false,
+        other => return Err(FetchError::Scheme(other.chars().take(20).collect())),
+    };
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(FetchError::Credentials);
+    }
+    let host = url.host().ok_or(FetchError::Url(url::ParseError::EmptyHost))?.to_owned();
+    let target = Target { host, port: url.port().unwrap_or(default_port(tls)), tls };
+    let of_host = || hosts.iter().filter(|allowed| is_of(&allowed.host, &target.host));
+    if of_host().any(|allowed| has_port(allowed, &target)) {
+        return Ok(target);
+    }
+    Err(match hosts {
+        [] => FetchError::NoHosts(target.name()),
+        _ if of_host().next().is_some() => FetchError::Port { host: target.host.to_string(), port: target.port },
+        _ => FetchError::Host(target.name()),
+    })
+}
+
+fn is_of(pattern: &HostPattern, host: &Host<String>) -> bool {
+    match (pattern, host) {
+        (HostPattern::Name(name), Host::Domain(host)) => name == host,
+        (HostPattern::Below(above), Host::Domain(host)) => {
+            host.strip_suffix(above.as_str()).is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'))
+        }
+        (HostPattern::Address(address), Host::Ipv4(host)) => address.to_canonical() == *host,
+        (HostPattern::Address(address), Host::Ipv6(host)) => address.to_canonical() == host.to_canonical(),
+        _ => false,
+    }
+}
+
+fn has_port(allowed: &AllowedHost, target: &Target) -> bool {
+    allowed.port.unwrap_or(default_port(target.tls)) == target.port
+}
+
+/// The addresses to connect to, each of them one that may be connected to.
+///
+/// An address that stands in the URL is on the list by itself. What a name leads to is of the public internet, or on the
+/// list beside the name.
+pub async fn addresses(
+    target: &Target,
+    hosts: &[AllowedHost],
+    resolve: &Resolve,
+) -> Result<Vec<SocketAddr>, FetchError> {
+    let name = match &target.host {
+        Host::Ipv4(address) => return Ok(vec![SocketAddr::new((*address).into(), target.port)]),
+        Host::Ipv6(address) => return Ok(vec![SocketAddr::new((*address).into(), target.port)]),
+        Host::Domain(name) => name,
+    };
+    // What the resolver says besides is about the machine, not about the name.
+    let found = resolve(name.clone(), target.port).await.map_err(|_| FetchError::Unknown(name.clone()))?;
+    let is_listed = |address: IpAddr| {
+        let is_it = |allowed: &AllowedHost| match allowed.host {
+            HostPattern::Address(listed) => {
+                listed.to_canonical() == address.to_canonical() && has_port(allowed, target)
+            }
+            _ => false,
+        };
+        hosts.iter().any(is_it)
+    };
+    let mut refused = None;
+    let mut good = Vec::new();
+    for found in found {
+        match special(found.ip()) {
+            Some(kind) if !is_listed(found.ip()) => {
+                refused.get_or_insert((found.ip(), kind));
+            }
+            // Never to another port than the one that was looked at.
+            _ => good.push(SocketAddr::new(found.ip(), target.port)),
+        }
+    }
+    match refused {
+        Some((address, kind)) if good.is_empty() => {
+            let host = Host::<String>::from(match address {
+                IpAddr::V4(address) => Host::Ipv4(address),
+                IpAddr::V6(address) => Host::Ipv6(address),
+            });
+            let listed = Target { host, ..target.clone() }.name();
+            Err(FetchError::Special { name: name.clone(), address, kind, listed })
+        }
+        None if good.is_empty() => Err(FetchError::Unknown(name.clone())),
+        _ => Ok(good),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+
+    use super::*;
+
+    fn list(hosts: &str) -> Vec<AllowedHost> {
+        let parse = |host: &str| host.parse().unwrap_or_else(|error| panic!("{error}"));
+        hosts.split_whitespace().map(parse).collect()
+    }
+
+    /// What comes of URLs, one a line, with a list of hosts.
+    fn check(hosts: &str, urls: &[&str], expected: Expect) {
+        let hosts = list(hosts);
+        let lines: Vec<String> = urls
+            .iter()
+            .map(|url| {
+                let parsed = Url::parse(url).unwrap_or_else(|error| panic!("{url}: {error}"));
+                match allowed(&parsed, &hosts) {
+                    Ok(target) => format!("{url} => {}", target.name()),
+                    Err(error) => format!("{url} => refused: {error}"),
+                }
+            })
+            .collect();
+        expected.assert_eq(&lines.join("\n"));
+    }
+
+    #[test]
+    fn a_url_leads_to_a_host_of_the_list_or_nowhere() {
+        check(
+            "api.example.com *.example.org 127.0.0.1:9000 [::1]:9000 plain.example:8080",
+            &[
+                "https://api.example.com/v1?key=1",
+                "http://api.example.com",
+                "https://API.example.com:443",
+                "https://api.example.com:8443",
+                "http://api.example.com:443",
+                "https://api.example.com.",
+                "https://api.example.com.evil.example",
+                "https://evil-api.example.com",
+                "https://a.example.org",
+                "https://a.b.example.org",
+                "https://example.org",
+                "https://evilexample.org",
+                "https://.example.org",
+                "http://127.0.0.1:9000",
+                "http://0x7f.1:9000",
+                "http://2130706433:9000",
+                "http://127.0.0.1:9001",
+                "http://127.0.0.1",
+                "http://127.0.0.2:9000",
+                "http://[::1]:9000",
+                "http://[::ffff:127.0.0.1]:9000",
+                "http://localhost:9000",
+                "http://plain.example:8080",
+                "https://plain.example",
+                "https://user:word@api.example.com",
+                "ftp://api.example.com",
+                "file:///etc/passwd",
+                "data:text/plain,x",
+            ],
+            expect![[r#"
+                https://api.example.com/v1?key=1 => api.example.com
+                http://api.example.com => api.example.com
+                https://API.example.com:443 => api.example.com
+                https://api.example.com:8443 => refused: the app may fetch from api.example.com at other ports than 8443 only: add "api.example.com:8443" to hosts under [fetch] in app.toml
+                http://api.example.com:443 => refused: the app may fetch from api.example.com at other ports than 443 only: add "api.example.com:443" to hosts under [fetch] in app.toml
+                https://api.example.com. => refused: the app may not fetch from api.example.com.: add "api.example.com." to hosts under [fetch] in app.toml
+                https://api.example.com.evil.example => refused: the app may not fetch from api.example.com.evil.example: add "api.example.com.evil.example" to hosts under [fetch] in app.toml
+                https://evil-api.example.com => refused: the app may not fetch from evil-api.example.com: add "evil-api.example.com" to hosts under [fetch] in app.toml
+                https://a.example.org => a.example.org
+                https://a.b.example.org => a.b.example.org
+                https://example.org => refused: the app may not fetch from example.org: add "example.org" to hosts under [fetch] in app.toml
+                https://evilexample.org => refused: the app may not fetch from evilexample.org: add "evilexample.org" to hosts under [fetch] in app.toml
+                https://.example.org => refused: the app may not fetch from .example.org: add ".example.org" to hosts under [fetch] in app.toml
+                http://127.0.0.1:9000 => 127.0.0.1:9000
+                http://0x7f.1:9000 => 127.0.0.1:9000
+                http://2130706433:9000 => 127.0.0.1:9000
+                http://127.0.0.1:9001 => refused: the app may fetch from 127.0.0.1 at other ports than 9001 only: add "127.0.0.1:9001" to hosts under [fetch] in app.toml
+                http://127.0.0.1 => refused: the app may fetch from 127.0.0.1 at other ports than 80 only: add "127.0.0.1:80" to hosts under [fetch] in app.toml
+                http://127.0.0.2:9000 => refused: the app may not fetch from 127.0.0.2:9000: add "127.0.0.2:9000" to hosts under [fetch] in app.toml
+                http://[::1]:9000 => [::1]:9000
+                http://[::ffff:127.0.0.1]:9000 => [::ffff:7f00:1]:9000
+                http://localhost:9000 => refused: the app may not fetch from localhost:9000: add "localhost:9000" to hosts under [fetch] in app.toml
+                http://plain.example:8080 => plain.example:8080
+                https://plain.example => refused: the app may fetch from plain.example at other ports than 443 only: add "plain.example:443" to hosts under [fetch] in app.toml
+                https://user:word@api.example.com => refused: the URL holds a user or a password: send them in the header authorization
+                ftp://api.example.com => refused: ftp: URLs are not fetched; write https:// or http://
+                file:///etc/passwd => refused: file: URLs are not fetched; write https:// or http://
+                data:text/plain,x => refused: data: URLs are not fetched; write https:// or http://"#]],
+        );
+        check(
+            "",
+            &["https://api.example.com", "http://127.0.0.1:9000"],
+            expect![[r#"
+                https://api.example.com => refused: the app may fetch from no host: add hosts = ["api.example.com"] under [fetch] in app.toml
+                http://127.0.0.1:9000 => refused: the app may fetch from no host: add hosts = ["127.0.0.1:9000"] under [fetch] in app.toml"#]],
+        );
+    }
+
+    /// Where a name is followed that leads to these addresses.
+    async fn follow(hosts: &str, leads_to: &'static [&'static str]) -> String {
+        let resolve: Resolve = Arc::new(|_, port| {
+            let parse = |text: &&str| SocketAddr::new(text.parse().unwrap_or_else(|_| panic!("{text}")), port);
+            let found = leads_to.iter().map(parse).collect();
+            Box::pin(async move { Ok(found) })
+        });
+        let hosts = list(hosts);
+        let url = Url::parse("https://api.example.com/").unwrap_or_else(|error| panic!("{error}"));
+        let target = allowed(&url, &hosts).unwrap_or_else(|error| panic!("{error}"));
+        match addresses(&target, &hosts, &resolve).await {
+            Ok(found) => found.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_is_followed_to_the_public_internet_and_to_listed_addresses() {
+        let name = "api.example.com";
+        assert_eq!(follow(name, &["8.8.8.8", "2606:4700::1111"]).await, "8.8.8.8:443 [2606:4700::1111]:443");
+        assert_eq!(follow(name, &["127.0.0.1", "8.8.8.8", "10.0.0.1"]).await, "8.8.8.8:443");
+        assert_eq!(follow(name, &[]).await, "there is no address for api.example.com");
+        assert_eq!(
+            follow(name, &["169.254.169.254", "10.0.0.1"]).await,
+            "api.example.com leads to 169.254.169.254, a link-local address: if that is meant, add \"169.254.169.254\" to \
+             hosts under [fetch] in app.toml too"
+        );
+        assert_eq!(
+            follow(name, &["::ffff:10.0.0.1"]).await,
+            "api.example.com leads to ::ffff:10.0.0.1, a private address: if that is meant, add \"[::ffff:a00:1]\" to \
+             hosts under [fetch] in app.toml too"
+        );
+        assert_eq!(follow("api.example.com 10.0.0.1", &["10.0.0.1", "10.0.0.2"]).await, "10.0.0.1:443");
+        assert_eq!(follow("api.example.com 10.0.0.1", &["::ffff:10.0.0.1"]).await, "[::ffff:10.0.0.1]:443");
+        // At another port it is another listing.
+        assert!(follow("api.example.com 10.0.0.1:8443", &["10.0.0.1"]).await.contains("a private address"));
+        // A name for the address does not list it.
+        assert!(follow("api.example.com other.example", &["10.0.0.1"]).await.contains("a private address"));
+    }
+}

@@ -1,0 +1,363 @@
+//! Actions and the world outside: which hosts they reach, what they are told, and what of their secrets is ever seen.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::apps::App;
+use crate::weir::{Dev, Process, weir};
+
+/// Both ways of running functions.
+const ISOLATIONS: [&str; 2] = ["thread", "process"];
+
+/// A server on loopback, for as long as the test runs: `/to/URL` redirects there, `/echo` answers with the body,
+/// `/endless` does not end, all else is answered with the request.
+struct Outside {
+    address: SocketAddr,
+    seen: Arc<Mutex<Vec<String>>>,
+}
+
+impl Outside {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let seen: Arc<Mutex<Vec<String>>> = Arc::default();
+        let requests = seen.clone();
+        thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let requests = requests.clone();
+                // Clients may go at any time.
+                thread::spawn(move || answer(stream, &requests).unwrap_or_default());
+            }
+        });
+        Self { address, seen }
+    }
+
+    fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    fn requests(&self) -> usize {
+        self.seen.lock().unwrap().len()
+    }
+}
+
+fn answer(mut stream: TcpStream, requests: &Mutex<Vec<String>>) -> std::io::Result<()> {
+    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+    let mut request = Vec::new();
+    while !is_whole(&request) {
+        let mut part = [0; 4096];
+        match stream.read(&mut part)? {
+            0 => return Ok(()),
+            read => request.extend_from_slice(&part[..read]),
+        }
+    }
+    let text = String::from_utf8_lossy(&request).into_owned();
+    let path = text.split(' ').nth(1).unwrap_or_default().to_owned();
+    requests.lock().unwrap().push(text.clone());
+    if let Some(location) = path.strip_prefix("/to/") {
+        return write!(stream, "HTTP/1.1 302 Found\r\nlocation: {location}\r\ncontent-length: 0\r\n\r\n");
+    }
+    if path == "/echo" {
+        let body = request.windows(4).position(|window| window == b"\r\n\r\n").map_or(0, |end| end + 4);
+        stream.write_all(b"HTTP/1.1 200 OK\r\nx-echo: yes\r\n\r\n")?;
+        return stream.write_all(&request[body..]);
+    }
+    if path == "/endless" {
+        stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
+        loop {
+            stream.write_all(&[b'x'; 65536])?;
+        }
+    }
+    let body = json!({ "request": text }).to_string();
+    write!(stream, "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+}
+
+/// Whether a request has come with its body.
+fn is_whole(request: &[u8]) -> bool {
+    let Some(end) = request.windows(4).position(|window| window == b"\r\n\r\n") else { return false };
+    let head = String::from_utf8_lossy(&request[..end]).to_lowercase();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+    request.len() >= end + 4 + length.unwrap_or(0)
+}
+
+const FUNCTIONS: &str = r#"
+// file: functions/outside.ts
+import { action, call, caller, fail, hmac, query, procedure, secret, timingSafeEqual, type Int, type JSON as Json } from "weir";
+import { notes } from "../collections";
+
+/** What a server answers, or why not. */
+export const get = action(async (args: { url: string; options?: Json }): Promise<Json> => {
+  const response = await fetch(args.url, args.options ?? {});
+  const length = (await response.bytes()).length;
+  return { status: response.status, type: response.headers.get("Content-Type"), url: response.url, length, text: await response.text() };
+});
+/** Sends bytes, and returns those that came back. */
+export const echo = action(async (args: { url: string; bytes: Int[] }): Promise<Int[]> => {
+  const response = await fetch(args.url, { method: "POST", body: Uint8Array.from(args.bytes), headers: [["x-a", 1]] });
+  for (const [name, value] of response.headers) if (name === "x-echo" && value !== "yes") return [];
+  return [...(await response.bytes())];
+});
+export const getMany = action(async (args: { url: string; times: Int }): Promise<Int> => {
+  const responses = await Promise.all(Array.from({ length: args.times }, () => fetch(args.url)));
+  return responses.filter((response) => response.ok).length;
+});
+export const getInAQuery = query((): string => {
+  fetch("https://api.example.com");
+  return "fetched";
+});
+export const charge = action(async (args: { url: string }): Promise<string> => {
+  const key = secret("PAYMENT_KEY");
+  console.log("the key is", key, { key });
+  const response = await fetch(args.url, { method: "POST", headers: { authorization: `Bearer ${key}` }, body: "1" });
+  return (await response.json()).request.includes(`authorization: Bearer ${key}`) ? "sent" : "lost";
+});
+export const leak = action(async (args: { how: string }): Promise<string> => {
+  const key = secret("PAYMENT_KEY");
+  if (args.how === "fail") fail("LEAK", "it is " + key);
+  if (args.how === "code") fail(key, "no message");
+  if (args.how === "call") await call(refuse, { text: key });
+  if (args.how === "unnamed") return secret("OTHER_KEY");
+  if (args.how === "empty") return secret("");
+  throw new Error(`no charge with ${key}, sorry`);
+});
+export const refuse = procedure((args: { text: string }): Int => {
+  console.warn(args.text);
+  notes.insert({ text: "before" });
+  throw new Error("cannot keep " + args.text);
+});
+export const secretInAQuery = query((): string => secret("PAYMENT_KEY"));
+export const sign = query((args: { key: string; data: string }): string =>
+  hmac("SHA-256", args.key, args.data, "hex") + " " + timingSafeEqual(args.key, args.data));
+"#;
+
+/// An app that may fetch from these hosts.
+fn app(hosts: &[&str], limits: &str) -> App {
+    App::of(&format!(
+        "// file: app.toml\nname = \"outside\"\nversion = \"1.0.0\"\nsecrets = [\"PAYMENT_KEY\"]\n[fetch]\nhosts = {}\n\
+         [limits]\n{limits}\n\
+         // file: collections.ts\nimport {{ collection }} from \"weir\";\n\
+         export interface Note {{ text: string }}\nexport const notes = collection<Note>();\n{FUNCTIONS}",
+        json!(hosts)
+    ))
+}
+
+const KEY: &str = "sk_test_4eC39HqLyjWDarjtT1zdp7dc";
+
+fn start(app: &App, isolation: &str) -> Dev {
+    let mut command = weir(&["dev", "--listen", "127.0.0.1:0", "--isolation", isolation]);
+    command.arg("--data").arg(app.data()).arg(app.path()).stdin(std::process::Stdio::null());
+    command.env("WEIR_SECRET_PAYMENT_KEY", KEY).env("WEIR_SECRET_OTHER_KEY", "another app's").env("WEIR_LOG", "debug");
+    // Nothing of the environment changes where requests go.
+    command.env("http_proxy", "http://127.0.0.1:1").env("HTTP_PROXY", "http://127.0.0.1:1");
+    Dev::of(Process::start(command))
+}
+
+/// Calls a function: its value, or its error as code, limit, app code and message.
+fn invoke(dev: &Dev, function: &str, args: Value) -> Value {
+    let query = "mutation ($f: String!, $args: JSON) { invoke(function: $f, args: $args) }";
+    let answer = dev.client().answer(query, json!({ "f": function, "args": args }));
+    match &answer["errors"][0] {
+        Value::Null => answer["data"]["invoke"].clone(),
+        error => {
+            let extensions = &error["extensions"];
+            let parts = [&extensions["code"], &extensions["limit"], &extensions["appCode"], &error["message"]];
+            let parts: Vec<&str> = parts.into_iter().filter_map(Value::as_str).collect();
+            json!(parts.join(" "))
+        }
+    }
+}
+
+fn query(dev: &Dev, function: &str) -> String {
+    let query = "query ($f: String!) { invoke(function: $f) }";
+    let answer = dev.client().answer(query, json!({ "f": function }));
+    answer["errors"][0]["message"].as_str().unwrap_or("answered").to_owned()
+}
+
+#[test]
+fn an_action_reaches_what_is_listed_and_nothing_else() {
+    let (outside, other) = (Outside::start(), Outside::start());
+    let listed = [outside.address.to_string(), format!("localhost:{}", other.port())];
+    let app = app(&[&listed[0], &listed[1]], "");
+    for isolation in ISOLATIONS {
+        let dev = start(&app, isolation);
+        let get = |url: &str| invoke(&dev, "get", json!({ "url": url }));
+        let before = outside.requests();
+        let answer = get(&outside.url("/hello"));
+        assert_eq!((&answer["status"], &answer["type"]), (&json!(200), &json!("application/json")), "{answer}");
+        assert!(answer["text"].as_str().unwrap().contains("GET /hello HTTP/1.1"), "{answer}");
+        assert_eq!(get(&outside.url("/to//again"))["url"], outside.url("/again"));
+        assert_eq!(outside.requests(), before + 3);
+        for bytes in [vec![0, 255, 128, 7], vec![104, 105], vec![]] {
+            let echoed = invoke(&dev, "echo", json!({ "url": outside.url("/echo"), "bytes": bytes }));
+            assert_eq!(echoed, json!(bytes), "{isolation}");
+        }
+
+        let port = other.port();
+        let refusals = [
+            (
+                // Another port.
+                format!("http://127.0.0.1:{port}/"),
+                format!(
+                    "FUNCTION_FAILED fetch: the app may fetch from 127.0.0.1 at other ports than {port} only: add \
+                     \"127.0.0.1:{port}\" to hosts under [fetch] in app.toml"
+                ),
+            ),
+            (
+                "http://other.example/".to_owned(),
+                "FUNCTION_FAILED fetch: the app may not fetch from other.example: add \"other.example\" to hosts under \
+                 [fetch] in app.toml"
+                    .to_owned(),
+            ),
+            (
+                // A redirect to another host.
+                outside.url("/to/http://other.example/"),
+                format!(
+                    "FUNCTION_FAILED fetch: {} redirects to where the app may not follow: the app may not fetch from \
+                     other.example: add \"other.example\" to hosts under [fetch] in app.toml",
+                    outside.address
+                ),
+            ),
+        ];
+        for (url, expected) in refusals {
+            assert_eq!(get(&url), json!(expected), "{isolation}");
+        }
+        // A private address by name: the name is listed, what it leads to is not.
+        let message = get(&format!("http://localhost:{port}/")).as_str().unwrap().to_owned();
+        assert!(message.starts_with("FUNCTION_FAILED fetch: localhost leads to "), "{message}");
+        assert!(message.contains(", a loopback address: if that is meant, add "), "{message}");
+        let message = get(&outside.url(&format!("/to/http://localhost:{port}/"))).as_str().unwrap().to_owned();
+        assert!(message.contains("may not follow: localhost leads to "), "{message}");
+        assert_eq!(other.requests(), 0);
+        assert_eq!(query(&dev, "getInAQuery"), "only an action may use fetch; this is a query");
+        assert_eq!(dev.stop(), Some(0));
+    }
+}
+
+#[test]
+fn requests_keep_to_the_limits_of_their_call() {
+    let outside = Outside::start();
+    let app = app(&[&outside.address.to_string()], "fetches = 5\nfetch_bytes = 100000\nwall_ms = 20000");
+    for isolation in ISOLATIONS {
+        let dev = start(&app, isolation);
+        let get = |url: &str, options: Value| invoke(&dev, "get", json!({ "url": url, "options": options }));
+        let limit = |answer: Value, limit: &str| {
+            let answer = answer.as_str().unwrap().to_owned();
+            assert!(answer.starts_with(&format!("LIMIT_EXCEEDED {limit} ")), "{isolation}: {answer}");
+        };
+        limit(get(&outside.url("/endless"), json!({})), "fetch_bytes");
+        limit(get(&outside.url("/"), json!({ "method": "POST", "body": "x".repeat(100_001) })), "fetch_bytes");
+        assert_eq!(invoke(&dev, "getMany", json!({ "url": outside.url("/"), "times": 5 })), json!(5));
+        limit(invoke(&dev, "getMany", json!({ "url": outside.url("/"), "times": 6 })), "fetches");
+        let late = get("http://127.0.0.1:1/", json!({ "timeoutMs": 1, "method": "GET" }));
+        assert!(late.as_str().unwrap().contains("other ports"), "{late}");
+        let table = [
+            (
+                json!({ "signal": 1 }),
+                "TypeError: fetch has no option signal; it has method, headers, body, redirect, timeoutMs",
+            ),
+            (
+                json!({ "timeoutMs": 0.5 }),
+                "TypeError: fetch: timeoutMs is 0.5, and should be a whole number, 1 or more",
+            ),
+            (json!({ "headers": { "host": "x" } }), "fetch: the header host is not a function's to set: leave it out"),
+            (json!({ "body": "x" }), "fetch: a request with the method GET has no body"),
+            (
+                json!({ "body": { "a": 1 } }),
+                "TypeError: fetch: the body is an object, and should be a string or a Uint8Array; write JSON.stringify(value)",
+            ),
+            (json!({ "redirect": "always" }), "TypeError: fetch: redirect is \"follow\", \"error\" or \"manual\""),
+        ];
+        for (options, expected) in table {
+            assert_eq!(get(&outside.url("/"), options), json!(format!("FUNCTION_FAILED {expected}")));
+        }
+        // Neighbours are as they were.
+        assert_eq!(get(&outside.url("/"), json!({}))["status"], 200);
+        assert_eq!(dev.stop(), Some(0));
+    }
+}
+
+#[test]
+fn secrets_are_used_and_never_seen() {
+    let outside = Outside::start();
+    let app = app(&[&outside.address.to_string()], "");
+    for isolation in ISOLATIONS {
+        let dev = start(&app, isolation);
+        assert_eq!(invoke(&dev, "charge", json!({ "url": outside.url("/") })), json!("sent"));
+        let leak = |how: &str| invoke(&dev, "leak", json!({ "how": how })).as_str().unwrap().to_owned();
+        assert_eq!(leak("throw"), "FUNCTION_FAILED no charge with [secret PAYMENT_KEY], sorry");
+        assert_eq!(leak("fail"), "FUNCTION_FAILED LEAK it is [secret PAYMENT_KEY]");
+        assert_eq!(leak("code"), "FUNCTION_FAILED [secret PAYMENT_KEY] no message");
+        assert_eq!(leak("call"), "FUNCTION_FAILED refuse: cannot keep [secret PAYMENT_KEY]");
+        let unnamed = "FUNCTION_FAILED the app names no secret \"OTHER_KEY\": add it to secrets in app.toml";
+        assert_eq!(leak("unnamed"), unnamed);
+        assert_eq!(leak("empty"), unnamed.replace("OTHER_KEY", ""));
+        assert_eq!(query(&dev, "secretInAQuery"), "only an action may use secret; this is a query");
+        let log = dev.log.clone();
+        assert_eq!(dev.stop(), Some(0));
+        let log = log.all().join("\n");
+        assert!(log.contains("the key is [secret PAYMENT_KEY] {\"key\":\"[secret PAYMENT_KEY]\"}"), "{log}");
+        assert!(!log.contains(KEY) && !log.contains("another app's"), "{log}");
+    }
+}
+
+#[test]
+fn a_secret_that_is_missing_is_told_at_the_start() {
+    let app = app(&[], "");
+    let file = app.beside("secrets");
+    let start = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        restrict(&file);
+        Dev::starting_with(&app, &["--secrets", file.to_str().unwrap()])
+    };
+    let starting = start("# none\n");
+    let missing = "weir: the app needs the secret PAYMENT_KEY: start the server with --secrets FILE that has a line \
+                   PAYMENT_KEY=…, or with WEIR_SECRET_PAYMENT_KEY in its environment";
+    starting.log.wait_for(0, |line| line == missing);
+    drop(starting);
+    let dev = start(&format!("PAYMENT_KEY=\"{KEY}\"\n")).ready();
+    let leak = invoke(&dev, "leak", json!({ "how": "throw" }));
+    assert_eq!(leak, json!("FUNCTION_FAILED no charge with [secret PAYMENT_KEY], sorry"));
+    assert_eq!(dev.stop(), Some(0));
+    let refusals = [
+        ("PAYMENT_KEY=short\n", "the secret PAYMENT_KEY is shorter than 8 bytes, so it cannot be kept out of logs"),
+        ("PAYMENT_KEY\n", "FILE line 1 is no secret: write NAME=value"),
+    ];
+    for (text, expected) in refusals {
+        let starting = start(text);
+        let (_, line) = starting.log.wait_for(0, |line| line.starts_with("weir: "));
+        assert_eq!(line.replace(file.to_str().unwrap(), "FILE"), format!("weir: {expected}"));
+    }
+}
+
+#[cfg(unix)]
+fn restrict(file: &std::path::Path) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+#[cfg(not(unix))]
+fn restrict(_file: &std::path::Path) {}
+
+#[test]
+fn signatures_are_those_of_the_standard() {
+    let app = app(&[], "");
+    let dev = start(&app, "thread");
+    let sign = |key: &str, data: &str| {
+        let query = "query ($args: JSON) { invoke(function: \"sign\", args: $args) }";
+        dev.client().answer(query, json!({ "args": { "key": key, "data": data } }))["data"]["invoke"].clone()
+    };
+    // RFC 4231, test case 2.
+    let expected = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843 false";
+    assert_eq!(sign("Jefe", "what do ya want for nothing?"), json!(expected));
+    assert!(sign("Jefe", "Jefe").as_str().unwrap().ends_with(" true"));
+    assert_eq!(dev.stop(), Some(0));
+}
