@@ -374,11 +374,11 @@ impl Host for RunHost {
     }
 
     fn finish(self: Box<Self>, outcome: Outcome) {
-        let Self { transaction, pinned, rows, written, ids, attempts, .. } = *self;
-        let Self { aborted, acted, failed, in_flight, done, .. } = *self;
+        let Self { transaction, pinned, rows, written, ids, attempts, aborted, acted, failed, in_flight, done, .. } =
+            *self;
         drop(in_flight);
-        let outcome = attempts.judge(outcome);
         let rows = pinned.zip(rows);
+        let outcome = attempts.judge(outcome);
         let failed = failed.lock().take();
         // Nobody may be waiting any more: then nothing is committed.
         let _ = done.send(Finished { outcome, transaction, rows, written, ids, aborted, acted, failed });

@@ -169,7 +169,7 @@ fn reads_go_to_the_host() {
         expect![[r#"
             Value("[5,2]")
             Get { collection: "orders", id: "o1" }
-            Rows { plan: Plan { collection: "orders", equal: [("a", Number(1))], range: Some(Bounds { field: "b", gt: Some(Number(2)), gte: None, lt: None, lte: None }), order: Some(("b", Desc)) }, limit: Some(3) }"#]],
+            Rows { plan: Plan { collection: "orders", equal: [("a", Number(1))], range: Some(Bounds { field: "b", gt: Some(Number(2)), gte: None, lt: None, lte: None }), order: Some(("b", Desc)) }, limit: Some(3), taken: Apart }"#]],
     );
 }
 
@@ -179,7 +179,7 @@ fn rows_are_lazy_and_behave_as_an_array() {
         "const rows = orders.where('a', 1); rows.where('b', 2); return [Array.isArray(rows), rows.length, rows.map((r) => r.total), [...rows].length, rows.count()]",
         expect![[r#"
             Value("[true,2,[5,7],2,2]")
-            Rows { plan: Plan { collection: "orders", equal: [("a", Number(1))], range: None, order: None }, limit: None }
+            Rows { plan: Plan { collection: "orders", equal: [("a", Number(1))], range: None, order: None }, limit: None, taken: Apart }
             Count { plan: Plan { collection: "orders", equal: [("a", Number(1))], range: None, order: None } }"#]],
     );
 }
@@ -190,7 +190,7 @@ fn rows_can_be_returned_as_they_are() {
         "return orders.where('a', 1)",
         expect![[r#"
             Value("[{\"id\":\"o1\",\"total\":5},{\"id\":\"o2\",\"total\":7}]")
-            Rows { plan: Plan { collection: "orders", equal: [("a", Number(1))], range: None, order: None }, limit: None }"#]],
+            Rows { plan: Plan { collection: "orders", equal: [("a", Number(1))], range: None, order: None }, limit: None, taken: Whole }"#]],
     );
 }
 
@@ -548,7 +548,7 @@ fn a_module_that_throws_does_not_load() {
     check_kind(
         FunctionKind::Query,
         "for (;;); export const f = query(() => 1);",
-        expect!["load: loading its modules needs more than cpu_ms = 1000: raise it in app.toml under [limits]"],
+        expect!["load: loading its modules needs more than wall_ms = 5000: raise it in app.toml under [limits]"],
     );
 }
 
