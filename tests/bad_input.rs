@@ -236,7 +236,7 @@ fn imports_that_lead_nowhere() {
               |
             1 | import { query, qeury } from "weir";
               |                 ^^^^^
-            help: it exports query, view, procedure, action, collection, sum, count, min, max, avg, now, fail, caller, call, metric, ID, Int, Float, DateTime, JSON, Bytes, Doc, Ref, Page, Edge, PageInfo
+            help: it exports query, view, procedure, action, stream, collection, sum, count, min, max, avg, now, fail, attempt, caller, call, metric, schedule, cancelJob, ID, Int, Float, DateTime, JSON, Bytes, Doc, Ref, Page, Edge, PageInfo
 
             error: cannot import "lodash": Weir apps have no packages
              --> functions/t.ts:2:20
@@ -327,6 +327,95 @@ fn state_that_would_outlive_a_call() {
             help: write const, or move it into the function; what must last belongs in a collection
 
             weir: 1 mistake found
+        "#]],
+    );
+}
+
+#[test]
+fn what_is_called_again_and_again() {
+    check(
+        r#"
+        import { query } from "weir";
+        export const seen = query((): string => "");
+        // file: app.toml
+        name = "app"
+        version = "1.0.0"
+
+        [[cron]]
+        name = "a"
+        schedule = "@hourly"
+        call = "seen"
+        "#,
+        expect![[r#"
+            error: a schedule has five fields, minute hour day month weekday, such as "0 3 * * *"; this one has 1
+             --> app.toml:6:12
+              |
+            6 | schedule = "@hourly"
+              |            ^
+
+            weir: 1 mistake found
+        "#]],
+    );
+    check(
+        r#"
+        import { procedure, query, type Int } from "weir";
+        export const tidy = procedure((args: { days: Int; deep?: boolean }): Int => args.days);
+        export const seen = query((): Int => 1);
+        // file: app.toml
+        name = "app"
+        version = "1.0.0"
+
+        [[cron]]
+        name = "a"
+        schedule = "0 3 * * *"
+        call = "tidyUp"
+
+        [[cron]]
+        name = "b"
+        schedule = "0 3 * * *"
+        call = "seen"
+
+        [[cron]]
+        name = "c"
+        schedule = "*/15 * * * mon-fri"
+        call = "tidy"
+        args = { days = "many" }
+
+        [[cron]]
+        name = "d"
+        schedule = "*/15 * * * mon-fri"
+        call = "tidy"
+        "#,
+        expect![[r#"
+            error: the app has no function "tidyUp"
+             --> app.toml:7:8
+              |
+            7 | call = "tidyUp"
+              |        ^^^^^^^^
+            help: write the exported name of a procedure or action
+
+            error: seen is a query, whose result nobody would see
+              --> app.toml:12:8
+               |
+            12 | call = "seen"
+               |        ^^^^^^
+            help: call a procedure or an action
+
+            error: tidy does not take these arguments: args.days: expected Int, a whole number of 32 bits, got "many"
+              --> app.toml:18:8
+               |
+            18 | args = { days = "many" }
+               |        ^^^^^^^^^^^^^^^^^
+            help: write them as args = { name = value }
+
+            error: tidy does not take these arguments: args.days: missing; declared as Int, a whole number of 32 bits
+              --> app.toml:20:1
+               |
+            20 | [[cron]]
+               | ^^^^^^^^
+            help: write them as args = { name = value }
+
+            weir: 4 mistakes found
         "#]],
     );
 }

@@ -214,3 +214,36 @@ fn a_subscription_that_no_longer_fits_ends_with_the_reason() {
     socket.subscribe("after", "{ customerByEmail(email: \"ada@example.com\") { name } }", json!({}), json!({}));
     assert_eq!(socket.next("after")["data"]["customerByEmail"]["name"], "Ada");
 }
+
+#[test]
+fn a_stream_sends_every_event_and_ends_when_it_is_told() {
+    let Some(packages) = node::packages("a_stream_sends_every_event_and_ends_when_it_is_told") else { return };
+    let app = App::of(
+        r#"
+        import { query, stream, type Int } from "weir";
+        export const count = stream(async function* (args: { to?: Int }): AsyncGenerator<{ n: Int }> {
+          for (let n = 0; n < (args.to ?? Infinity); n++) yield { n };
+        });
+        export const one = query((): Int => 1);
+        "#,
+    );
+    // With process isolation the events cross one boundary more.
+    let dev = Dev::starting_with(&app, &["--isolation", "process"]).ready();
+    let mut socket = Socket::open(packages, &dev);
+    socket.subscribe("some", "subscription { count(to: 300) { n } }", json!({}), json!({}));
+    for n in 0..300 {
+        assert_eq!(socket.next("some")["data"]["count"]["n"], n);
+    }
+    assert_eq!(socket.message(), json!({ "name": "some", "complete": true }));
+
+    socket.subscribe("all", "subscription { count { n } }", json!({}), json!({}));
+    for n in 0..10 {
+        assert_eq!(socket.next("all")["data"]["count"]["n"], n);
+    }
+    socket.complete("all");
+    socket.subscribe("marker", "{ one }", json!({}), json!({}));
+    // What was on its way comes before.
+    let marker = eventually("the marker", || Some(socket.message()).filter(|message| message["name"] == "marker"));
+    assert_eq!(marker["next"]["data"], json!({ "one": 1 }));
+    assert_eq!(socket.message(), json!({ "name": "marker", "complete": true }));
+}

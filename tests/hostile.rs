@@ -104,14 +104,20 @@ fn every_limit_has_a_script_that_reaches_it_alone() {
 struct First {
     seen: Value,
     seen_in_action: Value,
+    seen_in_stream: Value,
     memory: u64,
 }
 
 impl First {
     fn of(stage: &mut Stage) -> Self {
         let ask = |root, function| call(stage.url(), root, function, &json!({})).unwrap()["data"]["invoke"].clone();
-        let first = Self { seen: ask("query", "seen"), seen_in_action: ask("mutation", "seenInAction"), memory: 0 };
-        assert!(first.seen.is_string() && first.seen_in_action.is_string());
+        let first = Self {
+            seen: ask("query", "seen"),
+            seen_in_action: ask("mutation", "seenInAction"),
+            seen_in_stream: ask("subscription", "seenInStream"),
+            memory: 0,
+        };
+        assert!(first.seen.is_string() && first.seen_in_action.is_string() && first.seen_in_stream[0].is_string());
         Self { memory: stage.memory(), ..first }
     }
 }
@@ -210,8 +216,10 @@ fn play(stage: &mut Stage, first: &First, script: &Script) -> Result<Vec<String>
         };
         next("query", "seen", &first.seen)?;
         next("query", "counted", &json!(THINGS))?;
-        if script.is_action {
-            next("mutation", "seenInAction", &first.seen_in_action)?;
+        match script.maker.as_str() {
+            "action" => next("mutation", "seenInAction", &first.seen_in_action)?,
+            "stream" => next("subscription", "seenInStream", &first.seen_in_stream)?,
+            _ => {}
         }
     }
     let deadline = Instant::now() + MEMORY_PATIENCE;

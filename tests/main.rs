@@ -14,13 +14,14 @@
 //! | [`kills`] | hundreds of kill -9 under load: what was acknowledged is there, whole, and retries tell the first answer |
 //! | [`bank`] | a minute of transfers, batches, savepoints, repeats, cut connections and a kill: money is conserved at every commit |
 //! | [`hostile`] | scripts that mean harm are stopped at their limits, and nobody else notices |
+//! | [`jobs`] | 10,000 jobs over kills, each once; `weir jobs` |
 //! | [`operations`] | backup, restore, export, import of everything, doctor; on a folder that is served and one that is not |
 //! | [`streaming`] | a million documents leave in order, and memory stays flat |
 //! | [`lockdown`] | a worker process reaches nothing that it must not, and the doctor says so |
 //! | [`uploads`] | many calls in one request, as JSON lines: slow readers, clients that go, memory |
 //! | [`outsider`] | an app that was written from the documentation alone |
 //!
-//! Beside them: [`weir`] runs the binary, [`apps`] makes app folders, [`graphql`] asks, [`node`] runs what is on npm.
+//! Beside them: [`weir`] runs the binary, [`apps`] makes app folders, [`graphql`] asks, [`socket`] subscribes, [`node`] runs what is on npm.
 //!
 //! Every wait has an end, and every process that is started ends with its test. No test is about how long something
 //! takes: what is worth knowing is printed.
@@ -36,6 +37,7 @@
 mod apps;
 mod graphql;
 mod node;
+mod socket;
 mod weir;
 
 mod atlas;
@@ -46,6 +48,7 @@ mod clients;
 mod dev;
 mod encryption;
 mod hostile;
+mod jobs;
 mod kills;
 mod lockdown;
 mod operations;

@@ -9,7 +9,7 @@ use crate::apps::App;
 use crate::node;
 use crate::weir::{Ended, PATIENCE, finish, run};
 
-const APPS: [&str; 3] = ["examples/shop", "examples/atlas", "tests/fixtures/observatory"];
+const APPS: [&str; 4] = ["examples/shop", "examples/atlas", "tests/fixtures/jobs", "tests/fixtures/observatory"];
 
 /// A copy of an app with the editor's types.
 fn typed(path: &str) -> App {

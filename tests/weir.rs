@@ -17,7 +17,7 @@ use crate::graphql::Client;
 /// The longest that anything may take that is not an import. Far more than it does: machines may be busy.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 /// The longest that an import of real data may take.
-const PATIENCE_FOR_IMPORT: Duration = Duration::from_secs(300);
+const PATIENCE_FOR_IMPORT: Duration = Duration::from_secs(600);
 /// Between two looks at something that is waited for.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
 

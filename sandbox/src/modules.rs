@@ -27,8 +27,9 @@ pub const KEEP: &str = "weir:keep";
 const KEEP_CODE: &str = "export const { keep } = globalThis.__weir;";
 
 /// The module `weir`: re-exports what the snapshot holds.
-const API_CODE: &str = "import \"weir:keep\"; export const { action, attempt, avg, call, caller, collection, count, fail, max, metric, min, now, \
-                        procedure, query, stream, sum, view } = globalThis.__weir.api;";
+const API_CODE: &str = "import \"weir:keep\"; export const { action, attempt, avg, call, caller, cancelJob, collection, count, \
+                        fail, max, metric, min, now, procedure, query, schedule, stream, sum, view } \
+                        = globalThis.__weir.api;";
 
 /// Serves the modules of one app from memory.
 pub struct AppModules {

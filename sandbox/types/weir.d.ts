@@ -232,6 +232,26 @@ export declare function procedure<F extends Body>(fn: F): Callable<F, "procedure
  */
 export declare function action<F extends (args: any) => Promise<unknown>>(fn: F): Callable<F, "action">;
 
+/**
+ * A stream: an async generator on the `Subscription` type of GraphQL. Each `yield` is an event, and the next is worked on when
+ * the caller takes this one. It reads, as queries do, and all that it reads is of the commit at its start. It waits for
+ * nothing but its own promises. When the caller goes away it returns: what is in `finally` runs.
+ *
+ * @example
+ * export const exported = stream(async function* (args: { by: Int }): AsyncGenerator<Doc<Order>[]> {
+ *   let after: string | undefined;
+ *   for (;;) {
+ *     const { edges, pageInfo }: Page<Doc<Order>> = orders.orderBy("at").page({ first: args.by, after });
+ *     yield edges.map((edge) => edge.node);
+ *     if (!pageInfo.hasNextPage) return;
+ *     after = pageInfo.endCursor!;
+ *   }
+ * });
+ */
+export declare function stream<F extends (args: any) => AsyncGenerator<unknown> | AsyncIterable<unknown>>(
+  fn: F,
+): Callable<F, "stream">;
+
 /** When a view's result is computed and kept. */
 export interface ViewOptions {
   /**

@@ -1,7 +1,7 @@
 // What the editor types must accept and refuse. Checked by `tsc --noEmit --strict`; never run.
 
 import {
-  action, attempt, avg, call, caller, collection, count, fail, max, metric, min, now, procedure, query, sum, view,
+  action, attempt, avg, call, caller, collection, count, fail, max, metric, min, now, procedure, query, stream, sum, view,
   type Bytes, type DateTime, type Doc, type Float, type ID, type Int, type JSON as Json, type Page, type Ref, type Rows,
 } from "weir";
 
@@ -150,6 +150,17 @@ view((): Int => 1, { keep: "always" });
 view.groupBy(orders, (o) => o.when, {});
 // @ts-expect-error a sum is of numbers
 view.groupBy(orders, (o) => o.status, { n: sum((o) => o.at) });
+
+export const streams = stream(async function* (args: { n: Int }): AsyncGenerator<Float> {
+  for (let n = 0; n < args.n; n++) yield n;
+});
+export const restreams = stream(async function* (): AsyncIterable<Float> {
+  yield* streams({ n: 2 });
+  // @ts-expect-error events have their type
+  yield "three";
+});
+// @ts-expect-error a stream is an async generator
+stream((): Int[] => [1]);
 
 export const acts = action(async (args: { customer: ID }): Promise<Float> => {
   const order = await call(writes, { customer: args.customer, total: 1 });

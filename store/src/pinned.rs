@@ -27,6 +27,7 @@ pub struct Pinned {
 impl Pinned {
     pub(crate) fn open(store: &Store) -> Result<Self, Poisoned> {
         let reading = store.core().begin()?;
+        reading.base.expect_cut();
         let commit = reading.timestamp();
         // Long before it would be cut: what begins to read shall find it there.
         let renewed_after = store.core().options.transaction_age_max / 2;
@@ -56,6 +57,7 @@ impl Pinned {
     fn reading(&mut self) -> Result<&mut Transaction, ReadError> {
         if self.since.elapsed() >= self.renewed_after || self.reading.base.state().is_err() {
             self.reading = self.reopen()?;
+            self.reading.base.expect_cut();
             self.since = Instant::now();
         }
         // Nothing is ever committed, so nobody asks what was read.

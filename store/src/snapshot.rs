@@ -34,6 +34,16 @@ struct Slots {
 struct Reader {
     since: Instant,
     slot: Arc<Slot>,
+    when_cut: WhenCut,
+}
+
+/// What a reader does when its state is taken away.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum WhenCut {
+    /// It fails.
+    Fails,
+    /// It opens another.
+    Reopens,
 }
 
 /// The state that one snapshot reads; gone once it is cut.
@@ -43,7 +53,7 @@ impl Readers {
     /// Registers a snapshot.
     pub(crate) fn open(self: &Arc<Self>, live: Live) -> Snapshot {
         let slot = Arc::new(RwLock::new(Some(live)));
-        let reader = Reader { since: Instant::now(), slot: slot.clone() };
+        let reader = Reader { since: Instant::now(), slot: slot.clone(), when_cut: WhenCut::Fails };
         let mut slots = self.slots.lock();
         let place = match slots.free.pop() {
             Some(place) => place,
@@ -58,14 +68,21 @@ impl Readers {
         Snapshot { slot, place, readers: self.clone() }
     }
 
-    /// Takes their state away from all snapshots that are older; says how many there were.
+    /// Takes their state away from all snapshots that are older; says how many there were whose readers fail now.
     pub(crate) fn cut(&self, age_max: Duration) -> usize {
-        let old: Vec<Arc<Slot>> = {
+        let old: Vec<(Arc<Slot>, WhenCut)> = {
             let slots = self.slots.lock();
             let old = slots.open.iter().flatten().filter(|reader| reader.since.elapsed() > age_max);
-            old.map(|reader| reader.slot.clone()).collect()
+            old.map(|reader| (reader.slot.clone(), reader.when_cut)).collect()
         };
-        old.into_iter().filter(|slot| slot.write().take().is_some()).count()
+        let taken = old.into_iter().filter(|(slot, _)| slot.write().take().is_some());
+        taken.filter(|(_, when_cut)| *when_cut == WhenCut::Fails).count()
+    }
+
+    fn expect_cut(&self, place: usize) {
+        if let Some(Some(reader)) = self.slots.lock().open.get_mut(place) {
+            reader.when_cut = WhenCut::Reopens;
+        }
     }
 
     fn close(&self, place: usize) {
@@ -113,6 +130,11 @@ impl Base {
     /// The state at a time before the snapshot.
     pub(crate) fn past(snapshot: Snapshot, at: Timestamp) -> Self {
         Self { snapshot, pending: None, at: Some(at) }
+    }
+
+    /// Its reader opens another when the state is taken away.
+    pub(crate) fn expect_cut(&self) {
+        self.snapshot.readers.expect_cut(self.snapshot.place);
     }
 
     /// The state, for the length of one operation.

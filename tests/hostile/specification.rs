@@ -9,6 +9,8 @@
 //! | `@long member bytes` | a text of so many bytes as one more argument |
 //! | `@thread reason` | why isolates that are threads cannot contain it |
 //!
+//! Of a stream, a value is the list of its events, of which three are taken.
+//!
 //! Several `@expects` are alternatives: which of two limits is reached first may be V8's to say.
 
 use std::fs;
@@ -37,8 +39,8 @@ pub struct Script {
     pub thread: Option<String>,
     /// The root of GraphQL that it belongs to.
     pub root: &'static str,
-    /// Whether it runs on the isolates of actions.
-    pub is_action: bool,
+    /// What makes it.
+    pub maker: String,
 }
 
 /// What may come of a call.
@@ -79,8 +81,12 @@ fn script(category: &str, code: &str, comment: &str) -> Script {
         arguments: json!({}),
         expected: Vec::new(),
         thread: None,
-        root: if maker == "query" { "query" } else { "mutation" },
-        is_action: maker == "action",
+        root: match maker.as_str() {
+            "query" => "query",
+            "stream" => "subscription",
+            _ => "mutation",
+        },
+        maker,
     };
     // Tags run over several lines where they must.
     let lines = comment.lines().map(|line| line.trim().trim_start_matches("*").trim());

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::Mode;
 use super::specification::APP;
 use crate::apps::App;
+use crate::socket::Socket;
 use crate::weir::Dev;
 
 /// How long an answer may take: far more than any limit of the app.
@@ -17,6 +18,8 @@ const ANSWER_PATIENCE: Duration = Duration::from_secs(10);
 pub const THINGS: usize = 100;
 /// How many of them one call may write.
 const THINGS_AT_ONCE: usize = 25;
+/// How many events of a stream are taken.
+const EVENTS: usize = 3;
 
 /// A running server.
 pub struct Stage {
@@ -112,8 +115,11 @@ impl Stage {
     }
 }
 
-/// Calls a function of the app: the answer of the server, or why there is none.
+/// Calls a function of the app: the answer of the server, or why there is none. Of a stream it is what [`events`] says.
 pub fn call(url: &str, root: &str, function: &str, arguments: &Value) -> Result<Value, String> {
+    if root == "subscription" {
+        return events(url, function, arguments);
+    }
     let query = format!("{root}($args: JSON) {{ invoke(function: \"{function}\", args: $args) }}");
     let body = json!({ "query": query, "variables": { "args": arguments } }).to_string();
     let request = minreq::post(format!("{url}/graphql")).with_header("content-type", "application/json");
@@ -121,6 +127,30 @@ pub fn call(url: &str, root: &str, function: &str, arguments: &Value) -> Result<
     let answer = answer.map_err(|error| format!("no answer: {error}"))?;
     let text = answer.as_str().map_err(|error| format!("no text: {error}"))?;
     serde_json::from_str(text).map_err(|error| format!("{error}: {text}"))
+}
+
+/// Takes the first events of a stream and goes away: all of them as one value, or the error that came in the place of one.
+fn events(url: &str, function: &str, arguments: &Value) -> Result<Value, String> {
+    let mut socket = Socket::open(url);
+    let query = format!("subscription($args: JSON) {{ invoke(function: \"{function}\", args: $args) }}");
+    socket.send(&json!({ "id": "s", "type": "subscribe", "payload": {
+        "query": query, "variables": { "args": arguments } } }));
+    let mut events = Vec::new();
+    while events.len() < EVENTS {
+        let mut message: Value = serde_json::from_str(&socket.message()?).map_err(|error| error.to_string())?;
+        match message["type"].as_str() {
+            Some("next") if message["payload"].get("errors").is_some() => return Ok(message["payload"].take()),
+            Some("next") => events.push(message["payload"]["data"]["invoke"].take()),
+            Some("error") => return Ok(json!({ "errors": message["payload"] })),
+            Some("complete") => break,
+            _ => return Err(format!("what is {message}?")),
+        }
+    }
+    // Every other time without a word.
+    if function.len() % 2 == 0 {
+        socket.send(&json!({ "id": "s", "type": "complete" }));
+    }
+    Ok(json!({ "data": { "invoke": events } }))
 }
 
 /// Every process of the machine.

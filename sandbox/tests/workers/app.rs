@@ -10,7 +10,7 @@ use weir_sandbox::isolate::IsolateError;
 use weir_sandbox::process::remote::RemoteIsolate;
 use weir_sandbox::process::supervisor::Supervisor;
 use weir_sandbox::process::worker::this_program;
-use weir_sandbox::protocol::{Answering, CallRequest, Host, HostCall, HostError, Outcome, ScriptCaller};
+use weir_sandbox::protocol::{Answering, CallRequest, Host, HostCall, HostError, Outcome, ScriptCaller, Wanted};
 use weir_sandbox::{App, Module};
 use weir_schema::declarations::{Collection, Declarations, Function, FunctionKind};
 use weir_schema::manifest;
@@ -59,7 +59,7 @@ pub fn app(limits: &str, functions: &[(&str, FunctionKind)], body: &str) -> Arc<
         modules: vec![Module {
             path: "main.ts".into(),
             code: format!(
-                "import {{ query, procedure, action, collection, call, fail, now }} from \"weir\";\n\
+                "import {{ query, procedure, action, stream, collection, call, fail, now }} from \"weir\";\n\
                  export const orders = collection();\n{body}\n"
             ),
             source_map: r#"{"version":3,"sources":[],"names":[],"mappings":""}"#.into(),
@@ -98,8 +98,23 @@ pub fn call_at(isolate: &mut RemoteIsolate, function: usize, arguments: &str) ->
         seed: [1, 2, 3, 4],
         caller: ScriptCaller { kind: "developer", subject: None }.text(),
     };
-    isolate.call(&request, Box::new(TableHost(done)));
-    outcome.recv().unwrap()
+    isolate.call(&request, Box::new(TableHost { done, events: Vec::new(), wanted: 0, reader: Duration::ZERO }));
+    outcome.recv().unwrap().0
+}
+
+/// Runs the first function as a stream, for a reader who takes so many events and so long for each: the events and the end.
+pub fn stream(isolate: &mut RemoteIsolate, wanted: usize, reader: Duration) -> (Vec<String>, Outcome) {
+    let (done, outcome) = channel();
+    let request = CallRequest {
+        function: 0,
+        arguments: "{}".into(),
+        now_ms: 1_700_000_000_000,
+        seed: [1, 2, 3, 4],
+        caller: ScriptCaller { kind: "developer", subject: None }.text(),
+    };
+    isolate.call(&request, Box::new(TableHost { done, events: Vec::new(), wanted, reader }));
+    let (outcome, events) = outcome.recv().unwrap();
+    (events, outcome)
 }
 
 /// Calls the first function.
@@ -112,8 +127,13 @@ pub fn value(text: &str) -> Outcome {
     Outcome::Value(text.into())
 }
 
-/// Answers from a table.
-struct TableHost(Sender<Outcome>);
+/// Answers from a table, and takes events.
+struct TableHost {
+    done: Sender<(Outcome, Vec<String>)>,
+    events: Vec<String>,
+    wanted: usize,
+    reader: Duration,
+}
 
 impl Host for TableHost {
     fn ask(&mut self, call: HostCall) -> Result<String, HostError> {
@@ -148,7 +168,13 @@ impl Host for TableHost {
         })
     }
 
+    fn event(&mut self, event: String) -> Wanted {
+        std::thread::sleep(self.reader);
+        self.events.push(event);
+        if self.events.len() < self.wanted { Wanted::Next } else { Wanted::Nothing }
+    }
+
     fn finish(self: Box<Self>, outcome: Outcome) {
-        self.0.send(outcome).unwrap();
+        self.done.send((outcome, self.events)).unwrap();
     }
 }

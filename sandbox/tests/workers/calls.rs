@@ -6,7 +6,9 @@ use weir_sandbox::protocol::Outcome;
 use weir_schema::declarations::FunctionKind;
 use weir_schema::limits::Limit;
 
-use super::app::{LIMITS, app, call, call_at, isolate, query, short, supervise, value};
+use std::time::Duration;
+
+use super::app::{LIMITS, app, call, call_at, isolate, query, short, stream, supervise, value};
 use super::examples::EXAMPLES;
 use super::trial;
 
@@ -16,6 +18,7 @@ pub fn trials() -> Vec<Trial> {
         trial("what_the_host_refuses_is_thrown_there", what_the_host_refuses_is_thrown_there),
         trial("a_host_that_takes_its_time_is_not_the_workers_silence", a_host_that_takes_its_time),
         trial("actions_ask_side_by_side", actions_ask_side_by_side),
+        trial("streams_give_events_at_their_readers_pace", streams_give_events_at_their_readers_pace),
         trial("what_is_too_long_to_ask_is_refused_there", what_is_too_long_to_ask_is_refused_there),
         trial("an_answer_that_nobody_awaits_costs_no_worker", an_answer_that_nobody_awaits_costs_no_worker),
         trial("limits_are_kept_on_both_sides", limits_are_kept_on_both_sides),
@@ -104,6 +107,45 @@ fn actions_ask_side_by_side() {
         isolate.renew().unwrap();
         assert_eq!(call(&mut isolate), expected, "{code}, again");
     }
+}
+
+fn streams_give_events_at_their_readers_pace() {
+    let app_of = |limits: &str, body: &str| {
+        let body = format!("export const f = stream(async function* () {{ {body} }});");
+        app(limits, &[("f", FunctionKind::Stream)], &body)
+    };
+    let cases = [
+        ("for (let n = 0; n < 3; n++) yield orders.get(`o${n}`).id;", 9, 3, value("null")),
+        ("for (let n = 0; ; n++) yield n;", 50, 50, value("null")),
+        ("try { for (;;) yield 1 } finally { orders.get('o1') }", 2, 2, value("null")),
+        ("try { for (;;) yield 1 } finally { for (;;); }", 2, 2, Outcome::Limit(Limit::Cpu)),
+        ("yield 1; for (;;);", 9, 1, Outcome::Limit(Limit::Cpu)),
+        ("yield 1; for (;;) orders.get('o1');", 9, 1, Outcome::Limit(Limit::HostCalls)),
+        (
+            "for (let n = 0; n < 5; n++) { for (let i = 0; i < 150; i++) orders.get('o1'); yield n; }",
+            9,
+            5,
+            value("null"),
+        ),
+        ("yield 1; yield 'x'.repeat(200_000);", 9, 1, Outcome::Limit(Limit::ResultBytes)),
+        ("yield 1; Array.prototype.indexOf.call({ length: 2 ** 53 - 1 }, 1);", 9, 1, Outcome::Limit(Limit::Cpu)),
+    ];
+    for (body, wanted, given, expected) in cases {
+        let app = app_of(LIMITS, body);
+        let workers = supervise(&app, 1, 0);
+        let mut isolate = isolate(&workers, &app).unwrap();
+        for _ in 0..2 {
+            let (events, outcome) = stream(&mut isolate, wanted, Duration::ZERO);
+            assert_eq!((events.len(), &outcome), (given, &expected), "{body}");
+            isolate.renew().unwrap();
+        }
+    }
+    // What its reader takes is not its time: all of it together is past the wall limit.
+    let app = app_of(&short(), "for (let n = 0; n < 6; n++) yield n;");
+    let workers = supervise(&app, 1, 0);
+    let mut isolate = isolate(&workers, &app).unwrap();
+    let (events, outcome) = stream(&mut isolate, 9, Duration::from_millis(400));
+    assert_eq!((events.join(" "), outcome), ("0 1 2 3 4 5".to_owned(), value("null")));
 }
 
 fn what_is_too_long_to_ask_is_refused_there() {

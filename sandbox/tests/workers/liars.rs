@@ -17,7 +17,7 @@ use weir_sandbox::protocol::Outcome;
 use weir_schema::declarations::FunctionKind;
 use weir_schema::limits::Limit;
 
-use super::app::{app, call, isolate, query, short, supervise_as, value};
+use super::app::{app, call, isolate, query, short, stream, supervise_as, value};
 use super::trial;
 
 /// What a worker does in the place of its work.
@@ -41,9 +41,13 @@ pub enum Lie {
     Silent,
     /// Answers before it is asked, twice.
     Hasty,
+    /// Gives events whatever is wanted.
+    Flooding,
+    /// Gives an event past the limits.
+    Bloated,
 }
 
-const LIES: [(Lie, &str); 9] = [
+const LIES: [(Lie, &str); 11] = [
     (Lie::Garbage, "garbage"),
     (Lie::Huge, "huge"),
     (Lie::Misplaced, "misplaced"),
@@ -53,6 +57,8 @@ const LIES: [(Lie, &str); 9] = [
     (Lie::Deaf, "deaf"),
     (Lie::Silent, "silent"),
     (Lie::Hasty, "hasty"),
+    (Lie::Flooding, "flooding"),
+    (Lie::Bloated, "bloated"),
 ];
 
 pub fn trials() -> Vec<Trial> {
@@ -63,6 +69,7 @@ pub fn trials() -> Vec<Trial> {
         trial("who_takes_no_answer_fills_no_memory", who_takes_no_answer_fills_no_memory),
         trial("who_keeps_silent_is_not_waited_for", who_keeps_silent_is_not_waited_for),
         trial("who_answers_before_it_is_asked_is_not_asked", who_answers_before_it_is_asked_is_not_asked),
+        trial("events_come_when_they_are_wanted_or_not_at_all", events_come_when_they_are_wanted_or_not_at_all),
     ]
 }
 
@@ -115,6 +122,13 @@ impl Lie {
                 let start = format!(r#"{{"call":{{"function":"other","args":{{"n":"{}"}}}}}}"#, "x".repeat(50_000));
                 while channel.send(&FromIsolate::Start(0, (&*start).into()), None).is_ok() {}
             }
+            Self::Flooding => while channel.send(&FromIsolate::Event("1".into()), None).is_ok() {},
+            Self::Bloated => {
+                let event = "x".repeat(150_000);
+                channel.send(&FromIsolate::Event((&*event).into()), None).unwrap();
+                channel.receive(None).unwrap();
+                channel.send(&ended(value("null")), None).unwrap();
+            }
             Self::Silent | Self::Hasty => {}
         }
         thread::sleep(Duration::from_secs(60));
@@ -162,6 +176,28 @@ fn who_takes_no_answer_fills_no_memory() {
     assert!(matches!(outcome, Outcome::Limit(Limit::Wall | Limit::OutstandingPromises)), "{outcome:?}");
     let grown = memory_bytes().saturating_sub(before);
     assert!(grown < 192 << 20, "{grown} bytes");
+}
+
+fn events_come_when_they_are_wanted_or_not_at_all() {
+    let ask = |lie: Lie, kind, wanted, reader| {
+        let folder = tempfile::tempdir().unwrap();
+        let app = app(&short(), &[("f", kind)], "");
+        let workers = supervise_as(lie.program(folder.path()), &app, 1, 0);
+        let mut isolate = isolate(&workers, &app).unwrap();
+        let before = memory_bytes();
+        let (events, outcome) = stream(&mut isolate, wanted, reader);
+        assert!(memory_bytes().saturating_sub(before) < 64 << 20);
+        (events.len(), outcome)
+    };
+    // Its reader takes no more of them than it wants, and then none may come.
+    let (events, outcome) = ask(Lie::Flooding, FunctionKind::Stream, 5, Duration::from_millis(50));
+    assert!(events == 5 && matches!(outcome, Outcome::Broken(_)), "{events} {outcome:?}");
+    // A query has no events.
+    let (events, outcome) = ask(Lie::Flooding, FunctionKind::Query, 5, Duration::ZERO);
+    assert!(events == 0 && matches!(outcome, Outcome::Broken(_)), "{events} {outcome:?}");
+    let limit = Outcome::Limit(Limit::ResultBytes);
+    assert_eq!(ask(Lie::Bloated, FunctionKind::Stream, 5, Duration::ZERO), (0, limit));
+    assert_eq!(ask(Lie::Silent, FunctionKind::Stream, 5, Duration::ZERO), (0, Outcome::Limit(Limit::Wall)));
 }
 
 /// The most memory that this process has had.

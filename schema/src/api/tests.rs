@@ -101,13 +101,14 @@ fn an_app_without_functions_has_invoke_and_batch() {
 }
 
 #[test]
-fn reads_and_writes_have_their_roots() {
+fn reads_writes_and_streams_have_their_roots() {
     let int = || Slot::required(Shape::Int);
     let functions = vec![
         function(FunctionKind::Procedure, "write", vec![], int()),
         function(QUERY, "read", vec![required("a", Shape::Id), member("b", Slot { optional: true, ..int() })], int()),
         function(FunctionKind::View, "seen", vec![], int()),
         function(FunctionKind::Action, "act", vec![], int()),
+        function(FunctionKind::Stream, "flow", vec![required("a", Shape::Id)], int()),
     ];
     let api = Api::of(&declare(vec![], functions)).unwrap();
     let fields = |object: &super::Object| {
@@ -129,7 +130,7 @@ fn reads_and_writes_have_their_roots() {
         [
             "read(a: ID!, b: Int): Int; seen(): Int",
             "write(): Int; act(): Int",
-            "read(a: ID!, b: Int): Int; seen(): Int"
+            "read(a: ID!, b: Int): Int; seen(): Int; flow(a: ID!): Int"
         ]
     );
 }

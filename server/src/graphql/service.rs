@@ -9,6 +9,7 @@ use weir_engine::call::{CallError, Caller};
 use weir_engine::idempotency::IdempotencyKey;
 use weir_engine::lines::Elements;
 use weir_engine::live::Watch;
+use weir_engine::origin::Connection;
 use weir_engine::release::Release;
 use weir_engine::row::Row;
 use weir_engine::streams::{Stream, StreamPlace};
@@ -38,6 +39,11 @@ impl Service {
     /// A service of what `served` holds.
     pub fn new(engine: Engine, served: watch::Receiver<Option<Arc<Served>>>) -> Self {
         Self { engine, served }
+    }
+
+    /// The same for what comes by a connection.
+    pub fn on(&self, connection: Connection) -> Self {
+        Self { engine: self.engine.on(connection), served: self.served.clone() }
     }
 
     /// Whether calls can be answered; if not, why.

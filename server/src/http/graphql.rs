@@ -8,17 +8,22 @@ use std::sync::Arc;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{FromRequestParts, Query, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Request as HttpRequest, StatusCode, header};
 use axum::response::{IntoResponse, Response as HttpResponse};
 use serde_json::{Map, Value};
 use weir_schema::error::ErrorCode;
 
+use super::connection;
 use super::gateway::Gateway;
 use super::negotiate::{MediaType, accepted, is_json, is_json_lines};
 use super::{lines, upload};
 use crate::graphql::plan::OperationKind;
 use crate::graphql::{GraphqlError, Request, Response};
 use crate::websocket;
+
+/// What a client that finds nobody ready is told, in seconds.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
 /// A request that is not answered by execution.
 pub(super) struct Refusal {
@@ -37,7 +42,7 @@ pub async fn post(State(gateway): State<Arc<Gateway>>, request: HttpRequest<Body
         Ok(request) => request,
         Err(refusal) => return refusal.into_response(media),
     };
-    answer(&gateway, request, &parts.headers, media, Method::Post).await
+    answer(&gateway, request, &parts, media, Method::Post).await
 }
 
 /// `GET /graphql`: a query, or a WebSocket.
@@ -45,7 +50,7 @@ pub async fn get(State(gateway): State<Arc<Gateway>>, request: HttpRequest<Body>
     let (mut parts, _) = request.into_parts();
     if parts.headers.contains_key(header::UPGRADE) {
         return match WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
-            Ok(upgrade) => websocket::upgrade(gateway, upgrade, &parts.headers),
+            Ok(upgrade) => websocket::upgrade(gateway, upgrade, &parts),
             Err(rejection) => rejection.into_response(),
         };
     }
@@ -53,7 +58,7 @@ pub async fn get(State(gateway): State<Arc<Gateway>>, request: HttpRequest<Body>
     let parameters = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri);
     let request = parameters.map_err(|error| bad(error.body_text())).and_then(|Query(given)| from_query(given));
     match request {
-        Ok(request) => answer(&gateway, request, &parts.headers, media, Method::Get).await,
+        Ok(request) => answer(&gateway, request, &parts, media, Method::Get).await,
         Err(error) => Refusal { status: StatusCode::BAD_REQUEST, error }.into_response(media),
     }
 }
@@ -68,7 +73,7 @@ enum Method {
 async fn answer(
     gateway: &Arc<Gateway>,
     request: Request,
-    headers: &HeaderMap,
+    parts: &Parts,
     media: MediaType,
     method: Method,
 ) -> HttpResponse {
@@ -81,7 +86,10 @@ async fn answer(
         Err(errors) => return write(media, &Response::refused(errors)),
     };
     match (operation.kind, method) {
-        _ if media == MediaType::JsonLines => lines::answer(gateway, &served, &operation, request.variables).await,
+        _ if media == MediaType::JsonLines => {
+            let service = gateway.service.on(connection::of(&parts.extensions));
+            lines::answer(gateway, service, &served, &operation, request.variables).await
+        }
         (OperationKind::Mutation, Method::Get) => {
             let error = bad("GET runs queries only: send mutations with POST");
             let mut response = Refusal { status: StatusCode::METHOD_NOT_ALLOWED, error }.into_response(media);
@@ -94,11 +102,12 @@ async fn answer(
         }
         (OperationKind::Query | OperationKind::Mutation, _) => {
             let caller = gateway.caller();
-            let key = match key(headers).and_then(|header| request.idempotency_key(header)) {
+            let key = match key(&parts.headers).and_then(|header| request.idempotency_key(header)) {
                 Ok(key) => key,
                 Err(error) => return Refusal { status: StatusCode::BAD_REQUEST, error }.into_response(media),
             };
-            let response = gateway.service.execute(&served, &operation, request.variables, &caller, key.as_ref());
+            let service = gateway.service.on(connection::of(&parts.extensions));
+            let response = service.execute(&served, &operation, request.variables, &caller, key.as_ref());
             write(media, &response.await)
         }
     }
@@ -126,11 +135,17 @@ fn write(media: MediaType, response: &Response) -> HttpResponse {
 
 impl Refusal {
     pub(super) fn into_response(self, media: MediaType) -> HttpResponse {
-        if media == MediaType::JsonLines {
-            return lines::refused(self.status, &[self.error]);
+        let mut response = match media {
+            MediaType::JsonLines => lines::refused(self.status, &[self.error]),
+            _ => {
+                let body = Response::refused(vec![self.error]).to_json();
+                (self.status, [(header::CONTENT_TYPE, media.header())], body).into_response()
+            }
+        };
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
         }
-        let body = Response::refused(vec![self.error]).to_json();
-        (self.status, [(header::CONTENT_TYPE, media.header())], body).into_response()
+        response
     }
 }
 

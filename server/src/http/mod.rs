@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`options`] | every limit and time of the server, by name |
 //! | [`serve`] | from a listener to a graceful stop |
+//! | [`connection`] | which connection a request came by |
 //! | [`gateway`] | what all handlers share |
 //! | [`router`] | which path goes where |
 //! | [`graphql`] | GraphQL over HTTP |
@@ -13,6 +14,7 @@
 //! | [`pages`] | GraphiQL, the SDL, health |
 
 pub mod body_lines;
+pub mod connection;
 pub mod gateway;
 pub mod graphql;
 pub mod lines;

@@ -5,12 +5,12 @@ use std::io;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use weir_engine::Engine;
 
+use super::connection::{Accepted, Numbering};
 use super::gateway::Gateway;
 use super::{ServerOptions, router};
 use crate::graphql::service::{Served, Service, follow};
@@ -62,17 +62,14 @@ impl Server {
         listener: TcpListener,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> io::Result<()> {
-        let listener = listener.tap_io(|stream| {
-            if let Err(error) = stream.set_nodelay(true) {
-                tracing::debug!("TCP_NODELAY: {error}");
-            }
-        });
         let mut stopping = self.stop.subscribe();
         let stop = self.stop.clone();
-        let server = axum::serve(listener, self.router()).with_graceful_shutdown(async move {
-            shutdown.await;
-            stop.send_replace(true);
-        });
+        let server =
+            axum::serve(Numbering::of(listener), self.router().into_make_service_with_connect_info::<Accepted>())
+                .with_graceful_shutdown(async move {
+                    shutdown.await;
+                    stop.send_replace(true);
+                });
         let drained = async {
             let served = server.await;
             // Upgraded connections are no longer the HTTP server's.

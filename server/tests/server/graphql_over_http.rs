@@ -95,7 +95,7 @@ async fn requests_have_their_statuses() {
             415 application/json; charset=utf-8
             {"errors":[{"message":"send the request as application/json in UTF-8","extensions":{"code":"BAD_REQUEST"}}]}
             406 application/json; charset=utf-8
-            {"errors":[{"message":"responses are application/graphql-response+json or application/json","extensions":{"code":"BAD_REQUEST"}}]}
+            {"errors":[{"message":"responses are application/graphql-response+json, application/json or application/jsonl","extensions":{"code":"BAD_REQUEST"}}]}
             413 application/json; charset=utf-8
             {"errors":[{"message":"the body has more than 4096 bytes","extensions":{"code":"LIMIT_EXCEEDED","limit":"body_bytes"}}]}
             405 GET,HEAD,POST

@@ -10,6 +10,7 @@
 )]
 
 mod app;
+mod fairness;
 mod graphql_over_http;
 mod lines;
 mod pages;

@@ -16,6 +16,7 @@ mod export;
 mod faults;
 mod histories;
 mod indexes;
+mod jobs;
 mod migration;
 mod model;
 mod opening;

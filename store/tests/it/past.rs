@@ -6,7 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use weir_schema::commit::Timestamp;
-use weir_store::{Direction, HistoryError, Options, Past, Scan, ScanError, Store};
+use weir_store::{Direction, HistoryError, Options, Past, ReadError, Scan, ScanError, Store};
 
 use crate::support::{declare, doc, id, ids, open, options, put_all, scan, store};
 
@@ -179,5 +179,41 @@ proptest! {
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(run(commits, reopened));
+    }
+}
+
+#[tokio::test]
+async fn what_is_pinned_outlives_its_snapshot_and_ends_with_the_history() {
+    let short = Options {
+        transaction_age_max: Duration::from_millis(60),
+        upkeep_interval: Duration::from_millis(10),
+        ..options()
+    };
+    for (history, is_kept) in [(Duration::from_secs(60), true), (Duration::ZERO, false)] {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), Options { history, ..short.clone() }).unwrap();
+        store.apply_collections(&declare(&["orders:customer; customer"])).await.unwrap();
+        put_all(&store, "orders", &[("a", r#"{"customer":"x"}"#), ("b", r#"{"customer":"y"}"#)]).await.unwrap();
+        let mut pinned = store.pin().unwrap();
+        assert_eq!(pinned.commit(), store.head().timestamp);
+        let down = scan(&[], "-customer");
+        // Longer than the snapshot may be open, without a commit and after one.
+        for round in 0..2 {
+            tokio::time::sleep(Duration::from_millis(120)).await;
+            let found = pinned.scan("orders", &down).map(|rows| ids(&rows));
+            if round == 0 || is_kept {
+                assert_eq!(found.unwrap(), "b a", "{round}");
+                assert_eq!(pinned.count("orders", &scan(&[("customer", json!("x"))], "")).unwrap(), 1);
+                assert!(pinned.get("orders", &id("a")).unwrap().unwrap().ends_with(br#""customer":"x"}"#));
+            } else {
+                let outlived = ScanError::Read(ReadError::Outlived { commit: pinned.commit() });
+                assert_eq!(found.unwrap_err(), outlived);
+            }
+            if round == 0 {
+                put_all(&store, "orders", &[("a", r#"{"customer":"z"}"#), ("c", r#"{"customer":"x"}"#)]).await.unwrap();
+                delete(&store, "b").await;
+            }
+        }
+        store.close().await;
     }
 }

@@ -5,7 +5,7 @@ use expect_test::expect;
 use super::check;
 
 #[test]
-fn the_four_kinds() {
+fn the_kinds() {
     check(
         r#"
         import { query, view, procedure, action, type Int } from "weir";
@@ -270,7 +270,7 @@ fn forms_that_cannot_be_called() {
               |
             4 | export const c = query(function* (): string {});
               |                        ^^^^^^^^^^^^
-            help: return a list
+            help: return a list, or make a stream of it
 
             error: `d` is generic, which GraphQL has no counterpart for
              --> functions/t.ts:5:24
@@ -485,18 +485,110 @@ fn makers_elsewhere_than_in_constants() {
 }
 
 #[test]
-fn stream_comes_later() {
+fn streams_yield_what_their_type_says() {
     check(
         r#"
-        import { stream } from "weir";
-        export const a = stream(async function* (): AsyncGenerator<string> {});
+        import { stream, type Int } from "weir";
+        import { counting } from "../lib/counting";
+        /** Counts. */
+        export const a = stream(async function* (args: { to: Int }): AsyncGenerator<Int> { yield args.to; });
+        export const b = stream(async function* named(): AsyncIterable<{ n: Int } | null> {});
+        export const c = stream(counting);
+        async function* here(): AsyncGenerator<string[], void, undefined> { yield []; }
+        export const d = stream(here);
+        // file: lib/counting.ts
+        export async function* counting(args: { from?: number }): AsyncIterableIterator<"up" | "down"> { yield "up"; }
         "#,
         expect![[r#"
-            error: `stream` comes with a later version of Weir
-             --> functions/t.ts:1:10
+            stream a(to: Int): Int "Counts."
+            stream b(): BResult | null
+            stream c(from?: Float): CResult
+            stream d(): [String]
+            type BResult / BResultInput { n: Int }
+            enum CResult { up, down }
+        "#]],
+    );
+}
+
+#[test]
+fn streams_are_async_generators_of_a_type() {
+    check(
+        r#"
+        import { query, stream, type Int } from "weir";
+        export const a = stream(async (): Promise<Int> => 1);
+        export const b = stream(function* (): Generator<Int> { yield 1; });
+        export const c = stream(async function* () { yield 1; });
+        export const d = stream(async function* (): AsyncGenerator { yield 1; });
+        export const e = stream(async function* (): Promise<Int> { yield 1; });
+        export const f = query(async function* (): AsyncGenerator<Int> { yield 1; });
+        export const g = query((): AsyncGenerator<Int> => h());
+        async function* h(): AsyncGenerator<Int> { yield 1; }
+        export const i = stream(async function* <T>(): AsyncGenerator<T> {});
+        export const j = stream(async function* (): AsyncGenerator<Map<string, Int>> {});
+        "#,
+        expect![[r#"
+            error: `a` is a stream, but no async generator
+             --> functions/t.ts:2:25
               |
-            1 | import { stream } from "weir";
-              |          ^^^^^^
+            2 | export const a = stream(async (): Promise<Int> => 1);
+              |                         ^^^^^^^^
+            help: write stream(async function* (args: { … }): AsyncGenerator<Event> { … yield event; … })
+
+            error: `b` is a stream, but no async generator
+             --> functions/t.ts:3:25
+              |
+            3 | export const b = stream(function* (): Generator<Int> { yield 1; });
+              |                         ^^^^^^^^^^^^
+            help: write stream(async function* (args: { … }): AsyncGenerator<Event> { … yield event; … })
+
+            error: `c` does not say what it returns
+             --> functions/t.ts:4:42
+              |
+            4 | export const c = stream(async function* () { yield 1; });
+              |                                          ^
+            help: write the type after the parameters: (args: { … }): AsyncGenerator<Event> { … }
+
+            error: a stream gives its events one after the other, and this type does not say of what type they are
+             --> functions/t.ts:5:45
+              |
+            5 | export const d = stream(async function* (): AsyncGenerator { yield 1; });
+              |                                             ^^^^^^^^^^^^^^
+            help: write AsyncGenerator<Event>
+
+            error: a stream gives its events one after the other, and this type does not say of what type they are
+             --> functions/t.ts:6:45
+              |
+            6 | export const e = stream(async function* (): Promise<Int> { yield 1; });
+              |                                             ^^^^^^^^^^^^
+            help: write AsyncGenerator<Event>
+
+            error: `f` is a generator
+             --> functions/t.ts:7:24
+              |
+            7 | export const f = query(async function* (): AsyncGenerator<Int> { yield 1; });
+              |                        ^^^^^^^^^^^^^^^^^^
+            help: return a list, or make a stream of it
+
+            error: `AsyncGenerator` is only for the events of streams
+             --> functions/t.ts:8:28
+              |
+            8 | export const g = query((): AsyncGenerator<Int> => h());
+              |                            ^^^^^^^^^^^^^^^^^^^
+            help: write a list: T[]
+
+            error: `i` is generic, which GraphQL has no counterpart for
+              --> functions/t.ts:10:25
+               |
+            10 | export const i = stream(async function* <T>(): AsyncGenerator<T> {});
+               |                         ^^^^^^^^^^^^^^^^^^^^^
+            help: write the types out
+
+            error: `Map` has no counterpart in GraphQL
+              --> functions/t.ts:11:60
+               |
+            11 | export const j = stream(async function* (): AsyncGenerator<Map<string, Int>> {});
+               |                                                            ^^^^^^^^^^^^^^^^
+            help: write an interface, or JSON (from "weir"), or a list of { key, value }
         "#]],
     );
 }

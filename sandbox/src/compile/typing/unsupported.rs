@@ -95,6 +95,9 @@ pub(super) fn report_global(place: Place, name: &str, report: &Report) -> Report
         "Set" | "WeakSet" | "Iterable" | "IterableIterator" | "Iterator" | "Generator" => {
             (format!("`{name}` has no counterpart in GraphQL"), "write a list: T[]".to_owned())
         }
+        "AsyncGenerator" | "AsyncIterable" | "AsyncIterableIterator" => {
+            (format!("`{name}` is only for the events of streams"), "write a list: T[]".to_owned())
+        }
         "Date" => ("`Date` has no counterpart in GraphQL".to_owned(), "write DateTime (from \"weir\")".to_owned()),
         "Uint8Array" | "ArrayBuffer" | "Buffer" => {
             (format!("`{name}` has no counterpart in GraphQL"), "write Bytes (from \"weir\")".to_owned())

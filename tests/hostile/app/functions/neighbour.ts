@@ -1,6 +1,6 @@
 // What the neighbours call meanwhile, and what is called after each script. Nothing here is hostile.
 
-import { action, call, procedure, query, type Doc, type ID, type Int, type JSON as Json } from "weir";
+import { action, call, procedure, query, stream, type Doc, type ID, type Int, type JSON as Json } from "weir";
 import { notes, things, type Note } from "../collections";
 
 export const sumTo = query((args: { n: Int }): Int => {
@@ -82,3 +82,7 @@ function traces(): string {
 export const seen = query((): string => traces());
 
 export const seenInAction = action(async (): Promise<string> => traces());
+
+export const seenInStream = stream(async function* (): AsyncGenerator<string> {
+  yield traces();
+});
