@@ -67,6 +67,11 @@ impl Service {
         execute(&served.schema, operation, variables, caller, call).await
     }
 
+    /// Has an endpoint of the release answer a request.
+    pub async fn answer(&self, served: &Served, place: usize, request: &Value) -> Result<Value, CallError> {
+        self.engine.answer(&served.release, place, request).await
+    }
+
     /// Watches what a subscription selects; `after` is the cursor of a message that the client has.
     pub fn watch(&self, served: &Served, subscribed: &Subscribed, caller: &Caller, after: Option<String>) -> Watch {
         let arguments = subscribed.arguments.clone();

@@ -6,11 +6,13 @@
 //! | [`serve`] | from a listener to a graceful stop |
 //! | [`gateway`] | what all handlers share |
 //! | [`router`] | which path goes where |
+//! | [`endpoints`] | requests to the endpoints of the active release |
 //! | [`graphql`] | GraphQL over HTTP |
 //! | [`negotiate`] | content types, in and out |
 //! | [`origin`] | which web pages may reach the server from a browser |
 //! | [`pages`] | GraphiQL, the SDL, health |
 
+pub mod endpoints;
 pub mod gateway;
 pub mod graphql;
 pub mod lines;
