@@ -455,7 +455,8 @@ fn endpoints_that_cannot_be_are_told() {
     );
     let ended = crate::weir::run(&["check", app.path().to_str().unwrap()]);
     assert_eq!(ended.code, Some(1));
-    let is_told = |line: &&str| line.starts_with("error") || line.starts_with("help: the first") || line.contains("-->");
+    let is_told =
+        |line: &&str| line.starts_with("error") || line.starts_with("help: the first") || line.contains("-->");
     let told: Vec<&str> = ended.stderr.lines().filter(is_told).collect();
     expect_test::expect![[r#"
         error: "/graphql/x" is a path that Weir itself answers
@@ -470,5 +471,6 @@ fn endpoints_that_cannot_be_are_told() {
         error: `f` is not given an action
          --> functions/t.ts:8:18
         error: "g" is not a path: begin with `/`, and write letters, digits and `-._~` between slashes, or `:name`
-         --> functions/t.ts:9:28"#]].assert_eq(&told.join("\n"));
+         --> functions/t.ts:9:28"#]]
+    .assert_eq(&told.join("\n"));
 }

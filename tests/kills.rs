@@ -4,9 +4,9 @@
 //! [`ledger`] has the list. Then clients move money between few accounts until the next kill. What they send is drawn
 //! from a seed, which is told; `WEIR_TESTS_SEED` repeats it, as far as a kill at a moment can be repeated.
 
-mod connection;
+pub mod connection;
 mod ledger;
-mod random;
+pub mod random;
 
 use std::env;
 use std::path::Path;

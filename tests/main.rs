@@ -13,11 +13,13 @@
 //! | [`types`] | the official compiler accepts the editor's types |
 //! | [`atlas`] | `examples/atlas` on all its real data; imports, and crashes in the middle of them |
 //! | [`kills`] | hundreds of kill -9 under load: what was acknowledged is there, whole, and retries tell the first answer |
+//! | [`bank`] | a minute of transfers, batches, savepoints, repeats, cut connections and a kill: money is conserved at every commit |
 //! | [`hostile`] | scripts that mean harm are stopped at their limits, and nobody else notices |
 //! | [`jobs`] | 10,000 jobs over kills, each once; `weir jobs` |
 //! | [`operations`] | backup, restore, export, import of everything, doctor; on a folder that is served and one that is not |
 //! | [`streaming`] | a million documents leave in order, and memory stays flat |
 //! | [`lockdown`] | a worker process reaches nothing that it must not, and the doctor says so |
+//! | [`uploads`] | many calls in one request, as JSON lines: slow readers, clients that go, memory |
 //! | [`outsider`] | an app that was written from the documentation alone |
 //!
 //! Beside them: [`weir`] runs the binary, [`apps`] makes app folders, [`graphql`] asks, [`socket`] subscribes, [`node`] runs what is on npm.
@@ -43,6 +45,7 @@ mod actions;
 mod atlas;
 mod bad_calls;
 mod bad_input;
+mod bank;
 mod clients;
 mod dev;
 mod encryption;
@@ -55,4 +58,5 @@ mod outsider;
 mod shop;
 mod streaming;
 mod types;
+mod uploads;
 mod workspace;

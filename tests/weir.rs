@@ -42,18 +42,31 @@ pub fn profile_folder() -> PathBuf {
 /// Builds the binary: nothing to do where it is fresh. `None`: it does not build, and cargo has said why.
 fn build() -> Option<PathBuf> {
     let folder = profile_folder();
+    cargo_build(&folder, &["--bin", "weir"]).then(|| folder.join("weir"))
+}
+
+fn cargo_build(folder: &Path, what: &[&str]) -> bool {
     let profile = match folder.file_name().and_then(|name| name.to_str()) {
         Some("debug") | None => "dev",
         Some(name) => name,
     };
     let status = Command::new(env!("CARGO"))
         // The whole workspace, as `cargo test --workspace` does: with other features everything would be compiled again.
-        .args(["build", "--workspace", "--bin", "weir", "--profile", profile, "--target-dir"])
+        .args(["build", "--workspace"])
+        .args(what)
+        .args(["--profile", profile, "--target-dir"])
         .arg(folder.parent().unwrap())
         .current_dir(root())
         .status()
         .unwrap();
-    status.success().then(|| folder.join("weir"))
+    status.success()
+}
+
+/// An example of the workspace, built as the binary is.
+pub fn example(name: &str) -> PathBuf {
+    let folder = profile_folder();
+    assert!(cargo_build(&folder, &["--example", name]), "the example {name} does not build");
+    folder.join("examples").join(name)
 }
 
 /// How a command ended.

@@ -1,6 +1,7 @@
 //! Who calls what, and what can come of it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -91,6 +92,8 @@ pub struct CallError {
     pub app_code: Option<String>,
     /// The limit's name, with `LIMIT_EXCEEDED`.
     pub limit: Option<Limit>,
+    /// When it may be worth another try, with `UNAVAILABLE` where too many calls wait.
+    pub retry_after: Option<Duration>,
     /// For the developer only: what the function asked of the database or of another function when it was refused.
     pub host_call: Option<Box<str>>,
     /// For the developer only: where in the TypeScript it happened, innermost first.
@@ -100,7 +103,15 @@ pub struct CallError {
 impl CallError {
     /// An error without further detail.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), app_code: None, limit: None, host_call: None, stack: Vec::new() }
+        Self {
+            code,
+            message: message.into(),
+            app_code: None,
+            limit: None,
+            retry_after: None,
+            host_call: None,
+            stack: Vec::new(),
+        }
     }
 
     /// A limit was reached.
@@ -114,6 +125,12 @@ impl CallError {
         let UniqueViolation { collection, fields, .. } = violation;
         let message = format!("{collection} has a document with the same {} already", fields.join(" and "));
         Self::new(ErrorCode::Conflict, message)
+    }
+
+    /// Too many calls wait.
+    pub(crate) fn busy(retry_after: Duration) -> Self {
+        let message = format!("too many calls are waiting; try again in {} ms", retry_after.as_millis());
+        Self { retry_after: Some(retry_after), ..Self::new(ErrorCode::Unavailable, message) }
     }
 
     /// The store stopped.

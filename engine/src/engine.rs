@@ -17,6 +17,7 @@ use crate::call::{Answer, Call, CallError, Caller};
 use crate::idempotency::Scope;
 use crate::lines::{self, Elements};
 use crate::live::Watch;
+use crate::origin::{Connection, Origin, Place};
 use crate::procedures;
 use crate::release::{Release, Surroundings};
 use crate::row::Row;
@@ -25,10 +26,11 @@ use crate::secrets::{Missing, Secrets};
 use crate::seed::Seed;
 use crate::streams::{Stream, StreamPlace};
 
-/// Cheap to clone; all clones are one engine.
+/// Cheap to clone; all clones are one engine. A handle may stand for a connection: see [`Engine::on`].
 #[derive(Clone)]
 pub struct Engine {
     shared: Arc<Shared>,
+    origin: Origin,
 }
 
 struct Shared {
@@ -83,7 +85,17 @@ impl Engine {
         let actions = Actions::default();
         let stream_places = Arc::new(Semaphore::new(pool.stream_isolates));
         let shared = Shared { store, watchdog, pool, active, watch_turns, actions, stream_places, secrets };
-        Ok(Self { shared: Arc::new(shared) })
+        Ok(Self { shared: Arc::new(shared), origin: Origin::default() })
+    }
+
+    /// The same engine for what comes by a connection: its calls wait for an isolate in a line of their own.
+    pub fn on(&self, connection: Connection) -> Self {
+        Self { shared: self.shared.clone(), origin: Origin { connection, ..self.origin } }
+    }
+
+    /// The same for what an action calls.
+    pub(crate) fn for_action(&self) -> Self {
+        Self { shared: self.shared.clone(), origin: Origin { place: Place::Action, ..self.origin } }
     }
 
     /// Makes an app the active release: loads it, brings the collections and indexes in line, then switches.
@@ -228,6 +240,10 @@ impl Engine {
 
     pub(crate) fn store(&self) -> &Store {
         &self.shared.store
+    }
+
+    pub(crate) fn origin(&self) -> Origin {
+        self.origin
     }
 
     pub(crate) fn actions(&self) -> &Actions {

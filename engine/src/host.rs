@@ -360,7 +360,7 @@ impl Host for RunHost {
         // What only reads can be called again.
         let writes = |kind| !matches!(kind, FunctionKind::Query | FunctionKind::View);
         self.acted |= self.release.function(&function).is_some_and(|(_, function)| writes(function.kind));
-        let (engine, release, caller) = (self.engine.clone(), self.release.clone(), self.caller.clone());
+        let (engine, release, caller) = (self.engine.for_action(), self.release.clone(), self.caller.clone());
         let failed = self.failed.clone();
         Box::pin(async move {
             let args = if args.is_null() { Value::Object(serde_json::Map::new()) } else { args };
@@ -385,6 +385,10 @@ impl Host for RunHost {
         // Each event may use as much as a call: there is no end to how many there are.
         self.used = Used::default();
         wanted
+    }
+
+    fn is_awaited(&self) -> bool {
+        !self.done.is_closed()
     }
 
     fn finish(self: Box<Self>, outcome: Outcome) {

@@ -20,6 +20,7 @@
 //! | [`jobs`] | calls that are made later, once or again and again |
 //! | [`lines`] | the list that a query returns, in pieces |
 //! | [`live`] | watched queries: a new value when, and only when, a commit touches what was read |
+//! | [`origin`] | where calls come from, and so in whose line they wait for an isolate |
 //! | [`streams`] | the events of an async generator, each as it is asked for |
 //! | `seed` | what makes a run repeatable: its time, its randomness, the ids it hands out |
 
@@ -35,6 +36,7 @@ pub mod import;
 pub mod jobs;
 pub mod lines;
 pub mod live;
+pub mod origin;
 mod outside;
 mod procedures;
 pub mod release;

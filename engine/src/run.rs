@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tokio::sync::oneshot;
-use weir_sandbox::pool::Isolation;
+use weir_sandbox::pool::{Isolation, QueueFull};
 use weir_sandbox::protocol::{CallRequest, Frame, Outcome, Plan, ScriptError};
 use weir_schema::declarations::{Function, FunctionKind};
 use weir_schema::error::ErrorCode;
@@ -19,6 +19,7 @@ use crate::call::{CallError, Caller};
 use crate::engine::Engine;
 use crate::fetch::Budget;
 use crate::host::{Finished, RunHost, Used};
+use crate::origin::Place;
 use crate::release::Release;
 use crate::seed::{Ids, Seed};
 use crate::streams::Feed;
@@ -183,8 +184,18 @@ impl Prepared {
             seed: seed.script,
             caller: self.in_script.clone(),
         };
-        let called = self.release.pool().call(request, Box::new(host));
-        called.map_err(|_| CallError::unavailable("too many calls are waiting; try again in a moment"))
+        self.queue(request, host).map_err(|QueueFull { retry_after, .. }| CallError::busy(retry_after))
+    }
+
+    /// Puts a run into its caller's line.
+    fn queue(&self, request: CallRequest, host: RunHost) -> Result<(), QueueFull> {
+        let (origin, kind, pool) = (host.engine.origin(), host.kind, self.release.pool());
+        let share = origin.share(&self.caller);
+        // Where all isolates for actions are held by some that wait for others, none of them would ever end.
+        match (origin.place, kind) {
+            (Place::Action, FunctionKind::Action) => pool.call_at_once(share, request, Box::new(host)),
+            _ => pool.call(share, request, Box::new(host)),
+        }
     }
 
     /// Looks for an end of the run that comes at once, as long as it is the only one: to sleep and be woken takes longer

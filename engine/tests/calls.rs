@@ -11,6 +11,8 @@
 
 #[path = "calls/attempts.rs"]
 mod attempts;
+#[path = "calls/fairness.rs"]
+mod fairness;
 #[path = "calls/rows.rs"]
 mod rows;
 

@@ -1,19 +1,23 @@
-//! Warm isolates of one app, each with a thread of its own, behind bounded queues.
+//! Warm isolates of one app, each with a thread of its own, behind fair and bounded queues.
 //!
 //! Reads and procedures share one set of threads; actions, which wait for calls that need those threads, have another.
 //! Streams, which wait for whoever reads them, have an isolate each (`streams.rs`).
+//! No caller can hold all of either, and everybody's turn comes: `queue.rs` has the rules.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
+use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError, bounded};
 use weir_schema::declarations::FunctionKind;
 
 use crate::app::App;
-use crate::awake::Awake;
+use crate::crew::{Crew, Member, Plan};
 use crate::isolate::{IsolateError, STACK_BYTES};
 use crate::protocol::{CallRequest, Host};
+pub use crate::queue::Share;
+use crate::queue::{Bounds, Full};
 use crate::streams::Streams;
 use crate::warm::{Home, Spare};
 use crate::watchdog::Watchdog;
@@ -27,19 +31,28 @@ pub enum Isolation {
     Process,
 }
 
+/// So many isolates of each kind there can be for each that one caller can have.
+const SEATS_PER_ISOLATE: usize = 2;
+
+/// When it may be worth to start a stream again for which there was no thread.
+const STREAM_RETRY: Duration = Duration::from_secs(1);
+
 /// How many threads and how long the queues.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PoolOptions {
     /// Where isolates live.
     pub isolation: Isolation,
-    /// Isolates for queries, views and procedures.
+    /// Isolates for queries, views and procedures that one caller can have, and that are warm from the start. As many again
+    /// are made when these are taken by slow calls.
     pub isolates: usize,
-    /// Isolates for actions.
+    /// Isolates for actions that one caller can have. They, and as many again, are made when they are needed.
     pub action_isolates: usize,
     /// Streams that run at once, over all releases of an engine: each has an isolate.
     pub stream_isolates: usize,
     /// Calls waiting for an isolate, for each of the two.
     pub queue_max: usize,
+    /// The same of one caller.
+    pub queue_share_max: usize,
 }
 
 impl Default for PoolOptions {
@@ -51,6 +64,7 @@ impl Default for PoolOptions {
             action_isolates: 4,
             stream_isolates: 32,
             queue_max: 10_000,
+            queue_share_max: 1_000,
         }
     }
 }
@@ -63,8 +77,8 @@ struct Job {
 
 /// The isolates of one app. Dropping it lets calls in progress end and ends the threads.
 pub struct Pool {
-    calls: Sender<Job>,
-    actions: Option<Sender<Job>>,
+    calls: Crew<Job>,
+    actions: Option<Crew<Job>>,
     streams: Option<Streams>,
     kinds: Vec<FunctionKind>,
     in_flight: Arc<AtomicUsize>,
@@ -80,8 +94,19 @@ impl Drop for InFlight {
     }
 }
 
-/// The queue is full: the host of the call comes back.
-pub struct QueueFull(pub Box<dyn Host>);
+/// The queue is full.
+pub struct QueueFull {
+    /// The host of the call comes back.
+    pub host: Box<dyn Host>,
+    /// When it may be worth another try.
+    pub retry_after: Duration,
+}
+
+impl From<Full<Job>> for QueueFull {
+    fn from(Full { call, retry_after }: Full<Job>) -> Self {
+        Self { host: call.host, retry_after }
+    }
+}
 
 impl Pool {
     /// Starts the threads. Returns once one isolate has loaded the app, so that an app which cannot load is found here.
@@ -89,22 +114,24 @@ impl Pool {
         crate::isolate::prepare_v8();
         let kinds: Vec<FunctionKind> = app.declarations.callables().map(|function| function.kind).collect();
         let in_flight = Arc::new(AtomicUsize::new(0));
-        let (calls, jobs) = bounded(options.queue_max);
         let home = Home::new(app, watchdog, options.isolation, options.isolates, Spare::Kept)?;
-        let (ready, first) = bounded(options.isolates);
+        let (ready, first) = sync_channel(options.isolates);
+        let bounds = Bounds {
+            seats: options.isolates * SEATS_PER_ISOLATE,
+            quick: options.isolates,
+            waiting_max: options.queue_max,
+            waiting_share_max: options.queue_share_max,
+        };
+        let calls = crew(bounds, &in_flight, home, Some(ready))?;
         for _ in 0..options.isolates {
-            let thread = Thread { home: home.clone(), jobs: jobs.clone(), in_flight: in_flight.clone() };
-            thread.spawn(Some(ready.clone()))?;
+            calls.start_one().map_err(no_thread)?;
         }
         first.recv().map_err(|_| IsolateError::Internal("no isolate started".into()))??;
         let actions = if kinds.contains(&FunctionKind::Action) {
-            let (actions, jobs) = bounded(options.queue_max);
             let home = Home::new(app, watchdog, options.isolation, options.action_isolates, Spare::None)?;
-            for _ in 0..options.action_isolates {
-                let thread = Thread { home: home.clone(), jobs: jobs.clone(), in_flight: in_flight.clone() };
-                thread.spawn(None)?;
-            }
-            Some(actions)
+            let seats = options.action_isolates * SEATS_PER_ISOLATE;
+            // Actions wait most of their time: the cores do not bound how many run at once.
+            Some(crew(Bounds { seats, quick: seats, ..bounds }, &in_flight, home, None)?)
         } else {
             None
         };
@@ -129,68 +156,56 @@ impl Pool {
         self.in_flight.load(Ordering::Relaxed)
     }
 
-    /// Hands a call to the next free isolate; its outcome goes to the host.
-    pub fn call(&self, request: CallRequest, host: Box<dyn Host>) -> Result<(), QueueFull> {
-        let kind = self.kinds.get(request.function);
-        if let Some(streams) = self.streams.as_ref().filter(|_| kind == Some(&FunctionKind::Stream)) {
-            return streams.call(request, host).map_err(QueueFull);
+    /// Hands a call to an isolate when its share's turn has come, a stream at once; its outcome goes to the host.
+    pub fn call(&self, share: Share, request: CallRequest, host: Box<dyn Host>) -> Result<(), QueueFull> {
+        let is_stream = self.kinds.get(request.function) == Some(&FunctionKind::Stream);
+        if let Some(streams) = self.streams.as_ref().filter(|_| is_stream) {
+            return streams.call(request, host).map_err(|host| QueueFull { host, retry_after: STREAM_RETRY });
         }
-        let is_action = kind == Some(&FunctionKind::Action);
-        let queue = self.actions.as_ref().filter(|_| is_action).unwrap_or(&self.calls);
-        queue.try_send(Job { request, host }).map_err(|error| match error {
-            TrySendError::Full(job) | TrySendError::Disconnected(job) => QueueFull(job.host),
-        })
+        Ok(self.crew_for(&request).push(share, Job { request, host })?)
+    }
+
+    /// The same for a call that must not wait, because who makes it holds a seat meanwhile: it has a seat at once, if one is
+    /// free.
+    pub fn call_at_once(&self, share: Share, request: CallRequest, host: Box<dyn Host>) -> Result<(), QueueFull> {
+        Ok(self.crew_for(&request).push_certain(share, Job { request, host })?)
+    }
+
+    fn crew_for(&self, request: &CallRequest) -> &Crew<Job> {
+        let is_action = self.kinds.get(request.function) == Some(&FunctionKind::Action);
+        self.actions.as_ref().filter(|_| is_action).unwrap_or(&self.calls)
     }
 }
 
-type Ready = Sender<Result<(), IsolateError>>;
+type Ready = SyncSender<Result<(), IsolateError>>;
 
-/// What a thread of the pool works with.
-struct Thread {
+fn crew(
+    bounds: Bounds,
+    in_flight: &Arc<AtomicUsize>,
     home: Home,
-    jobs: Receiver<Job>,
-    in_flight: Arc<AtomicUsize>,
+    ready: Option<Ready>,
+) -> Result<Crew<Job>, IsolateError> {
+    let plan = Plan { name: "weir-isolate", stack_bytes: STACK_BYTES, kept: bounds.seats / SEATS_PER_ISOLATE, bounds };
+    let work = move |member| serve(&home, member, ready.as_ref());
+    Crew::new(plan, in_flight, |job: &Job| job.host.is_awaited(), work).map_err(no_thread)
 }
 
-impl Thread {
-    fn spawn(self, ready: Option<Ready>) -> Result<(), IsolateError> {
-        thread::Builder::new()
-            .name("weir-isolate".into())
-            .stack_size(STACK_BYTES)
-            .spawn(move || self.serve(ready))
-            .map(drop)
-            .map_err(|error| IsolateError::Internal(format!("no thread for an isolate: {error}")))
-    }
+fn no_thread(error: std::io::Error) -> IsolateError {
+    IsolateError::Internal(format!("no thread for an isolate: {error}"))
+}
 
-    /// Answers jobs until the pool is dropped. With `ready` the isolate is made at once, else for the first job; a
-    /// spoiled one is replaced before the next job is taken.
-    fn serve(&self, ready: Option<Ready>) {
-        let mut warm = self.home.enter();
-        let mut awake = Awake::default();
-        if let Some(ready) = ready {
-            // Only the first report of a pool is read.
-            let _ = ready.try_send(warm.prepare());
-        }
-        while let Some(Job { request, host }) = self.next_job(&mut awake) {
-            warm.call(&request, host);
-            // Where no new one can be made, the next job gets to know why.
-            let _ = warm.prepare();
-        }
+/// Answers jobs until the pool is dropped or the thread is no longer needed. A spoiled isolate is replaced before the next
+/// job is taken.
+fn serve(home: &Home, mut member: Member<Job>, ready: Option<&Ready>) {
+    let mut warm = home.enter();
+    let prepared = warm.prepare();
+    if let Some(ready) = ready {
+        // Only the first report of a pool is read.
+        let _ = ready.try_send(prepared);
     }
-
-    /// Waits for a job; `None` when the pool is dropped. While the pool is all but idle it looks again for a moment
-    /// before it sleeps.
-    fn next_job(&self, awake: &mut Awake) -> Option<Job> {
-        if self.in_flight.load(Ordering::Relaxed) <= 1 {
-            let looked = awake.look(|| match self.jobs.try_recv() {
-                Ok(job) => Some(Some(job)),
-                Err(TryRecvError::Disconnected) => Some(None),
-                Err(TryRecvError::Empty) => None,
-            });
-            if let Some(job) = looked {
-                return job;
-            }
-        }
-        self.jobs.recv().ok()
+    while let Some(Job { request, host }) = member.next() {
+        warm.call(&request, host);
+        // Where no new one can be made, the next job gets to know why.
+        let _ = warm.prepare();
     }
 }

@@ -267,6 +267,10 @@ pub trait Host: Send {
     fn ask(&mut self, call: HostCall) -> Result<String, HostError>;
     /// Answers a [`HostCall::Call`] or a [`HostCall::Fetch`] in its own time, while the script goes on.
     fn start(&mut self, call: HostCall) -> Answering;
+    /// Whether anybody still waits for the outcome. A call that waits for an isolate is not run otherwise.
+    fn is_awaited(&self) -> bool {
+        true
+    }
     /// Takes an event of a stream, as JSON text, and returns once the next is wanted, or none. Blocks for as long as whoever
     /// reads the stream takes its time. A host that runs no streams wants none.
     fn event(&mut self, _event: String) -> Wanted {

@@ -4,9 +4,9 @@
 //! and two never share one. In worker processes each has a worker of its own: the end of one ends no other.
 
 use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
-use crossbeam_channel::{Sender, bounded};
 use parking_lot::Mutex;
 
 use crate::app::App;
@@ -34,7 +34,7 @@ struct Shared {
 #[derive(Default)]
 struct State {
     /// To the threads that wait for a stream.
-    idle: Vec<Sender<Job>>,
+    idle: Vec<SyncSender<Job>>,
     closed: bool,
 }
 
@@ -62,7 +62,7 @@ impl Streams {
             }
         }
         // Handed over once the thread is there: a closure that does not start is lost, and with it the host.
-        let (hand, handed) = bounded(1);
+        let (hand, handed) = sync_channel(1);
         let shared = self.shared.clone();
         let named = thread::Builder::new().name("weir-stream".into()).stack_size(STACK_BYTES);
         if let Err(error) = named.spawn(move || handed.recv().map(|job| shared.serve(job)).unwrap_or_default()) {
@@ -93,7 +93,7 @@ impl Shared {
 
     /// Waits for another stream, if there is to be an isolate that waits.
     fn rest(&self, warm: &mut Warm) -> Option<Job> {
-        let (give, given) = bounded(1);
+        let (give, given) = sync_channel(1);
         {
             let mut state = self.state.lock();
             if state.closed || state.idle.len() >= IDLE_MAX {

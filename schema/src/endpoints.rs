@@ -146,8 +146,8 @@ pub enum Routed<'d> {
 pub fn route<'d>(endpoints: &'d [Endpoint], method: &str, path: &str) -> Routed<'d> {
     let found = endpoints.iter().enumerate();
     let found = found.filter_map(|(place, endpoint)| Some((place, endpoint.method, endpoint.path.matches(path)?)));
-    let mut found: Vec<(usize, HttpMethod, Vec<(&str, String)>)> = found.collect();
-    found.sort_by_key(|(_, _, parameters)| parameters.len());
+    let mut found: Vec<_> = found.collect();
+    found.sort_by_key(|(_, _, parameters): &(usize, HttpMethod, Vec<_>)| parameters.len());
     let mut methods: Vec<HttpMethod> = Vec::new();
     for (place, answers, parameters) in found {
         if answers.as_str() == method {

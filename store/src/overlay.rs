@@ -54,7 +54,7 @@ enum Replaced {
     /// The text and the entries of a document.
     Document(Key, Option<Bytes>, Vec<Entry>),
     /// What had been written of a job, if anything.
-    Job(DocumentId, Option<WrittenJob>),
+    Job(DocumentId, Option<Box<WrittenJob>>),
 }
 
 /// There is no savepoint of this number.
@@ -138,7 +138,7 @@ impl Overlay {
         let before = self.jobs.exchange(id, Some(job));
         if !self.savepoints.is_empty() {
             self.replaced_bytes += before.as_ref().map_or(0, WrittenJob::bytes);
-            self.replaced.push(Replaced::Job(id.clone(), before));
+            self.replaced.push(Replaced::Job(id.clone(), before.map(Box::new)));
         }
     }
 
@@ -157,7 +157,7 @@ impl Overlay {
                 // Its entries are as in the snapshot again: what was done to it later has been taken back before.
                 Replaced::Untouched(key) => drop(self.documents.remove(&key)),
                 Replaced::Document(key, document, entries) => drop(self.exchange(&key, document, entries)),
-                Replaced::Job(id, job) => drop(self.jobs.exchange(&id, job)),
+                Replaced::Job(id, job) => drop(self.jobs.exchange(&id, job.map(|job| *job))),
             }
         }
         (self.replaced_bytes, self.bytes) = (replaced_bytes, bytes);

@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use weir_schema::codec::audit::AuditNote;
 use weir_schema::codec::job::{Job, JobState};
 use weir_schema::id::DocumentId;
-use weir_store::{CommitError, JobFilter, Poisoned, Run, Store, Transaction, WriteError};
+use weir_store::{CommitError, JobFilter, Poisoned, Run, Store, Transaction};
 
 use crate::jobs::clock::Clock;
+use crate::jobs::run::store_failed;
 
 /// Jobs in one answer.
 const PAGE_JOBS: usize = 1_000;
@@ -51,9 +52,6 @@ pub enum ChangeError {
     Cron(DocumentId),
     /// The store cannot.
     #[error(transparent)]
-    Write(#[from] WriteError),
-    /// The store cannot.
-    #[error(transparent)]
     Commit(#[from] CommitError),
 }
 
@@ -70,7 +68,7 @@ pub async fn cancel(store: &Store, id: &str) -> Result<Listed, ChangeError> {
         Job { cron: Some(_), .. } => Err(ChangeError::Cron(id.clone())),
         Job { state: JobState::Running, .. } => Err(ChangeError::Running(id.clone())),
         job => {
-            transaction.remove_job(id)?;
+            transaction.remove_job(id).map_err(store_failed)?;
             Ok(job)
         }
     })
@@ -85,7 +83,7 @@ pub async fn retry(store: &Store, id: &str, clock: &Clock) -> Result<Listed, Cha
         }
         let attempts = if job.state == JobState::Dead { 0 } else { job.attempts };
         let job = Job { state: JobState::Waiting, due_ms: clock.now_ms(), attempts, ..job };
-        transaction.put_job(id, job.clone())?;
+        transaction.put_job(id, job.clone()).map_err(store_failed)?;
         Ok(job)
     })
     .await
@@ -103,7 +101,7 @@ async fn change(
         let changed = match transaction.job(&id) {
             Ok(Some(job)) => change(&mut transaction, &id, job),
             Ok(None) => Err(not_found()),
-            Err(error) => Err(WriteError::from(error).into()),
+            Err(error) => Err(store_failed(error).into()),
         };
         match changed {
             Ok(job) => {

@@ -13,10 +13,11 @@ use weir_schema::codec::job::{Job, JobState};
 use weir_schema::cron::Schedule;
 use weir_schema::id::DocumentId;
 use weir_schema::manifest::Cron;
-use weir_store::{CommitError, JobFilter, Run, Transaction, WriteError};
+use weir_store::{CommitError, JobFilter, Run, Transaction};
 
 use crate::call::Caller;
 use crate::engine::Engine;
+use crate::jobs::run::store_failed;
 use crate::release::Release;
 
 /// What the ids of all crons start with. Those of other jobs never do.
@@ -39,11 +40,7 @@ pub(super) async fn reconcile(engine: &Engine, release: &Release, now_ms: u64) -
         return Ok(());
     }
     let change = |transaction| ready(change(transaction, &wanted, &gone, now_ms));
-    let transacted = engine.store().transact(TURN_MAX, change).await?;
-    if let Err(error) = transacted.value {
-        tracing::error!("the entries of [[cron]] cannot be stored: {error}");
-    }
-    Ok(())
+    engine.store().transact(TURN_MAX, change).await?.value
 }
 
 /// The job of an entry.
@@ -71,15 +68,15 @@ fn change(
     wanted: &[(DocumentId, &Cron)],
     gone: &[&DocumentId],
     now_ms: u64,
-) -> Run<Result<(), WriteError>> {
+) -> Run<Result<(), CommitError>> {
     let mut all = || {
         for (id, cron) in wanted {
-            let before = transaction.job(id)?;
+            let before = transaction.job(id).map_err(store_failed)?;
             if let Some(after) = changed(before.as_ref(), cron, now_ms) {
-                transaction.put_job(id, after)?;
+                transaction.put_job(id, after).map_err(store_failed)?;
             }
         }
-        gone.iter().try_for_each(|id| transaction.remove_job(id))
+        gone.iter().try_for_each(|id| transaction.remove_job(id).map_err(store_failed))
     };
     match all() {
         Ok(()) => Run::Commit(transaction, Ok(())),

@@ -13,7 +13,7 @@ use weir_schema::declarations::FunctionKind;
 use weir_schema::error::ErrorCode;
 use weir_schema::id::DocumentId;
 use weir_schema::limits::JobSettings;
-use weir_store::{CommitError, Due, Run, Transacted, Transaction, WriteError};
+use weir_store::{CommitError, Due, Run, Transacted, Transaction};
 
 use crate::call::{CallError, Caller};
 use crate::engine::Engine;
@@ -143,7 +143,7 @@ impl JobRun<'_> {
         }
         let running = Job { state: JobState::Running, attempts: job.attempts.saturating_add(1), ..job.clone() };
         let begin = |transaction: &mut Transaction| {
-            transaction.put_job(self.id, running.clone())?;
+            transaction.put_job(self.id, running.clone()).map_err(store_failed)?;
             Ok(None)
         };
         if let Changed::ByOthers(next) = self.change(|current| current == job, begin).await? {
@@ -156,7 +156,7 @@ impl JobRun<'_> {
             (current.state, current.attempts, current.due_ms) == (running.state, running.attempts, running.due_ms)
         };
         // Another release may have given a cron other arguments meanwhile.
-        let end = |transaction: &mut Transaction| match transaction.job(self.id)? {
+        let end = |transaction: &mut Transaction| match transaction.job(self.id).map_err(store_failed)? {
             Some(current) => self.end(transaction, &current),
             None => Ok(None),
         };
@@ -195,13 +195,13 @@ impl JobRun<'_> {
     }
 
     /// Puts a job among the dead. A cron goes on, and what failed is dead under an id of its own.
-    fn bury(&self, transaction: &mut Transaction, failed: &Job) -> Result<Option<Due>, WriteError> {
+    fn bury(&self, transaction: &mut Transaction, failed: &Job) -> Result<Option<Due>, CommitError> {
         let dead = Job { state: JobState::Dead, cron: None, ..failed.clone() };
         tracing::error!(job = %self.id, function = failed.function, "a job is dead: it failed {} times", failed.attempts);
         match cron::again(failed, self.clock.now_ms()) {
             Some(again) => {
                 if let Ok(seed) = Seed::draw() {
-                    transaction.add_job(&seed.ids().next(), dead)?;
+                    transaction.add_job(&seed.ids().next(), dead).map_err(store_failed)?;
                 }
                 self.put(transaction, again)
             }
@@ -210,16 +210,16 @@ impl JobRun<'_> {
     }
 
     /// Ends a job after its run: removes it, or moves a cron to its next time.
-    fn end(&self, transaction: &mut Transaction, job: &Job) -> Result<Option<Due>, WriteError> {
+    fn end(&self, transaction: &mut Transaction, job: &Job) -> Result<Option<Due>, CommitError> {
         match cron::again(job, self.clock.now_ms()) {
             Some(again) => self.put(transaction, again),
-            None => transaction.remove_job(self.id).map(|()| None),
+            None => transaction.remove_job(self.id).map(|()| None).map_err(store_failed),
         }
     }
 
-    fn put(&self, transaction: &mut Transaction, job: Job) -> Result<Option<Due>, WriteError> {
+    fn put(&self, transaction: &mut Transaction, job: Job) -> Result<Option<Due>, CommitError> {
         let due = self.due(&job);
-        transaction.put_job(self.id, job)?;
+        transaction.put_job(self.id, job).map_err(store_failed)?;
         Ok(due)
     }
 
@@ -232,12 +232,12 @@ impl JobRun<'_> {
     async fn change(
         &self,
         is_expected: impl Fn(&Job) -> bool,
-        change: impl Fn(&mut Transaction) -> Result<Option<Due>, WriteError>,
+        change: impl Fn(&mut Transaction) -> Result<Option<Due>, CommitError>,
     ) -> Result<Changed, CommitError> {
         let attempt = |mut transaction: Transaction| match transaction.job(self.id) {
             Ok(Some(current)) if is_expected(&current) => match change(&mut transaction) {
                 Ok(next) => Run::Commit(transaction, Ok(Changed::Done(next))),
-                Err(error) => Run::Abort(Err(store_failed(error))),
+                Err(error) => Run::Abort(Err(error)),
             },
             Ok(current) => Run::Abort(Ok(Changed::ByOthers(current.and_then(|current| self.due(&current))))),
             Err(error) => Run::Abort(Err(store_failed(error))),
@@ -246,7 +246,7 @@ impl JobRun<'_> {
     }
 }
 
-/// A job is a few kilobytes: where it cannot be read or written, the store is to blame.
-fn store_failed(error: impl std::fmt::Display) -> CommitError {
+/// A job is small: where it cannot be read or written, the store is to blame.
+pub(super) fn store_failed(error: impl std::fmt::Display) -> CommitError {
     CommitError::Unavailable(weir_store::Poisoned { reason: error.to_string().into() })
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use weir_sandbox::App;
 use weir_sandbox::isolate::{Isolate, Place};
-use weir_sandbox::pool::{Isolation, Pool, PoolOptions};
+use weir_sandbox::pool::{Isolation, Pool, PoolOptions, Share};
 use weir_sandbox::process::remote::RemoteIsolate;
 use weir_sandbox::process::supervisor::Supervisor;
 use weir_sandbox::process::worker::this_program;
@@ -55,7 +55,7 @@ pub fn run(bare: &Bare) {
             against(ask, aims.ask)
         );
         let pool = Arc::new(start(&app, isolation));
-        let alone = Samples::of(CALLS, || through(&pool, &request(&app, "total", ARGUMENTS)).1);
+        let alone = Samples::of(CALLS, || through(&pool, 0, &request(&app, "total", ARGUMENTS)).1);
         println!(
             "{name}: pool, one caller           {}, {:.1} of bare V8 ({})",
             say(&alone),
@@ -124,12 +124,12 @@ fn measure(app: &App, mut call: impl FnMut(&CallRequest) -> Outcome) -> InHand {
 }
 
 /// One call through a pool, as the engine makes it, and how long it took.
-pub fn through(pool: &Pool, request: &CallRequest) -> (Outcome, Duration) {
+pub fn through(pool: &Pool, caller: u64, request: &CallRequest) -> (Outcome, Duration) {
     let (done, outcome) = channel();
     let request = request.clone();
     let started = Instant::now();
     let host = NearHost { done, in_flight: Some(pool.enter()) };
-    assert!(pool.call(request, Box::new(host)).is_ok(), "the queue is full");
+    assert!(pool.call(Share { tenant: 0, caller }, request, Box::new(host)).is_ok(), "the queue is full");
     let outcome = wait(pool, &outcome, started);
     (outcome, started.elapsed())
 }
@@ -147,13 +147,13 @@ fn wait(pool: &Pool, outcome: &Receiver<Outcome>, started: Instant) -> Outcome {
 /// Many callers at once, each of which waits for its answer before it calls again.
 fn among(app: &Arc<App>, pool: &Arc<Pool>) -> (Samples, f64) {
     let started = Instant::now();
-    let callers: Vec<_> = (0..CALLERS)
-        .map(|_| {
+    let callers: Vec<_> = (0..CALLERS as u64)
+        .map(|caller| {
             let (app, pool) = (app.clone(), pool.clone());
             thread::spawn(move || {
                 let request = request(&app, "total", ARGUMENTS);
                 let call = || {
-                    let (outcome, took) = through(&pool, &request);
+                    let (outcome, took) = through(&pool, caller, &request);
                     assert_eq!(outcome, Outcome::Value(TOTAL.into()));
                     took
                 };

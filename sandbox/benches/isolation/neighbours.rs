@@ -106,7 +106,7 @@ fn calls(app: &App, pool: &Pool) -> Calls {
     while due < started + MEASURED {
         thread::sleep(due.saturating_duration_since(Instant::now()));
         loop {
-            match through(pool, &request).0 {
+            match through(pool, 0, &request).0 {
                 Outcome::Value(value) => break assert_eq!(value, TOTAL),
                 Outcome::Lost => again += 1,
                 other => panic!("{other:?}"),
@@ -125,7 +125,7 @@ fn beside(app: &Arc<App>, pool: &Pool, attacked: &Arc<Pool>, function: &str) -> 
         scope.spawn(|| {
             let hostile = request(app, function, "{}");
             while !over.load(Ordering::Relaxed) {
-                let outcome = through(attacked, &hostile).0;
+                let outcome = through(attacked, 1, &hostile).0;
                 assert!(matches!(outcome, Outcome::Limit(Limit::Cpu | Limit::Wall) | Outcome::Lost), "{outcome:?}");
                 ended.fetch_add(1, Ordering::Relaxed);
             }

@@ -47,7 +47,11 @@ pub(super) fn read<'a>(
     };
     let first = made.call.arguments.first();
     let Some((first, path)) = first.and_then(|first| Some((first, literal::string(literal::argument(first)?)?))) else {
-        return wrong(made.call.span, format!("the path of `{}` must be written out here, as a string", made.name), FORM);
+        return wrong(
+            made.call.span,
+            format!("the path of `{}` must be written out here, as a string", made.name),
+            FORM,
+        );
     };
     let path = match PathPattern::parse(path) {
         Ok(path) => path,

@@ -121,7 +121,12 @@ fn streams_give_events_at_their_readers_pace() {
         ("try { for (;;) yield 1 } finally { for (;;); }", 2, 2, Outcome::Limit(Limit::Cpu)),
         ("yield 1; for (;;);", 9, 1, Outcome::Limit(Limit::Cpu)),
         ("yield 1; for (;;) orders.get('o1');", 9, 1, Outcome::Limit(Limit::HostCalls)),
-        ("for (let n = 0; n < 5; n++) { for (let i = 0; i < 150; i++) orders.get('o1'); yield n; }", 9, 5, value("null")),
+        (
+            "for (let n = 0; n < 5; n++) { for (let i = 0; i < 150; i++) orders.get('o1'); yield n; }",
+            9,
+            5,
+            value("null"),
+        ),
         ("yield 1; yield 'x'.repeat(200_000);", 9, 1, Outcome::Limit(Limit::ResultBytes)),
         ("yield 1; Array.prototype.indexOf.call({ length: 2 ** 53 - 1 }, 1);", 9, 1, Outcome::Limit(Limit::Cpu)),
     ];

@@ -40,13 +40,17 @@ pub async fn invoke(
 fn batch_result(outcomes: Vec<Result<Answer, CallError>>) -> Answer {
     let commits = outcomes.iter().filter_map(|outcome| Some(outcome.as_ref().ok()?.commit));
     let commit = commits.max().unwrap_or(Timestamp::ZERO);
-    let results = outcomes.into_iter().map(|outcome| match outcome {
+    Answer { value: Value::Array(outcomes.into_iter().map(call_result).collect()), commit }
+}
+
+/// The JSON of a `CallResult`.
+pub fn call_result(outcome: Result<Answer, CallError>) -> Value {
+    match outcome {
         Ok(answer) => json!({ "value": answer.value, "error": null }),
         Err(CallError { code, message, app_code, .. }) => {
             json!({ "value": null, "error": { "code": code.as_str(), "message": message, "appCode": app_code } })
         }
-    });
-    Answer { value: Value::Array(results.collect()), commit }
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Errors as a response carries them.
 
+use std::time::Duration;
+
 use serde::{Serialize, Serializer};
 use weir_engine::call::{CallError, Caller, Frame};
 use weir_schema::error::ErrorCode;
@@ -32,6 +34,9 @@ pub struct ErrorExtensions {
     /// The limit's name, with `LIMIT_EXCEEDED`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<&'static str>,
+    /// When it may be worth another try, in milliseconds, with `UNAVAILABLE` where too many calls wait.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_after_ms: Option<u64>,
     /// For the developer: what the function asked for when it was refused, such as `orders.insert`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host_call: Option<Box<str>>,
@@ -78,6 +83,7 @@ impl GraphqlError {
                 code,
                 app_code: None,
                 limit: None,
+                retry_after_ms: None,
                 host_call: None,
                 stack: Vec::new(),
             }),
@@ -102,6 +108,7 @@ impl GraphqlError {
                 code: error.code,
                 app_code: error.app_code,
                 limit: error.limit.map(Limit::as_str),
+                retry_after_ms: error.retry_after.map(milliseconds),
                 host_call: error.host_call.filter(|_| caller.sees_stacks()),
                 stack,
             }),
@@ -119,6 +126,10 @@ impl GraphqlError {
         self.path = path;
         self
     }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn frame(frame: &Frame) -> String {

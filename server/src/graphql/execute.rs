@@ -188,6 +188,11 @@ fn write<'p>(
     written.is_err()
 }
 
+/// Whether a function of the app is a field of this root.
+pub fn has_function(root: &Object, name: &str) -> bool {
+    root.field(name).is_some() && name != INVOKE && name != BATCH
+}
+
 /// What a root field asks for, its arguments filled in.
 pub(super) fn invocation(
     root: &Object,
@@ -207,7 +212,7 @@ pub(super) fn invocation(
                 Some(Value::String(name)) => name,
                 _ => return Err(BadInput { path: "function".into(), message: "missing".into() }.into()),
             };
-            if root.field(&name).is_none() || name == INVOKE || name == BATCH {
+            if !has_function(root, &name) {
                 let message = format!("{} has no function {name}", root.name);
                 return Err(GraphqlError::new(ErrorCode::NotFound, message));
             }

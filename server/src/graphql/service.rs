@@ -9,7 +9,9 @@ use weir_engine::call::{CallError, Caller};
 use weir_engine::idempotency::IdempotencyKey;
 use weir_engine::lines::Elements;
 use weir_engine::live::Watch;
+use weir_engine::origin::Connection;
 use weir_engine::release::Release;
+use weir_engine::row::Row;
 use weir_engine::streams::{Stream, StreamPlace};
 use weir_store::Poisoned;
 
@@ -37,6 +39,11 @@ impl Service {
     /// A service of what `served` holds.
     pub fn new(engine: Engine, served: watch::Receiver<Option<Arc<Served>>>) -> Self {
         Self { engine, served }
+    }
+
+    /// The same for what comes by a connection.
+    pub fn on(&self, connection: Connection) -> Self {
+        Self { engine: self.engine.on(connection), served: self.served.clone() }
     }
 
     /// Whether calls can be answered; if not, why.
@@ -70,6 +77,11 @@ impl Service {
     /// Has an endpoint of the release answer a request.
     pub async fn answer(&self, served: &Served, place: usize, request: &Value) -> Result<Value, CallError> {
         self.engine.answer(&served.release, place, request).await
+    }
+
+    /// Calls of a caller, one after the other, that are no GraphQL operation.
+    pub fn row(&self, served: &Served, caller: &Caller) -> Row {
+        Row::new(&self.engine, &served.release, caller)
     }
 
     /// Watches what a subscription selects; `after` is the cursor of a message that the client has.

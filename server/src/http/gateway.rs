@@ -14,6 +14,8 @@ pub struct Gateway {
     pub service: Service,
     /// Limits and times.
     pub options: ServerOptions,
+    /// One permit for each running upload.
+    pub uploads: Arc<Semaphore>,
     /// One permit for each open WebSocket; all of them back means that all sockets are closed.
     pub sockets: Arc<Semaphore>,
     /// One permit for each running subscription.

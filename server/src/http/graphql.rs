@@ -8,33 +8,41 @@ use std::sync::Arc;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{FromRequestParts, Query, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Request as HttpRequest, StatusCode, header};
 use axum::response::{IntoResponse, Response as HttpResponse};
 use serde_json::{Map, Value};
 use weir_schema::error::ErrorCode;
 
+use super::connection;
 use super::gateway::Gateway;
-use super::lines;
-use super::negotiate::{MediaType, accepted, is_json};
+use super::negotiate::{MediaType, accepted, is_json, is_json_lines};
+use super::{lines, upload};
 use crate::graphql::plan::OperationKind;
 use crate::graphql::{GraphqlError, Request, Response};
 use crate::websocket;
 
+/// What a client that finds nobody ready is told, in seconds.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
+
 /// A request that is not answered by execution.
-struct Refusal {
-    status: StatusCode,
-    error: GraphqlError,
+pub(super) struct Refusal {
+    pub(super) status: StatusCode,
+    pub(super) error: GraphqlError,
 }
 
 /// `POST /graphql`.
 pub async fn post(State(gateway): State<Arc<Gateway>>, request: HttpRequest<Body>) -> HttpResponse {
     let (parts, body) = request.into_parts();
+    if is_json_lines(&parts.headers) {
+        return upload::post(gateway, &parts, body).await;
+    }
     let Some(media) = accepted(&parts.headers) else { return not_acceptable() };
     let request = match read(&parts.headers, body, gateway.options.body_bytes).await {
         Ok(request) => request,
         Err(refusal) => return refusal.into_response(media),
     };
-    answer(&gateway, request, &parts.headers, media, Method::Post).await
+    answer(&gateway, request, &parts, media, Method::Post).await
 }
 
 /// `GET /graphql`: a query, or a WebSocket.
@@ -42,7 +50,7 @@ pub async fn get(State(gateway): State<Arc<Gateway>>, request: HttpRequest<Body>
     let (mut parts, _) = request.into_parts();
     if parts.headers.contains_key(header::UPGRADE) {
         return match WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
-            Ok(upgrade) => websocket::upgrade(gateway, upgrade, &parts.headers),
+            Ok(upgrade) => websocket::upgrade(gateway, upgrade, &parts),
             Err(rejection) => rejection.into_response(),
         };
     }
@@ -50,7 +58,7 @@ pub async fn get(State(gateway): State<Arc<Gateway>>, request: HttpRequest<Body>
     let parameters = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri);
     let request = parameters.map_err(|error| bad(error.body_text())).and_then(|Query(given)| from_query(given));
     match request {
-        Ok(request) => answer(&gateway, request, &parts.headers, media, Method::Get).await,
+        Ok(request) => answer(&gateway, request, &parts, media, Method::Get).await,
         Err(error) => Refusal { status: StatusCode::BAD_REQUEST, error }.into_response(media),
     }
 }
@@ -65,7 +73,7 @@ enum Method {
 async fn answer(
     gateway: &Arc<Gateway>,
     request: Request,
-    headers: &HeaderMap,
+    parts: &Parts,
     media: MediaType,
     method: Method,
 ) -> HttpResponse {
@@ -78,7 +86,10 @@ async fn answer(
         Err(errors) => return write(media, &Response::refused(errors)),
     };
     match (operation.kind, method) {
-        _ if media == MediaType::JsonLines => lines::answer(gateway, &served, &operation, request.variables).await,
+        _ if media == MediaType::JsonLines => {
+            let service = gateway.service.on(connection::of(&parts.extensions));
+            lines::answer(gateway, service, &served, &operation, request.variables).await
+        }
         (OperationKind::Mutation, Method::Get) => {
             let error = bad("GET runs queries only: send mutations with POST");
             let mut response = Refusal { status: StatusCode::METHOD_NOT_ALLOWED, error }.into_response(media);
@@ -91,11 +102,12 @@ async fn answer(
         }
         (OperationKind::Query | OperationKind::Mutation, _) => {
             let caller = gateway.caller();
-            let key = match key(headers).and_then(|header| request.idempotency_key(header)) {
+            let key = match key(&parts.headers).and_then(|header| request.idempotency_key(header)) {
                 Ok(key) => key,
                 Err(error) => return Refusal { status: StatusCode::BAD_REQUEST, error }.into_response(media),
             };
-            let response = gateway.service.execute(&served, &operation, request.variables, &caller, key.as_ref());
+            let service = gateway.service.on(connection::of(&parts.extensions));
+            let response = service.execute(&served, &operation, request.variables, &caller, key.as_ref());
             write(media, &response.await)
         }
     }
@@ -103,7 +115,7 @@ async fn answer(
 
 /// The header `Idempotency-Key` (<https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/>), with or
 /// without the quotes of a structured field.
-fn key(headers: &HeaderMap) -> Result<Option<&str>, GraphqlError> {
+pub(super) fn key(headers: &HeaderMap) -> Result<Option<&str>, GraphqlError> {
     let mut all = headers.get_all("idempotency-key").iter();
     let Some(header) = all.next() else { return Ok(None) };
     if all.next().is_some() {
@@ -122,12 +134,18 @@ fn write(media: MediaType, response: &Response) -> HttpResponse {
 }
 
 impl Refusal {
-    fn into_response(self, media: MediaType) -> HttpResponse {
-        if media == MediaType::JsonLines {
-            return lines::refused(self.status, &[self.error]);
+    pub(super) fn into_response(self, media: MediaType) -> HttpResponse {
+        let mut response = match media {
+            MediaType::JsonLines => lines::refused(self.status, &[self.error]),
+            _ => {
+                let body = Response::refused(vec![self.error]).to_json();
+                (self.status, [(header::CONTENT_TYPE, media.header())], body).into_response()
+            }
+        };
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
         }
-        let body = Response::refused(vec![self.error]).to_json();
-        (self.status, [(header::CONTENT_TYPE, media.header())], body).into_response()
+        response
     }
 }
 
@@ -138,7 +156,7 @@ fn not_acceptable() -> HttpResponse {
 
 async fn read(headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Request, Refusal> {
     if !is_json(headers) {
-        let error = bad("send the request as application/json in UTF-8");
+        let error = bad("send the request as application/json in UTF-8, or many calls as application/jsonl");
         return Err(Refusal { status: StatusCode::UNSUPPORTED_MEDIA_TYPE, error });
     }
     let too_large = || {
@@ -172,6 +190,6 @@ fn from_query(given: Vec<(String, String)>) -> Result<Request, GraphqlError> {
     Request::parse(Value::Object(parameters))
 }
 
-fn bad(message: impl Into<String>) -> GraphqlError {
+pub(super) fn bad(message: impl Into<String>) -> GraphqlError {
     GraphqlError::new(ErrorCode::BadRequest, message)
 }

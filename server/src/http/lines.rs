@@ -21,7 +21,7 @@ use super::negotiate::MediaType;
 use crate::graphql::GraphqlError;
 use crate::graphql::document::Operation;
 use crate::graphql::lines::{Listed, list, write_end, write_errors};
-use crate::graphql::service::Served;
+use crate::graphql::service::{Served, Service};
 
 /// The least that is sent at once, but for the end.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -29,6 +29,7 @@ const CHUNK_BYTES: usize = 64 << 10;
 /// Calls what a query asks for and answers with a line for each element.
 pub async fn answer(
     gateway: &Arc<Gateway>,
+    service: Service,
     served: &Arc<Served>,
     operation: &Operation,
     variables: Map<String, Value>,
@@ -42,7 +43,8 @@ pub async fn answer(
         return refused(StatusCode::SERVICE_UNAVAILABLE, &[error]);
     };
     let (send, receive) = mpsc::channel(1);
-    let sender = Sender { gateway: gateway.clone(), listed, caller: gateway.caller(), chunk: Vec::new(), send };
+    let (caller, chunk) = (gateway.caller(), Vec::new());
+    let sender = Sender { gateway: gateway.clone(), service, listed, caller, chunk, send };
     let served = served.clone();
     tokio::spawn(async move {
         // Who has gone hears nothing, and wants nothing.
@@ -69,6 +71,7 @@ struct Gone;
 /// Makes the lines of one result.
 struct Sender {
     gateway: Arc<Gateway>,
+    service: Service,
     listed: Listed,
     caller: Caller,
     /// Lines that are not sent yet.
@@ -78,7 +81,7 @@ struct Sender {
 
 impl Sender {
     async fn send_list(mut self, served: &Served) -> Result<(), Gone> {
-        match self.gateway.service.elements(served, &self.listed, &self.caller).await {
+        match self.service.elements(served, &self.listed, &self.caller).await {
             Ok(Elements::There(Answer { value, commit })) => {
                 let elements = match value {
                     Value::Array(elements) => Some(elements),

@@ -4,14 +4,18 @@
 //! |---|---|
 //! | [`options`] | every limit and time of the server, by name |
 //! | [`serve`] | from a listener to a graceful stop |
+//! | [`connection`] | which connection a request came by |
 //! | [`gateway`] | what all handlers share |
 //! | [`router`] | which path goes where |
 //! | [`endpoints`] | requests to the endpoints of the active release |
 //! | [`graphql`] | GraphQL over HTTP |
+//! | [`upload`] | many calls in JSON lines, answered while they are still being sent; [`body_lines`] takes a body apart |
 //! | [`negotiate`] | content types, in and out |
 //! | [`origin`] | which web pages may reach the server from a browser |
 //! | [`pages`] | GraphiQL, the SDL, health |
 
+pub mod body_lines;
+pub mod connection;
 pub mod endpoints;
 pub mod gateway;
 pub mod graphql;
@@ -22,6 +26,7 @@ pub mod origin;
 pub mod pages;
 pub mod router;
 pub mod serve;
+pub mod upload;
 
 pub use options::ServerOptions;
 pub use serve::Server;

@@ -58,13 +58,31 @@ pub fn accepted(headers: &HeaderMap) -> Option<MediaType> {
     if named { best.map(|(media, _)| media) } else { Some(MediaType::Json) }
 }
 
-/// Whether a body is JSON in UTF-8, the only kind that is read.
+/// Whether a client takes JSON lines (<https://jsonlines.org>): a JSON value in each line.
+pub fn accepts_json_lines(headers: &HeaderMap) -> bool {
+    let accepted =
+        headers.get_all(header::ACCEPT).iter().flat_map(|header| header.to_str().unwrap_or_default().split(','));
+    let mut ranges = accepted.map(|range| range.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
+    let takes = |range: String| ["application/jsonl", "application/*", "*/*"].contains(&range.as_str());
+    !headers.contains_key(header::ACCEPT) || ranges.any(takes)
+}
+
+/// Whether a body is JSON lines in UTF-8.
+pub fn is_json_lines(headers: &HeaderMap) -> bool {
+    is_utf8(headers, "application/jsonl")
+}
+
+/// Whether a body is JSON in UTF-8.
 pub fn is_json(headers: &HeaderMap) -> bool {
+    is_utf8(headers, "application/json")
+}
+
+fn is_utf8(headers: &HeaderMap, media: &str) -> bool {
     let Some(content) = headers.get(header::CONTENT_TYPE).and_then(|content| content.to_str().ok()) else {
         return false;
     };
     let mut parts = content.split(';').map(|part| part.trim().to_ascii_lowercase());
-    parts.next().as_deref() == Some("application/json")
+    parts.next().as_deref() == Some(media)
         && parts
             .filter_map(|part| Some(part.strip_prefix("charset=")?.trim_matches('"').to_owned()))
             .all(|charset| charset == "utf-8" || charset == "utf8")
@@ -117,6 +135,28 @@ mod tests {
                 headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content));
             }
             assert_eq!(is_json(&headers), good, "{content:?}");
+            assert!(!is_json_lines(&headers), "{content:?}");
+        }
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/jsonl; charset=utf-8"));
+        assert!(is_json_lines(&headers) && !is_json(&headers));
+    }
+
+    #[test]
+    fn json_lines_are_taken_by_who_says_so_or_nothing() {
+        let table = [
+            (None, true),
+            (Some("application/jsonl"), true),
+            (Some("text/html, */*;q=0.1"), true),
+            (Some("Application/JSONL;q=0.5"), true),
+            (Some("application/json"), false),
+        ];
+        for (accept, good) in table {
+            let mut headers = HeaderMap::new();
+            if let Some(accept) = accept {
+                headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
+            }
+            assert_eq!(accepts_json_lines(&headers), good, "{accept:?}");
         }
     }
 }

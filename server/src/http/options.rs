@@ -11,6 +11,10 @@ pub struct ServerOptions {
     pub document: DocumentLimits,
     /// The body of a request, in bytes.
     pub body_bytes: usize,
+    /// Uploads of JSON lines running at one time.
+    pub uploads: u32,
+    /// Each of them.
+    pub upload: UploadOptions,
     /// WebSockets open at one time.
     pub sockets: u32,
     /// Subscriptions running at one time, over all sockets.
@@ -30,6 +34,8 @@ impl Default for ServerOptions {
         Self {
             document: DocumentLimits::default(),
             body_bytes: 16 << 20,
+            uploads: 100,
+            upload: UploadOptions::default(),
             sockets: 20_000,
             subscriptions: 20_000,
             json_lines: 64,
@@ -70,5 +76,24 @@ impl Default for SocketOptions {
             operation_id_bytes: 256,
             outbox_messages: 64,
         }
+    }
+}
+
+/// How one upload of JSON lines behaves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UploadOptions {
+    /// A line, in bytes. A longer one is answered with an error.
+    pub line_bytes: usize,
+    /// The time in which something has to come, and in which something has to be read where there is no more room.
+    pub silence: Duration,
+    /// Calls that are made before the first of them is answered.
+    pub ahead_calls: usize,
+    /// What their results have as JSON text, in bytes. One larger result goes alone.
+    pub ahead_bytes: u32,
+}
+
+impl Default for UploadOptions {
+    fn default() -> Self {
+        Self { line_bytes: 4 << 20, silence: Duration::from_secs(30), ahead_calls: 256, ahead_bytes: 8 << 20 }
     }
 }

@@ -5,12 +5,12 @@ use std::io;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use weir_engine::Engine;
 
+use super::connection::{Accepted, Numbering};
 use super::gateway::Gateway;
 use super::{ServerOptions, router};
 use crate::graphql::service::{Served, Service, follow};
@@ -31,6 +31,7 @@ impl Server {
         let follower = tokio::spawn(follow(engine.releases(), options.document.clone(), serve));
         let gateway = Gateway {
             service: Service::new(engine, served.clone()),
+            uploads: Arc::new(Semaphore::new(options.uploads as usize)),
             sockets: Arc::new(Semaphore::new(options.sockets as usize)),
             subscriptions: Arc::new(Semaphore::new(options.subscriptions as usize)),
             json_lines: Arc::new(Semaphore::new(options.json_lines as usize)),
@@ -61,17 +62,14 @@ impl Server {
         listener: TcpListener,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> io::Result<()> {
-        let listener = listener.tap_io(|stream| {
-            if let Err(error) = stream.set_nodelay(true) {
-                tracing::debug!("TCP_NODELAY: {error}");
-            }
-        });
         let mut stopping = self.stop.subscribe();
         let stop = self.stop.clone();
-        let server = axum::serve(listener, self.router()).with_graceful_shutdown(async move {
-            shutdown.await;
-            stop.send_replace(true);
-        });
+        let server =
+            axum::serve(Numbering::of(listener), self.router().into_make_service_with_connect_info::<Accepted>())
+                .with_graceful_shutdown(async move {
+                    shutdown.await;
+                    stop.send_replace(true);
+                });
         let drained = async {
             let served = server.await;
             // Upgraded connections are no longer the HTTP server's.

@@ -17,11 +17,12 @@ pub mod session;
 use std::sync::Arc;
 
 use axum::extract::ws::{WebSocket, WebSocketUpgrade};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::http::gateway::Gateway;
-use crate::http::origin;
+use crate::http::{connection, origin};
 
 /// The one subprotocol spoken.
 pub const SUBPROTOCOL: &str = "graphql-transport-ws";
@@ -30,13 +31,15 @@ pub const SUBPROTOCOL: &str = "graphql-transport-ws";
 const READ_BUFFER_BYTES: usize = 4 << 10;
 
 /// Accepts a WebSocket and runs its session, or refuses it with a status.
-pub fn upgrade(gateway: Arc<Gateway>, upgrade: WebSocketUpgrade, headers: &HeaderMap) -> Response {
-    if !origin::may_connect(headers) {
+pub fn upgrade(gateway: Arc<Gateway>, upgrade: WebSocketUpgrade, parts: &Parts) -> Response {
+    if !origin::may_connect(&parts.headers) {
         return (StatusCode::FORBIDDEN, "pages of this origin may not connect\n").into_response();
     }
     let Ok(permit) = gateway.sockets.clone().try_acquire_owned() else {
-        return (StatusCode::SERVICE_UNAVAILABLE, "all sockets are taken\n").into_response();
+        let retry_after = [(header::RETRY_AFTER, "1")];
+        return (StatusCode::SERVICE_UNAVAILABLE, retry_after, "all sockets are taken\n").into_response();
     };
+    let connection = connection::of(&parts.extensions);
     let message_bytes = gateway.options.socket.message_bytes;
     upgrade
         .protocols([SUBPROTOCOL])
@@ -46,7 +49,7 @@ pub fn upgrade(gateway: Arc<Gateway>, upgrade: WebSocketUpgrade, headers: &Heade
         .max_frame_size(message_bytes)
         .on_failed_upgrade(|error| tracing::debug!("WebSocket upgrade: {error}"))
         .on_upgrade(async move |socket: WebSocket| {
-            session::run(gateway, socket).await;
+            session::run(gateway, connection, socket).await;
             drop(permit);
         })
 }

@@ -16,7 +16,7 @@ use super::message;
 use super::outbox::Outbox;
 use crate::graphql::execute::{Subscribed, subscribe};
 use crate::graphql::plan::OperationKind;
-use crate::graphql::service::Served;
+use crate::graphql::service::{Served, Service};
 use crate::graphql::{GraphqlError, Request};
 use crate::http::gateway::Gateway;
 
@@ -24,15 +24,16 @@ use crate::http::gateway::Gateway;
 pub struct Operation {
     id: String,
     gateway: Arc<Gateway>,
+    service: Service,
     outbox: Arc<Outbox>,
     caller: Caller,
 }
 
 impl Operation {
     /// An operation that the outbox has room for.
-    pub fn new(id: String, gateway: Arc<Gateway>, outbox: Arc<Outbox>) -> Self {
+    pub fn new(id: String, gateway: Arc<Gateway>, service: Service, outbox: Arc<Outbox>) -> Self {
         let caller = gateway.caller();
-        Self { id, gateway, outbox, caller }
+        Self { id, gateway, service, outbox, caller }
     }
 
     /// Runs it to its end.
@@ -46,7 +47,7 @@ impl Operation {
 
     /// Sends results. An error is that of a request that was refused, or is no longer possible.
     async fn answer(&self, request: Request) -> Result<(), Vec<GraphqlError>> {
-        let mut changes = self.gateway.service.changes();
+        let mut changes = self.service.changes();
         let served = current(&mut changes)?;
         let operation = served.schema.prepare(&request.query, request.operation_name.as_deref()).await?;
         if operation.kind == OperationKind::Subscription {
@@ -60,8 +61,7 @@ impl Operation {
             };
         }
         let key = request.idempotency_key(None).map_err(|error| vec![error])?;
-        let service = &self.gateway.service;
-        let response = service.execute(&served, &operation, request.variables, &self.caller, key.as_ref()).await;
+        let response = self.service.execute(&served, &operation, request.variables, &self.caller, key.as_ref()).await;
         if response.data.is_none() {
             return Err(response.errors);
         }
@@ -71,10 +71,10 @@ impl Operation {
 
     /// Sends the events of a stream, each when the one before is on its way. An error is its last.
     async fn stream(&self, served: &Served, subscribed: &Subscribed) -> Result<(), Vec<GraphqlError>> {
-        let Some(place) = self.gateway.service.stream_place() else {
+        let Some(place) = self.service.stream_place() else {
             return Err(vec![GraphqlError::limit("stream_isolates", "all streams of the server are taken")]);
         };
-        let mut stream = match self.gateway.service.stream(place, served, subscribed, &self.caller) {
+        let mut stream = match self.service.stream(place, served, subscribed, &self.caller) {
             Ok(stream) => stream,
             Err(error) => {
                 let response = subscribed.respond(Err(&error), &self.caller);
@@ -121,7 +121,7 @@ impl Operation {
     ) -> Result<ControlFlow<(), Arc<Served>>, Vec<GraphqlError>> {
         let operation = served.schema.prepare(&request.query, request.operation_name.as_deref()).await?;
         let subscribed = subscribe(&served.schema, &operation, request.variables.clone())?;
-        let mut watch = self.gateway.service.watch(served, &subscribed, &self.caller, seen.clone());
+        let mut watch = self.service.watch(served, &subscribed, &self.caller, seen.clone());
         loop {
             tokio::select! {
                 emission = watch.next() => {

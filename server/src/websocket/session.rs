@@ -13,16 +13,18 @@ use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval_at, sleep_until, timeout};
+use weir_engine::origin::Connection;
 
 use super::close::Close;
 use super::message::{self, ClientMessage};
 use super::operation::Operation;
 use super::outbox::{NotOpened, Outbox, Outgoing};
+use crate::graphql::service::Service;
 use crate::graphql::{GraphqlError, Request};
 use crate::http::gateway::Gateway;
 
 /// Runs a session to its end.
-pub async fn run(gateway: Arc<Gateway>, socket: WebSocket) {
+pub async fn run(gateway: Arc<Gateway>, connection: Connection, socket: WebSocket) {
     let spoken = socket.protocol().and_then(|spoken| spoken.to_str().ok()) == Some(super::SUBPROTOCOL);
     let (sink, mut stream) = socket.split();
     let outbox = Arc::new(Outbox::default());
@@ -31,8 +33,9 @@ pub async fn run(gateway: Arc<Gateway>, socket: WebSocket) {
     }
     let options = gateway.options.socket.clone();
     let init_deadline = Instant::now() + options.init_timeout;
+    let (service, operations) = (gateway.service.on(connection), JoinSet::new());
     let mut session =
-        Session { gateway, outbox: outbox.clone(), operations: JoinSet::new(), init_deadline, acknowledged: false };
+        Session { gateway, service, outbox: outbox.clone(), operations, init_deadline, acknowledged: false };
     let heard = AtomicBool::new(true);
     let writing = write(sink, &outbox);
     tokio::pin!(writing);
@@ -102,6 +105,7 @@ async fn ping(every: Duration, heard: &AtomicBool, outbox: &Outbox) {
 
 struct Session {
     gateway: Arc<Gateway>,
+    service: Service,
     outbox: Arc<Outbox>,
     operations: JoinSet<()>,
     init_deadline: Instant,
@@ -168,7 +172,8 @@ impl Session {
         }
         // Those that have ended are only counted by the outbox.
         while self.operations.try_join_next().is_some() {}
-        let operation = Operation::new(id.clone(), self.gateway.clone(), self.outbox.clone());
+        let (gateway, service) = (self.gateway.clone(), self.service.clone());
+        let operation = Operation::new(id.clone(), gateway, service, self.outbox.clone());
         let task = self.operations.spawn(operation.run(request));
         self.outbox.run(&id, task);
         Ok(())

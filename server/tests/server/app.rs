@@ -64,11 +64,15 @@ impl App {
     }
 
     pub async fn start_with(options: ServerOptions) -> Self {
+        Self::start_on(PoolOptions::default(), options).await
+    }
+
+    pub async fn start_on(pool: PoolOptions, options: ServerOptions) -> Self {
         weir_sandbox::isolate::prepare_v8();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().to_owned();
         let store = tokio::task::spawn_blocking(move || Store::open(&path, Options::default())).await.unwrap().unwrap();
-        let engine = Engine::start(store, PoolOptions::default()).unwrap();
+        let engine = Engine::start(store, pool).unwrap();
         let server = Server::start(engine.clone(), options);
         let router = server.router();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -10,9 +10,11 @@
 )]
 
 mod app;
+mod fairness;
 mod graphql_over_http;
 mod lines;
 mod pages;
 mod protocol;
 mod streams;
 mod subscriptions;
+mod uploads;

@@ -64,7 +64,7 @@ export const rejectsUnheard = stream(async function* (): AsyncGenerator<Int> {
 /** @expects LIMIT_EXCEEDED result_bytes */
 export const yieldsHugeText = stream(async function* (): AsyncGenerator<string> {
   yield "x";
-  yield "x".repeat(2 ** 24);
+  yield "x".repeat(2 ** 19);
 });
 
 /** @expects LIMIT_EXCEEDED result_bytes
@@ -191,7 +191,7 @@ export const poisonsGenerators = stream(async function* (): AsyncGenerator<Int> 
   yield 2;
 });
 
-/** Its own methods are not asked.
+/** What its inner generator does when it is told to return is its own time.
  * @expects value [1, 2, 3] */
 export const pretendsToBeAnother = stream(async function* (): AsyncGenerator<Int> {
   const inner = (async function* () {
@@ -199,7 +199,7 @@ export const pretendsToBeAnother = stream(async function* (): AsyncGenerator<Int
     yield 2;
     yield 3;
   })();
-  inner.return = () => new Promise(() => {});
+  Object.defineProperty(inner, "return", { value: () => new Promise(() => {}) });
   yield* inner;
 });
 

@@ -1,0 +1,55 @@
+//! Where calls come from, and so in whose line they wait for an isolate.
+//!
+//! A caller is known by its identity. As long as nobody has a token all have the same one, so the connection counts too:
+//! one is not kept waiting for what another asks.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::LazyLock;
+
+use weir_sandbox::pool::Share;
+
+use crate::call::Caller;
+
+/// There are no tenants yet.
+const TENANT: u64 = 0;
+
+/// A connection to the server, by number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Connection(pub u64);
+
+/// Where the calls of one handle of the engine come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Origin {
+    pub(crate) connection: Connection,
+    pub(crate) place: Place,
+}
+
+/// What makes the calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Place {
+    /// Somebody outside.
+    #[default]
+    Outside,
+    /// An action, which holds an isolate meanwhile.
+    Action,
+}
+
+impl Origin {
+    /// Whose line the caller's calls wait in. Nobody outside can find two callers of one number.
+    pub(crate) fn share(self, caller: &Caller) -> Share {
+        static NUMBERS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+        Share { tenant: TENANT, caller: NUMBERS.hash_one((caller.identity(), self.connection)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_has_a_line_of_its_own_and_what_its_actions_call_waits_there() {
+        let share = |connection, place| Origin { connection: Connection(connection), place }.share(&Caller::Developer);
+        assert_eq!(share(1, Place::Outside), share(1, Place::Action));
+        assert_ne!(share(1, Place::Outside), share(2, Place::Outside));
+    }
+}
