@@ -73,14 +73,13 @@ pub async fn answer(State(gateway): State<Arc<Gateway>>, request: Request<Body>)
         "headers": header_list(&parts.headers),
         "body": body_value(&body),
     });
-    let answered = gateway.service.answer(&served, place, &request).await;
-    let response = answered.map_err(|error| refusal(&error)).and_then(|value| {
-        response(&value).ok_or_else(|| {
+    match gateway.service.answer(&served, place, &request).await {
+        Ok(value) => response(&value).unwrap_or_else(|| {
             let message = "its response has a header that is none, or one that is the connection's";
             failure(&CallError::new(ErrorCode::FunctionFailed, message))
-        })
-    });
-    response.unwrap_or_else(|refusal| refusal)
+        }),
+        Err(error) => refusal(&error),
+    }
 }
 
 /// Names and values; what is not ASCII comes as a character for each byte.
