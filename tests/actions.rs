@@ -91,7 +91,7 @@ fn is_whole(request: &[u8]) -> bool {
 
 const FUNCTIONS: &str = r#"
 // file: functions/outside.ts
-import { action, call, caller, fail, hmac, query, procedure, secret, timingSafeEqual, type Int, type JSON as Json } from "weir";
+import { action, call, caller, fail, hmac, http, query, procedure, secret, timingSafeEqual, type HttpRequest, type HttpResponse, type Int, type JSON as Json } from "weir";
 import { notes } from "../collections";
 
 /** What a server answers, or why not. */
@@ -135,6 +135,26 @@ export const refuse = procedure((args: { text: string }): Int => {
   throw new Error("cannot keep " + args.text);
 });
 export const secretInAQuery = query((): string => secret("PAYMENT_KEY"));
+export const keep = procedure((args: { text: string }): string => {
+  notes.insert({ text: args.text });
+  return caller.kind;
+});
+/** A webhook with a signature. */
+export const payHook = http.post("/hooks/pay", action(async (request: HttpRequest): Promise<HttpResponse> => {
+  const signature = hmac("SHA-256", secret("PAYMENT_KEY"), await request.bytes(), "hex");
+  if (!timingSafeEqual(signature, request.headers.get("X-Signature") ?? "")) return { status: 401, body: "no" };
+  const { text } = await request.json();
+  return { status: 201, headers: { "x-kind": await call(keep, { text }) }, body: { kept: text, by: caller.kind } };
+}));
+export const shown = http.get("/shown/:what", action(async (request: HttpRequest): Promise<HttpResponse> => {
+  if (request.params.what === "error") throw new Error("the inside of " + secret("PAYMENT_KEY"));
+  if (request.params.what === "header") return { headers: { "content-length": "5" } };
+  if (request.params.what === "split") return { headers: { "x-a": "a\r\nb: c" } };
+  if (request.params.what === "status") return { status: 99 };
+  if (request.params.what === "bytes") return { body: Uint8Array.of(255, 0) };
+  if (request.params.what === "endless") for (;;);
+  return { body: `${request.method} ${request.path} ${request.query.getAll("a").join("+")} ${await request.text()}` };
+}));
 export const sign = query((args: { key: string; data: string }): string =>
   hmac("SHA-256", args.key, args.data, "hex") + " " + timingSafeEqual(args.key, args.data));
 "#;
@@ -360,4 +380,97 @@ fn signatures_are_those_of_the_standard() {
     assert_eq!(sign("Jefe", "what do ya want for nothing?"), json!(expected));
     assert!(sign("Jefe", "Jefe").as_str().unwrap().ends_with(" true"));
     assert_eq!(dev.stop(), Some(0));
+}
+
+/// What came of a request to an endpoint: its status, the value of a header, and its body.
+type Sent = (u16, String, Vec<u8>);
+
+/// Sends a request to an endpoint, as a page of somebody else's would.
+fn send(dev: &Dev, method: minreq::Method, path: &str, signature: &str, body: &[u8], header: &str) -> Sent {
+    let request = minreq::Request::new(method, format!("{}{path}", dev.url)).with_header("x-signature", signature);
+    let answer = request.with_header("origin", "https://evil.example").with_body(body).with_timeout(30).send().unwrap();
+    let found = answer.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(header));
+    let header = found.map(|(_, value)| value.clone()).unwrap_or_default();
+    (answer.status_code, header, answer.into_bytes())
+}
+
+#[test]
+fn endpoints_answer_whoever_signs() {
+    use minreq::Method;
+
+    let app = app(&[], "wall_ms = 20000");
+    for isolation in ISOLATIONS {
+        let dev = start(&app, isolation);
+        let text = |answer: Sent| (answer.0, answer.1, String::from_utf8_lossy(&answer.2).into_owned());
+        let is = |status: u16, header: &str, body: &str| (status, header.to_owned(), body.to_owned());
+        let body = format!("{{\"text\":\"{isolation} ü\"}}");
+        let query = "query ($args: JSON) { invoke(function: \"sign\", args: $args) }";
+        let signed = dev.client().answer(query, json!({ "args": { "key": KEY, "data": body } }));
+        let signature = signed["data"]["invoke"].as_str().unwrap().split(' ').next().unwrap().to_owned();
+        let pay = |signature: &str| send(&dev, Method::Post, "/hooks/pay", signature, body.as_bytes(), "x-kind");
+        assert_eq!(text(pay("")), is(401, "", "no"));
+        assert_eq!(text(pay(&signature.to_uppercase())), is(401, "", "no"));
+        // Never the developer, though `weir dev` takes whoever asks GraphQL for it.
+        let kept = format!("{{\"kept\":\"{isolation} ü\",\"by\":\"anonymous\"}}");
+        assert_eq!(text(pay(&signature)), is(201, "anonymous", &kept));
+        let get = |path: &str, header: &str| send(&dev, Method::Get, path, "", b"", header);
+        let plain = "text/plain; charset=utf-8";
+        let shown = text(get("/shown/x%20y?a=1&b=2&a=%C3%BC", "content-type"));
+        assert_eq!(shown, is(200, plain, "GET /shown/x%20y 1+ü "));
+        assert_eq!(get("/shown/bytes", "content-type"), (200, "application/octet-stream".to_owned(), vec![255, 0]));
+        for wrong in ["error", "header", "split", "status"] {
+            assert_eq!(text(get(&format!("/shown/{wrong}"), "")), is(500, "", "the endpoint failed\n"), "{wrong}");
+        }
+        assert_eq!(text(get("/shown/endless", "")), is(504, "", "past a limit\n"));
+        assert_eq!(text(get("/shown", "")), is(404, "", "not found\n"));
+        assert_eq!(text(get("/hooks/pay", "allow")), is(405, "POST, OPTIONS", ""));
+        assert_eq!(send(&dev, Method::Options, "/shown/x", "", b"", "allow").1, "GET, HEAD, OPTIONS");
+        assert_eq!(send(&dev, Method::Head, "/shown/x", "", b"", "").2, b"");
+        let large = vec![b'x'; 9 << 20];
+        assert_eq!(send(&dev, Method::Post, "/hooks/pay", "", &large, "").0, 413);
+        // Neither a field of GraphQL nor in reach of `invoke`.
+        assert!(invoke(&dev, "payHook", json!({})).as_str().unwrap().starts_with("NOT_FOUND"));
+        let log = dev.log.clone();
+        assert_eq!(dev.stop(), Some(0));
+        let log = log.all().join("\n");
+        assert!(log.contains("an endpoint failed: FUNCTION_FAILED: the inside of [secret PAYMENT_KEY]"), "{log}");
+        assert!(!log.contains(KEY), "{log}");
+    }
+}
+
+#[test]
+fn endpoints_that_cannot_be_are_told() {
+    let app = App::of(
+        r#"
+        import { action, http, type HttpRequest, type HttpResponse } from "weir";
+        const path = "/a";
+        export const a = http.post("/graphql/x", action(async (): Promise<HttpResponse> => ({})));
+        export const b = http.get("/b/:x", action(async (request: HttpRequest): Promise<HttpResponse> => ({})));
+        export const c = http.get("/b/:y", action(async (): Promise<HttpResponse> => ({})));
+        export const d = http.get(path, action(async (): Promise<HttpResponse> => ({})));
+        export const e = http.trace("/e", action(async (): Promise<HttpResponse> => ({})));
+        export const f = http.post("/f");
+        export const g = http.post("g", action(async (): Promise<HttpResponse> => ({})));
+        "#,
+    );
+    let ended = crate::weir::run(&["check", app.path().to_str().unwrap()]);
+    assert_eq!(ended.code, Some(1));
+    let is_told =
+        |line: &&str| line.starts_with("error") || line.starts_with("help: the first") || line.contains("-->");
+    let told: Vec<&str> = ended.stderr.lines().filter(is_told).collect();
+    expect_test::expect![[r#"
+        error: "/graphql/x" is a path that Weir itself answers
+         --> functions/t.ts:3:28
+        error: a second endpoint answers GET /b/:y
+         --> functions/t.ts:5:27
+        help: the first is `b` at functions/t.ts:4
+        error: the path of `d` must be written out here, as a string
+         --> functions/t.ts:6:18
+        error: `http` has get, post, put, patch and delete
+         --> functions/t.ts:7:18
+        error: `f` is not given an action
+         --> functions/t.ts:8:18
+        error: "g" is not a path: begin with `/`, and write letters, digits and `-._~` between slashes, or `:name`
+         --> functions/t.ts:9:28"#]]
+    .assert_eq(&told.join("\n"));
 }

@@ -138,6 +138,12 @@ impl Engine {
         self.call_once(release, caller, function, arguments, None).await
     }
 
+    /// Has the endpoint at a place among those of the release answer a request, for nobody in particular.
+    pub async fn answer(&self, release: &Arc<Release>, place: usize, request: &Value) -> Result<Value, CallError> {
+        let prepared = Prepared::endpoint(release, &Caller::Anonymous, place, request)?;
+        self.act(&prepared).await.map(|answer| answer.value)
+    }
+
     /// As [`Self::call`]. With a scope, what a procedure or an action came to first is returned again, for as long as
     /// the app's limits say.
     pub async fn call_once(

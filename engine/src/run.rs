@@ -84,10 +84,20 @@ impl Prepared {
         })
     }
 
+    /// What answers the endpoint at a place among those of the release; `request` is made by the host and has no type.
+    pub fn endpoint(release: &Arc<Release>, caller: &Caller, place: usize, request: &Value) -> Result<Self, CallError> {
+        let (arguments, allowed) = (request.to_string(), release.limits().arguments_bytes);
+        if arguments.len() > allowed {
+            return Err(CallError::limit(Limit::Arguments, allowed));
+        }
+        let index = release.declarations().functions.len() + place;
+        let in_script = caller.in_script().text();
+        Ok(Self { release: release.clone(), caller: caller.clone(), in_script, index, arguments })
+    }
+
     /// The declared function.
     pub fn function(&self) -> Result<&Function, CallError> {
-        let functions = &self.release.declarations().functions;
-        let function = functions.get_index(self.index).map(|(_, function)| function);
+        let function = self.release.declarations().callable(self.index);
         function.ok_or_else(|| CallError::new(ErrorCode::Internal, "the function is not in its release"))
     }
 

@@ -23,6 +23,7 @@ mod collections;
 mod crons;
 mod docs;
 mod emit;
+mod endpoints;
 mod exports;
 mod functions;
 mod graph;
@@ -176,6 +177,12 @@ fn declare<'a>(units: &'a [Unit<'a>], sources: &'a Sources, report: &Report) -> 
     }
     let mut places = Vec::new();
     for made in &made_functions {
+        if made.maker == exports::Maker::Endpoint {
+            if let Ok(endpoint) = endpoints::read(&graph, made, &declarations.endpoints, report) {
+                declarations.endpoints.push(endpoint);
+            }
+            continue;
+        }
         let mut reader = functions::Reader { graph: &graph, types: &mut types, report, collections: known.as_slice() };
         if let Ok(function) = reader.read(made) {
             places.push(Place { file: made.home.file, span: made.span });

@@ -178,7 +178,7 @@ impl Isolate {
         let Handles { run, start, open, next_event, give_up, end, failure_code, host_call, .. } = handles?;
         drop(guard);
         array_buffers.end_call();
-        let functions = app.declarations.functions.values();
+        let functions = app.declarations.callables();
         let functions = functions.map(|function| (function.name.clone(), function.kind)).collect();
         Ok(Self {
             runtime,

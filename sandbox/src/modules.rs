@@ -27,7 +27,7 @@ pub const KEEP: &str = "weir:keep";
 const KEEP_CODE: &str = "export const { keep } = globalThis.__weir;";
 
 /// The module `weir`: re-exports what the snapshot holds.
-const API_CODE: &str = "import \"weir:keep\"; export const { action, attempt, avg, call, caller, cancelJob, collection, count, fail, hmac, max, \
+const API_CODE: &str = "import \"weir:keep\"; export const { action, attempt, avg, call, caller, cancelJob, collection, count, fail, hmac, http, max, \
                         metric, min, now, procedure, query, schedule, secret, stream, sum, timingSafeEqual, view } = \
                         globalThis.__weir.api;";
 
@@ -85,7 +85,7 @@ pub fn entry(app: &App) -> String {
         }
     }
     code.push_str("];\nexport const functions = [\n");
-    for function in app.declarations.functions.values() {
+    for function in app.declarations.callables() {
         if let Some(index) = exporter(&function.module) {
             let unnoticed = unnoticed(&function.result, &app.declarations.definitions, &mut BTreeSet::new());
             let unnoticed = unnoticed.as_str();

@@ -187,6 +187,7 @@ deno_core::extension!(
         "schedule.js",
         "bytes.js",
         "fetch.js",
+        "http.js",
         "weir.js",
         "main.js"
     ],

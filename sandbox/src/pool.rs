@@ -112,7 +112,7 @@ impl Pool {
     /// Starts the threads. Returns once one isolate has loaded the app, so that an app which cannot load is found here.
     pub fn start(app: &Arc<App>, watchdog: &Watchdog, options: &PoolOptions) -> Result<Self, IsolateError> {
         crate::isolate::prepare_v8();
-        let kinds: Vec<FunctionKind> = app.declarations.functions.values().map(|function| function.kind).collect();
+        let kinds: Vec<FunctionKind> = app.declarations.callables().map(|function| function.kind).collect();
         let in_flight = Arc::new(AtomicUsize::new(0));
         let home = Home::new(app, watchdog, options.isolation, options.isolates, Spare::Kept)?;
         let (ready, first) = sync_channel(options.isolates);

@@ -453,6 +453,84 @@ export interface FetchResponse {
  */
 export declare function secret(name: string): string;
 
+// ---- HTTP endpoints ----
+
+/** The parameters behind the `?` of a request. */
+export interface HttpQuery extends Iterable<[string, string]> {
+  /** The first value of a parameter, or null. */
+  get(name: string): string | null;
+  /** All values of a parameter. */
+  getAll(name: string): string[];
+  /** Whether a parameter is there. */
+  has(name: string): boolean;
+  /** Pairs of name and value, in order. */
+  entries(): IterableIterator<[string, string]>;
+}
+
+/** A request to an endpoint, read to its end. */
+export interface HttpRequest {
+  /** The method, such as `"POST"`. */
+  readonly method: string;
+  /** The path, as it was sent. */
+  readonly path: string;
+  /** What stands for the `:name` parts of the endpoint's path, as it was sent. */
+  readonly params: { readonly [name: string]: string };
+  /** The parameters behind the `?`. */
+  readonly query: HttpQuery;
+  /** The headers. */
+  readonly headers: FetchHeaders;
+  /** The body as text; it is taken for UTF-8. */
+  text(): Promise<string>;
+  /** The body as JSON. */
+  json(): Promise<any>;
+  /** The body as it is: what signatures are made of. */
+  bytes(): Promise<Uint8Array>;
+}
+
+/** What an endpoint answers. */
+export interface HttpResponse {
+  /** From 200 to 599; 200 without it. */
+  status?: number;
+  /** Those of the connection are not yours to set. `content-type` follows from the body without it. */
+  headers?: { readonly [name: string]: string | number } | Iterable<readonly [string, string | number]>;
+  /** A text, bytes, or a value that is sent as JSON. */
+  body?: string | Uint8Array | JSON;
+}
+
+/** Makes an endpoint of a path and the action that answers there. */
+type MakeEndpoint = (
+  path: string,
+  action: Callable<(request: HttpRequest) => Promise<HttpResponse>, "action">,
+) => Callable<() => Promise<HttpResponse>, "endpoint">;
+
+/** Makes endpoints, by the method of HTTP that they answer. */
+export interface HttpMethods {
+  /** GET, and HEAD. */
+  get: MakeEndpoint;
+  /** POST. */
+  post: MakeEndpoint;
+  /** PUT. */
+  put: MakeEndpoint;
+  /** PATCH. */
+  patch: MakeEndpoint;
+  /** DELETE. */
+  delete: MakeEndpoint;
+}
+
+/**
+ * HTTP endpoints, for webhooks of other services. The path is written out; `:name` stands for one part of it. The caller is
+ * anonymous: check a signature.
+ *
+ * @example
+ * export const payHook = http.post("/hooks/pay", action(async (request: HttpRequest): Promise<HttpResponse> => {
+ *   const signature = hmac("SHA-256", secret("HOOK_KEY"), await request.bytes(), "hex");
+ *   if (!timingSafeEqual(signature, request.headers.get("x-signature") ?? "")) return { status: 401 };
+ *   await call(markPaid, await request.json());
+ *   return { status: 204 };
+ * }));
+ */
+export declare const http: HttpMethods;
+
 // ---- bytes ----
 
 /**

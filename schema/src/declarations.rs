@@ -3,6 +3,7 @@
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
+use crate::endpoints::Endpoint;
 use crate::references::Reference;
 use crate::shape::{Definitions, Member, Slot};
 
@@ -15,6 +16,26 @@ pub struct Declarations {
     pub collections: IndexMap<String, Collection>,
     /// Functions by exported name, which is also the GraphQL root field.
     pub functions: IndexMap<String, Function>,
+    /// What answers HTTP requests. GraphQL knows nothing of it.
+    pub endpoints: Vec<Endpoint>,
+}
+
+impl Declarations {
+    /// All that runs in isolates, by its place there: the functions, then what answers the endpoints.
+    pub fn callables(&self) -> impl Iterator<Item = &Function> {
+        self.functions.values().chain(self.endpoints.iter().map(|endpoint| &endpoint.function))
+    }
+
+    /// What runs at a place of [`Self::callables`].
+    pub fn callable(&self, place: usize) -> Option<&Function> {
+        match self.functions.get_index(place) {
+            Some((_, function)) => Some(function),
+            None => {
+                let endpoint = self.endpoints.get(place.checked_sub(self.functions.len())?);
+                endpoint.map(|endpoint| &endpoint.function)
+            }
+        }
+    }
 }
 
 /// A typed collection of documents.

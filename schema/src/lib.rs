@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`shape`] | the TypeScript types an app may use, after compilation: shapes, members, definitions |
 //! | [`declarations`] | what an app declares: collections, indexes, functions |
+//! | [`endpoints`] | the HTTP endpoints of an app: methods, paths, which request goes where |
 //! | [`references`] | where documents refer to others, and what deleting those does |
 //! | [`validate`] | JSON against shapes: arguments, documents, results |
 //! | [`api`] | the GraphQL view of the declarations: named types, inputs, root fields |
@@ -28,6 +29,7 @@ pub mod datetime;
 pub mod declarations;
 pub mod digest;
 pub mod duration;
+pub mod endpoints;
 pub mod error;
 pub mod id;
 pub mod limits;

@@ -125,10 +125,10 @@ pub async fn addresses(
     }
     match refused {
         Some((address, kind)) if good.is_empty() => {
-            let host = Host::<String>::from(match address {
+            let host = match address {
                 IpAddr::V4(address) => Host::Ipv4(address),
                 IpAddr::V6(address) => Host::Ipv6(address),
-            });
+            };
             let listed = Target { host, ..target.clone() }.name();
             Err(FetchError::Special { name: name.clone(), address, kind, listed })
         }

@@ -21,6 +21,8 @@ pub(super) enum Maker {
     GroupBy,
     /// `collection<T>(…)`
     Collection,
+    /// `http.post(path, action(…))` and the like.
+    Endpoint,
 }
 
 impl Maker {
@@ -33,6 +35,7 @@ impl Maker {
             "action" => Some(Self::Function(FunctionKind::Action)),
             "stream" => Some(Self::Function(FunctionKind::Stream)),
             "collection" => Some(Self::Collection),
+            "http" => Some(Self::Endpoint),
             _ => None,
         }
     }
@@ -76,6 +79,11 @@ pub(super) fn callee<'a>(graph: &Graph<'a>, module: &Module<'a>, callee: &Expres
         && weir_name(graph, module, &member.object) == Some("view")
     {
         return Some(Maker::GroupBy);
+    }
+    if let Expression::StaticMemberExpression(member) = callee.get_inner_expression()
+        && weir_name(graph, module, &member.object) == Some("http")
+    {
+        return Some(Maker::Endpoint);
     }
     Maker::named(weir_name(graph, module, callee)?)
 }
@@ -205,7 +213,7 @@ impl<'a, 'g> Finder<'a, 'g> {
     fn push(&mut self, made: Made<'a, 'g>) {
         match made.maker {
             Maker::Collection => self.collections.push(made),
-            Maker::Function(_) | Maker::GroupBy => self.functions.push(made),
+            Maker::Function(_) | Maker::GroupBy | Maker::Endpoint => self.functions.push(made),
         }
     }
 

@@ -45,7 +45,7 @@ impl<'a, 'g> Reader<'_, 'a, 'g> {
                 let result = self.result(made, kind, &signature);
                 (kind, arguments?, result?, self.keep(made, kind)?)
             }
-            Maker::GroupBy | Maker::Collection => {
+            Maker::GroupBy | Maker::Collection | Maker::Endpoint => {
                 (FunctionKind::View, Vec::new(), group_by::read(self, made)?, Some(Keep::default()))
             }
         };

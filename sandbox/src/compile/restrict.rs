@@ -11,6 +11,7 @@ use oxc::span::{GetSpan, Span};
 use oxc::syntax::scope::{ScopeFlags, ScopeId};
 use std::cell::Cell;
 
+use super::endpoints;
 use super::exports::{self, Maker};
 use super::graph::{Graph, Meaning};
 use super::module::{Module, ValueDeclaration};
@@ -37,8 +38,10 @@ pub(super) fn check<'a>(graph: &Graph<'a>, unit: &Unit<'a>, report: &Report) {
         if let ValueDeclaration::Const(value) = value.declaration
             && let Some((_, call)) = exports::maker(graph, module, value)
         {
-            restrictions.makers.insert(call.span);
-            restrictions.callees.extend(first_identifier(&call.callee).map(|first| first.span));
+            for call in [Some(call), endpoints::action_of(graph, module, call)].into_iter().flatten() {
+                restrictions.makers.insert(call.span);
+                restrictions.callees.extend(first_identifier(&call.callee).map(|first| first.span));
+            }
         }
     }
     restrictions.visit_program(&unit.program);
@@ -115,6 +118,7 @@ impl<'a> Restrictions<'_, 'a> {
     fn misplaced(&self, span: Span, maker: Maker) {
         let message = match maker {
             Maker::Collection => "a collection must be the value of an exported constant",
+            Maker::Endpoint => "an endpoint must be the value of an exported constant",
             Maker::Function(_) | Maker::GroupBy => "a function must be the value of an exported constant",
         };
         self.error(span, message, "write export const name = … at the top of a file");

@@ -1,7 +1,7 @@
 //! The names that the module "weir" exports, as far as the compiler must know them.
 
 /// Its functions and values.
-pub(super) const VALUES: [&str; 22] = [
+pub(super) const VALUES: [&str; 23] = [
     "query",
     "view",
     "procedure",
@@ -24,6 +24,7 @@ pub(super) const VALUES: [&str; 22] = [
     "secret",
     "hmac",
     "timingSafeEqual",
+    "http",
 ];
 
 /// Its types that may stand in declared types.
@@ -31,7 +32,7 @@ pub(super) const TYPES: [&str; 11] =
     ["ID", "Int", "Float", "DateTime", "JSON", "Bytes", "Doc", "Ref", "Page", "Edge", "PageInfo"];
 
 /// Its types for code only: GraphQL knows nothing like them.
-pub(super) const CODE_TYPES: [&str; 20] = [
+pub(super) const CODE_TYPES: [&str; 24] = [
     "Rows",
     "Reading",
     "Collection",
@@ -52,10 +53,14 @@ pub(super) const CODE_TYPES: [&str; 20] = [
     "FetchOptions",
     "FetchResponse",
     "FetchHeaders",
+    "HttpRequest",
+    "HttpResponse",
+    "HttpQuery",
+    "HttpMethods",
 ];
 
 /// Names that a later version will export.
-pub(super) const LATER: [&str; 1] = ["http"];
+pub(super) const LATER: [&str; 0] = [];
 
 /// Whether the module exports the name.
 pub(super) fn exports(name: &str) -> bool {

@@ -81,13 +81,25 @@ export class FetchResponse {
   }
 
   async bytes() {
-    const { text, base64 } = this.#body;
-    return base64 === undefined ? utf8(text) : fromBase64(base64);
+    return bytesOfBody(this.#body);
   }
 }
 
+/** What a body is as JSON for the host; null for none. */
+export function bodyFor(body, what) {
+  if (body === undefined || body === null) return null;
+  if (typeof body === "string") return { text: body.toWellFormed() };
+  if (isBytes(body)) return { base64: toBase64(body) };
+  throw new TypeError(`${what} is ${shown(body)}, and should be a string or a Uint8Array; write JSON.stringify(value)`);
+}
+
+/** The bytes of a body. */
+export function bytesOfBody({ text, base64 }) {
+  return base64 === undefined ? utf8(text) : fromBase64(base64);
+}
+
 /** The text of a body, without the mark of its byte order. */
-function textOf({ text, base64 }) {
+export function textOf({ text, base64 }) {
   const decoded = base64 === undefined ? text : op_utf8_read(fromBase64(base64));
   return decoded.startsWith("\ufeff") ? decoded.slice(1) : decoded;
 }
@@ -111,8 +123,8 @@ async function send(url, options) {
   if (timeoutMs !== undefined && (!isSafeInteger(timeoutMs) || timeoutMs < 1)) {
     throw new TypeError(`fetch: timeoutMs is ${shown(timeoutMs)}, and should be a whole number, 1 or more`);
   }
-  const list = headerList(headers);
-  const sent = bodyOf(body);
+  const list = headerList(headers, "fetch");
+  const sent = bodyFor(body, "fetch: the body");
   if (sent?.text !== undefined && !list.some(([name]) => name.toLowerCase() === "content-type")) {
     list.push(["content-type", "text/plain;charset=UTF-8"]);
   }
@@ -126,23 +138,17 @@ async function send(url, options) {
   return new FetchResponse(parse(answer));
 }
 
-function headerList(headers) {
+/** Headers as pairs of name and value. `what` begins the errors. */
+export function headerList(headers, what) {
   if (headers === undefined || headers === null) return [];
-  if (typeof headers !== "object") throw new TypeError(`fetch: the headers are ${shown(headers)}, and should be an object or a list of pairs`);
+  if (typeof headers !== "object") throw new TypeError(`${what}: the headers are ${shown(headers)}, and should be an object or a list of pairs`);
   const pairs = typeof headers[Symbol.iterator] === "function" ? [...headers] : Object.entries(headers);
   return pairs.map((pair) => {
     const [name, value] = isArray(pair) ? pair : [];
     const isText = typeof value === "string" || typeof value === "number";
-    if (typeof name !== "string" || !isText) throw new TypeError("fetch: a header is a name and a value, both strings");
+    if (typeof name !== "string" || !isText) throw new TypeError(`${what}: a header is a name and a value, both strings`);
     return [name.toWellFormed(), `${value}`.toWellFormed()];
   });
-}
-
-function bodyOf(body) {
-  if (body === undefined || body === null) return null;
-  if (typeof body === "string") return { text: body.toWellFormed() };
-  if (isBytes(body)) return { base64: toBase64(body) };
-  throw new TypeError(`fetch: the body is ${shown(body)}, and should be a string or a Uint8Array; write JSON.stringify(value)`);
 }
 
 /** A secret that app.toml names, from the configuration of the server. For actions. */

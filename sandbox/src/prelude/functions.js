@@ -47,6 +47,13 @@ export function define(kind, body) {
   return callable;
 }
 
+/** An action that answers requests: `wrap` makes of its body what the host calls. */
+export function answering(value, wrap, what) {
+  const made = bodies.get(value);
+  if (made?.kind !== "action") throw new TypeError(`${what} takes a path and an action: action(async (request) => ...)`);
+  return define("action", wrap(made.body));
+}
+
 /** Calls one function from inside another, in the same transaction. */
 function enter(callable, args) {
   const { kind, body } = bodies.get(callable);

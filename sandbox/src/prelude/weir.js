@@ -12,6 +12,7 @@ import { freezeModules, resetPatterns } from "ext:weir/constants.js";
 import { beginClock, endClock, fixedNow } from "ext:weir/determinism.js";
 import { attempt, fail, failureCode } from "ext:weir/failing.js";
 import { FetchHeaders, FetchResponse, secret } from "ext:weir/fetch.js";
+import { http, HttpQuery, HttpRequest } from "ext:weir/http.js";
 import { action, call, define, limitDepth, nameFunction, procedure, query, view } from "ext:weir/functions.js";
 import { cancelJob, schedule } from "ext:weir/schedule.js";
 import { beginStream, endStream, giveUpStream, nextEvent, stream } from "ext:weir/streams.js";
@@ -76,12 +77,12 @@ const console = Object.freeze({
 });
 
 export const api = Object.freeze({
-  action, attempt, avg, call, caller, cancelJob, collection, count, fail, hmac, max, metric, min, now, procedure, query, schedule,
+  action, attempt, avg, call, caller, cancelJob, collection, count, fail, hmac, http, max, metric, min, now, procedure, query, schedule,
   secret, stream, sum, timingSafeEqual, view,
 });
 
 /** What scripts can get hold of besides the globals. */
-export const shared = [api, Collection.prototype, FetchHeaders.prototype, FetchResponse.prototype];
+export const shared = [api, Collection.prototype, FetchHeaders.prototype, FetchResponse.prototype, HttpQuery.prototype, HttpRequest.prototype];
 
 // ---- for the host alone ----
 

@@ -106,8 +106,7 @@ impl RemoteIsolate {
     }
 
     fn run(&mut self, request: &CallRequest, port: &mut CallPort) -> Outcome {
-        let function = self.app.declarations.functions.get_index(request.function);
-        let kind = function.map(|(_, function)| function.kind);
+        let kind = self.app.declarations.callable(request.function).map(|function| function.kind);
         let is_action = kind == Some(FunctionKind::Action);
         let deadline = Instant::now() + self.wall + GRACE;
         let called = match u32::try_from(request.function) {

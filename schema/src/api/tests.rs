@@ -66,6 +66,7 @@ fn declare(definitions: Vec<Definition>, functions: Vec<Function>) -> Declaratio
         definitions: definitions.into_iter().map(|definition| (definition.name().to_owned(), definition)).collect(),
         collections: IndexMap::new(),
         functions: functions.into_iter().map(|function| (function.name.clone(), function)).collect(),
+        endpoints: Vec::new(),
     }
 }
 

@@ -74,6 +74,11 @@ impl Service {
         execute(&served.schema, operation, variables, caller, call).await
     }
 
+    /// Has an endpoint of the release answer a request.
+    pub async fn answer(&self, served: &Served, place: usize, request: &Value) -> Result<Value, CallError> {
+        self.engine.answer(&served.release, place, request).await
+    }
+
     /// Calls of a caller, one after the other, that are no GraphQL operation.
     pub fn row(&self, served: &Served, caller: &Caller) -> Row {
         Row::new(&self.engine, &served.release, caller)

@@ -7,6 +7,7 @@
 //! | [`connection`] | which connection a request came by |
 //! | [`gateway`] | what all handlers share |
 //! | [`router`] | which path goes where |
+//! | [`endpoints`] | requests to the endpoints of the active release |
 //! | [`graphql`] | GraphQL over HTTP |
 //! | [`upload`] | many calls in JSON lines, answered while they are still being sent; [`body_lines`] takes a body apart |
 //! | [`negotiate`] | content types, in and out |
@@ -15,6 +16,7 @@
 
 pub mod body_lines;
 pub mod connection;
+pub mod endpoints;
 pub mod gateway;
 pub mod graphql;
 pub mod lines;

@@ -9,7 +9,7 @@ use axum::routing::get;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::gateway::Gateway;
-use super::{graphql, origin, pages};
+use super::{endpoints, graphql, origin, pages};
 
 /// All routes.
 pub fn router(gateway: Arc<Gateway>) -> Router {
@@ -24,6 +24,7 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route("/", get(|| async { Redirect::temporary("/graphiql") }))
         .route("/graphiql", get(pages::graphiql))
         .route("/graphiql/{file}", get(pages::graphiql_file))
+        .fallback(endpoints::answer)
         .with_state(gateway)
 }
 
