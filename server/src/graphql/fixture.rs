@@ -116,5 +116,6 @@ pub fn shop() -> Declarations {
         definitions: definitions.into_iter().map(|definition| (definition.name().to_owned(), definition)).collect(),
         collections: IndexMap::new(),
         functions: functions.into_iter().map(|function| (function.name.clone(), function)).collect(),
+        endpoints: Vec::new(),
     }
 }
