@@ -18,6 +18,7 @@
 //! | [`jobs`] | 10,000 jobs over kills, each once; `weir jobs` |
 //! | [`operations`] | backup, restore, export, import of everything, doctor; on a folder that is served and one that is not |
 //! | [`streaming`] | a million documents leave in order, and memory stays flat |
+//! | [`hot_row`] | 64 connections increment one document: the sum is exact, and nobody gets an error |
 //! | [`lockdown`] | a worker process reaches nothing that it must not, and the doctor says so |
 //! | [`uploads`] | many calls in one request, as JSON lines: slow readers, clients that go, memory |
 //! | [`outsider`] | an app that was written from the documentation alone |
@@ -50,6 +51,7 @@ mod clients;
 mod dev;
 mod encryption;
 mod hostile;
+mod hot_row;
 mod jobs;
 mod kills;
 mod lockdown;

@@ -517,7 +517,7 @@ fn built_ins_cannot_be_changed_and_globals_not_added() {
 #[test]
 fn nothing_of_the_engine_is_in_reach() {
     check(
-        "return ['Deno', '__weir', '__bootstrap', 'eval', 'Function', 'WebAssembly', 'SharedArrayBuffer', 'Atomics', 'setTimeout', 'queueMicrotask', 'performance', 'fetch', 'process', 'require'].filter((name) => name in globalThis)",
+        "return ['Deno', '__weir', '__bootstrap', 'eval', 'Function', 'WebAssembly', 'SharedArrayBuffer', 'Atomics', 'setTimeout', 'queueMicrotask', 'performance', 'process', 'require'].filter((name) => name in globalThis)",
         expect![[r#"Value("[]")"#]],
     );
     check(

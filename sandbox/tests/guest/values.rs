@@ -408,8 +408,8 @@ fn arguments_of_reading() {
             orders.take('5') => failed: TypeError: take("5"): pass a whole number, 0 or more
             orders.take(5n) => failed: TypeError: take(5n): pass a whole number, 0 or more
             orders.take({ valueOf: () => 5 }) => failed: TypeError: take(an object): pass a whole number, 0 or more
-            orders.take(-0) => "done" [Rows { plan: Plan { collection: "orders", equal: [], range: None, order: None }, limit: Some(0) }]
-            orders.take(2 ** 53 - 1) => "done" [Rows { plan: Plan { collection: "orders", equal: [], range: None, order: None }, limit: Some(9007199254740991) }]
+            orders.take(-0) => "done" [Rows { plan: Plan { collection: "orders", equal: [], range: None, order: None }, limit: Some(0), taken: Apart }]
+            orders.take(2 ** 53 - 1) => "done" [Rows { plan: Plan { collection: "orders", equal: [], range: None, order: None }, limit: Some(9007199254740991), taken: Apart }]
             orders.page(null) => failed: TypeError: page(null): pass an object
             orders.page(5) => failed: TypeError: page(5): pass an object
             orders.page({ first: -1 }) => failed: TypeError: page(-1): pass a whole number, 0 or more

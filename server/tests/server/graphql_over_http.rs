@@ -93,7 +93,7 @@ async fn requests_have_their_statuses() {
             400 application/json; charset=utf-8
             {"errors":[{"message":"query must be a string","extensions":{"code":"BAD_REQUEST"}}]}
             415 application/json; charset=utf-8
-            {"errors":[{"message":"send the request as application/json in UTF-8","extensions":{"code":"BAD_REQUEST"}}]}
+            {"errors":[{"message":"send the request as application/json in UTF-8, or many calls as application/jsonl","extensions":{"code":"BAD_REQUEST"}}]}
             406 application/json; charset=utf-8
             {"errors":[{"message":"responses are application/graphql-response+json, application/json or application/jsonl","extensions":{"code":"BAD_REQUEST"}}]}
             413 application/json; charset=utf-8

@@ -73,15 +73,17 @@ async fn each_line_is_answered_in_its_place() {
         200 OK
         {"place":0,"commit":"<commit>","value":"<id>","error":null}
         {"place":1,"commit":null,"value":null,"error":{"code":"BAD_REQUEST","message":"the line is not {\"function\": …, \"args\": …}: EOF while parsing an object at line 1 column 3","appCode":null}}
-        {"place":2,"commit":null,"value":null,"error":{"code":"BAD_REQUEST","message":"the line is not {\"function\": …, \"args\": …}: invalid length 0, expected struct Asked with 2 elements at line 1 column 2","appCode":null}}
-        {"place":3,"commit":null,"value":null,"error":{"code":"BAD_REQUEST","message":"the line is not {\"function\": …, \"args\": …}: unknown field `arguments`, expected `function` or `args` at line 1 column 29","appCode":null}}
-        {"place":4,"commit":null,"value":null,"error":{"code":"BAD_ARGUMENTS","message":"args.text: missing; declared as a string","appCode":null}}
-        {"place":5,"commit":null,"value":null,"error":{"code":"BAD_ARGUMENTS","message":"args.kind: expected AddKind (\"plain\" | \"to-do\"), got \"to_do\"","appCode":null}}
-        {"place":6,"commit":null,"value":null,"error":{"code":"NOT_FOUND","message":"Mutation has no function todos","appCode":null}}
-        {"place":7,"commit":null,"value":null,"error":{"code":"NOT_FOUND","message":"Mutation has no function batch","appCode":null}}
-        {"place":8,"commit":null,"value":null,"error":{"code":"LIMIT_EXCEEDED","message":"the line has more than line_bytes = 100 bytes","appCode":null}}
-        {"place":9,"commit":null,"value":null,"error":{"code":"NOT_FOUND","message":"Mutation has no function �","appCode":null}}
-        {"place":10,"commit":"<commit>","value":"<id>","error":null}"#]]).await;
+        {"place":2,"commit":null,"value":null,"error":{"code":"BAD_REQUEST","message":"the line is not {\"function\": …, \"args\": …}: no object","appCode":null}}
+        {"place":3,"commit":null,"value":null,"error":{"code":"BAD_REQUEST","message":"the line is not {\"function\": …, \"args\": …}: function is missing","appCode":null}}
+        {"place":4,"commit":null,"value":null,"error":{"code":"BAD_REQUEST","message":"the line is not {\"function\": …, \"args\": …}: function is no string","appCode":null}}
+        {"place":5,"commit":null,"value":null,"error":{"code":"BAD_REQUEST","message":"the line is not {\"function\": …, \"args\": …}: arguments is not a member here","appCode":null}}
+        {"place":6,"commit":null,"value":null,"error":{"code":"BAD_ARGUMENTS","message":"args.text: missing; declared as a string","appCode":null}}
+        {"place":7,"commit":null,"value":null,"error":{"code":"BAD_ARGUMENTS","message":"args.kind: expected AddKind (\"plain\" | \"to-do\"), got \"to_do\"","appCode":null}}
+        {"place":8,"commit":null,"value":null,"error":{"code":"NOT_FOUND","message":"Mutation has no function todos","appCode":null}}
+        {"place":9,"commit":null,"value":null,"error":{"code":"NOT_FOUND","message":"Mutation has no function batch","appCode":null}}
+        {"place":10,"commit":null,"value":null,"error":{"code":"LIMIT_EXCEEDED","message":"the line has more than line_bytes = 100 bytes","appCode":null}}
+        {"place":11,"commit":null,"value":null,"error":{"code":"NOT_FOUND","message":"Mutation has no function �","appCode":null}}
+        {"place":12,"commit":"<commit>","value":"<id>","error":null}"#]]).await;
     check(&app, upload(Body::empty()), expect!["200 OK"]).await;
     let mut refused = upload(Body::from(add("x")));
     refused.headers_mut().insert(header::ACCEPT, "application/json".parse().unwrap());

@@ -4,6 +4,8 @@
 //! enter. Dropping it stops the server and removes the folder, also while a failed check unwinds. The server is a child
 //! in the foreground, so that an interrupt from the terminal stops it too.
 
+#![allow(dead_code, reason = "two benchmarks use it, each a part")]
+
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
@@ -127,6 +129,11 @@ impl Postgres {
             fs::write(postgres.folder.path().join(script), pgbench_script(&draw)).unwrap();
         }
         Ok(postgres)
+    }
+
+    /// The folder of the socket.
+    pub fn socket(&self) -> &Path {
+        self.socket.path()
     }
 
     pub fn version(&self) -> &str {
