@@ -199,7 +199,7 @@ fn an_app_that_does_not_build_yet_is_waited_for() {
           |
         1 | import { cuont, fail, now, procedure, query, sum, view, type Doc, type Float, type ID, type Int, type Page } from "weir";
           |          ^^^^^
-        help: it exports query, view, procedure, action, collection, sum, count, min, max, avg, now, fail, caller, call, metric, ID, Int, Float, DateTime, JSON, Bytes, Doc, Ref, Page, Edge, PageInfo
+        help: it exports query, view, procedure, action, stream, collection, sum, count, min, max, avg, now, fail, attempt, caller, call, metric, schedule, cancelJob, secret, hmac, timingSafeEqual, http, ID, Int, Float, DateTime, JSON, Bytes, Doc, Ref, Page, Edge, PageInfo
 
         error: this is not an aggregate
           --> functions/orders.ts:17:11

@@ -55,10 +55,6 @@ fn check_name(graph: &Graph, module: &Module, request: &Request, name: &Requeste
     let file = module.file;
     let RequestedName { name, span, runtime } = *name;
     match request.target {
-        Target::Weir if weir::LATER.contains(&name) => {
-            let message = format!("`{name}` comes with a later version of Weir");
-            report.error(file, span, message);
-        }
         Target::Weir if !weir::exports(name) => {
             let help = format!("it exports {}, {}", weir::VALUES.join(", "), weir::TYPES.join(", "));
             report.error_with_help(file, span, format!("\"weir\" exports no `{name}`"), help);

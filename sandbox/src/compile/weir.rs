@@ -59,9 +59,6 @@ pub(super) const CODE_TYPES: [&str; 24] = [
     "HttpMethods",
 ];
 
-/// Names that a later version will export.
-pub(super) const LATER: [&str; 0] = [];
-
 /// Whether the module exports the name.
 pub(super) fn exports(name: &str) -> bool {
     VALUES.contains(&name) || is_type(name)
