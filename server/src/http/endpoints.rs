@@ -4,6 +4,7 @@
 //! is anonymous in `weir dev` too, and what goes wrong is told to the log and not to them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Query, State};
@@ -17,6 +18,7 @@ use weir_schema::endpoints::{Routed, route};
 use weir_schema::error::ErrorCode;
 use weir_schema::limits::Limit;
 
+use super::connection;
 use super::gateway::Gateway;
 
 /// Headers that are the connection's.
@@ -32,14 +34,14 @@ const RESERVED: [&str; 9] = [
     "upgrade",
 ];
 
-/// After how many seconds who was not served may ask again.
-const RETRY_AFTER: &str = "1";
+/// After how long who was not served may ask again, where nothing better is known.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Answers a request by the endpoint for it.
 pub async fn answer(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Response {
     let (parts, body) = request.into_parts();
     let Some(served) = gateway.service.current() else {
-        return unavailable("no release is active yet\n");
+        return unavailable("no release is active yet\n", RETRY_AFTER);
     };
     let endpoints = &served.release.declarations().endpoints;
     let method = if parts.method == Method::HEAD { &Method::GET } else { &parts.method };
@@ -73,7 +75,7 @@ pub async fn answer(State(gateway): State<Arc<Gateway>>, request: Request<Body>)
         "headers": header_list(&parts.headers),
         "body": body_value(&body),
     });
-    match gateway.service.answer(&served, place, &request).await {
+    match gateway.service.on(connection::of(&parts.extensions)).answer(&served, place, &request).await {
         Ok(value) => response(&value).unwrap_or_else(|| {
             let message = "its response has a header that is none, or one that is the connection's";
             failure(&CallError::new(ErrorCode::FunctionFailed, message))
@@ -130,7 +132,9 @@ fn refusal(error: &CallError) -> Response {
             let status = if is_time { StatusCode::GATEWAY_TIMEOUT } else { StatusCode::SERVICE_UNAVAILABLE };
             (status, "past a limit\n").into_response()
         }
-        (ErrorCode::Unavailable | ErrorCode::RateLimited, _) => unavailable("try again in a moment\n"),
+        (ErrorCode::Unavailable | ErrorCode::RateLimited, _) => {
+            unavailable("try again in a moment\n", error.retry_after.unwrap_or(RETRY_AFTER))
+        }
         _ => failure(error),
     }
 }
@@ -140,8 +144,10 @@ fn failure(error: &CallError) -> Response {
     (StatusCode::INTERNAL_SERVER_ERROR, "the endpoint failed\n").into_response()
 }
 
-fn unavailable(text: &'static str) -> Response {
-    (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, RETRY_AFTER)], text).into_response()
+fn unavailable(text: &'static str, retry_after: Duration) -> Response {
+    // Whole seconds, and never none.
+    let seconds = retry_after.as_millis().div_ceil(1_000).max(1).to_string();
+    (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, seconds)], text).into_response()
 }
 
 /// The author finds the message and the place in the server's log.

@@ -28,6 +28,7 @@ use weir_engine::row::{Row, Sealed};
 use weir_schema::error::ErrorCode;
 
 use super::body_lines::{BrokenOff, Line, Lines};
+use super::connection;
 use super::gateway::Gateway;
 use super::graphql::{Refusal, bad, key};
 use super::negotiate::{MediaType, accepts_json_lines};
@@ -106,7 +107,7 @@ fn start(gateway: &Arc<Gateway>, parts: &Parts, body: Body) -> Result<HttpRespon
     let (answers, given) = mpsc::channel(options.ahead_calls);
     let caller = gateway.caller();
     let upload = Upload {
-        row: gateway.service.row(&served, &caller),
+        row: gateway.service.on(connection::of(&parts.extensions)).row(&served, &caller),
         served,
         caller,
         key,
