@@ -101,7 +101,7 @@ mod tests {
             (Release, 2),
         ];
         for (place, (step, number)) in steps.into_iter().enumerate() {
-            let id = DocumentId::parse(&format!("d{place}")).unwrap();
+            let id = DocumentId::parse(format!("d{place}")).unwrap();
             transaction.put("things", &id, serde_json::Map::new()).unwrap();
             written.push(("things".to_owned(), id));
             let taken = attempts.take(step, number, &mut transaction, &mut written);

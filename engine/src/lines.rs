@@ -30,7 +30,7 @@ pub enum Elements {
     /// The result as it is: an array, or null.
     There(Answer),
     /// To be read.
-    Rows(Walk),
+    Rows(Box<Walk>),
 }
 
 /// A walk along the rows of a plan.
@@ -76,7 +76,7 @@ pub(crate) async fn elements(
         }
         let value = ran.result?;
         return Ok(match ran.rows {
-            Some((state, plan)) => Elements::Rows(Walk { prepared, state, plan, after: None, read: 0 }),
+            Some((state, plan)) => Elements::Rows(Box::new(Walk { prepared, state, plan, after: None, read: 0 })),
             None => Elements::There(Answer { value, commit }),
         });
     }

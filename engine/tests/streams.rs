@@ -120,7 +120,7 @@ impl App {
         match self.elements(function).await? {
             Elements::There(answer) => Ok((answer.value.as_array().cloned().unwrap_or_default(), 0)),
             Elements::Rows(walk) => {
-                let (mut rest, mut all, mut pieces) = (Some(walk), Vec::new(), 0);
+                let (mut rest, mut all, mut pieces) = (Some(*walk), Vec::new(), 0);
                 while let Some(walk) = rest {
                     let piece = walk.piece().await?;
                     all.extend(piece.elements);

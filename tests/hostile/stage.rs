@@ -147,7 +147,7 @@ fn events(url: &str, function: &str, arguments: &Value) -> Result<Value, String>
         }
     }
     // Every other time without a word.
-    if function.len() % 2 == 0 {
+    if function.len().is_multiple_of(2) {
         socket.send(&json!({ "id": "s", "type": "complete" }));
     }
     Ok(json!({ "data": { "invoke": events } }))

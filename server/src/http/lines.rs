@@ -91,7 +91,7 @@ impl Sender {
                 self.finish(sent.map(|()| (commit, elements.map(|elements| elements.len())))).await
             }
             Ok(Elements::Rows(walk)) => {
-                let (commit, mut rest, mut count) = (walk.commit(), Some(walk), 0);
+                let (commit, mut rest, mut count) = (walk.commit(), Some(*walk), 0);
                 while let Some(walk) = rest {
                     let piece = match walk.piece().await {
                         Ok(piece) => piece,

@@ -63,7 +63,7 @@ export const runsTextByName = query((): string => open({
 
 /** @expects value "nothing" */
 export const looksForGlobals = query((): string => open(Object.fromEntries([
-  "Deno", "__bootstrap", "__weir", "process", "require", "module", "exports", "Bun", "window", "self", "document", "fetch",
+  "Deno", "__bootstrap", "__weir", "process", "require", "module", "exports", "Bun", "window", "self", "document",
   "XMLHttpRequest", "WebSocket", "EventSource", "WebAssembly", "SharedArrayBuffer", "Atomics", "WeakRef", "FinalizationRegistry",
   "queueMicrotask", "setTimeout", "setInterval", "setImmediate", "clearTimeout", "performance", "gc", "d8", "print", "read", "load",
   "quit", "navigator", "location", "localStorage", "indexedDB", "crypto", "ShadowRealm", "Worker", "postMessage", "MessageChannel",
