@@ -545,11 +545,11 @@ fn a_module_that_throws_does_not_load() {
             "load: data can be read and written only while a function runs, not while a module loads or after the call"
         ],
     );
-    check_kind(
-        FunctionKind::Query,
-        "for (;;); export const f = query(() => 1);",
-        expect!["load: loading its modules needs more than wall_ms = 5000: raise it in app.toml under [limits]"],
-    );
+    let endless = app(FunctionKind::Query, "for (;;); export const f = query(() => 1);");
+    let Err(IsolateError::App(error)) = Isolate::new(&endless, &place()) else { panic!("it loads") };
+    // On a busy machine five seconds may be over before one of them was computed.
+    let needs = |limit| format!("loading its modules needs more than {limit}: raise it in app.toml under [limits]");
+    assert!(["cpu_ms = 1000", "wall_ms = 5000"].map(needs).contains(&error.message), "{}", error.message);
 }
 
 #[test]
