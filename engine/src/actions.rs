@@ -1,7 +1,7 @@
 //! Actions with an idempotency key.
 //!
-//! An action is no transaction: its outcome is kept when it is over. Repeats that come while it runs wait for it; after a
-//! crash in the middle a repeat runs it again, since nobody knows how far it got.
+//! An action is no transaction: its outcome is kept when it is over. Repeats that come while it runs wait for it, also when
+//! whoever asked first has gone; after a crash in the middle a repeat runs it again, since nobody knows how far it got.
 
 use std::collections::HashMap;
 use std::future::ready;
@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use weir_schema::error::ErrorCode;
 use weir_store::{Run, Transaction};
 
 use crate::call::{Answer, CallError};
@@ -26,21 +27,22 @@ pub(crate) struct Actions {
     running: Mutex<HashMap<Scope, Arc<tokio::sync::Mutex<()>>>>,
 }
 
-/// A place among those that run or wait for one scope. Dropping it, also with a caller that goes away, gives it up.
-struct Place<'a> {
-    actions: &'a Actions,
+/// A place among those that run or wait for one scope. Dropping it gives it up, also by a caller that goes away while it
+/// waits.
+struct Place {
+    actions: Arc<Actions>,
     scope: Scope,
     lock: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Actions {
-    fn enter(&self, scope: Scope) -> Place<'_> {
+    fn enter(self: &Arc<Self>, scope: Scope) -> Place {
         let lock = self.running.lock().entry(scope).or_default().clone();
-        Place { actions: self, scope, lock }
+        Place { actions: self.clone(), scope, lock }
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Place {
     fn drop(&mut self) {
         let mut running = self.actions.running.lock();
         // The map has one and this place the other: nobody else runs or waits.
@@ -50,11 +52,20 @@ impl Drop for Place<'_> {
     }
 }
 
-/// Runs an action, unless its outcome is known.
-pub(crate) async fn call_once(engine: &Engine, prepared: &Prepared, scope: Scope) -> Result<Answer, CallError> {
+/// Runs an action, unless its outcome is known. Once it has begun it goes on without its caller: a repeat must neither run
+/// beside it nor find nothing.
+pub(crate) async fn call_once(engine: &Engine, prepared: Prepared, scope: Scope) -> Result<Answer, CallError> {
     let place = engine.actions().enter(scope);
-    let _turn = place.lock.lock().await;
-    recall_or_run(engine, prepared, scope).await
+    let turn = place.lock.clone().lock_owned().await;
+    let engine = engine.clone();
+    let run = tokio::spawn(async move {
+        let outcome = recall_or_run(&engine, &prepared, scope).await;
+        drop(turn);
+        drop(place);
+        outcome
+    });
+    run.await
+        .unwrap_or_else(|error| Err(CallError::new(ErrorCode::Internal, format!("the action's run ended: {error}"))))
 }
 
 async fn recall_or_run(engine: &Engine, prepared: &Prepared, scope: Scope) -> Result<Answer, CallError> {
@@ -92,7 +103,7 @@ mod tests {
 
     #[test]
     fn a_scope_is_forgotten_with_the_last_who_runs_or_waits() {
-        let actions = Actions::default();
+        let actions = Arc::new(Actions::default());
         let scope = IdempotencyKey::parse("a").map(|key| key.scope(&Caller::Developer, "f"));
         let scope = scope.unwrap_or_else(|error| panic!("{error}"));
         let (first, second) = (actions.enter(scope), actions.enter(scope));

@@ -133,6 +133,16 @@ impl CallError {
         Self { retry_after: Some(retry_after), ..Self::new(ErrorCode::Unavailable, message) }
     }
 
+    /// Others hold what is there, or this caller holds as much as one may.
+    pub(crate) fn no_place(what: &str) -> Self {
+        let retry_after = Duration::from_secs(1);
+        let message = format!(
+            "too many {what} are running: end one, or try again in {} ms; one caller has no more than half of them",
+            retry_after.as_millis()
+        );
+        Self { retry_after: Some(retry_after), ..Self::new(ErrorCode::Unavailable, message) }
+    }
+
     /// The store stopped.
     pub(crate) fn unavailable(error: impl std::fmt::Display) -> Self {
         Self::new(ErrorCode::Unavailable, error.to_string())

@@ -18,13 +18,14 @@ use crate::idempotency::Scope;
 use crate::lines::{self, Elements};
 use crate::live::Watch;
 use crate::origin::{Connection, Origin, Place};
+use crate::places::{Place as Held, Places};
 use crate::procedures;
 use crate::release::{Release, Surroundings};
 use crate::row::Row;
-use crate::run::{Prepared, RUNS_MAX};
+use crate::run::{Prepared, RUNS_MAX, Ran};
 use crate::secrets::{Missing, Secrets};
 use crate::seed::Seed;
-use crate::streams::{Stream, StreamPlace};
+use crate::streams::Stream;
 
 /// Cheap to clone; all clones are one engine. A handle may stand for a connection: see [`Engine::on`].
 #[derive(Clone)]
@@ -40,9 +41,9 @@ struct Shared {
     active: watch::Sender<Option<Arc<Release>>>,
     /// Turns of watched queries: a commit may wake all at once, and calls must find room in the queue beside them.
     watch_turns: Semaphore,
-    actions: Actions,
+    actions: Arc<Actions>,
     /// Places of streams that may run at once.
-    stream_places: Arc<Semaphore>,
+    stream_places: Places,
     /// `None`: apps run without those that they name.
     secrets: Option<Secrets>,
 }
@@ -82,8 +83,8 @@ impl Engine {
             );
         })?;
         let watch_turns = Semaphore::new((pool.queue_max / 2).max(1));
-        let actions = Actions::default();
-        let stream_places = Arc::new(Semaphore::new(pool.stream_isolates));
+        let actions = Arc::default();
+        let stream_places = Places::new(pool.stream_isolates);
         let shared = Shared { store, watchdog, pool, active, watch_turns, actions, stream_places, secrets };
         Ok(Self { shared: Arc::new(shared), origin: Origin::default() })
     }
@@ -158,7 +159,7 @@ impl Engine {
         match (prepared.function()?.kind, scope) {
             (FunctionKind::Query | FunctionKind::View, _) => self.read(&prepared).await,
             (FunctionKind::Procedure, scope) => procedures::call(self, prepared, scope).await,
-            (FunctionKind::Action, Some(scope)) => actions::call_once(self, &prepared, scope).await,
+            (FunctionKind::Action, Some(scope)) => actions::call_once(self, prepared, scope).await,
             (FunctionKind::Action, None) => self.act(&prepared).await,
             (FunctionKind::Stream, _) => {
                 let message = format!("{function} is a stream: subscribe to it");
@@ -172,7 +173,7 @@ impl Engine {
     ///
     /// There is one outcome per call, in order. In a failed atomic batch the failing call has its error and all others
     /// `ROLLED_BACK`. `scope` gives what is answered once: of an atomic batch the whole, of another each call by its
-    /// place.
+    /// place; and all of its repeats have to be of the same calls.
     pub async fn batch(
         &self,
         release: &Arc<Release>,
@@ -185,6 +186,11 @@ impl Engine {
             return procedures::call_together(self, release, caller, calls, scope(None)).await;
         }
         let mut row = Row::new(self, release, caller);
+        if let Some(whole) = scope(None)
+            && let Err(error) = row.claim(whole, &calls).await
+        {
+            return vec![Err(error); calls.len()];
+        }
         let mut sealed = Vec::with_capacity(calls.len());
         for (index, call) in calls.into_iter().enumerate() {
             sealed.push(row.call(call, scope(Some(index))).await);
@@ -221,15 +227,20 @@ impl Engine {
         lines::elements(self, release, caller, function, arguments).await
     }
 
-    /// Room for one more stream; `None` while there are as many as may be.
-    pub fn stream_place(&self) -> Option<StreamPlace> {
-        self.shared.stream_places.clone().try_acquire_owned().ok().map(StreamPlace::of)
+    /// A place for one more `what` of this caller, on this connection.
+    pub fn place(&self, places: &Places, caller: &Caller, what: &str) -> Result<Held, CallError> {
+        places.take(self.origin.share(caller)).ok_or_else(|| CallError::no_place(what))
+    }
+
+    /// A place for one more stream of this caller.
+    pub fn stream_place(&self, caller: &Caller) -> Result<Held, CallError> {
+        self.place(&self.shared.stream_places, caller, "streams")
     }
 
     /// Starts a stream, which reads the state of now to its end.
     pub fn stream(
         &self,
-        place: StreamPlace,
+        place: Held,
         release: &Arc<Release>,
         caller: &Caller,
         function: &str,
@@ -246,7 +257,7 @@ impl Engine {
         self.origin
     }
 
-    pub(crate) fn actions(&self) -> &Actions {
+    pub(crate) fn actions(&self) -> &Arc<Actions> {
         &self.shared.actions
     }
 
@@ -270,13 +281,22 @@ impl Engine {
     }
 
     pub(crate) async fn act(&self, prepared: &Prepared) -> Result<Answer, CallError> {
-        let seed = draw()?;
+        let ran = self.run_action(prepared).await;
+        ran.result.map(|value| Answer { value, commit: self.store().head().timestamp })
+    }
+
+    /// Runs an action, again as long as its worker dies before it has done anything.
+    pub(crate) async fn run_action(&self, prepared: &Prepared) -> Ran {
+        let seed = match draw() {
+            Ok(seed) => seed,
+            Err(error) => return Ran::not_begun(error),
+        };
         let mut runs = 0;
         loop {
             let ran = prepared.run(self, &seed, seed.ids(), None).await;
             runs += 1;
             if !ran.may_run_again || runs == RUNS_MAX {
-                return ran.result.map(|value| Answer { value, commit: self.store().head().timestamp });
+                return ran;
             }
         }
     }

@@ -21,6 +21,7 @@
 //! | [`lines`] | the list that a query returns, in pieces |
 //! | [`live`] | watched queries: a new value when, and only when, a commit touches what was read |
 //! | [`origin`] | where calls come from, and so in whose line they wait for an isolate |
+//! | [`places`] | places for what lasts, of which nobody takes all |
 //! | [`streams`] | the events of an async generator, each as it is asked for |
 //! | `seed` | what makes a run repeatable: its time, its randomness, the ids it hands out |
 
@@ -38,6 +39,7 @@ pub mod lines;
 pub mod live;
 pub mod origin;
 mod outside;
+pub mod places;
 mod procedures;
 pub mod release;
 pub mod row;

@@ -5,19 +5,25 @@
 //!
 //! Rule: what a call came to is sealed until all that it rests on is durable, whoever it was that wrote it.
 
+use std::future::ready;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use weir_schema::declarations::FunctionKind;
 use weir_schema::error::ErrorCode;
+use weir_store::{Run, Transaction};
 
 use crate::actions;
 use crate::call::{Answer, Call, CallError, Caller};
-use crate::engine::Engine;
-use crate::idempotency::Scope;
+use crate::engine::{Engine, draw};
+use crate::idempotency::{Once, Scope};
 use crate::procedures::{self, Decided};
 use crate::release::Release;
 use crate::run::Prepared;
+
+/// How long a claim may keep others waiting.
+const CLAIM_MAX: Duration = Duration::from_secs(1);
 
 /// Calls of one caller, in order.
 pub struct Row {
@@ -42,6 +48,27 @@ impl Row {
         Self { engine: engine.clone(), release: release.clone(), caller: caller.clone() }
     }
 
+    /// Sees to it that a scope stands for these calls in a row, and for nothing else.
+    pub(crate) async fn claim(&self, scope: Scope, calls: &[Call]) -> Result<(), CallError> {
+        let texts: Vec<(&str, String)> =
+            calls.iter().map(|call| (call.function.as_str(), call.args.to_string())).collect();
+        // No function has this name, so these are no calls of a transaction.
+        let parts = std::iter::once(("in a row", "")).chain(texts.iter().map(|(name, args)| (*name, args.as_str())));
+        let once = Once::new(scope, parts, self.release.limits().idempotency_ms);
+        let seed = draw()?;
+        let claim = |mut transaction: Transaction| {
+            ready(match once.recall(&mut transaction, &seed) {
+                Ok(Some(recalled)) => Run::Abort(recalled.outcomes.map(drop)),
+                Ok(None) => {
+                    once.keep(&mut transaction, &seed, &Vec::new());
+                    Run::Commit(transaction, Ok(()))
+                }
+                Err(error) => Run::Abort(Err(CallError::unavailable(error))),
+            })
+        };
+        self.engine.store().transact(CLAIM_MAX, claim).await.map_err(CallError::unavailable)?.value
+    }
+
     /// Makes the next call. It has its place in the order of commits when this returns, or has failed. With a scope it is
     /// answered once, as in [`Engine::call_once`].
     ///
@@ -63,7 +90,7 @@ impl Row {
                 // What it calls begins on what is durable.
                 self.engine.store().all_durable().await.map_err(CallError::unavailable)?;
                 let answer = match scope {
-                    Some(scope) => actions::call_once(&self.engine, &prepared, scope).await,
+                    Some(scope) => actions::call_once(&self.engine, prepared, scope).await,
                     None => self.engine.act(&prepared).await,
                 };
                 Ok(State::Known(answer))

@@ -55,6 +55,8 @@ pub struct Ran {
     pub ids: Option<Ids>,
     /// Whether it ended for no fault of its own and has left nothing behind, so that it may be made again.
     pub may_run_again: bool,
+    /// Whether the function got to an isolate.
+    pub begun: bool,
 }
 
 /// How often a call is made that its worker does not survive, for whatever reason. A call that is itself the reason, and
@@ -115,7 +117,7 @@ impl Prepared {
         let (done, mut finished) = oneshot::channel();
         let begun = self.host(engine, seed, ids, done).and_then(|host| self.begin(seed, on(host)));
         if let Err(error) = begun {
-            return Ran::failed(error);
+            return Ran::not_begun(error);
         }
         let finished = match self.await_briefly(&mut finished) {
             Some(finished) => Ok(finished),
@@ -260,7 +262,8 @@ impl Prepared {
             }),
             Outcome::Broken(message) => {
                 tracing::error!(function = %function.name, "no isolate: {message}");
-                Err(CallError::unavailable("the function could not be started; try again in a moment"))
+                let error = CallError::unavailable("the function could not be started; try again in a moment");
+                return Ran::not_begun(error);
             }
             Outcome::Lost if acted => {
                 let message = "the action's worker process died in the middle; what the action had called and fetched has happened";
@@ -272,7 +275,7 @@ impl Prepared {
                 return Ran { may_run_again: true, ..lost };
             }
         };
-        Ran { result, transaction, rows, written, ids: Some(ids), may_run_again: false }
+        Ran { result, transaction, rows, written, ids: Some(ids), may_run_again: false, begun: true }
     }
 }
 
@@ -305,6 +308,19 @@ impl Ran {
     }
 
     fn failed(error: CallError) -> Self {
-        Self { result: Err(error), transaction: None, rows: None, written: Vec::new(), ids: None, may_run_again: false }
+        Self { begun: true, ..Self::not_begun(error) }
+    }
+
+    /// There was no run.
+    pub(crate) fn not_begun(error: CallError) -> Self {
+        Self {
+            result: Err(error),
+            transaction: None,
+            rows: None,
+            written: Vec::new(),
+            ids: None,
+            may_run_again: false,
+            begun: false,
+        }
     }
 }

@@ -97,12 +97,12 @@ impl Secrets {
     /// A text in which the name of each secret stands for it.
     pub(crate) fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let mut text = Cow::Borrowed(text);
-        for (name, secret) in self.values.iter() {
-            for form in &secret.forms {
-                if text.contains(form.as_str()) {
-                    text = Cow::Owned(text.replace(form.as_str(), &format!("[secret {name}]")));
-                }
-            }
+        let forms = self.values.iter().flat_map(|(name, secret)| secret.forms.iter().map(move |form| (name, form)));
+        let mut found: Vec<_> = forms.filter(|(_, form)| text.contains(form.as_str())).collect();
+        // One secret may be a part of another.
+        found.sort_by_key(|(_, form)| std::cmp::Reverse(form.len()));
+        for (name, form) in found {
+            text = Cow::Owned(text.replace(form.as_str(), &format!("[secret {name}]")));
         }
         text
     }
@@ -186,6 +186,9 @@ mod tests {
             assert_eq!(secrets.redact(text), expected);
             assert_eq!(secrets.redact_cut(text), expected);
         }
+        let nested = [("A_USER", "acct12345"), ("B_AUTH", "acct12345:hunter22")];
+        let nested = self::secrets(&nested).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(nested.redact("acct12345 acct12345:hunter22"), "[secret A_USER] [secret B_AUTH]");
         assert_eq!(secrets.redact_cut("it was sk_test_4eC…"), "it was [secret STRIPE_KEY]…");
         assert_eq!(secrets.redact_cut("it was sk_…"), "it was sk_…");
         assert_eq!(secrets.redact_cut("it was sk_test_4eC39Hq…"), "it was [secret STRIPE_KEY]…");

@@ -1,13 +1,13 @@
 //! Streams: the events of an async generator, each as it is asked for.
 //!
 //! All that a stream reads is of the commit at its start. It has an isolate for as long as it lasts, so there is a bound on
-//! how many there are at once: who starts one shows a [`StreamPlace`], which is given back when the isolate is free again.
+//! how many there are at once: who starts one shows a [`Place`], which is given back when the isolate is free again.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use serde_json::Value;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use weir_sandbox::protocol::Wanted;
 use weir_schema::commit::Timestamp;
 use weir_schema::declarations::FunctionKind;
@@ -16,20 +16,10 @@ use weir_schema::error::ErrorCode;
 use crate::call::{Answer, CallError, Caller};
 use crate::engine::{Engine, draw};
 use crate::host::Finished;
+use crate::places::Place;
 use crate::release::Release;
 use crate::run::{self, Prepared, RUNS_MAX};
 use crate::seed::Seed;
-
-/// Room for one stream among those that run at once.
-pub struct StreamPlace {
-    _permit: OwnedSemaphorePermit,
-}
-
-impl StreamPlace {
-    pub(crate) fn of(permit: OwnedSemaphorePermit) -> Self {
-        Self { _permit: permit }
-    }
-}
 
 /// A stream under way. Dropping it has the generator return.
 pub struct Stream {
@@ -51,13 +41,13 @@ struct Running {
     /// Whether the last event has been taken, and the next not been asked for.
     is_owed: bool,
     finished: oneshot::Receiver<Finished>,
-    place: Arc<StreamPlace>,
+    place: Arc<Place>,
 }
 
 impl Stream {
     pub(crate) fn start(
         engine: &Engine,
-        place: StreamPlace,
+        place: Place,
         release: &Arc<Release>,
         caller: &Caller,
         function: &str,
@@ -75,7 +65,7 @@ impl Stream {
     }
 
     /// Lets the generator run to its first event.
-    fn run(&mut self, place: Arc<StreamPlace>) -> Result<(), CallError> {
+    fn run(&mut self, place: Arc<Place>) -> Result<(), CallError> {
         let state = self.engine.store().pin().map_err(CallError::unavailable)?;
         let commit = state.commit();
         let (give, events) = mpsc::channel(1);
@@ -133,7 +123,7 @@ impl Stream {
 pub(crate) struct Feed {
     events: mpsc::Sender<Result<Value, CallError>>,
     demand: Receiver<()>,
-    _place: Arc<StreamPlace>,
+    _place: Arc<Place>,
 }
 
 impl Feed {

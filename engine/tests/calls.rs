@@ -115,6 +115,13 @@ export const close = procedure((args: { id: ID }): JSON => {
 export const retract = procedure((args: { id: ID }): boolean => entries.delete(args.id));
 export const entryIds = query((): ID[] => entries.all().map((entry) => entry.id));
 export const allCards = query((): Doc<Card>[] => cards.all());
+/** Writes, and computes for some hundred milliseconds after it. */
+export const depositFirst = action(async (args: { owner: string; amount: Int }): Promise<Int> => {
+  const after = await call(deposit, args);
+  let x = 1;
+  for (let i = 0; i < 20_000_000; i++) x = (x * 16807) % 2147483647;
+  return after + x % 1;
+});
 /** Computes for some hundred milliseconds before it writes. */
 export const depositLate = procedure((args: { owner: string; amount: Int }): Int => {
   let x = 1;
@@ -634,6 +641,25 @@ async fn what_a_call_with_a_key_came_to_first_is_returned_again() {
     let other = once(&bank, "a", "deposit", deposit(6)).await;
     assert!(other.starts_with("CONFLICT"), "{other}");
     assert_eq!(bank.show("balance", json!({ "owner": "ada" })).await, "10");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_action_with_a_key_runs_once_also_when_its_caller_goes_away() {
+    let bank = Bank::open().await;
+    bank.call("open", json!({ "owner": "ada" })).await.unwrap();
+    let arguments = json!({ "owner": "ada", "amount": 5 });
+    let scope = IdempotencyKey::parse("k").unwrap().scope(&Caller::Developer, "depositFirst");
+    let (engine, release, given) = (bank.engine.clone(), bank.release.clone(), arguments.clone());
+    let caller = tokio::spawn(async move {
+        engine.call_once(&release, &Caller::Developer, "depositFirst", given, Some(scope)).await
+    });
+    while bank.show("balance", json!({ "owner": "ada" })).await == "0" {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    caller.abort();
+    let again = bank.engine.call_once(&bank.release, &Caller::Developer, "depositFirst", arguments, Some(scope)).await;
+    assert_eq!(again.unwrap().value, json!(5));
+    assert_eq!(bank.show("balance", json!({ "owner": "ada" })).await, "5");
 }
 
 #[tokio::test(flavor = "multi_thread")]

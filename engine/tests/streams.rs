@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use weir_engine::Engine;
 use weir_engine::call::{Call, CallError, Caller};
 use weir_engine::lines::Elements;
+use weir_engine::origin::Connection;
 use weir_engine::release::Release;
 use weir_engine::streams::Stream;
 use weir_sandbox::compile::{Sources, compile};
@@ -107,7 +108,7 @@ impl App {
     }
 
     fn stream(&self, function: &str, arguments: Value) -> Stream {
-        let place = self.engine.stream_place().expect("there is room");
+        let place = self.engine.stream_place(&Caller::Developer).expect("there is room");
         self.engine.stream(place, &self.release, &Caller::Developer, function, arguments).unwrap()
     }
 
@@ -131,11 +132,11 @@ impl App {
         }
     }
 
-    /// Waits until all streams have given their places back.
+    /// Waits until all streams have given their places back, of which one caller gets so many.
     async fn streams_are_over(&self, places: usize) {
         let all = async {
             loop {
-                let taken: Vec<_> = std::iter::from_fn(|| self.engine.stream_place()).collect();
+                let taken: Vec<_> = std::iter::from_fn(|| self.engine.stream_place(&Caller::Developer).ok()).collect();
                 if taken.len() == places {
                     return;
                 }
@@ -239,7 +240,7 @@ async fn what_outlives_history_says_so() {
     assert_eq!((events.len(), error.code), (0, ErrorCode::Unavailable), "{error}");
     assert!(error.message.contains("is not kept any more"), "{error}");
     assert!(stream.next().await.is_none());
-    app.streams_are_over(32).await;
+    app.streams_are_over(16).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -250,7 +251,7 @@ async fn a_generator_is_no_further_than_its_reader() {
         assert_eq!(stream.next().await.unwrap().unwrap().value, json!({ "n": n, "total": 0 }));
     }
     drop(stream);
-    app.streams_are_over(32).await;
+    app.streams_are_over(16).await;
     // A future that is dropped takes no event with it.
     let mut stream = app.stream("count", json!({}));
     for n in 0..50 {
@@ -281,28 +282,34 @@ async fn an_error_ends_a_stream() {
         assert!(error.message.contains(part), "{how}: {error}");
     }
     assert_eq!(rest(&mut app.stream("odd", json!({ "how": "well" }))).await, (numbers(1..3), None));
-    app.streams_are_over(32).await;
+    app.streams_are_over(16).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn streams_have_isolates_of_their_own_and_not_too_many() {
-    let pool = PoolOptions { isolates: 1, stream_isolates: 3, ..PoolOptions::default() };
+    let pool = PoolOptions { isolates: 1, stream_isolates: 5, ..PoolOptions::default() };
     let app = App::with(Options::default(), pool).await;
     let mut streams: Vec<Stream> = (0..3).map(|_| app.stream("count", json!({}))).collect();
     for stream in &mut streams {
         stream.next().await.unwrap().unwrap();
     }
-    assert!(app.engine.stream_place().is_none());
+    // That is all for one caller: of those that are free it would have as many as all others.
+    let refused = app.engine.stream_place(&Caller::Developer).err().unwrap();
+    assert_eq!(refused.code, ErrorCode::Unavailable);
+    assert_eq!(refused.retry_after, Some(Duration::from_secs(1)));
+    let held: Vec<_> =
+        (1..5).filter_map(|number| app.engine.on(Connection(number)).stream_place(&Caller::Developer).ok()).collect();
+    assert_eq!(held.len(), 2);
     // All of them wait for their readers; calls go on.
     assert_eq!(app.call("one", Value::Null).await, 1);
     // Another release has no more room, and the streams of this one go on.
     let next = FUNCTIONS.replace("yield { n, total: total() }", "yield { n: -n, total: total() }");
     let release = app.engine.activate(self::app(&next)).await.unwrap();
-    assert!(app.engine.stream_place().is_none());
+    assert!(app.engine.on(Connection(9)).stream_place(&Caller::Developer).is_err());
     assert_eq!(streams[0].next().await.unwrap().unwrap().value["n"], 1);
-    drop(streams);
+    drop((streams, held));
     app.streams_are_over(3).await;
-    let place = app.engine.stream_place().unwrap();
+    let place = app.engine.stream_place(&Caller::Developer).unwrap();
     let mut new = app.engine.stream(place, &release, &Caller::Developer, "count", json!({})).unwrap();
     new.next().await.unwrap().unwrap();
     assert_eq!(new.next().await.unwrap().unwrap().value["n"], -1);
@@ -321,12 +328,12 @@ async fn streams_are_subscribed_to_and_nothing_else_is_one() {
     }
     let watched = app.engine.watch(&app.release, &caller, "count", json!({}), None).next().await.unwrap_err();
     assert_eq!(watched.code, ErrorCode::BadArguments);
-    let place = || app.engine.stream_place().unwrap();
+    let place = || app.engine.stream_place(&Caller::Developer).unwrap();
     let wrong = app.engine.stream(place(), &app.release, &caller, "one", Value::Null).err().unwrap();
     assert_eq!(wrong.message, "one is a query, not a stream");
     let wrong = app.engine.stream(place(), &app.release, &caller, "odd", Value::Null).err().unwrap();
     assert_eq!(wrong.code, ErrorCode::BadArguments);
-    app.streams_are_over(32).await;
+    app.streams_are_over(16).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -319,13 +319,10 @@ const STACK_LINES_MAX: usize = 50;
 impl ScriptError {
     /// No longer than anybody reads: scripts throw what they like.
     pub fn cut(mut self) -> Self {
-        if self.message.len() > MESSAGE_BYTES_MAX {
-            self.message.truncate(self.message.floor_char_boundary(MESSAGE_BYTES_MAX));
-            self.message.push('…');
-        }
-        let others = [&mut self.app_code, &mut self.host_call].into_iter().flatten();
-        for other in others.filter(|other| other.len() > MESSAGE_BYTES_MAX) {
-            other.truncate(other.floor_char_boundary(MESSAGE_BYTES_MAX));
+        let texts = [Some(&mut self.message), self.app_code.as_mut(), self.host_call.as_mut()];
+        for text in texts.into_iter().flatten().filter(|text| text.len() > MESSAGE_BYTES_MAX) {
+            text.truncate(text.floor_char_boundary(MESSAGE_BYTES_MAX));
+            text.push('…');
         }
         self.stack.truncate(STACK_LINES_MAX);
         self

@@ -73,12 +73,16 @@ pub enum BadPath {
     Repeated(String),
 }
 
+fn is_own(path: &str) -> bool {
+    path.split('/').nth(1).is_some_and(|first| OWN.contains(&first))
+}
+
 impl PathPattern {
     /// Reads a path.
     pub fn parse(text: &str) -> Result<Self, BadPath> {
         let malformed = || BadPath::Malformed(text.chars().take(200).collect());
         let rest = text.strip_prefix('/').filter(|_| text.len() <= PATH_BYTES_MAX).ok_or_else(malformed)?;
-        if rest.is_empty() || OWN.contains(&rest.split('/').next().unwrap_or_default()) {
+        if rest.is_empty() || is_own(text) {
             return Err(BadPath::Own(text.to_owned()));
         }
         let mut names = Vec::new();
@@ -115,6 +119,11 @@ impl PathPattern {
         parts.collect::<Vec<&str>>().join("/")
     }
 
+    /// Which of its parts are parameters, in order.
+    fn openness(&self) -> Vec<bool> {
+        self.text.split('/').map(|part| part.starts_with(':')).collect()
+    }
+
     /// The parameters of a path, by name and not decoded, if the pattern answers it.
     pub fn matches(&self, path: &str) -> Option<Vec<(&str, String)>> {
         let mut given = path.split('/');
@@ -142,19 +151,23 @@ pub enum Routed<'d> {
     Nowhere,
 }
 
-/// Finds the endpoint of a request. A path without parameters goes before one with.
+/// Finds the endpoint of a request. Of two patterns that answer a path, the one goes first that is literal where they
+/// differ first. What is below a path of Weir's own is no endpoint's.
 pub fn route<'d>(endpoints: &'d [Endpoint], method: &str, path: &str) -> Routed<'d> {
+    if is_own(path) {
+        return Routed::Nowhere;
+    }
     let found = endpoints.iter().enumerate();
-    let found = found.filter_map(|(place, endpoint)| Some((place, endpoint.method, endpoint.path.matches(path)?)));
+    let found = found.filter_map(|(place, endpoint)| Some((place, endpoint, endpoint.path.matches(path)?)));
     let mut found: Vec<_> = found.collect();
-    found.sort_by_key(|(_, _, parameters): &(usize, HttpMethod, Vec<_>)| parameters.len());
+    found.sort_by_key(|(_, endpoint, _)| endpoint.path.openness());
     let mut methods: Vec<HttpMethod> = Vec::new();
-    for (place, answers, parameters) in found {
+    for (place, Endpoint { method: answers, .. }, parameters) in found {
         if answers.as_str() == method {
             return Routed::To(place, parameters);
         }
-        if !methods.contains(&answers) {
-            methods.push(answers);
+        if !methods.contains(answers) {
+            methods.push(*answers);
         }
     }
     if methods.is_empty() { Routed::Nowhere } else { Routed::Methods(methods) }
@@ -163,6 +176,8 @@ pub fn route<'d>(endpoints: &'d [Endpoint], method: &str, path: &str) -> Routed<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::declarations::FunctionKind;
+    use crate::shape::{Shape, Slot};
 
     #[test]
     fn paths_are_literal_or_have_parameters() {
@@ -191,5 +206,50 @@ mod tests {
             assert_eq!(matches("/hooks/pay", other), None, "{other}");
         }
         assert_eq!(matches("/f/:a", "/f/"), None);
+    }
+
+    fn endpoint(method: HttpMethod, path: &str) -> Endpoint {
+        let function = Function {
+            name: path.to_owned(),
+            kind: FunctionKind::Action,
+            description: None,
+            module: "functions/a.ts".to_owned(),
+            line: 1,
+            arguments: Vec::new(),
+            result: Slot::required(Shape::Json),
+            keep: None,
+        };
+        Endpoint { function, method, path: PathPattern::parse(path).unwrap_or_else(|error| panic!("{error}")) }
+    }
+
+    #[test]
+    fn the_endpoint_of_a_path_does_not_depend_on_their_order() {
+        let patterns = ["/:x/b", "/a/:x", "/:x/:y", "/a/b/c", "/:x"];
+        let mut endpoints: Vec<Endpoint> = patterns.map(|path| endpoint(HttpMethod::Get, path)).into();
+        endpoints.push(endpoint(HttpMethod::Post, "/a/:x"));
+        let expected = [
+            ("/a/b", Some("/a/:x")),
+            ("/c/b", Some("/:x/b")),
+            ("/c/d", Some("/:x/:y")),
+            ("/a/b/c", Some("/a/b/c")),
+            ("/graphqls", Some("/:x")),
+            ("/graphql", None),
+            ("/graphql/b", None),
+            ("/admin", None),
+            ("/admin/b", None),
+            ("/metrics", None),
+            ("/", None),
+        ];
+        for _ in 0..2 {
+            for (path, pattern) in expected {
+                let found = match route(&endpoints, "GET", path) {
+                    Routed::To(place, _) => endpoints.get(place).map(|endpoint| endpoint.path.as_str()),
+                    Routed::Methods(_) | Routed::Nowhere => None,
+                };
+                assert_eq!(found, pattern, "{path}");
+            }
+            endpoints.reverse();
+        }
+        assert_eq!(route(&endpoints, "PUT", "/a/1"), Routed::Methods(vec![HttpMethod::Post, HttpMethod::Get]));
     }
 }

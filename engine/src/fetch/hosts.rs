@@ -7,8 +7,9 @@ use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
+use tokio::sync::Semaphore;
 use url::{Host, Url};
 use weir_schema::outside::{AllowedHost, HostPattern};
 
@@ -21,9 +22,23 @@ pub type Resolve = Arc<dyn Fn(String, u16) -> Resolving + Send + Sync>;
 /// The addresses of a name, in the order in which they are tried.
 pub type Resolving = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>>;
 
+/// The most names that are looked up at one time. Each has a thread until the system gives up, also when nobody waits.
+const LOOKUPS_MAX: usize = 64;
+
 /// Looks names up as the system does.
 pub fn resolve_by_system() -> Resolve {
-    Arc::new(|name, port| Box::pin(async move { Ok(tokio::net::lookup_host((name.as_str(), port)).await?.collect()) }))
+    static LOOKUPS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(LOOKUPS_MAX)));
+    Arc::new(|name, port| {
+        Box::pin(async move {
+            let turn = LOOKUPS.clone().acquire_owned().await.map_err(io::Error::other)?;
+            let lookup = tokio::spawn(async move {
+                let found = tokio::net::lookup_host((name.as_str(), port)).await.map(Iterator::collect);
+                drop(turn);
+                found
+            });
+            lookup.await.map_err(io::Error::other)?
+        })
+    })
 }
 
 /// Where a URL leads to that may be fetched.

@@ -91,7 +91,9 @@ fn changed(before: Option<&Job>, cron: &Cron, now_ms: u64) -> Option<Job> {
     match before {
         Some(job) if job.cron.as_deref() == Some(schedule.to_string().as_str()) => {
             let is_same = job.function == *call && job.args == args;
-            (!is_same).then(|| Job { function: call.clone(), args, ..job.clone() })
+            let due_ms = pulled_back(job, schedule, now_ms);
+            let is_in_place = due_ms == job.due_ms;
+            (!is_same || !is_in_place).then(|| Job { function: call.clone(), args, due_ms, ..job.clone() })
         }
         _ => Some(Job {
             function: call.clone(),
@@ -107,9 +109,22 @@ fn changed(before: Option<&Job>, cron: &Cron, now_ms: u64) -> Option<Job> {
     }
 }
 
-/// A cron after a run: due at its next time. `None` for other jobs, and where there is no next time.
+/// When a cron is due whose schedule has not changed. Where that is later than the time after the next, the clock was ahead
+/// once.
+fn pulled_back(job: &Job, schedule: &Schedule, now_ms: u64) -> u64 {
+    let next = schedule.next_after(now_ms);
+    match next.and_then(|next| schedule.next_after(next)) {
+        Some(second) if job.due_ms > second && job.state == JobState::Waiting && job.attempts == 0 => {
+            next.unwrap_or(job.due_ms)
+        }
+        _ => job.due_ms,
+    }
+}
+
+/// A cron after a run: due at its next time. `None` for other jobs, and where there is no next time. The clock may have
+/// been set back since the run began: it is not due again for the time that it ran for.
 pub(super) fn again(job: &Job, now_ms: u64) -> Option<Job> {
-    let due_ms = Schedule::parse(job.cron.as_deref()?).ok()?.next_after(now_ms)?;
+    let due_ms = Schedule::parse(job.cron.as_deref()?).ok()?.next_after(now_ms.max(job.due_ms))?;
     Some(Job { due_ms, state: JobState::Waiting, attempts: 0, error: None, ..job.clone() })
 }
 
@@ -141,6 +156,20 @@ mod tests {
         assert_eq!((renamed.due_ms, renamed.function.as_str()), (11 * HOUR, "tidyUp"));
         let moved = changed(Some(&missed), &cron("30 * * * *", "tidy"), 30 * HOUR).unwrap();
         assert_eq!(moved.due_ms, 30 * HOUR + HOUR / 2);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_does_not_have_a_cron_run_twice_or_for_ever_later() {
+        let every_hour = cron("0 * * * *", "tidy");
+        let job = changed(None, &every_hour, 10 * HOUR).unwrap();
+        assert_eq!(job.due_ms, 11 * HOUR);
+        // It ran at eleven, and then it was a moment before.
+        let ran = again(&job, 11 * HOUR - 300).unwrap();
+        assert_eq!(ran.due_ms, 12 * HOUR);
+        assert_eq!(changed(Some(&ran), &every_hour, 11 * HOUR - 300), None);
+        // It ran in another century.
+        let ahead = again(&job, 1_000_000 * HOUR).unwrap();
+        assert_eq!(changed(Some(&ahead), &every_hour, 11 * HOUR + 1).unwrap().due_ms, 12 * HOUR);
     }
 
     #[test]

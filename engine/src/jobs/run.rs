@@ -20,7 +20,7 @@ use crate::engine::Engine;
 use crate::jobs::clock::Clock;
 use crate::jobs::{backoff, cron};
 use crate::release::Release;
-use crate::run::{Prepared, RUNS_MAX};
+use crate::run::{Prepared, RUNS_MAX, Ran};
 use crate::seed::Seed;
 
 /// How much longer than its call a run may keep others waiting: it has to get to an isolate first.
@@ -49,9 +49,22 @@ enum Came {
     /// It is over, or the job is not what it was.
     To(Changed),
     /// The call failed.
-    Failed(CallError),
+    Failed(CallError, Attempt),
     /// It may be tried again: the worker of the call died.
     Lost(CallError),
+}
+
+/// Whether a failure is an attempt of the job. One that never began is nobody's.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Attempt {
+    Counts,
+    NotBegun,
+}
+
+impl Attempt {
+    fn of(ran: &Ran) -> Self {
+        if ran.begun { Self::Counts } else { Self::NotBegun }
+    }
 }
 
 impl JobRun<'_> {
@@ -65,7 +78,7 @@ impl JobRun<'_> {
         match self.prepare(&job) {
             Ok((prepared, FunctionKind::Procedure)) => self.run_procedure(&job, &prepared).await,
             Ok((prepared, _)) => self.run_action(&job, &prepared).await,
-            Err(error) => self.fail(&job, error).await,
+            Err(error) => self.fail(&job, error, Attempt::Counts).await,
         }
     }
 
@@ -86,7 +99,7 @@ impl JobRun<'_> {
     async fn run_procedure(&self, job: &Job, prepared: &Prepared) -> Result<Option<Due>, CommitError> {
         let seed = match Seed::draw() {
             Ok(seed) => seed.at(self.clock.now_ms()),
-            Err(error) => return self.fail(job, CallError::unavailable(error)).await,
+            Err(error) => return self.fail(job, CallError::unavailable(error), Attempt::NotBegun).await,
         };
         let limit = Duration::from_millis(self.release.limits().wall_ms) + TURN_SLACK;
         let attempt = |transaction| self.attempt(job, prepared, &seed, transaction);
@@ -95,13 +108,16 @@ impl JobRun<'_> {
             match self.engine.store().transact(limit, attempt).await {
                 Ok(Transacted { value: Came::Lost(_), .. }) if runs < RUNS_MAX => runs += 1,
                 Ok(Transacted { value, .. }) => break value,
-                Err(CommitError::Unique(violation)) => break Came::Failed(CallError::conflict(&violation)),
+                Err(CommitError::Unique(violation)) => {
+                    break Came::Failed(CallError::conflict(&violation), Attempt::Counts);
+                }
                 Err(error) => return Err(error),
             }
         };
         match came {
             Came::To(Changed::Done(next) | Changed::ByOthers(next)) => Ok(next),
-            Came::Failed(error) | Came::Lost(error) => self.fail(job, error).await,
+            Came::Failed(error, attempt) => self.fail(job, error, attempt).await,
+            Came::Lost(error) => self.fail(job, error, Attempt::Counts).await,
         }
     }
 
@@ -112,20 +128,24 @@ impl JobRun<'_> {
             Ok(current) => {
                 return Run::Abort(Came::To(Changed::ByOthers(current.and_then(|current| self.due(&current)))));
             }
-            Err(error) => return Run::Abort(Came::Failed(CallError::unavailable(error))),
+            Err(error) => {
+                return Run::Abort(Came::Failed(CallError::unavailable(error), Attempt::NotBegun));
+            }
         }
         let ran = prepared.run(self.engine, seed, seed.ids(), Some(transaction)).await;
+        let attempt = Attempt::of(&ran);
+        let internal = |message: String| Came::Failed(CallError::new(ErrorCode::Internal, message), Attempt::Counts);
         match (ran.result, ran.transaction) {
             (Ok(_), Some(mut transaction)) => match self.end(&mut transaction, job) {
                 Ok(next) => {
                     transaction.record(self.note(job, prepared));
                     Run::Commit(transaction, Came::To(Changed::Done(next)))
                 }
-                Err(error) => Run::Abort(Came::Failed(CallError::new(ErrorCode::Internal, error.to_string()))),
+                Err(error) => Run::Abort(internal(error.to_string())),
             },
-            (Ok(_), None) => Run::Abort(Came::Failed(CallError::new(ErrorCode::Internal, "the transaction was lost"))),
+            (Ok(_), None) => Run::Abort(internal("the transaction was lost".to_owned())),
             (Err(error), _) if ran.may_run_again => Run::Abort(Came::Lost(error)),
-            (Err(error), _) => Run::Abort(Came::Failed(error)),
+            (Err(error), _) => Run::Abort(Came::Failed(error, attempt)),
         }
     }
 
@@ -139,7 +159,7 @@ impl JobRun<'_> {
     async fn run_action(&self, job: &Job, prepared: &Prepared) -> Result<Option<Due>, CommitError> {
         if job.state == JobState::Running && job.attempts >= self.release.jobs().attempts {
             let message = "the server ended each time that it ran";
-            return self.fail(job, CallError::new(ErrorCode::FunctionFailed, message)).await;
+            return self.fail(job, CallError::new(ErrorCode::FunctionFailed, message), Attempt::Counts).await;
         }
         let running = Job { state: JobState::Running, attempts: job.attempts.saturating_add(1), ..job.clone() };
         let begin = |transaction: &mut Transaction| {
@@ -149,8 +169,10 @@ impl JobRun<'_> {
         if let Changed::ByOthers(next) = self.change(|current| current == job, begin).await? {
             return Ok(next);
         }
-        if let Err(error) = self.engine.act(prepared).await {
-            return self.fail(&running, error).await;
+        let ran = self.engine.run_action(prepared).await;
+        let attempt = Attempt::of(&ran);
+        if let Err(error) = ran.result {
+            return self.fail(&running, error, attempt).await;
         }
         let is_this_run = |current: &Job| {
             (current.state, current.attempts, current.due_ms) == (running.state, running.attempts, running.due_ms)
@@ -166,20 +188,23 @@ impl JobRun<'_> {
     }
 
     /// Takes note of a failure: the job is due again later, or it is dead.
-    async fn fail(&self, job: &Job, error: CallError) -> Result<Option<Due>, CommitError> {
+    async fn fail(&self, job: &Job, error: CallError, attempt: Attempt) -> Result<Option<Due>, CommitError> {
         let (settings, function, id) = (self.release.jobs(), &job.function, self.id);
-        // That of an action was counted when it began. What is nobody's fault does not count.
+        // That of an action was counted when it began.
         let begun = job.attempts.saturating_add(u32::from(job.state == JobState::Waiting));
-        let counts = error.code != ErrorCode::Unavailable;
+        let counts = attempt == Attempt::Counts;
         let attempts = if counts { begun } else { begun.saturating_sub(1) };
-        let told = JobError { code: error.code.as_str().to_owned(), message: error.message };
+        let retry_after = error.retry_after.unwrap_or_default();
+        // What was scheduled may hold what its function would have hidden.
+        let message = self.release.secrets().redact_cut(&error.message);
+        let told = JobError { code: error.code.as_str().to_owned(), message };
         tracing::warn!(job = %id, function, attempts, "a job failed: {}: {}", told.code, told.message);
         let failed = Job { attempts, error: Some(told), ..job.clone() };
         let after = |transaction: &mut Transaction| {
             if counts && attempts >= settings.attempts {
                 self.bury(transaction, &failed)
             } else {
-                self.put(transaction, self.later(&failed, settings))
+                self.put(transaction, self.later(&failed, settings, retry_after))
             }
         };
         match self.change(|current| current == job, after).await? {
@@ -187,9 +212,10 @@ impl JobRun<'_> {
         }
     }
 
-    fn later(&self, failed: &Job, settings: &JobSettings) -> Job {
+    fn later(&self, failed: &Job, settings: &JobSettings, at_least: Duration) -> Job {
         let random = getrandom::u64().unwrap_or_default();
-        let delay_ms = backoff::delay_ms(settings, failed.attempts.max(1), random);
+        let at_least_ms = u64::try_from(at_least.as_millis()).unwrap_or(u64::MAX);
+        let delay_ms = backoff::delay_ms(settings, failed.attempts.max(1), random).max(at_least_ms);
         let due_ms = self.clock.now_ms().saturating_add(delay_ms);
         Job { state: JobState::Waiting, due_ms, ..failed.clone() }
     }

@@ -3,7 +3,7 @@
 //! Rule: what is known here can be lost at any time. The store has the jobs in the order in which they are due; kept beside
 //! it is which of them run now, no more than `[jobs] running`, and up to where in that order all others have been seen.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -98,8 +98,8 @@ struct Work {
     tasks: JoinSet<Ended>,
     /// The jobs of the tasks.
     running: HashMap<task::Id, DocumentId>,
-    /// The same jobs.
-    taken: HashSet<DocumentId>,
+    /// The same jobs, each with when it was found due again meanwhile: somebody retried it before its task was joined.
+    taken: HashMap<DocumentId, Option<Due>>,
     ahead: Ahead,
 }
 
@@ -120,7 +120,7 @@ impl Work {
     fn new(engine: Engine, clock: Clock) -> Self {
         // From now on every job is either found or told of.
         let (releases, notices) = (engine.releases(), engine.store().notices());
-        let (running, taken) = (HashMap::new(), HashSet::new());
+        let (running, taken) = (HashMap::new(), HashMap::new());
         Self { engine, clock, releases, notices, tasks: JoinSet::new(), running, taken, ahead: Ahead::Unknown }
     }
 
@@ -183,8 +183,9 @@ impl Work {
                 self.ahead = Ahead::From(due);
                 break;
             }
-            if !self.taken.contains(&due.id) {
-                self.begin(release, due.id);
+            match self.taken.get_mut(&due.id) {
+                Some(again) => *again = Some(due),
+                None => self.begin(release, due.id),
             }
         }
         Ok(())
@@ -198,7 +199,7 @@ impl Work {
         };
         let task = self.tasks.spawn(run).id();
         self.running.insert(task, id.clone());
-        self.taken.insert(id);
+        self.taken.insert(id, None);
     }
 
     /// Waits until there is something to do.
@@ -242,7 +243,7 @@ impl Work {
             }
         };
         if let Some(id) = self.running.remove(&task) {
-            self.taken.remove(&id);
+            self.taken.remove(&id).flatten().into_iter().for_each(|again| self.ahead.add(again));
         }
         match ended {
             Ok(next) => next.into_iter().for_each(|due| self.ahead.add(due)),

@@ -11,7 +11,8 @@ fn deposit(owner: &str, amount: i64) -> Call {
 async fn row(bank: &Bank, calls: Vec<Call>, key: Option<&str>) -> Vec<String> {
     let scope = |place: Option<usize>| {
         let key = IdempotencyKey::parse(key?).unwrap();
-        Some(key.scope(&Caller::Developer, &format!("batch[{}]", place.unwrap())))
+        let field = place.map_or("batch".to_owned(), |place| format!("batch[{place}]"));
+        Some(key.scope(&Caller::Developer, &field))
     };
     let outcomes = bank.engine.batch(&bank.release, &Caller::Developer, calls, false, scope).await;
     outcomes.into_iter().map(|outcome| show(outcome.map(|answer| answer.value))).collect()
@@ -63,16 +64,34 @@ async fn a_repeat_of_a_row_runs_only_what_did_not_happen() {
     bank.call("open", json!({ "owner": "ada" })).await.unwrap();
     let action = Call { function: "move".into(), args: json!({ "from": "x", "to": "ada", "amount": 10 }) };
     let calls: Vec<Call> = vec![deposit("ada", 1), deposit("ada", -1), action, deposit("ada", 2)];
-    let first = row(&bank, calls[..3].to_vec(), Some("k")).await;
-    let again = row(&bank, calls.clone(), Some("k")).await;
-    assert_eq!(again[0], first[0]);
-    // A kept failure has no place.
-    assert!(first[1].starts_with(&again[1]), "{first:?} {again:?}");
-    assert_eq!(again[2], first[2]);
-    assert_eq!(again[3], "13");
-    let mut others = calls;
+    // The server ended after three of them.
+    let key = IdempotencyKey::parse("k").unwrap();
+    let (mut row_before, mut first) = (Row::new(&bank.engine, &bank.release, &Caller::Developer), Vec::new());
+    for (place, call) in calls[..3].iter().enumerate() {
+        let scope = key.scope(&Caller::Developer, &format!("batch[{place}]"));
+        let outcome = row_before.call(call.clone(), Some(scope)).await.opened().await;
+        first.push(show(outcome.map(|answer| answer.value)));
+    }
+    for _ in 0..2 {
+        let again = row(&bank, calls.clone(), Some("k")).await;
+        assert_eq!(again[0], first[0]);
+        // A kept failure has no place.
+        assert!(first[1].starts_with(&again[1]), "{first:?} {again:?}");
+        assert_eq!(again[2], first[2]);
+        assert_eq!(again[3], "13");
+    }
+    // Of other calls nothing is run, also where they are more of the same or all together.
+    let [mut others, mut more] = [calls.clone(), calls.clone()];
     others[3] = deposit("ada", 4);
-    assert!(row(&bank, others, Some("k")).await[3].starts_with("CONFLICT"));
+    more.push(deposit("ada", 4));
+    for conflicting in [others, more] {
+        let outcomes = row(&bank, conflicting, Some("k")).await;
+        assert!(outcomes.iter().all(|outcome| outcome.starts_with("CONFLICT")), "{outcomes:?}");
+    }
+    let scope = |_| Some(key.scope(&Caller::Developer, "batch"));
+    let outcomes = bank.engine.batch(&bank.release, &Caller::Developer, calls, true, scope).await;
+    assert!(outcomes.iter().all(|outcome| outcome.is_err()), "{outcomes:?}");
+    assert_eq!(bank.show("balance", json!({ "owner": "ada" })).await, "13");
     let repeats = (0..4).map(|_| row(&bank, vec![deposit("ada", 5); 3], Some("at once")));
     for repeat in futures_util::future::join_all(repeats).await {
         assert_eq!(repeat, ["18", "23", "28"]);

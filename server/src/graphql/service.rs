@@ -10,9 +10,10 @@ use weir_engine::idempotency::IdempotencyKey;
 use weir_engine::lines::Elements;
 use weir_engine::live::Watch;
 use weir_engine::origin::Connection;
+use weir_engine::places::{Place, Places};
 use weir_engine::release::Release;
 use weir_engine::row::Row;
-use weir_engine::streams::{Stream, StreamPlace};
+use weir_engine::streams::Stream;
 use weir_store::Poisoned;
 
 use super::document::Operation;
@@ -95,15 +96,20 @@ impl Service {
         self.engine.elements(&served.release, caller, &listed.function, listed.arguments.clone()).await
     }
 
-    /// Room for one more stream, if there is any.
-    pub fn stream_place(&self) -> Option<StreamPlace> {
-        self.engine.stream_place()
+    /// A place for one more `what` of a caller, on this connection.
+    pub fn place(&self, places: &Places, caller: &Caller, what: &str) -> Result<Place, CallError> {
+        self.engine.place(places, caller, what)
+    }
+
+    /// A place for one more stream of a caller.
+    pub fn stream_place(&self, caller: &Caller) -> Result<Place, CallError> {
+        self.engine.stream_place(caller)
     }
 
     /// Starts the stream that a subscription selects.
     pub fn stream(
         &self,
-        place: StreamPlace,
+        place: Place,
         served: &Served,
         subscribed: &Subscribed,
         caller: &Caller,

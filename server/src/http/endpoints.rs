@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::{Body, Bytes};
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -18,6 +18,7 @@ use weir_schema::endpoints::{Routed, route};
 use weir_schema::error::ErrorCode;
 use weir_schema::limits::Limit;
 
+use super::body::{Unread, whole};
 use super::connection;
 use super::gateway::Gateway;
 
@@ -33,6 +34,9 @@ const RESERVED: [&str; 9] = [
     "transfer-encoding",
     "upgrade",
 ];
+
+/// The most that a response may have.
+const HEADERS_MAX: usize = 100;
 
 /// After how long who was not served may ask again, where nothing better is known.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -64,8 +68,17 @@ pub async fn answer(State(gateway): State<Arc<Gateway>>, request: Request<Body>)
     let Ok(Query(query)) = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri) else {
         return (StatusCode::BAD_REQUEST, "the parameters cannot be read\n").into_response();
     };
-    let Ok(body) = to_bytes(body, gateway.options.body_bytes).await else {
-        return (StatusCode::PAYLOAD_TOO_LARGE, "the body is too large\n").into_response();
+    // The action gets it as one of its arguments: more than they may have is not even read.
+    let bytes_max = gateway.options.body_bytes.min(served.release.limits().arguments_bytes);
+    let body = match whole(body, bytes_max, gateway.options.body_timeout).await {
+        Ok(body) => body,
+        Err(error) => {
+            let status = match error {
+                Unread::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+                Unread::Late(_) => StatusCode::REQUEST_TIMEOUT,
+            };
+            return (status, format!("{error}\n")).into_response();
+        }
     };
     let request = json!({
         "method": parts.method.as_str(),
@@ -77,7 +90,8 @@ pub async fn answer(State(gateway): State<Arc<Gateway>>, request: Request<Body>)
     });
     match gateway.service.on(connection::of(&parts.extensions)).answer(&served, place, &request).await {
         Ok(value) => response(&value).unwrap_or_else(|| {
-            let message = "its response has a header that is none, or one that is the connection's";
+            let message = "its response has a status outside of 200 to 599, more than 100 headers, a header that is none, or one \
+                           that is the connection's";
             failure(&CallError::new(ErrorCode::FunctionFailed, message))
         }),
         Err(error) => refusal(&error),
@@ -99,7 +113,8 @@ fn body_value(body: &Bytes) -> Value {
 
 /// The response that the prelude describes; `None` where it is none that can be sent.
 fn response(value: &Value) -> Option<Response> {
-    let status = StatusCode::from_u16(u16::try_from(value.get("status")?.as_u64()?).ok()?).ok()?;
+    let status = u16::try_from(value.get("status")?.as_u64()?).ok().filter(|status| (200..600).contains(status))?;
+    let status = StatusCode::from_u16(status).ok()?;
     let body = match value.get("body")? {
         Value::Null => Bytes::new(),
         body => match (body.get("text"), body.get("base64")) {
@@ -109,7 +124,8 @@ fn response(value: &Value) -> Option<Response> {
     };
     let mut response = (status, body).into_response();
     response.headers_mut().remove(header::CONTENT_TYPE);
-    for pair in value.get("headers")?.as_array()? {
+    let headers = value.get("headers")?.as_array().filter(|headers| headers.len() <= HEADERS_MAX)?;
+    for pair in headers {
         let name = HeaderName::from_bytes(pair.get(0)?.as_str()?.as_bytes()).ok()?;
         if RESERVED.contains(&name.as_str()) {
             return None;

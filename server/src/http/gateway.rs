@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Semaphore, watch};
 use weir_engine::call::Caller;
+use weir_engine::places::Places;
 
 use super::ServerOptions;
 use crate::graphql::service::Service;
@@ -14,14 +15,14 @@ pub struct Gateway {
     pub service: Service,
     /// Limits and times.
     pub options: ServerOptions,
-    /// One permit for each running upload.
-    pub uploads: Arc<Semaphore>,
+    /// One for each running upload.
+    pub uploads: Places,
     /// One permit for each open WebSocket; all of them back means that all sockets are closed.
     pub sockets: Arc<Semaphore>,
     /// One permit for each running subscription.
     pub subscriptions: Arc<Semaphore>,
-    /// One permit for each result that is being sent line by line.
-    pub json_lines: Arc<Semaphore>,
+    /// One for each result that is being sent line by line.
+    pub json_lines: Places,
     /// Turns true when the server is told to stop.
     pub stopping: watch::Receiver<bool>,
 }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::Body;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{FromRequestParts, Query, State};
 use axum::http::request::Parts;
@@ -14,10 +14,11 @@ use axum::response::{IntoResponse, Response as HttpResponse};
 use serde_json::{Map, Value};
 use weir_schema::error::ErrorCode;
 
+use super::body::{Unread, whole};
 use super::connection;
 use super::gateway::Gateway;
 use super::negotiate::{MediaType, accepted, is_json, is_json_lines};
-use super::{lines, upload};
+use super::{ServerOptions, lines, upload};
 use crate::graphql::plan::OperationKind;
 use crate::graphql::{GraphqlError, Request, Response};
 use crate::websocket;
@@ -38,7 +39,7 @@ pub async fn post(State(gateway): State<Arc<Gateway>>, request: HttpRequest<Body
         return upload::post(gateway, &parts, body).await;
     }
     let Some(media) = accepted(&parts.headers) else { return not_acceptable() };
-    let request = match read(&parts.headers, body, gateway.options.body_bytes).await {
+    let request = match read(&parts.headers, body, &gateway.options).await {
         Ok(request) => request,
         Err(refusal) => return refusal.into_response(media),
     };
@@ -78,8 +79,7 @@ async fn answer(
     method: Method,
 ) -> HttpResponse {
     let Some(served) = gateway.service.current() else {
-        let error = GraphqlError::new(ErrorCode::Unavailable, "no release is active yet");
-        return Refusal { status: StatusCode::SERVICE_UNAVAILABLE, error }.into_response(media);
+        return Refusal::no_release().into_response(media);
     };
     let operation = match served.schema.prepare(&request.query, request.operation_name.as_deref()).await {
         Ok(operation) => operation,
@@ -134,6 +134,15 @@ fn write(media: MediaType, response: &Response) -> HttpResponse {
 }
 
 impl Refusal {
+    /// It may be tried again.
+    pub(super) fn unavailable(error: GraphqlError) -> Self {
+        Self { status: StatusCode::SERVICE_UNAVAILABLE, error }
+    }
+
+    pub(super) fn no_release() -> Self {
+        Self::unavailable(GraphqlError::new(ErrorCode::Unavailable, "no release is active yet"))
+    }
+
     pub(super) fn into_response(self, media: MediaType) -> HttpResponse {
         let mut response = match media {
             MediaType::JsonLines => lines::refused(self.status, &[self.error]),
@@ -154,7 +163,8 @@ fn not_acceptable() -> HttpResponse {
     Refusal { status: StatusCode::NOT_ACCEPTABLE, error }.into_response(MediaType::Json)
 }
 
-async fn read(headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Request, Refusal> {
+async fn read(headers: &HeaderMap, body: Body, options: &ServerOptions) -> Result<Request, Refusal> {
+    let bytes_max = options.body_bytes;
     if !is_json(headers) {
         let error = bad("send the request as application/json in UTF-8, or many calls as application/jsonl");
         return Err(Refusal { status: StatusCode::UNSUPPORTED_MEDIA_TYPE, error });
@@ -167,7 +177,10 @@ async fn read(headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Reque
     if announced.is_some_and(|announced: usize| announced > bytes_max) {
         return Err(too_large());
     }
-    let body: Bytes = to_bytes(body, bytes_max).await.map_err(|_| too_large())?;
+    let body = whole(body, bytes_max, options.body_timeout).await.map_err(|error| match error {
+        Unread::TooLarge => too_large(),
+        late @ Unread::Late(_) => Refusal { status: StatusCode::REQUEST_TIMEOUT, error: bad(late.to_string()) },
+    })?;
     let malformed = |error: serde_json::Error| bad(format!("the body is not JSON: {error}"));
     let request = serde_json::from_slice(&body).map_err(malformed).and_then(Request::parse);
     request.map_err(|error| Refusal { status: StatusCode::BAD_REQUEST, error })

@@ -17,6 +17,7 @@ use weir_engine::lines::Elements;
 use weir_schema::commit::Timestamp;
 
 use super::gateway::Gateway;
+use super::graphql::Refusal;
 use super::negotiate::MediaType;
 use crate::graphql::GraphqlError;
 use crate::graphql::document::Operation;
@@ -38,18 +39,25 @@ pub async fn answer(
         Ok(listed) => listed,
         Err(errors) => return refused(StatusCode::BAD_REQUEST, &errors),
     };
-    let Ok(permit) = gateway.json_lines.clone().try_acquire_owned() else {
-        let error = GraphqlError::limit("json_lines", "as many results as may be are being sent as lines already");
-        return refused(StatusCode::SERVICE_UNAVAILABLE, &[error]);
+    let caller = gateway.caller();
+    let place = match service.place(&gateway.json_lines, &caller, "results in lines") {
+        Ok(place) => place,
+        Err(error) => {
+            let refusal = Refusal::unavailable(GraphqlError::of_call(error, &caller));
+            return refusal.into_response(MediaType::JsonLines);
+        }
     };
     let (send, receive) = mpsc::channel(1);
-    let (caller, chunk) = (gateway.caller(), Vec::new());
+    let (chunk, gone) = (Vec::new(), send.clone());
     let sender = Sender { gateway: gateway.clone(), service, listed, caller, chunk, send };
     let served = served.clone();
     tokio::spawn(async move {
-        // Who has gone hears nothing, and wants nothing.
-        let _ = sender.send_list(&served).await;
-        drop(permit);
+        let _place = place;
+        // Who has gone hears nothing, and wants nothing: not even what has not begun to be sent.
+        tokio::select! {
+            _ = sender.send_list(&served) => {}
+            () = gone.closed() => {}
+        }
     });
     let chunks = unfold(receive, async |mut receive: mpsc::Receiver<Bytes>| {
         let chunk = receive.recv().await?;

@@ -10,10 +10,12 @@
 //! | [`endpoints`] | requests to the endpoints of the active release |
 //! | [`graphql`] | GraphQL over HTTP |
 //! | [`upload`] | many calls in JSON lines, answered while they are still being sent; [`body_lines`] takes a body apart |
+//! | [`body`] | a body that is needed whole |
 //! | [`negotiate`] | content types, in and out |
 //! | [`origin`] | which web pages may reach the server from a browser |
 //! | [`pages`] | GraphiQL, the SDL, health |
 
+pub mod body;
 pub mod body_lines;
 pub mod connection;
 pub mod endpoints;

@@ -11,6 +11,8 @@ pub struct ServerOptions {
     pub document: DocumentLimits,
     /// The body of a request, in bytes.
     pub body_bytes: usize,
+    /// How long it may take to come, unless it is an upload.
+    pub body_timeout: Duration,
     /// Uploads of JSON lines running at one time.
     pub uploads: u32,
     /// Each of them.
@@ -34,6 +36,7 @@ impl Default for ServerOptions {
         Self {
             document: DocumentLimits::default(),
             body_bytes: 16 << 20,
+            body_timeout: Duration::from_secs(120),
             uploads: 100,
             upload: UploadOptions::default(),
             sockets: 20_000,

@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use weir_engine::Engine;
+use weir_engine::places::Places;
 
 use super::connection::{Accepted, Numbering};
 use super::gateway::Gateway;
@@ -31,10 +32,10 @@ impl Server {
         let follower = tokio::spawn(follow(engine.releases(), options.document.clone(), serve));
         let gateway = Gateway {
             service: Service::new(engine, served.clone()),
-            uploads: Arc::new(Semaphore::new(options.uploads as usize)),
+            uploads: Places::new(options.uploads as usize),
             sockets: Arc::new(Semaphore::new(options.sockets as usize)),
             subscriptions: Arc::new(Semaphore::new(options.subscriptions as usize)),
-            json_lines: Arc::new(Semaphore::new(options.json_lines as usize)),
+            json_lines: Places::new(options.json_lines as usize),
             stopping,
             options,
         };

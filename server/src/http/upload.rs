@@ -93,21 +93,18 @@ pub async fn post(gateway: Arc<Gateway>, parts: &Parts, body: Body) -> HttpRespo
 }
 
 fn start(gateway: &Arc<Gateway>, parts: &Parts, body: Body) -> Result<HttpResponse, Refusal> {
-    let refuse = |status, error| Refusal { status, error };
     let key = match key(&parts.headers).and_then(|key| key.map(parse_key).transpose()) {
         Ok(key) => key,
-        Err(error) => return Err(refuse(StatusCode::BAD_REQUEST, error)),
+        Err(error) => return Err(Refusal { status: StatusCode::BAD_REQUEST, error }),
     };
-    let unavailable =
-        |message: &str| refuse(StatusCode::SERVICE_UNAVAILABLE, GraphqlError::new(ErrorCode::Unavailable, message));
-    let served = gateway.service.current().ok_or_else(|| unavailable("no release is active yet"))?;
-    let place = gateway.uploads.clone().try_acquire_owned();
-    let place = place.map_err(|_| unavailable("too many uploads are running; try again in a moment"))?;
+    let served = gateway.service.current().ok_or_else(Refusal::no_release)?;
+    let (service, caller) = (gateway.service.on(connection::of(&parts.extensions)), gateway.caller());
+    let place = service.place(&gateway.uploads, &caller, "uploads");
+    let place = place.map_err(|error| Refusal::unavailable(GraphqlError::of_call(error, &caller)))?;
     let options = gateway.options.upload.clone();
     let (answers, given) = mpsc::channel(options.ahead_calls);
-    let caller = gateway.caller();
     let upload = Upload {
-        row: gateway.service.on(connection::of(&parts.extensions)).row(&served, &caller),
+        row: service.row(&served, &caller),
         served,
         caller,
         key,

@@ -13,7 +13,7 @@ use weir_schema::declarations::FunctionKind;
 use weir_schema::error::ErrorCode;
 
 use super::message;
-use super::outbox::Outbox;
+use super::outbox::{Forgotten, Outbox, Ticket};
 use crate::graphql::execute::{Subscribed, subscribe};
 use crate::graphql::plan::OperationKind;
 use crate::graphql::service::{Served, Service};
@@ -22,7 +22,7 @@ use crate::http::gateway::Gateway;
 
 /// One operation of a socket.
 pub struct Operation {
-    id: String,
+    ticket: Ticket,
     gateway: Arc<Gateway>,
     service: Service,
     outbox: Arc<Outbox>,
@@ -31,18 +31,18 @@ pub struct Operation {
 
 impl Operation {
     /// An operation that the outbox has room for.
-    pub fn new(id: String, gateway: Arc<Gateway>, service: Service, outbox: Arc<Outbox>) -> Self {
+    pub fn new(ticket: Ticket, gateway: Arc<Gateway>, service: Service, outbox: Arc<Outbox>) -> Self {
         let caller = gateway.caller();
-        Self { id, gateway, service, outbox, caller }
+        Self { ticket, gateway, service, outbox, caller }
     }
 
     /// Runs it to its end.
     pub async fn run(self, request: Request) {
         let end = match self.answer(request).await {
-            Ok(()) => message::complete(&self.id),
-            Err(errors) => message::error(&self.id, &errors),
+            Ok(()) => message::complete(self.ticket.id()),
+            Err(errors) => message::error(self.ticket.id(), &errors),
         };
-        self.outbox.end(&self.id, end);
+        self.outbox.end(&self.ticket, end);
     }
 
     /// Sends results. An error is that of a request that was refused, or is no longer possible.
@@ -65,26 +65,28 @@ impl Operation {
         if response.data.is_none() {
             return Err(response.errors);
         }
-        self.outbox.next(&self.id, message::next(&self.id, &response));
+        self.outbox.next(&self.ticket, message::next(self.ticket.id(), &response));
         Ok(())
     }
 
     /// Sends the events of a stream, each when the one before is on its way. An error is its last.
     async fn stream(&self, served: &Served, subscribed: &Subscribed) -> Result<(), Vec<GraphqlError>> {
-        let Some(place) = self.service.stream_place() else {
-            return Err(vec![GraphqlError::limit("stream_isolates", "all streams of the server are taken")]);
-        };
+        let place = self.service.stream_place(&self.caller);
+        let place = place.map_err(|error| vec![GraphqlError::of_call(error, &self.caller)])?;
         let mut stream = match self.service.stream(place, served, subscribed, &self.caller) {
             Ok(stream) => stream,
             Err(error) => {
                 let response = subscribed.respond(Err(&error), &self.caller);
-                self.outbox.next(&self.id, message::next(&self.id, &response));
+                self.outbox.next(&self.ticket, message::next(self.ticket.id(), &response));
                 return Ok(());
             }
         };
         while let Some(event) = stream.next().await {
             let response = subscribed.respond_event(event.as_ref(), &self.caller);
-            self.outbox.pass(&self.id, message::next(&self.id, &response)).await;
+            let message = message::next(self.ticket.id(), &response);
+            if self.outbox.pass(&self.ticket, message).await == Err(Forgotten) {
+                break;
+            }
         }
         Ok(())
     }
@@ -126,7 +128,7 @@ impl Operation {
             tokio::select! {
                 emission = watch.next() => {
                     let response = subscribed.respond(emission.as_ref(), &self.caller);
-                    self.outbox.next(&self.id, message::next(&self.id, &response));
+                    self.outbox.next(&self.ticket, message::next(self.ticket.id(), &response));
                     *seen = emission.ok().map(|emission| emission.cursor);
                 }
                 changed = changes.changed() => {

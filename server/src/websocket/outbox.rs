@@ -40,6 +40,8 @@ struct State {
     /// Messages about the connection in the queue.
     controls: usize,
     operations: HashMap<String, Slot>,
+    /// How many there have been.
+    opened: u64,
     close: Option<Close>,
 }
 
@@ -49,9 +51,29 @@ enum Entry {
     Operation(String),
 }
 
+/// One operation among those that have its id one after the other: a task that has not noticed yet that it was stopped must
+/// not speak for the next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ticket {
+    id: String,
+    number: u64,
+}
+
+impl Ticket {
+    /// What the client calls it.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+/// Nothing more is sent of the operation.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Forgotten;
+
 /// An operation that has started and whose end has not been sent.
 #[derive(Default)]
 struct Slot {
+    number: u64,
     task: Option<AbortHandle>,
     queued: bool,
     next: Option<Utf8Bytes>,
@@ -69,7 +91,7 @@ pub enum NotOpened {
 
 impl Outbox {
     /// Makes room for an operation.
-    pub fn open(&self, id: &str, operations_max: usize) -> Result<(), NotOpened> {
+    pub fn open(&self, id: &str, operations_max: usize) -> Result<Ticket, NotOpened> {
         let mut state = self.state.lock();
         if state.operations.contains_key(id) {
             return Err(NotOpened::Duplicate);
@@ -77,13 +99,15 @@ impl Outbox {
         if state.operations.len() >= operations_max {
             return Err(NotOpened::Full);
         }
-        state.operations.insert(id.to_owned(), Slot::default());
-        Ok(())
+        state.opened += 1;
+        let number = state.opened;
+        state.operations.insert(id.to_owned(), Slot { number, ..Slot::default() });
+        Ok(Ticket { id: id.to_owned(), number })
     }
 
     /// Says which task works for an operation.
-    pub fn run(&self, id: &str, task: AbortHandle) {
-        if let Some(slot) = self.state.lock().operations.get_mut(id) {
+    pub fn run(&self, ticket: &Ticket, task: AbortHandle) {
+        if let Some(slot) = self.state.lock().slot(ticket) {
             slot.task = Some(task);
         }
     }
@@ -97,35 +121,37 @@ impl Outbox {
     }
 
     /// Puts in a result, in place of one that has not been sent yet.
-    pub fn next(&self, id: &str, message: Utf8Bytes) {
-        self.fill(id, |slot| slot.next = Some(message));
+    pub fn next(&self, ticket: &Ticket, message: Utf8Bytes) {
+        self.fill(ticket, |slot| slot.next = Some(message));
     }
 
     /// Puts in an event of a stream, and waits until it is being sent.
-    pub async fn pass(&self, id: &str, message: Utf8Bytes) {
-        self.next(id, message);
+    pub async fn pass(&self, ticket: &Ticket, message: Utf8Bytes) -> Result<(), Forgotten> {
+        self.next(ticket, message);
         loop {
             let mut taken = std::pin::pin!(self.taken.notified());
             // Counts from here on, also before it is awaited.
             taken.as_mut().enable();
-            if self.state.lock().operations.get(id).is_none_or(|slot| slot.next.is_none()) {
-                return;
+            match self.state.lock().slot(ticket) {
+                None => return Err(Forgotten),
+                Some(slot) if slot.next.is_none() => return Ok(()),
+                Some(_) => {}
             }
             taken.await;
         }
     }
 
     /// Puts in the last message of an operation; it is sent after a result that still waits.
-    pub fn end(&self, id: &str, message: Utf8Bytes) {
-        self.fill(id, |slot| slot.end = Some(message));
+    pub fn end(&self, ticket: &Ticket, message: Utf8Bytes) {
+        self.fill(ticket, |slot| slot.end = Some(message));
     }
 
-    fn fill(&self, id: &str, fill: impl FnOnce(&mut Slot)) {
+    fn fill(&self, ticket: &Ticket, fill: impl FnOnce(&mut Slot)) {
         let mut state = self.state.lock();
-        let Some(slot) = state.operations.get_mut(id) else { return };
+        let Some(slot) = state.slot(ticket) else { return };
         fill(slot);
         if !std::mem::replace(&mut slot.queued, true) {
-            state.queue.push_back(Entry::Operation(id.to_owned()));
+            state.queue.push_back(Entry::Operation(ticket.id.clone()));
             self.filled.notify_one();
         }
     }
@@ -202,6 +228,12 @@ impl Outbox {
     }
 }
 
+impl State {
+    fn slot(&mut self, ticket: &Ticket) -> Option<&mut Slot> {
+        self.operations.get_mut(&ticket.id).filter(|slot| slot.number == ticket.number)
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
@@ -220,63 +252,73 @@ mod tests {
             .collect()
     }
 
-    fn outbox(ids: &[&str]) -> Outbox {
+    fn outbox<const N: usize>(ids: [&str; N]) -> (Outbox, [Ticket; N]) {
         let outbox = Outbox::default();
-        for id in ids {
-            outbox.open(id, 2).unwrap();
-        }
-        outbox
+        let tickets = ids.map(|id| outbox.open(id, 2).unwrap());
+        (outbox, tickets)
     }
 
     #[test]
     fn a_newer_result_takes_the_place_of_an_older_one() {
-        let outbox = outbox(&["a", "b"]);
-        outbox.next("a", "a1".into());
-        outbox.next("b", "b1".into());
-        outbox.next("a", "a2".into());
-        outbox.end("a", "a done".into());
+        let (outbox, [a, b]) = outbox(["a", "b"]);
+        outbox.next(&a, "a1".into());
+        outbox.next(&b, "b1".into());
+        outbox.next(&a, "a2".into());
+        outbox.end(&a, "a done".into());
         assert_eq!(taken(&outbox), ["a2", "a done", "b1"]);
     }
 
     #[tokio::test]
     async fn an_event_is_passed_when_it_is_taken() {
-        let outbox = outbox(&["a", "b"]);
-        let mut passing = Box::pin(outbox.pass("a", "a1".into()));
+        let (outbox, [a, b]) = outbox(["a", "b"]);
+        let mut passing = Box::pin(outbox.pass(&a, "a1".into()));
         assert!(poll_immediate(&mut passing).await.is_none());
-        outbox.next("b", "b1".into());
+        outbox.next(&b, "b1".into());
         assert_eq!(outbox.try_take(), Some(Outgoing::Message("a1".into())));
-        assert!(poll_immediate(&mut passing).await.is_some());
-        // Nobody waits for ever for what is not sent any more.
-        let mut passing = Box::pin(outbox.pass("a", "a2".into()));
-        assert!(poll_immediate(&mut passing).await.is_none());
+        assert_eq!(poll_immediate(&mut passing).await, Some(Ok(())));
+        // What is not sent any more is not asked for any more.
         outbox.cancel("a");
+        assert_eq!(outbox.pass(&a, "a2".into()).await, Err(Forgotten));
         assert_eq!(taken(&outbox), ["b1"]);
+    }
+
+    #[tokio::test]
+    async fn a_task_that_was_stopped_does_not_speak_for_the_next_of_its_id() {
+        let (outbox, [first]) = outbox(["a"]);
+        outbox.next(&first, "old".into());
+        outbox.cancel("a");
+        let second = outbox.open("a", 2).unwrap();
+        outbox.next(&first, "old".into());
+        outbox.end(&first, "old done".into());
+        assert_eq!(outbox.pass(&first, "old".into()).await, Err(Forgotten));
+        outbox.next(&second, "new".into());
+        assert_eq!(taken(&outbox), ["new"]);
     }
 
     #[test]
     fn an_id_is_free_again_when_its_end_has_been_sent() {
-        let outbox = outbox(&["a"]);
-        outbox.end("a", "a done".into());
+        let (outbox, [a]) = outbox(["a"]);
+        outbox.end(&a, "a done".into());
         assert_eq!(outbox.open("a", 2), Err(NotOpened::Duplicate));
         assert_eq!(taken(&outbox), ["a done"]);
-        assert_eq!(outbox.open("a", 2), Ok(()));
+        assert!(outbox.open("a", 2).is_ok());
     }
 
     #[test]
     fn nothing_is_sent_of_a_cancelled_operation() {
-        let outbox = outbox(&["a", "b"]);
+        let (outbox, [a, _]) = outbox(["a", "b"]);
         assert_eq!(outbox.open("c", 2), Err(NotOpened::Full));
-        outbox.next("a", "a1".into());
+        outbox.next(&a, "a1".into());
         outbox.cancel("a");
-        outbox.next("a", "a2".into());
+        outbox.next(&a, "a2".into());
         assert_eq!(taken(&outbox), Vec::<String>::new());
-        assert_eq!(outbox.open("c", 2), Ok(()));
+        assert!(outbox.open("c", 2).is_ok());
     }
 
     #[test]
     fn a_close_goes_before_all_that_waits() {
-        let outbox = outbox(&["a"]);
-        outbox.next("a", "a1".into());
+        let (outbox, [a]) = outbox(["a"]);
+        outbox.next(&a, "a1".into());
         outbox.close(Close::GOING_AWAY);
         outbox.close(Close::UNAUTHORIZED);
         assert_eq!(taken(&outbox).first().map(String::as_str), Some("close 1001"));

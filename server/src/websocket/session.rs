@@ -160,8 +160,8 @@ impl Session {
         if id.len() > options.operation_id_bytes {
             return Err(Close::bad_message("its id is too long"));
         }
-        match self.outbox.open(&id, options.operations) {
-            Ok(()) => {}
+        let ticket = match self.outbox.open(&id, options.operations) {
+            Ok(ticket) => ticket,
             Err(NotOpened::Duplicate) => return Err(Close::duplicate(&id)),
             Err(NotOpened::Full) => {
                 let message = format!("the socket has {} operations running already", options.operations);
@@ -169,13 +169,13 @@ impl Session {
                 self.outbox.control(Outgoing::Message(message::error(&id, &[error])));
                 return Ok(());
             }
-        }
+        };
         // Those that have ended are only counted by the outbox.
         while self.operations.try_join_next().is_some() {}
         let (gateway, service) = (self.gateway.clone(), self.service.clone());
-        let operation = Operation::new(id.clone(), gateway, service, self.outbox.clone());
+        let operation = Operation::new(ticket.clone(), gateway, service, self.outbox.clone());
         let task = self.operations.spawn(operation.run(request));
-        self.outbox.run(&id, task);
+        self.outbox.run(&ticket, task);
         Ok(())
     }
 }
