@@ -334,7 +334,8 @@ impl Host for RunHost {
                 Ok("null".to_owned())
             }
             HostCall::Metric { name, value } => {
-                tracing::debug!(target: "weir::metric", function = %self.function, name, value);
+                let name = self.release.secrets().redact(&name);
+                tracing::debug!(target: "weir::metric", function = %self.function, %name, value);
                 Ok("null".to_owned())
             }
             HostCall::Schedule { function, args, when } => self.schedule(&function, args, &when),

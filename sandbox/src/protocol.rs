@@ -326,6 +326,7 @@ impl ScriptError {
         let others = [&mut self.app_code, &mut self.host_call].into_iter().flatten();
         for other in others.filter(|other| other.len() > MESSAGE_BYTES_MAX) {
             other.truncate(other.floor_char_boundary(MESSAGE_BYTES_MAX));
+            other.push('…');
         }
         self.stack.truncate(STACK_LINES_MAX);
         self
