@@ -33,7 +33,7 @@ use weir_schema::commit::Timestamp;
 use weir_schema::limits::Limit;
 use weir_store::{Options, Store};
 
-const MANIFEST: &str = "name = \"test\"\nversion = \"1.0.0\"\n[limits]\nwall_ms = 2000\ndocuments_read = 200\ndocuments_counted = 100\ndocuments_written = 100\nread_bytes = 40000\nwritten_bytes = 20000\n";
+const MANIFEST: &str = "name = \"test\"\nversion = \"1.0.0\"\n[limits]\nwall_ms = 5000\ncpu_ms = 5000\ndocuments_read = 200\ndocuments_counted = 100\ndocuments_written = 100\nread_bytes = 40000\nwritten_bytes = 20000\n";
 
 const COLLECTIONS: &str = r#"
 import { collection, type DateTime, type Int, type Ref } from "weir";
@@ -115,6 +115,13 @@ export const close = procedure((args: { id: ID }): JSON => {
 export const retract = procedure((args: { id: ID }): boolean => entries.delete(args.id));
 export const entryIds = query((): ID[] => entries.all().map((entry) => entry.id));
 export const allCards = query((): Doc<Card>[] => cards.all());
+/** Computes for some hundred milliseconds before it writes. */
+export const depositLate = procedure((args: { owner: string; amount: Int }): Int => {
+  let x = 1;
+  for (let i = 0; i < 20_000_000; i++) x = (x * 16807) % 2147483647;
+  const account = accounts.where("owner", args.owner).first()!;
+  return accounts.patch(account.id, { balance: account.balance + args.amount + x % 1 }).balance;
+});
 "#;
 
 struct Bank {

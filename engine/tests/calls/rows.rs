@@ -105,7 +105,8 @@ async fn who_goes_away_before_a_call_is_decided_has_written_nothing_by_it() {
     assert_eq!(first.bytes(), 1);
     {
         // It is with its isolate when its caller goes.
-        let mut second = Box::pin(calls.call(deposit("ada", 2), None));
+        let late = Call { function: "depositLate".into(), args: json!({ "owner": "ada", "amount": 2 }) };
+        let mut second = Box::pin(calls.call(late, None));
         assert!(futures_util::poll!(&mut second).is_pending());
     }
     assert_eq!(first.opened().await.unwrap().value, json!(1));
