@@ -1,93 +1,13 @@
 //! Actions and the world outside: which hosts they reach, what they are told, and what of their secrets is ever seen.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
-use std::thread;
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
 use crate::apps::App;
+use crate::outside::Outside;
 use crate::weir::{Dev, Process, weir};
 
 /// Both ways of running functions.
 const ISOLATIONS: [&str; 2] = ["thread", "process"];
-
-/// A server on loopback, for as long as the test runs: `/to/URL` redirects there, `/echo` answers with the body,
-/// `/endless` does not end, all else is answered with the request.
-struct Outside {
-    address: SocketAddr,
-    seen: Arc<Mutex<Vec<String>>>,
-}
-
-impl Outside {
-    fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let seen: Arc<Mutex<Vec<String>>> = Arc::default();
-        let requests = seen.clone();
-        thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                let requests = requests.clone();
-                // Clients may go at any time.
-                thread::spawn(move || answer(stream, &requests).unwrap_or_default());
-            }
-        });
-        Self { address, seen }
-    }
-
-    fn port(&self) -> u16 {
-        self.address.port()
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
-    }
-
-    fn requests(&self) -> usize {
-        self.seen.lock().unwrap().len()
-    }
-}
-
-fn answer(mut stream: TcpStream, requests: &Mutex<Vec<String>>) -> std::io::Result<()> {
-    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
-    let mut request = Vec::new();
-    while !is_whole(&request) {
-        let mut part = [0; 4096];
-        match stream.read(&mut part)? {
-            0 => return Ok(()),
-            read => request.extend_from_slice(&part[..read]),
-        }
-    }
-    let text = String::from_utf8_lossy(&request).into_owned();
-    let path = text.split(' ').nth(1).unwrap_or_default().to_owned();
-    requests.lock().unwrap().push(text.clone());
-    if let Some(location) = path.strip_prefix("/to/") {
-        return write!(stream, "HTTP/1.1 302 Found\r\nlocation: {location}\r\ncontent-length: 0\r\n\r\n");
-    }
-    if path == "/echo" {
-        let body = request.windows(4).position(|window| window == b"\r\n\r\n").map_or(0, |end| end + 4);
-        stream.write_all(b"HTTP/1.1 200 OK\r\nx-echo: yes\r\n\r\n")?;
-        return stream.write_all(&request[body..]);
-    }
-    if path == "/endless" {
-        stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
-        loop {
-            stream.write_all(&[b'x'; 65536])?;
-        }
-    }
-    let body = json!({ "request": text }).to_string();
-    write!(stream, "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len())
-}
-
-/// Whether a request has come with its body.
-fn is_whole(request: &[u8]) -> bool {
-    let Some(end) = request.windows(4).position(|window| window == b"\r\n\r\n") else { return false };
-    let head = String::from_utf8_lossy(&request[..end]).to_lowercase();
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
-    request.len() >= end + 4 + length.unwrap_or(0)
-}
 
 const FUNCTIONS: &str = r#"
 // file: functions/outside.ts
@@ -151,6 +71,8 @@ export const shown = http.get("/shown/:what", action(async (request: HttpRequest
   if (request.params.what === "header") return { headers: { "content-length": "5" } };
   if (request.params.what === "split") return { headers: { "x-a": "a\r\nb: c" } };
   if (request.params.what === "status") return { status: 99 };
+  if (request.params.what === "headers") return { headers: Array.from({ length: 40_000 }, (_, n): [string, string] => [`x-${n}`, ""]) };
+  if (request.params.what === "deep") return { body: Array.from({ length: 300 }).reduce((body: Json) => [body], null) };
   if (request.params.what === "bytes") return { body: Uint8Array.of(255, 0) };
   if (request.params.what === "endless") for (;;);
   return { body: `${request.method} ${request.path} ${request.query.getAll("a").join("+")} ${await request.text()}` };
@@ -418,7 +340,7 @@ fn endpoints_answer_whoever_signs() {
         let shown = text(get("/shown/x%20y?a=1&b=2&a=%C3%BC", "content-type"));
         assert_eq!(shown, is(200, plain, "GET /shown/x%20y 1+ü "));
         assert_eq!(get("/shown/bytes", "content-type"), (200, "application/octet-stream".to_owned(), vec![255, 0]));
-        for wrong in ["error", "header", "split", "status"] {
+        for wrong in ["error", "header", "split", "status", "headers", "deep"] {
             assert_eq!(text(get(&format!("/shown/{wrong}"), "")), is(500, "", "the endpoint failed\n"), "{wrong}");
         }
         assert_eq!(text(get("/shown/endless", "")), is(504, "", "past a limit\n"));
@@ -433,7 +355,16 @@ fn endpoints_answer_whoever_signs() {
         let log = dev.log.clone();
         assert_eq!(dev.stop(), Some(0));
         let log = log.all().join("\n");
-        assert!(log.contains("an endpoint failed: FUNCTION_FAILED: the inside of [secret PAYMENT_KEY]"), "{log}");
+        for told in [
+            "the inside of [secret PAYMENT_KEY]",
+            "its response has the header content-length, which is the connection's: leave it out",
+            "its response has a header that is none: names are letters, digits and hyphens, values are ASCII text of one line",
+            "TypeError: the status is 99, and should be a number from 200 to 599",
+            "its response has more than 100 headers or 65536 bytes of them",
+            "TypeError: body nests more than 100 deep",
+        ] {
+            assert!(log.contains(&format!("an endpoint failed: FUNCTION_FAILED: {told}")), "{told}: {log}");
+        }
         assert!(!log.contains(KEY), "{log}");
     }
 }

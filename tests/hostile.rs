@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 
 use neighbours::Neighbours;
 use specification::{APP, Expected, Script, scripts};
-use stage::{Stage, THINGS, call};
+use stage::{Stage, THINGS, call, tells_a_secret};
 
 use crate::apps::root;
 use crate::weir::say;
@@ -188,6 +188,8 @@ fn run(mode: Mode) {
     wrong.extend(complaints);
     let (controls, complaints) = controls.leave();
     wrong.extend(complaints);
+    wrong.extend(stage.secrets_told().into_iter().map(|line| format!("the log tells a secret: {line}")));
+    wrong.extend(stage.trespasses().into_iter().map(|request| format!("a request that was to be refused: {request}")));
     let zombies = stage.zombies();
     let orphans = stage.strike();
     if !zombies.is_empty() || !orphans.is_empty() {
@@ -200,8 +202,11 @@ fn run(mode: Mode) {
 
 /// Runs one script and looks at what it leaves: what is wrong with it, or how the server fell silent.
 fn play(stage: &mut Stage, first: &First, script: &Script) -> Result<Vec<String>, String> {
-    let answer = call(stage.url(), script.root, &script.name, &script.arguments)?;
+    let answer = call(stage.url(), &script.root, &script.name, &script.arguments)?;
     let mut wrong = Vec::from_iter(script.judge(&answer));
+    if tells_a_secret(&answer.to_string()) {
+        wrong.push(format!("it tells a secret: {answer}"));
+    }
     let length = answer.to_string().len();
     if length > ANSWER_BYTES_MAX {
         wrong.push(format!("an answer of {length} bytes"));
@@ -217,7 +222,7 @@ fn play(stage: &mut Stage, first: &First, script: &Script) -> Result<Vec<String>
         next("query", "seen", &first.seen)?;
         next("query", "counted", &json!(THINGS))?;
         match script.maker.as_str() {
-            "action" => next("mutation", "seenInAction", &first.seen_in_action)?,
+            "action" | "http" => next("mutation", "seenInAction", &first.seen_in_action)?,
             "stream" => next("subscription", "seenInStream", &first.seen_in_stream)?,
             _ => {}
         }

@@ -20,10 +20,12 @@
 //! | [`streaming`] | a million documents leave in order, and memory stays flat |
 //! | [`hot_row`] | 64 connections increment one document: the sum is exact, and nobody gets an error |
 //! | [`lockdown`] | a worker process reaches nothing that it must not, and the doctor says so |
+//! | [`tls`] | whose certificates `fetch` takes, and what it tells of others |
 //! | [`uploads`] | many calls in one request, as JSON lines: slow readers, clients that go, memory |
 //! | [`outsider`] | an app that was written from the documentation alone |
 //!
-//! Beside them: [`weir`] runs the binary, [`apps`] makes app folders, [`graphql`] asks, [`socket`] subscribes, [`node`] runs what is on npm.
+//! Beside them: [`weir`] runs the binary, [`apps`] makes app folders, [`graphql`] asks, [`socket`] subscribes,
+//! [`outside`] is a server that actions fetch from, [`node`] runs what is on npm.
 //!
 //! Every wait has an end, and every process that is started ends with its test. No test is about how long something
 //! takes: what is worth knowing is printed.
@@ -39,6 +41,7 @@
 mod apps;
 mod graphql;
 mod node;
+mod outside;
 mod socket;
 mod weir;
 
@@ -59,6 +62,7 @@ mod operations;
 mod outsider;
 mod shop;
 mod streaming;
+mod tls;
 mod types;
 mod uploads;
 mod workspace;

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use expect_test::expect;
 
-use crate::apps::App;
+use crate::apps::{App, root};
 use crate::node;
 use crate::weir::{Ended, PATIENCE, finish, run};
 
@@ -33,6 +33,18 @@ fn the_official_compiler_accepts_every_app() {
         let ended = compile(packages, &typed(path));
         assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), ""), "{path}");
     }
+}
+
+/// Each line that says that an error is to come has one.
+#[test]
+fn the_official_compiler_agrees_with_the_types_own_test() {
+    let Some(packages) = node::packages("the_official_compiler_agrees_with_the_types_own_test") else { return };
+    let app = typed("examples/shop");
+    let test = std::fs::read_to_string(root().join("sandbox/types/weir.test-d.ts")).unwrap();
+    assert!(test.contains("@ts-expect-error"));
+    app.write("functions/types.ts", &test);
+    let ended = compile(packages, &app);
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), ""));
 }
 
 #[test]

@@ -7,6 +7,14 @@ use weir_schema::limits::Limit;
 
 use crate::host::RunHost;
 
+/// A text of a script for a message, cut where it is longer. `…` says so: a secret that was cut is found by that.
+pub(crate) fn shortened(text: &str, chars_max: usize) -> String {
+    match text.char_indices().nth(chars_max) {
+        Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
 impl RunHost {
     /// Sends a request. Whatever the method, it counts as something that has happened.
     pub(crate) fn fetch(&mut self, request: FetchRequest) -> Answering {
@@ -33,7 +41,7 @@ impl RunHost {
             }
             None => Err(HostError::Refused(format!(
                 "the app names no secret {:?}: add it to secrets in app.toml",
-                name.chars().take(100).collect::<String>()
+                shortened(name, 100)
             ))),
         }
     }

@@ -220,7 +220,14 @@ impl Prepared {
         let ran = self.judge_outcome(finished);
         let result = ran.result.map_err(|error| {
             let hide = |text: &str| self.release.secrets().redact_cut(text);
-            CallError { message: hide(&error.message), app_code: error.app_code.as_deref().map(hide), ..error }
+            // Functions are named by what stood in brackets before them.
+            let frame = |frame: Frame| Frame { function: frame.function.as_deref().map(hide), ..frame };
+            CallError {
+                message: hide(&error.message),
+                app_code: error.app_code.as_deref().map(hide),
+                stack: error.stack.into_iter().map(frame).collect(),
+                ..error
+            }
         });
         Ran { result, ..ran }
     }

@@ -107,31 +107,38 @@ impl Secrets {
         text
     }
 
-    /// The same for a text that may have been cut, so that it ends with the beginning of a secret.
+    /// The same for a text that may have been cut in places, as `…` there says: what stands before one may end with the
+    /// beginning of a secret.
     pub(crate) fn redact_cut(&self, text: &str) -> String {
-        let mut text = self.redact(text).into_owned();
-        let Some(cut) = text.strip_suffix('…').map(str::len) else { return text };
-        for (name, secret) in self.values.iter() {
-            let beginnings = |form: &str| {
-                let lengths = (BEGINNING_BYTES_MIN..form.len()).rev();
-                lengths.filter(|at| form.is_char_boundary(*at)).find(|at| {
-                    form.get(..*at)
-                        .is_some_and(|beginning| text.get(..cut).is_some_and(|text| text.ends_with(beginning)))
-                })
-            };
-            if let Some(bytes) = secret.forms.iter().filter_map(|form| beginnings(form)).max() {
-                text.truncate(cut - bytes);
-                text.push_str(&format!("[secret {name}]…"));
-                return text;
+        let text = self.redact(text);
+        let mut parts = text.split('…').peekable();
+        let mut hidden = String::with_capacity(text.len());
+        while let Some(part) = parts.next() {
+            if parts.peek().is_none() {
+                hidden.push_str(part);
+                break;
+            }
+            match self.values.iter().find_map(|(name, secret)| Some((name, secret.beginning_at_end_of(part)?))) {
+                Some((name, before)) => hidden.push_str(&format!("{before}[secret {name}]…")),
+                None => hidden.push_str(&format!("{part}…")),
             }
         }
-        text
+        hidden
     }
 }
 
 impl Secret {
     fn copy(&self) -> Self {
         Self { value: self.value.clone(), forms: self.forms.clone() }
+    }
+
+    /// What stands before the longest beginning of this secret that a text ends with.
+    fn beginning_at_end_of<'a>(&self, text: &'a str) -> Option<&'a str> {
+        let before = |form: &Zeroizing<String>| {
+            let lengths = (BEGINNING_BYTES_MIN..form.len()).rev();
+            lengths.filter_map(|bytes| text.strip_suffix(form.get(..bytes)?)).next()
+        };
+        self.forms.iter().filter_map(before).min_by_key(|before| before.len())
     }
 }
 
@@ -192,6 +199,9 @@ mod tests {
         assert_eq!(secrets.redact_cut("it was sk_test_4eC…"), "it was [secret STRIPE_KEY]…");
         assert_eq!(secrets.redact_cut("it was sk_…"), "it was sk_…");
         assert_eq!(secrets.redact_cut("it was sk_test_4eC39Hq…"), "it was [secret STRIPE_KEY]…");
+        let twice = secrets.redact_cut("\"sk_test_4e…, not \"a\\\"b\\\\…, but sk_test_4…");
+        assert_eq!(twice, "\"[secret STRIPE_KEY]…, not \"[secret QUOTED]…, but [secret STRIPE_KEY]…");
+        assert_eq!(secrets.redact_cut("… and …"), "… and …");
     }
 
     #[test]

@@ -1,8 +1,9 @@
 // What the editor types must accept and refuse. Checked by `tsc --noEmit --strict`; never run.
 
 import {
-  action, attempt, avg, call, caller, collection, count, fail, max, metric, min, now, procedure, query, stream, sum, view,
-  type Bytes, type DateTime, type Doc, type Float, type ID, type Int, type JSON as Json, type Page, type Ref, type Rows,
+  action, attempt, avg, call, caller, cancelJob, collection, count, fail, hmac, http, max, metric, min, now, procedure, query, schedule,
+  secret, stream, sum, timingSafeEqual, view, type Bytes, type DateTime, type Doc, type FetchHeaders, type FetchResponse, type Float,
+  type HttpRequest, type HttpResponse, type ID, type Int, type JSON as Json, type Page, type Ref, type Rows,
 } from "weir";
 
 interface Customer {
@@ -195,3 +196,117 @@ export function references(order: Ref<Order>, id: ID): Ref<Customer>[] {
   const wrong: Ref<Customer> = order;
   return [id, "x", wrong];
 }
+
+export const schedules = procedure((args: { customer: ID; at: DateTime }): boolean => {
+  const id: ID = schedule({ after: "5m" }, writes, { customer: args.customer, total: 1 });
+  schedule({ after: 300_000 }, acts, { customer: args.customer });
+  schedule({ at: args.at }, acts, { customer: args.customer });
+  // @ts-expect-error an argument is missing
+  schedule({ after: "5m" }, writes, { customer: args.customer });
+  // @ts-expect-error of another type
+  schedule({ after: "5m" }, writes, { customer: args.customer, total: "1" });
+  // @ts-expect-error a time is one of the two
+  schedule({ in: "5m" }, acts, { customer: args.customer });
+  // @ts-expect-error an object
+  schedule("5m", acts, { customer: args.customer });
+  // @ts-expect-error a query changes nothing, later either
+  schedule({ after: "5m" }, ordersOf, { customer: args.customer });
+  // @ts-expect-error nor does a stream
+  schedule({ after: "5m" }, streams, { n: 1 });
+  // @ts-expect-error not a function of the app
+  schedule({ after: "5m" }, () => 1, {});
+  // @ts-expect-error the id is a string
+  cancelJob(7);
+  const cancelled: boolean = cancelJob(id);
+  return cancelled;
+});
+
+export const calls = action(async (args: { customer: ID }): Promise<Float> => {
+  const list: Doc<Order>[] = await call(ordersOf, { customer: args.customer });
+  // @ts-expect-error of another type
+  await call(writes, { customer: 1, total: 1 });
+  // @ts-expect-error not a function of the app
+  await call(() => 1, {});
+  const again: Float = await call(acts, { customer: args.customer });
+  return again + list.length;
+});
+
+export const fetches = action(async (args: { url: string; bytes: Bytes }): Promise<string> => {
+  const response: FetchResponse = await fetch(args.url, {
+    method: "POST",
+    headers: { authorization: `Bearer ${secret("PAYMENT_KEY")}`, "x-count": 1 },
+    body: Uint8Array.of(1, 2),
+    redirect: "error",
+    timeoutMs: 1000,
+  });
+  await fetch(args.url, { headers: [["x-a", "1"], ["x-a", 2]], body: "text" });
+  await fetch(args.url, { headers: response.headers, body: null });
+  // @ts-expect-error no such option
+  await fetch(args.url, { signal: null });
+  // @ts-expect-error a URL is a string
+  await fetch({ url: args.url });
+  // @ts-expect-error nothing is written as JSON by itself
+  await fetch(args.url, { body: { a: 1 } });
+  // @ts-expect-error no such choice
+  await fetch(args.url, { redirect: "always" });
+  // @ts-expect-error a header has one value
+  await fetch(args.url, { headers: { a: ["1", "2"] } });
+  // @ts-expect-error milliseconds
+  await fetch(args.url, { timeoutMs: "1s" });
+  // @ts-expect-error a response does not change
+  response.status = 200;
+  const headers: FetchHeaders = response.headers;
+  // @ts-expect-error nor do its headers
+  headers.set("a", "1");
+  // @ts-expect-error perhaps there is none
+  headers.get("content-type").length;
+  for (const [name, value] of headers) console.log(name.length, value.length);
+  // @ts-expect-error await it
+  const early: string = response.text();
+  const bytes: Uint8Array = await response.bytes();
+  return `${early} ${bytes.length} ${(await response.json()).any} ${response.ok} ${await response.text()}`;
+});
+
+// @ts-expect-error a secret has a name
+secret();
+// @ts-expect-error which is a string
+secret(7);
+
+export const signs = query((args: { data: string }): boolean => {
+  const bytes: Uint8Array = hmac("SHA-256", "key", args.data);
+  const text: string = hmac("SHA-512", bytes, bytes, "hex");
+  // @ts-expect-error no such hash
+  hmac("MD5", "key", args.data);
+  // @ts-expect-error no such encoding
+  hmac("SHA-256", "key", args.data, "utf8");
+  // @ts-expect-error bytes are no text
+  const wrong: string = hmac("SHA-256", "key", args.data);
+  // @ts-expect-error neither text nor bytes
+  hmac("SHA-256", 7, args.data);
+  // @ts-expect-error neither text nor bytes
+  timingSafeEqual(text, null);
+  return timingSafeEqual(text, wrong);
+});
+
+export const hook = http.post("/hooks/:name", action(async (request: HttpRequest): Promise<HttpResponse> => {
+  const [name, first, type]: (string | null | undefined)[] = [request.params.name, request.query.get("a"), request.headers.get("a")];
+  // @ts-expect-error perhaps there is none
+  request.query.get("a").length;
+  // @ts-expect-error a request does not change
+  request.path = "/";
+  if (request.method === "POST") return { status: 201, headers: { "x-a": 1 }, body: { name: name ?? null, first: first ?? null } };
+  return request.path === "/" ? {} : { headers: [["a", "1"]], body: (await request.bytes()).length ? await request.bytes() : `${type}` };
+}));
+export const unasked = http.get("/", action(async (): Promise<HttpResponse> => ({ body: [1, "two", null] })));
+// @ts-expect-error a status is a number
+http.put("/a", action(async (): Promise<HttpResponse> => ({ status: "200" })));
+// @ts-expect-error no such member
+http.patch("/a", action(async (): Promise<HttpResponse> => ({ code: 200 })));
+// @ts-expect-error an action, not a bare function
+http.delete("/a", async (): Promise<HttpResponse> => ({}));
+// @ts-expect-error a query answers no requests
+http.get("/a", query((): Int => 1));
+// @ts-expect-error no such method
+http.trace("/a", action(async (): Promise<HttpResponse> => ({})));
+// @ts-expect-error an endpoint is not called
+hook({});

@@ -266,6 +266,10 @@ pub const FETCH_URL_BYTES_MAX: usize = 16 << 10;
 pub const FETCH_HEADERS_MAX: usize = 100;
 /// The names and values of the headers of one request, and of those of one response with its first line, in bytes.
 pub const FETCH_HEADER_BYTES_MAX: usize = 64 << 10;
+/// Headers of the response of an HTTP endpoint.
+pub const RESPONSE_HEADERS_MAX: usize = 100;
+/// Their names and values, in bytes.
+pub const RESPONSE_HEADER_BYTES_MAX: usize = 64 << 10;
 /// Redirects that one `fetch` follows.
 pub const FETCH_REDIRECTS_MAX: usize = 10;
 /// How long a `fetch` tries to connect, with all addresses of the host together, in milliseconds.

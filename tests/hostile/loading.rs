@@ -28,7 +28,7 @@ const fn beyond_threads(name: &'static str, code: &'static str, told: &'static s
 }
 
 /// Modules that compile. What they do at their top is run by every isolate.
-const LOADED: [Load; 20] = [
+const LOADED: [Load; 22] = [
     load("a loop", "for (;;);", "loading its modules"),
     load("a generator", "const all = [...(function* () { for (;;) yield 1; })()];", "loading its modules"),
     load("a pattern", "const found = /^(a+)+$/.test('a'.repeat(40) + '!');", "loading its modules"),
@@ -72,6 +72,12 @@ const LOADED: [Load; 20] = [
     load("the clock", "const started = Date.now();", "exist only inside a function"),
     load("chance", "const lucky = Math.random();", "exist only inside a function"),
     load("a read", "const all = things.all();", "only while a function runs"),
+    load("a request", "const asked = fetch('http://127.0.0.1:1/never');", "fetch works only while an action runs"),
+    load(
+        "a secret",
+        "import { secret } from 'weir';\nconst key = secret('A_KEY');",
+        "secret works only while an action runs",
+    ),
     load("a prototype", "const target: any = Object.prototype;\nconst done = (target.poison = 1);", "TypeError"),
     load("code from text", "const two = ((() => 1) as any).constructor('return 2')();", ""),
     load("a rejection", "Promise.reject(new Error('nobody listens'));", "nobody listens"),

@@ -7,6 +7,8 @@
 //! | `@expects LIMIT_EXCEEDED limit` | it fails at this limit; without a name at any |
 //! | `@args JSON` | what it is called with |
 //! | `@long member bytes` | a text of so many bytes as one more argument |
+//! | `@expects STATUS words` | it is an endpoint that answers so; the words are part of its body |
+//! | `@each words` | an endpoint whose path ends in `:what` is asked once with each of the words there |
 //! | `@thread reason` | why isolates that are threads cannot contain it |
 //!
 //! Of a stream, a value is the list of its events, of which three are taken.
@@ -27,7 +29,7 @@ const NEIGHBOUR: &str = "neighbour.ts";
 /// One script.
 #[derive(Debug, Clone)]
 pub struct Script {
-    /// The function's name.
+    /// The function's name, or the path of the endpoint.
     pub name: String,
     /// The file without its ending: the category.
     pub category: String,
@@ -37,8 +39,8 @@ pub struct Script {
     pub expected: Vec<Expected>,
     /// Why threads cannot contain it.
     pub thread: Option<String>,
-    /// The root of GraphQL that it belongs to.
-    pub root: &'static str,
+    /// The root of GraphQL that it belongs to, or the method of the endpoint.
+    pub root: String,
     /// What makes it.
     pub maker: String,
 }
@@ -52,6 +54,8 @@ pub enum Expected {
     Limit(Option<String>),
     /// This code, and these words in the message.
     Error(String, String),
+    /// This status, and these words in the body.
+    Answer(u16, String),
 }
 
 /// All scripts, in the order of their files.
@@ -63,18 +67,21 @@ pub fn scripts() -> Vec<Script> {
     for file in files.iter().filter(|file| !file.ends_with(NEIGHBOUR)) {
         let category = file.file_stem().unwrap().to_str().unwrap();
         let text = fs::read_to_string(file).unwrap();
-        all.extend(text.split("\nexport const ").skip(1).zip(text.split("\nexport const ")).map(|(code, before)| {
-            let comment = before.rsplit_once("/**").map(|(_, comment)| comment).unwrap_or_default();
-            let comment = comment.strip_suffix("*/").unwrap_or_else(|| panic!("no comment before {code:.40}"));
-            script(category, code, comment)
-        }));
+        all.extend(text.split("\nexport const ").skip(1).zip(text.split("\nexport const ")).flat_map(
+            |(code, before)| {
+                let comment = before.rsplit_once("/**").map(|(_, comment)| comment).unwrap_or_default();
+                let comment = comment.strip_suffix("*/").unwrap_or_else(|| panic!("no comment before {code:.40}"));
+                script(category, code, comment)
+            },
+        ));
     }
     all
 }
 
-fn script(category: &str, code: &str, comment: &str) -> Script {
+fn script(category: &str, code: &str, comment: &str) -> Vec<Script> {
     let (name, rest) = code.split_once(" = ").unwrap();
     let maker: String = rest.chars().take_while(char::is_ascii_alphabetic).collect();
+    let mut each = Vec::new();
     let mut script = Script {
         name: name.to_owned(),
         category: category.to_owned(),
@@ -82,12 +89,17 @@ fn script(category: &str, code: &str, comment: &str) -> Script {
         expected: Vec::new(),
         thread: None,
         root: match maker.as_str() {
-            "query" => "query",
+            "query" | "view" => "query",
             "stream" => "subscription",
             _ => "mutation",
-        },
+        }
+        .to_owned(),
         maker,
     };
+    if let Some(endpoint) = rest.strip_prefix("http.") {
+        let (method, rest) = endpoint.split_once("(\"").unwrap();
+        (script.root, script.name) = (method.to_owned(), rest.split_once('"').unwrap().0.to_owned());
+    }
     // Tags run over several lines where they must.
     let lines = comment.lines().map(|line| line.trim().trim_start_matches("*").trim());
     let comment: String = lines.map(|line| format!(" {line}")).collect();
@@ -101,11 +113,15 @@ fn script(category: &str, code: &str, comment: &str) -> Script {
                 script.arguments[member] = json!("x".repeat(bytes.parse().unwrap()));
             }
             "thread" => script.thread = Some(text.trim().to_owned()),
+            "each" => each.extend(text.split_whitespace()),
             _ => panic!("{name}: there is no tag @{tag}"),
         }
     }
     assert!(!script.expected.is_empty(), "{name} does not say what it expects");
-    script
+    match script.name.strip_suffix(":what") {
+        Some(path) => each.iter().map(|what| Script { name: format!("{path}{what}"), ..script.clone() }).collect(),
+        None => vec![script],
+    }
 }
 
 fn expected(name: &str, text: &str) -> Expected {
@@ -113,7 +129,10 @@ fn expected(name: &str, text: &str) -> Expected {
     match what {
         "value" => Expected::Value(json(name, rest)),
         "LIMIT_EXCEEDED" => Expected::Limit(Some(rest.to_owned()).filter(|limit| !limit.is_empty())),
-        code => Expected::Error(code.to_owned(), rest.to_owned()),
+        what => match what.parse() {
+            Ok(status) => Expected::Answer(status, rest.to_owned()),
+            Err(_) => Expected::Error(what.to_owned(), rest.to_owned()),
+        },
     }
 }
 
@@ -146,6 +165,9 @@ impl Expected {
             Self::Error(code, words) => {
                 let has_words = error["message"].as_str().is_some_and(|message| message.contains(words));
                 extensions["code"] == *code && has_words
+            }
+            Self::Answer(status, words) => {
+                answer["status"] == *status && answer["body"].as_str().is_some_and(|body| body.contains(words))
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -9,8 +10,9 @@ use serde_json::{Value, json};
 use super::Mode;
 use super::specification::APP;
 use crate::apps::App;
+use crate::outside::Outside;
 use crate::socket::Socket;
-use crate::weir::Dev;
+use crate::weir::{Dev, Process, weir};
 
 /// How long an answer may take: far more than any limit of the app.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(10);
@@ -21,11 +23,20 @@ const THINGS_AT_ONCE: usize = 25;
 /// How many events of a stream are taken.
 const EVENTS: usize = 3;
 
+/// Where the app has the address of the server outside, and what stands there in the source tree.
+const ADDRESSED: [&str; 2] = ["app.toml", "lib/outside.ts"];
+const NO_ADDRESS: &str = "127.0.0.1:1";
+/// The secret that the app names, and one of another app. Longer than what messages show of a text.
+pub const SECRET: &str = "hk_live_Zx81QmN4vRt07LpW3sYd95KcGh2BfJ6aTuE8oXiCnVrMzPq";
+pub const ANOTHER_SECRET: &str = "another_app_owns_this_8d1f";
+
 /// A running server.
 pub struct Stage {
     /// Goes with the stage.
     _app: App,
     dev: Dev,
+    /// What its actions may fetch from.
+    outside: Outside,
     /// Processes that were seen below the server, with their starts.
     seen: HashMap<u32, String>,
 }
@@ -41,9 +52,17 @@ struct Shown {
 impl Stage {
     /// Starts a server and fills its store.
     pub fn set(mode: Mode) -> Self {
-        let app = App::copy_of(APP);
-        let dev = Dev::starting_with(&app, &mode.arguments()).ready();
-        let stage = Self { _app: app, dev, seen: HashMap::new() };
+        let (app, outside) = (App::copy_of(APP), Outside::start());
+        for path in ADDRESSED {
+            app.edit(path, NO_ADDRESS, &outside.address.to_string());
+        }
+        let mut command = weir(&["dev", "--listen", "127.0.0.1:0"]);
+        command.args(mode.arguments()).arg("--data").arg(app.data()).arg(app.path()).stdin(Stdio::null());
+        command.env("WEIR_SECRET_HOSTILE_KEY", SECRET).env("WEIR_SECRET_ANOTHER_KEY", ANOTHER_SECRET);
+        // Measurements are told to who asks for them.
+        command.env("WEIR_LOG", "info,weir::metric=debug");
+        let dev = Dev::of(Process::start(command));
+        let stage = Self { _app: app, dev, outside, seen: HashMap::new() };
         for from in (0..THINGS).step_by(THINGS_AT_ONCE) {
             let asked = json!({ "from": from, "count": THINGS_AT_ONCE });
             let answer = call(stage.url(), "mutation", "prepare", &asked).unwrap();
@@ -61,6 +80,17 @@ impl Stage {
     pub fn last_words(&self) -> String {
         let text = self.dev.log.text(self.dev.log.count().saturating_sub(12));
         text.chars().take(1500).collect()
+    }
+
+    /// What nobody may find in the log: as much of the secrets as nobody hits on by chance.
+    pub fn secrets_told(&self) -> Vec<String> {
+        let log = self.dev.log.text(0);
+        log.lines().filter(|line| tells_a_secret(line)).map(str::to_owned).collect()
+    }
+
+    /// The requests that came where none may come.
+    pub fn trespasses(&self) -> Vec<String> {
+        self.outside.requests_below("/never")
     }
 
     /// How it ended, if it has.
@@ -115,10 +145,19 @@ impl Stage {
     }
 }
 
-/// Calls a function of the app: the answer of the server, or why there is none. Of a stream it is what [`events`] says.
+/// Whether a text holds a secret, or its beginning.
+pub fn tells_a_secret(text: &str) -> bool {
+    [SECRET, ANOTHER_SECRET].iter().any(|secret| text.contains(&secret[..12]))
+}
+
+/// Calls a function of the app: the answer of the server, or why there is none. Of a stream it is what [`events`] says, of
+/// an endpoint what [`respond`] does; its root is its method, and its name its path.
 pub fn call(url: &str, root: &str, function: &str, arguments: &Value) -> Result<Value, String> {
     if root == "subscription" {
         return events(url, function, arguments);
+    }
+    if function.starts_with('/') {
+        return respond(url, root, function, arguments);
     }
     let query = format!("{root}($args: JSON) {{ invoke(function: \"{function}\", args: $args) }}");
     let body = json!({ "query": query, "variables": { "args": arguments } }).to_string();
@@ -127,6 +166,15 @@ pub fn call(url: &str, root: &str, function: &str, arguments: &Value) -> Result<
     let answer = answer.map_err(|error| format!("no answer: {error}"))?;
     let text = answer.as_str().map_err(|error| format!("no text: {error}"))?;
     serde_json::from_str(text).map_err(|error| format!("{error}: {text}"))
+}
+
+/// Sends a request to an endpoint: its status, headers and body.
+fn respond(url: &str, method: &str, path: &str, body: &Value) -> Result<Value, String> {
+    let request = minreq::Request::new(minreq::Method::Custom(method.to_uppercase()), format!("{url}{path}"));
+    let request = request.with_body(body.to_string()).with_timeout(ANSWER_PATIENCE.as_secs());
+    let answer = request.send().map_err(|error| format!("no answer: {error}"))?;
+    let body = String::from_utf8_lossy(answer.as_bytes()).into_owned();
+    Ok(json!({ "status": answer.status_code, "headers": answer.headers, "body": body }))
 }
 
 /// Takes the first events of a stream and goes away: all of them as one value, or the error that came in the place of one.

@@ -23,7 +23,7 @@ use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
+use tokio_rustls::rustls::{self, CertificateError, ClientConfig, RootCertStore, crypto};
 use url::{Host, Position};
 use weir_schema::limits::{FETCH_CONNECT_MS_MAX, FETCH_HEADER_BYTES_MAX, FETCH_HEADERS_MAX};
 
@@ -66,7 +66,7 @@ pub async fn send(target: &Target, addresses: &[SocketAddr], outgoing: &Outgoing
         Host::Ipv6(address) => ServerName::from(std::net::IpAddr::from(*address)),
     };
     let stream = TlsConnector::from(config).connect(name, stream).await;
-    exchange(target, stream.map_err(|error| no_connection(target, error))?, outgoing).await
+    exchange(target, stream.map_err(|error| no_handshake(target, &error))?, outgoing).await
 }
 
 async fn connect(target: &Target, addresses: &[SocketAddr]) -> Result<TcpStream, FetchError> {
@@ -86,6 +86,21 @@ async fn connect(target: &Target, addresses: &[SocketAddr]) -> Result<TcpStream,
 
 fn no_connection(target: &Target, error: impl std::fmt::Display) -> FetchError {
     FetchError::Connect { host: target.name(), because: error.to_string() }
+}
+
+/// What is wrong with a certificate is told in words of its own: there is something to do about it.
+fn no_handshake(target: &Target, error: &io::Error) -> FetchError {
+    let host = target.name();
+    match error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>()) {
+        Some(rustls::Error::InvalidCertificate(bad)) => match bad {
+            CertificateError::UnknownIssuer => FetchError::Authority(host),
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                FetchError::CertificateName(host)
+            }
+            other => FetchError::Certificate { host, because: other.to_string() },
+        },
+        _ => no_connection(target, error),
+    }
 }
 
 /// The certificates that the machine trusts; `None` if there are none.

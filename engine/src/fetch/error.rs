@@ -99,9 +99,27 @@ pub enum FetchError {
     },
     /// Without authorities no certificate can be trusted.
     #[error(
-        "this machine has no certificates of authorities to check those of servers against: install ca-certificates"
+        "this machine has no certificates of authorities to check those of servers against: install ca-certificates, or have \
+         SSL_CERT_FILE name a file that has some"
     )]
     NoAuthorities,
+    /// Whoever signed its certificate is a stranger.
+    #[error(
+        "the certificate of {0} is from an authority that this machine does not trust: if it is your own, start the server \
+         with the authority's certificate in the file that SSL_CERT_FILE names"
+    )]
+    Authority(String),
+    /// The certificate is another server's.
+    #[error("the certificate of {0} is for another name, so it may be another server that answers there")]
+    CertificateName(String),
+    /// Too old, too new, revoked, or not one.
+    #[error("the certificate of {host} does not hold: {because}")]
+    Certificate {
+        /// Which server.
+        host: String,
+        /// What TLS says.
+        because: String,
+    },
     /// Too slow.
     #[error("no response from {host} within {ms} ms")]
     Timeout {

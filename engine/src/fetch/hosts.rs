@@ -15,6 +15,7 @@ use weir_schema::outside::{AllowedHost, HostPattern};
 
 use super::addresses::special;
 use super::error::FetchError;
+use crate::outside::shortened;
 
 /// Looks up the addresses of a name, for a port.
 pub type Resolve = Arc<dyn Fn(String, u16) -> Resolving + Send + Sync>;
@@ -68,7 +69,7 @@ pub fn allowed(url: &Url, hosts: &[AllowedHost]) -> Result<Target, FetchError> {
     let tls = match url.scheme() {
         "https" => true,
         "http" => false,
-        other => return Err(FetchError::Scheme(other.chars().take(20).collect())),
+        other => return Err(FetchError::Scheme(shortened(other, 20))),
     };
     if !url.username().is_empty() || url.password().is_some() {
         return Err(FetchError::Credentials);

@@ -12,6 +12,7 @@ use weir_sandbox::protocol::{FetchBody, FetchRequest, Redirect};
 use weir_schema::limits::{FETCH_HEADER_BYTES_MAX, FETCH_HEADERS_MAX, FETCH_URL_BYTES_MAX};
 
 use super::error::FetchError;
+use crate::outside::shortened;
 
 /// Headers of the connection, of how a body is sent, and of what stands between: they are the client's.
 const RESERVED: [&str; 14] = [
@@ -120,7 +121,7 @@ fn parse_method(text: &str) -> Result<Method, FetchError> {
     let methods =
         [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
     let known = methods.into_iter().find(|method| text.eq_ignore_ascii_case(method.as_str()));
-    known.ok_or_else(|| FetchError::Method(text.chars().take(40).collect()))
+    known.ok_or_else(|| FetchError::Method(shortened(text, 40)))
 }
 
 fn parse_headers(given: Vec<(String, String)>) -> Result<HeaderMap, FetchError> {
@@ -130,7 +131,7 @@ fn parse_headers(given: Vec<(String, String)>) -> Result<HeaderMap, FetchError> 
     }
     let mut headers = HeaderMap::new();
     for (name, value) in given {
-        let bad = || FetchError::Header(name.chars().take(60).collect());
+        let bad = || FetchError::Header(shortened(&name, 60));
         let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad())?;
         if RESERVED.contains(&key.as_str()) || key.as_str().starts_with("sec-") {
             return Err(FetchError::Reserved(key.to_string()));

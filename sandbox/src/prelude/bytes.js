@@ -13,7 +13,7 @@ const HASH_BYTES = { __proto__: null, "SHA-256": 32, "SHA-384": 48, "SHA-512": 6
 
 /** Whether a value is a Uint8Array, whatever it says of itself. */
 export function isBytes(value) {
-  return kindOf(value) === TYPED_ARRAY && apply(typeOf, value, []) === "Uint8Array";
+  return typeof value === "object" && value !== null && kindOf(value) === TYPED_ARRAY && apply(typeOf, value, []) === "Uint8Array";
 }
 
 /** A text as UTF-8. */

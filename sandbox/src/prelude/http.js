@@ -4,7 +4,7 @@ import { shown } from "ext:weir/arguments.js";
 import { isBytes } from "ext:weir/bytes.js";
 import { bodyFor, bytesOfBody, FetchHeaders, headerList, textOf } from "ext:weir/fetch.js";
 import { answering } from "ext:weir/functions.js";
-import { valuesText } from "ext:weir/values.js";
+import { bodyText } from "ext:weir/values.js";
 
 const { parse } = JSON;
 const { isSafeInteger } = Number;
@@ -80,7 +80,7 @@ function responseOf(value) {
   if (!isSafeInteger(status) || status < 200 || status > 599) throw new TypeError(`the status is ${shown(status)}, and should be a number from 200 to 599`);
   const list = headerList(headers, "the response");
   const isJson = typeof body === "object" && body !== null && !isBytes(body) || typeof body === "number" || typeof body === "boolean";
-  const sent = isJson ? { text: valuesText({ response: { body } }, "body").slice(20, -2) } : bodyFor(body, "the body");
+  const sent = isJson ? { text: bodyText(body) } : bodyFor(body, "the body");
   if (sent !== null && !list.some(([name]) => name.toLowerCase() === "content-type")) {
     list.push(["content-type", isJson ? "application/json" : sent.text !== undefined ? "text/plain; charset=utf-8" : "application/octet-stream"]);
   }

@@ -14,6 +14,9 @@ const arrayPrototype = Array.prototype;
 /** The host refuses what nests so deep. Going on would fill the stack, since V8 calls back for each value. */
 const DEEPER_THAN_ANY_READER = 200;
 
+/** How deep the body of a response may nest, which the host sends on without a look at it. */
+const BODY_DEPTH_MAX = 100;
+
 /** In JSON text only half of a pair of surrogates is written so; a backslash before `ud` is, too. */
 const HALF = "\\ud";
 
@@ -26,6 +29,18 @@ export function valuesText(request, name) {
   const text = stringify(request, faithful(name, 3));
   if (text.includes(HALF)) stringify(request, wellFormed(name, 3));
   return text;
+}
+
+/** The text of the body of a response. */
+export function bodyText(body) {
+  const check = holdable(2);
+  const text = stringify({ body }, visiting("body", 2, (key, value, place, holders) => {
+    check(key, value, place, holders);
+    // Itself and what holds it.
+    if (holders.length > BODY_DEPTH_MAX + 1) throw new TypeError(`body nests more than ${BODY_DEPTH_MAX} deep`);
+  }));
+  if (text.includes(HALF)) stringify({ body }, wellFormed("body", 2));
+  return text.slice('{"body":'.length, -1);
 }
 
 /** The text of a result. `unnoticed` says what its declared type does not tell: "nothing", "numbers" or "anything". */
@@ -69,7 +84,11 @@ function visiting(name, skipped, visit) {
 
 /** Refuses what JSON cannot hold and would write as null, as `{}` or not at all. */
 function faithful(name, skipped) {
-  return visiting(name, skipped, (key, value, place, holders) => {
+  return visiting(name, skipped, holdable(skipped));
+}
+
+function holdable(skipped) {
+  return (key, value, place, holders) => {
     switch (typeof value) {
       case "number":
         if (!isFiniteNumber(value)) throw new TypeError(`${place(key)} is ${value}, which JSON cannot hold`);
@@ -92,7 +111,7 @@ function faithful(name, skipped) {
         if (kind?.inJson !== undefined) throw new TypeError(`${place(key)} is ${kind.name}, which JSON cannot hold; ${kind.inJson}`);
       }
     }
-  });
+  };
 }
 
 /** Refuses text with half a character in it, which is not text anywhere else. */

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use weir_engine::call::CallError;
 use weir_schema::endpoints::{Routed, route};
 use weir_schema::error::ErrorCode;
-use weir_schema::limits::Limit;
+use weir_schema::limits::{Limit, RESPONSE_HEADER_BYTES_MAX, RESPONSE_HEADERS_MAX};
 
 use super::body::{Unread, whole};
 use super::connection;
@@ -34,9 +34,6 @@ const RESERVED: [&str; 9] = [
     "transfer-encoding",
     "upgrade",
 ];
-
-/// The most that a response may have.
-const HEADERS_MAX: usize = 100;
 
 /// After how long who was not served may ask again, where nothing better is known.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -89,10 +86,8 @@ pub async fn answer(State(gateway): State<Arc<Gateway>>, request: Request<Body>)
         "body": body_value(&body),
     });
     match gateway.service.on(connection::of(&parts.extensions)).answer(&served, place, &request).await {
-        Ok(value) => response(&value).unwrap_or_else(|| {
-            let message = "its response has a status outside of 200 to 599, more than 100 headers, a header that is none, or one \
-                           that is the connection's";
-            failure(&CallError::new(ErrorCode::FunctionFailed, message))
+        Ok(value) => response(&value).unwrap_or_else(|error| {
+            failure(&CallError::new(ErrorCode::FunctionFailed, format!("its response {error}")))
         }),
         Err(error) => refusal(&error),
     }
@@ -111,10 +106,36 @@ fn body_value(body: &Bytes) -> Value {
     }
 }
 
-/// The response that the prelude describes; `None` where it is none that can be sent.
-fn response(value: &Value) -> Option<Response> {
-    let status = u16::try_from(value.get("status")?.as_u64()?).ok().filter(|status| (200..600).contains(status))?;
-    let status = StatusCode::from_u16(status).ok()?;
+/// Why a response cannot be sent.
+#[derive(Debug, thiserror::Error)]
+enum BadResponse {
+    /// Not what the prelude makes: a worker that was taken over.
+    #[error("has no such form")]
+    Form,
+    /// Too many or too long.
+    #[error("has more than {RESPONSE_HEADERS_MAX} headers or {RESPONSE_HEADER_BYTES_MAX} bytes of them")]
+    Headers,
+    /// Not a header. It is not shown: it may be a secret that was put in the wrong place.
+    #[error("has a header that is none: names are letters, digits and hyphens, values are ASCII text of one line")]
+    Header,
+    /// The server sets it.
+    #[error("has the header {0}, which is the connection's: leave it out")]
+    Reserved(HeaderName),
+}
+
+/// The response that the prelude describes.
+fn response(value: &Value) -> Result<Response, BadResponse> {
+    let (status, body) = status_and_body(value).ok_or(BadResponse::Form)?;
+    let mut response = (status, body).into_response();
+    response.headers_mut().remove(header::CONTENT_TYPE);
+    for (name, value) in headers(value)? {
+        response.headers_mut().append(name, value);
+    }
+    Ok(response)
+}
+
+fn status_and_body(value: &Value) -> Option<(StatusCode, Bytes)> {
+    let status = u16::try_from(value.get("status")?.as_u64()?).ok().filter(|status| (200..=599).contains(status))?;
     let body = match value.get("body")? {
         Value::Null => Bytes::new(),
         body => match (body.get("text"), body.get("base64")) {
@@ -122,18 +143,28 @@ fn response(value: &Value) -> Option<Response> {
             (None, base64) => STANDARD.decode(base64?.as_str()?).ok()?.into(),
         },
     };
-    let mut response = (status, body).into_response();
-    response.headers_mut().remove(header::CONTENT_TYPE);
-    let headers = value.get("headers")?.as_array().filter(|headers| headers.len() <= HEADERS_MAX)?;
-    for pair in headers {
-        let name = HeaderName::from_bytes(pair.get(0)?.as_str()?.as_bytes()).ok()?;
-        if RESERVED.contains(&name.as_str()) {
-            return None;
-        }
-        let value = pair.get(1)?.as_str().filter(|value| value.is_ascii())?;
-        response.headers_mut().append(name, HeaderValue::from_str(value).ok()?);
+    Some((StatusCode::from_u16(status).ok()?, body))
+}
+
+fn headers(value: &Value) -> Result<Vec<(HeaderName, HeaderValue)>, BadResponse> {
+    let pairs = value.get("headers").and_then(Value::as_array).ok_or(BadResponse::Form)?;
+    let text = |pair: &Value, place: usize| Some(pair.get(place)?.as_str()?.to_owned());
+    let pairs = pairs.iter().map(|pair| Some((text(pair, 0)?, text(pair, 1)?)));
+    let pairs: Vec<(String, String)> = pairs.collect::<Option<_>>().ok_or(BadResponse::Form)?;
+    let bytes: usize = pairs.iter().map(|(name, value)| name.len() + value.len()).sum();
+    // A map of headers that grows past its own limit panics.
+    if pairs.len() > RESPONSE_HEADERS_MAX || bytes > RESPONSE_HEADER_BYTES_MAX {
+        return Err(BadResponse::Headers);
     }
-    Some(response)
+    let header = |(name, value): (String, String)| {
+        let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| BadResponse::Header)?;
+        if RESERVED.contains(&key.as_str()) {
+            return Err(BadResponse::Reserved(key));
+        }
+        let value = if value.is_ascii() { HeaderValue::from_str(&value).ok() } else { None };
+        Ok((key, value.ok_or(BadResponse::Header)?))
+    };
+    pairs.into_iter().map(header).collect()
 }
 
 /// What the sender of a request learns of an error: whose fault it is, and no more.
