@@ -336,8 +336,7 @@ impl Isolate {
         }
         self.finish_script();
         if !pending::is_any() {
-            let _tokio = self.place.tokio.enter();
-            self.runtime.v8_isolate().perform_microtask_checkpoint();
+            self.run_jobs();
         }
         match self.or_rejected(ended) {
             Ended::Value(_) | Ended::NoValue | Ended::TooLarge if pending::is_any() => {
@@ -354,7 +353,7 @@ impl Isolate {
     fn or_rejected(&mut self, ended: Ended) -> Ended {
         match (rejections::take(), ended) {
             (Some(reason), Ended::Value(_) | Ended::NoValue | Ended::Done | Ended::TooLarge) => {
-                match self.threw(&reason) {
+                match self.threw_at_its_end(&reason) {
                     Ended::Threw(error) => Ended::Rejected(error),
                     other => other,
                 }
@@ -398,9 +397,24 @@ impl Isolate {
             Err(_) => Ended::OutOfTime,
             Ok(Err(ended)) => ended,
             Ok(Ok(Settled::Fulfilled(value))) => self.text_of(&value),
-            Ok(Ok(Settled::Rejected(reason))) => self.threw(&reason),
+            Ok(Ok(Settled::Rejected(reason))) => self.threw_at_its_end(&reason),
         };
         self.or_rejected(ended)
+    }
+
+    /// Reads the exception with which asynchronous code has ended. Getters of the thrown value find no call, nor do the jobs
+    /// that they leave, and those have run when this returns: a later call would run them as its own.
+    fn threw_at_its_end(&mut self, exception: &v8::Global<v8::Value>) -> Ended {
+        self.finish_script();
+        let ended = self.threw(exception);
+        self.run_jobs();
+        ended
+    }
+
+    /// Runs the jobs that wait.
+    fn run_jobs(&mut self) {
+        let _tokio = self.place.tokio.enter();
+        self.runtime.v8_isolate().perform_microtask_checkpoint();
     }
 
     /// Calls `run` or `start` of the prelude: (index, arguments, caller, time, seed…).

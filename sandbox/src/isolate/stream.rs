@@ -89,19 +89,9 @@ impl Isolate {
             None => Ended::Leftover("waits for a promise that nothing can settle"),
             Some(Settled::Fulfilled(value)) if self.is_null(&value) => Ended::Done,
             Some(Settled::Fulfilled(value)) => self.text_of(&value),
-            Some(Settled::Rejected(reason)) => {
-                let ended = self.threw(&reason);
-                // Of the getters of what was thrown.
-                self.run_jobs();
-                ended
-            }
+            Some(Settled::Rejected(reason)) => self.threw_at_its_end(&reason),
         };
         self.or_rejected(ended)
-    }
-
-    fn run_jobs(&mut self) {
-        let _tokio = self.place.tokio.enter();
-        self.runtime.v8_isolate().perform_microtask_checkpoint();
     }
 
     fn is_null(&mut self, value: &v8::Global<v8::Value>) -> bool {
