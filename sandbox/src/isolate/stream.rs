@@ -9,7 +9,6 @@ use weir_schema::limits::Limit;
 use super::ended::{Ended, Settled, mark_handled, settled};
 use super::{Isolate, exceeded};
 use crate::ops::{SharedPort, Wanted};
-use crate::pending;
 use crate::protocol::{CallRequest, Outcome};
 
 /// What a stream does next.
@@ -27,10 +26,8 @@ impl Isolate {
     /// Runs a stream to its end. The port takes its events.
     pub(super) fn run_stream(&mut self, request: &CallRequest, port: &SharedPort) -> Outcome {
         self.open_doors(port.clone());
-        pending::start();
         let (ended, limit) = self.steps(request, port);
-        // Nothing is left that could settle a promise: all jobs have run. Still, another isolate costs little.
-        self.spoiled |= pending::is_unsettled();
+        self.spoiled |= self.has_pending();
         self.conclude(request, ended, limit)
     }
 

@@ -68,3 +68,11 @@ export const callsWhenItsRejectionIsRead = action(async (): Promise<Int> => {
 export const leavesAReadToTheNextStream = stream(async function* (): AsyncGenerator<Int> {
   throw error(() => void untold().then(() => things.all()));
 });
+
+/** A promise that follows another does not stand for one that nothing settles.
+ * @expects FUNCTION_FAILED promise */
+export const hidesAPromise = action(async (): Promise<Int> => {
+  await (async () => Promise.resolve(1))();
+  void new Promise(() => {});
+  return 1;
+});
