@@ -7,7 +7,7 @@ use deno_core::v8;
 use weir_schema::limits::Limit;
 
 use super::ended::{Ended, Settled, mark_handled, settled};
-use super::{Isolate, exceeded};
+use super::{Isolate, PENDING, exceeded};
 use crate::ops::{SharedPort, Wanted};
 use crate::protocol::{CallRequest, Outcome};
 
@@ -37,6 +37,8 @@ impl Isolate {
             let (ended, limit) = self.step(step, request);
             let event = match ended {
                 Ended::Value(event) if limit.is_none() && !self.is_stopping() => event,
+                // Who is told to return may be waiting for something.
+                Ended::Done if step != Step::Return && self.has_pending() => return (Ended::Leftover(PENDING), limit),
                 ended => return (ended, limit),
             };
             step = match step {

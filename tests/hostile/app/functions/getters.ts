@@ -76,3 +76,9 @@ export const hidesAPromise = action(async (): Promise<Int> => {
   void new Promise(() => {});
   return 1;
 });
+
+/** @expects FUNCTION_FAILED promise */
+export const hidesAPromiseInAStream = stream(async function* (): AsyncGenerator<Int> {
+  await (async () => Promise.resolve(1))();
+  void new Promise(() => {});
+});
