@@ -8,7 +8,7 @@ use weir_schema::declarations::FunctionKind;
 use weir_schema::limits::Limit;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::app::{LIMITS, app, call, call_at, isolate, query, short, stream, supervise, value};
 use super::examples::EXAMPLES;
@@ -22,6 +22,7 @@ pub fn trials() -> Vec<Trial> {
         trial("actions_ask_side_by_side", actions_ask_side_by_side),
         trial("requests_and_answers_that_pile_up_pass_each_other", requests_and_answers_pass_each_other),
         trial("an_answer_that_came_early_is_not_waited_for", an_answer_that_came_early_is_not_waited_for),
+        trial("who_asks_for_too_much_at_once_is_told_at_once", who_asks_for_too_much_at_once_is_told_at_once),
         trial("streams_give_events_at_their_readers_pace", streams_give_events_at_their_readers_pace),
         trial("what_is_too_long_to_ask_is_refused_there", what_is_too_long_to_ask_is_refused_there),
         trial("an_answer_that_nobody_awaits_costs_no_worker", an_answer_that_nobody_awaits_costs_no_worker),
@@ -156,6 +157,19 @@ fn an_answer_that_came_early_is_not_waited_for() {
     let workers = supervise(&app, 1, 0);
     let mut isolate = isolate(&workers, &app).unwrap();
     assert_eq!(call(&mut isolate), value("1"));
+}
+
+fn who_asks_for_too_much_at_once_is_told_at_once() {
+    let functions = [("f", FunctionKind::Action), ("other", FunctionKind::Query)];
+    let body = "export const other = query(() => 1);
+        export const f = action(() => Promise.all(Array.from({ length: 101 }, () => call(other, { after: 60000 }))));";
+    let app = app(LIMITS, &functions, body);
+    let workers = supervise(&app, 1, 0);
+    let mut isolate = isolate(&workers, &app).unwrap();
+    let started = Instant::now();
+    assert_eq!(call(&mut isolate), Outcome::Limit(Limit::OutstandingPromises));
+    let wall = Duration::from_millis(app.manifest.limits.wall_ms);
+    assert!(started.elapsed() < wall, "{:?}", started.elapsed());
 }
 
 fn streams_give_events_at_their_readers_pace() {
