@@ -42,6 +42,9 @@ static SNAPSHOT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/snapshot.bin"
 /// allocation beyond it, so it is more than the largest array that one built-in makes.
 const HEAP_HEADROOM_BYTES: usize = 2 << 30;
 
+/// What is said of asynchronous code that ends before its promises do.
+const PENDING: &str = "returned while a promise was pending: await every promise";
+
 /// Stack of an isolate's thread: V8 stops scripts at about 1 MiB, the rest is for the host's side of a call.
 pub const STACK_BYTES: usize = 4 << 20;
 
@@ -227,20 +230,14 @@ impl Isolate {
         self.open_doors(port.clone());
         let watch = self.watch();
         let ended = match self.functions.get(request.function) {
-            Some((_, FunctionKind::Action)) => {
-                pending::start();
-                match self.run_action(request, &port) {
-                    Ended::Value(_) | Ended::NoValue | Ended::TooLarge if pending::is_unsettled() => {
-                        Ended::Leftover("returned while a promise was pending: await every promise")
-                    }
-                    ended => {
-                        self.spoiled |= pending::is_unsettled();
-                        ended
-                    }
+            Some((_, FunctionKind::Action)) => match self.run_action(request, &port) {
+                Ended::Value(_) | Ended::NoValue | Ended::TooLarge if self.has_pending() => Ended::Leftover(PENDING),
+                ended => {
+                    self.spoiled |= self.has_pending();
+                    ended
                 }
-            }
+            },
             _ => {
-                pending::start();
                 let ended = self.run_sync(request);
                 self.settle_leftovers(ended)
             }
@@ -257,6 +254,7 @@ impl Isolate {
 
     /// What a call came to, and whether the isolate can be used again.
     fn conclude(&mut self, request: &CallRequest, ended: Ended, limit: Option<Limit>) -> Outcome {
+        pending::forget();
         let stopping = self.close_doors();
         let outcome = match ended {
             _ if limit.is_some() => limit.map_or(Outcome::Aborted, Outcome::Limit),
@@ -335,16 +333,16 @@ impl Isolate {
             return ended;
         }
         self.finish_script();
-        if !pending::is_any() {
-            let _tokio = self.place.tokio.enter();
-            self.runtime.v8_isolate().perform_microtask_checkpoint();
+        if !pending::is_any(self.runtime.v8_isolate()) {
+            self.run_jobs();
         }
-        match self.or_rejected(ended) {
-            Ended::Value(_) | Ended::NoValue | Ended::TooLarge if pending::is_any() => {
+        let ended = self.or_rejected(ended);
+        match (ended, pending::is_any(self.runtime.v8_isolate())) {
+            (Ended::Value(_) | Ended::NoValue | Ended::TooLarge, true) => {
                 Ended::Leftover("returned while a promise was pending: only actions are asynchronous")
             }
-            ended => {
-                self.spoiled |= pending::is_any();
+            (ended, is_any) => {
+                self.spoiled |= is_any;
                 ended
             }
         }
@@ -354,7 +352,7 @@ impl Isolate {
     fn or_rejected(&mut self, ended: Ended) -> Ended {
         match (rejections::take(), ended) {
             (Some(reason), Ended::Value(_) | Ended::NoValue | Ended::Done | Ended::TooLarge) => {
-                match self.threw(&reason) {
+                match self.threw_at_its_end(&reason) {
                     Ended::Threw(error) => Ended::Rejected(error),
                     other => other,
                 }
@@ -398,9 +396,29 @@ impl Isolate {
             Err(_) => Ended::OutOfTime,
             Ok(Err(ended)) => ended,
             Ok(Ok(Settled::Fulfilled(value))) => self.text_of(&value),
-            Ok(Ok(Settled::Rejected(reason))) => self.threw(&reason),
+            Ok(Ok(Settled::Rejected(reason))) => self.threw_at_its_end(&reason),
         };
         self.or_rejected(ended)
+    }
+
+    /// Reads the exception with which asynchronous code has ended. Getters of the thrown value find no call, nor do the jobs
+    /// that they leave, and those have run when this returns: a later call would run them as its own.
+    fn threw_at_its_end(&mut self, exception: &v8::Global<v8::Value>) -> Ended {
+        self.finish_script();
+        let ended = self.threw(exception);
+        self.run_jobs();
+        ended
+    }
+
+    /// Runs the jobs that wait.
+    fn run_jobs(&mut self) {
+        let _tokio = self.place.tokio.enter();
+        self.runtime.v8_isolate().perform_microtask_checkpoint();
+    }
+
+    /// Whether a promise of the call is pending.
+    fn has_pending(&mut self) -> bool {
+        pending::is_unsettled(self.runtime.v8_isolate())
     }
 
     /// Calls `run` or `start` of the prelude: (index, arguments, caller, time, seed…).

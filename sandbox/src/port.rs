@@ -112,7 +112,8 @@ impl CallPort {
         }
     }
 
-    fn is_stopped(&self) -> bool {
+    /// Whether the call ends, whatever its script comes to.
+    pub fn is_stopped(&self) -> bool {
         self.stopped.borrow().is_some()
     }
 
@@ -136,6 +137,21 @@ impl CallPort {
             self.log_bytes_left = self.log_bytes_left.checked_sub(bytes).ok_or(HostError::Limit(Limit::Log))?;
         }
         Ok(call)
+    }
+
+    /// As [`Port::start`]; the reply itself where nothing is to be waited for: the request is refused, or the call is over.
+    pub fn begin(&mut self, request: &str) -> Result<Replying, Reply> {
+        if self.is_stopped() {
+            return Err(Reply::Stop);
+        }
+        let begun = self.admit(request).and_then(|call| Ok((self.enter(request.len())?, call)));
+        let (outstanding, call) = begun.map_err(|error| settle(&self.stopped, Err(error)))?;
+        let (answering, stopped) = (self.host.start(call), self.stopped.clone());
+        Ok(Box::pin(async move {
+            let _outstanding = outstanding;
+            let answer = answering.await;
+            settle(&stopped, answer)
+        }))
     }
 
     /// Takes a place among the calls that are not answered yet.
@@ -186,23 +202,9 @@ impl Port for CallPort {
     }
 
     fn start(&mut self, request: &str) -> Replying {
-        if self.is_stopped() {
-            return Box::pin(async { Reply::Stop });
-        }
-        let started = self.admit(request).and_then(|call| Ok((self.enter(request.len())?, call)));
-        match started {
-            Ok((outstanding, call)) => {
-                let (answering, stopped) = (self.host.start(call), self.stopped.clone());
-                Box::pin(async move {
-                    let _outstanding = outstanding;
-                    let answer = answering.await;
-                    settle(&stopped, answer)
-                })
-            }
-            Err(error) => {
-                let settled = settle(&self.stopped, Err(error));
-                Box::pin(async { settled })
-            }
+        match self.begin(request) {
+            Ok(replying) => replying,
+            Err(reply) => Box::pin(async { reply }),
         }
     }
 

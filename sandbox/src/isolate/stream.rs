@@ -7,9 +7,8 @@ use deno_core::v8;
 use weir_schema::limits::Limit;
 
 use super::ended::{Ended, Settled, mark_handled, settled};
-use super::{Isolate, exceeded};
+use super::{Isolate, PENDING, exceeded};
 use crate::ops::{SharedPort, Wanted};
-use crate::pending;
 use crate::protocol::{CallRequest, Outcome};
 
 /// What a stream does next.
@@ -27,10 +26,8 @@ impl Isolate {
     /// Runs a stream to its end. The port takes its events.
     pub(super) fn run_stream(&mut self, request: &CallRequest, port: &SharedPort) -> Outcome {
         self.open_doors(port.clone());
-        pending::start();
         let (ended, limit) = self.steps(request, port);
-        // Nothing is left that could settle a promise: all jobs have run. Still, another isolate costs little.
-        self.spoiled |= pending::is_unsettled();
+        self.spoiled |= self.has_pending();
         self.conclude(request, ended, limit)
     }
 
@@ -40,6 +37,8 @@ impl Isolate {
             let (ended, limit) = self.step(step, request);
             let event = match ended {
                 Ended::Value(event) if limit.is_none() && !self.is_stopping() => event,
+                // Who is told to return may be waiting for something.
+                Ended::Done if step != Step::Return && self.has_pending() => return (Ended::Leftover(PENDING), limit),
                 ended => return (ended, limit),
             };
             step = match step {
@@ -89,19 +88,9 @@ impl Isolate {
             None => Ended::Leftover("waits for a promise that nothing can settle"),
             Some(Settled::Fulfilled(value)) if self.is_null(&value) => Ended::Done,
             Some(Settled::Fulfilled(value)) => self.text_of(&value),
-            Some(Settled::Rejected(reason)) => {
-                let ended = self.threw(&reason);
-                // Of the getters of what was thrown.
-                self.run_jobs();
-                ended
-            }
+            Some(Settled::Rejected(reason)) => self.threw_at_its_end(&reason),
         };
         self.or_rejected(ended)
-    }
-
-    fn run_jobs(&mut self) {
-        let _tokio = self.place.tokio.enter();
-        self.runtime.v8_isolate().perform_microtask_checkpoint();
     }
 
     fn is_null(&mut self, value: &v8::Global<v8::Value>) -> bool {

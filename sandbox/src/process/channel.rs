@@ -88,6 +88,22 @@ impl Channel {
         Ok(())
     }
 
+    /// The same, and hands over what comes meanwhile: two sides that both only send would wait for each other.
+    pub fn send_and_take<T: Serialize>(
+        &mut self,
+        frame: &T,
+        mut take: impl FnMut(&[u8]) -> Result<(), ChannelError>,
+    ) -> Result<(), ChannelError> {
+        self.queue(frame)?;
+        while !self.flush()? {
+            self.sleep(PollFlags::OUT | PollFlags::IN, None)?;
+            while let Some(bytes) = self.try_receive()? {
+                take(&bytes)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Lines a frame up behind those that are not sent yet.
     pub fn queue<T: Serialize>(&mut self, frame: &T) -> Result<(), ChannelError> {
         let mut outgoing = std::mem::take(&mut self.outgoing);

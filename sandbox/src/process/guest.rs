@@ -145,7 +145,8 @@ fn serve(
             let Some(request) = request(&bytes)? else { continue };
             let outcome = isolate.run(&request, Rc::new(RefCell::new(RemotePort::new(channel, &app.manifest.limits))));
             let spoiled = isolate.is_spoiled();
-            channel.borrow_mut().send(&FromIsolate::Ended { outcome, spoiled }, None)?;
+            // Answers that an action has ended without are taken, or the host would not listen.
+            channel.borrow_mut().send_and_take(&FromIsolate::Ended { outcome, spoiled }, late)?;
         }
     }
 }
@@ -164,6 +165,14 @@ fn request(bytes: &[u8]) -> Result<Option<CallRequest>, BadFrame> {
         ToIsolate::Wanted(_) => Err(BadFrame::unexpected("Wanted")),
         // An action has ended without it. All of them come before the next call.
         ToIsolate::Settled(..) => Ok(None),
+    }
+}
+
+/// What comes while the end of a call is told: the next call cannot.
+fn late(bytes: &[u8]) -> Result<(), ChannelError> {
+    match frame::read(bytes)? {
+        ToIsolate::Settled(..) => Ok(()),
+        _ => Err(BadFrame::unexpected("another frame than Settled").into()),
     }
 }
 

@@ -43,6 +43,9 @@ pub struct RemoteIsolate {
     supervisor: Arc<Supervisor>,
     app: Arc<App>,
     wall: Duration,
+    /// How long an action may take to its end once it has been stopped: it hears of that when it waits for an answer, and
+    /// may compute until then.
+    stopped_within: Duration,
     state: State,
     /// For actions; made for the first.
     tokio: Option<tokio::runtime::Runtime>,
@@ -69,8 +72,16 @@ impl RemoteIsolate {
     /// Takes a seat. Blocks until one is ready.
     pub fn new(supervisor: &Arc<Supervisor>, app: &Arc<App>) -> Result<Self, IsolateError> {
         let seat = supervisor.take()?;
-        let wall = Duration::from_millis(app.manifest.limits.wall_ms);
-        Ok(Self { seat, supervisor: supervisor.clone(), app: app.clone(), wall, state: State::Ready, tokio: None })
+        let limits = &app.manifest.limits;
+        Ok(Self {
+            seat,
+            supervisor: supervisor.clone(),
+            app: app.clone(),
+            wall: Duration::from_millis(limits.wall_ms),
+            stopped_within: GRACE + Duration::from_millis(limits.cpu_ms),
+            state: State::Ready,
+            tokio: None,
+        })
     }
 
     /// The process that it lives in.
@@ -187,10 +198,7 @@ impl RemoteIsolate {
     /// The same for an action, whose requests are answered side by side.
     fn answer_action(&mut self, port: &mut CallPort, deadline: Instant) -> Result<(Outcome, bool), ChannelError> {
         let Some(tokio) = self.tokio.take() else { return Err(ChannelError::Late) };
-        let answered = tokio.block_on(async {
-            let answering = self.answer_side_by_side(port, deadline);
-            tokio::time::timeout_at(deadline.into(), answering).await.unwrap_or(Err(ChannelError::Late))
-        });
+        let answered = tokio.block_on(self.answer_side_by_side(port, deadline));
         self.tokio = Some(tokio);
         answered
     }
@@ -198,7 +206,7 @@ impl RemoteIsolate {
     async fn answer_side_by_side(
         &mut self,
         port: &mut CallPort,
-        deadline: Instant,
+        mut deadline: Instant,
     ) -> Result<(Outcome, bool), ChannelError> {
         let descriptor = self.seat.channel.descriptor().try_clone_to_owned()?;
         let socket = UnixStream::from_std(descriptor.into())?;
@@ -206,7 +214,17 @@ impl RemoteIsolate {
         let mut under_way: FuturesUnordered<LocalBoxFuture<'static, (u32, Reply)>> = FuturesUnordered::new();
         // What is answered waits here for its turn to be sent, so only some are let begin.
         let mut waiting: VecDeque<LocalBoxFuture<'static, (u32, Reply)>> = VecDeque::new();
+        let mut is_stopped = false;
+        let late = tokio::time::sleep_until(deadline.into());
+        tokio::pin!(late);
         loop {
+            if port.is_stopped() && !is_stopped {
+                is_stopped = true;
+                // Its answers are for nobody.
+                waiting.clear();
+                deadline = deadline.min(Instant::now() + self.stopped_within);
+                late.as_mut().reset(deadline.into());
+            }
             while under_way.len() < SIDE_BY_SIDE_MAX
                 && let Some(next) = waiting.pop_front()
             {
@@ -219,10 +237,11 @@ impl RemoteIsolate {
             if let Some(bytes) = &received {
                 match frame::read(bytes)? {
                     FromIsolate::Ask(text) => channel.queue(&ToIsolate::Answer(port.ask(&text)))?,
-                    FromIsolate::Start(number, text) => {
-                        let replying = port.start(&text);
-                        waiting.push_back(Box::pin(async move { (number, replying.await) }));
-                    }
+                    FromIsolate::Start(number, text) => match port.begin(&text) {
+                        Ok(replying) => waiting.push_back(Box::pin(async move { (number, replying.await) })),
+                        // Not behind what takes long: whoever asks on would have all of it kept here.
+                        Err(reply) => channel.queue(&ToIsolate::Settled(number, reply))?,
+                    },
                     FromIsolate::Ended { outcome, spoiled } => return Ok((its_own(outcome)?, spoiled)),
                     other => return Err(unexpected(&other)),
                 }
@@ -241,6 +260,7 @@ impl RemoteIsolate {
                     not_ready(&socket, Interest::READABLE, ready)?;
                 }
                 ready = socket.writable(), if !is_sent => not_ready(&socket, Interest::WRITABLE, ready)?,
+                () = &mut late => return Err(ChannelError::Late),
             }
         }
     }

@@ -1,4 +1,6 @@
 //! The port of a call in a worker: what the script asks goes to the host, over the isolate's channel.
+//!
+//! The host does not listen while too many answers are on their way, so whatever is sent to it takes those meanwhile.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -16,12 +18,20 @@ use crate::port::{request_bytes_max, too_long};
 /// The port of one call.
 pub struct RemotePort {
     channel: Rc<RefCell<Channel>>,
-    /// Requests of an action that are not answered yet, by their numbers.
-    waiting: HashMap<u32, oneshot::Sender<Reply>>,
+    unanswered: Unanswered,
     next: u32,
     deadline: Instant,
     /// Longer requests are not sent: the host would take them for the worker's malice.
     request_bytes_max: usize,
+}
+
+/// Requests of an action that are not answered yet.
+#[derive(Default)]
+struct Unanswered {
+    /// By their numbers.
+    waiting: HashMap<u32, oneshot::Sender<Reply>>,
+    /// Whether one was answered that the script may not have looked at.
+    has_answered: bool,
 }
 
 impl RemotePort {
@@ -29,13 +39,26 @@ impl RemotePort {
     pub fn new(channel: &Rc<RefCell<Channel>>, limits: &CallLimits) -> Self {
         Self {
             channel: channel.clone(),
-            waiting: HashMap::new(),
+            unanswered: Unanswered::default(),
             next: 0,
             deadline: Instant::now() + Duration::from_millis(limits.wall_ms),
             request_bytes_max: request_bytes_max(limits),
         }
     }
 
+    /// Without a deadline: the host answers in its own time, and ends the worker when it will not.
+    fn answer(&mut self, request: &str) -> Result<Reply, ChannelError> {
+        let (mut channel, unanswered) = (self.channel.borrow_mut(), &mut self.unanswered);
+        channel.send_and_take(&FromIsolate::Ask(request.into()), |bytes| unanswered.settle(bytes))?;
+        loop {
+            if let Some(reply) = unanswered.take(&channel.receive(None)?)? {
+                return Ok(reply);
+            }
+        }
+    }
+}
+
+impl Unanswered {
     /// Takes what the host sends; the answer to what was asked, if it is that.
     fn take(&mut self, bytes: &[u8]) -> Result<Option<Reply>, ChannelError> {
         match frame::read(bytes)? {
@@ -44,6 +67,7 @@ impl RemotePort {
                 if let Some(waiting) = self.waiting.remove(&number) {
                     // The script may have stopped waiting.
                     let _ = waiting.send(reply);
+                    self.has_answered = true;
                 }
                 Ok(None)
             }
@@ -52,14 +76,11 @@ impl RemotePort {
         }
     }
 
-    /// Without a deadline: the host answers in its own time, and ends the worker when it will not.
-    fn answer(&mut self, request: &str) -> Result<Reply, ChannelError> {
-        self.channel.borrow_mut().send(&FromIsolate::Ask(request.into()), None)?;
-        loop {
-            let bytes = self.channel.borrow_mut().receive(None)?;
-            if let Some(reply) = self.take(&bytes)? {
-                return Ok(reply);
-            }
+    /// The same where nothing was asked.
+    fn settle(&mut self, bytes: &[u8]) -> Result<(), ChannelError> {
+        match self.take(bytes)? {
+            Some(_) => Err(BadFrame::unexpected("Answer").into()),
+            None => Ok(()),
         }
     }
 }
@@ -88,19 +109,26 @@ impl Port for RemotePort {
         }
         let number = self.next;
         self.next = self.next.wrapping_add(1);
-        let sent = self.channel.borrow_mut().send(&FromIsolate::Start(number, request.into()), None);
+        let (started, unanswered) = (FromIsolate::Start(number, request.into()), &mut self.unanswered);
+        let sent = self.channel.borrow_mut().send_and_take(&started, |bytes| unanswered.settle(bytes));
         if sent.is_err() {
             return Box::pin(async { Reply::Stop });
         }
         let (waiting, reply) = oneshot::channel();
-        self.waiting.insert(number, waiting);
+        unanswered.waiting.insert(number, waiting);
         Box::pin(async { reply.await.unwrap_or(Reply::Stop) })
     }
 
     fn wait(&mut self) -> Waited {
+        // It came while something was sent or asked: there may be nothing more to come.
+        if std::mem::take(&mut self.unanswered.has_answered) {
+            return Waited::Answered;
+        }
         let received = self.channel.borrow_mut().receive(Some(self.deadline));
-        match received.and_then(|bytes| self.take(&bytes)) {
-            Ok(_) => Waited::Answered,
+        let settled = received.and_then(|bytes| self.unanswered.settle(&bytes));
+        self.unanswered.has_answered = false;
+        match settled {
+            Ok(()) => Waited::Answered,
             // Past the deadline the call ends by itself; without a host it waits for the end of the process.
             Err(_) => Waited::Elsewhere,
         }

@@ -6,6 +6,7 @@
 //! | `determinism` | nothing but the call itself decides what a call gives |
 //! | `errors` | the author learns which call of the host failed and where; nobody learns of the host |
 //! | `failing` | what `attempt` makes of a throw, and what goes past it |
+//! | `getters` | what the getters of a thrown error find and leave |
 //! | `residue` | a call leaves nothing that the next can see |
 //! | `values` | what becomes of values on their way out of a script |
 
@@ -23,6 +24,7 @@ mod determinism;
 mod errors;
 mod examples;
 mod failing;
+mod getters;
 mod harness;
 mod residue;
 mod streams;

@@ -308,7 +308,7 @@ fn promises_end_with_the_call() {
         (async () => { throw new Error('unheard') })(); return 1 => failed: f left a rejected promise that nothing awaited: unheard (discarded)
         (async () => { throw new Error('heard') })().catch(() => {}); return 1 => failed: f returned while a promise was pending: only actions are asynchronous (discarded)
         Promise.reject(new Error('unheard')); return 1 => failed: f left a rejected promise that nothing awaited: unheard (discarded)
-        new Promise((settle) => settle({ then() { for (;;); } })); return 1 => limit: time (discarded)
+        new Promise((settle) => settle({ then() { for (;;); } })); return 1 => failed: f returned while a promise was pending: only actions are asynchronous (discarded)
         new Promise((settle) => settle({ then(done) { done(1) } })); return 1 => failed: f returned while a promise was pending: only actions are asynchronous (discarded)
         (async function* () { yield 1 })().next(); return 1 => failed: f returned while a promise was pending: only actions are asynchronous (discarded)
         const steps = (async function* () { yield 1 })(); return 1 => 1
@@ -355,4 +355,58 @@ fn actions_end_with_all_that_they_began() {
         (async () => { await null; await null; throw new Error('unheard') })(); return 1 => failed: f left a rejected promise that nothing awaited: unheard (discarded)
         call(g).then(() => { for (;;); }); return 1 => failed: f returned while calls were still running: await every call (discarded)
         setTimeout(() => {}); return 1 => failed: ReferenceError: setTimeout is not defined"#]].assert_eq(&lines.join("\n"));
+}
+
+#[test]
+fn a_promise_is_pending_until_it_is_settled_however_others_are() {
+    let lines = [
+        // Promises that follow others, and one that is left behind.
+        "await (async () => Promise.resolve(1))(); new Promise(() => {}); return 1",
+        "await new Promise((go) => go(Promise.resolve(1))); new Promise(() => {}); return 1",
+        "await null; await Promise.resolve().then(() => Promise.resolve(1)); new Promise(() => {}); return 1",
+        "await { then(done) { done(Promise.resolve(1)) } }; new Promise(() => {}); return 1",
+        "let go; const p = new Promise((g) => { go = g }); go(p); await p.catch(() => {}); new Promise(() => {}); return 1",
+        "for (let i = 0; i < 100; i++) await (async () => call(g))(); new Promise(() => {}); return 1",
+        "const left = new Promise(() => {}); for (let i = 0; i < 1000; i++) await null; return 1",
+        "const left = Array.from({ length: 500 }, () => Promise.withResolvers()); left.slice(1).forEach(({ resolve }) => resolve(1)); return 1",
+        // None is left behind.
+        "await (async () => Promise.resolve(1))(); return 1",
+        "for (let i = 0; i < 1000; i++) await (async () => i)(); return 1",
+        "await Promise.all(Array.from({ length: 1000 }, async (_, i) => { await null; return Promise.resolve(i) })); return 1",
+        "return (await Promise.allSettled([Promise.reject(1), call(g)])).length",
+        "return await Promise.any([Promise.reject(1), 2])",
+        "for await (const n of (async function* () { yield 1; yield Promise.resolve(2) })()) if (n === 2) return n",
+        "for await (const n of [1, Promise.resolve(2)]) if (n === 1) break; return 1",
+        "return await Array.fromAsync((function* () { yield 1; yield Promise.resolve(2) })())",
+        "{ await using a = { async [Symbol.asyncDispose]() { await null } } } return 1",
+        "const steps = (async function* () { yield 1 })(); await steps.next(); return 1",
+        "const steps = (async function* () { yield 1 })(); return (await Promise.all([steps.next(), steps.return(2), steps.next()])).length",
+        // Nor is what they were settled with.
+        "for (let i = 0; i < 400; i++) await new Array(100_000).fill(i); return 1",
+    ]
+    .map(|body| {
+        let code = format!("export const g = query(() => 1); export const f = action(async () => {{ {body} }});");
+        format!("{body} => {}", run(FunctionKind::Action, &code))
+    });
+    expect![[r#"
+        await (async () => Promise.resolve(1))(); new Promise(() => {}); return 1 => failed: f returned while a promise was pending: await every promise (discarded)
+        await new Promise((go) => go(Promise.resolve(1))); new Promise(() => {}); return 1 => failed: f returned while a promise was pending: await every promise (discarded)
+        await null; await Promise.resolve().then(() => Promise.resolve(1)); new Promise(() => {}); return 1 => failed: f returned while a promise was pending: await every promise (discarded)
+        await { then(done) { done(Promise.resolve(1)) } }; new Promise(() => {}); return 1 => failed: f returned while a promise was pending: await every promise (discarded)
+        let go; const p = new Promise((g) => { go = g }); go(p); await p.catch(() => {}); new Promise(() => {}); return 1 => failed: f returned while a promise was pending: await every promise (discarded)
+        for (let i = 0; i < 100; i++) await (async () => call(g))(); new Promise(() => {}); return 1 => failed: f returned while a promise was pending: await every promise (discarded)
+        const left = new Promise(() => {}); for (let i = 0; i < 1000; i++) await null; return 1 => failed: f returned while a promise was pending: await every promise (discarded)
+        const left = Array.from({ length: 500 }, () => Promise.withResolvers()); left.slice(1).forEach(({ resolve }) => resolve(1)); return 1 => failed: f returned while a promise was pending: await every promise (discarded)
+        await (async () => Promise.resolve(1))(); return 1 => 1
+        for (let i = 0; i < 1000; i++) await (async () => i)(); return 1 => 1
+        await Promise.all(Array.from({ length: 1000 }, async (_, i) => { await null; return Promise.resolve(i) })); return 1 => 1
+        return (await Promise.allSettled([Promise.reject(1), call(g)])).length => 2
+        return await Promise.any([Promise.reject(1), 2]) => 2
+        for await (const n of (async function* () { yield 1; yield Promise.resolve(2) })()) if (n === 2) return n => 2
+        for await (const n of [1, Promise.resolve(2)]) if (n === 1) break; return 1 => 1
+        return await Array.fromAsync((function* () { yield 1; yield Promise.resolve(2) })()) => [1,2]
+        { await using a = { async [Symbol.asyncDispose]() { await null } } } return 1 => 1
+        const steps = (async function* () { yield 1 })(); await steps.next(); return 1 => 1
+        const steps = (async function* () { yield 1 })(); return (await Promise.all([steps.next(), steps.return(2), steps.next()])).length => 3
+        for (let i = 0; i < 400; i++) await new Array(100_000).fill(i); return 1 => 1"#]].assert_eq(&lines.join("\n"));
 }

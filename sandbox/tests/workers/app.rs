@@ -164,7 +164,10 @@ impl Host for TableHost {
         let HostCall::Call { args, .. } = call else { panic!("{call:?}") };
         Box::pin(async move {
             tokio::time::sleep(Duration::from_millis(args["after"].as_u64().unwrap_or(0))).await;
-            Ok(args["n"].to_string())
+            Ok(match args["size"].as_u64() {
+                Some(size) => format!("\"{}\"", "x".repeat(usize::try_from(size).unwrap())),
+                None => args["n"].to_string(),
+            })
         })
     }
 

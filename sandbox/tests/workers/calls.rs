@@ -1,12 +1,14 @@
 //! What isolates in workers answer.
 
 use libtest_mimic::Trial;
+use weir_sandbox::App;
 use weir_sandbox::isolate::IsolateError;
 use weir_sandbox::protocol::Outcome;
 use weir_schema::declarations::FunctionKind;
 use weir_schema::limits::Limit;
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::app::{LIMITS, app, call, call_at, isolate, query, short, stream, supervise, value};
 use super::examples::EXAMPLES;
@@ -18,6 +20,9 @@ pub fn trials() -> Vec<Trial> {
         trial("what_the_host_refuses_is_thrown_there", what_the_host_refuses_is_thrown_there),
         trial("a_host_that_takes_its_time_is_not_the_workers_silence", a_host_that_takes_its_time),
         trial("actions_ask_side_by_side", actions_ask_side_by_side),
+        trial("requests_and_answers_that_pile_up_pass_each_other", requests_and_answers_pass_each_other),
+        trial("an_answer_that_came_early_is_not_waited_for", an_answer_that_came_early_is_not_waited_for),
+        trial("who_asks_for_too_much_at_once_is_told_at_once", who_asks_for_too_much_at_once_is_told_at_once),
         trial("streams_give_events_at_their_readers_pace", streams_give_events_at_their_readers_pace),
         trial("what_is_too_long_to_ask_is_refused_there", what_is_too_long_to_ask_is_refused_there),
         trial("an_answer_that_nobody_awaits_costs_no_worker", an_answer_that_nobody_awaits_costs_no_worker),
@@ -107,6 +112,64 @@ fn actions_ask_side_by_side() {
         isolate.renew().unwrap();
         assert_eq!(call(&mut isolate), expected, "{code}, again");
     }
+}
+
+/// An action `f` of this body, with time and room for many calls of `other`.
+fn fanning_out(body: &str) -> Arc<App> {
+    let limits =
+        LIMITS.replace("cpu_ms = 50", "cpu_ms = 20000").replace("heap_bytes = 33554432", "heap_bytes = 268435456");
+    let limits = limits.replace("host_calls = 200", "host_calls = 2000").replace("promises = 100", "promises = 1000");
+    let body = format!("export const other = query(() => 1);\nexport const f = action(async () => {{ {body} }});");
+    app(&limits, &[("f", FunctionKind::Action), ("other", FunctionKind::Query)], &body)
+}
+
+fn requests_and_answers_pass_each_other() {
+    let fan_out = "const calls = Array.from({ length: 1000 }, (_, n) => call(other, { n, size: 20_000 }));";
+    let app = fanning_out(&format!(
+        "{fan_out} let bytes = 0; for (const page of await Promise.all(calls)) bytes += page.length; return bytes"
+    ));
+    let workers = supervise(&app, 1, 0);
+    let mut isolate = isolate(&workers, &app).unwrap();
+    assert_eq!(call(&mut isolate), value("20000000"));
+    // What the host is asked and told in between, and the end of the call, pass the answers too.
+    for (end, expected) in [
+        ("console.log('hello'); return 1", "f returned while calls were still running: await every call"),
+        ("throw new Error('x'.repeat(5_000))", "f returned while calls were still running: await every call"),
+    ] {
+        let app = fanning_out(&format!("{fan_out} {end}"));
+        let workers = supervise(&app, 1, 0);
+        let mut isolate = super::app::isolate(&workers, &app).unwrap();
+        let Outcome::Failed(error) = call(&mut isolate) else { panic!("{end}") };
+        assert_eq!(error.message, expected, "{end}");
+        let worker = isolate.worker_id();
+        isolate.renew().unwrap();
+        assert_eq!(isolate.worker_id(), worker, "{end}");
+    }
+}
+
+fn an_answer_that_came_early_is_not_waited_for() {
+    // The first is answered while the script computes, and read with what the host says to the line of log.
+    let app = fanning_out(
+        "const first = call(other, { n: 1, after: 50 }); await call(other, { n: 2 });
+         let sum = 0; for (let i = 0; i < 500_000_000; i++) sum = (sum + i) | 0;
+         console.log(sum); return await first",
+    );
+    let workers = supervise(&app, 1, 0);
+    let mut isolate = isolate(&workers, &app).unwrap();
+    assert_eq!(call(&mut isolate), value("1"));
+}
+
+fn who_asks_for_too_much_at_once_is_told_at_once() {
+    let functions = [("f", FunctionKind::Action), ("other", FunctionKind::Query)];
+    let body = "export const other = query(() => 1);
+        export const f = action(() => Promise.all(Array.from({ length: 101 }, () => call(other, { after: 60000 }))));";
+    let app = app(LIMITS, &functions, body);
+    let workers = supervise(&app, 1, 0);
+    let mut isolate = isolate(&workers, &app).unwrap();
+    let started = Instant::now();
+    assert_eq!(call(&mut isolate), Outcome::Limit(Limit::OutstandingPromises));
+    let wall = Duration::from_millis(app.manifest.limits.wall_ms);
+    assert!(started.elapsed() < wall, "{:?}", started.elapsed());
 }
 
 fn streams_give_events_at_their_readers_pace() {

@@ -17,7 +17,7 @@ use weir_sandbox::protocol::Outcome;
 use weir_schema::declarations::FunctionKind;
 use weir_schema::limits::Limit;
 
-use super::app::{app, call, isolate, query, short, stream, supervise_as, value};
+use super::app::{LIMITS, app, call, isolate, query, short, stream, supervise_as, value};
 use super::trial;
 
 /// What a worker does in the place of its work.
@@ -37,6 +37,8 @@ pub enum Lie {
     Asking,
     /// Starts requests for ever and takes no answer.
     Deaf,
+    /// Starts requests that take long, and more for ever, whatever it is told.
+    Insisting,
     /// Takes the call and says nothing.
     Silent,
     /// Answers before it is asked, twice.
@@ -47,7 +49,7 @@ pub enum Lie {
     Bloated,
 }
 
-const LIES: [(Lie, &str); 11] = [
+const LIES: [(Lie, &str); 12] = [
     (Lie::Garbage, "garbage"),
     (Lie::Huge, "huge"),
     (Lie::Misplaced, "misplaced"),
@@ -55,6 +57,7 @@ const LIES: [(Lie, &str); 11] = [
     (Lie::Deep, "deep"),
     (Lie::Asking, "asking"),
     (Lie::Deaf, "deaf"),
+    (Lie::Insisting, "insisting"),
     (Lie::Silent, "silent"),
     (Lie::Hasty, "hasty"),
     (Lie::Flooding, "flooding"),
@@ -67,6 +70,7 @@ pub fn trials() -> Vec<Trial> {
         trial("results_past_the_limits_are_not_taken", results_past_the_limits_are_not_taken),
         trial("who_asks_for_ever_is_stopped", who_asks_for_ever_is_stopped),
         trial("who_takes_no_answer_fills_no_memory", who_takes_no_answer_fills_no_memory),
+        trial("who_goes_on_when_told_to_stop_has_little_time", who_goes_on_when_told_to_stop_has_little_time),
         trial("who_keeps_silent_is_not_waited_for", who_keeps_silent_is_not_waited_for),
         trial("who_answers_before_it_is_asked_is_not_asked", who_answers_before_it_is_asked_is_not_asked),
         trial("events_come_when_they_are_wanted_or_not_at_all", events_come_when_they_are_wanted_or_not_at_all),
@@ -122,6 +126,10 @@ impl Lie {
                 let start = format!(r#"{{"call":{{"function":"other","args":{{"n":"{}"}}}}}}"#, "x".repeat(50_000));
                 while channel.send(&FromIsolate::Start(0, (&*start).into()), None).is_ok() {}
             }
+            Self::Insisting => {
+                let start = r#"{"call":{"function":"other","args":{"after":60000}}}"#;
+                while channel.send(&FromIsolate::Start(0, start.into()), None).is_ok() {}
+            }
             Self::Flooding => while channel.send(&FromIsolate::Event("1".into()), None).is_ok() {},
             Self::Bloated => {
                 let event = "x".repeat(150_000);
@@ -176,6 +184,19 @@ fn who_takes_no_answer_fills_no_memory() {
     assert!(matches!(outcome, Outcome::Limit(Limit::Wall | Limit::OutstandingPromises)), "{outcome:?}");
     let grown = memory_bytes().saturating_sub(before);
     assert!(grown < 192 << 20, "{grown} bytes");
+}
+
+fn who_goes_on_when_told_to_stop_has_little_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let functions = [("f", FunctionKind::Action), ("other", FunctionKind::Query)];
+    let app = app(LIMITS, &functions, "export const other = query(() => 1);\nexport const f = action(() => 1);");
+    let workers = supervise_as(Lie::Insisting.program(folder.path()), &app, 1, 0);
+    let mut isolate = isolate(&workers, &app).unwrap();
+    let (before, started) = (memory_bytes(), Instant::now());
+    assert_eq!(call(&mut isolate), Outcome::Limit(Limit::OutstandingPromises));
+    let (took, grown) = (started.elapsed(), memory_bytes().saturating_sub(before));
+    assert!(took < Duration::from_millis(app.manifest.limits.wall_ms), "{took:?}");
+    assert!(grown < 64 << 20, "{grown} bytes");
 }
 
 fn events_come_when_they_are_wanted_or_not_at_all() {
