@@ -105,10 +105,9 @@ fn take_id(
 
 fn call_error(error: DocumentError) -> CallError {
     match error {
-        DocumentError::Refused(message) | DocumentError::Outlived(message) => {
-            CallError::new(ErrorCode::BadArguments, message)
-        }
+        DocumentError::Refused(message) => CallError::new(ErrorCode::BadArguments, message),
         error @ DocumentError::Limit(_) => CallError::new(ErrorCode::LimitExceeded, error.to_string()),
-        DocumentError::Poisoned(poisoned) => CallError::unavailable(poisoned),
+        error @ DocumentError::Cut => CallError::unavailable(error),
+        DocumentError::GivenUp(error) => *error,
     }
 }

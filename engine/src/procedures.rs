@@ -35,7 +35,7 @@ enum Came {
     Recalled(Recalled),
     /// To nothing: that is no call's fault.
     Nothing(CallError),
-    /// To nothing, and it may be tried again: the worker of a call died.
+    /// To nothing, and it may be tried again: the worker of a call died, or it waited for too long.
     Lost(CallError),
 }
 

@@ -9,6 +9,8 @@
     reason = "test code"
 )]
 
+#[path = "calls/ages.rs"]
+mod ages;
 #[path = "calls/attempts.rs"]
 mod attempts;
 #[path = "calls/fairness.rs"]

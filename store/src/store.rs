@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
+use std::time::Duration;
 
 use tokio::runtime::{self, Runtime};
 use tokio::sync::{Mutex, broadcast, mpsc, oneshot};
@@ -266,6 +267,11 @@ impl Store {
     /// How many groups of commits have been made durable since the store was opened, each by one sync.
     pub fn groups_written(&self) -> u64 {
         self.owner.core.published.groups_written.load(Ordering::Relaxed)
+    }
+
+    /// How long a transaction may be open before it is cut.
+    pub fn transaction_age_max(&self) -> Duration {
+        self.owner.core.options.transaction_age_max
     }
 
     /// Whether commits are possible; if not, why.
