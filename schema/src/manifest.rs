@@ -106,6 +106,12 @@ pub fn place(text: &str, key: &str) -> Option<Range<usize>> {
     DeTable::parse(text).ok()?.get_ref().get(key).map(Spanned::span)
 }
 
+/// Where the value of a limit in the `[limits]` of an `app.toml` stands, in bytes; `None` if it is not there.
+pub fn limit_place(text: &str, limit: &str) -> Option<Range<usize>> {
+    let table = DeTable::parse(text).ok()?;
+    table.get_ref().get("limits")?.get_ref().as_table()?.get(limit).map(Spanned::span)
+}
+
 /// Where a key of an entry of `[[cron]]` stands, in bytes; the entry where it does not have the key.
 pub fn cron_place(text: &str, index: usize, key: &str) -> Option<Range<usize>> {
     let table = DeTable::parse(text).ok()?;

@@ -34,7 +34,7 @@ struct Busy {
 
 impl Busy {
     async fn start(pool: PoolOptions) -> Self {
-        let manifest = "name = \"busy\"\nversion = \"1.0.0\"\n[limits]\ncpu_ms = 20000\nwall_ms = 60000\n";
+        let manifest = "name = \"busy\"\nversion = \"1.0.0\"\n[limits]\ncpu_ms = 20000\nwall_ms = 50000\n";
         let texts = [("app.toml", manifest), ("functions/busy.ts", FUNCTIONS)];
         let texts = texts.map(|(path, text)| (path.to_owned(), text.to_owned()));
         let app = compile(&Sources::from_texts(texts)).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));

@@ -651,3 +651,40 @@ fn code_without_end() {
     let diagnostics = super::compile_text(&strings).err().unwrap_or_default();
     assert!(diagnostics.starts_with("error: the app exports no function"), "{diagnostics}");
 }
+
+#[test]
+fn time_that_no_transaction_has() {
+    check(
+        r#"
+        import { action, query } from "weir";
+        export const slow = action(async (): Promise<string> => "");
+        export const a = query((): string => "");
+        // file: app.toml
+        name = "shop"
+        version = "1.0.0"
+
+        [limits]
+        cpu_ms = 60000
+        wall_ms = 60000
+        "#,
+        expect![[r#"
+            error: wall_ms = 60000 is too long for the query a: a transaction is open for 60000 ms at most
+             --> app.toml:6:11
+              |
+            6 | wall_ms = 60000
+              |           ^^^^^
+            help: write 59999 or less
+        "#]],
+    );
+    let actions = r#"
+        import { action } from "weir";
+        export const slow = action(async (): Promise<string> => "");
+        // file: app.toml
+        name = "shop"
+        version = "1.0.0"
+
+        [limits]
+        wall_ms = 600000
+        "#;
+    assert!(super::compile_text(actions).is_ok());
+}
