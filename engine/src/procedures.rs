@@ -3,7 +3,7 @@
 //! Running again is safe because a run is repeatable: the seed, and with it the time and the ids, stays the same.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -109,7 +109,7 @@ pub async fn call_ahead(engine: &Engine, prepared: Prepared, scope: Option<Scope
     let group = [prepared];
     let seed = draw()?;
     let once = scope.map(|scope| once(scope, &group)).transpose()?;
-    let (written, limit) = (Mutex::new(Written::new()), turn_limit(&group));
+    let (written, limit) = (Mutex::new(Written::new()), turn_limit(engine, &group));
     let attempt = |transaction| attempt(engine, &group, &seed, once.as_ref(), &written, transaction);
     let mut runs = 1;
     loop {
@@ -146,7 +146,7 @@ impl Decided {
 async fn transact(engine: &Engine, group: &[Prepared], scope: Option<Scope>) -> Result<Ended, CallError> {
     let seed = draw()?;
     let once = scope.map(|scope| once(scope, group)).transpose()?;
-    let (written, limit) = (Mutex::new(Written::new()), turn_limit(group));
+    let (written, limit) = (Mutex::new(Written::new()), turn_limit(engine, group));
     let attempt = |transaction| attempt(engine, group, &seed, once.as_ref(), &written, transaction);
     let mut runs = 1;
     let transacted = loop {
@@ -194,10 +194,15 @@ fn once(scope: Scope, group: &[Prepared]) -> Result<Once, CallError> {
     Ok(Once::new(scope, calls.into_iter(), kept_ms))
 }
 
-/// How long the transaction may keep others waiting: as long as all its calls may take.
-fn turn_limit(group: &[Prepared]) -> Duration {
-    let wall_ms = group.iter().map(|prepared| prepared.release.limits().wall_ms).sum();
-    Duration::from_millis(wall_ms) + TURN_SLACK
+/// How long a transaction may keep others waiting: as long as all its calls may take, and no longer than it may be open.
+fn turn_limit(engine: &Engine, group: &[Prepared]) -> Duration {
+    let calls_ms = group.iter().map(|prepared| prepared.release.limits().wall_ms);
+    turn_of(calls_ms, engine.store().transaction_age_max())
+}
+
+fn turn_of(calls_ms: impl Iterator<Item = u64>, age_max: Duration) -> Duration {
+    let all = Duration::from_millis(calls_ms.fold(0, u64::saturating_add));
+    all.saturating_add(TURN_SLACK).min(age_max)
 }
 
 async fn attempt(
@@ -216,11 +221,16 @@ async fn attempt(
         }
         Err(error) => return Run::Abort(Came::Nothing(CallError::unavailable(error))),
     }
+    let (began, age_max) = (Instant::now(), engine.store().transaction_age_max());
     let mut ids = seed.ids();
     let mut outcomes = Vec::with_capacity(group.len());
     let mut written = Vec::with_capacity(group.len());
     let mut transaction = Some(transaction);
     for (index, prepared) in group.iter().enumerate() {
+        // Calls that read and write nothing do not notice that the transaction is cut.
+        if began.elapsed() > age_max {
+            return failed(group, seed, once, None, index, CallError::cut(age_max));
+        }
         let ran = prepared.run(engine, seed, ids.clone(), transaction.take()).await;
         match ran.result {
             Ok(value) => outcomes.push(Ok(value)),
@@ -276,4 +286,18 @@ fn note(group: &[Prepared]) -> AuditNote {
 fn writer_of(written: &Written, collection: &str, id: &DocumentId) -> usize {
     let wrote = |(name, written): &(String, DocumentId)| name == collection && written == id;
     written.iter().rposition(|call| call.iter().any(wrote)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_lasts_no_longer_than_a_transaction_may() {
+        let (call_ms, age_max) = (5_000, Duration::from_secs(60));
+        for (calls, seconds) in [(1, 6), (2, 11), (11, 56), (12, 60), (10_000, 60)] {
+            assert_eq!(turn_of(std::iter::repeat_n(call_ms, calls), age_max), Duration::from_secs(seconds), "{calls}");
+        }
+        assert_eq!(turn_of([u64::MAX, u64::MAX].into_iter(), age_max), age_max);
+    }
 }

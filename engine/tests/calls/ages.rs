@@ -104,6 +104,16 @@ async fn who_has_waited_for_too_long_is_run_on_the_state_of_now() {
     assert_eq!(bank.show("owners", json!({})).await, "\"ada\"");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_goes_on_no_longer_than_its_transaction_may() {
+    let bank = bank(aged(Duration::from_millis(300)), PoolOptions::default()).await;
+    let shown = together(&bank, vec![call("burn", json!({ "times": 5 })); 60]).await;
+    let (ends, others): (Vec<_>, Vec<_>) = shown.iter().partition(|outcome| outcome.starts_with("UNAVAILABLE"));
+    assert_eq!(ends.len(), 1, "{shown:?}");
+    assert!(others.iter().all(|outcome| outcome.starts_with("ROLLED_BACK")), "{shown:?}");
+    assert!(ends[0].contains("make the calls of a large batch in several"), "{ends:?}");
+}
+
 #[tokio::test]
 async fn the_limits_of_a_transaction_have_their_names_and_cannot_be_caught() {
     let options = Options {
