@@ -52,7 +52,9 @@ pub async fn import(
         Err(error @ CommitError::OutcomeUnknown(_)) => {
             Err(whole(CallError::new(ErrorCode::OutcomeUnknown, error.to_string())))
         }
-        Err(error @ (CommitError::Unavailable(_) | CommitError::Conflict)) => Err(whole(CallError::unavailable(error))),
+        Err(error @ (CommitError::Unavailable(_) | CommitError::Conflict | CommitError::TooLarge { .. })) => {
+            Err(whole(CallError::unavailable(error)))
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use weir_schema::commit::Timestamp;
 use weir_schema::declarations::FunctionKind;
 use weir_schema::error::ErrorCode;
 use weir_schema::id::DocumentId;
+use weir_schema::limits::Limit;
 use weir_store::{Ahead, CommitError, Run, Transacted, Transaction};
 
 use crate::call::{Answer, Call, CallError, Caller};
@@ -181,6 +182,7 @@ fn refused(error: CommitError) -> CallError {
     match error {
         CommitError::Unique(violation) => CallError::conflict(&violation),
         CommitError::OutcomeUnknown(_) => CallError::new(ErrorCode::OutcomeUnknown, error.to_string()),
+        CommitError::TooLarge { .. } => CallError::transaction_limit(Limit::TransactionBytes, error),
         CommitError::Unavailable(_) | CommitError::Conflict => CallError::unavailable(error),
     }
 }

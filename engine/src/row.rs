@@ -5,11 +5,11 @@
 //!
 //! Rule: what a call came to is sealed until all that it rests on is durable, whoever it was that wrote it.
 
-use std::io;
 use std::sync::Arc;
 
 use weir_schema::declarations::FunctionKind;
 use weir_schema::error::ErrorCode;
+use weir_schema::size::json_bytes;
 
 use crate::actions;
 use crate::call::{Answer, Call, CallError, Caller};
@@ -83,10 +83,7 @@ impl Sealed {
             State::Known(answer) => answer.as_ref().ok().map(|answer| &answer.value),
             State::Decided(decided) => decided.peek(),
         };
-        let mut count = Count(0);
-        // Counting does not fail.
-        let _ = value.map(|value| serde_json::to_writer(&mut count, value));
-        count.0
+        value.map_or(0, json_bytes)
     }
 
     /// Waits until nothing can take back what the call came to.
@@ -95,19 +92,5 @@ impl Sealed {
             State::Known(answer) => answer,
             State::Decided(decided) => decided.settled().await,
         }
-    }
-}
-
-/// Counts what is written to it.
-struct Count(usize);
-
-impl io::Write for Count {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 += bytes.len();
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }

@@ -213,6 +213,7 @@ impl Store {
     /// whether it is committed. A transaction without writes is complete as it is.
     pub async fn commit(&self, transaction: Transaction) -> Result<Committed, CommitError> {
         let Head { timestamp, sequence, .. } = transaction.head();
+        transaction.check_kept()?;
         let prepared = Prepared::new(transaction);
         if prepared.is_empty() {
             return Ok(Committed { timestamp, sequence });

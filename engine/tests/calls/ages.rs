@@ -33,6 +33,10 @@ export const swallow = procedure((args: { owners: string[]; note?: string }): In
   } catch {}
   return done;
 });
+export const large = procedure((args: { bytes: Int }): string => {
+  accounts.insert({ owner: "large", balance: 0, tier: "basic" });
+  return "x".repeat(args.bytes);
+});
 export const reread = procedure((args: { times: Int }): Int => {
   let done = 0;
   for (let i = 0; i < args.times; i++) try { accounts.get("nobody"); done++; } catch {}
@@ -128,6 +132,7 @@ async fn the_limits_of_a_transaction_have_their_names_and_cannot_be_caught() {
     shown.push(once(&bank, "k", "swallow", json!({ "owners": ["a"], "note": "x".repeat(3_000) })).await);
     shown.push(once(&bank, "k", "reread", json!({ "times": 41 })).await);
     shown.push(once(&bank, "k", "reread", json!({ "times": 40 })).await);
+    shown.push(once(&bank, "l", "large", json!({ "bytes": 2_000 })).await);
     shown.push(bank.show("owners", json!({})).await);
     expect![[r#"
         ROLLED_BACK: nothing of the batch is kept, because call 4 of 4 failed
@@ -136,8 +141,9 @@ async fn the_limits_of_a_transaction_have_their_names_and_cannot_be_caught() {
         LIMIT_EXCEEDED (transaction_documents_written_max): past the limit transaction_documents_written_max: a transaction writes at most 3 documents: write less, or in several transactions at functions/aged.ts:8
         LIMIT_EXCEEDED (transaction_documents_written_max): past the limit transaction_documents_written_max: a transaction writes at most 3 documents: write less, or in several transactions at functions/aged.ts:17
         LIMIT_EXCEEDED (transaction_bytes_max): past the limit transaction_bytes_max: a transaction writes at most 2000 bytes: write less, or in several transactions at functions/aged.ts:17
-        LIMIT_EXCEEDED (transaction_documents_read_max): past the limit transaction_documents_read_max: a transaction reads at most 40 documents: read less, or in several transactions at functions/aged.ts:25
+        LIMIT_EXCEEDED (transaction_documents_read_max): past the limit transaction_documents_read_max: a transaction reads at most 40 documents: read less, or in several transactions at functions/aged.ts:29
         40
+        LIMIT_EXCEEDED (transaction_bytes_max): past the limit transaction_bytes_max: a transaction writes at most 2000 bytes, and keeps its outcome among them: return less, or make several
         """#]]
     .assert_eq(&shown.join("\n"));
 }
