@@ -19,6 +19,7 @@ use crate::call::{Answer, Call, CallError, Caller};
 use crate::engine::{Engine, draw};
 use crate::idempotency::{self, Once, Outcomes, Recalled, Scope};
 use crate::release::Release;
+use crate::room::{Room, outcome_bytes};
 use crate::run::{Prepared, RUNS_MAX};
 use crate::seed::Seed;
 
@@ -127,12 +128,15 @@ pub async fn call_ahead(engine: &Engine, prepared: Prepared, scope: Option<Scope
 pub struct Decided(Ahead<Came>);
 
 impl Decided {
-    /// The value that it gave, if it gave one.
-    pub fn peek(&self) -> Option<&Value> {
+    /// What it gave, so far; `None` where it gave nothing.
+    pub fn peek(&self) -> Option<Result<&Value, &CallError>> {
         match self.0.peek() {
-            Came::To(outcomes) => outcomes.first()?.as_ref().ok(),
-            Came::Recalled(recalled) => recalled.outcomes.as_ref().ok()?.first()?.as_ref().ok(),
-            Came::Nothing(_) | Came::Lost(_) => None,
+            Came::To(outcomes) => outcomes.first().map(Result::as_ref),
+            Came::Recalled(recalled) => match &recalled.outcomes {
+                Ok(outcomes) => outcomes.first().map(Result::as_ref),
+                Err(error) => Some(Err(error)),
+            },
+            Came::Nothing(error) | Came::Lost(error) => Some(Err(error)),
         }
     }
 
@@ -227,15 +231,24 @@ async fn attempt(
     let mut ids = seed.ids();
     let mut outcomes = Vec::with_capacity(group.len());
     let mut written = Vec::with_capacity(group.len());
+    let mut room = group.first().map(|prepared| Room::new(prepared.release.limits().response_bytes));
     let mut transaction = Some(transaction);
     for (index, prepared) in group.iter().enumerate() {
         // Calls that read and write nothing do not notice that the transaction is cut.
         if began.elapsed() > age_max {
             return failed(group, seed, once, None, index, CallError::cut(age_max));
         }
+        if let Some(Err(full)) = room.as_ref().map(Room::check) {
+            return failed(group, seed, once, None, index, full);
+        }
         let ran = prepared.run(engine, seed, ids.clone(), transaction.take()).await;
         match ran.result {
-            Ok(value) => outcomes.push(Ok(value)),
+            Ok(value) => {
+                if let Some(room) = &mut room {
+                    room.take(outcome_bytes(Ok(&value)));
+                }
+                outcomes.push(Ok(value));
+            }
             Err(error) if ran.may_run_again => return Run::Abort(Came::Lost(error)),
             Err(error) => return failed(group, seed, once, ran.transaction, index, error),
         }

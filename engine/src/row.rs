@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use weir_schema::declarations::FunctionKind;
 use weir_schema::error::ErrorCode;
-use weir_schema::size::json_bytes;
 
 use crate::actions;
 use crate::call::{Answer, Call, CallError, Caller};
@@ -17,6 +16,7 @@ use crate::engine::Engine;
 use crate::idempotency::Scope;
 use crate::procedures::{self, Decided};
 use crate::release::Release;
+use crate::room::outcome_bytes;
 use crate::run::Prepared;
 
 /// Calls of one caller, in order.
@@ -77,13 +77,18 @@ impl Row {
 }
 
 impl Sealed {
-    /// How long its value is as JSON text, in bytes.
+    /// A call that is not made.
+    pub(crate) fn refused(error: CallError) -> Self {
+        Self(State::Known(Err(error)))
+    }
+
+    /// How long its value is as JSON text, or the message of its error, in bytes.
     pub fn bytes(&self) -> usize {
-        let value = match &self.0 {
-            State::Known(answer) => answer.as_ref().ok().map(|answer| &answer.value),
+        let outcome = match &self.0 {
+            State::Known(answer) => Some(answer.as_ref().map(|answer| &answer.value)),
             State::Decided(decided) => decided.peek(),
         };
-        value.map_or(0, json_bytes)
+        outcome.map_or(0, outcome_bytes)
     }
 
     /// Waits until nothing can take back what the call came to.

@@ -65,7 +65,7 @@ fn aged(transaction_age_max: Duration) -> Options {
 }
 
 async fn together(bank: &Bank, calls: Vec<Call>) -> Vec<String> {
-    let outcomes = bank.engine.batch(&bank.release, &Caller::Developer, calls, true, |_| None).await;
+    let outcomes = bank.engine.batch(&bank.release, &Caller::Developer, calls, true, |_| None).await.unwrap();
     outcomes.into_iter().map(|outcome| show(outcome.map(|answer| answer.value))).collect()
 }
 

@@ -13,7 +13,7 @@ async fn row(bank: &Bank, calls: Vec<Call>, key: Option<&str>) -> Vec<String> {
         let key = IdempotencyKey::parse(key?).unwrap();
         Some(key.scope(&Caller::Developer, &format!("batch[{}]", place.unwrap())))
     };
-    let outcomes = bank.engine.batch(&bank.release, &Caller::Developer, calls, false, scope).await;
+    let outcomes = bank.engine.batch(&bank.release, &Caller::Developer, calls, false, scope).await.unwrap();
     outcomes.into_iter().map(|outcome| show(outcome.map(|answer| answer.value))).collect()
 }
 
