@@ -100,7 +100,7 @@ async fn who_has_waited_for_too_long_is_run_on_the_state_of_now() {
     let bank = Arc::new(bank(aged(Duration::from_millis(500)), pool).await);
     let burning = tokio::spawn({
         let bank = bank.clone();
-        async move { bank.call("burn", json!({ "times": 60 })).await }
+        async move { bank.call("burn", json!({ "times": 25 })).await }
     });
     tokio::time::sleep(Duration::from_millis(50)).await;
     bank.call("open", json!({ "owner": "ada" })).await.unwrap();
