@@ -120,6 +120,22 @@ impl CallError {
         Self { limit: Some(limit), ..Self::new(ErrorCode::LimitExceeded, message) }
     }
 
+    /// A limit of the transaction was reached, which no app can raise.
+    pub(crate) fn transaction_limit(limit: Limit, error: impl std::fmt::Display) -> Self {
+        let message = format!("past the limit {limit}: {error}");
+        Self { limit: Some(limit), ..Self::new(ErrorCode::LimitExceeded, message) }
+    }
+
+    /// The transaction was open for longer than may be. That says as much about how busy the server is as about the call.
+    pub(crate) fn cut(age_max: Duration) -> Self {
+        let message = format!(
+            "the transaction took longer than transaction_age_max = {} ms and nothing of it is kept: try again when less is \
+             going on, and make the calls of a large batch in several",
+            age_max.as_millis()
+        );
+        Self::new(ErrorCode::Unavailable, message)
+    }
+
     /// A unique index stands against a write. Which other document it is may not be for the caller to know.
     pub(crate) fn conflict(violation: &UniqueViolation) -> Self {
         let UniqueViolation { collection, fields, .. } = violation;

@@ -6,7 +6,9 @@ use weir_schema::declarations::{Collection, Declarations};
 use weir_schema::id::DocumentId;
 use weir_schema::limits::Limit;
 use weir_schema::validate;
-use weir_store::{Deleted, Poisoned, ReadError, Transaction, WriteError};
+use weir_store::{Deleted, ReadError, Transaction, WriteError};
+
+use crate::call::CallError;
 
 /// Why a document was not written or read.
 #[derive(Debug, thiserror::Error)]
@@ -17,20 +19,31 @@ pub enum DocumentError {
     /// Past a limit of the call.
     #[error("past the limit {0}")]
     Limit(Limit),
-    /// The store stopped.
-    #[error(transparent)]
-    Poisoned(Poisoned),
-    /// A stream has outlived the state that it reads.
-    #[error("{0}")]
-    Outlived(String),
+    /// The transaction was open for too long. What the script has seen is true, but it can go no further.
+    #[error("the transaction was open for too long")]
+    Cut,
+    /// The run cannot go on, for what is no mistake of the script: its caller is told.
+    #[error("{}", .0.message)]
+    GivenUp(Box<CallError>),
+}
+
+impl DocumentError {
+    /// Past a limit of the transaction, which the run may share with others of the same batch.
+    fn past(limit: Limit, error: impl std::fmt::Display) -> Self {
+        Self::GivenUp(Box::new(CallError::transaction_limit(limit, error)))
+    }
 }
 
 impl From<ReadError> for DocumentError {
     fn from(error: ReadError) -> Self {
         match error {
-            ReadError::Poisoned(poisoned) => Self::Poisoned(poisoned),
-            outlived @ ReadError::Outlived { .. } => Self::Outlived(outlived.to_string()),
-            other => Self::Refused(other.to_string()),
+            ReadError::Cut(_) => Self::Cut,
+            ReadError::Poisoned(poisoned) => Self::GivenUp(Box::new(CallError::unavailable(poisoned))),
+            ReadError::Outlived { .. } => {
+                Self::GivenUp(Box::new(CallError::unavailable(format_args!("{error}; subscribe again"))))
+            }
+            ReadError::TooManyRead { .. } => Self::past(Limit::TransactionDocumentsRead, error),
+            ReadError::UnknownCollection(_) => Self::Refused(error.to_string()),
         }
     }
 }
@@ -39,6 +52,8 @@ impl From<WriteError> for DocumentError {
     fn from(error: WriteError) -> Self {
         match error {
             WriteError::Read(error) => error.into(),
+            WriteError::TooManyWritten { .. } => Self::past(Limit::TransactionDocumentsWritten, error),
+            WriteError::TransactionTooLarge { .. } => Self::past(Limit::TransactionBytes, error),
             // Which documents these are may not be for the caller to know.
             WriteError::Restricted { collection, by, member, .. } => Self::Refused(format!(
                 "the document of {collection} cannot be deleted: {by} has documents whose {member} leads to it"

@@ -10,6 +10,7 @@ use weir_sandbox::pool::PoolOptions;
 use weir_sandbox::watchdog::Watchdog;
 use weir_schema::declarations::FunctionKind;
 use weir_schema::error::ErrorCode;
+use weir_schema::limits::Limit;
 use weir_store::{CatalogError, Poisoned, Store};
 
 use crate::actions::{self, Actions};
@@ -21,7 +22,8 @@ use crate::origin::{Connection, Origin, Place};
 use crate::places::{Place as Held, Places};
 use crate::procedures;
 use crate::release::{Release, Surroundings};
-use crate::row::Row;
+use crate::room::Room;
+use crate::row::{Row, Sealed};
 use crate::run::{Prepared, RUNS_MAX, Ran};
 use crate::secrets::{Missing, Secrets};
 use crate::seed::Seed;
@@ -174,6 +176,9 @@ impl Engine {
     /// There is one outcome per call, in order. In a failed atomic batch the failing call has its error and all others
     /// `ROLLED_BACK`. `scope` gives what is answered once: of an atomic batch the whole, of another each call by its
     /// place; and all of its repeats have to be of the same calls.
+    ///
+    /// Fails as a whole, and makes no call, if there are more calls than one batch may have. What comes after the results
+    /// have filled their room is not made.
     pub async fn batch(
         &self,
         release: &Arc<Release>,
@@ -181,25 +186,35 @@ impl Engine {
         calls: Vec<Call>,
         atomic: bool,
         scope: impl Fn(Option<usize>) -> Option<Scope>,
-    ) -> Vec<Result<Answer, CallError>> {
+    ) -> Result<Vec<Result<Answer, CallError>>, CallError> {
+        let limits = release.limits();
+        if calls.len() > limits.batch_calls {
+            return Err(CallError::limit(Limit::BatchCalls, limits.batch_calls));
+        }
         if atomic {
-            return procedures::call_together(self, release, caller, calls, scope(None)).await;
+            return Ok(procedures::call_together(self, release, caller, calls, scope(None)).await);
         }
         let mut row = Row::new(self, release, caller);
         if let Some(whole) = scope(None)
             && let Err(error) = row.claim(whole, &calls).await
         {
-            return vec![Err(error); calls.len()];
+            return Ok(vec![Err(error); calls.len()]);
         }
+        let mut room = Room::new(limits.response_bytes);
         let mut sealed = Vec::with_capacity(calls.len());
         for (index, call) in calls.into_iter().enumerate() {
-            sealed.push(row.call(call, scope(Some(index))).await);
+            let one = match room.check() {
+                Ok(()) => row.call(call, scope(Some(index))).await,
+                Err(full) => Sealed::refused(full),
+            };
+            room.take(one.bytes());
+            sealed.push(one);
         }
         let mut outcomes = Vec::with_capacity(sealed.len());
         for sealed in sealed {
             outcomes.push(sealed.opened().await);
         }
-        outcomes
+        Ok(outcomes)
     }
 
     /// Watches a query or view: its value now, and again after each commit that changes it.

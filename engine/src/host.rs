@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -13,7 +14,7 @@ use weir_sandbox::protocol::{
 use weir_schema::declarations::FunctionKind;
 use weir_schema::id::DocumentId;
 use weir_schema::limits::Limit;
-use weir_store::{Direction, Pinned, Poisoned, Position, Range, Rows, Scan, ScanError, Transaction};
+use weir_store::{Direction, Pinned, Position, Range, Rows, Scan, ScanError, Transaction};
 
 use crate::attempts::Attempts;
 use crate::call::{CallError, Caller};
@@ -57,8 +58,10 @@ pub struct RunHost {
     pub written: Vec<(String, DocumentId)>,
     /// What it may yet take back.
     pub attempts: Attempts,
+    /// How long it has waited for an isolate.
+    pub waiting: Waiting,
     /// Why the host gave up.
-    pub aborted: Option<Poisoned>,
+    pub aborted: Option<Aborted>,
     /// Whether an action has called what may have written, or has fetched.
     pub acted: bool,
     /// The last call of an action that failed, and the message that the script got for it.
@@ -81,6 +84,24 @@ pub struct Used {
     pub(crate) fetches: u32,
 }
 
+/// The time that a run spends in the queue.
+#[derive(Debug, Clone, Copy)]
+pub enum Waiting {
+    /// It has asked for nothing yet.
+    Since(Instant),
+    /// This long, until its first request.
+    Over(Duration),
+}
+
+/// Why the host gave up.
+#[derive(Debug)]
+pub struct Aborted {
+    /// What the caller is told.
+    pub error: CallError,
+    /// Whether it is the queue's doing, so that another run may do better.
+    pub may_run_again: bool,
+}
+
 /// The end of a run.
 pub struct Finished {
     /// How the script ended.
@@ -94,7 +115,7 @@ pub struct Finished {
     /// Where the ids go on, for the next call of the same batch.
     pub ids: Ids,
     /// Why the host gave up.
-    pub aborted: Option<Poisoned>,
+    pub aborted: Option<Aborted>,
     /// Whether an action has called what may have written, or has fetched.
     pub acted: bool,
     /// The last call of an action that failed, and the message that the script got for it.
@@ -109,22 +130,29 @@ impl RunHost {
         })
     }
 
-    fn abort(&mut self, poisoned: Poisoned) -> HostError {
-        self.aborted.get_or_insert(poisoned);
+    /// Gives up: whatever the script makes of it, its call ends with this.
+    fn abort(&mut self, aborted: Aborted) -> HostError {
+        self.aborted.get_or_insert(aborted);
         HostError::Aborted
+    }
+
+    /// The transaction was open for too long: since before the run was queued.
+    fn abort_cut(&mut self) -> HostError {
+        let age_max = self.engine.store().transaction_age_max();
+        let waited = match self.waiting {
+            Waiting::Since(since) => since.elapsed(),
+            Waiting::Over(waited) => waited,
+        };
+        let may_run_again = waited > age_max / 2;
+        self.abort(Aborted { error: CallError::cut(age_max), may_run_again })
     }
 
     pub(crate) fn refuse(&mut self, error: DocumentError) -> HostError {
         match error {
             DocumentError::Refused(message) => HostError::Refused(message),
             DocumentError::Limit(limit) => HostError::Limit(limit),
-            DocumentError::Poisoned(poisoned) => self.abort(poisoned),
-            DocumentError::Outlived(message) => {
-                if let Some(feed) = &mut self.feed {
-                    feed.give(Err(CallError::unavailable(format!("{message}; subscribe again"))));
-                }
-                HostError::Aborted
-            }
+            DocumentError::Cut => self.abort_cut(),
+            DocumentError::GivenUp(error) => self.abort(Aborted { error: *error, may_run_again: false }),
         }
     }
 
@@ -311,6 +339,9 @@ impl RunHost {
 
 impl Host for RunHost {
     fn ask(&mut self, call: HostCall) -> Result<String, HostError> {
+        if let Waiting::Since(since) = self.waiting {
+            self.waiting = Waiting::Over(since.elapsed());
+        }
         match call {
             HostCall::Get { collection, id } => self.get(&collection, id),
             HostCall::Insert { .. } | HostCall::Replace { .. } | HostCall::Patch { .. } | HostCall::Delete { .. } => {

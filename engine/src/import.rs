@@ -52,7 +52,9 @@ pub async fn import(
         Err(error @ CommitError::OutcomeUnknown(_)) => {
             Err(whole(CallError::new(ErrorCode::OutcomeUnknown, error.to_string())))
         }
-        Err(error @ (CommitError::Unavailable(_) | CommitError::Conflict)) => Err(whole(CallError::unavailable(error))),
+        Err(error @ (CommitError::Unavailable(_) | CommitError::Conflict | CommitError::TooLarge { .. })) => {
+            Err(whole(CallError::unavailable(error)))
+        }
     }
 }
 
@@ -105,10 +107,9 @@ fn take_id(
 
 fn call_error(error: DocumentError) -> CallError {
     match error {
-        DocumentError::Refused(message) | DocumentError::Outlived(message) => {
-            CallError::new(ErrorCode::BadArguments, message)
-        }
+        DocumentError::Refused(message) => CallError::new(ErrorCode::BadArguments, message),
         error @ DocumentError::Limit(_) => CallError::new(ErrorCode::LimitExceeded, error.to_string()),
-        DocumentError::Poisoned(poisoned) => CallError::unavailable(poisoned),
+        error @ DocumentError::Cut => CallError::unavailable(error),
+        DocumentError::GivenUp(error) => *error,
     }
 }

@@ -14,6 +14,7 @@
 //! | `outside` | what a run asks of these two |
 //! | `actions` | actions with an idempotency key: one at a time, the outcome kept when it is over |
 //! | `procedures` | runs and commits, again as long as what was read has changed |
+//! | [`room`] | how much the results of one request may be together |
 //! | [`row`] | calls one after the other, each its own transaction, that share the disk's time |
 //! | [`idempotency`] | a call with a key runs once, repeats get its outcome |
 //! | [`import`] | loads documents without running a function |
@@ -42,6 +43,7 @@ mod outside;
 pub mod places;
 mod procedures;
 pub mod release;
+pub mod room;
 pub mod row;
 mod run;
 pub mod secrets;

@@ -3,7 +3,7 @@
 //! Running again is safe because a run is repeatable: the seed, and with it the time and the ids, stays the same.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -12,12 +12,14 @@ use weir_schema::commit::Timestamp;
 use weir_schema::declarations::FunctionKind;
 use weir_schema::error::ErrorCode;
 use weir_schema::id::DocumentId;
+use weir_schema::limits::Limit;
 use weir_store::{Ahead, CommitError, Run, Transacted, Transaction};
 
 use crate::call::{Answer, Call, CallError, Caller};
 use crate::engine::{Engine, draw};
 use crate::idempotency::{self, Once, Outcomes, Recalled, Scope};
 use crate::release::Release;
+use crate::room::{Room, outcome_bytes};
 use crate::run::{Prepared, RUNS_MAX};
 use crate::seed::Seed;
 
@@ -35,7 +37,7 @@ enum Came {
     Recalled(Recalled),
     /// To nothing: that is no call's fault.
     Nothing(CallError),
-    /// To nothing, and it may be tried again: the worker of a call died.
+    /// To nothing, and it may be tried again: the worker of a call died, or it waited for too long.
     Lost(CallError),
 }
 
@@ -109,7 +111,7 @@ pub async fn call_ahead(engine: &Engine, prepared: Prepared, scope: Option<Scope
     let group = [prepared];
     let seed = draw()?;
     let once = scope.map(|scope| once(scope, &group)).transpose()?;
-    let (written, limit) = (Mutex::new(Written::new()), turn_limit(&group));
+    let (written, limit) = (Mutex::new(Written::new()), turn_limit(engine, &group));
     let attempt = |transaction| attempt(engine, &group, &seed, once.as_ref(), &written, transaction);
     let mut runs = 1;
     loop {
@@ -126,12 +128,15 @@ pub async fn call_ahead(engine: &Engine, prepared: Prepared, scope: Option<Scope
 pub struct Decided(Ahead<Came>);
 
 impl Decided {
-    /// The value that it gave, if it gave one.
-    pub fn peek(&self) -> Option<&Value> {
+    /// What it gave, so far; `None` where it gave nothing.
+    pub fn peek(&self) -> Option<Result<&Value, &CallError>> {
         match self.0.peek() {
-            Came::To(outcomes) => outcomes.first()?.as_ref().ok(),
-            Came::Recalled(recalled) => recalled.outcomes.as_ref().ok()?.first()?.as_ref().ok(),
-            Came::Nothing(_) | Came::Lost(_) => None,
+            Came::To(outcomes) => outcomes.first().map(Result::as_ref),
+            Came::Recalled(recalled) => match &recalled.outcomes {
+                Ok(outcomes) => outcomes.first().map(Result::as_ref),
+                Err(error) => Some(Err(error)),
+            },
+            Came::Nothing(error) | Came::Lost(error) => Some(Err(error)),
         }
     }
 
@@ -146,7 +151,7 @@ impl Decided {
 async fn transact(engine: &Engine, group: &[Prepared], scope: Option<Scope>) -> Result<Ended, CallError> {
     let seed = draw()?;
     let once = scope.map(|scope| once(scope, group)).transpose()?;
-    let (written, limit) = (Mutex::new(Written::new()), turn_limit(group));
+    let (written, limit) = (Mutex::new(Written::new()), turn_limit(engine, group));
     let attempt = |transaction| attempt(engine, group, &seed, once.as_ref(), &written, transaction);
     let mut runs = 1;
     let transacted = loop {
@@ -181,6 +186,7 @@ fn refused(error: CommitError) -> CallError {
     match error {
         CommitError::Unique(violation) => CallError::conflict(&violation),
         CommitError::OutcomeUnknown(_) => CallError::new(ErrorCode::OutcomeUnknown, error.to_string()),
+        CommitError::TooLarge { .. } => CallError::transaction_limit(Limit::TransactionBytes, error),
         CommitError::Unavailable(_) | CommitError::Conflict => CallError::unavailable(error),
     }
 }
@@ -194,10 +200,15 @@ fn once(scope: Scope, group: &[Prepared]) -> Result<Once, CallError> {
     Ok(Once::new(scope, calls.into_iter(), kept_ms))
 }
 
-/// How long the transaction may keep others waiting: as long as all its calls may take.
-fn turn_limit(group: &[Prepared]) -> Duration {
-    let wall_ms = group.iter().map(|prepared| prepared.release.limits().wall_ms).sum();
-    Duration::from_millis(wall_ms) + TURN_SLACK
+/// How long a transaction may keep others waiting: as long as all its calls may take, and no longer than it may be open.
+fn turn_limit(engine: &Engine, group: &[Prepared]) -> Duration {
+    let calls_ms = group.iter().map(|prepared| prepared.release.limits().wall_ms);
+    turn_of(calls_ms, engine.store().transaction_age_max())
+}
+
+fn turn_of(calls_ms: impl Iterator<Item = u64>, age_max: Duration) -> Duration {
+    let all = Duration::from_millis(calls_ms.fold(0, u64::saturating_add));
+    all.saturating_add(TURN_SLACK).min(age_max)
 }
 
 async fn attempt(
@@ -216,14 +227,28 @@ async fn attempt(
         }
         Err(error) => return Run::Abort(Came::Nothing(CallError::unavailable(error))),
     }
+    let (began, age_max) = (Instant::now(), engine.store().transaction_age_max());
     let mut ids = seed.ids();
     let mut outcomes = Vec::with_capacity(group.len());
     let mut written = Vec::with_capacity(group.len());
+    let mut room = group.first().map(|prepared| Room::new(prepared.release.limits().response_bytes));
     let mut transaction = Some(transaction);
     for (index, prepared) in group.iter().enumerate() {
+        // Calls that read and write nothing do not notice that the transaction is cut.
+        if began.elapsed() > age_max {
+            return failed(group, seed, once, None, index, CallError::cut(age_max));
+        }
+        if let Some(Err(full)) = room.as_ref().map(Room::check) {
+            return failed(group, seed, once, None, index, full);
+        }
         let ran = prepared.run(engine, seed, ids.clone(), transaction.take()).await;
         match ran.result {
-            Ok(value) => outcomes.push(Ok(value)),
+            Ok(value) => {
+                if let Some(room) = &mut room {
+                    room.take(outcome_bytes(Ok(&value)));
+                }
+                outcomes.push(Ok(value));
+            }
             Err(error) if ran.may_run_again => return Run::Abort(Came::Lost(error)),
             Err(error) => return failed(group, seed, once, ran.transaction, index, error),
         }
@@ -276,4 +301,18 @@ fn note(group: &[Prepared]) -> AuditNote {
 fn writer_of(written: &Written, collection: &str, id: &DocumentId) -> usize {
     let wrote = |(name, written): &(String, DocumentId)| name == collection && written == id;
     written.iter().rposition(|call| call.iter().any(wrote)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_lasts_no_longer_than_a_transaction_may() {
+        let (call_ms, age_max) = (5_000, Duration::from_secs(60));
+        for (calls, seconds) in [(1, 6), (2, 11), (11, 56), (12, 60), (10_000, 60)] {
+            assert_eq!(turn_of(std::iter::repeat_n(call_ms, calls), age_max), Duration::from_secs(seconds), "{calls}");
+        }
+        assert_eq!(turn_of([u64::MAX, u64::MAX].into_iter(), age_max), age_max);
+    }
 }

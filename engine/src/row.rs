@@ -6,7 +6,6 @@
 //! Rule: what a call came to is sealed until all that it rests on is durable, whoever it was that wrote it.
 
 use std::future::ready;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +19,7 @@ use crate::engine::{Engine, draw};
 use crate::idempotency::{Once, Scope};
 use crate::procedures::{self, Decided};
 use crate::release::Release;
+use crate::room::outcome_bytes;
 use crate::run::Prepared;
 
 /// How long a claim may keep others waiting.
@@ -104,16 +104,18 @@ impl Row {
 }
 
 impl Sealed {
-    /// How long its value is as JSON text, in bytes.
+    /// A call that is not made.
+    pub(crate) fn refused(error: CallError) -> Self {
+        Self(State::Known(Err(error)))
+    }
+
+    /// How long its value is as JSON text, or the message of its error, in bytes.
     pub fn bytes(&self) -> usize {
-        let value = match &self.0 {
-            State::Known(answer) => answer.as_ref().ok().map(|answer| &answer.value),
+        let outcome = match &self.0 {
+            State::Known(answer) => Some(answer.as_ref().map(|answer| &answer.value)),
             State::Decided(decided) => decided.peek(),
         };
-        let mut count = Count(0);
-        // Counting does not fail.
-        let _ = value.map(|value| serde_json::to_writer(&mut count, value));
-        count.0
+        outcome.map_or(0, outcome_bytes)
     }
 
     /// Waits until nothing can take back what the call came to.
@@ -122,19 +124,5 @@ impl Sealed {
             State::Known(answer) => answer,
             State::Decided(decided) => decided.settled().await,
         }
-    }
-}
-
-/// Counts what is written to it.
-struct Count(usize);
-
-impl io::Write for Count {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 += bytes.len();
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }

@@ -18,7 +18,7 @@ use crate::attempts::Attempts;
 use crate::call::{CallError, Caller};
 use crate::engine::Engine;
 use crate::fetch::Budget;
-use crate::host::{Finished, RunHost, Used};
+use crate::host::{Aborted, Finished, RunHost, Used, Waiting};
 use crate::origin::Place;
 use crate::release::Release;
 use crate::seed::{Ids, Seed};
@@ -59,7 +59,7 @@ pub struct Ran {
     pub begun: bool,
 }
 
-/// How often a call is made that its worker does not survive, for whatever reason. A call that is itself the reason, and
+/// How often a call is made that its worker does not survive, for whatever reason, or that has waited for too long. A call that is itself the reason, and
 /// by a way that nobody can tell, must end somewhere.
 pub const RUNS_MAX: usize = 4;
 
@@ -169,6 +169,7 @@ impl Prepared {
             fetching: Budget::new(self.release.limits().fetch_bytes),
             written: Vec::new(),
             attempts: Attempts::default(),
+            waiting: Waiting::Since(Instant::now()),
             aborted: None,
             acted: false,
             failed: Arc::default(),
@@ -238,6 +239,11 @@ impl Prepared {
             Err(error) => return Ran::failed(error),
         };
         let Finished { outcome, transaction, rows, written, ids, aborted, acted, failed } = finished;
+        // Nothing that such a run came to is to be believed, nor committed.
+        if let Some(Aborted { error, may_run_again }) = aborted {
+            let stack = if error.limit.is_some() { vec![declared_at(function)] } else { Vec::new() };
+            return Ran { result: Err(CallError { stack, ..error }), may_run_again, ..Ran::over(ids) };
+        }
         let result = match outcome {
             // Its events were checked one by one, or its rows are checked as they are read.
             Outcome::Value(_) if function.kind == FunctionKind::Stream || rows.is_some() => Ok(Value::Null),
@@ -263,10 +269,7 @@ impl Prepared {
                 let error = CallError::limit(limit, self.release.limits().value(limit));
                 Err(CallError { stack: vec![declared_at(function)], ..error })
             }
-            Outcome::Aborted => Err(match aborted {
-                Some(poisoned) => CallError::unavailable(poisoned),
-                None => CallError::new(ErrorCode::Internal, "the call was given up for no known reason"),
-            }),
+            Outcome::Aborted => Err(CallError::new(ErrorCode::Internal, "the call was given up for no known reason")),
             Outcome::Broken(message) => {
                 tracing::error!(function = %function.name, "no isolate: {message}");
                 let error = CallError::unavailable("the function could not be started; try again in a moment");

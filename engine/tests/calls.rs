@@ -9,10 +9,14 @@
     reason = "test code"
 )]
 
+#[path = "calls/ages.rs"]
+mod ages;
 #[path = "calls/attempts.rs"]
 mod attempts;
 #[path = "calls/fairness.rs"]
 mod fairness;
+#[path = "calls/rooms.rs"]
+mod rooms;
 #[path = "calls/rows.rs"]
 mod rows;
 
@@ -455,7 +459,7 @@ async fn a_batch_is_all_or_none_unless_told_otherwise() {
     };
     let mut shown = Vec::new();
     for atomic in [true, false] {
-        let outcomes = bank.engine.batch(&bank.release, &Caller::Developer, calls(), atomic, |_| None).await;
+        let outcomes = bank.engine.batch(&bank.release, &Caller::Developer, calls(), atomic, |_| None).await.unwrap();
         shown.extend(outcomes.into_iter().map(|outcome| show(outcome.map(|answer| answer.value))));
     }
     expect![[r#"
@@ -478,9 +482,11 @@ async fn calls_of_a_batch_see_the_writes_before_them() {
         call("balance", json!({ "owner": "ada" })),
         call("move", json!({ "from": "ada", "to": "ada", "amount": 1 })),
     ];
-    let outcomes = bank.engine.batch(&bank.release, &Caller::Developer, calls[..3].to_vec(), true, |_| None).await;
+    let outcomes =
+        bank.engine.batch(&bank.release, &Caller::Developer, calls[..3].to_vec(), true, |_| None).await.unwrap();
     assert_eq!(outcomes[2].as_ref().unwrap().value, json!(3));
-    let outcomes = bank.engine.batch(&bank.release, &Caller::Developer, calls[3..].to_vec(), true, |_| None).await;
+    let outcomes =
+        bank.engine.batch(&bank.release, &Caller::Developer, calls[3..].to_vec(), true, |_| None).await.unwrap();
     assert!(show(outcomes[0].clone().map(|answer| answer.value)).contains("atomic: false"));
 }
 

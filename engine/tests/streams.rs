@@ -323,7 +323,7 @@ async fn streams_are_subscribed_to_and_nothing_else_is_one() {
     assert_eq!((called.code, called.message.as_str()), (ErrorCode::BadArguments, "count is a stream: subscribe to it"));
     for atomic in [true, false] {
         let calls = vec![Call { function: "count".into(), args: json!({}) }];
-        let outcomes = app.engine.batch(&app.release, &caller, calls, atomic, |_| None).await;
+        let outcomes = app.engine.batch(&app.release, &caller, calls, atomic, |_| None).await.unwrap();
         assert_eq!(outcomes[0].as_ref().unwrap_err().message, "count is a stream: subscribe to it");
     }
     let watched = app.engine.watch(&app.release, &caller, "count", json!({}), None).next().await.unwrap_err();

@@ -12,6 +12,7 @@
 //! | `closures`, `kept` | state that hides: in closures, generators and instances that the top of a module keeps |
 //! | `exports` | functions and collections, found by their syntax |
 //! | `collections`, `references`, `functions`, `group_by`, `keep`, `literal` | what they declare |
+//! | `times` | what `app.toml` gives calls is no longer than their transactions may take |
 //! | `crons` | what `app.toml` calls again and again is there and takes what it is given |
 //! | `typing`, `docs` | declared TypeScript types become shapes |
 //! | `emit`, `own`, `order` | types erased by oxc or swc: JavaScript, in the order in which it can run, open to the isolate |
@@ -44,6 +45,7 @@ mod specifier;
 mod state;
 #[cfg(test)]
 mod tests;
+mod times;
 pub mod types;
 mod typing;
 mod unit;
@@ -106,6 +108,7 @@ fn compile_here(sources: &Sources) -> Result<App, Vec<Diagnostic>> {
     let units = graph::parse(&arena, sources, &report);
     let declarations = declare(&units, sources, &report);
     if let (Ok(manifest), true) = (&manifest, report.is_clean()) {
+        times::check(manifest, &declarations, sources, &report);
         crons::check(manifest, &declarations, sources, &report);
     }
     if let (Ok(manifest), Ok(provider), true) = (manifest, provider, report.is_clean()) {

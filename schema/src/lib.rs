@@ -20,6 +20,7 @@
 //! | [`digest`] | SHA-256, where something large or secret is known by it |
 //! | [`error`] | the closed list of error codes |
 //! | [`limits`] | every limit by name, with its default |
+//! | [`size`] | how long values are as JSON text |
 
 pub mod api;
 pub mod codec;
@@ -39,4 +40,5 @@ pub mod outside;
 pub mod references;
 pub mod sdl;
 pub mod shape;
+pub mod size;
 pub mod validate;

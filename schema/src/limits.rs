@@ -56,6 +56,11 @@ pub struct CallLimits {
     pub fetches: u32,
     /// What all these send and receive, headers and bodies together, in bytes.
     pub fetch_bytes: usize,
+    /// Calls of one batch.
+    pub batch_calls: usize,
+    /// What the results of all calls of one request have as JSON text, in bytes. Those after the one that reaches it are
+    /// not made.
+    pub response_bytes: usize,
 }
 
 impl Default for CallLimits {
@@ -82,6 +87,8 @@ impl Default for CallLimits {
             jobs_scheduled: 10_000,
             fetches: 100,
             fetch_bytes: 16 << 20,
+            batch_calls: 10_000,
+            response_bytes: 32 << 20,
         }
     }
 }
@@ -127,6 +134,16 @@ pub enum Limit {
     Fetches,
     /// [`CallLimits::fetch_bytes`].
     FetchBytes,
+    /// [`CallLimits::batch_calls`].
+    BatchCalls,
+    /// [`CallLimits::response_bytes`].
+    ResponseBytes,
+    /// Bytes that one transaction writes. Those of transactions are not the app's to set.
+    TransactionBytes,
+    /// Documents that one transaction reads.
+    TransactionDocumentsRead,
+    /// Documents that one transaction writes.
+    TransactionDocumentsWritten,
 }
 
 impl Limit {
@@ -152,6 +169,11 @@ impl Limit {
             Self::JobsScheduled => "jobs_scheduled",
             Self::Fetches => "fetches",
             Self::FetchBytes => "fetch_bytes",
+            Self::BatchCalls => "batch_calls",
+            Self::ResponseBytes => "response_bytes",
+            Self::TransactionBytes => "transaction_bytes_max",
+            Self::TransactionDocumentsRead => "transaction_documents_read_max",
+            Self::TransactionDocumentsWritten => "transaction_documents_written_max",
         }
     }
 }
@@ -163,7 +185,7 @@ impl fmt::Display for Limit {
 }
 
 impl CallLimits {
-    /// The value of a limit.
+    /// The value of a limit. Of one that is no call's it is the default.
     pub fn value(&self, limit: Limit) -> u64 {
         let wide = |size: usize| u64::try_from(size).unwrap_or(u64::MAX);
         match limit {
@@ -186,6 +208,11 @@ impl CallLimits {
             Limit::JobsScheduled => u64::from(self.jobs_scheduled),
             Limit::Fetches => u64::from(self.fetches),
             Limit::FetchBytes => wide(self.fetch_bytes),
+            Limit::BatchCalls => wide(self.batch_calls),
+            Limit::ResponseBytes => wide(self.response_bytes),
+            Limit::TransactionBytes => wide(TRANSACTION_BYTES_MAX),
+            Limit::TransactionDocumentsRead => TRANSACTION_DOCUMENTS_READ_MAX,
+            Limit::TransactionDocumentsWritten => TRANSACTION_DOCUMENTS_WRITTEN_MAX,
         }
     }
 }
@@ -238,10 +265,22 @@ pub const HEAP_BYTES_MAX: usize = 4 << 30;
 pub const ARRAY_BUFFER_BYTES_MAX: usize = 4 << 30;
 /// The largest `arguments_bytes` and `result_bytes`: one message between a script and its host.
 pub const TEXT_BYTES_MAX: usize = 256 << 20;
+/// The largest `batch_calls`.
+pub const BATCH_CALLS_MAX: usize = 1_000_000;
+/// The largest `response_bytes`.
+pub const RESPONSE_BYTES_MAX: usize = 1 << 30;
 /// The largest `result_depth`: readers of JSON text stop at 128.
 pub const RESULT_DEPTH_MAX: usize = 120;
 /// The largest `cpu_ms` and `wall_ms`: a day.
 pub const CALL_MS_MAX: u64 = 86_400_000;
+/// How long a transaction may be open, in milliseconds: its snapshot holds back compaction.
+pub const TRANSACTION_MS_MAX: u64 = 60_000;
+/// What one transaction may write, in bytes: documents, index entries and a kept outcome.
+pub const TRANSACTION_BYTES_MAX: usize = 64 << 20;
+/// Documents that one transaction may read, counted as often as it reads them.
+pub const TRANSACTION_DOCUMENTS_READ_MAX: u64 = 5_000_000;
+/// Documents that one transaction may write.
+pub const TRANSACTION_DOCUMENTS_WRITTEN_MAX: u64 = 200_000;
 /// The largest document as JSON text, in bytes.
 pub const DOCUMENT_BYTES_MAX: usize = 1 << 20;
 /// The largest encoded index key, in bytes.

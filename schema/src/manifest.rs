@@ -12,8 +12,9 @@ use toml::de::DeTable;
 
 use crate::cron::Schedule;
 use crate::limits::{
-    ARRAY_BUFFER_BYTES_MAX, CALL_MS_MAX, CRONS_MAX, CallLimits, HEAP_BYTES_MAX, HEAP_BYTES_MIN,
-    JOB_ARGUMENTS_BYTES_MAX, JOB_MS_MAX, JOBS_RUNNING_MAX, JobSettings, RESULT_DEPTH_MAX, TEXT_BYTES_MAX,
+    ARRAY_BUFFER_BYTES_MAX, BATCH_CALLS_MAX, CALL_MS_MAX, CRONS_MAX, CallLimits, HEAP_BYTES_MAX, HEAP_BYTES_MIN,
+    JOB_ARGUMENTS_BYTES_MAX, JOB_MS_MAX, JOBS_RUNNING_MAX, JobSettings, RESPONSE_BYTES_MAX, RESULT_DEPTH_MAX,
+    TEXT_BYTES_MAX,
 };
 use crate::outside::{self, Fetch, SecretName};
 
@@ -106,6 +107,12 @@ pub fn place(text: &str, key: &str) -> Option<Range<usize>> {
     DeTable::parse(text).ok()?.get_ref().get(key).map(Spanned::span)
 }
 
+/// Where the value of a limit in the `[limits]` of an `app.toml` stands, in bytes; `None` if it is not there.
+pub fn limit_place(text: &str, limit: &str) -> Option<Range<usize>> {
+    let table = DeTable::parse(text).ok()?;
+    table.get_ref().get("limits")?.get_ref().as_table()?.get(limit).map(Spanned::span)
+}
+
 /// Where a key of an entry of `[[cron]]` stands, in bytes; the entry where it does not have the key.
 pub fn cron_place(text: &str, index: usize, key: &str) -> Option<Range<usize>> {
     let table = DeTable::parse(text).ok()?;
@@ -185,8 +192,9 @@ fn bad_cron(crons: &[Cron]) -> Option<(usize, &'static str, String)> {
 fn out_of_range(limits: &CallLimits) -> Option<(&'static str, String)> {
     let milliseconds = [("cpu_ms", limits.cpu_ms), ("wall_ms", limits.wall_ms)];
     let zero = milliseconds.iter().find(|(_, value)| *value == 0).map(|(name, _)| (*name, 1));
+    let none = (limits.response_bytes == 0).then_some(("response_bytes", 1));
     let heap = (limits.heap_bytes < HEAP_BYTES_MIN).then_some(("heap_bytes", HEAP_BYTES_MIN));
-    if let Some((name, least)) = zero.or(heap) {
+    if let Some((name, least)) = zero.or(none).or(heap) {
         return Some((name, format!("too small for anything to run: write {least} or more")));
     }
     let wide = |milliseconds: u64| usize::try_from(milliseconds).unwrap_or(usize::MAX);
@@ -199,6 +207,8 @@ fn out_of_range(limits: &CallLimits) -> Option<(&'static str, String)> {
         ("result_bytes", limits.result_bytes, TEXT_BYTES_MAX),
         ("result_depth", limits.result_depth, RESULT_DEPTH_MAX),
         ("fetch_bytes", limits.fetch_bytes, TEXT_BYTES_MAX),
+        ("batch_calls", limits.batch_calls, BATCH_CALLS_MAX),
+        ("response_bytes", limits.response_bytes, RESPONSE_BYTES_MAX),
     ];
     let (name, _, most) = bounded.into_iter().find(|(_, value, most)| value > most)?;
     Some((name, format!("more than can be kept: write {most} or less")))
@@ -308,6 +318,8 @@ mod tests {
                 "cpu_ms is too small for anything to run: write 1",
             ),
             ("name = \"shop\"\nversion = \"1.0.0\"\n[limits]\nresult_depth = 500", "write 120 or less"),
+            ("name = \"shop\"\nversion = \"1.0.0\"\n[limits]\nresponse_bytes = 0", "write 1 or more"),
+            ("name = \"shop\"\nversion = \"1.0.0\"\n[limits]\nbatch_calls = 2000000", "write 1000000 or less"),
             ("name = \"shop\"\nversion = \"1.0.0\"\n[limits]\nwall_ms = 9223372036854775807", "write 86400000 or less"),
             ("name = \"shop\"\nversion = \"1.0.0\"\n[limits]\nwall_ms = -1", "expected a whole number, 0 or more"),
             ("name = \"shop\"\nversion = \"1.0.0\"\n[fetch]\nhosts = \"a.example\"", "expected a sequence"),

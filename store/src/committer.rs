@@ -80,7 +80,6 @@ pub(crate) struct Committer {
 impl Committer {
     /// Serves requests until all handles are gone.
     pub(crate) async fn run(mut self, mut requests: mpsc::Receiver<Request>) {
-        let mut arrived = Vec::new();
         if !self.open.is_empty() {
             self.start_write();
         }
@@ -89,12 +88,10 @@ impl Committer {
             tokio::select! {
                 biased;
                 (group, written) = finished(&mut self.write), if self.write.is_some() => self.finish(group, written),
-                count = requests.recv_many(&mut arrived, room), if room > 0 => {
-                    if count == 0 {
-                        break;
-                    }
-                    arrived.drain(..).for_each(|request| self.take(request));
-                }
+                arrived = requests.recv(), if room > 0 => match arrived {
+                    Some(request) => self.take_with_others(request, room, &mut requests),
+                    None => break,
+                },
             }
             if self.write.is_none() && !self.open.is_empty() {
                 self.start_write();
@@ -111,6 +108,18 @@ impl Committer {
             return 0;
         }
         self.options.commit_group_max.saturating_sub(self.open.commits.len() + self.open.upkeep.len())
+    }
+
+    /// Takes a request and those that have arrived with it: at most so many, and none once the open group is full.
+    fn take_with_others(&mut self, first: Request, count: usize, requests: &mut mpsc::Receiver<Request>) {
+        self.take(first);
+        for _ in 1..count {
+            if self.room() == 0 {
+                return;
+            }
+            let Ok(request) = requests.try_recv() else { return };
+            self.take(request);
+        }
     }
 
     fn take(&mut self, request: Request) {
@@ -331,5 +340,47 @@ async fn finished(write: &mut Option<Write>) -> (Group, Result<Option<Ends>, Poi
             Err(error) => (Group::default(), Err(Poisoned { reason: error.to_string().into() })),
         },
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use futures_util::future::join_all;
+    use serde_json::json;
+    use weir_schema::declarations::{Collection, Declarations};
+    use weir_schema::id::DocumentId;
+
+    use crate::{Options, Store};
+
+    #[tokio::test]
+    async fn a_group_takes_no_more_once_it_has_its_bytes_also_of_those_that_arrive_together() {
+        const COMMITS: u64 = 100;
+        let folder = tempfile::tempdir().unwrap();
+        let options = Options { commit_group_bytes_max: 1_000, ..Options::default() };
+        let store = Store::open(folder.path(), options).unwrap();
+        let mut declarations = Declarations::default();
+        let (name, module) = ("texts".to_owned(), String::new());
+        let (document, value, indexes, references) = (name.clone(), name.clone(), Vec::new(), Vec::new());
+        let collection = Collection { name: name.clone(), document, value, module, indexes, references };
+        declarations.collections.insert(name, collection);
+        store.apply_collections(&declarations).await.unwrap();
+        let before = store.groups_written();
+        let disk = store.core().engine.disk.clone();
+        let gate = disk.gate.write().await;
+        let large = |number: u64| {
+            let mut transaction = store.begin().unwrap();
+            let text = json!({ "text": "x".repeat(1_000) }).as_object().cloned().unwrap();
+            transaction.put("texts", &DocumentId::parse(format!("t{number}")).unwrap(), text).unwrap();
+            store.commit(transaction)
+        };
+        let commits = join_all((0..COMMITS).map(large));
+        let open = async {
+            tokio::task::yield_now().await;
+            drop(gate);
+        };
+        let (committed, ()) = tokio::join!(commits, open);
+        assert!(committed.into_iter().all(|committed| committed.is_ok()));
+        assert_eq!(store.groups_written() - before, COMMITS);
     }
 }

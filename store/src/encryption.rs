@@ -176,8 +176,9 @@ impl Store {
         loop {
             match self.core().submit(Prepared::default()).await {
                 Verdict::Committed(_) => break,
-                // It has read nothing, so this can only be the engine's doing.
-                Verdict::Conflict(_) | Verdict::Failed(CommitError::Conflict | CommitError::Unique(_)) => {}
+                // It has read nothing and keeps nothing, so this can only be the engine's doing.
+                Verdict::Conflict(_)
+                | Verdict::Failed(CommitError::Conflict | CommitError::Unique(_) | CommitError::TooLarge { .. }) => {}
                 Verdict::Failed(CommitError::Unavailable(poisoned) | CommitError::OutcomeUnknown(poisoned)) => {
                     return Err(poisoned.into());
                 }

@@ -283,6 +283,12 @@ pub enum CommitError {
     /// A unique index stands against it. Nothing was written.
     #[error(transparent)]
     Unique(UniqueViolation),
+    /// With the outcome that it keeps the transaction is too large. Nothing was written.
+    #[error("a transaction writes at most {max} bytes, and keeps its outcome among them: return less, or make several")]
+    TooLarge {
+        /// The limit in bytes.
+        max: usize,
+    },
     /// The store stopped or was closed before. Nothing was written.
     #[error(transparent)]
     Unavailable(#[from] Poisoned),

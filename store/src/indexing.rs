@@ -69,11 +69,12 @@ async fn commit_catalog(core: &Core, next: Catalog) -> Result<(), Poisoned> {
     }
 }
 
-/// Commits what has read nothing. `None`: it conflicted and can be tried again.
+/// Commits what has read nothing and keeps no outcome. `None`: it conflicted and can be tried again.
 async fn submit(core: &Core, prepared: Prepared) -> Result<Option<Committed>, Poisoned> {
     match core.submit(prepared).await {
         Verdict::Committed(committed) => Ok(Some(committed)),
-        Verdict::Conflict(_) | Verdict::Failed(CommitError::Conflict | CommitError::Unique(_)) => Ok(None),
+        Verdict::Conflict(_)
+        | Verdict::Failed(CommitError::Conflict | CommitError::Unique(_) | CommitError::TooLarge { .. }) => Ok(None),
         Verdict::Failed(CommitError::Unavailable(poisoned) | CommitError::OutcomeUnknown(poisoned)) => Err(poisoned),
     }
 }
@@ -124,7 +125,8 @@ impl Build<'_> {
                     conflicted = Some(footprint);
                 }
                 Verdict::Failed(CommitError::Unique(violation)) => return Err(CatalogError::Unique(violation)),
-                Verdict::Failed(CommitError::Conflict) => {}
+                // It keeps no outcome, so that it is never too large.
+                Verdict::Failed(CommitError::Conflict | CommitError::TooLarge { .. }) => {}
                 Verdict::Failed(CommitError::Unavailable(poisoned) | CommitError::OutcomeUnknown(poisoned)) => {
                     return Err(poisoned.into());
                 }

@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use weir_schema::limits::{
+    TRANSACTION_BYTES_MAX, TRANSACTION_DOCUMENTS_READ_MAX, TRANSACTION_DOCUMENTS_WRITTEN_MAX, TRANSACTION_MS_MAX,
+};
+
 use crate::keys::KeyRing;
 use crate::validation::Validation;
 
@@ -60,10 +64,10 @@ impl Default for Options {
             commit_queue_max: 4_096,
             commit_group_max: 1_024,
             commit_group_bytes_max: 32 << 20,
-            transaction_bytes_max: 64 << 20,
-            transaction_documents_read_max: 5_000_000,
-            transaction_documents_written_max: 200_000,
-            transaction_age_max: Duration::from_secs(60),
+            transaction_bytes_max: TRANSACTION_BYTES_MAX,
+            transaction_documents_read_max: TRANSACTION_DOCUMENTS_READ_MAX,
+            transaction_documents_written_max: TRANSACTION_DOCUMENTS_WRITTEN_MAX,
+            transaction_age_max: Duration::from_millis(TRANSACTION_MS_MAX),
             attempts_optimistic: 1,
             history: Duration::from_secs(24 * 3_600),
             journal_age_max: Duration::from_secs(7 * 24 * 3_600),

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
+use std::time::Duration;
 
 use tokio::runtime::{self, Runtime};
 use tokio::sync::{Mutex, broadcast, mpsc, oneshot};
@@ -212,6 +213,7 @@ impl Store {
     /// whether it is committed. A transaction without writes is complete as it is.
     pub async fn commit(&self, transaction: Transaction) -> Result<Committed, CommitError> {
         let Head { timestamp, sequence, .. } = transaction.head();
+        transaction.check_kept()?;
         let prepared = Prepared::new(transaction);
         if prepared.is_empty() {
             return Ok(Committed { timestamp, sequence });
@@ -266,6 +268,11 @@ impl Store {
     /// How many groups of commits have been made durable since the store was opened, each by one sync.
     pub fn groups_written(&self) -> u64 {
         self.owner.core.published.groups_written.load(Ordering::Relaxed)
+    }
+
+    /// How long a transaction may be open before it is cut.
+    pub fn transaction_age_max(&self) -> Duration {
+        self.owner.core.options.transaction_age_max
     }
 
     /// Whether commits are possible; if not, why.

@@ -135,7 +135,10 @@ impl Core {
         let Head { sequence, timestamp, .. } = transaction.head();
         let seen = Seen { sequence, epoch: transaction.epoch };
         let (prepared, value) = match run(transaction).await {
-            Run::Commit(transaction, value) => (Prepared::new(transaction), value),
+            Run::Commit(transaction, value) => {
+                transaction.check_kept()?;
+                (Prepared::new(transaction), value)
+            }
             Run::Abort(value) => return self.read(value, seen, None, goal).await,
         };
         if prepared.is_empty() {

@@ -14,9 +14,10 @@ use weir_schema::commit::Timestamp;
 use weir_schema::digest::Digest;
 use weir_schema::id::DocumentId;
 use weir_schema::limits::DOCUMENT_BYTES_MAX;
+use weir_schema::size::json_bytes;
 
 use crate::catalog::{Catalog, Collection, Entry};
-use crate::error::{Poisoned, ReadError, ScanError, WriteError};
+use crate::error::{CommitError, Poisoned, ReadError, ScanError, WriteError};
 use crate::group::to_json;
 use crate::overlay::{NoSavepoint, Overlay, Written};
 use crate::planner;
@@ -155,7 +156,7 @@ impl Transaction {
     }
 
     /// Keeps an outcome, in the commit, for calls with the same key: what was asked, what it came to, and until when
-    /// that is kept, in milliseconds since 1970.
+    /// that is kept, in milliseconds since 1970. It counts among the bytes that the transaction writes.
     pub fn keep_outcome(&mut self, key: Digest, request: Digest, expires_ms: u64, outcome: Value) {
         self.kept = Some(Kept { key, request, expires_ms, outcome });
     }
@@ -330,6 +331,14 @@ impl Transaction {
         }
         let max = self.allowance.bytes_max;
         if self.overlay.bytes() + bytes > max { Err(WriteError::TransactionTooLarge { max }) } else { Ok(()) }
+    }
+
+    /// Whether there is room for the outcome that is kept, besides what is written.
+    pub(crate) fn check_kept(&self) -> Result<(), CommitError> {
+        let Some(kept) = &self.kept else { return Ok(()) };
+        let max = self.allowance.bytes_max;
+        let bytes = self.overlay.bytes().saturating_add(json_bytes(&kept.outcome));
+        if bytes > max { Err(CommitError::TooLarge { max }) } else { Ok(()) }
     }
 
     fn count_read(&mut self, more: u64) -> Result<(), ReadError> {

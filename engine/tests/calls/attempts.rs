@@ -194,9 +194,9 @@ async fn who_took_back_a_write_is_not_to_blame_for_it() {
     };
     let put = |name: &str| Call { function: "play".into(), args: json!({ "steps": [["put", name]] }) };
     let outcomes = bank.engine.batch(&bank.release, &Caller::Developer, vec![put("c"), rename(false)], true, |_| None);
-    assert!(outcomes.await.iter().all(Result::is_ok));
+    assert!(outcomes.await.unwrap().iter().all(Result::is_ok));
     let calls = vec![put("d"), rename(true), put("e")];
-    let outcomes = bank.engine.batch(&bank.release, &Caller::Developer, calls, true, |_| None).await;
+    let outcomes = bank.engine.batch(&bank.release, &Caller::Developer, calls, true, |_| None).await.unwrap();
     let codes: Vec<&str> = outcomes.iter().map(|outcome| outcome.as_ref().unwrap_err().code.as_str()).collect();
     assert_eq!(codes, ["ROLLED_BACK", "CONFLICT", "ROLLED_BACK"]);
     assert_eq!(bank.show("state", json!({})).await, "\"b1 c1 a2\"");

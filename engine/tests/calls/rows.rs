@@ -14,7 +14,7 @@ async fn row(bank: &Bank, calls: Vec<Call>, key: Option<&str>) -> Vec<String> {
         let field = place.map_or("batch".to_owned(), |place| format!("batch[{place}]"));
         Some(key.scope(&Caller::Developer, &field))
     };
-    let outcomes = bank.engine.batch(&bank.release, &Caller::Developer, calls, false, scope).await;
+    let outcomes = bank.engine.batch(&bank.release, &Caller::Developer, calls, false, scope).await.unwrap();
     outcomes.into_iter().map(|outcome| show(outcome.map(|answer| answer.value))).collect()
 }
 
@@ -89,7 +89,7 @@ async fn a_repeat_of_a_row_runs_only_what_did_not_happen() {
         assert!(outcomes.iter().all(|outcome| outcome.starts_with("CONFLICT")), "{outcomes:?}");
     }
     let scope = |_| Some(key.scope(&Caller::Developer, "batch"));
-    let outcomes = bank.engine.batch(&bank.release, &Caller::Developer, calls, true, scope).await;
+    let outcomes = bank.engine.batch(&bank.release, &Caller::Developer, calls, true, scope).await.unwrap();
     assert!(outcomes.iter().all(|outcome| outcome.is_err()), "{outcomes:?}");
     assert_eq!(bank.show("balance", json!({ "owner": "ada" })).await, "13");
     let repeats = (0..4).map(|_| row(&bank, vec![deposit("ada", 5); 3], Some("at once")));

@@ -50,7 +50,8 @@ fn of_an_action_they_find_no_call() {
         console.log('late') => failed: got, then 1
         try { call(g) } catch {} => failed: got, then 1
         try { fetch('https://a.example') } catch {} => failed: got, then 1
-        new Promise(() => {}) => failed: got (discarded), then 1 (discarded)"#]].assert_eq(&lines.join("\n"));
+        new Promise(() => {}) => failed: got (discarded), then 1 (discarded)"#]]
+    .assert_eq(&lines.join("\n"));
 }
 
 #[test]
@@ -65,7 +66,8 @@ fn of_a_stream_they_find_no_call() {
         console.log('late') => failed: got, then 1 null
         try { call(g) } catch {} => failed: got, then 1 null
         try { fetch('https://a.example') } catch {} => failed: got, then 1 null
-        new Promise(() => {}) => failed: got (discarded), then 1 null (discarded)"#]].assert_eq(&lines.join("\n"));
+        new Promise(() => {}) => failed: got (discarded), then 1 null (discarded)"#]]
+    .assert_eq(&lines.join("\n"));
 }
 
 #[test]
@@ -79,7 +81,8 @@ fn whichever_property_is_read() {
         cause => failed: thrown, then 1
         stack => failed: thrown, then 1
         errors => failed: thrown, then 1
-        constructor => failed: thrown, then 1"#]].assert_eq(&lines.join("\n"));
+        constructor => failed: thrown, then 1"#]]
+    .assert_eq(&lines.join("\n"));
 }
 
 #[test]

@@ -203,6 +203,7 @@ async fn commit(
         Target::Procedure(function) => {
             let calls = batch.into_iter().map(|args| Call { function: function.name.clone(), args }).collect();
             let outcomes = engine.batch(release, &Caller::Developer, calls, true, |_| None).await;
+            let outcomes = outcomes.map_err(|error| (0, error))?;
             let failed = outcomes.into_iter().enumerate().find_map(|(index, outcome)| match outcome {
                 Err(error) if error.code != ErrorCode::RolledBack => Some((index, error)),
                 _ => None,

@@ -30,7 +30,7 @@ pub async fn invoke(
                 None => scope(&field),
                 Some(place) => scope(&format!("{field}[{place}]")),
             };
-            let outcomes = engine.batch(release, caller, calls, atomic, of_call).await;
+            let outcomes = engine.batch(release, caller, calls, atomic, of_call).await?;
             Ok(batch_result(outcomes))
         }
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use weir_engine::call::{Answer, Call, CallError, Caller, Emission};
+use weir_engine::room::Room;
 use weir_schema::api::{BATCH, INVOKE, Object};
 use weir_schema::commit::Timestamp;
 use weir_schema::error::ErrorCode;
@@ -40,12 +41,13 @@ pub enum Invocation {
     },
 }
 
-/// Runs a query or a mutation.
+/// Runs a query or a mutation. Root fields for which there is no room any more are not called.
 pub async fn execute<F, R>(
     schema: &Schema,
     operation: &Operation,
     variables: Map<String, Value>,
     caller: &Caller,
+    mut room: Room,
     call: F,
 ) -> Response
 where
@@ -77,16 +79,19 @@ where
                 projection.verbatim(&answer);
             }
             RootSource::Call(field_call) => {
-                let answer = match invocation(root, field_call, &mut variables) {
+                let has_room = room.check().map_err(|full| GraphqlError::of_call(full, caller));
+                let answer = match has_room.and_then(|()| invocation(root, field_call, &mut variables)) {
                     Ok(invocation) => call(field.key.name.clone(), invocation)
                         .await
                         .map_err(|error| GraphqlError::of_call(error, caller)),
                     Err(error) => Err(error),
                 };
+                let before = projection.bytes();
                 if let Ok(answer) = &answer {
                     newest = newest.max(Some(answer.commit));
                 }
                 nulled |= write(&mut projection, &field.key, field_call, answer.as_ref().map(|answer| &answer.value));
+                room.take(projection.bytes().saturating_sub(before));
             }
         }
     }

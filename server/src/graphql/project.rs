@@ -58,6 +58,11 @@ impl<'p> Projection<'p> {
         (self.out, self.errors)
     }
 
+    /// How much is written so far.
+    pub fn bytes(&self) -> usize {
+        self.out.len()
+    }
+
     /// Writes the key of a field, with a comma if it is not the first.
     pub fn key(&mut self, key: &'p Key) {
         if self.out.last() != Some(&b'{') {

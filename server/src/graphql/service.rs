@@ -12,6 +12,7 @@ use weir_engine::live::Watch;
 use weir_engine::origin::Connection;
 use weir_engine::places::{Place, Places};
 use weir_engine::release::Release;
+use weir_engine::room::Room;
 use weir_engine::row::Row;
 use weir_engine::streams::Stream;
 use weir_store::Poisoned;
@@ -72,7 +73,8 @@ impl Service {
         key: Option<&IdempotencyKey>,
     ) -> Response {
         let call = |field, asked| call::invoke(&self.engine, &served.release, caller, key, field, asked);
-        execute(&served.schema, operation, variables, caller, call).await
+        let room = Room::new(served.release.limits().response_bytes);
+        execute(&served.schema, operation, variables, caller, room, call).await
     }
 
     /// Has an endpoint of the release answer a request.

@@ -68,6 +68,25 @@ async fn a_failure_is_kept_without_its_writes() {
 }
 
 #[tokio::test]
+async fn an_outcome_counts_among_the_bytes_of_its_transaction() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path(), Options { transaction_bytes_max: 1_000, ..options() }).unwrap();
+    store.apply_collections(&declare(&["counters:n"])).await.unwrap();
+    let keep = |bytes: usize| {
+        let mut transaction = store.begin().unwrap();
+        transaction.put("counters", &id("a"), doc(&json!({ "text": "x".repeat(400) }).to_string())).unwrap();
+        transaction.keep_outcome(key(), Digest::of(b"count"), now_ms() + 60_000, json!("y".repeat(bytes)));
+        transaction
+    };
+    let refused = Err(CommitError::TooLarge { max: 1_000 });
+    assert_eq!(store.commit(keep(600)).await.map(drop), refused);
+    let transacted = store.transact(Duration::from_secs(10), |_| ready(Run::Commit(keep(600), ()))).await;
+    assert_eq!(transacted.map(drop), refused);
+    assert_eq!(store.begin().unwrap().get("counters", &id("a")).unwrap(), None);
+    assert_eq!(store.commit(keep(400)).await.map(drop), Ok(()));
+}
+
+#[tokio::test]
 async fn an_outcome_is_forgotten_when_it_expires_and_its_key_can_be_used_again() {
     let folder = tempfile::tempdir().unwrap();
     let options = Options { upkeep_interval: Duration::from_millis(2), ..options() };

@@ -76,7 +76,7 @@ const APP: &str = r#"
     read_bytes = 100000000
     heap_bytes = 500000000
     cpu_ms = 60000
-    wall_ms = 60000
+    wall_ms = 50000
 "#;
 
 fn main() {

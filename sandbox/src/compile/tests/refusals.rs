@@ -616,7 +616,7 @@ fn an_unknown_key_in_app_toml() {
         wall = 5
         "#,
         expect![[r#"
-            error: unknown field `wall`, expected one of `cpu_ms`, `wall_ms`, `heap_bytes`, `array_buffer_bytes`, `result_bytes`, `result_depth`, `result_values`, `arguments_bytes`, `host_calls`, `outstanding_promises`, `documents_read`, `documents_counted`, `documents_written`, `read_bytes`, `written_bytes`, `log_bytes`, `call_depth`, `idempotency_ms`, `jobs_scheduled`, `fetches`, `fetch_bytes`
+            error: unknown field `wall`, expected one of `cpu_ms`, `wall_ms`, `heap_bytes`, `array_buffer_bytes`, `result_bytes`, `result_depth`, `result_values`, `arguments_bytes`, `host_calls`, `outstanding_promises`, `documents_read`, `documents_counted`, `documents_written`, `read_bytes`, `written_bytes`, `log_bytes`, `call_depth`, `idempotency_ms`, `jobs_scheduled`, `fetches`, `fetch_bytes`, `batch_calls`, `response_bytes`
              --> app.toml:5:1
               |
             5 | wall = 5
@@ -650,4 +650,41 @@ fn code_without_end() {
     let strings = format!("export const text = \"{}\"; // {}", "a".repeat(200_000), "[".repeat(2_000));
     let diagnostics = super::compile_text(&strings).err().unwrap_or_default();
     assert!(diagnostics.starts_with("error: the app exports no function"), "{diagnostics}");
+}
+
+#[test]
+fn time_that_no_transaction_has() {
+    check(
+        r#"
+        import { action, query } from "weir";
+        export const slow = action(async (): Promise<string> => "");
+        export const a = query((): string => "");
+        // file: app.toml
+        name = "shop"
+        version = "1.0.0"
+
+        [limits]
+        cpu_ms = 60000
+        wall_ms = 60000
+        "#,
+        expect![[r#"
+            error: wall_ms = 60000 is too long for the query a: a transaction is open for 60000 ms at most
+             --> app.toml:6:11
+              |
+            6 | wall_ms = 60000
+              |           ^^^^^
+            help: write 59999 or less
+        "#]],
+    );
+    let actions = r#"
+        import { action } from "weir";
+        export const slow = action(async (): Promise<string> => "");
+        // file: app.toml
+        name = "shop"
+        version = "1.0.0"
+
+        [limits]
+        wall_ms = 600000
+        "#;
+    assert!(super::compile_text(actions).is_ok());
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 use weir_engine::call::CallError;
 use weir_schema::error::ErrorCode;
 
-use super::{check, order, run, schema};
+use super::{ROOM, check, order, run, schema};
 
 #[tokio::test]
 async fn selections_are_merged_in_response_order() {
@@ -25,6 +25,20 @@ async fn selections_are_merged_in_response_order() {
         "#]],
     )
     .await;
+}
+
+#[tokio::test]
+async fn nothing_is_called_once_the_response_is_full() {
+    let place = r#"placeOrder(order: { total: 1, status: paid, lines: { sku: "a", quantity: 1 } })"#;
+    let large = json!({ "id": "x".repeat(ROOM / 2), "total": 2.5, "status": "paid", "note": null, "lines": [] });
+    let fields: String = (0..5).map(|n| format!("f{n}: {place} {{ id }} ")).collect();
+    let functions = |_: &str| Ok(large.clone());
+    let shown = run(&schema(), &format!("mutation {{ {fields} }}"), &json!({}), functions).await;
+    assert_eq!(shown.matches("placeOrder {").count(), 2, "{shown}");
+    for n in 2..5 {
+        assert!(shown.contains(&format!("LIMIT_EXCEEDED at [\"f{n}\"]: past the limit response_bytes")), "{shown}");
+        assert!(shown.contains(&format!("\"f{n}\":null")), "{shown}");
+    }
 }
 
 #[tokio::test]

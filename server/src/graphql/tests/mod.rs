@@ -12,10 +12,14 @@ use std::sync::Mutex;
 use expect_test::Expect;
 use serde_json::{Value, json};
 use weir_engine::call::{Answer, CallError, Caller};
+use weir_engine::room::Room;
 use weir_schema::commit::Timestamp;
 
 use super::execute::{Invocation, execute};
 use super::{DocumentLimits, Request, Response, Schema, fixture};
+
+/// Bytes of a response after which nothing more is called.
+const ROOM: usize = 4_000;
 
 fn schema() -> Schema {
     Schema::build(&fixture::shop(), &DocumentLimits::default()).unwrap()
@@ -44,7 +48,9 @@ async fn run(
         async move { Ok(Answer { value: answer?, commit: Timestamp(7) }) }
     };
     let response = match schema.prepare(&request.query, None).await {
-        Ok(operation) => execute(schema, &operation, request.variables, &Caller::Developer, call).await,
+        Ok(operation) => {
+            execute(schema, &operation, request.variables, &Caller::Developer, Room::new(ROOM), call).await
+        }
         Err(errors) => Response::refused(errors),
     };
     let mut out = called.into_inner().unwrap();
