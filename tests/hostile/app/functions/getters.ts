@@ -1,6 +1,6 @@
 // Code that runs when the error of an action or a stream is read, after its end, and what it leaves for the next call.
 
-import { action, call, caller, fetch, stream, type Int } from "weir";
+import { action, call, caller, stream, type Int } from "weir";
 import { things } from "../collections";
 import { remember, sumTo } from "./neighbour";
 
@@ -53,7 +53,7 @@ export const leavesALoopToTheNext = action(async (): Promise<Int> => {
 });
 
 /** No call is under way any more, so there is none to make it.
- * @expects FUNCTION_FAILED thrown */
+ * @expects FUNCTION_FAILED Error */
 export const callsWhenItsErrorIsRead = action(async (): Promise<Int> => {
   throw error(() => void call(sumTo, { n: 3 }));
 });
