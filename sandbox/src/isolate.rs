@@ -41,6 +41,8 @@ static SNAPSHOT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/snapshot.bin"
 /// How much the heap may grow past its limit while a termination takes effect, in bytes. V8 aborts the process at a single
 /// allocation beyond it, so it is more than the largest array that one built-in makes.
 const HEAP_HEADROOM_BYTES: usize = 2 << 30;
+/// V8 reserves its heap in whole pages of its own, and aborts the process where a limit is no number of those.
+const HEAP_STEP_BYTES: usize = 1 << 20;
 
 /// What is said of asynchronous code that ends before its promises do.
 const PENDING: &str = "returned while a promise was pending: await every promise";
@@ -155,7 +157,8 @@ impl Isolate {
         let limits = app.manifest.limits.clone();
         let array_buffers = ArrayBuffers::new(limits.array_buffer_bytes);
         let guard = place.tokio.enter();
-        let parameters = v8::CreateParams::default().heap_limits(0, limits.heap_bytes);
+        let parameters =
+            v8::CreateParams::default().heap_limits(0, limits.heap_bytes.next_multiple_of(HEAP_STEP_BYTES));
         let mut runtime = JsRuntime::try_new(RuntimeOptions {
             module_loader: Some(Rc::new(AppModules::new(app.clone()))),
             extensions: vec![ops::weir::init()],

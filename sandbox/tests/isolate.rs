@@ -19,7 +19,7 @@ use weir_sandbox::protocol::{Answering, CallRequest, Host, HostCall, HostError, 
 use weir_sandbox::watchdog::Watchdog;
 use weir_sandbox::{App, Module};
 use weir_schema::declarations::{Collection, Declarations, Function, FunctionKind};
-use weir_schema::limits::Limit;
+use weir_schema::limits::{HEAP_BYTES_MAX, HEAP_BYTES_MIN, Limit};
 use weir_schema::manifest;
 use weir_schema::shape::{Shape, Slot};
 
@@ -272,6 +272,18 @@ fn limits_end_the_call() {
     check("return 'x'.repeat(2000)", expect!["Limit(ResultBytes) (spoiled)"]);
     check("for (let i = 0; i < 60; i++) Math.random(); console.log('x'.repeat(200))", expect!["Limit(Log) (spoiled)"]);
     check("const f = () => f(); f()", expect!["failed: None RangeError: Maximum call stack size exceeded"]);
+}
+
+#[test]
+fn any_size_of_the_heap_will_do() {
+    for bytes in
+        [HEAP_BYTES_MIN + 1, 33_333_333, 100_000_000, 477 << 20, 500_000_000, HEAP_BYTES_MAX - 1, HEAP_BYTES_MAX]
+    {
+        let mut app = Arc::unwrap_or_clone(app(FunctionKind::Query, "export const f = query(() => 7);"));
+        app.manifest.limits.heap_bytes = bytes;
+        let mut isolate = Isolate::new(&Arc::new(app), &place()).unwrap_or_else(|error| panic!("{bytes}: {error:?}"));
+        assert_eq!(call(&mut isolate, "{}").0, Outcome::Value("7".into()), "{bytes}");
+    }
 }
 
 #[test]
