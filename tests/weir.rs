@@ -50,7 +50,13 @@ fn cargo_build(folder: &Path, what: &[&str]) -> bool {
         Some("debug") | None => "dev",
         Some(name) => name,
     };
-    let status = Command::new(env!("CARGO"))
+    let mut cargo = Command::new(env!("CARGO"));
+    // Build scripts look at these and would run again, and with them half of the workspace, there and back each time.
+    let of_this_crate = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    for (name, _) in env::vars_os().filter(|(name, _)| name.to_str().is_some_and(of_this_crate)) {
+        cargo.env_remove(name);
+    }
+    let status = cargo
         // The whole workspace, as `cargo test --workspace` does: with other features everything would be compiled again.
         .args(["build", "--workspace"])
         .args(what)

@@ -341,6 +341,10 @@ impl Host for RunHost {
     fn ask(&mut self, call: HostCall) -> Result<String, HostError> {
         if let Waiting::Since(since) = self.waiting {
             self.waiting = Waiting::Over(since.elapsed());
+            // It saw what there was before it waited. What fails here fails again with the first read.
+            if let (FunctionKind::Procedure, Some(transaction)) = (self.kind, &mut self.transaction) {
+                let _ = self.engine.store().renew(transaction);
+            }
         }
         match call {
             HostCall::Get { collection, id } => self.get(&collection, id),

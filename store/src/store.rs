@@ -206,6 +206,12 @@ impl Store {
         Ok(self.owner.core.begin()?)
     }
 
+    /// Has a transaction that has read and written nothing yet begin anew, on the newest state: the longer it waits with what
+    /// it saw first, the more has changed. One that has is left as it is.
+    pub fn renew(&self, transaction: &mut Transaction) -> Result<(), Poisoned> {
+        self.owner.core.renew(transaction)
+    }
+
     /// Commits what a transaction has written, if nothing that it read has changed since it began. See
     /// [`Self::transact`] for one that shall be run again.
     ///
@@ -333,6 +339,22 @@ impl Core {
         let mut transaction = Transaction::new(base, head, catalog, self.allowance());
         transaction.epoch = Some(epoch);
         Ok(transaction)
+    }
+
+    /// See [`Store::renew`].
+    fn renew(&self, transaction: &mut Transaction) -> Result<(), Poisoned> {
+        if !transaction.is_untouched() {
+            return Ok(());
+        }
+        let mut renewed = if transaction.epoch.is_some() { self.begin_ahead()? } else { self.begin()? };
+        (renewed.turn, renewed.told) = (transaction.turn.take(), transaction.told.take());
+        renewed.overlay = std::mem::take(&mut transaction.overlay);
+        renewed.audit = transaction.audit.take();
+        if let Some(told) = &renewed.told {
+            *told.lock() = renewed.seen();
+        }
+        *transaction = renewed;
+        Ok(())
     }
 
     /// The newest durable state and its last commit.

@@ -2,8 +2,10 @@
 //!
 //! Rule: contention delays a transaction and never fails it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use weir_schema::codec::journal::Head;
 
@@ -37,11 +39,11 @@ pub struct Transacted<T> {
 }
 
 impl Store {
-    /// Runs a transaction as often as it takes, each time on a newer state, and commits it.
+    /// Runs a transaction as often as it takes, each time on a newer state, and commits it. It reads what is admitted, durable
+    /// or not, and what came of it is told when all of that is durable.
     ///
     /// After `attempts_optimistic` conflicts it reserves what its last run read and wrote, and waits for its turn: those
-    /// that would conflict with it wait for theirs. In its turn it reads what is admitted, durable or not, and is told
-    /// what came of it when all of that is durable. A turn lasts for `limit` at most.
+    /// that would conflict with it wait for theirs. A turn lasts for `limit` at most.
     pub async fn transact<T, F>(
         &self,
         limit: Duration,
@@ -58,9 +60,9 @@ impl Store {
 /// How far a transaction is followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Goal {
-    /// Until nothing can take back what it came to. It begins on what is durable.
+    /// Until nothing can take back what it came to.
     Durable,
-    /// Until it has its place in the order of commits. It begins on what is admitted.
+    /// Until it has its place in the order of commits.
     Admitted,
 }
 
@@ -78,9 +80,9 @@ pub(crate) enum Fate {
 /// The last commit that a transaction sees.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Seen {
-    sequence: u64,
+    pub(crate) sequence: u64,
     /// As in [`Transaction`]: with one it may not be durable yet.
-    epoch: Option<u64>,
+    pub(crate) epoch: Option<u64>,
 }
 
 enum Attempt<T> {
@@ -101,11 +103,7 @@ impl Core {
     {
         let mut footprint = Footprint::default();
         for _ in 0..self.options.attempts_optimistic {
-            let transaction = match goal {
-                Goal::Durable => self.begin()?,
-                Goal::Admitted => self.begin_ahead()?,
-            };
-            match self.attempt(transaction, &mut run, goal).await? {
+            match self.attempt(self.begin_ahead()?, &mut run, goal).await? {
                 Attempt::Over(value, fate) => return Ok((value, fate)),
                 Attempt::Conflict(again) => footprint = again,
             }
@@ -125,22 +123,25 @@ impl Core {
 
     async fn attempt<T, F>(
         &self,
-        transaction: Transaction,
+        mut transaction: Transaction,
         run: &mut impl FnMut(Transaction) -> F,
         goal: Goal,
     ) -> Result<Attempt<T>, CommitError>
     where
         F: Future<Output = Run<T>>,
     {
-        let Head { sequence, timestamp, .. } = transaction.head();
-        let seen = Seen { sequence, epoch: transaction.epoch };
-        let (prepared, value) = match run(transaction).await {
-            Run::Commit(transaction, value) => {
-                transaction.check_kept()?;
-                (Prepared::new(transaction), value)
+        let told = Arc::new(Mutex::new(transaction.seen()));
+        transaction.told = Some(told.clone());
+        let (transaction, value) = match run(transaction).await {
+            Run::Commit(transaction, value) => (transaction, value),
+            Run::Abort(value) => {
+                let seen = *told.lock();
+                return self.read(value, seen, None, goal).await;
             }
-            Run::Abort(value) => return self.read(value, seen, None, goal).await,
         };
+        transaction.check_kept()?;
+        let (seen, Head { sequence, timestamp, .. }) = (transaction.seen(), transaction.head());
+        let prepared = Prepared::new(transaction);
         if prepared.is_empty() {
             drop(prepared);
             return self.read(value, seen, Some(Committed { timestamp, sequence }), goal).await;

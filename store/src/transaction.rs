@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value};
 use weir_schema::codec::audit::AuditNote;
@@ -27,6 +28,7 @@ use crate::references::{self, Lead};
 use crate::rows::View;
 use crate::scan::{Rows, Scan};
 use crate::snapshot::Base;
+use crate::transact::Seen;
 use crate::turns::Turn;
 
 /// Documents that were read and are kept at hand, since what is read is often written next.
@@ -52,6 +54,8 @@ pub struct Transaction {
     pub(crate) read_set: ReadSet,
     pub(crate) epoch: Option<u64>,
     pub(crate) turn: Option<Turn>,
+    /// Where it is told what it sees, also to who no longer has it.
+    pub(crate) told: Option<Arc<Mutex<Seen>>>,
     pub(crate) kept: Option<Kept>,
     pub(crate) audit: Option<AuditNote>,
     at_hand: VecDeque<(Key, Option<Bytes>)>,
@@ -82,6 +86,7 @@ impl Transaction {
             read_set: ReadSet::default(),
             epoch: None,
             turn: None,
+            told: None,
             kept: None,
             audit: None,
             at_hand: VecDeque::new(),
@@ -109,6 +114,16 @@ impl Transaction {
     /// What was read; the transaction ends.
     pub fn into_read_set(self) -> ReadSet {
         self.read_set
+    }
+
+    /// Whether nothing was read or written.
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.read_set.is_empty() && self.overlay.is_empty() && self.kept.is_none()
+    }
+
+    /// The last commit that it sees.
+    pub(crate) fn seen(&self) -> Seen {
+        Seen { sequence: self.head.sequence, epoch: self.epoch }
     }
 
     /// Forgets what was read, where nobody asks for it: reading could go on for ever.

@@ -4,7 +4,8 @@
 //! `cargo bench --bench transfers` prints medians of some rounds, in which each has its turn, and ratios. A transfer reads
 //! two of 100,000 accounts and writes both, durably; 64 connections make one at a time each. Accounts are drawn
 //! uniformly, then by Zipf's law, the same ones for all. Client and servers share the machine's cores, whoever serves. At
-//! the end no money may be missing on either side.
+//! the end no money may be missing on either side. `-- thread skewed` runs parts: of `thread`, `process` and `mercurius`, of
+//! `uniform` and `skewed`.
 
 #![allow(
     clippy::unwrap_used,
@@ -85,9 +86,17 @@ fn main() {
     let accounts = app.beside("accounts.jsonl");
     std::fs::write(&accounts, rows()).unwrap();
     let data = tempfile::tempdir_in(place).unwrap();
+    let given: Vec<String> = std::env::args().skip(1).filter(|part| !part.starts_with("--")).collect();
+    let is_wanted = |among: &[&str], part: &str| {
+        let is_given = |part: &str| given.iter().any(|given| given == part);
+        is_given(part) || !among.iter().any(|other| is_given(other))
+    };
+    let is_served = |part: &str| is_wanted(&["thread", "process", "mercurius"], part);
+    let modes = ["thread", "process"].into_iter().filter(|mode| is_served(mode));
     let mut servers: Vec<Server> =
-        ["thread", "process"].map(|isolation| Server::weir(&app, &accounts, data.path(), isolation)).into();
-    let postgres = Postgres::start(place).and_then(|postgres| {
+        modes.map(|isolation| Server::weir(&app, &accounts, data.path(), isolation)).collect();
+    let wanted = if is_served("mercurius") { Ok(()) } else { Err("as asked for".to_owned()) };
+    let postgres = wanted.and_then(|()| Postgres::start(place)).and_then(|postgres| {
         let folder = mercurius()?;
         println!("beside {} in {}", postgres.version(), postgres.folder().display());
         servers.push(Server::mercurius(&folder, &postgres, 1));
@@ -99,6 +108,9 @@ fn main() {
     }
     let runtime = tokio::runtime::Runtime::new().unwrap();
     for (name, draw) in [("uniform", Draw::Uniform), ("skewed", Draw::zipf())] {
+        if !is_wanted(&["uniform", "skewed"], name) {
+            continue;
+        }
         let medians = compare(&runtime, name, &servers, &Arc::new(draw));
         if let [threads, processes, rest @ ..] = &medians[..] {
             // The better of the two ways to run it.
