@@ -72,6 +72,43 @@ async fn what_was_read_is_durable_before_it_is_told() {
     assert_eq!(last.settled().await.unwrap().value, 51);
 }
 
+#[tokio::test]
+async fn a_transaction_that_has_read_nothing_can_begin_anew() {
+    let (store, _folder) = store(&["counters:n"]).await;
+    let (mut waited, mut looked) = (store.begin().unwrap(), store.begin().unwrap());
+    assert_eq!(number(&mut looked, "a"), 0);
+    add(&store, "a").await.settled().await.unwrap();
+    store.renew(&mut waited).unwrap();
+    store.renew(&mut looked).unwrap();
+    assert_eq!((number(&mut waited, "a"), number(&mut looked, "a")), (1, 0));
+    // It has waited for so long that it would be in conflict; it is run once.
+    let mut runs = 0;
+    let run = async |mut transaction: Transaction| {
+        add(&store, "a").await.settled().await.unwrap();
+        store.renew(&mut transaction).unwrap();
+        let n = number(&mut transaction, "a") + 1;
+        transaction.put("counters", &id("a"), doc(&json!({ "n": n }).to_string())).unwrap();
+        Run::Commit(transaction, n)
+    };
+    let transacted = store
+        .transact(LIMIT, |transaction| {
+            runs += 1;
+            run(transaction)
+        })
+        .await;
+    assert_eq!((transacted.unwrap().value, runs), (3, 1));
+    // What it saw when it began anew is durable when it is told.
+    for n in 4..=50 {
+        let run = async |mut transaction: Transaction| {
+            drop(add(&store, "a").await);
+            store.renew(&mut transaction).unwrap();
+            Run::Abort(number(&mut transaction, "a"))
+        };
+        let told = store.transact(LIMIT, run).await.unwrap().value;
+        assert_eq!((told, number(&mut store.begin().unwrap(), "a")), (n, n));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn rows_side_by_side_lose_nothing() {
     let (store, _folder) = store(&["counters:n"]).await;
