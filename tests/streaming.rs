@@ -86,6 +86,7 @@ fn a_million_documents_keep_memory_flat() {
     let server = dev.process.id();
     for (name, send) in [("lines", by_line as fn(&Dev)), ("pages", by_page)] {
         let idle = memory_bytes(server);
+        assert!(idle > 0, "its memory cannot be read");
         let watch = Watch::start(server);
         let started = Instant::now();
         send(&dev);
