@@ -2,15 +2,23 @@
 
 use std::time::Duration;
 
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::{Body, Bytes};
+use futures_util::StreamExt;
 use tokio::time::timeout;
+
+/// How much of a body that is too large is still read, and dropped: most clients look for an answer only when they have sent
+/// all, and would find a broken connection.
+const DROPPED_BYTES_MAX: usize = 32 << 20;
 
 /// Why a body is not there whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unread {
-    /// It is longer than allowed, or the connection broke.
-    #[error("the body is too large")]
+    /// It is longer than allowed.
+    #[error("the request is too large")]
     TooLarge,
+    /// The connection broke, or what came is no body.
+    #[error("the body broke off")]
+    Broken,
     /// It has not come by then.
     #[error("the body did not come whole within {0:?}")]
     Late(Duration),
@@ -18,6 +26,59 @@ pub enum Unread {
 
 /// All of a body.
 pub async fn whole(body: Body, bytes_max: usize, patience: Duration) -> Result<Bytes, Unread> {
-    let read = timeout(patience, to_bytes(body, bytes_max)).await.map_err(|_| Unread::Late(patience))?;
-    read.map_err(|_| Unread::TooLarge)
+    timeout(patience, read(body, bytes_max)).await.unwrap_or(Err(Unread::Late(patience)))
+}
+
+async fn read(body: Body, bytes_max: usize) -> Result<Bytes, Unread> {
+    let mut stream = body.into_data_stream();
+    let (mut pieces, mut bytes) = (Vec::new(), 0_usize);
+    while let Some(piece) = stream.next().await {
+        let piece = piece.map_err(|_| Unread::Broken)?;
+        bytes = bytes.saturating_add(piece.len());
+        if bytes > bytes_max.saturating_add(DROPPED_BYTES_MAX) {
+            break;
+        }
+        if bytes > bytes_max {
+            pieces.clear();
+        } else {
+            pieces.push(piece);
+        }
+    }
+    match &mut pieces[..] {
+        _ if bytes > bytes_max => Err(Unread::TooLarge),
+        [piece] => Ok(std::mem::take(piece)),
+        pieces => Ok(pieces.concat().into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::stream;
+
+    async fn read_pieces(pieces: &'static [&'static str]) -> Result<Bytes, Unread> {
+        let body =
+            Body::from_stream(stream::iter(pieces.iter().map(|piece| Ok::<_, axum::Error>(Bytes::from(*piece)))));
+        whole(body, 5, Duration::from_secs(5)).await
+    }
+
+    #[tokio::test]
+    async fn a_body_is_read_to_its_end_and_kept_up_to_a_size() {
+        for (pieces, expected) in [
+            (&[][..], Ok("")),
+            (&["12345"], Ok("12345")),
+            (&["1", "", "2345"], Ok("12345")),
+            (&["123456"], Err(Unread::TooLarge)),
+            (&["12345", "6", "7"], Err(Unread::TooLarge)),
+        ] {
+            assert_eq!(read_pieces(pieces).await, expected.map(Bytes::from), "{pieces:?}");
+        }
+        let endless = Body::from_stream(stream::repeat_with(|| Ok::<_, axum::Error>(Bytes::from_static(&[0; 65536]))));
+        assert_eq!(whole(endless, 5, Duration::from_secs(60)).await, Err(Unread::TooLarge));
+        let silent = Body::from_stream(stream::pending::<Result<Bytes, axum::Error>>());
+        let patience = Duration::from_millis(10);
+        assert_eq!(whole(silent, 5, patience).await, Err(Unread::Late(patience)));
+        let broken = Body::from_stream(stream::iter([Err::<Bytes, _>(std::io::Error::other("gone"))]));
+        assert_eq!(whole(broken, 5, Duration::from_secs(5)).await, Err(Unread::Broken));
+    }
 }

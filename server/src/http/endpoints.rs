@@ -72,6 +72,7 @@ pub async fn answer(State(gateway): State<Arc<Gateway>>, request: Request<Body>)
         Err(error) => {
             let status = match error {
                 Unread::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+                Unread::Broken => StatusCode::BAD_REQUEST,
                 Unread::Late(_) => StatusCode::REQUEST_TIMEOUT,
             };
             return (status, format!("{error}\n")).into_response();

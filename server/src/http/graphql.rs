@@ -179,7 +179,8 @@ async fn read(headers: &HeaderMap, body: Body, options: &ServerOptions) -> Resul
     }
     let body = whole(body, bytes_max, options.body_timeout).await.map_err(|error| match error {
         Unread::TooLarge => too_large(),
-        late @ Unread::Late(_) => Refusal { status: StatusCode::REQUEST_TIMEOUT, error: bad(late.to_string()) },
+        Unread::Broken => Refusal { status: StatusCode::BAD_REQUEST, error: bad(error.to_string()) },
+        Unread::Late(_) => Refusal { status: StatusCode::REQUEST_TIMEOUT, error: bad(error.to_string()) },
     })?;
     let malformed = |error: serde_json::Error| bad(format!("the body is not JSON: {error}"));
     let request = serde_json::from_slice(&body).map_err(malformed).and_then(Request::parse);

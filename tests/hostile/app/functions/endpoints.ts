@@ -126,7 +126,7 @@ export const answersAndGoesOn = http.post("/odd/goes-on", action(async (): Promi
 export const takesTooMuch = http.post("/odd/large", action(async (request: HttpRequest): Promise<HttpResponse> => ({ body: (await request.text()).slice(0, 10) })));
 
 /** More than the server reads of any request.
- * @expects 413 the body is too large
+ * @expects 413 the request is too large
  * @long text 17000000 */
 export const takesFarTooMuch = http.put("/odd/larger", action(async (): Promise<HttpResponse> => ({})));
 
