@@ -59,8 +59,8 @@ pub struct Ran {
     pub begun: bool,
 }
 
-/// How often a call is made that its worker does not survive, for whatever reason, or that has waited for too long. A call that is itself the reason, and
-/// by a way that nobody can tell, must end somewhere.
+/// How often a call is made that its worker does not survive, for whatever reason, or that has waited for too long. A call
+/// that is itself the reason, and by a way that nobody can tell, must end somewhere.
 pub const RUNS_MAX: usize = 4;
 
 impl Prepared {
