@@ -66,7 +66,8 @@ const FAULTS: &str = r#"
     name = "faults"
     version = "1.0.0"
     [limits]
-    wall_ms = 1000
+    cpu_ms = 3000
+    wall_ms = 50000
     heap_bytes = 33554432
 "#;
 
@@ -156,7 +157,7 @@ fn functions_that_go_wrong() {
         mutation { addHalf { name } }
             FUNCTION_FAILED: after the insert at functions/t.ts:42:9
         { loops }
-            LIMIT_EXCEEDED: past the limit wall_ms = 1000; app.toml can raise it under [limits] [limit: wall_ms] at functions/t.ts:24:1 in loops
+            LIMIT_EXCEEDED: past the limit cpu_ms = 3000; app.toml can raise it under [limits] [limit: cpu_ms] at functions/t.ts:24:1 in loops
         { devours }
             LIMIT_EXCEEDED: past the limit heap_bytes = 33554432; app.toml can raise it under [limits] [limit: heap_bytes] at functions/t.ts:25:1 in devours
         mutation { awaitsForEver }
