@@ -18,6 +18,7 @@
 //! | `planner` | which index answers a scan, or which one to declare |
 //! | `position` | places in the order of a scan, and cursors made of them |
 //! | [`read_set`] | what was read, as points and intervals of keys |
+//! | `read_index` | which of many read sets a commit touches |
 //! | `committer` | the one task that orders commits; `prepared` is what it takes, `group` what it writes at once |
 //! | `uniqueness` | unique indexes at commit |
 //! | `pending` | what is admitted and not durable yet, for those whose turn it is and those who go ahead |
@@ -69,6 +70,7 @@ mod planner;
 mod position;
 mod prepared;
 pub mod progress;
+mod read_index;
 pub mod read_set;
 mod references;
 mod rows;
@@ -107,6 +109,7 @@ pub use overlay::NoSavepoint;
 pub use past::{Past, Version};
 pub use pinned::Pinned;
 pub use position::{BadCursor, Position};
+pub use read_index::ReadIndex;
 pub use read_set::ReadSet;
 pub use references::PutAllError;
 pub use scan::{Direction, Range, Row, Rows, Scan};

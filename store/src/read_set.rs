@@ -14,6 +14,12 @@ use crate::notice::Notice;
 const POINTS_MAX: usize = 16_384;
 /// `D` and the number of a collection.
 const COLLECTION_PREFIX_BYTES: usize = 5;
+/// About what a set takes in memory that has few keys: a node of each of its trees.
+const SET_BYTES: usize = 900;
+/// About what a point takes in the set and in a `ReadIndex`, besides its own bytes in either.
+const POINT_BYTES: usize = 160;
+/// About what an interval takes in both, besides the bytes of its keys in either.
+const INTERVAL_BYTES: usize = 300;
 
 /// Keys from `start` up to and without `end`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +73,14 @@ impl ReadSet {
     /// Whether the commit changed something that was read.
     pub fn touches(&self, notice: &Notice) -> bool {
         self.touches_points(&notice.touched) || self.touches_intervals(&notice.touched)
+    }
+
+    /// About how many bytes of memory it takes together with its registration in a [`ReadIndex`](crate::ReadIndex), for
+    /// the bound of a cache. Looks at every key; rather too much than too little.
+    pub fn bytes(&self) -> usize {
+        let points = self.points.iter().map(|point| POINT_BYTES + 2 * point.len());
+        let intervals = self.intervals.iter().map(|(start, end)| INTERVAL_BYTES + 2 * (start.len() + end.len()));
+        SET_BYTES + points.chain(intervals).sum::<usize>()
     }
 
     /// Adds all of another set.
