@@ -42,8 +42,8 @@ fn main() {
 async fn run(folder: &Path) {
     let store = Store::open(folder, Options::default()).unwrap();
     store.apply_collections(&orders()).await.unwrap();
-    let reads: Vec<ReadSet> = (0..RESULTS[RESULTS.len() - 1]).map(|number| read(&store, number)).collect();
-    println!("estimate of ReadSet::bytes: {} per result", reads.iter().map(ReadSet::bytes).sum::<usize>() / reads.len());
+    let resident_before = resident_bytes();
+    let reads: Vec<ReadSet> = (0..RESULTS[3]).map(|number| read(&store, number)).collect();
 
     let mut medians = Vec::new();
     for results in RESULTS {
@@ -52,6 +52,10 @@ async fn run(folder: &Path) {
         let start = Instant::now();
         (0..).zip(reads).for_each(|(id, read)| index.insert(id, read));
         let inserted_us = start.elapsed().as_secs_f64() * 1e6 / results as f64;
+        if let (Some(before), Some(after), true) = (resident_before, resident_bytes(), results == RESULTS[3]) {
+            let estimate = reads.iter().map(ReadSet::bytes).sum::<usize>() / results;
+            println!("memory for a result: {} bytes; ReadSet::bytes says {estimate}", (after - before) / results);
+        }
         let one = commits(&store, |number| SHARED + number * 7_919 % (results - SHARED)).await;
         let shared = commits(&store, |_| SHARED_CUSTOMER).await;
         let both = [("1", looked_up(&index, &one)), ("100", looked_up(&index, &shared))];
@@ -71,9 +75,15 @@ async fn run(folder: &Path) {
             start.elapsed().as_secs_f64() * 1e6 / results as f64
         );
     }
-    let (least, most) = (medians[0], medians[medians.len() - 1]);
+    let (least, most) = (medians[0], medians[3]);
     println!("1,000,000 beside 1,000 results: {:.2} for 1, {:.2} for 100", most[0] / least[0], most[1] / least[1]);
     store.close().await;
+}
+
+/// Memory of this process, where the system tells it as Linux does, with pages of 4 KiB.
+fn resident_bytes() -> Option<usize> {
+    let pages = std::fs::read_to_string("/proc/self/statm").ok()?.split(' ').nth(1)?.parse::<usize>().ok()?;
+    Some(pages * 4_096)
 }
 
 /// Median and 99th percentile of the time to find what a commit touches.
@@ -155,12 +165,8 @@ fn order(customer: usize, number: usize) -> Map<String, Value> {
 }
 
 fn orders() -> weir_schema::declarations::Declarations {
-    let members = [
-        ("customer", Shape::String),
-        ("total", Shape::Float),
-        ("status", Shape::String),
-        ("region", Shape::String),
-    ];
+    let members =
+        [("customer", Shape::String), ("total", Shape::Float), ("status", Shape::String), ("region", Shape::String)];
     let indexes = [&["customer", "total"][..], &["status"], &["region"]]
         .map(|fields| Index { fields: fields.iter().map(|field| (*field).to_owned()).collect(), unique: false });
     declarations("orders", &members, indexes.to_vec())
