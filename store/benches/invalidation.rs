@@ -58,6 +58,8 @@ async fn run(folder: &Path) {
         }
         let one = commits(&store, |number| SHARED + number * 7_919 % (results - SHARED)).await;
         let shared = commits(&store, |_| SHARED_CUSTOMER).await;
+        assert!(one.iter().all(|notice| index.touched(notice).len() == 1));
+        assert!(shared.iter().all(|notice| index.touched(notice).len() == SHARED));
         let both = [("1", looked_up(&index, &one)), ("100", looked_up(&index, &shared))];
         for (touched, (p50_us, p99_us)) in both {
             println!("{results:>9} results, {touched:>3} touched: p50 {p50_us:>7.2} µs, p99 {p99_us:>7.2} µs");
