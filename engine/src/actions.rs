@@ -69,21 +69,21 @@ pub(crate) async fn call_once(engine: &Engine, prepared: Prepared, scope: Scope)
 }
 
 async fn recall_or_run(engine: &Engine, prepared: &Prepared, scope: Scope) -> Result<Answer, CallError> {
-    let call = (prepared.function()?.name.as_str(), prepared.arguments.as_str());
+    let call = (prepared.function()?.name.as_str(), &*prepared.arguments);
     let once = Once::new(scope, std::iter::once(call), prepared.release.limits().idempotency_ms);
     let seed = Seed::draw().map_err(CallError::unavailable)?;
     let mut transaction = engine.store().begin().map_err(CallError::unavailable)?;
     if let Some(recalled) = once.recall(&mut transaction, &seed).map_err(CallError::unavailable)? {
         let commit = recalled.commit;
         let outcome = recalled.outcomes?.into_iter().next().unwrap_or(Ok(serde_json::Value::Null));
-        return outcome.map(|value| Answer { value, commit });
+        return outcome.map(|value| Answer::new(value, commit));
     }
     drop(transaction);
     let outcome = engine.act(prepared).await;
     if outcome.as_ref().err().is_some_and(|error| !idempotency::is_kept(error)) {
         return outcome;
     }
-    let outcomes = vec![outcome.clone().map(|answer| answer.value)];
+    let outcomes = vec![outcome.clone().map(|answer| answer.value.value().clone())];
     let keep = |mut transaction: Transaction| {
         once.keep(&mut transaction, &seed, &outcomes);
         ready(Run::Commit(transaction, ()))

@@ -13,6 +13,8 @@ pub use weir_sandbox::protocol::Frame;
 use weir_sandbox::protocol::ScriptCaller;
 use weir_store::UniqueViolation;
 
+use crate::content::Content;
+
 /// Who calls. Jobs keep who scheduled them in this form.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "camelCase")]
@@ -64,16 +66,23 @@ pub struct Call {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
     /// The result: checked against the declared type, enum values in their TypeScript spelling.
-    pub value: Value,
-    /// The commit that a read saw, or that a procedure made.
+    pub value: Arc<Content>,
+    /// A commit at which a read has this result, or that a procedure made.
     pub commit: Timestamp,
+}
+
+impl Answer {
+    /// A result that nobody else has yet.
+    pub fn new(value: Value, commit: Timestamp) -> Self {
+        Self { value: Arc::new(Content::from(value)), commit }
+    }
 }
 
 /// One value of a watched query.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Emission {
     /// The result, as in [`Answer`].
-    pub value: Arc<Value>,
+    pub value: Arc<Content>,
     /// The commit at which the query has this value.
     pub commit: Timestamp,
     /// Opaque: sent again with a new subscription, it suppresses a value that has not changed since.

@@ -1,9 +1,9 @@
 //! The engine: one store, the active release, the calls.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use serde_json::Value;
-use tokio::sync::{Semaphore, SemaphorePermit, watch};
+use tokio::sync::watch;
 use weir_sandbox::App;
 use weir_sandbox::isolate::IsolateError;
 use weir_sandbox::pool::PoolOptions;
@@ -22,6 +22,8 @@ use crate::origin::{Connection, Origin, Place};
 use crate::places::{Place as Held, Places};
 use crate::procedures;
 use crate::release::{Release, Surroundings};
+use crate::results::Results;
+use crate::results::pump::pump;
 use crate::room::Room;
 use crate::row::{Row, Sealed};
 use crate::run::{Prepared, RUNS_MAX, Ran};
@@ -36,19 +38,21 @@ pub struct Engine {
     origin: Origin,
 }
 
-struct Shared {
+pub(crate) struct Shared {
     store: Store,
     watchdog: Watchdog,
     pool: PoolOptions,
     active: watch::Sender<Option<Arc<Release>>>,
-    /// Turns of watched queries: a commit may wake all at once, and calls must find room in the queue beside them.
-    watch_turns: Semaphore,
+    results: Results,
     actions: Arc<Actions>,
     /// Places of streams that may run at once.
     stream_places: Places,
     /// `None`: apps run without those that they name.
     secrets: Option<Secrets>,
 }
+
+/// How much memory kept results take before some of them go, in bytes.
+const RESULTS_BYTES_MAX: usize = 256 << 20;
 
 /// Why a release cannot become the active one. The one before stays.
 #[derive(Debug, thiserror::Error)]
@@ -84,11 +88,19 @@ impl Engine {
                 ignored.limit
             );
         })?;
-        let watch_turns = Semaphore::new((pool.queue_max / 2).max(1));
+        let results = Results::start(&store, RESULTS_BYTES_MAX, (pool.queue_max / 2).max(1))?;
+        let notices = store.notices();
         let actions = Arc::default();
         let stream_places = Places::new(pool.stream_isolates);
-        let shared = Shared { store, watchdog, pool, active, watch_turns, actions, stream_places, secrets };
-        Ok(Self { shared: Arc::new(shared), origin: Origin::default() })
+        let shared = Shared { store, watchdog, pool, active, results, actions, stream_places, secrets };
+        let engine = Self { shared: Arc::new(shared), origin: Origin::default() };
+        tokio::spawn(pump(notices, Arc::downgrade(&engine.shared)));
+        Ok(engine)
+    }
+
+    /// One of those that still exist.
+    pub(crate) fn of(shared: &Weak<Shared>) -> Option<Self> {
+        Some(Self { shared: shared.upgrade()?, origin: Origin::default() })
     }
 
     /// The same engine for what comes by a connection: its calls wait for an isolate in a line of their own.
@@ -112,6 +124,7 @@ impl Engine {
         let release = Arc::new(release);
         self.shared.store.apply_collections(release.declarations()).await?;
         self.shared.active.send_replace(Some(release.clone()));
+        self.keep_results_of(release.number());
         Ok(release)
     }
 
@@ -144,7 +157,7 @@ impl Engine {
     /// Has the endpoint at a place among those of the release answer a request, for nobody in particular.
     pub async fn answer(&self, release: &Arc<Release>, place: usize, request: &Value) -> Result<Value, CallError> {
         let prepared = Prepared::endpoint(release, &Caller::Anonymous, place, request)?;
-        self.act(&prepared).await.map(|answer| answer.value)
+        self.act(&prepared).await.map(|answer| answer.value.take())
     }
 
     /// As [`Self::call`]. With a scope, what a procedure or an action came to first is returned again, for as long as
@@ -276,28 +289,13 @@ impl Engine {
         &self.shared.actions
     }
 
-    /// Waits for the turn of a watched query; `None` never comes, since the semaphore is never closed.
-    pub(crate) async fn watch_turn(&self) -> Option<SemaphorePermit<'_>> {
-        self.shared.watch_turns.acquire().await.ok()
-    }
-
-    async fn read(&self, prepared: &Prepared) -> Result<Answer, CallError> {
-        let seed = draw()?;
-        let mut runs = 0;
-        loop {
-            let transaction = self.store().begin().map_err(CallError::unavailable)?;
-            let commit = transaction.timestamp();
-            let ran = prepared.run(self, &seed, seed.ids(), Some(transaction)).await;
-            runs += 1;
-            if !ran.may_run_again || runs == RUNS_MAX {
-                return ran.result.map(|value| Answer { value, commit });
-            }
-        }
+    pub(crate) fn results(&self) -> &Results {
+        &self.shared.results
     }
 
     pub(crate) async fn act(&self, prepared: &Prepared) -> Result<Answer, CallError> {
         let ran = self.run_action(prepared).await;
-        ran.result.map(|value| Answer { value, commit: self.store().head().timestamp })
+        ran.result.map(|value| Answer::new(value, self.store().head().timestamp))
     }
 
     /// Runs an action, again as long as its worker dies before it has done anything.

@@ -22,6 +22,7 @@ use crate::documents::{self, DocumentError};
 use crate::engine::Engine;
 use crate::fetch::Budget;
 use crate::release::Release;
+use crate::results::key::Looked;
 use crate::run;
 use crate::seed::{CallId, Ids};
 use crate::streams::Feed;
@@ -46,6 +47,8 @@ pub struct RunHost {
     pub pinned: Option<Pinned>,
     /// The rows that are the result of such a query, which it has not looked into.
     pub rows: Option<Plan>,
+    /// What else a query or view has looked at.
+    pub(crate) looked: Looked,
     /// Who reads a stream; `None` for all others.
     pub feed: Option<Feed>,
     /// Where the ids of new documents come from.
@@ -110,6 +113,8 @@ pub struct Finished {
     pub transaction: Option<Transaction>,
     /// The rows that are its result, and the state that they are to be read from.
     pub rows: Option<(Pinned, Plan)>,
+    /// What else it looked at.
+    pub(crate) looked: Looked,
     /// The documents it wrote, in order.
     pub written: Vec<(String, DocumentId)>,
     /// Where the ids go on, for the next call of the same batch.
@@ -364,6 +369,10 @@ impl Host for RunHost {
             }
             HostCall::Page { plan, first, after } => self.page(plan, first, after),
             HostCall::Count { plan } => self.count(plan),
+            HostCall::Observe(observed) => {
+                self.looked.at(observed);
+                Ok("null".to_owned())
+            }
             HostCall::Log { level, text } => {
                 self.log(&level, &text);
                 Ok("null".to_owned())
@@ -428,14 +437,27 @@ impl Host for RunHost {
     }
 
     fn finish(self: Box<Self>, outcome: Outcome) {
-        let Self { transaction, pinned, rows, written, ids, attempts, aborted, acted, failed, in_flight, done, .. } =
-            *self;
+        let Self {
+            transaction,
+            pinned,
+            rows,
+            looked,
+            written,
+            ids,
+            attempts,
+            aborted,
+            acted,
+            failed,
+            in_flight,
+            done,
+            ..
+        } = *self;
         drop(in_flight);
         let rows = pinned.zip(rows);
         let outcome = attempts.judge(outcome);
         let failed = failed.lock().take();
         // Nobody may be waiting any more: then nothing is committed.
-        let _ = done.send(Finished { outcome, transaction, rows, written, ids, aborted, acted, failed });
+        let _ = done.send(Finished { outcome, transaction, rows, looked, written, ids, aborted, acted, failed });
     }
 }
 

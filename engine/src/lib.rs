@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`engine`] | the entry: activate a release, call, batch, watch |
 //! | [`call`] | who calls what, and what can come of it |
+//! | [`content`] | the value of a result, shared by all who have it |
 //! | [`release`] | a compiled app made ready to run: its declarations, its warm isolates |
 //! | `run` | one run of one function in an isolate, and what its outcome means to a caller |
 //! | `host` | answers what a script asks: reads and writes of documents in a transaction |
@@ -20,6 +21,7 @@
 //! | [`import`] | loads documents without running a function |
 //! | [`jobs`] | calls that are made later, once or again and again |
 //! | [`lines`] | the list that a query returns, in pieces |
+//! | `results` | results that are kept until a commit touches what they were computed from |
 //! | [`live`] | watched queries: a new value when, and only when, a commit touches what was read |
 //! | [`origin`] | where calls come from, and so in whose line they wait for an isolate |
 //! | [`places`] | places for what lasts, of which nobody takes all |
@@ -29,6 +31,7 @@
 mod actions;
 mod attempts;
 pub mod call;
+pub mod content;
 mod documents;
 pub mod engine;
 mod fetch;
@@ -43,6 +46,7 @@ mod outside;
 pub mod places;
 mod procedures;
 pub mod release;
+mod results;
 pub mod room;
 pub mod row;
 mod run;

@@ -77,7 +77,7 @@ pub(crate) async fn elements(
         let value = ran.result?;
         return Ok(match ran.rows {
             Some((state, plan)) => Elements::Rows(Box::new(Walk { prepared, state, plan, after: None, read: 0 })),
-            None => Elements::There(Answer { value, commit }),
+            None => Elements::There(Answer::new(value, commit)),
         });
     }
 }

@@ -48,7 +48,7 @@ type Written = Vec<Vec<(String, DocumentId)>>;
 pub async fn call(engine: &Engine, prepared: Prepared, scope: Option<Scope>) -> Result<Answer, CallError> {
     let (outcomes, commit) = transact(engine, &[prepared], scope).await?;
     let outcome = outcomes.into_iter().next();
-    outcome.unwrap_or(Ok(Value::Null)).map(|value| Answer { value, commit })
+    outcome.unwrap_or(Ok(Value::Null)).map(|value| Answer::new(value, commit))
 }
 
 /// Calls many functions as one transaction: all or none.
@@ -66,7 +66,7 @@ pub async fn call_together(
     };
     match ended {
         Ok((outcomes, commit)) => {
-            outcomes.into_iter().map(|outcome| outcome.map(|value| Answer { value, commit })).collect()
+            outcomes.into_iter().map(|outcome| outcome.map(|value| Answer::new(value, commit))).collect()
         }
         Err(error) => vec![Err(error); count],
     }
@@ -144,7 +144,7 @@ impl Decided {
     pub async fn settled(self) -> Result<Answer, CallError> {
         let (outcomes, commit) = self.0.settled().await.map_err(refused).and_then(ended)?;
         let outcome = outcomes.into_iter().next();
-        outcome.unwrap_or(Ok(Value::Null)).map(|value| Answer { value, commit })
+        outcome.unwrap_or(Ok(Value::Null)).map(|value| Answer::new(value, commit))
     }
 }
 
@@ -194,7 +194,7 @@ fn refused(error: CommitError) -> CallError {
 fn once(scope: Scope, group: &[Prepared]) -> Result<Once, CallError> {
     let mut calls = Vec::with_capacity(group.len());
     for prepared in group {
-        calls.push((prepared.function()?.name.as_str(), prepared.arguments.as_str()));
+        calls.push((prepared.function()?.name.as_str(), &*prepared.arguments));
     }
     let kept_ms = group.first().map_or(0, |prepared| prepared.release.limits().idempotency_ms);
     Ok(Once::new(scope, calls.into_iter(), kept_ms))

@@ -1,6 +1,7 @@
 //! A compiled app made ready to run.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use weir_sandbox::App;
 use weir_sandbox::isolate::IsolateError;
@@ -15,6 +16,7 @@ use crate::secrets::{Missing, Secrets};
 
 /// A compiled app made ready to run. Stays usable after another release has become the active one.
 pub struct Release {
+    number: u64,
     app: Arc<App>,
     pool: Pool,
     fetcher: Fetcher,
@@ -50,7 +52,14 @@ impl Release {
         let app = Arc::new(app);
         let pool = Pool::start(&app, watchdog, options)?;
         let Surroundings { fetcher, secrets } = surroundings;
-        Ok(Self { app, pool, fetcher, secrets })
+        static NUMBERS: AtomicU64 = AtomicU64::new(0);
+        let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
+        Ok(Self { number, app, pool, fetcher, secrets })
+    }
+
+    /// Tells it from all others of this process.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
     }
 
     /// `shop 1.4.0`.

@@ -112,7 +112,7 @@ impl Sealed {
     /// How long its value is as JSON text, or the message of its error, in bytes.
     pub fn bytes(&self) -> usize {
         let outcome = match &self.0 {
-            State::Known(answer) => Some(answer.as_ref().map(|answer| &answer.value)),
+            State::Known(answer) => Some(answer.as_ref().map(|answer| answer.value.value())),
             State::Decided(decided) => decided.peek(),
         };
         outcome.map_or(0, outcome_bytes)

@@ -21,6 +21,7 @@ use crate::fetch::Budget;
 use crate::host::{Aborted, Finished, RunHost, Used, Waiting};
 use crate::origin::Place;
 use crate::release::Release;
+use crate::results::key::{Looked, QueryKey};
 use crate::seed::{Ids, Seed};
 use crate::streams::Feed;
 
@@ -38,7 +39,7 @@ pub struct Prepared {
     /// Its place in the declarations.
     pub index: usize,
     /// Its checked arguments, as JSON text.
-    pub arguments: String,
+    pub arguments: Arc<str>,
 }
 
 /// What a run gave, and what it read and wrote.
@@ -49,6 +50,8 @@ pub struct Ran {
     pub transaction: Option<Transaction>,
     /// The rows that are its result, if it was run for them and has not looked into them.
     pub rows: Option<(Pinned, Plan)>,
+    /// What else it looked at.
+    pub(crate) looked: Looked,
     /// The documents it wrote, in order.
     pub written: Vec<(String, DocumentId)>,
     /// Where the ids go on.
@@ -70,9 +73,10 @@ impl Prepared {
             let message = format!("there is no function {function:?} in {}", release.name());
             return Err(CallError::new(ErrorCode::NotFound, message));
         };
-        let arguments = validate::arguments(declared, &release.declarations().definitions, arguments)
+        let arguments: Arc<str> = validate::arguments(declared, &release.declarations().definitions, arguments)
             .map_err(|violation| CallError::new(ErrorCode::BadArguments, violation.to_string()))?
-            .to_string();
+            .to_string()
+            .into();
         let allowed = release.limits().arguments_bytes;
         if arguments.len() > allowed {
             return Err(CallError::limit(Limit::Arguments, allowed));
@@ -88,13 +92,18 @@ impl Prepared {
 
     /// What answers the endpoint at a place among those of the release; `request` is made by the host and has no type.
     pub fn endpoint(release: &Arc<Release>, caller: &Caller, place: usize, request: &Value) -> Result<Self, CallError> {
-        let (arguments, allowed) = (request.to_string(), release.limits().arguments_bytes);
+        let (arguments, allowed) = (Arc::<str>::from(request.to_string()), release.limits().arguments_bytes);
         if arguments.len() > allowed {
             return Err(CallError::limit(Limit::Arguments, allowed));
         }
         let index = release.declarations().functions.len() + place;
         let in_script = caller.in_script().text();
         Ok(Self { release: release.clone(), caller: caller.clone(), in_script, index, arguments })
+    }
+
+    /// What it asks.
+    pub(crate) fn key(&self) -> QueryKey {
+        QueryKey { release: self.release.number(), function: self.index, arguments: self.arguments.clone() }
     }
 
     /// The declared function.
@@ -167,6 +176,7 @@ impl Prepared {
             ids,
             used: Used::default(),
             fetching: Budget::new(self.release.limits().fetch_bytes),
+            looked: Looked::default(),
             written: Vec::new(),
             attempts: Attempts::default(),
             waiting: Waiting::Since(Instant::now()),
@@ -182,7 +192,7 @@ impl Prepared {
     fn begin(&self, seed: &Seed, host: RunHost) -> Result<(), CallError> {
         let request = CallRequest {
             function: self.index,
-            arguments: self.arguments.clone(),
+            arguments: self.arguments.to_string(),
             now_ms: seed.now_ms,
             seed: seed.script,
             caller: self.in_script.clone(),
@@ -238,7 +248,7 @@ impl Prepared {
             Ok(function) => function,
             Err(error) => return Ran::failed(error),
         };
-        let Finished { outcome, transaction, rows, written, ids, aborted, acted, failed } = finished;
+        let Finished { outcome, transaction, rows, looked, written, ids, aborted, acted, failed } = finished;
         // Nothing that such a run came to is to be believed, nor committed.
         if let Some(Aborted { error, may_run_again }) = aborted {
             let stack = if error.limit.is_some() { vec![declared_at(function)] } else { Vec::new() };
@@ -285,7 +295,7 @@ impl Prepared {
                 return Ran { may_run_again: true, ..lost };
             }
         };
-        Ran { result, transaction, rows, written, ids: Some(ids), may_run_again: false, begun: true }
+        Ran { result, transaction, rows, looked, written, ids: Some(ids), may_run_again: false, begun: true }
     }
 }
 
@@ -327,6 +337,7 @@ impl Ran {
             result: Err(error),
             transaction: None,
             rows: None,
+            looked: Looked::default(),
             written: Vec::new(),
             ids: None,
             may_run_again: false,

@@ -92,7 +92,7 @@ impl Stream {
                 Some(Ok(value)) => {
                     running.is_owed = true;
                     self.events += 1;
-                    return Some(Ok(Answer { value, commit: running.commit }));
+                    return Some(Ok(Answer::new(value, running.commit)));
                 }
                 Some(Err(error)) => {
                     self.running = None;

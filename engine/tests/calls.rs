@@ -165,7 +165,7 @@ impl Bank {
     }
 
     async fn call(&self, function: &str, arguments: Value) -> Result<Value, CallError> {
-        self.engine.call(&self.release, &Caller::Developer, function, arguments).await.map(|answer| answer.value)
+        self.engine.call(&self.release, &Caller::Developer, function, arguments).await.map(|answer| answer.value.take())
     }
 
     /// The value, or the error as its code, app code, message and innermost place.
@@ -460,7 +460,7 @@ async fn a_batch_is_all_or_none_unless_told_otherwise() {
     let mut shown = Vec::new();
     for atomic in [true, false] {
         let outcomes = bank.engine.batch(&bank.release, &Caller::Developer, calls(), atomic, |_| None).await.unwrap();
-        shown.extend(outcomes.into_iter().map(|outcome| show(outcome.map(|answer| answer.value))));
+        shown.extend(outcomes.into_iter().map(|outcome| show(outcome.map(|answer| answer.value.take()))));
     }
     expect![[r#"
         ROLLED_BACK: nothing of the batch is kept, because call 2 of 3 failed
@@ -484,10 +484,10 @@ async fn calls_of_a_batch_see_the_writes_before_them() {
     ];
     let outcomes =
         bank.engine.batch(&bank.release, &Caller::Developer, calls[..3].to_vec(), true, |_| None).await.unwrap();
-    assert_eq!(outcomes[2].as_ref().unwrap().value, json!(3));
+    assert_eq!(*outcomes[2].as_ref().unwrap().value, json!(3));
     let outcomes =
         bank.engine.batch(&bank.release, &Caller::Developer, calls[3..].to_vec(), true, |_| None).await.unwrap();
-    assert!(show(outcomes[0].clone().map(|answer| answer.value)).contains("atomic: false"));
+    assert!(show(outcomes[0].clone().map(|answer| answer.value.take())).contains("atomic: false"));
 }
 
 #[tokio::test]
@@ -568,7 +568,12 @@ async fn a_slow_watcher_gets_the_newest_value() {
     for _ in 0..5 {
         bank.call("deposit", json!({ "owner": "ada", "amount": 1 })).await.unwrap();
     }
-    assert_eq!(*watch.next().await.unwrap().value, json!(5));
+    // One that was under way at the last commit may come first.
+    let mut seen = vec![watch.next().await.unwrap()];
+    while *seen.last().unwrap().value != json!(5) {
+        seen.push(watch.next().await.unwrap());
+    }
+    assert!(seen.len() <= 2 && seen.is_sorted_by_key(|emission| emission.commit), "{seen:?}");
     assert_silent(&mut watch).await;
 }
 
@@ -581,7 +586,12 @@ async fn an_error_does_not_end_a_watch() {
     for _ in 0..102 {
         bank.call("deposit", json!({ "owner": "flood", "amount": 1 })).await.unwrap();
     }
-    let error = watch.next().await.unwrap_err();
+    let error = loop {
+        match watch.next().await {
+            Ok(emission) => assert!(emission.value.as_u64().unwrap() <= 200),
+            Err(error) => break error,
+        }
+    };
     assert_eq!(error.limit, Some(Limit::DocumentsRead));
     bank.call("deposit", json!({ "owner": "flood", "amount": 1 })).await.unwrap();
     assert_silent(&mut watch).await;
@@ -616,7 +626,7 @@ async fn the_time_is_that_of_the_call() {
 async fn once(bank: &Bank, key: &str, function: &str, arguments: Value) -> String {
     let scope = IdempotencyKey::parse(key).unwrap().scope(&Caller::Developer, "field");
     let called = bank.engine.call_once(&bank.release, &Caller::Developer, function, arguments, Some(scope));
-    show(called.await.map(|answer| answer.value))
+    show(called.await.map(|answer| answer.value.take()))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -664,7 +674,7 @@ async fn an_action_with_a_key_runs_once_also_when_its_caller_goes_away() {
     }
     caller.abort();
     let again = bank.engine.call_once(&bank.release, &Caller::Developer, "depositFirst", arguments, Some(scope)).await;
-    assert_eq!(again.unwrap().value, json!(5));
+    assert_eq!(*again.unwrap().value, json!(5));
     assert_eq!(bank.show("balance", json!({ "owner": "ada" })).await, "5");
 }
 

@@ -142,7 +142,7 @@ impl Bench {
     }
 
     async fn call(&self, function: &str, arguments: Value) -> Result<Value, CallError> {
-        self.engine.call(&self.release, &Caller::Developer, function, arguments).await.map(|answer| answer.value)
+        self.engine.call(&self.release, &Caller::Developer, function, arguments).await.map(|answer| answer.value.take())
     }
 
     async fn good(&self, function: &str, arguments: Value) -> Value {

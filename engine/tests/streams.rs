@@ -104,7 +104,7 @@ impl App {
     }
 
     async fn call(&self, function: &str, arguments: Value) -> Value {
-        self.engine.call(&self.release, &Caller::Developer, function, arguments).await.unwrap().value
+        self.engine.call(&self.release, &Caller::Developer, function, arguments).await.unwrap().value.take()
     }
 
     fn stream(&self, function: &str, arguments: Value) -> Stream {
@@ -159,7 +159,7 @@ async fn rest(stream: &mut Stream) -> (Vec<Value>, Option<CallError>) {
     let mut events = Vec::new();
     while let Some(event) = stream.next().await {
         match event {
-            Ok(answer) => events.push(answer.value),
+            Ok(answer) => events.push(answer.value.take()),
             Err(error) => return (events, Some(error)),
         }
     }
@@ -185,7 +185,7 @@ async fn a_stream_reads_the_state_of_its_start_and_more_than_a_call_may() {
     assert_eq!(first.commit, second.commit);
     let (last, error) = rest(&mut stream).await;
     assert_eq!(error, None);
-    assert_eq!(flat(&[first.value, second.value, last[0].clone()]), numbers(0..100));
+    assert_eq!(flat(&[first.value.take(), second.value.take(), last[0].clone()]), numbers(0..100));
     let (pages, _) = rest(&mut app.stream("pages", json!({ "by": 40 }))).await;
     assert_eq!(flat(&pages)[..2], [json!(-1), json!(2)]);
 }
@@ -204,8 +204,8 @@ async fn what_lasts_longer_than_a_transaction_reads_on_through_history() {
     let mut down = app.stream("pages", json!({ "by": 25, "down": true }));
     let (mut rising, mut falling) = (Vec::new(), Vec::new());
     for round in 0..3 {
-        rising.push(up.next().await.unwrap().unwrap().value);
-        falling.push(down.next().await.unwrap().unwrap().value);
+        rising.push(up.next().await.unwrap().unwrap().value.take());
+        falling.push(down.next().await.unwrap().unwrap().value.take());
         // Their snapshots are cut before anything is committed, and after that again.
         tokio::time::sleep(Duration::from_millis(250)).await;
         if round == 1 {
@@ -248,7 +248,7 @@ async fn a_generator_is_no_further_than_its_reader() {
     let app = App::start().await;
     let mut stream = app.stream("count", json!({}));
     for n in 0..200 {
-        assert_eq!(stream.next().await.unwrap().unwrap().value, json!({ "n": n, "total": 0 }));
+        assert_eq!(*stream.next().await.unwrap().unwrap().value, json!({ "n": n, "total": 0 }));
     }
     drop(stream);
     app.streams_are_over(16).await;

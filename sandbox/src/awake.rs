@@ -29,11 +29,16 @@ pub struct Awake {
 impl Awake {
     /// Looks until there is something, for a moment at most. `None`: time to sleep.
     pub fn look<T>(&mut self, look: impl FnMut() -> Option<T>) -> Option<T> {
-        self.look_and(look, thread::yield_now)
+        self.look_and(look, thread::yield_now, Instant::now)
     }
 
-    fn look_and<T>(&mut self, mut look: impl FnMut() -> Option<T>, give_way: impl Fn()) -> Option<T> {
-        let started = Instant::now();
+    fn look_and<T>(
+        &mut self,
+        mut look: impl FnMut() -> Option<T>,
+        give_way: impl Fn(),
+        now: impl Fn() -> Instant,
+    ) -> Option<T> {
+        let started = now();
         if self.paused_until.is_some_and(|until| started < until) {
             return look();
         }
@@ -42,15 +47,15 @@ impl Awake {
                 self.pause /= 2;
                 return Some(found);
             }
-            let before = Instant::now();
+            let before = now();
             if before - started > MOMENT {
                 return None;
             }
             give_way();
-            let now = Instant::now();
-            if now - before > CROWDED {
+            let after = now();
+            if after - before > CROWDED {
                 self.pause = (self.pause * 2).clamp(PAUSE_MIN, PAUSE_MAX);
-                self.paused_until = Some(now + self.pause);
+                self.paused_until = Some(after + self.pause);
                 return look();
             }
         }
@@ -59,44 +64,65 @@ impl Awake {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
 
-    /// Looks in vain; how often.
-    fn looks(awake: &mut Awake, give_way: impl Fn()) -> u32 {
-        let mut looks = 0;
-        let look = || {
-            looks += 1;
-            None::<()>
-        };
-        assert_eq!(awake.look_and(look, give_way), None);
-        looks
+    /// A thread whose time goes on only where it is told to.
+    struct Thread {
+        awake: Awake,
+        now: Cell<Instant>,
+    }
+
+    impl Thread {
+        fn new() -> Self {
+            Self { awake: Awake::default(), now: Cell::new(Instant::now()) }
+        }
+
+        fn pass(&self, time: Duration) {
+            self.now.set(self.now.get() + time);
+        }
+
+        /// Looks in vain, and loses its core for some time whenever it gives way; how often it looks.
+        fn looks(&mut self, away: Duration) -> u32 {
+            let Self { awake, now } = self;
+            let mut looks = 0;
+            let look = || {
+                looks += 1;
+                None::<()>
+            };
+            assert_eq!(awake.look_and(look, || now.set(now.get() + away), || now.get()), None);
+            looks
+        }
     }
 
     #[test]
     fn it_finds_what_comes_and_gives_up_what_does_not() {
-        let mut awake = Awake::default();
+        let mut thread = Thread::new();
         let mut left = 2;
         let look = || {
             left -= 1;
             (left == 0).then_some("there")
         };
-        assert_eq!(awake.look_and(look, || {}), Some("there"));
-        assert!(looks(&mut awake, || {}) >= 1);
+        let now = thread.now.get();
+        assert_eq!(thread.awake.look_and(look, || {}, || now), Some("there"));
+        assert_eq!(thread.looks(MOMENT / 2), 4);
     }
 
     #[test]
     fn with_its_core_taken_it_sleeps_at_once_and_longer_each_time() {
-        let mut awake = Awake::default();
+        let mut thread = Thread::new();
         let mut pauses = Vec::new();
         for _ in 0..8 {
-            assert_eq!(looks(&mut awake, || thread::sleep(2 * CROWDED)), 2);
-            pauses.push(awake.pause.as_millis());
-            awake.paused_until = Some(Instant::now() + Duration::from_secs(60));
-            assert_eq!(looks(&mut awake, || panic!("it must not give way")), 1);
-            awake.paused_until = Some(Instant::now());
+            assert_eq!(thread.looks(2 * CROWDED), 2);
+            pauses.push(thread.awake.pause.as_millis());
+            thread.pass(thread.awake.pause - Duration::from_nanos(1));
+            assert_eq!(thread.looks(2 * CROWDED), 1);
+            thread.pass(Duration::from_nanos(1));
         }
         assert_eq!(pauses, [4, 8, 16, 32, 64, 128, 256, 256]);
-        assert_eq!(awake.look_and(|| Some(()), || {}), Some(()));
-        assert_eq!(awake.pause, PAUSE_MAX / 2);
+        let now = thread.now.get();
+        assert_eq!(thread.awake.look_and(|| Some(()), || {}, || now), Some(()));
+        assert_eq!(thread.awake.pause, PAUSE_MAX / 2);
     }
 }

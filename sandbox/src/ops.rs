@@ -170,6 +170,7 @@ deno_core::extension!(
     esm_entry_point = "ext:weir/main.js",
     esm = [
         dir "src/prelude",
+        "call.js",
         "determinism.js",
         "buffers.js",
         "freeze.js",
@@ -177,7 +178,6 @@ deno_core::extension!(
         "constants.js",
         "values.js",
         "seal.js",
-        "call.js",
         "failing.js",
         "arguments.js",
         "collections.js",

@@ -121,6 +121,8 @@ pub enum HostCall {
         #[serde(flatten)]
         plan: Plan,
     },
+    /// The script looks at something that is neither an argument nor the store's. Queries and views tell of each once.
+    Observe(Observed),
     /// A line for the function log.
     Log {
         /// `debug`, `info`, `warn` or `error`.
@@ -171,6 +173,20 @@ pub enum HostCall {
         /// Its name in `app.toml`.
         name: String,
     },
+}
+
+/// What a result can depend on besides the arguments and the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Observed {
+    /// `caller.kind`.
+    Kind,
+    /// `caller.subject`.
+    Subject,
+    /// The time.
+    Time,
+    /// `Math.random`.
+    Randomness,
 }
 
 /// What becomes of a savepoint.

@@ -4,7 +4,7 @@
 //! up to a bound; past it they grow coarser, never smaller.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
+use std::ops::{Bound, Range};
 
 use weir_schema::codec::key::{self, Key};
 
@@ -91,6 +91,11 @@ impl ReadSet {
         for (start, end) in other.intervals {
             self.add_interval(Interval { start, end });
         }
+    }
+
+    /// Adds keys from the start of a range up to and without its end.
+    pub fn add_range(&mut self, keys: Range<Key>) {
+        self.add_interval(Interval { start: keys.start, end: keys.end });
     }
 
     pub(crate) fn add_point(&mut self, point: Key) {

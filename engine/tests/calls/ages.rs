@@ -66,7 +66,7 @@ fn aged(transaction_age_max: Duration) -> Options {
 
 async fn together(bank: &Bank, calls: Vec<Call>) -> Vec<String> {
     let outcomes = bank.engine.batch(&bank.release, &Caller::Developer, calls, true, |_| None).await.unwrap();
-    outcomes.into_iter().map(|outcome| show(outcome.map(|answer| answer.value))).collect()
+    outcomes.into_iter().map(|outcome| show(outcome.map(|answer| answer.value.take()))).collect()
 }
 
 fn call(function: &str, args: Value) -> Call {

@@ -64,7 +64,8 @@ async fn an_atomic_batch_whose_results_find_no_room_writes_nothing() {
     let bank = bank().await;
     let scope = |_| Some(IdempotencyKey::parse("k").unwrap().scope(&Caller::Developer, "batch"));
     let outcomes = bank.engine.batch(&bank.release, &Caller::Developer, puts(6, 400), true, scope).await;
-    let shown: Vec<String> = outcomes.unwrap().into_iter().map(|it| show(it.map(|answer| answer.value))).collect();
+    let shown: Vec<String> =
+        outcomes.unwrap().into_iter().map(|it| show(it.map(|answer| answer.value.take()))).collect();
     assert!(shown[3].starts_with("LIMIT_EXCEEDED (response_bytes): past the limit response_bytes = 1000"), "{shown:?}");
     assert_eq!(shown.iter().filter(|outcome| outcome.starts_with("ROLLED_BACK")).count(), 5, "{shown:?}");
     assert_eq!(bank.show("count", json!({})).await, "0");

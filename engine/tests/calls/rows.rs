@@ -15,7 +15,7 @@ async fn row(bank: &Bank, calls: Vec<Call>, key: Option<&str>) -> Vec<String> {
         Some(key.scope(&Caller::Developer, &field))
     };
     let outcomes = bank.engine.batch(&bank.release, &Caller::Developer, calls, false, scope).await.unwrap();
-    outcomes.into_iter().map(|outcome| show(outcome.map(|answer| answer.value))).collect()
+    outcomes.into_iter().map(|outcome| show(outcome.map(|answer| answer.value.take()))).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -70,7 +70,7 @@ async fn a_repeat_of_a_row_runs_only_what_did_not_happen() {
     for (place, call) in calls[..3].iter().enumerate() {
         let scope = key.scope(&Caller::Developer, &format!("batch[{place}]"));
         let outcome = row_before.call(call.clone(), Some(scope)).await.opened().await;
-        first.push(show(outcome.map(|answer| answer.value)));
+        first.push(show(outcome.map(|answer| answer.value.take())));
     }
     for _ in 0..2 {
         let again = row(&bank, calls.clone(), Some("k")).await;
@@ -128,7 +128,7 @@ async fn who_goes_away_before_a_call_is_decided_has_written_nothing_by_it() {
         let mut second = Box::pin(calls.call(late, None));
         assert!(futures_util::poll!(&mut second).is_pending());
     }
-    assert_eq!(first.opened().await.unwrap().value, json!(1));
+    assert_eq!(*first.opened().await.unwrap().value, json!(1));
     bank.call("open", json!({ "owner": "bob" })).await.unwrap();
     assert_eq!(bank.show("balance", json!({ "owner": "ada" })).await, "1");
 }

@@ -12,7 +12,12 @@ export const atHand = {
   running: null,
   /** Counts the calls, so that what belongs to one is told from what belongs to another. */
   number: 0,
+  /** What the host need not be told any more of what the call looks at: bits of `OBSERVED`. */
+  observed: 0,
 };
+
+/** What a call can look at besides its arguments and the store. */
+export const OBSERVED = Object.freeze({ __proto__: null, kind: 1, subject: 2, time: 4, randomness: 8, all: 15 });
 
 /** Errors that the host threw, and what was asked of it. */
 const hostCalls = new WeakMap();
@@ -39,6 +44,13 @@ export function askText(collection, method, text) {
   } catch (error) {
     refused(`${collection}.${method}`, error);
   }
+}
+
+/** Tells the host, once in a call, what a result depends on besides arguments and store. */
+export function observe(what) {
+  if ((atHand.observed & OBSERVED[what]) !== 0) return;
+  atHand.observed |= OBSERVED[what];
+  ask("weir", what, `{"observe":"${what}"}`);
 }
 
 export function mustBeInside() {

@@ -2,6 +2,8 @@
 //
 // Every way by which standard JavaScript tells the time or rolls dice goes through `fixedNow` and `random` here.
 
+import { observe } from "ext:weir/call.js";
+
 const NativeDate = Date;
 const { construct, apply, getOwnPropertyDescriptor, defineProperty } = Reflect;
 
@@ -30,12 +32,14 @@ function mustBeInside() {
 /** The time of the call. */
 export function fixedNow() {
   mustBeInside();
+  observe("time");
   return clock;
 }
 
 /** sfc32 (Chris Doty-Humphrey, PractRand): small, quick, passes PractRand to terabytes. */
 function random() {
   mustBeInside();
+  observe("randomness");
   const t = (((state[0] + state[1]) | 0) + state[3]) | 0;
   state[3] = (state[3] + 1) | 0;
   state[0] = state[1] ^ (state[1] >>> 9);

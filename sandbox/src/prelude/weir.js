@@ -6,7 +6,7 @@
 import { avg, count, groupBy, max, min, sum } from "ext:weir/aggregates.js";
 import { checkText } from "ext:weir/arguments.js";
 import { hmac, timingSafeEqual } from "ext:weir/bytes.js";
-import { ask, atHand, hostCall, isThenable } from "ext:weir/call.js";
+import { ask, atHand, hostCall, isThenable, observe, OBSERVED } from "ext:weir/call.js";
 import { Collection, collection, nameCollection, textOfRows } from "ext:weir/collections.js";
 import { freezeModules, resetPatterns } from "ext:weir/constants.js";
 import { beginClock, endClock, fixedNow } from "ext:weir/determinism.js";
@@ -31,16 +31,17 @@ function now() {
 
 const caller = Object.freeze({
   get kind() {
-    return whoCalls().kind;
+    return whoCalls("kind");
   },
   get subject() {
-    return whoCalls().subject;
+    return whoCalls("subject");
   },
 });
 
-function whoCalls() {
+function whoCalls(claim) {
   if (atHand.running === null) throw new Error("who calls is known only inside a function, not while a module loads or after the call");
-  return callerNow;
+  observe(claim);
+  return callerNow[claim];
 }
 
 function metric(name, value) {
@@ -113,6 +114,8 @@ function begin({ kind, body }, argumentsText, caller, nowMs, seed0, seed1, seed2
     callerText = caller;
   }
   atHand.running = { kind, depth: 0 };
+  // Only what is read can be kept, and then shared.
+  atHand.observed = kind === "query" || kind === "view" ? 0 : OBSERVED.all;
   return body(parse(argumentsText));
 }
 

@@ -40,13 +40,13 @@ pub async fn invoke(
 fn batch_result(outcomes: Vec<Result<Answer, CallError>>) -> Answer {
     let commits = outcomes.iter().filter_map(|outcome| Some(outcome.as_ref().ok()?.commit));
     let commit = commits.max().unwrap_or(Timestamp::ZERO);
-    Answer { value: Value::Array(outcomes.into_iter().map(call_result).collect()), commit }
+    Answer::new(Value::Array(outcomes.into_iter().map(call_result).collect()), commit)
 }
 
 /// The JSON of a `CallResult`.
 pub fn call_result(outcome: Result<Answer, CallError>) -> Value {
     match outcome {
-        Ok(answer) => json!({ "value": answer.value, "error": null }),
+        Ok(answer) => json!({ "value": answer.value.take(), "error": null }),
         Err(CallError { code, message, app_code, .. }) => {
             json!({ "value": null, "error": { "code": code.as_str(), "message": message, "appCode": app_code } })
         }
@@ -65,9 +65,9 @@ mod tests {
         let failed =
             CallError { app_code: Some("EMPTY".into()), ..CallError::new(ErrorCode::FunctionFailed, "nothing there") };
         let answer = batch_result(vec![
-            Ok(Answer { value: json!({ "status": "fee-pool" }), commit: Timestamp(7) }),
+            Ok(Answer::new(json!({ "status": "fee-pool" }), Timestamp(7))),
             Err(failed),
-            Ok(Answer { value: Value::Null, commit: Timestamp(5) }),
+            Ok(Answer::new(Value::Null, Timestamp(5))),
         ]);
         assert_eq!(answer.commit, Timestamp(7));
         expect![[r#"[{"value":{"status":"fee-pool"},"error":null},{"value":null,"error":{"code":"FUNCTION_FAILED","message":"nothing there","appCode":"EMPTY"}},{"value":null,"error":null}]"#]]

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_graphql::Positioned;
 use async_graphql::parser::types::{
@@ -237,7 +238,9 @@ impl<'a> Compiler<'a> {
         let field = root.field(name).ok_or_else(|| unknown_field(name, root, at))?;
         let arguments = self.arguments(field, first)?;
         let completion = self.completion(&field.ty, group)?;
-        Ok(RootCall { field: name.to_owned(), arguments, completion, location: at })
+        static FORMS: AtomicU64 = AtomicU64::new(0);
+        let form = FORMS.fetch_add(1, Ordering::Relaxed);
+        Ok(RootCall { field: name.to_owned(), arguments, completion, location: at, form })
     }
 
     fn arguments(&mut self, field: &Field, first: &Positioned<Selection>) -> Result<Vec<Argument>, GraphqlError> {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use weir_engine::call::{Answer, Call, CallError, Caller, Emission};
+use weir_engine::content::Content;
 use weir_engine::room::Room;
 use weir_schema::api::{BATCH, INVOKE, Object};
 use weir_schema::commit::Timestamp;
@@ -137,7 +138,7 @@ impl Subscribed {
         let weir = emission
             .ok()
             .map(|emission| WeirExtensions { cursor: Some(emission.cursor.clone()), commit: emission.commit });
-        Response { weir, ..self.project(emission.map(|emission| emission.value.as_ref()), caller) }
+        Response { weir, ..self.project(emission.map(|emission| &emission.value), caller) }
     }
 
     /// The response for one event of a stream. A failed one has errors and null, and is the last.
@@ -146,7 +147,7 @@ impl Subscribed {
         Response { weir, ..self.project(event.map(|event| &event.value), caller) }
     }
 
-    fn project(&self, value: Result<&Value, &CallError>, caller: &Caller) -> Response {
+    fn project(&self, value: Result<&Arc<Content>, &CallError>, caller: &Caller) -> Response {
         let mut projection = Projection::start();
         let mut nulled = false;
         for field in &self.prepared.plan.roots {
@@ -184,10 +185,10 @@ fn write<'p>(
     projection: &mut Projection<'p>,
     key: &'p Key,
     call: &'p RootCall,
-    value: Result<&Value, &GraphqlError>,
+    value: Result<&Arc<Content>, &GraphqlError>,
 ) -> bool {
     let written = match value {
-        Ok(value) => projection.root(key, &call.completion, call.location, value),
+        Ok(content) => projection.shared(key, call, content),
         Err(error) => projection.failed(key, &call.completion, call.location, error.clone()),
     };
     written.is_err()

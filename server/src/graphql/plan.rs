@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::Value;
+use weir_engine::content::FormId;
 use weir_schema::api::{Scalar, TypeRef};
 use weir_schema::shape::EnumDefinition;
 
@@ -84,6 +85,8 @@ pub struct RootCall {
     pub completion: Completion,
     /// Where it stands first.
     pub location: Location,
+    /// Names what values are made into by it.
+    pub form: FormId,
 }
 
 /// An argument of a root field.

@@ -3,14 +3,17 @@
 //! The response is written as it is read: a null where none may stand takes back what was written since the nearest
 //! place where it may, and leaves an error with the path of the place where it came up.
 
+use std::sync::Arc;
+
 use serde_json::Value;
+use weir_engine::content::Content;
 use weir_schema::api::Scalar;
 use weir_schema::error::ErrorCode;
 
 use super::GraphqlError;
 use super::error::{Location, PathStep};
 use super::input;
-use super::plan::{Complete, Completion, Key, Member, Selected};
+use super::plan::{Complete, Completion, Key, Member, RootCall, Selected};
 use super::response::write_value;
 
 /// Errors kept of one response; a value of the wrong shape may have as many as it has elements.
@@ -116,8 +119,23 @@ impl<'p> Projection<'p> {
         }
     }
 
+    /// Writes the value of a root field, which others may have been sent in the same form.
+    pub fn shared(&mut self, key: &'p Key, call: &'p RootCall, content: &Arc<Content>) -> Result<(), Nulled> {
+        if let Some(form) = content.form(call.form) {
+            self.out.extend_from_slice(&form);
+            return Ok(());
+        }
+        let (start, errors) = (self.out.len(), self.errors.len());
+        self.root(key, &call.completion, call.location, content.value())?;
+        // Where nobody else has it, nobody will ask. What has errors is to be told with them.
+        if Arc::strong_count(content) > 1 && self.errors.len() == errors {
+            content.keep_form(call.form, self.out.get(start..).unwrap_or_default());
+        }
+        Ok(())
+    }
+
     /// Writes the value of a root field.
-    pub fn root(
+    fn root(
         &mut self,
         key: &'p Key,
         completion: &'p Completion,

@@ -45,7 +45,7 @@ async fn run(
                 Ok(json!([]))
             }
         };
-        async move { Ok(Answer { value: answer?, commit: Timestamp(7) }) }
+        async move { Ok(Answer::new(answer?, Timestamp(7))) }
     };
     let response = match schema.prepare(&request.query, None).await {
         Ok(operation) => {

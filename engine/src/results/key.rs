@@ -1,0 +1,118 @@
+//! What results are kept under: what was asked, and so much of who asks as the result depends on.
+
+use std::ops::BitOr;
+use std::sync::Arc;
+
+use weir_sandbox::protocol::{Observed, ScriptCaller};
+
+/// What is asked: a function of a release with arguments.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct QueryKey {
+    /// The release, by its number in this process.
+    pub(crate) release: u64,
+    /// The function, by its place in the declarations.
+    pub(crate) function: usize,
+    /// Checked arguments, as JSON text.
+    pub(crate) arguments: Arc<str>,
+}
+
+/// What of a caller can be looked at by itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Claims(u8);
+
+impl Claims {
+    /// Nothing of it.
+    pub(crate) const NONE: Self = Self(0);
+    const KIND: Self = Self(1);
+    const SUBJECT: Self = Self(2);
+    /// All of it.
+    pub(crate) const ALL: Self = Self(Self::KIND.0 | Self::SUBJECT.0);
+
+    /// Whether these are all among others.
+    pub(crate) fn are_among(self, others: Self) -> bool {
+        self.0 & !others.0 == 0
+    }
+}
+
+impl BitOr for Claims {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// Callers who get the same result: they agree on some claims.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Class {
+    /// On which.
+    pub(crate) claims: Claims,
+    kind: Option<&'static str>,
+    subject: Option<String>,
+}
+
+impl Class {
+    /// Those who agree with a caller on the claims.
+    pub(crate) fn of(caller: &ScriptCaller, claims: Claims) -> Self {
+        Self {
+            claims,
+            kind: Claims::KIND.are_among(claims).then_some(caller.kind),
+            subject: caller.subject.clone().filter(|_| Claims::SUBJECT.are_among(claims)),
+        }
+    }
+
+    /// Whether a caller is one of them.
+    pub(crate) fn has(&self, caller: &ScriptCaller) -> bool {
+        *self == Self::of(caller, self.claims)
+    }
+}
+
+/// What a run looked at that is neither an argument nor the store's.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Looked {
+    /// Of the caller.
+    pub(crate) claims: Claims,
+    /// Whether at the time or at randomness: such a result is nobody else's, and not the same later.
+    pub(crate) is_volatile: bool,
+}
+
+impl Looked {
+    /// Notes one look.
+    pub(crate) fn at(&mut self, observed: Observed) {
+        match observed {
+            Observed::Kind => self.claims = self.claims | Claims::KIND,
+            Observed::Subject => self.claims = self.claims | Claims::SUBJECT,
+            Observed::Time | Observed::Randomness => self.is_volatile = true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(subject: &str) -> ScriptCaller {
+        ScriptCaller { kind: "user", subject: Some(subject.to_owned()) }
+    }
+
+    #[test]
+    fn callers_are_told_apart_by_what_was_looked_at_alone() {
+        let (ada, bob) = (user("ada"), user("bob"));
+        let nobody = ScriptCaller { kind: "anonymous", subject: None };
+        let mut looked = Looked::default();
+        assert!(Class::of(&ada, looked.claims).has(&nobody));
+        looked.at(Observed::Kind);
+        assert!(Class::of(&ada, looked.claims).has(&bob) && !Class::of(&ada, looked.claims).has(&nobody));
+        looked.at(Observed::Subject);
+        assert!(Class::of(&ada, looked.claims).has(&ada) && !Class::of(&ada, looked.claims).has(&bob));
+        assert!(looked.claims == Claims::ALL && !looked.is_volatile);
+        looked.at(Observed::Randomness);
+        assert!(looked.is_volatile);
+    }
+
+    #[test]
+    fn an_absent_claim_is_not_one_that_was_not_looked_at() {
+        let nobody = ScriptCaller { kind: "anonymous", subject: None };
+        assert_ne!(Class::of(&nobody, Claims::SUBJECT), Class::of(&nobody, Claims::NONE));
+    }
+}
