@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-const CONNECTIONS: usize = 32;
 const WARM_UP: Duration = Duration::from_secs(1);
 const MEASURED: Duration = Duration::from_secs(3);
 
@@ -63,14 +62,14 @@ pub async fn answer(address: SocketAddr, request: &str) -> String {
     String::from_utf8(connection.ask(request).await.to_vec()).unwrap()
 }
 
-/// Requests per second, over connections that are dealt out to the addresses. Every answer must be the one expected.
-pub async fn throughput(addresses: &[SocketAddr], request: &str, expected: &str) -> f64 {
+/// Requests per second, over so many connections, which are dealt out to the addresses. Every answer must be the one expected.
+pub async fn throughput(addresses: &[SocketAddr], connections: usize, request: &str, expected: &str) -> f64 {
     let start = Instant::now() + WARM_UP;
     let clients: Vec<_> = addresses
         .iter()
         .copied()
         .cycle()
-        .take(CONNECTIONS)
+        .take(connections)
         .map(|address| {
             let (request, expected) = (request.to_owned(), expected.to_owned());
             tokio::spawn(async move {

@@ -34,6 +34,7 @@ use serde_json::{Value, json};
 use weir::{Process, eventually};
 
 const ROUNDS: usize = 5;
+const CONNECTIONS: usize = 32;
 
 const FUNCTION: &str = r#"
     import { query, type Float, type Int } from "weir";
@@ -60,7 +61,7 @@ fn main() {
             measured.push(runtime.block_on(async {
                 let expected = load::answer(server.addresses[0], &request).await;
                 assert_is_right(&expected, &numbers);
-                load::throughput(&server.addresses, &request, &expected).await
+                load::throughput(&server.addresses, CONNECTIONS, &request, &expected).await
             }));
         }
     }
