@@ -1,4 +1,5 @@
-//! A warm call, from `Engine::call` to its value, beside bare V8 doing the same script with a JSON string each way.
+//! A warm call, from `Engine::call` to its value, beside bare V8 doing the same script with a JSON string each way, and a call
+//! whose result is kept.
 //!
 //! `cargo bench --bench call` prints medians and their ratio.
 
@@ -28,8 +29,10 @@ export const total = query((args: { items: Item[]; rate: Float }): Total => {
 });
 "#;
 
-fn arguments() -> Value {
-    json!({ "items": [{ "price": 9.5, "quantity": 2 }, { "price": 3, "quantity": 7 }, { "price": 1.25, "quantity": 4 }], "rate": 0.2 })
+/// No two calls of a number above 0 have the same.
+fn arguments(call: usize) -> Value {
+    let rate = 0.2 + call as f64 / 1e9;
+    json!({ "items": [{ "price": 9.5, "quantity": 2 }, { "price": 3, "quantity": 7 }, { "price": 1.25, "quantity": 4 }], "rate": rate })
 }
 
 fn main() {
@@ -37,17 +40,20 @@ fn main() {
     let bare = bare_v8();
     let folder = tempfile::tempdir().unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let (alone, eight) = runtime.block_on(async {
+    let (alone, kept, eight) = runtime.block_on(async {
         let engine = start(folder.path()).await;
-        let alone = one_caller(&engine).await;
+        let alone = one_caller(&engine, |call| call + 1).await;
+        let kept = one_caller(&engine, |_| 0).await;
         let eight = callers(&engine, 8).await;
         engine.close().await;
-        (alone, eight)
+        (alone, kept, eight)
     });
     println!("bare V8, JSON string each way     p50 {:>9.2?}  p99 {:>9.2?}", bare.p50, bare.p99);
     println!("Engine::call, one caller          p50 {:>9.2?}  p99 {:>9.2?}", alone.p50, alone.p99);
+    println!("Engine::call, a result at hand    p50 {:>9.2?}  p99 {:>9.2?}", kept.p50, kept.p99);
     println!("Engine::call, 8 callers           {:>9.0} calls/s", eight);
     println!("ratio Engine::call / bare V8      {:.1}", alone.p50.as_secs_f64() / bare.p50.as_secs_f64());
+    println!("ratio at hand / bare V8           {:.2}", kept.p50.as_secs_f64() / bare.p50.as_secs_f64());
 }
 
 struct Latency {
@@ -72,11 +78,11 @@ async fn start(folder: &std::path::Path) -> Engine {
     engine
 }
 
-async fn one_caller(engine: &Engine) -> Latency {
+async fn one_caller(engine: &Engine, number: impl Fn(usize) -> usize) -> Latency {
     let release = engine.releases().borrow().clone().unwrap();
     let mut samples = Vec::with_capacity(CALLS);
     for call in 0..CALLS + 2_000 {
-        let arguments = arguments();
+        let arguments = arguments(number(call));
         let started = Instant::now();
         let answer = engine.call(&release, &Caller::Developer, "total", arguments).await.unwrap();
         let took = started.elapsed();
@@ -92,11 +98,12 @@ async fn callers(engine: &Engine, count: usize) -> f64 {
     let release = engine.releases().borrow().clone().unwrap();
     let started = Instant::now();
     let tasks: Vec<_> = (0..count)
-        .map(|_| {
+        .map(|caller| {
             let (engine, release) = (engine.clone(), release.clone());
             tokio::spawn(async move {
-                for _ in 0..CALLS / 4 {
-                    black_box(engine.call(&release, &Caller::Developer, "total", arguments()).await.unwrap());
+                for call in 0..CALLS / 4 {
+                    let arguments = arguments((caller + 2) * CALLS + call);
+                    black_box(engine.call(&release, &Caller::Developer, "total", arguments).await.unwrap());
                 }
             })
         })
@@ -119,7 +126,7 @@ fn bare_v8() -> Latency {
         let function = runtime.execute_script("bench", script).unwrap();
         deno_core::scope!(scope, &mut runtime);
         let function = v8::Local::<v8::Function>::try_from(v8::Local::new(scope, function)).unwrap();
-        let text = arguments().to_string();
+        let text = arguments(0).to_string();
         let mut samples = Vec::with_capacity(CALLS);
         for call in 0..CALLS + 2_000 {
             v8::scope!(let scope, scope);

@@ -270,7 +270,12 @@ fn endless_loops_end() {
 fn limits_end_the_call() {
     check("const a = []; for (;;) a.push(new Array(1000))", expect!["Limit(Heap) (spoiled)"]);
     check("return 'x'.repeat(2000)", expect!["Limit(ResultBytes) (spoiled)"]);
-    check("for (let i = 0; i < 60; i++) Math.random(); console.log('x'.repeat(200))", expect!["Limit(Log) (spoiled)"]);
+    check(
+        "for (let i = 0; i < 60; i++) Math.random(); console.log('x'.repeat(200))",
+        expect![[r#"
+        Limit(Log) (spoiled)
+        Observe(Randomness)"#]],
+    );
     check("const f = () => f(); f()", expect!["failed: None RangeError: Maximum call stack size exceeded"]);
 }
 
@@ -453,9 +458,10 @@ fn too_many_host_calls_end_the_call() {
 fn time_and_randomness_are_given() {
     check(
         "return [now(), Date.now(), new Date().toISOString(), Math.random(), new Intl.DateTimeFormat('en').format(), Temporal.Now.instant().epochMilliseconds]",
-        expect![[
-            r#"Value("[\"2023-11-14T22:13:20.000Z\",1700000000000,\"2023-11-14T22:13:20.000Z\",1.6298145055770874e-9,\"11/14/2023\",1700000000000]")"#
-        ]],
+        expect![[r#"
+            Value("[\"2023-11-14T22:13:20.000Z\",1700000000000,\"2023-11-14T22:13:20.000Z\",1.6298145055770874e-9,\"11/14/2023\",1700000000000]")
+            Observe(Time)
+            Observe(Randomness)"#]],
     );
 }
 

@@ -6,10 +6,10 @@ use weir_sandbox::pool::PoolOptions;
 
 use crate::app::App;
 
-/// `burn` computes for some tens of milliseconds.
+/// `burn` computes for some tens of milliseconds. A procedure, since equal queries share a run.
 const MODULE: &str = r#"
-import { query, type Int } from "weir";
-export const burn = query((): Int => {
+import { procedure, query, type Int } from "weir";
+export const burn = procedure((): Int => {
   let x = 1;
   for (let i = 0; i < 2_000_000; i++) x = (x * 16807) % 2147483647;
   return x % 1;
@@ -29,7 +29,7 @@ async fn a_quick_call_overtakes_the_flood_of_another_connection() {
     let app = app(PoolOptions { isolates: 2, ..PoolOptions::default() }).await;
     let (mut flooding, mut quick) = (app.session().await, app.session().await);
     for id in 0..FLOOD {
-        flooding.subscribe(&id.to_string(), "{ burn }").await;
+        flooding.subscribe(&id.to_string(), "mutation { burn }").await;
     }
     // The flood has arrived when its first result is there.
     let first = flooding.next_json().await;
@@ -60,7 +60,7 @@ async fn a_full_line_is_unavailable_and_says_when_to_retry() {
     let app = app(PoolOptions { isolates: 1, queue_share_max: 1, ..PoolOptions::default() }).await;
     let (mut flooding, mut other) = (app.session().await, app.session().await);
     for id in 0..6 {
-        flooding.subscribe(&id.to_string(), "{ burn }").await;
+        flooding.subscribe(&id.to_string(), "mutation { burn }").await;
     }
     let (mut ended, mut refused) = (0, 0);
     while ended < 6 {

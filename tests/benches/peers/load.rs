@@ -62,6 +62,38 @@ pub async fn answer(address: SocketAddr, request: &str) -> String {
     String::from_utf8(connection.ask(request).await.to_vec()).unwrap()
 }
 
+/// What stands before the number that no two requests have the same, where they are not to be answered from what is kept.
+const NUMBERED: &str = "\"call\":";
+/// Digits of that number.
+const DIGITS: usize = 9;
+
+/// A variable of the request for that number.
+pub fn number() -> u64 {
+    10_u64.pow(DIGITS as u32 - 1)
+}
+
+/// A request whose number, if it has one, is counted up each time.
+struct Numbered {
+    text: String,
+    at: Option<usize>,
+    next: u64,
+}
+
+impl Numbered {
+    fn new(text: &str, client: usize) -> Self {
+        let at = text.find(NUMBERED).map(|at| at + NUMBERED.len());
+        Self { text: text.to_owned(), at, next: number() + client as u64 * 2_000_000 }
+    }
+
+    fn next(&mut self) -> &str {
+        if let Some(at) = self.at {
+            self.next += 1;
+            self.text.replace_range(at..at + DIGITS, &self.next.to_string());
+        }
+        &self.text
+    }
+}
+
 /// Requests per second, over so many connections, which are dealt out to the addresses. Every answer must be the one expected.
 pub async fn throughput(addresses: &[SocketAddr], connections: usize, request: &str, expected: &str) -> f64 {
     let start = Instant::now() + WARM_UP;
@@ -70,13 +102,14 @@ pub async fn throughput(addresses: &[SocketAddr], connections: usize, request: &
         .copied()
         .cycle()
         .take(connections)
-        .map(|address| {
-            let (request, expected) = (request.to_owned(), expected.to_owned());
+        .enumerate()
+        .map(|(client, address)| {
+            let (mut request, expected) = (Numbered::new(request, client), expected.to_owned());
             tokio::spawn(async move {
                 let mut connection = Connection::open(address).await;
                 let mut counted = 0_u64;
                 while start.elapsed() < MEASURED {
-                    assert_eq!(connection.ask(&request).await, expected.as_bytes());
+                    assert_eq!(connection.ask(request.next()).await, expected.as_bytes());
                     counted += u64::from(Instant::now() > start);
                 }
                 counted

@@ -39,17 +39,18 @@ const CONNECTIONS: usize = 32;
 const FUNCTION: &str = r#"
     import { query, type Float, type Int } from "weir";
     interface Stats { count: Int; sum: Float; mean: Float }
-    export const stats = query((args: { numbers: Float[] }): Stats => {
+    export const stats = query((args: { numbers: Float[]; call: Int }): Stats => {
       const sum = args.numbers.reduce((sum, number) => sum + number, 0);
       return { count: args.numbers.length, sum, mean: sum / args.numbers.length };
     });
 "#;
 
-const QUERY: &str = "query Stats($numbers: [Float!]!) { stats(numbers: $numbers) { count sum mean } }";
+const QUERY: &str =
+    "query Stats($numbers: [Float!]!, $call: Int!) { stats(numbers: $numbers, call: $call) { count sum mean } }";
 
 fn main() {
     let numbers: Vec<f64> = (0..100).map(|number| f64::from(number) + 0.255).collect();
-    let body = json!({ "query": QUERY, "variables": { "numbers": numbers } }).to_string();
+    let body = json!({ "query": QUERY, "variables": { "numbers": numbers, "call": load::number() } }).to_string();
     let app = App::of(FUNCTION);
     let mut servers = ["thread", "process"].map(|isolation| Server::weir(&app, isolation)).into_iter().collect();
     peers(&mut servers);
