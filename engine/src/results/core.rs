@@ -4,26 +4,20 @@
 //! the caller as the run looked at. An entry that nobody watches goes with the commit that touches it; one that is watched is
 //! due for another run, and those who watch it get what that gives.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::hash_map::Entry as Place;
+use std::collections::{HashMap, HashSet};
 use std::mem;
 use std::sync::Arc;
-use std::time::Duration;
 
 use indexmap::IndexSet;
-use tokio::sync::{SetOnce, watch};
+use tokio::sync::watch;
 use weir_sandbox::protocol::ScriptCaller;
-use weir_schema::commit::Timestamp;
-use weir_schema::error::ErrorCode;
-use weir_store::{Head, Notice, ReadIndex, ReadSet};
+use weir_store::{Head, Notice, ReadIndex};
 
+use super::entry::{ENTRY_BYTES, Entry, Feed, Published};
+use super::flight::{Departure, Flight, Flights, Landing, RunEnd};
 use super::key::{Claims, Class, Looked, QueryKey};
-use crate::call::CallError;
-use crate::content::Content;
 
-/// What an entry takes besides its value, its arguments and what it read, in bytes.
-const ENTRY_BYTES: usize = 1_024;
-/// How much memory a value takes per byte of its JSON text, with the forms in which it was sent.
-const VALUE_FACTOR: usize = 6;
 /// Entries that are compared for which one goes.
 const EVICTION_SAMPLE: usize = 16;
 
@@ -37,10 +31,7 @@ pub(crate) struct Core<S> {
     index: ReadIndex,
     /// The last commit that is taken into account.
     applied: Head,
-    /// Commits that runs in progress may not have seen, in order; `None` for all before one that nothing is known of.
-    recent: VecDeque<(u64, Option<Arc<Notice>>)>,
-    /// For each sequence how many runs began after it.
-    departures: BTreeMap<u64, usize>,
+    flights: Flights,
     /// Watched entries that nobody has started to run yet.
     due: Vec<u64>,
     /// Nobody watches these and no run of theirs is in progress.
@@ -61,99 +52,6 @@ struct Habits {
     claims: Vec<Claims>,
     /// Whether the last run looked at the time or at randomness.
     is_volatile: bool,
-}
-
-/// One result.
-struct Entry<S> {
-    key: QueryKey,
-    class: Class,
-    is_listed: bool,
-    /// Whether a run has shown which claims matter.
-    is_settled: bool,
-    kept: Option<Arc<Published>>,
-    /// Whether no commit has touched what it read.
-    is_fresh: bool,
-    reads: ReadSet,
-    flight: Option<Arc<Flight>>,
-    watchers: usize,
-    sponsor: Option<S>,
-    feed: Option<watch::Sender<Feed>>,
-    /// Whether somebody watches who has not got anything yet.
-    is_owed: bool,
-    cost: Duration,
-    bytes: usize,
-    priority: f64,
-}
-
-/// A result as of a commit.
-#[derive(Debug)]
-pub(crate) struct Published {
-    pub(crate) result: Result<Arc<Content>, CallError>,
-    pub(crate) commit: Timestamp,
-}
-
-/// What those who watch see of an entry.
-#[derive(Debug, Clone)]
-pub(crate) enum Feed {
-    /// No result yet.
-    Nothing,
-    /// The newest.
-    Published(Arc<Published>),
-    /// This entry is not theirs any more: another one is.
-    Moved,
-}
-
-/// A run in progress, which others may wait for.
-#[derive(Default)]
-pub(crate) struct Flight {
-    landing: SetOnce<Option<Arc<Landing>>>,
-}
-
-impl Flight {
-    /// Waits for the end; `None` where there is no result to be had.
-    pub(crate) async fn landing(&self) -> Option<Arc<Landing>> {
-        self.landing.wait().await.clone()
-    }
-}
-
-/// Leave to run something: notices are kept until it lands or is given up.
-pub(crate) struct Departure {
-    /// The entry that it is for, if others can know of it.
-    id: Option<u64>,
-    flight: Arc<Flight>,
-    since: u64,
-}
-
-/// The end of a run.
-pub(crate) struct RunEnd {
-    pub(crate) result: Result<Arc<Content>, CallError>,
-    /// The state that it saw.
-    pub(crate) head: Head,
-    pub(crate) reads: ReadSet,
-    pub(crate) looked: Looked,
-    pub(crate) cost: Duration,
-}
-
-/// What a run came to, for whoever waited for it.
-pub(crate) struct Landing {
-    pub(crate) result: Result<Arc<Content>, CallError>,
-    pub(crate) commit: Timestamp,
-    class: Class,
-    is_volatile: bool,
-    /// The first commit known then that changed what it read.
-    touched_at: Option<u64>,
-}
-
-impl Landing {
-    /// Whether it is the answer for somebody who asked after `arrival`, a commit.
-    pub(crate) fn serves(&self, caller: &ScriptCaller, arrival: u64) -> bool {
-        let is_shared = match &self.result {
-            Ok(_) => true,
-            // The function's own doing, whoever called.
-            Err(error) => matches!(error.code, ErrorCode::FunctionFailed | ErrorCode::LimitExceeded),
-        };
-        is_shared && !self.is_volatile && self.class.has(caller) && self.touched_at.is_none_or(|at| at > arrival)
-    }
 }
 
 /// What becomes of a question.
@@ -183,8 +81,7 @@ impl<S> Core<S> {
             habits: HashMap::new(),
             index: ReadIndex::default(),
             applied,
-            recent: VecDeque::new(),
-            departures: BTreeMap::new(),
+            flights: Flights::default(),
             due: Vec::new(),
             idle: IndexSet::new(),
             retired: HashSet::new(),
@@ -222,9 +119,7 @@ impl<S> Core<S> {
         for id in self.index.touched(notice) {
             self.grow_stale(id);
         }
-        if !self.departures.is_empty() {
-            self.recent.push_back((notice.sequence, Some(notice.clone())));
-        }
+        self.flights.note(notice.sequence, Some(notice));
     }
 
     /// Notices up to a commit were missed: nothing is known to be good.
@@ -233,9 +128,7 @@ impl<S> Core<S> {
             return;
         }
         self.applied = head;
-        if !self.departures.is_empty() {
-            self.recent.push_back((head.sequence, None));
-        }
+        self.flights.note(head.sequence, None);
         let fresh: Vec<u64> = self.entries.iter().filter(|(_, entry)| entry.is_fresh).map(|(id, _)| *id).collect();
         for id in fresh {
             self.grow_stale(id);
@@ -291,9 +184,9 @@ impl<S> Core<S> {
         caller: &ScriptCaller,
         end: RunEnd,
     ) -> Arc<Landing> {
-        let touched_at = self.touched_since(&end);
-        let Departure { id, flight, since } = departure;
-        self.end_departure(since);
+        let touched_at = self.flights.touched_since(&end);
+        self.flights.end(&departure);
+        let Departure { id, flight, .. } = departure;
         let landing = Arc::new(Landing {
             result: end.result.clone(),
             commit: end.head.timestamp,
@@ -309,17 +202,16 @@ impl<S> Core<S> {
             Some(id) => self.settle(id, caller, end, touched_at),
             None => self.admit(key, caller, end, touched_at),
         }
-        // Never set before: a flight lands once.
-        let _ = flight.landing.set(Some(landing.clone()));
+        flight.land(Some(landing.clone()));
         self.evict();
         landing
     }
 
     /// A run has ended without a result. Says which entry is due for another: who gives up sees to it.
     pub(crate) fn give_up(&mut self, departure: Departure) -> Option<u64> {
-        let Departure { id, flight, since } = departure;
-        self.end_departure(since);
-        let _ = flight.landing.set(None);
+        self.flights.end(&departure);
+        let Departure { id, flight, .. } = departure;
+        flight.land(None);
         let id = id?;
         let entry = self.entries.get_mut(&id)?;
         entry.flight = None;
@@ -421,36 +313,14 @@ impl<S> Core<S> {
     }
 
     fn depart(&mut self, id: Option<u64>) -> Departure {
-        let since = self.applied.sequence;
-        *self.departures.entry(since).or_default() += 1;
-        let flight = Arc::<Flight>::default();
+        let departure = self.flights.depart(id, self.applied.sequence);
         if let Some(id) = id
             && let Some(entry) = self.entries.get_mut(&id)
         {
-            entry.flight = Some(flight.clone());
+            entry.flight = Some(departure.flight.clone());
             self.idle.swap_remove(&id);
         }
-        Departure { id, flight, since }
-    }
-
-    fn end_departure(&mut self, since: u64) {
-        if let Some(count) = self.departures.get_mut(&since) {
-            *count -= 1;
-            if *count == 0 {
-                self.departures.remove(&since);
-            }
-        }
-        let needed_after = self.departures.keys().next().copied().unwrap_or(u64::MAX);
-        while self.recent.front().is_some_and(|(sequence, _)| *sequence <= needed_after) {
-            self.recent.pop_front();
-        }
-    }
-
-    /// The first commit after a run's state that changed what it read.
-    fn touched_since(&self, end: &RunEnd) -> Option<u64> {
-        let mut later = self.recent.iter().filter(|(sequence, _)| *sequence > end.head.sequence);
-        let touched = later.find(|(_, notice)| notice.as_ref().is_none_or(|notice| end.reads.touches(notice)));
-        touched.map(|(sequence, _)| *sequence)
+        departure
     }
 
     /// Keeps what a run that nobody could wait for came to, if somebody else may ask for it.
@@ -517,7 +387,7 @@ impl<S> Core<S> {
                 let key = entry.key.clone();
                 self.listed.remove(&(key.clone(), wider));
                 let place = self.listed.entry((key, class));
-                if let std::collections::hash_map::Entry::Occupied(_) = place {
+                if let Place::Occupied(_) = place {
                     // Another has come to the same.
                     entry.is_listed = false;
                     return false;
@@ -598,65 +468,6 @@ impl<S> Core<S> {
         self.random ^= self.random >> 7;
         self.random ^= self.random << 17;
         usize::try_from(self.random >> 32).unwrap_or_default()
-    }
-}
-
-impl<S> Entry<S> {
-    fn new(key: QueryKey, class: Class, is_listed: bool) -> Self {
-        Self {
-            key,
-            class,
-            is_listed,
-            is_settled: false,
-            kept: None,
-            is_fresh: false,
-            reads: ReadSet::default(),
-            flight: None,
-            watchers: 0,
-            sponsor: None,
-            feed: None,
-            is_owed: false,
-            cost: Duration::ZERO,
-            bytes: ENTRY_BYTES,
-            priority: 0.0,
-        }
-    }
-
-    /// A fresh result is one of the last commit, whenever it was computed.
-    fn current(&mut self, applied: Head) -> Option<Arc<Published>> {
-        let kept = self.kept.as_mut()?;
-        if kept.commit < applied.timestamp {
-            *kept = Arc::new(Published { result: kept.result.clone(), commit: applied.timestamp });
-        }
-        Some(kept.clone())
-    }
-
-    /// Replaces what is kept; those who watch are woken if they do not have it.
-    fn publish(&mut self, published: &Arc<Published>) {
-        let is_new = match (&self.kept, &published.result) {
-            (Some(kept), Ok(new)) => !kept.result.as_ref().is_ok_and(|old| old.digest() == new.digest()),
-            (Some(kept), Err(new)) => kept.result.as_ref().err() != Some(new),
-            (None, _) => true,
-        };
-        self.kept = Some(published.clone());
-        let wakes = mem::take(&mut self.is_owed) || is_new;
-        if let Some(feed) = &self.feed {
-            feed.send_if_modified(|feed| {
-                *feed = Feed::Published(published.clone());
-                wakes
-            });
-        }
-    }
-
-    fn measure(&self) -> usize {
-        let value = self.kept.as_ref().and_then(|kept| kept.result.as_ref().ok()).map_or(0, |value| value.bytes());
-        ENTRY_BYTES + 2 * self.key.arguments.len() + VALUE_FACTOR * value + self.reads.bytes()
-    }
-
-    /// What it costs to compute a byte again, in microseconds.
-    #[allow(clippy::cast_precision_loss, reason = "a comparison of magnitudes")]
-    fn worth(&self) -> f64 {
-        self.cost.as_micros() as f64 / self.bytes.max(1) as f64
     }
 }
 

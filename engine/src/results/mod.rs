@@ -4,6 +4,8 @@
 //! whoever comes first: whoever asks for a result has taken all into account that were acknowledged before.
 
 mod core;
+mod entry;
+mod flight;
 pub(crate) mod key;
 pub(crate) mod pump;
 mod run;
@@ -20,8 +22,10 @@ use weir_sandbox::protocol::ScriptCaller;
 use weir_schema::commit::Timestamp;
 use weir_store::{Head, Notice, Store};
 
-use self::core::{Core, Departure, Landing, Reading, RunEnd, Watching};
-pub(crate) use self::core::{Feed, Published};
+use self::core::{Core, Reading, Watching};
+use self::entry::Feed;
+pub(crate) use self::entry::Published;
+use self::flight::{Departure, Landing, RunEnd};
 use self::run::{NotRun, run};
 use crate::call::{Answer, CallError};
 use crate::engine::Engine;

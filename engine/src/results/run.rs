@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use weir_store::{Head, ReadSet};
 
-use super::core::RunEnd;
+use super::flight::RunEnd;
 use super::key::Looked;
 use crate::call::CallError;
 use crate::content::Content;

@@ -12,6 +12,8 @@ use weir_schema::error::ErrorCode;
 use weir_store::{Head, Notice, ReadSet};
 
 use super::*;
+use crate::call::CallError;
+use crate::content::Content;
 
 const KEYS: usize = 12;
 const STEPS: usize = 80;
@@ -235,7 +237,7 @@ impl Model {
             self.check(function, who, landing.commit, shown(&landing.result).as_ref());
         }
         for (flight, function, who, arrival) in std::mem::take(&mut self.joined) {
-            match flight.landing.get() {
+            match flight.landed() {
                 None => self.joined.push((flight, function, who, arrival)),
                 Some(Some(landing)) if landing.serves(&caller(who), arrival.sequence) => {
                     assert!(!FUNCTIONS[function].time, "shared what must not be");
@@ -337,7 +339,7 @@ impl Model {
 
     fn end(mut self, random: &mut Random) {
         self.rest(random);
-        assert!(self.joined.is_empty() && self.core.recent.is_empty() && self.core.departures.is_empty());
+        assert!(self.joined.is_empty() && self.core.flights.is_at_rest());
         let newest = self.states[self.newest()];
         for Watcher { function, caller, last, .. } in &self.watchers {
             let mut last = last.clone().map(|(_, value)| value).expect("a watcher got nothing");

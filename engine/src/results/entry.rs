@@ -1,0 +1,117 @@
+//! One result, and what those who watch it see.
+
+use std::mem;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use weir_schema::commit::Timestamp;
+use weir_store::{Head, ReadSet};
+
+use super::flight::Flight;
+use super::key::{Class, QueryKey};
+use crate::call::CallError;
+use crate::content::Content;
+
+/// What an entry takes besides its value, its arguments and what it read, in bytes.
+pub(super) const ENTRY_BYTES: usize = 1_024;
+/// How much memory a value takes per byte of its JSON text, with the forms in which it was sent.
+const VALUE_FACTOR: usize = 6;
+/// One result.
+pub(super) struct Entry<S> {
+    pub(super) key: QueryKey,
+    pub(super) class: Class,
+    pub(super) is_listed: bool,
+    /// Whether a run has shown which claims matter.
+    pub(super) is_settled: bool,
+    pub(super) kept: Option<Arc<Published>>,
+    /// Whether no commit has touched what it read.
+    pub(super) is_fresh: bool,
+    pub(super) reads: ReadSet,
+    pub(super) flight: Option<Arc<Flight>>,
+    pub(super) watchers: usize,
+    pub(super) sponsor: Option<S>,
+    pub(super) feed: Option<watch::Sender<Feed>>,
+    /// Whether somebody watches who has not got anything yet.
+    pub(super) is_owed: bool,
+    pub(super) cost: Duration,
+    pub(super) bytes: usize,
+    pub(super) priority: f64,
+}
+
+/// A result as of a commit.
+#[derive(Debug)]
+pub(crate) struct Published {
+    pub(crate) result: Result<Arc<Content>, CallError>,
+    pub(crate) commit: Timestamp,
+}
+
+/// What those who watch see of an entry.
+#[derive(Debug, Clone)]
+pub(crate) enum Feed {
+    /// No result yet.
+    Nothing,
+    /// The newest.
+    Published(Arc<Published>),
+    /// This entry is not theirs any more: another one is.
+    Moved,
+}
+
+impl<S> Entry<S> {
+    pub(super) fn new(key: QueryKey, class: Class, is_listed: bool) -> Self {
+        Self {
+            key,
+            class,
+            is_listed,
+            is_settled: false,
+            kept: None,
+            is_fresh: false,
+            reads: ReadSet::default(),
+            flight: None,
+            watchers: 0,
+            sponsor: None,
+            feed: None,
+            is_owed: false,
+            cost: Duration::ZERO,
+            bytes: ENTRY_BYTES,
+            priority: 0.0,
+        }
+    }
+
+    /// A fresh result is one of the last commit, whenever it was computed.
+    pub(super) fn current(&mut self, applied: Head) -> Option<Arc<Published>> {
+        let kept = self.kept.as_mut()?;
+        if kept.commit < applied.timestamp {
+            *kept = Arc::new(Published { result: kept.result.clone(), commit: applied.timestamp });
+        }
+        Some(kept.clone())
+    }
+
+    /// Replaces what is kept; those who watch are woken if they do not have it.
+    pub(super) fn publish(&mut self, published: &Arc<Published>) {
+        let is_new = match (&self.kept, &published.result) {
+            (Some(kept), Ok(new)) => !kept.result.as_ref().is_ok_and(|old| old.digest() == new.digest()),
+            (Some(kept), Err(new)) => kept.result.as_ref().err() != Some(new),
+            (None, _) => true,
+        };
+        self.kept = Some(published.clone());
+        let wakes = mem::take(&mut self.is_owed) || is_new;
+        if let Some(feed) = &self.feed {
+            feed.send_if_modified(|feed| {
+                *feed = Feed::Published(published.clone());
+                wakes
+            });
+        }
+    }
+
+    pub(super) fn measure(&self) -> usize {
+        let value = self.kept.as_ref().and_then(|kept| kept.result.as_ref().ok()).map_or(0, |value| value.bytes());
+        ENTRY_BYTES + 2 * self.key.arguments.len() + VALUE_FACTOR * value + self.reads.bytes()
+    }
+
+    /// What it costs to compute a byte again, in microseconds.
+    #[allow(clippy::cast_precision_loss, reason = "a comparison of magnitudes")]
+    pub(super) fn worth(&self) -> f64 {
+        self.cost.as_micros() as f64 / self.bytes.max(1) as f64
+    }
+}
