@@ -1,0 +1,215 @@
+//! What a view of groups is made of, kept so that a change of one document costs that document: the state alone. Who reads
+//! documents and who asks for rows is not known here.
+//!
+//! Each document of the source contributes any number of times: a key, and one value for each aggregate. The rows are at all
+//! times what the contributions that are there now give, whatever was there before: nothing is approximate, nothing drifts.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | `scalar` | keys and values, in the order that JavaScript gives them |
+//! | `exact` | sums without rounding errors |
+//! | `ordered` | values from the least to the greatest, with removal |
+//! | `state` | one group: the state of each of its aggregates |
+
+mod exact;
+mod ordered;
+mod scalar;
+mod state;
+
+use std::collections::{BTreeMap, HashMap};
+use std::iter;
+
+use serde_json::Value;
+use weir_schema::id::DocumentId;
+
+pub(crate) use scalar::Scalar;
+use state::{Group, PlaceOf};
+
+/// What an allocation takes besides what was asked for, in bytes: its header, and rounding up.
+const ALLOCATION_BYTES: usize = 16;
+
+/// What is computed of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Aggregate {
+    /// How many contributions there are. Their values do not matter.
+    Count,
+    /// The exact sum, rounded once, half to even. Null while a value is not a number, or if the sum is too great for a double.
+    Sum,
+    /// The sum, as above, divided by the count.
+    Avg,
+    /// The least value that is not null; null if there is none.
+    Min,
+    /// The greatest value that is not null; null if there is none.
+    Max,
+    /// The `n` contributions with the greatest values, those of equal value in the order of [`Place`]. Null is left out.
+    Top { n: usize },
+}
+
+impl Aggregate {
+    /// Whether it depends on values, rather than on how many there are.
+    fn takes_values(self) -> bool {
+        self != Self::Count
+    }
+}
+
+/// What a document adds to a group.
+#[derive(Debug, Clone)]
+pub(crate) struct Contribution {
+    /// Which group; absent is null.
+    pub(crate) key: Scalar,
+    /// One for each aggregate, in their order. What is missing is null.
+    pub(crate) values: Vec<Scalar>,
+}
+
+/// Which contribution: the document and the place among all that the document contributes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    pub(crate) document: DocumentId,
+    pub(crate) contribution: usize,
+}
+
+/// One group as it is now.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Row {
+    pub(crate) key: Value,
+    /// One for each aggregate, in their order.
+    pub(crate) cells: Vec<Cell>,
+}
+
+/// What an aggregate gives.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Cell {
+    Value(Value),
+    /// Whose documents have yet to be read.
+    Top(Vec<Place>),
+}
+
+/// All that documents contribute, and the groups that it makes.
+pub(crate) struct Groups {
+    aggregates: Box<[Aggregate]>,
+    /// For each document that contributes: for each contribution the key and the values that are needed, one after the other.
+    documents: HashMap<DocumentId, Box<[Scalar]>>,
+    /// None without a contribution.
+    groups: BTreeMap<Scalar, Group>,
+    /// What documents and groups take, in bytes, except for the table of documents.
+    bytes: usize,
+}
+
+impl Groups {
+    /// No documents yet.
+    pub(crate) fn new(aggregates: Vec<Aggregate>) -> Self {
+        let aggregates = aggregates.into_boxed_slice();
+        Self { aggregates, documents: HashMap::new(), groups: BTreeMap::new(), bytes: 0 }
+    }
+
+    /// Replaces what a document contributes; nothing if it is gone or filtered out. Says whether rows may have changed.
+    ///
+    /// Takes time in the logarithm of the number of groups, and of values in the group, for each contribution that changed.
+    pub(crate) fn set(&mut self, document: &DocumentId, contributions: Vec<Contribution>) -> bool {
+        let after = self.pack(contributions);
+        if self.documents.get(document).map_or(after.is_empty(), |before| *before == after) {
+            return false;
+        }
+        let held = self.documents.remove_entry(document);
+        let (id, before) = held.unwrap_or_else(|| (document.clone(), Box::default()));
+        let stride = self.stride();
+        let removed: Vec<_> = differing(&before, &after, stride).collect();
+        for (contribution, key, values) in &removed {
+            if let Some(group) = self.groups.get_mut(key) {
+                let place = PlaceOf { document: &id, contribution: *contribution };
+                self.bytes = self.bytes.saturating_sub(group.remove(place, values));
+            }
+        }
+        for (contribution, key, values) in differing(&after, &before, stride) {
+            let place = PlaceOf { document: &id, contribution };
+            let group = self.groups.entry(key.clone()).or_insert_with(|| {
+                let group = Group::new(&self.aggregates);
+                self.bytes += group.bytes() + key.heap_bytes();
+                group
+            });
+            self.bytes += group.add(place, values);
+        }
+        // Only now: a group whose only contribution changes stays where it is.
+        for (_, key, _) in removed {
+            if self.groups.get(key).is_some_and(Group::is_empty)
+                && let Some((key, group)) = self.groups.remove_entry(key)
+            {
+                self.bytes = self.bytes.saturating_sub(group.bytes() + key.heap_bytes());
+            }
+        }
+        if !before.is_empty() {
+            self.bytes = self.bytes.saturating_sub(document_bytes(&id, &before, stride));
+        }
+        if !after.is_empty() {
+            self.bytes += document_bytes(&id, &after, stride);
+            self.documents.insert(id, after);
+        }
+        true
+    }
+
+    /// How many documents contribute.
+    pub(crate) fn documents(&self) -> usize {
+        self.documents.len()
+    }
+
+    /// How many rows there are.
+    pub(crate) fn groups(&self) -> usize {
+        self.groups.len()
+    }
+
+    /// The rows in the order of their keys.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = Row> {
+        self.groups.iter().map(|(key, group)| Row { key: key.to_value(), cells: group.cells() })
+    }
+
+    /// About how much memory all of it takes, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        // The table is at most 7/8 full, and has a byte for each place besides.
+        let place = size_of::<(DocumentId, Box<[Scalar]>)>() + 1;
+        size_of::<Self>() + self.documents.capacity() / 7 * 8 * place + self.bytes
+    }
+
+    /// How many scalars are kept of a contribution.
+    fn stride(&self) -> usize {
+        1 + self.aggregates.iter().filter(|aggregate| aggregate.takes_values()).count()
+    }
+
+    /// What is kept of contributions. The text of keys is shared with their groups.
+    fn pack(&self, contributions: Vec<Contribution>) -> Box<[Scalar]> {
+        let mut scalars = Vec::with_capacity(contributions.len() * self.stride());
+        for Contribution { key, values } in contributions {
+            let shared = self.groups.get_key_value(&key).map(|(shared, _)| shared.clone());
+            scalars.push(shared.unwrap_or(key));
+            let values = self.aggregates.iter().zip(values.into_iter().chain(iter::repeat(Scalar::Null)));
+            scalars.extend(values.filter(|(aggregate, _)| aggregate.takes_values()).map(|(_, value)| value));
+        }
+        scalars.into_boxed_slice()
+    }
+}
+
+/// The contributions of a document that are not the same in `others`: their places, keys and values.
+fn differing<'a>(
+    all: &'a [Scalar],
+    others: &'a [Scalar],
+    stride: usize,
+) -> impl Iterator<Item = (usize, &'a Scalar, &'a [Scalar])> {
+    let differing = all.chunks_exact(stride).enumerate().filter(move |(contribution, scalars)| {
+        let other = others.chunks_exact(stride).nth(*contribution);
+        other != Some(*scalars)
+    });
+    differing.filter_map(|(contribution, scalars)| {
+        let (key, values) = scalars.split_first()?;
+        Some((contribution, key, values))
+    })
+}
+
+/// What a document takes besides its place in the table, in bytes.
+fn document_bytes(id: &DocumentId, scalars: &[Scalar], stride: usize) -> usize {
+    // Groups count the text of keys.
+    let values = scalars.chunks_exact(stride).filter_map(|scalars| scalars.split_first());
+    let text: usize = values.flat_map(|(_, values)| values).map(Scalar::heap_bytes).sum();
+    id.as_str().len() + size_of_val(scalars) + 2 * ALLOCATION_BYTES + text
+}
+
+#[cfg(test)]
+mod tests;
