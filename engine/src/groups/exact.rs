@@ -142,6 +142,8 @@ mod tests {
     #[test]
     fn sums_are_rounded_once() {
         let (half, least) = (f64::EPSILON / 2.0, 5e-324);
+        // Half a step above the greatest, whose last bit is odd.
+        let half_beyond = 2_f64.powi(970);
         let cases: [(&[f64], f64); 22] = [
             (&[], 0.0),
             (&[0.0, -0.0], 0.0),
@@ -158,9 +160,8 @@ mod tests {
             (&[-1e308, -1e308], f64::NEG_INFINITY),
             (&[f64::MAX, f64::MAX], f64::INFINITY),
             (&[f64::MAX, 9e291], f64::MAX),
-            // Half a step above the greatest, whose last bit is odd.
-            (&[f64::MAX, 9.979_201_547_673_599e291], f64::INFINITY),
-            (&[f64::MAX, 9.979_201_547_673_599e291, -least], f64::MAX),
+            (&[f64::MAX, half_beyond], f64::INFINITY),
+            (&[f64::MAX, half_beyond, -least], f64::MAX),
             (&[f64::MIN_POSITIVE, -least], f64::MIN_POSITIVE - least),
             (&[f64::MIN_POSITIVE, f64::MIN_POSITIVE, -least], f64::MIN_POSITIVE * 2.0 - least),
             (&[9_007_199_254_740_992.0, 1.0], 9_007_199_254_740_992.0),

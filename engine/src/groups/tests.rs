@@ -9,6 +9,9 @@ use super::*;
 /// What a document contributes, as a script says it.
 type Said = Vec<(Value, Vec<Value>)>;
 
+/// The contributions to a group.
+type Members<'a> = Vec<(Place, &'a Vec<Value>)>;
+
 fn id(n: usize) -> DocumentId {
     DocumentId::parse(format!("d{n}")).unwrap()
 }
@@ -68,7 +71,7 @@ fn compared(a: &Value, b: &Value) -> Ordering {
 
 /// The rows computed from nothing.
 fn recomputed(aggregates: &[Aggregate], documents: &BTreeMap<usize, Said>) -> Vec<Row> {
-    let mut groups: Vec<(&Value, Vec<(Place, &Vec<Value>)>)> = Vec::new();
+    let mut groups: Vec<(&Value, Members)> = Vec::new();
     for (n, said) in documents {
         for (contribution, (key, values)) in said.iter().enumerate() {
             let member = (Place { document: id(*n), contribution }, values);
@@ -79,7 +82,7 @@ fn recomputed(aggregates: &[Aggregate], documents: &BTreeMap<usize, Said>) -> Ve
         }
     }
     groups.sort_by(|(a, _), (b, _)| compared(a, b));
-    let row = |(key, members): &(&Value, Vec<(Place, &Vec<Value>)>)| {
+    let row = |(key, members): &(&Value, Members)| {
         let cell = |(at, aggregate): (usize, &Aggregate)| {
             let values: Vec<(&Place, &Value)> = members.iter().map(|(place, values)| (place, &values[at])).collect();
             let sum = || {
