@@ -10,6 +10,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, OnceLock};
 use std::thread;
@@ -40,6 +41,9 @@ const FROM_HOST_BYTES_MAX: usize = 2 << 30;
 
 /// Where the watchdog and V8 tell for whose fault the process ends.
 static CONTROL: OnceLock<Mutex<Channel>> = OnceLock::new();
+
+/// Whether V8 has found a mistake of its own.
+static HAS_MISTAKE: AtomicBool = AtomicBool::new(false);
 
 thread_local! {
     /// The isolate of this thread.
@@ -84,6 +88,8 @@ fn work(halfway: Halfway) -> Result<(), WorkerError> {
     let setup: Setup = frame::read_owned(&control.receive(None)?).map_err(ChannelError::from)?;
 
     prepare_v8();
+    v8::V8::set_fatal_error_handler(note_mistake);
+    signals::on_trap(end_for_size);
     let watchdog = Watchdog::start(end_for_ignoring).map_err(WorkerError::Thread)?;
     let (mut doors, mut settled) = (Vec::new(), Vec::new());
     for (number, descriptor) in (0..).zip(channels) {
@@ -185,6 +191,20 @@ fn end_for_ignoring(ignored: Ignored) {
 extern "C" fn end_for_memory(_location: *const c_char, _details: &v8::OomDetails) {
     // Threads of V8's own have no isolate: then nobody is named.
     end(OWN.get(), Limit::Heap);
+}
+
+/// V8 has found a mistake of its own, and ends the process after this.
+fn note_mistake(_file: &str, _line: i32, _message: &str) {
+    HAS_MISTAKE.store(true, Ordering::Relaxed);
+}
+
+/// V8 ends the process where a script asks for an array that is larger than any may be, whatever memory there is, and says so
+/// to nobody ("Fatal JavaScript invalid size error"). It does the same after a mistake of its own.
+extern "C" fn end_for_size(_signal: libc::c_int) {
+    if !HAS_MISTAKE.load(Ordering::Relaxed) {
+        end(OWN.get(), Limit::Heap);
+    }
+    std::process::abort()
 }
 
 /// Ends the process at once; nothing of it is worth a last turn.

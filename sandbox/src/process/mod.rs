@@ -10,7 +10,7 @@
 //! | [`remote`] | one isolate in a worker, as its host sees it |
 //! | [`guest`] | the worker's own side |
 //! | `remote_port` | the port of a call in there |
-//! | `signals` | a worker ignores what asks it to end |
+//! | `signals` | a worker ignores what asks it to end, and says for whose fault V8 ends it |
 
 pub mod channel;
 pub mod descriptors;
