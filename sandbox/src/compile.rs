@@ -11,7 +11,7 @@
 //! | `restrict`, `state` | what a module must not contain: decorators, top-level await, state that outlives a call |
 //! | `closures`, `kept` | state that hides: in closures, generators and instances that the top of a module keeps |
 //! | `exports` | functions and collections, found by their syntax |
-//! | `collections`, `references`, `functions`, `group_by`, `keep`, `literal` | what they declare |
+//! | `collections`, `references`, `functions`, `group_by`, `elements`, `keep`, `literal` | what they declare |
 //! | `times` | what `app.toml` gives calls is no longer than their transactions may take |
 //! | `crons` | what `app.toml` calls again and again is there and takes what it is given |
 //! | `typing`, `docs` | declared TypeScript types become shapes |
@@ -23,6 +23,7 @@ mod closures;
 mod collections;
 mod crons;
 mod docs;
+mod elements;
 mod emit;
 mod endpoints;
 mod exports;

@@ -104,6 +104,7 @@ fn app(kind: FunctionKind, body: &str) -> Arc<App> {
             arguments: vec![],
             result: Slot::required(Shape::Json),
             keep: None,
+            groups: None,
         };
         declarations.functions.insert(name.into(), function);
     }

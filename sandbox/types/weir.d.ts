@@ -36,6 +36,7 @@ export type Bytes = string;
 declare const target: unique symbol;
 declare const kind: unique symbol;
 declare const aggregated: unique symbol;
+declare const grouped: unique symbol;
 
 /** What a collection stores and returns: a value with the id that Weir gave it. */
 export type Doc<T> = T & { id: ID };
@@ -137,8 +138,20 @@ export interface Reading<T> {
  */
 export interface Rows<T> extends Array<Doc<T>>, Reading<T> {}
 
+/**
+ * What a view of groups is over: the first argument of `view.groupBy`. Nothing else can be done with it: documents are
+ * filtered with `orders.all().filter(…)`, or found with `orders.where(…)`.
+ */
+export interface Elements<E> {
+  readonly [grouped]: E;
+  /** Only elements for which the function gives true. */
+  filter(keeps: (element: E) => boolean): Elements<E>;
+  /** What is in a list of each element: `flatMap((o) => o.lines)`, a member that is a list of objects. */
+  flatMap<F extends object>(listOf: (element: E) => readonly F[] | null | undefined): Elements<F>;
+}
+
 /** A collection of documents of one type. */
-export interface Collection<T> extends Reading<T> {
+export interface Collection<T> extends Reading<T>, Elements<Doc<T>> {
   /** The document of this id, or null. */
   get(id: ID): Doc<T> | null;
   /** Stores a new document and returns it with its id. */
@@ -270,36 +283,48 @@ export interface ViewMaker {
    */
   <F extends Body>(fn: F, options?: ViewOptions): Callable<F, "view">;
   /**
-   * A view of groups: one row for each key, in key order, with aggregates over the documents of that key.
+   * A view of groups: one row for each key, in key order, with aggregates over the documents of that key. It is over a
+   * collection, over some of its documents, or over what is in a list of each.
    *
    * @example
    * export const byStatus = view.groupBy(orders, (o) => o.status, { orders: count(), revenue: sum((o) => o.total) });
+   * export const sales = view.groupBy(orders.filter((o) => o.status === "paid").flatMap((o) => o.lines), (l) => l.product, {
+   *   sold: sum((l) => l.quantity), largest: top(3, (l) => l.quantity),
+   * });
    */
-  groupBy<T, K, R extends object>(
-    source: Collection<T>,
-    keyOf: (document: Doc<T>) => K,
-    aggregates: { [N in keyof R]: Aggregate<Doc<T>, R[N]> },
+  groupBy<E, K, R extends object>(
+    source: Elements<E>,
+    keyOf: (element: E) => K,
+    aggregates: { [N in keyof R]: Aggregate<E, R[N]> },
   ): Callable<() => ({ key: K } & R)[], "view">;
 }
 
 /** Makes views: {@link ViewMaker}. */
 export declare const view: ViewMaker;
 
-/** What is computed over the documents of one group. */
-export interface Aggregate<D, V> {
-  readonly [aggregated]?: (document: D) => V;
+/** What is computed over the elements of one group. */
+export interface Aggregate<E, V> {
+  readonly [aggregated]?: (element: E) => V;
 }
 
-/** How many documents there are. */
+/** How many elements there are. */
 export declare function count(): Aggregate<any, Int>;
-/** The sum of a number over the documents. */
-export declare function sum<D>(of: (document: D) => number): Aggregate<D, Float>;
-/** The mean of a number over the documents. */
-export declare function avg<D>(of: (document: D) => number): Aggregate<D, Float>;
-/** The least value over the documents; absent ones do not count. */
-export declare function min<D, V>(of: (document: D) => V): Aggregate<D, V>;
-/** The greatest value over the documents; absent ones do not count. */
-export declare function max<D, V>(of: (document: D) => V): Aggregate<D, V>;
+/** The sum of a number over the elements: exact, and rounded once. */
+export declare function sum<E>(of: (element: E) => number): Aggregate<E, Float>;
+/** The mean of a number over the elements: their exact sum, rounded, divided by how many there are. */
+export declare function avg<E>(of: (element: E) => number): Aggregate<E, Float>;
+/** The least value over the elements; absent ones do not count. */
+export declare function min<E, V>(of: (element: E) => V): Aggregate<E, V>;
+/** The greatest value over the elements; absent ones do not count. */
+export declare function max<E, V>(of: (element: E) => V): Aggregate<E, V>;
+/**
+ * The `n` elements with the greatest values, the greatest first; `n` is written out, from 1 to 1,000. Of equal ones the first
+ * by the id of the document, then by place in its list. Those whose value is absent are left out.
+ */
+export declare function top<E>(
+  n: Int,
+  of: (element: E) => string | number | boolean | null | undefined,
+): Aggregate<E, E[]>;
 
 // ---- inside of functions ----
 

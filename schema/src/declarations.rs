@@ -117,6 +117,45 @@ pub struct Function {
     pub result: Slot,
     /// When a view is materialized; `None` for other kinds.
     pub keep: Option<Keep>,
+    /// What a `view.groupBy` is over; `None` for all else.
+    pub groups: Option<Groups>,
+}
+
+/// What a view of groups is over, and what it computes: enough to keep its rows up to date document by document.
+///
+/// Called with the arguments `{"documents": [document, …]}`, which only the host can pass, the view gives what each
+/// document contributes, in their order: a list of `[key, value, …]` for each, with one value for each aggregate. All are
+/// strings, finite numbers, booleans or null. Called with `{}` it reads all documents and gives its rows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Groups {
+    /// The collection, by its exported name.
+    pub collection: String,
+    /// The aggregates by the members of the row that hold them, in the order of declaration.
+    pub aggregates: Vec<(String, Aggregate)>,
+    /// Whether the elements are no documents, but what lists in documents hold.
+    pub is_flat: bool,
+}
+
+/// What is computed over the elements of one group, from one value of each of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Aggregate {
+    /// How many elements there are. Each contributes 1.
+    Count,
+    /// The sum of the values, rounded once: the double nearest to it. NaN if one of them is no number.
+    Sum,
+    /// The same, divided by how many there are.
+    Avg,
+    /// The least value that is not null, or null.
+    Min,
+    /// The greatest value that is not null, or null.
+    Max,
+    /// The elements with the greatest values that are not null, the greatest first; of equal ones the first by the id of
+    /// the document, then by place in it.
+    Top {
+        /// How many at most; 1 to [`TOP_MAX`](crate::limits::TOP_MAX).
+        n: u32,
+    },
 }
 
 /// When a view's result is computed and kept.

@@ -218,6 +218,7 @@ mod tests {
             arguments: Vec::new(),
             result: Slot::required(Shape::Json),
             keep: None,
+            groups: None,
         };
         Endpoint { function, method, path: PathPattern::parse(path).unwrap_or_else(|error| panic!("{error}")) }
     }

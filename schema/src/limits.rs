@@ -287,6 +287,8 @@ pub const DOCUMENT_BYTES_MAX: usize = 1 << 20;
 pub const INDEX_KEY_BYTES_MAX: usize = 4 << 10;
 /// Fields in one index.
 pub const INDEX_FIELDS_MAX: usize = 8;
+/// How many elements `top(n, of)` may keep of each group of a view.
+pub const TOP_MAX: u32 = 1_000;
 /// Collections of one app.
 pub const COLLECTIONS_MAX: usize = 1_000;
 /// Functions of one app.

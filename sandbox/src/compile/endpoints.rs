@@ -77,6 +77,7 @@ pub(super) fn read<'a>(
         arguments: Vec::new(),
         result: Slot::required(Shape::Json),
         keep: None,
+        groups: None,
     };
     Ok(Endpoint { function, method, path })
 }

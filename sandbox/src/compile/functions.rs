@@ -37,16 +37,17 @@ struct Signature<'a, 'g> {
 impl<'a, 'g> Reader<'_, 'a, 'g> {
     /// Reads one function.
     pub(super) fn read(&mut self, made: &Made<'a, 'g>) -> Result<Declared, Reported> {
-        let (kind, arguments, result, keep) = match made.maker {
+        let (kind, arguments, result, keep, groups) = match made.maker {
             Maker::Function(kind) => {
                 let signature = self.signature(made)?;
                 self.check_form(made, kind, &signature)?;
                 let arguments = self.arguments(made, &signature);
                 let result = self.result(made, kind, &signature);
-                (kind, arguments?, result?, self.keep(made, kind)?)
+                (kind, arguments?, result?, self.keep(made, kind)?, None)
             }
             Maker::GroupBy | Maker::Collection | Maker::Endpoint => {
-                (FunctionKind::View, Vec::new(), group_by::read(self, made)?, Some(Keep::default()))
+                let (rows, groups) = group_by::read(self, made)?;
+                (FunctionKind::View, Vec::new(), rows, Some(Keep::default()), Some(groups))
             }
         };
         let (module, span) = made.exported;
@@ -59,6 +60,7 @@ impl<'a, 'g> Reader<'_, 'a, 'g> {
             arguments,
             result,
             keep,
+            groups,
         })
     }
 

@@ -11,6 +11,7 @@ use oxc::span::{GetSpan, Span};
 use oxc::syntax::scope::{ScopeFlags, ScopeId};
 use std::cell::Cell;
 
+use super::elements;
 use super::endpoints;
 use super::exports::{self, Maker};
 use super::graph::{Graph, Meaning};
@@ -31,6 +32,7 @@ pub(super) fn check<'a>(graph: &Graph<'a>, unit: &Unit<'a>, report: &Report) {
         scoping: &unit.scoping,
         makers: HashSet::new(),
         callees: HashSet::new(),
+        sources: HashSet::new(),
         scopes: Vec::new(),
         functions: 0,
     };
@@ -57,6 +59,8 @@ struct Restrictions<'c, 'a> {
     makers: HashSet<Span>,
     /// The names in those calls: `query` of `query(…)`.
     callees: HashSet<Span>,
+    /// The calls of `filter` and `flatMap` that say what a view of groups is over, and those that are reported.
+    sources: HashSet<Span>,
     /// For each open scope whether it is that of a function.
     scopes: Vec<bool>,
     /// How many of them are.
@@ -82,6 +86,39 @@ impl<'a> Restrictions<'_, 'a> {
             && first_identifier(&call.callee).is_some_and(|first| self.is_from_the_top(first))
         {
             self.misplaced(call.callee.span(), maker);
+        }
+    }
+
+    /// A collection is filtered only to say what a view of groups is over.
+    fn check_elements(&mut self, call: &CallExpression<'a>) {
+        if exports::callee(self.graph, self.module, &call.callee) == Some(Maker::GroupBy) {
+            let source = call.arguments.first().and_then(Argument::as_expression);
+            source.into_iter().for_each(|source| self.note_source(source));
+        }
+        let Expression::StaticMemberExpression(member) = call.callee.get_inner_expression() else {
+            return;
+        };
+        let method = member.property.name.as_str();
+        if elements::is_step(method)
+            && !self.sources.contains(&call.span)
+            && let Some(collection) = elements::collection(self.graph, self.module, &member.object)
+            && self.is_from_the_top(collection)
+        {
+            let name = collection.name.as_str();
+            let message = format!("`{method}` of a collection stands only in view.groupBy({name}.{method}(…), …)");
+            let help = format!("write {name}.all().{method}(…), or narrow it with {name}.where(…)");
+            self.error(member.property.span, &message, &help);
+            self.note_source(&member.object);
+        }
+    }
+
+    fn note_source(&mut self, source: &Expression<'a>) {
+        let mut source = source.get_inner_expression();
+        while let Expression::CallExpression(call) = source
+            && let Expression::StaticMemberExpression(member) = call.callee.get_inner_expression()
+        {
+            self.sources.insert(call.span);
+            source = member.object.get_inner_expression();
         }
     }
 
@@ -158,6 +195,7 @@ impl<'a> Visit<'a> for Restrictions<'_, 'a> {
 
     fn visit_call_expression(&mut self, call: &CallExpression<'a>) {
         self.check_call(call);
+        self.check_elements(call);
         walk::walk_call_expression(self, call);
     }
 

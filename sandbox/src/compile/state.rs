@@ -15,6 +15,7 @@ use oxc::semantic::{Scoping, SymbolFlags, SymbolId};
 use oxc::span::{GetSpan, Span};
 use oxc::syntax::scope::{ScopeFlags, ScopeId};
 
+use super::elements;
 use super::graph::{Graph, Meaning};
 use super::module::{Module, ValueDeclaration};
 use super::report::Report;
@@ -164,8 +165,12 @@ impl<'a> State<'_, 'a> {
         }
         let callee = call.callee.get_inner_expression();
         self.at_once.extend(scope_of(callee));
-        let method = callee.as_member_expression().and_then(MemberExpression::static_property_name);
-        if method.is_some_and(|method| ITERATIONS.contains(&method)) {
+        let member = callee.as_member_expression();
+        let method = member.and_then(MemberExpression::static_property_name);
+        // What is given to `filter` of a collection runs when the view does.
+        let is_view =
+            member.is_some_and(|member| elements::collection(self.graph, self.module, member.object()).is_some());
+        if method.is_some_and(|method| ITERATIONS.contains(&method)) && !is_view {
             let arguments = call.arguments.iter().filter_map(Argument::as_expression);
             self.at_once.extend(arguments.filter_map(scope_of));
         }

@@ -14,7 +14,7 @@ mod unions;
 use std::fmt::Write;
 
 use expect_test::Expect;
-use weir_schema::declarations::{Declarations, Keep};
+use weir_schema::declarations::{Declarations, Groups, Keep};
 use weir_schema::references::Reference;
 use weir_schema::shape::{Definition, Member, Shape, Slot};
 
@@ -85,6 +85,12 @@ fn show(declarations: &Declarations) -> String {
             }
         }
         text.push_str(&show_description(&function.description));
+        if let Some(Groups { collection, aggregates, is_flat }) = &function.groups {
+            let _ = write!(text, "\n  over {collection}{}", if *is_flat { " flat" } else { "" });
+            for (name, aggregate) in aggregates {
+                let _ = write!(text, " {name}={aggregate:?}");
+            }
+        }
         text.push('\n');
     }
     for definition in declarations.definitions.values() {

@@ -1,7 +1,7 @@
 //! The names that the module "weir" exports, as far as the compiler must know them.
 
 /// Its functions and values.
-pub(super) const VALUES: [&str; 23] = [
+pub(super) const VALUES: [&str; 24] = [
     "query",
     "view",
     "procedure",
@@ -13,6 +13,7 @@ pub(super) const VALUES: [&str; 23] = [
     "min",
     "max",
     "avg",
+    "top",
     "now",
     "fail",
     "attempt",
@@ -32,7 +33,7 @@ pub(super) const TYPES: [&str; 11] =
     ["ID", "Int", "Float", "DateTime", "JSON", "Bytes", "Doc", "Ref", "Page", "Edge", "PageInfo"];
 
 /// Its types for code only: GraphQL knows nothing like them.
-pub(super) const CODE_TYPES: [&str; 24] = [
+pub(super) const CODE_TYPES: [&str; 25] = [
     "Rows",
     "Reading",
     "Collection",
@@ -46,6 +47,7 @@ pub(super) const CODE_TYPES: [&str; 24] = [
     "Callable",
     "ViewMaker",
     "ViewOptions",
+    "Elements",
     "Aggregate",
     "Caller",
     "Attempted",

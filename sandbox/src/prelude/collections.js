@@ -2,6 +2,7 @@
 
 import { checkCount, checkDocument, checkField, checkId, checkOperand, checkOptions, checkText, shown } from "ext:weir/arguments.js";
 import { ask, askText, atHand, mustBeInside, mustWrite } from "ext:weir/call.js";
+import { Elements } from "ext:weir/elements.js";
 import { valuesText } from "ext:weir/values.js";
 
 const { stringify } = JSON;
@@ -177,12 +178,27 @@ export class Collection {
     return ask(collection, "patch", valuesText({ patch: { collection, id, part, removed } }, collection));
   }
 
+  filter(keeps) {
+    return elementsOf(this, "filter").filter(keeps);
+  }
+
+  flatMap(listOf) {
+    return elementsOf(this, "flatMap").flatMap(listOf);
+  }
+
   delete(id) {
     mustWrite("delete");
     checkId("delete", id);
     const collection = this.#name();
     return ask(collection, "delete", stringify({ delete: { collection, id } }));
   }
+}
+
+/** What a view of groups is over, which only code says that runs while a module loads. */
+function elementsOf(collection, method) {
+  if (atHand.running === null) return new Elements(collection, []);
+  const name = nameOf(collection);
+  throw new TypeError(`${name}.${method} reads nothing, it is for view.groupBy(${name}.${method}(...), ...): write ${name}.all().${method}(...)`);
 }
 
 /** Declares a collection. */

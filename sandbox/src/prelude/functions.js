@@ -6,7 +6,7 @@ import { valuesText } from "ext:weir/values.js";
 
 const { parse } = JSON;
 
-/** Callable to its kind and body. */
+/** Callable to its kind, its body, and what the host calls in place of the body. */
 const bodies = new WeakMap();
 /** Callable to exported name. */
 const functionNames = new WeakMap();
@@ -18,7 +18,7 @@ export function limitDepth(limit) {
   depthMax = limit;
 }
 
-/** Tells a function its exported name. Returns its kind and body; undefined where it is no function. */
+/** Tells a function its exported name. Returns its kind and what the host calls; undefined where it is no function. */
 export function nameFunction(value, name) {
   const made = bodies.get(value);
   if (made !== undefined) functionNames.set(value, name);
@@ -40,10 +40,11 @@ const MAY_CALL = {
   stream: ["query", "view", "stream"],
 };
 
-export function define(kind, body) {
+/** Makes a function. `fromHost` is what the host calls, who may pass what no script can. */
+export function define(kind, body, fromHost = body) {
   if (typeof body !== "function") throw new TypeError(`${kind}(...) takes a function`);
   const callable = (args = {}) => enter(callable, args);
-  bodies.set(callable, { kind, body });
+  bodies.set(callable, { kind, body, fromHost });
   return callable;
 }
 

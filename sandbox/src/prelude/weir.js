@@ -3,15 +3,17 @@
 // Scripts get `api`; the host keeps `host`. Whatever a script does to values it can reach, neither `host` nor the
 // captured built-ins below change under it.
 
-import { avg, count, groupBy, max, min, sum } from "ext:weir/aggregates.js";
+import { avg, count, max, min, sum, top } from "ext:weir/aggregates.js";
 import { checkText } from "ext:weir/arguments.js";
 import { hmac, timingSafeEqual } from "ext:weir/bytes.js";
 import { ask, atHand, hostCall, isThenable, observe, OBSERVED } from "ext:weir/call.js";
 import { Collection, collection, nameCollection, textOfRows } from "ext:weir/collections.js";
 import { freezeModules, resetPatterns } from "ext:weir/constants.js";
 import { beginClock, endClock, fixedNow } from "ext:weir/determinism.js";
+import { Elements } from "ext:weir/elements.js";
 import { attempt, fail, failureCode } from "ext:weir/failing.js";
 import { FetchHeaders, FetchResponse, secret } from "ext:weir/fetch.js";
+import { groupBy } from "ext:weir/groups.js";
 import { http, HttpQuery, HttpRequest } from "ext:weir/http.js";
 import { action, call, define, limitDepth, nameFunction, procedure, query, view } from "ext:weir/functions.js";
 import { cancelJob, schedule } from "ext:weir/schedule.js";
@@ -21,7 +23,10 @@ import { resultText } from "ext:weir/values.js";
 const { parse, stringify } = JSON;
 const { isFinite: isFiniteNumber } = Number;
 
-view.groupBy = (source, keyOf, aggregates) => define("view", () => groupBy(source, keyOf, aggregates));
+view.groupBy = (source, keyOf, aggregates) => {
+  const { rows, contributions } = groupBy(source, keyOf, aggregates);
+  return define("view", () => rows(), ({ documents }) => (documents === undefined ? rows() : contributions(documents)));
+};
 
 // ---- time, caller, telemetry ----
 
@@ -79,11 +84,13 @@ const console = Object.freeze({
 
 export const api = Object.freeze({
   action, attempt, avg, call, caller, cancelJob, collection, count, fail, hmac, http, max, metric, min, now, procedure, query, schedule,
-  secret, stream, sum, timingSafeEqual, view,
+  secret, stream, sum, timingSafeEqual, top, view,
 });
 
 /** What scripts can get hold of besides the globals. */
-export const shared = [api, Collection.prototype, FetchHeaders.prototype, FetchResponse.prototype, HttpQuery.prototype, HttpRequest.prototype];
+export const shared = [
+  api, Collection.prototype, Elements.prototype, FetchHeaders.prototype, FetchResponse.prototype, HttpQuery.prototype, HttpRequest.prototype,
+];
 
 // ---- for the host alone ----
 
@@ -97,7 +104,7 @@ function bind({ modules, collections, functions }, callDepth) {
   for (const [name, value, unnoticed] of functions) {
     const made = nameFunction(value, name);
     if (made === undefined) throw new TypeError(`${name} is not a function made with query, view, procedure, action or stream`);
-    exported.push({ name, kind: made.kind, body: made.body, unnoticed });
+    exported.push({ name, kind: made.kind, body: made.fromHost, unnoticed });
   }
   freezeModules(modules);
 }

@@ -221,6 +221,7 @@ pub fn app(kind: FunctionKind, result: Slot, modules: Vec<Module>) -> Arc<App> {
             arguments: vec![],
             result: result.clone(),
             keep: None,
+            groups: None,
         };
         declarations.functions.insert(name.into(), function);
     }

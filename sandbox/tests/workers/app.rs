@@ -49,6 +49,7 @@ pub fn app(limits: &str, functions: &[(&str, FunctionKind)], body: &str) -> Arc<
             arguments: vec![],
             result: Slot::required(Shape::Json),
             keep: None,
+            groups: None,
         };
         declarations.functions.insert((*name).into(), function);
     }

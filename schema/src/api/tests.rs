@@ -58,6 +58,7 @@ fn function(kind: FunctionKind, name: &str, arguments: Vec<Member>, result: Slot
         arguments,
         result,
         keep: None,
+        groups: None,
     }
 }
 

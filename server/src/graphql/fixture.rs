@@ -45,6 +45,7 @@ fn function(kind: FunctionKind, name: &str, arguments: Vec<Member>, result: Slot
         arguments,
         result,
         keep: None,
+        groups: None,
     }
 }
 

@@ -39,6 +39,7 @@ fn shop() {
         query ordersOf(customer: Id, limit?: Int): [Order] "Orders of one customer, newest first."
         query ordersPage(first?: Int, after?: String): OrderConnection "All orders, newest first, page by page."
         view revenueByDay(): [RevenueByDayRow] "Revenue per day, kept up to date as orders change."
+          over orders revenue=Sum orders=Count
         procedure placeOrder(customer: Id, total: Float): Order "Places an order for an existing customer."
         procedure payOrder(id: Id): Order "Marks an open order as paid."
         type CustomerValue / CustomerInput { name: String, email: String "Unique: two customers never share an address.", tier: CustomerTier } "Somebody who orders."

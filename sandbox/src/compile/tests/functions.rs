@@ -50,6 +50,7 @@ fn renamed_imports_and_whole_modules() {
             query a(): String
             procedure b(): Id
             view c(): [CRow]
+              over things n=Count
             type ThingValue / ThingInput { kind: ThingKind }
             enum ThingKind { a, b }
             type Thing / ThingInput { id: Id, kind: ThingKind }
@@ -615,9 +616,13 @@ fn group_by() {
         expect![[r#"
             collection orders: Order OrderValue
             view byKind(): [ByKindRow] "By kind."
+              over orders n=Count total=Sum mean=Avg first=Min last=Max most=Max note=Min
             view byDay(): [ByDayRow]
+              over orders
             view byNote(): [ByNoteRow]
+              over orders n=Count
             view byOptional(): [ByOptionalRow]
+              over orders n=Count
             type OrderValue / OrderInput { kind: OrderKind, total: Int, at: DateTime, note?: String, tags: [String] }
             enum OrderKind { a, b }
             type Order / OrderInput { id: Id, kind: OrderKind, total: Int, at: DateTime, note?: String, tags: [String] }
@@ -672,7 +677,7 @@ fn group_by_wrongly() {
               |
             7 | export const c = view.groupBy(q, (o) => o.kind, { n: count() });
               |                               ^
-            help: name an exported collection
+            help: name an exported collection, or filter(…) or flatMap(…) of one
 
             error: the aggregates must be written out here, so that they are known before any code runs
              --> functions/t.ts:8:54
@@ -693,14 +698,14 @@ fn group_by_wrongly() {
                |
             10 | export const f = view.groupBy(orders, (o) => o.kind, { n: orders.count() });
                |                                                           ^^^^^^^^^^^^^^
-            help: write count(), sum((o) => o.total), avg(…), min(…) or max(…), imported from "weir"
+            help: write count(), sum((o) => o.total), avg(…), min(…), max(…) or top(3, (o) => o.total), imported from "weir"
 
             error: this is not an aggregate
               --> functions/t.ts:11:59
                |
             11 | export const g = view.groupBy(orders, (o) => o.kind, { n: sum() });
                |                                                           ^^^^^
-            help: write count(), sum((o) => o.total), avg(…), min(…) or max(…), imported from "weir"
+            help: write count(), sum((o) => o.total), avg(…), min(…), max(…) or top(3, (o) => o.total), imported from "weir"
 
             error: view.groupBy takes a collection, the key of a document, and aggregates
               --> functions/t.ts:12:18
@@ -721,6 +726,288 @@ fn group_by_wrongly() {
                |
             14 | export const j = view.groupBy(orders, (o) => o.kind, { n: count((o) => o.kind) });
                |                                                                 ^^^^^^^^^^^^^
+        "#]],
+    );
+}
+
+#[test]
+fn groups_of_what_is_left_and_of_what_lists_hold() {
+    check(
+        r#"
+        import { view, sum, count, max, top } from "weir";
+        import { orders } from "../collections";
+        export const paid = view.groupBy(orders.filter((o) => o.paid), (o) => o.note, { best: top(3, (o) => o.total) });
+        export const lines = view.groupBy(orders.flatMap((o) => o.lines), (l) => l.product, {
+          sold: sum((l) => l.quantity), most: max((l) => l.quantity), best: top(1_000, (l) => l.quantity * 2),
+        });
+        export const both = view.groupBy(
+          orders.filter(function (o) { return o.paid; }).flatMap((o) => { return o.extras; }).filter((e) => e.quantity > 1),
+          (e) => e.product,
+          { n: count() },
+        );
+        export const marks = view.groupBy(orders.flatMap((o) => o.lines).flatMap((l) => l.marks), (m) => m.by, { n: count() });
+        // file: collections.ts
+        import { collection, type Int } from "weir";
+        export interface Line { product: string; quantity: Int; marks: { by: string }[] }
+        export interface Order { paid: boolean; total: Int; note?: string; lines: Line[]; extras?: Line[] | null }
+        export const orders = collection<Order>();
+        "#,
+        expect![[r#"
+            collection orders: Order OrderValue
+            view paid(): [PaidRow]
+              over orders best=Top { n: 3 }
+            view lines(): [LinesRow]
+              over orders flat sold=Sum most=Max best=Top { n: 1000 }
+            view both(): [BothRow]
+              over orders flat n=Count
+            view marks(): [MarksRow]
+              over orders flat n=Count
+            type OrderValue / OrderInput { paid: Boolean, total: Int, note?: String, lines: [Line], extras?: [Line] | null }
+            type Line / LineInput { product: String, quantity: Int, marks: [LineMarks] }
+            type LineMarks / LineMarksInput { by: String }
+            type Order / OrderInput { id: Id, paid: Boolean, total: Int, note?: String, lines: [Line], extras?: [Line] | null }
+            type PaidRow / PaidRowInput { key: String | null, best: [Order] }
+            type LinesRow / LinesRowInput { key: String, sold: Float, most: Int, best: [Line] }
+            type BothRow / BothRowInput { key: String, n: Int }
+            type MarksRow / MarksRowInput { key: String, n: Int }
+        "#]],
+    );
+}
+
+#[test]
+fn groups_of_what_has_no_type() {
+    check(
+        r#"
+        import { view, count, query } from "weir";
+        import { orders, notes } from "../collections";
+        export const q = query((): string[] => []);
+        const isPaid = (o: { paid: boolean }): boolean => o.paid;
+        export const a = view.groupBy(orders.flatMap((o) => o.lines.slice(1)), (l) => l.product, { n: count() });
+        export const b = view.groupBy(orders.flatMap((o) => o.tags), (t) => t, { n: count() });
+        export const c = view.groupBy(orders.flatMap((o) => o.blank), (l) => l.product, { n: count() });
+        export const d = view.groupBy(orders.flatMap((o) => o.note), (l) => l.product, { n: count() });
+        export const e = view.groupBy(orders.flatMap((o) => o.liens), (l) => l.product, { n: count() });
+        export const f = view.groupBy(orders.flatMap((o) => o.lines), (l) => l.total, { n: count() });
+        export const g = view.groupBy(orders.filter(isPaid), (o) => o.note, { n: count() });
+        export const h = view.groupBy(orders.filter(), (o) => o.note, { n: count() });
+        export const i = view.groupBy(q.filter((o) => o.paid), (o) => o.note, { n: count() });
+        export const j = view.groupBy(orders.where("note", "x").filter((o) => o.paid), (o) => o.note, { n: count() });
+        export const k = view.groupBy(notes.flatMap((n) => n.text), (n) => n.text, { n: count() });
+        // file: collections.ts
+        import { collection, type Int } from "weir";
+        export interface Line { product: string; quantity: Int }
+        export interface Order { paid: boolean; note: string; tags: string[]; blank: (Line | null)[]; lines: Line[] }
+        export const orders = collection<Order>({ index: ["note"] });
+        export interface Note { text: string }
+        export const notes = collection<Note>();
+        "#,
+        expect![[r#"
+            error: this does not say of what type the elements are: it must be one member that is a list
+             --> functions/t.ts:5:46
+              |
+            5 | export const a = view.groupBy(orders.flatMap((o) => o.lines.slice(1)), (l) => l.product, { n: count() });
+              |                                              ^^^^^^^^^^^^^^^^^^^^^^^
+            help: write (o) => o.lines; lists of objects are lines
+
+            error: `tags` is no list of objects
+             --> functions/t.ts:6:46
+              |
+            6 | export const b = view.groupBy(orders.flatMap((o) => o.tags), (t) => t, { n: count() });
+              |                                              ^^^^^^^^^^^^^
+            help: write (o) => o.lines; lists of objects are lines
+
+            error: elements of `blank` may be null, which have no members
+             --> functions/t.ts:7:46
+              |
+            7 | export const c = view.groupBy(orders.flatMap((o) => o.blank), (l) => l.product, { n: count() });
+              |                                              ^^^^^^^^^^^^^^
+            help: write (o) => o.lines; lists of objects are lines
+
+            error: `note` is no list of objects
+             --> functions/t.ts:8:46
+              |
+            8 | export const d = view.groupBy(orders.flatMap((o) => o.note), (l) => l.product, { n: count() });
+              |                                              ^^^^^^^^^^^^^
+            help: write (o) => o.lines; lists of objects are lines
+
+            error: `Order` has no member `liens`
+             --> functions/t.ts:9:55
+              |
+            9 | export const e = view.groupBy(orders.flatMap((o) => o.liens), (l) => l.product, { n: count() });
+              |                                                       ^^^^^
+            help: it has id, paid, note, tags, blank, lines
+
+            error: `Line` has no member `total`
+              --> functions/t.ts:10:72
+               |
+            10 | export const f = view.groupBy(orders.flatMap((o) => o.lines), (l) => l.total, { n: count() });
+               |                                                                        ^^^^^
+            help: it has product, quantity
+
+            error: a function must be written here
+              --> functions/t.ts:11:45
+               |
+            11 | export const g = view.groupBy(orders.filter(isPaid), (o) => o.note, { n: count() });
+               |                                             ^^^^^^
+            help: write (o) => o.member, or an expression of o
+
+            error: filter takes one function
+              --> functions/t.ts:12:31
+               |
+            12 | export const h = view.groupBy(orders.filter(), (o) => o.note, { n: count() });
+               |                               ^^^^^^^^^^^^^^^
+            help: write filter((o) => o.status === "paid") or flatMap((o) => o.lines)
+
+            error: view.groupBy reads a collection, and this is none
+              --> functions/t.ts:13:31
+               |
+            13 | export const i = view.groupBy(q.filter((o) => o.paid), (o) => o.note, { n: count() });
+               |                               ^
+            help: name an exported collection, or filter(…) or flatMap(…) of one
+
+            error: view.groupBy reads a collection, and this is none
+              --> functions/t.ts:14:31
+               |
+            14 | export const j = view.groupBy(orders.where("note", "x").filter((o) => o.paid), (o) => o.note, { n: count() });
+               |                               ^^^^^^^^^^^^^^^^^^^^^^^^^
+            help: name an exported collection, or filter(…) or flatMap(…) of one
+
+            error: `text` is no list of objects
+              --> functions/t.ts:15:45
+               |
+            15 | export const k = view.groupBy(notes.flatMap((n) => n.text), (n) => n.text, { n: count() });
+               |                                             ^^^^^^^^^^^^^
+            help: `Note` has no member that is a list of objects
+        "#]],
+    );
+}
+
+#[test]
+fn collections_filtered_for_no_view() {
+    check(
+        r#"
+        import { view, count, query, type Int } from "weir";
+        import { orders } from "../collections";
+        const paid = orders.filter((o) => o.paid);
+        const seen: string[] = [];
+        export const a = view.groupBy(paid, (o) => o.note, { n: count() });
+        export const b = query((): Int => orders.flatMap((o) => o.lines).filter((l) => l.quantity > 1).length);
+        export const c = query((): Int => { const orders = [1]; return orders.filter((n) => n > 1).length; });
+        export const d = query((): Int => orders.all().filter((o) => o.paid).length);
+        export const e = view.groupBy(orders.filter((o) => seen.push(o.id) > 0), (o) => o.note, { n: count() });
+        // file: collections.ts
+        import { collection, type Int } from "weir";
+        export interface Order { paid: boolean; note: string; lines: { quantity: Int }[] }
+        export const orders = collection<Order>();
+        "#,
+        expect![[r#"
+            error: `filter` of a collection stands only in view.groupBy(orders.filter(…), …)
+             --> functions/t.ts:3:21
+              |
+            3 | const paid = orders.filter((o) => o.paid);
+              |                     ^^^^^^
+            help: write orders.all().filter(…), or narrow it with orders.where(…)
+
+            error: view.groupBy reads a collection, and this is none
+             --> functions/t.ts:5:31
+              |
+            5 | export const a = view.groupBy(paid, (o) => o.note, { n: count() });
+              |                               ^^^^
+            help: name an exported collection, or filter(…) or flatMap(…) of one
+
+            error: `filter` of a collection stands only in view.groupBy(orders.filter(…), …)
+             --> functions/t.ts:6:66
+              |
+            6 | export const b = query((): Int => orders.flatMap((o) => o.lines).filter((l) => l.quantity > 1).length);
+              |                                                                  ^^^^^^
+            help: write orders.all().filter(…), or narrow it with orders.where(…)
+
+            error: this changes `seen`, which would outlive the call
+             --> functions/t.ts:9:52
+              |
+            9 | export const e = view.groupBy(orders.filter((o) => seen.push(o.id) > 0), (o) => o.note, { n: count() });
+              |                                                    ^^^^^^^^^^^^^^^
+            help: change a copy: [...list], or toSorted(), toReversed(), with()
+        "#]],
+    );
+}
+
+#[test]
+fn the_greatest_wrongly() {
+    check(
+        r#"
+        import { view, top } from "weir";
+        import { orders } from "../collections";
+        const three = 3;
+        export const a = view.groupBy(orders, (o) => o.kind, { n: top(0, (o) => o.kind) });
+        export const b = view.groupBy(orders, (o) => o.kind, { n: top(1001, (o) => o.kind) });
+        export const c = view.groupBy(orders, (o) => o.kind, { n: top(2.5, (o) => o.kind) });
+        export const d = view.groupBy(orders, (o) => o.kind, { n: top(three, (o) => o.kind) });
+        export const e = view.groupBy(orders, (o) => o.kind, { n: top((o) => o.kind) });
+        export const f = view.groupBy(orders, (o) => o.kind, { n: top(3, (o) => o.tags) });
+        export const g = view.groupBy(orders, (o) => o.kind, { n: top(3, (o) => o.total) });
+        export const h = view.groupBy(orders, (o) => o.kind, { n: top(3, "kind") });
+        // file: collections.ts
+        import { collection } from "weir";
+        export interface Order { kind: "a" | "b"; tags: string[] }
+        export const orders = collection<Order>();
+        "#,
+        expect![[r#"
+            error: top takes a whole number from 1 to 1000 that is written out here
+             --> functions/t.ts:4:63
+              |
+            4 | export const a = view.groupBy(orders, (o) => o.kind, { n: top(0, (o) => o.kind) });
+              |                                                               ^
+            help: write top(3, (o) => o.total)
+
+            error: top takes a whole number from 1 to 1000 that is written out here
+             --> functions/t.ts:5:63
+              |
+            5 | export const b = view.groupBy(orders, (o) => o.kind, { n: top(1001, (o) => o.kind) });
+              |                                                               ^^^^
+            help: write top(3, (o) => o.total)
+
+            error: top takes a whole number from 1 to 1000 that is written out here
+             --> functions/t.ts:6:63
+              |
+            6 | export const c = view.groupBy(orders, (o) => o.kind, { n: top(2.5, (o) => o.kind) });
+              |                                                               ^^^
+            help: write top(3, (o) => o.total)
+
+            error: top takes a whole number from 1 to 1000 that is written out here
+             --> functions/t.ts:7:63
+              |
+            7 | export const d = view.groupBy(orders, (o) => o.kind, { n: top(three, (o) => o.kind) });
+              |                                                               ^^^^^
+            help: write top(3, (o) => o.total)
+
+            error: top takes how many, and a function of a document
+             --> functions/t.ts:8:59
+              |
+            8 | export const e = view.groupBy(orders, (o) => o.kind, { n: top((o) => o.kind) });
+              |                                                           ^^^^^^^^^^^^^^^^^^
+            help: write top(3, (o) => o.total)
+
+            error: `tags` has no least or greatest value
+             --> functions/t.ts:9:66
+              |
+            9 | export const f = view.groupBy(orders, (o) => o.kind, { n: top(3, (o) => o.tags) });
+              |                                                                  ^^^^^^^^^^^^^
+            help: take a string, a number, a boolean, an enum, an ID, a Ref or a DateTime
+
+            error: `Order` has no member `total`
+              --> functions/t.ts:10:75
+               |
+            10 | export const g = view.groupBy(orders, (o) => o.kind, { n: top(3, (o) => o.total) });
+               |                                                                           ^^^^^
+            help: it has id, kind, tags
+
+            error: a function must be written here
+              --> functions/t.ts:11:66
+               |
+            11 | export const h = view.groupBy(orders, (o) => o.kind, { n: top(3, "kind") });
+               |                                                                  ^^^^^^
+            help: write (o) => o.member, or an expression of o
         "#]],
     );
 }
