@@ -28,7 +28,7 @@ const KEEP_CODE: &str = "export const { keep } = globalThis.__weir;";
 
 /// The module `weir`: re-exports what the snapshot holds.
 const API_CODE: &str = "import \"weir:keep\"; export const { action, attempt, avg, call, caller, cancelJob, collection, count, fail, hmac, http, max, \
-                        metric, min, now, procedure, query, schedule, secret, stream, sum, timingSafeEqual, view } = \
+                        metric, min, now, procedure, query, schedule, secret, stream, sum, timingSafeEqual, top, view } = \
                         globalThis.__weir.api;";
 
 /// Serves the modules of one app from memory.

@@ -2,7 +2,7 @@
 
 import {
   action, attempt, avg, call, caller, cancelJob, collection, count, fail, hmac, http, max, metric, min, now, procedure, query, schedule,
-  secret, stream, sum, timingSafeEqual, view, type Bytes, type DateTime, type Doc, type FetchHeaders, type FetchResponse, type Float,
+  secret, stream, sum, timingSafeEqual, top, view, type Bytes, type DateTime, type Doc, type FetchHeaders, type FetchResponse, type Float,
   type HttpRequest, type HttpResponse, type ID, type Int, type JSON as Json, type Page, type Ref, type Rows,
 } from "weir";
 
@@ -145,10 +145,52 @@ export const readsView = view((): Float => {
   return row.revenue + row.mean + row.orders + key.length + first.length;
 }, { keep: { every: "5m" } });
 
+export const paidByStatus = view.groupBy(orders.filter((o) => o.status === "paid"), (o) => o.status, {
+  orders: count(),
+  best: top(3, (o) => o.total),
+  latest: top(3, (o) => o.at),
+});
+interface Basket {
+  paid: boolean;
+  lines: { product: string; quantity: Int }[];
+  gifts?: { product: string }[] | null;
+}
+const baskets = collection<Basket>();
+export const byProduct = view.groupBy(
+  baskets.filter((b) => b.paid).flatMap((b) => b.lines).filter((l) => l.quantity > 1),
+  (l) => l.product,
+  { sold: sum((l) => l.quantity), largest: top(1, (l) => l.quantity) },
+);
+view.groupBy(baskets.flatMap((b) => b.gifts), (g) => g.product, {});
+
+export const readsGroups = view((): Float => {
+  const best: Doc<Order>[] = paidByStatus().flatMap((row) => row.best);
+  const largest: number[] = byProduct().flatMap((row) => row.largest.map((l) => l.quantity + l.product.length));
+  // @ts-expect-error a member of baskets, not of their lines
+  byProduct()[0]?.largest[0]?.paid;
+  return best.length + largest.length;
+});
+
 // @ts-expect-error no such policy
 view((): Int => 1, { keep: "always" });
 // @ts-expect-error no such member
 view.groupBy(orders, (o) => o.when, {});
+// @ts-expect-error no such member
+view.groupBy(orders.filter((o) => o.paid), (o) => o.status, {});
+// @ts-expect-error a member of documents, not of what their lists hold
+view.groupBy(baskets.flatMap((b) => b.lines), (l) => l.paid, {});
+// @ts-expect-error only objects have members
+view.groupBy(orders.flatMap((o) => [o.total]), (n) => n, {});
+// @ts-expect-error rows are no source
+view.groupBy(orders.where("status", "paid"), (o) => o.status, {});
+// @ts-expect-error nor are lists
+view.groupBy(orders.all().filter((o) => o.total > 1), (o) => o.status, {});
+// @ts-expect-error nothing can be read from them
+orders.filter((o) => o.total > 1).length;
+// @ts-expect-error objects have no order
+view.groupBy(orders, (o) => o.status, { n: top(3, (o) => o) });
+// @ts-expect-error how many, then of what
+view.groupBy(orders, (o) => o.status, { n: top((o) => o.total) });
 // @ts-expect-error a sum is of numbers
 view.groupBy(orders, (o) => o.status, { n: sum((o) => o.at) });
 

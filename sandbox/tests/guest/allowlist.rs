@@ -10,8 +10,9 @@ const WALK: &str = include_str!("walk.js");
 
 #[test]
 fn all_that_is_in_reach_is_listed_and_frozen() {
-    let api = "{ query, view, procedure, action, collection, call, caller, cancelJob, fail, attempt, now, metric, schedule, stream, sum, count, avg, min, max, hmac, http, secret, timingSafeEqual, orders }";
-    let text = run(FunctionKind::Query, &format!("{WALK}\n\nexport const f = query(() => walk({api}));"));
+    let api = "{ query, view, procedure, action, collection, call, caller, cancelJob, fail, attempt, now, metric, schedule, stream, sum, count, avg, min, max, hmac, http, secret, timingSafeEqual, top, orders, elements }";
+    let elements = "const elements = orders.filter(() => true);";
+    let text = run(FunctionKind::Query, &format!("{WALK}\n{elements}\nexport const f = query(() => walk({api}));"));
     let found: Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text}"));
     let lines = found["lines"].as_array().unwrap().iter().map(|line| line.as_str().unwrap());
     let list = lines.map(|line| format!("{line}\n")).collect::<String>();

@@ -106,7 +106,7 @@ impl Guest {
     /// The same with a declared result.
     pub fn of_result(kind: FunctionKind, result: Slot, code: &str) -> Result<Self, IsolateError> {
         let code = format!(
-            "import {{ query, view, procedure, action, stream, collection, call, caller, cancelJob, fail, attempt, now, metric, schedule, sum, count, avg, min, max, hmac, http, secret, timingSafeEqual }} from \"weir\";\n\
+            "import {{ query, view, procedure, action, stream, collection, call, caller, cancelJob, fail, attempt, now, metric, schedule, sum, count, avg, min, max, hmac, http, secret, timingSafeEqual, top }} from \"weir\";\n\
              export const orders = collection();\n{code}\n"
         );
         let module = Module {

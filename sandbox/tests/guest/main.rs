@@ -7,6 +7,7 @@
 //! | `errors` | the author learns which call of the host failed and where; nobody learns of the host |
 //! | `failing` | what `attempt` makes of a throw, and what goes past it |
 //! | `getters` | what the getters of a thrown error find and leave |
+//! | `groups` | the rows of views of groups, and what each document contributes |
 //! | `residue` | a call leaves nothing that the next can see |
 //! | `values` | what becomes of values on their way out of a script |
 
@@ -25,6 +26,7 @@ mod errors;
 mod examples;
 mod failing;
 mod getters;
+mod groups;
 mod harness;
 mod residue;
 mod streams;

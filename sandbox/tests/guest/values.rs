@@ -486,8 +486,8 @@ fn arguments_of_the_api() {
             min('total') => failed: TypeError: min("total"): pass a function of a document
             query() => failed: TypeError: query(...) takes a function
             query(5) => failed: TypeError: query(...) takes a function
-            view.groupBy() => "done"
-            view.groupBy(orders, (o) => o.total, { n: 5 }) => "done"
+            view.groupBy() => failed: TypeError: view.groupBy(undefined, ...): pass a collection, or filter(...) or flatMap(...) of one
+            view.groupBy(orders, (o) => o.total, { n: 5 }) => failed: TypeError: view.groupBy: n is no aggregate: write count(), sum((o) => o.total) and the like
             console.log('a', 1, { b: 1n }, undefined, () => 1, Symbol('x'), null, '\ud800', Object.create(null)) => "done" [Log { level: "info", text: "a 1 {\"b\":\"1n\"} undefined () => 1 Symbol(x) null � {}" }]
             console.log({ toJSON() { throw 1 }, toString() { throw 2 } }) => "done" [Log { level: "info", text: "[object]" }]
             const { proxy, revoke } = Proxy.revocable({}, {}); revoke(); console.log(proxy) => "done" [Log { level: "info", text: "[object]" }]
