@@ -15,6 +15,7 @@ use weir_store::{CatalogError, Poisoned, Store};
 
 use crate::actions::{self, Actions};
 use crate::call::{Answer, Call, CallError, Caller};
+use crate::groups;
 use crate::idempotency::Scope;
 use crate::lines::{self, Elements};
 use crate::live::Watch;
@@ -103,6 +104,11 @@ impl Engine {
         Some(Self { shared: shared.upgrade()?, origin: Origin::default() })
     }
 
+    /// For who must not keep the engine.
+    pub(crate) fn downgrade(&self) -> Weak<Shared> {
+        Arc::downgrade(&self.shared)
+    }
+
     /// The same engine for what comes by a connection: its calls wait for an isolate in a line of their own.
     pub fn on(&self, connection: Connection) -> Self {
         Self { shared: self.shared.clone(), origin: Origin { connection, ..self.origin } }
@@ -123,6 +129,7 @@ impl Engine {
         let release = starting.await.map_err(|error| IsolateError::Internal(error.to_string()))??;
         let release = Arc::new(release);
         self.shared.store.apply_collections(release.declarations()).await?;
+        release.keep_groups(groups::keep::keep_all(self, &release));
         self.shared.active.send_replace(Some(release.clone()));
         self.keep_results_of(release.number());
         Ok(release)

@@ -36,7 +36,6 @@ pub mod content;
 mod documents;
 pub mod engine;
 mod fetch;
-#[allow(dead_code, reason = "the maintenance of groups comes with the next change")]
 mod groups;
 mod host;
 pub mod idempotency;

@@ -1,7 +1,7 @@
 //! A compiled app made ready to run.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use weir_sandbox::App;
 use weir_sandbox::isolate::IsolateError;
@@ -12,6 +12,7 @@ use weir_schema::limits::{CallLimits, JobSettings};
 use weir_schema::manifest::Cron;
 
 use crate::fetch::Fetcher;
+use crate::groups::view::GroupView;
 use crate::secrets::{Missing, Secrets};
 
 /// A compiled app made ready to run. Stays usable after another release has become the active one.
@@ -22,6 +23,8 @@ pub struct Release {
     fetcher: Fetcher,
     /// Those that the app names, and no others.
     secrets: Secrets,
+    /// Its views of groups that are kept up with the commits, once it is active.
+    groups: OnceLock<Vec<Arc<GroupView>>>,
 }
 
 /// What an app needs beside itself.
@@ -54,7 +57,7 @@ impl Release {
         let Surroundings { fetcher, secrets } = surroundings;
         static NUMBERS: AtomicU64 = AtomicU64::new(0);
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
-        Ok(Self { number, app, pool, fetcher, secrets })
+        Ok(Self { number, app, pool, fetcher, secrets, groups: OnceLock::new() })
     }
 
     /// Tells it from all others of this process.
@@ -96,6 +99,16 @@ impl Release {
     /// What a function is.
     pub fn kind(&self, name: &str) -> Option<FunctionKind> {
         self.function(name).map(|(_, function)| function.kind)
+    }
+
+    /// Says which of its views of groups are kept up.
+    pub(crate) fn keep_groups(&self, views: Vec<Arc<GroupView>>) {
+        self.groups.get_or_init(|| views);
+    }
+
+    /// A function's groups, if they are kept up.
+    pub(crate) fn groups(&self, function: usize) -> Option<&Arc<GroupView>> {
+        self.groups.get()?.iter().find(|view| view.function() == function)
     }
 
     pub(crate) fn fetcher(&self) -> &Fetcher {

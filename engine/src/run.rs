@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use serde_json::Value;
 use tokio::sync::oneshot;
 use weir_sandbox::pool::{Isolation, QueueFull};
@@ -40,6 +41,8 @@ pub struct Prepared {
     pub index: usize,
     /// Its checked arguments, as JSON text.
     pub arguments: Arc<str>,
+    /// Whether it gives what documents contribute to a view of groups, which has no declared type.
+    maps: bool,
 }
 
 /// What a run gave, and what it read and wrote.
@@ -87,7 +90,29 @@ impl Prepared {
             in_script: caller.in_script().text(),
             index,
             arguments,
+            maps: false,
         })
+    }
+
+    /// What gives the contributions of documents, as JSON texts, to a view of groups.
+    pub(crate) fn mapping(release: &Arc<Release>, index: usize, documents: &[Bytes]) -> Self {
+        let mut arguments = b"{\"documents\":[".to_vec();
+        for (place, document) in documents.iter().enumerate() {
+            if place > 0 {
+                arguments.push(b',');
+            }
+            arguments.extend_from_slice(document);
+        }
+        arguments.extend_from_slice(b"]}");
+        let caller = Caller::Scheduler;
+        Self {
+            release: release.clone(),
+            in_script: caller.in_script().text(),
+            caller,
+            index,
+            arguments: String::from_utf8_lossy(&arguments).into(),
+            maps: true,
+        }
     }
 
     /// What answers the endpoint at a place among those of the release; `request` is made by the host and has no type.
@@ -98,7 +123,7 @@ impl Prepared {
         }
         let index = release.declarations().functions.len() + place;
         let in_script = caller.in_script().text();
-        Ok(Self { release: release.clone(), caller: caller.clone(), in_script, index, arguments })
+        Ok(Self { release: release.clone(), caller: caller.clone(), in_script, index, arguments, maps: false })
     }
 
     /// What it asks.
@@ -257,6 +282,8 @@ impl Prepared {
         let result = match outcome {
             // Its events were checked one by one, or its rows are checked as they are read.
             Outcome::Value(_) if function.kind == FunctionKind::Stream || rows.is_some() => Ok(Value::Null),
+            Outcome::Value(text) if self.maps => serde_json::from_str(&text)
+                .map_err(|error| CallError::new(ErrorCode::Internal, format!("what documents contribute: {error}"))),
             Outcome::Value(text) => check_result(&self.release, function, &text),
             Outcome::Failed(ScriptError { app_code, message, host_call, stack }) => {
                 let host_call = host_call.map(String::into_boxed_str);
@@ -301,15 +328,21 @@ impl Prepared {
 
 /// A result, or an event of a stream, if it has the declared type.
 pub(crate) fn check_result(release: &Release, function: &Function, text: &str) -> Result<Value, CallError> {
-    let gave = if function.kind == FunctionKind::Stream { "yielded" } else { "returned" };
-    let failed = |message: String| CallError {
-        stack: vec![declared_at(function)],
-        ..CallError::new(ErrorCode::FunctionFailed, message)
-    };
-    let value: Value = serde_json::from_str(text)
-        .map_err(|error| failed(format!("{} {gave} what cannot be read: {error}", function.name)))?;
+    let value = serde_json::from_str(text).map_err(|error| wrong(function, "what cannot be read", error))?;
+    check_value(release, function, value)
+}
+
+/// The same for what is not a text.
+pub(crate) fn check_value(release: &Release, function: &Function, value: Value) -> Result<Value, CallError> {
     validate::result(function, &release.declarations().definitions, value)
-        .map_err(|violation| failed(format!("{} {gave} the wrong shape: {violation}", function.name)))
+        .map_err(|violation| wrong(function, "the wrong shape", violation))
+}
+
+/// A function gave something else than it is declared to.
+fn wrong(function: &Function, what: &str, why: impl std::fmt::Display) -> CallError {
+    let gave = if function.kind == FunctionKind::Stream { "yielded" } else { "returned" };
+    let message = format!("{} {gave} {what}: {why}", function.name);
+    CallError { stack: vec![declared_at(function)], ..CallError::new(ErrorCode::FunctionFailed, message) }
 }
 
 /// A run whose host is gone without a word.

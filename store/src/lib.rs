@@ -27,6 +27,7 @@
 //! | `notice` | what is told of every commit |
 //! | `catalog` | collections and indexes with their numbers; `declare` compares them with declarations, `indexing` builds and drops indexes |
 //! | `journal` | the check at start that no commit is missing, and the tail that follows every commit |
+//! | `follow` | what of a collection a commit has changed |
 //! | `past` | states of the past |
 //! | `pinned` | one state for readers that take their time |
 //! | `upkeep` | cuts, ends and erases what is too old |
@@ -52,6 +53,7 @@ pub mod encryption;
 mod engine;
 pub mod error;
 mod export;
+mod follow;
 mod group;
 mod health;
 mod indexing;

@@ -7,6 +7,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use weir_schema::codec::journal::Head;
 use weir_schema::commit::Timestamp;
 use weir_schema::id::DocumentId;
 
@@ -18,7 +19,7 @@ use crate::transaction::Transaction;
 /// The state after one commit, for as long as it is needed and the history is kept.
 pub struct Pinned {
     store: Store,
-    commit: Timestamp,
+    head: Head,
     reading: Transaction,
     since: Instant,
     renewed_after: Duration,
@@ -28,15 +29,20 @@ impl Pinned {
     pub(crate) fn open(store: &Store) -> Result<Self, Poisoned> {
         let reading = store.core().begin()?;
         reading.base.expect_cut();
-        let commit = reading.timestamp();
+        let head = reading.head();
         // Long before it would be cut: what begins to read shall find it there.
         let renewed_after = store.core().options.transaction_age_max / 2;
-        Ok(Self { store: store.clone(), commit, reading, since: Instant::now(), renewed_after })
+        Ok(Self { store: store.clone(), head, reading, since: Instant::now(), renewed_after })
     }
 
     /// The commit whose state is read.
     pub fn commit(&self) -> Timestamp {
-        self.commit
+        self.head.timestamp
+    }
+
+    /// The same, with its place in the order of commits.
+    pub fn head(&self) -> Head {
+        self.head
     }
 
     /// A document as JSON text, `id` first.
@@ -68,10 +74,10 @@ impl Pinned {
     fn reopen(&self) -> Result<Transaction, ReadError> {
         let newest = self.store.core().begin()?;
         // The history is slower to read.
-        if newest.timestamp() == self.commit {
+        if newest.timestamp() == self.head.timestamp {
             return Ok(newest);
         }
-        match self.store.at(self.commit) {
+        match self.store.at(self.head.timestamp) {
             Ok(past) => Ok(past.into_reading()),
             Err(HistoryError::Unavailable(poisoned)) => Err(poisoned.into()),
             Err(HistoryError::Forgotten { asked, .. } | HistoryError::NotYet { asked, .. }) => {

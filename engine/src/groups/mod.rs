@@ -1,5 +1,4 @@
-//! What a view of groups is made of, kept so that a change of one document costs that document: the state alone. Who reads
-//! documents and who asks for rows is not known here.
+//! Views of groups, kept so that a change of one document costs that document, and never a reading of all.
 //!
 //! Each document of the source contributes any number of times: a key, and one value for each aggregate. The rows are at all
 //! times what the contributions that are there now give, whatever was there before: nothing is approximate, nothing drifts.
@@ -10,11 +9,15 @@
 //! | `exact` | sums without rounding errors |
 //! | `ordered` | values from the least to the greatest, with removal |
 //! | `state` | one group: the state of each of its aggregates |
+//! | `view` | a view of groups as it is at some commit, for those who ask for its rows |
+//! | `keep` | reads documents, asks the guest what they contribute, and keeps views up with the commits |
 
 mod exact;
+pub(crate) mod keep;
 mod ordered;
 mod scalar;
 mod state;
+pub(crate) mod view;
 
 use std::collections::{BTreeMap, HashMap};
 use std::iter;

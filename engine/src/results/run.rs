@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use weir_schema::error::ErrorCode;
 use weir_store::{Head, ReadSet};
 
 use super::flight::RunEnd;
@@ -10,6 +11,7 @@ use super::key::Looked;
 use crate::call::CallError;
 use crate::content::Content;
 use crate::engine::{Engine, draw};
+use crate::groups::view::Rows;
 use crate::run::Prepared;
 
 /// Why a query was not run.
@@ -31,6 +33,9 @@ impl RunEnd {
 
 /// Runs it on the state of the last durable commit.
 pub(super) async fn run(engine: &Engine, query: &Prepared) -> Result<RunEnd, NotRun> {
+    if let Some(end) = kept_groups(engine, query).await {
+        return end;
+    }
     let seed = draw().map_err(NotRun::Yet)?;
     let transaction = engine.store().begin().map_err(|error| NotRun::Never(CallError::unavailable(error)))?;
     let (head, begun) = (transaction.head(), Instant::now());
@@ -43,4 +48,17 @@ pub(super) async fn run(engine: &Engine, query: &Prepared) -> Result<RunEnd, Not
     };
     let result = ran.result.map(|value| Arc::new(Content::from(value)));
     Ok(RunEnd { result, head, reads, looked: ran.looked, cost: begun.elapsed() })
+}
+
+/// The rows of a view of groups that is kept up with the commits.
+async fn kept_groups(engine: &Engine, query: &Prepared) -> Option<Result<RunEnd, NotRun>> {
+    let view = query.release.groups(query.index)?;
+    let (store, begun) = (engine.store(), Instant::now());
+    let Rows { result, head } = view.rows(store, &query.release, store.head().sequence).await?;
+    let result = match result {
+        Err(error) if error.code == ErrorCode::Unavailable => return Some(Err(NotRun::Yet(error))),
+        result => result.map(|value| Arc::new(Content::from(value))),
+    };
+    let reads = store.reads_of(view.collection());
+    Some(Ok(RunEnd { result, head, reads, looked: Looked::default(), cost: begun.elapsed() }))
 }

@@ -1,0 +1,250 @@
+//! A view of groups as it is at some commit, for those who ask for its rows.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use serde_json::{Map, Value};
+use tokio::sync::watch;
+use weir_schema::declarations::{self, Function};
+use weir_schema::error::ErrorCode;
+use weir_schema::id::DocumentId;
+use weir_store::{Head, Store};
+
+use super::{Aggregate, Cell, Contribution, Groups};
+use crate::call::CallError;
+use crate::release::Release;
+use crate::run;
+
+/// When it may be worth to ask again for a view that is being built.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// A view of groups that is kept up with the commits.
+pub(crate) struct GroupView {
+    function: usize,
+    pub(super) declared: declarations::Groups,
+    state: Mutex<State>,
+    progress: watch::Sender<Progress>,
+}
+
+struct State {
+    groups: Groups,
+    /// Documents whose contributions cannot be computed.
+    failed: BTreeMap<DocumentId, CallError>,
+    /// The commit that it is as of.
+    head: Head,
+}
+
+/// How far a view has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// So many documents have been read, of a first reading of all.
+    Building(u64),
+    /// It is as of this commit.
+    AsOf(u64),
+    /// It depends on more than its documents, so that it has to be computed from all of them each time.
+    Unkept,
+}
+
+/// What a document contributes, or why that is not known.
+pub(super) type Contributed = Result<Vec<Contribution>, CallError>;
+
+/// The rows of a view as of a commit.
+pub(crate) struct Rows {
+    pub(crate) result: Result<Value, CallError>,
+    pub(crate) head: Head,
+}
+
+impl GroupView {
+    /// Nothing of it is known yet. `None` for a view that cannot be kept: rows with elements of flattened lists in them are
+    /// computed anew.
+    pub(super) fn new(function: usize, declared: &declarations::Groups) -> Option<Arc<Self>> {
+        let has_elements = declared.aggregates.iter().any(|(_, it)| matches!(it, declarations::Aggregate::Top { .. }));
+        if declared.is_flat && has_elements {
+            return None;
+        }
+        let state = State { groups: groups_of(declared), failed: BTreeMap::new(), head: Head::default() };
+        let (progress, _) = watch::channel(Progress::Building(0));
+        Some(Arc::new(Self { function, declared: declared.clone(), state: Mutex::new(state), progress }))
+    }
+
+    /// Which function it is, by its place in the declarations.
+    pub(crate) fn function(&self) -> usize {
+        self.function
+    }
+
+    /// The collection that it is over.
+    pub(crate) fn collection(&self) -> &str {
+        &self.declared.collection
+    }
+
+    /// Begins anew.
+    pub(super) fn clear(&self) {
+        self.progress.send_replace(Progress::Building(0));
+        let mut state = self.state.lock();
+        (state.groups, state.failed) = (groups_of(&self.declared), BTreeMap::new());
+    }
+
+    /// Takes documents into account while it is built.
+    pub(super) fn build(&self, contributed: Vec<(DocumentId, Contributed)>) -> u64 {
+        let so_far = match *self.progress.borrow() {
+            Progress::Building(documents) => documents + contributed.len() as u64,
+            _ => 0,
+        };
+        self.state.lock().set(contributed);
+        self.progress.send_replace(Progress::Building(so_far));
+        so_far
+    }
+
+    /// Takes all into account that commits have changed, up to one.
+    pub(super) fn advance(&self, contributed: Vec<(DocumentId, Contributed)>, head: Head) {
+        {
+            let mut state = self.state.lock();
+            state.set(contributed);
+            state.head = head;
+        }
+        self.progress.send_replace(Progress::AsOf(head.sequence));
+    }
+
+    /// It cannot be kept up.
+    pub(super) fn give_up(&self) {
+        self.clear();
+        self.progress.send_replace(Progress::Unkept);
+    }
+
+    /// How many documents contribute, how many groups they make, and how many bytes that takes.
+    pub(super) fn size(&self) -> (usize, usize, usize) {
+        let groups = &self.state.lock().groups;
+        (groups.documents(), groups.groups(), groups.bytes())
+    }
+
+    /// The rows as of a commit that is not before `needed`; `None` if they have to be computed from all documents.
+    ///
+    /// Waits no longer than one call of the app may take.
+    pub(crate) async fn rows(&self, store: &Store, release: &Release, needed: u64) -> Option<Rows> {
+        let function = release.declarations().callable(self.function)?;
+        let mut progress = self.progress.subscribe();
+        let is_there = |progress: &Progress| match progress {
+            Progress::Building(_) => false,
+            Progress::AsOf(sequence) => *sequence >= needed,
+            Progress::Unkept => true,
+        };
+        let patience = Duration::from_millis(release.limits().wall_ms);
+        let waited = tokio::time::timeout(patience, progress.wait_for(is_there)).await.map(|found| found.map(|it| *it));
+        match waited {
+            Ok(Ok(Progress::Unkept) | Err(_)) => return None,
+            Ok(Ok(_)) => {}
+            Err(_) => {
+                let progress = *progress.borrow();
+                return Some(Rows { result: Err(not_yet(function, progress)), head: store.head() });
+            }
+        }
+        let (rows, head) = {
+            let state = self.state.lock();
+            if let Some(error) = state.failed.values().next() {
+                return Some(Rows { result: Err(error.clone()), head: state.head });
+            }
+            (state.groups.rows().collect::<Vec<_>>(), state.head)
+        };
+        let value = self.value(store, rows, head);
+        let result = value.and_then(|value| run::check_value(release, function, value));
+        Some(Rows { result, head })
+    }
+
+    fn value(&self, store: &Store, rows: Vec<super::Row>, head: Head) -> Result<Value, CallError> {
+        let mut past = None;
+        let mut array = Vec::with_capacity(rows.len());
+        for row in rows {
+            let mut members = Map::with_capacity(1 + row.cells.len());
+            members.insert("key".to_owned(), row.key);
+            for ((name, _), cell) in self.declared.aggregates.iter().zip(row.cells) {
+                let value = match cell {
+                    Cell::Value(value) => value,
+                    Cell::Top(places) => {
+                        let past = match &mut past {
+                            Some(past) => past,
+                            None => past.insert(store.at(head.timestamp).map_err(CallError::unavailable)?),
+                        };
+                        let mut documents = Vec::with_capacity(places.len());
+                        for place in places {
+                            let document = past.get(&self.declared.collection, &place.document);
+                            let text = document.map_err(CallError::unavailable)?.unwrap_or_default();
+                            documents.push(serde_json::from_slice(&text).map_err(CallError::unavailable)?);
+                        }
+                        Value::Array(documents)
+                    }
+                };
+                members.insert(name.clone(), value);
+            }
+            array.push(Value::Object(members));
+        }
+        Ok(Value::Array(array))
+    }
+}
+
+impl State {
+    fn set(&mut self, contributed: Vec<(DocumentId, Contributed)>) {
+        for (document, contributed) in contributed {
+            match contributed {
+                Ok(contributions) => {
+                    self.failed.remove(&document);
+                    self.groups.set(&document, contributions);
+                }
+                Err(error) => {
+                    self.groups.set(&document, Vec::new());
+                    self.failed.insert(document, error);
+                }
+            }
+        }
+    }
+}
+
+fn groups_of(declared: &declarations::Groups) -> Groups {
+    let aggregate = |aggregate: &declarations::Aggregate| match *aggregate {
+        declarations::Aggregate::Count => Aggregate::Count,
+        declarations::Aggregate::Sum => Aggregate::Sum,
+        declarations::Aggregate::Avg => Aggregate::Avg,
+        declarations::Aggregate::Min => Aggregate::Min,
+        declarations::Aggregate::Max => Aggregate::Max,
+        declarations::Aggregate::Top { n } => Aggregate::Top { n: n as usize },
+    };
+    Groups::new(declared.aggregates.iter().map(|(_, it)| aggregate(it)).collect())
+}
+
+fn not_yet(function: &Function, progress: Progress) -> CallError {
+    let how_far = match progress {
+        Progress::Building(documents) => format!("is being built: {documents} documents have been read"),
+        _ => "has not caught up with the commits".to_owned(),
+    };
+    let message = format!("{} {how_far}; try again in {} ms", function.name, RETRY.as_millis());
+    CallError { retry_after: Some(RETRY), ..CallError::new(ErrorCode::Unavailable, message) }
+}
+
+/// When a view began to be built, for the log.
+pub(super) struct Building {
+    since: Instant,
+    told: u64,
+}
+
+impl Building {
+    /// Documents between two lines of the log.
+    const STEP: u64 = 100_000;
+
+    pub(super) fn start() -> Self {
+        Self { since: Instant::now(), told: 0 }
+    }
+
+    /// Tells how far it is, now and then.
+    pub(super) fn tell(&mut self, name: &str, documents: u64) {
+        if documents >= self.told + Self::STEP {
+            self.told = documents;
+            tracing::info!("{name} is being built: {documents} documents");
+        }
+    }
+
+    pub(super) fn end(self, name: &str, (documents, groups, bytes): (usize, usize, usize)) {
+        let took = self.since.elapsed();
+        tracing::debug!("{name} is built in {took:.1?}: {documents} documents, {groups} groups, {bytes} bytes");
+    }
+}
