@@ -18,6 +18,7 @@
 //! | [`input`] | input coercion, GraphQL spelling to TypeScript spelling |
 //! | [`execute`] | root fields in order, each once |
 //! | [`project`] | result coercion, TypeScript spelling to GraphQL spelling, null propagation |
+//! | [`patch`] | what changes one value into another, as a JSON Patch |
 //! | [`lines`] | the list of a query as newline-delimited JSON |
 //! | [`call`] | root fields as calls of the engine |
 //! | [`service`] | the active release, and operations run against it |
@@ -39,6 +40,7 @@ pub mod library;
 pub mod limits;
 pub mod lines;
 pub mod merge;
+pub mod patch;
 pub mod plan;
 pub mod project;
 pub mod request;
