@@ -8,11 +8,15 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use tokio::sync::OnceCell;
 use weir_schema::commit::Timestamp;
 use weir_schema::size::json_bytes;
 
 /// Forms of one value that are kept: as many selections of it as are likely to be asked for at the same time.
 const FORMS_MAX: usize = 4;
+
+/// Changes to one value that are kept: from as many values before it as clients are likely to have at the same time.
+const CHANGES_MAX: usize = 4;
 
 /// The value of a result. Shared by all who have it, with the forms in which it was sent.
 pub struct Content {
@@ -20,10 +24,14 @@ pub struct Content {
     digest: OnceLock<ValueDigest>,
     bytes: OnceLock<usize>,
     forms: Mutex<Vec<(FormId, Bytes)>>,
+    changes: Mutex<Vec<((ValueDigest, FormId), Change)>>,
 }
 
 /// Names what a value was made into, such as one selection of one document. No two forms of a process have the same.
 pub type FormId = u64;
+
+/// What changed from another value to this one in some form, made once for all who have the other. None if it is not worth it.
+pub type Change = Arc<OnceCell<Option<Bytes>>>;
 
 impl Content {
     /// The value.
@@ -32,7 +40,7 @@ impl Content {
     }
 
     /// What stands for the value when two are compared.
-    pub(crate) fn digest(&self) -> ValueDigest {
+    pub fn digest(&self) -> ValueDigest {
         *self.digest.get_or_init(|| ValueDigest::of(&self.value))
     }
 
@@ -62,6 +70,24 @@ impl Content {
         forms.push((id, Bytes::copy_from_slice(form)));
     }
 
+    /// What changed from a value to this one in a form, for who comes first to make. Kept while the form is, in the place of
+    /// the oldest if there are too many.
+    pub fn change(&self, from: ValueDigest, form: FormId) -> Change {
+        if self.form(form).is_none() {
+            return Change::default();
+        }
+        let mut changes = self.changes.lock();
+        if let Some((_, change)) = changes.iter().find(|(known, _)| *known == (from, form)) {
+            return change.clone();
+        }
+        if changes.len() == CHANGES_MAX {
+            changes.remove(0);
+        }
+        let change = Change::default();
+        changes.push(((from, form), change.clone()));
+        change
+    }
+
     /// The value, if nobody else has it; a copy otherwise.
     pub fn take(self: Arc<Self>) -> Value {
         Self::try_take(self).unwrap_or_else(|shared| shared.value.clone())
@@ -74,7 +100,13 @@ impl Content {
 
 impl From<Value> for Content {
     fn from(value: Value) -> Self {
-        Self { value, digest: OnceLock::new(), bytes: OnceLock::new(), forms: Mutex::default() }
+        Self {
+            value,
+            digest: OnceLock::new(),
+            bytes: OnceLock::new(),
+            forms: Mutex::default(),
+            changes: Mutex::default(),
+        }
     }
 }
 
@@ -106,7 +138,7 @@ impl fmt::Debug for Content {
 
 /// Stands for a value when two are compared: half of the SHA-256 of its JSON text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct ValueDigest([u8; 16]);
+pub struct ValueDigest([u8; 16]);
 
 impl ValueDigest {
     fn of(value: &Value) -> Self {
@@ -152,5 +184,19 @@ mod tests {
         assert_eq!(content.form(FORMS_MAX as u64), Some(Bytes::from_static(b"x")));
         content.keep_form(99, &[b'x'; 2_000]);
         assert_eq!(content.form(99), None);
+    }
+
+    #[test]
+    fn a_change_is_made_once_while_its_form_is_kept() {
+        let content = Content::from(Value::from("x"));
+        let from = |n: u64| ValueDigest::of(&Value::from(n));
+        assert!(!Arc::ptr_eq(&content.change(from(0), 1), &content.change(from(0), 1)), "the form is not kept");
+        content.keep_form(1, b"x");
+        let change = content.change(from(0), 1);
+        assert!(Arc::ptr_eq(&change, &content.change(from(0), 1)));
+        for other in 1..=CHANGES_MAX as u64 {
+            assert!(!Arc::ptr_eq(&change, &content.change(from(other), 1)));
+        }
+        assert!(!Arc::ptr_eq(&change, &content.change(from(0), 1)), "the oldest has gone");
     }
 }

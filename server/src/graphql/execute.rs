@@ -14,6 +14,7 @@ use weir_schema::api::{BATCH, INVOKE, Object};
 use weir_schema::commit::Timestamp;
 use weir_schema::error::ErrorCode;
 
+use super::delta::Version;
 use super::document::{Operation, Prepared};
 use super::error::GraphqlError;
 use super::input::BadInput;
@@ -139,6 +140,23 @@ impl Subscribed {
             .ok()
             .map(|emission| WeirExtensions { cursor: Some(emission.cursor.clone()), commit: emission.commit });
         Response { weir, ..self.project(emission.map(|emission| &emission.value), caller) }
+    }
+
+    /// The value of one emission for a client that takes patches; the response in its place if something failed.
+    pub fn version(&self, emission: Result<&Emission, &CallError>, caller: &Caller) -> Result<Version, Response> {
+        let response = self.respond(emission, caller);
+        let call = self.prepared.plan.roots.iter().find_map(|root| match &root.source {
+            RootSource::Call(call) => Some((&root.key, call.form)),
+            _ => None,
+        });
+        match (emission, call, response) {
+            (Ok(emission), Some((key, form)), Response { data: Some(data), errors, weir: Some(weir) })
+                if errors.is_empty() =>
+            {
+                Ok(Version::new(key, &emission.value, form, data, weir))
+            }
+            (_, _, response) => Err(response),
+        }
     }
 
     /// The response for one event of a stream. A failed one has errors and null, and is the last.

@@ -18,6 +18,7 @@
 //! | [`input`] | input coercion, GraphQL spelling to TypeScript spelling |
 //! | [`execute`] | root fields in order, each once |
 //! | [`project`] | result coercion, TypeScript spelling to GraphQL spelling, null propagation |
+//! | [`delta`] | the values of a subscription, whole or as what changed
 //! | [`patch`] | what changes one value into another, as a JSON Patch |
 //! | [`lines`] | the list of a query as newline-delimited JSON |
 //! | [`call`] | root fields as calls of the engine |
@@ -30,6 +31,7 @@
 pub mod cache;
 pub mod call;
 pub mod compile;
+pub mod delta;
 pub mod document;
 pub mod error;
 pub mod execute;

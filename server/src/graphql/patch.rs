@@ -50,12 +50,12 @@ pub enum Operation<'v> {
     },
 }
 
-/// The operations that make `new` of `old`, but for the order of the members of objects. None if they are equal.
+/// The operations that make `new` of `old`, which is at this JSON Pointer, but for the order of the members of objects. None if they are equal.
 ///
 /// Both may nest as deep as JSON text that is parsed may. Takes time in proportion to their size, but that lists with ids
 /// are ordered (n log n) and that what is inside of several lists may be compared once for each.
-pub fn diff<'v>(old: &'v Value, new: &'v Value) -> Vec<Operation<'v>> {
-    let mut diff = Diff { operations: Vec::new(), bytes: 0, path: String::new() };
+pub fn diff<'v>(path: &str, old: &'v Value, new: &'v Value) -> Vec<Operation<'v>> {
+    let mut diff = Diff { operations: Vec::new(), bytes: 0, path: path.to_owned() };
     diff.value(old, new);
     diff.operations
 }

@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::close::Close;
+use super::outbox::Update;
 use crate::graphql::{GraphqlError, Request, Response};
 
 /// What a client may send.
@@ -86,8 +87,24 @@ pub fn pong(payload: Option<&Value>) -> Utf8Bytes {
 
 /// `next`: a result of an operation.
 pub fn next(id: &str, response: &Response) -> Utf8Bytes {
-    let mut message = format!(r#"{{"id":{},"type":"next","payload":"#, json(id)).into_bytes();
+    let mut message = next_head(id);
     response.write(&mut message);
+    text(message)
+}
+
+/// `next`: a value of a subscription, whole or as a patch.
+pub async fn update(Update { id, version, base }: &Update) -> Utf8Bytes {
+    let mut message = next_head(id);
+    message.extend_from_slice(&version.to_json(base.as_ref()).await);
+    text(message)
+}
+
+fn next_head(id: &str) -> Vec<u8> {
+    format!(r#"{{"id":{},"type":"next","payload":"#, json(id)).into_bytes()
+}
+
+/// A message, but for its last bracket.
+fn text(mut message: Vec<u8>) -> Utf8Bytes {
     message.push(b'}');
     // JSON text is UTF-8, so that there is no other case.
     String::from_utf8(message).unwrap_or_default().into()

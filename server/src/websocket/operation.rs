@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use tokio::sync::watch;
-use weir_engine::call::Caller;
+use weir_engine::call::{CallError, Caller, Emission};
 use weir_schema::declarations::FunctionKind;
 use weir_schema::error::ErrorCode;
 
@@ -55,9 +55,10 @@ impl Operation {
             let Ok(_permit) = self.gateway.subscriptions.clone().try_acquire_owned() else {
                 return Err(vec![GraphqlError::limit("subscriptions", "all subscriptions of the server are taken")]);
             };
+            let form = Form::of(&request)?;
             return match served.release.kind(&subscribed.function) {
                 Some(FunctionKind::Stream) => self.stream(&served, &subscribed).await,
-                _ => self.watch(request, served, changes).await,
+                _ => self.watch(request, form, served, changes).await,
             };
         }
         let key = request.idempotency_key(None).map_err(|error| vec![error])?;
@@ -95,6 +96,7 @@ impl Operation {
     async fn watch(
         &self,
         request: Request,
+        form: Form,
         mut served: Arc<Served>,
         mut changes: watch::Receiver<Option<Arc<Served>>>,
     ) -> Result<(), Vec<GraphqlError>> {
@@ -102,7 +104,7 @@ impl Operation {
         let mut moved = false;
         loop {
             let outgrown = |errors| if moved { schema_changed(errors) } else { errors };
-            match self.watch_release(&request, &served, &mut changes, &mut seen).await.map_err(outgrown)? {
+            match self.watch_release(&request, form, &served, &mut changes, &mut seen).await.map_err(outgrown)? {
                 ControlFlow::Continue(next) => served = next,
                 ControlFlow::Break(()) => return Ok(()),
             }
@@ -117,6 +119,7 @@ impl Operation {
     async fn watch_release(
         &self,
         request: &Request,
+        form: Form,
         served: &Served,
         changes: &mut watch::Receiver<Option<Arc<Served>>>,
         seen: &mut Option<String>,
@@ -127,8 +130,7 @@ impl Operation {
         loop {
             tokio::select! {
                 emission = watch.next() => {
-                    let response = subscribed.respond(emission.as_ref(), &self.caller);
-                    self.outbox.next(&self.ticket, message::next(self.ticket.id(), &response));
+                    self.send(&subscribed, form, emission.as_ref());
                     *seen = emission.ok().map(|emission| emission.cursor);
                 }
                 changed = changes.changed() => {
@@ -137,6 +139,41 @@ impl Operation {
                     }
                     return Ok(ControlFlow::Continue(current(changes)?));
                 }
+            }
+        }
+    }
+
+    /// Sends what came of a watch.
+    fn send(&self, subscribed: &Subscribed, form: Form, emission: Result<&Emission, &CallError>) {
+        let response = match form {
+            Form::Whole => subscribed.respond(emission, &self.caller),
+            Form::JsonPatch => match subscribed.version(emission, &self.caller) {
+                Ok(version) => return self.outbox.update(&self.ticket, version),
+                Err(response) => response,
+            },
+        };
+        self.outbox.next(&self.ticket, message::next(self.ticket.id(), &response));
+    }
+}
+
+/// How a client takes the values of a subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// Each whole.
+    Whole,
+    /// As JSON Patches to the one before.
+    JsonPatch,
+}
+
+impl Form {
+    /// `extensions.weir.delta`.
+    fn of(request: &Request) -> Result<Self, Vec<GraphqlError>> {
+        match request.weir.get("delta") {
+            None | Some(Value::Null) => Ok(Self::Whole),
+            Some(Value::String(delta)) if delta == "json-patch" => Ok(Self::JsonPatch),
+            Some(_) => {
+                let message = "extensions.weir.delta must be \"json-patch\", or left out for whole values";
+                Err(vec![GraphqlError::new(ErrorCode::BadRequest, message)])
             }
         }
     }

@@ -1,7 +1,7 @@
 //! What waits to be sent on one socket.
 //!
 //! Of each operation at most one result waits: a newer one takes the place of an older one that the client was too slow
-//! to take. An event of a stream takes no place: whoever puts it in waits until it is taken. So what waits is bounded by the
+//! to take. Of a client that takes patches the outbox knows the last value that was taken: what is sent next is told from there. An event of a stream takes no place: whoever puts it in waits until it is taken. So what waits is bounded by the
 //! number of operations, whatever the clients, the commits and the streams do.
 
 use std::collections::{HashMap, VecDeque};
@@ -12,16 +12,30 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 use super::close::Close;
+use crate::graphql::delta::{Base, Version};
 
 /// What is sent next.
 #[derive(Debug, PartialEq)]
 pub enum Outgoing {
     /// A message of the protocol.
     Message(Utf8Bytes),
+    /// A value of a subscription to a client that takes patches.
+    Update(Box<Update>),
     /// A ping of the WebSocket.
     Ping,
     /// The last frame.
     Close(Close),
+}
+
+/// A value of a subscription, and what the client has of it.
+#[derive(Debug, PartialEq)]
+pub struct Update {
+    /// What the client calls the subscription.
+    pub id: String,
+    /// What it gets.
+    pub version: Version,
+    /// What it has.
+    pub base: Option<Base>,
 }
 
 /// What waits to be sent on one socket. Shared by the socket's session and its operations.
@@ -76,8 +90,16 @@ struct Slot {
     number: u64,
     task: Option<AbortHandle>,
     queued: bool,
-    next: Option<Utf8Bytes>,
+    next: Option<Next>,
+    /// The last value that was taken, if it was one.
+    base: Option<Base>,
     end: Option<Utf8Bytes>,
+}
+
+/// A result that waits.
+enum Next {
+    Message(Utf8Bytes),
+    Version(Version),
 }
 
 /// Why an operation does not start.
@@ -122,7 +144,12 @@ impl Outbox {
 
     /// Puts in a result, in place of one that has not been sent yet.
     pub fn next(&self, ticket: &Ticket, message: Utf8Bytes) {
-        self.fill(ticket, |slot| slot.next = Some(message));
+        self.fill(ticket, |slot| slot.next = Some(Next::Message(message)));
+    }
+
+    /// Puts in a value that may be sent as a patch, in place of a result that has not been sent yet.
+    pub fn update(&self, ticket: &Ticket, version: Version) {
+        self.fill(ticket, |slot| slot.next = Some(Next::Version(version)));
     }
 
     /// Puts in an event of a stream, and waits until it is being sent.
@@ -211,10 +238,11 @@ impl Outbox {
                         (Some(next), ended) => {
                             self.taken.notify_waiters();
                             slot.queued = ended;
+                            let outgoing = slot.take(&id, next);
                             if ended {
                                 state.queue.push_front(Entry::Operation(id));
                             }
-                            return Some(Outgoing::Message(next));
+                            return Some(outgoing);
                         }
                         (None, true) => {
                             let end = state.operations.remove(&id).and_then(|slot| slot.end);
@@ -223,6 +251,22 @@ impl Outbox {
                         (None, false) => {}
                     }
                 }
+            }
+        }
+    }
+}
+
+impl Slot {
+    /// What is sent of a result, from what has been sent before it.
+    fn take(&mut self, id: &str, next: Next) -> Outgoing {
+        match next {
+            Next::Message(message) => {
+                self.base = None;
+                Outgoing::Message(message)
+            }
+            Next::Version(version) => {
+                let base = self.base.replace(version.base());
+                Outgoing::Update(Box::new(Update { id: id.to_owned(), version, base }))
             }
         }
     }
@@ -246,6 +290,7 @@ mod tests {
             .take(10)
             .map(|outgoing| match outgoing {
                 Outgoing::Message(text) => text.to_string(),
+                Outgoing::Update(update) => panic!("{update:?}"),
                 Outgoing::Ping => "ping".into(),
                 Outgoing::Close(close) => format!("close {}", close.code),
             })

@@ -81,6 +81,7 @@ async fn write(mut sink: SplitSink<WebSocket, Message>, outbox: &Outbox) -> bool
     loop {
         let (message, last) = match outbox.take().await {
             Outgoing::Message(text) => (Message::Text(text), false),
+            Outgoing::Update(update) => (Message::Text(message::update(&update).await), false),
             Outgoing::Ping => (Message::Ping(Bytes::new()), false),
             Outgoing::Close(close) => (Message::Close(Some(close.frame())), true),
         };

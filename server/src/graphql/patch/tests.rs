@@ -81,7 +81,7 @@ fn remove(document: &mut Value, path: &[String]) -> Result<Value, String> {
 
 /// The patch, after it has been applied.
 fn patch(old: &Value, new: &Value) -> Value {
-    let patch = serde_json::to_value(diff(old, new)).unwrap();
+    let patch = serde_json::to_value(diff("", old, new)).unwrap();
     let mut applied = old.clone();
     apply(&mut applied, &patch).unwrap_or_else(|error| panic!("{error}\n{patch}\n{old}\n{new}"));
     assert_eq!(&applied, new, "{patch}\n{old}");
