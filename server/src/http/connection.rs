@@ -1,11 +1,18 @@
-//! Which connection a request came by: its calls wait in a line of their own.
+//! Which connection a request came by: its calls wait in a line of their own, and what is written to it is counted.
 
-use std::io;
+use std::io::{self, IoSlice};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::extract::connect_info::{ConnectInfo, Connected};
 use axum::http::Extensions;
 use axum::serve::{IncomingStream, Listener};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
 use weir_engine::origin::Connection;
 
 /// Numbers the connections that it accepts.
@@ -15,8 +22,36 @@ pub struct Numbering {
 }
 
 /// A connection that was accepted.
-#[derive(Debug, Clone, Copy)]
-pub struct Accepted(Connection);
+#[derive(Debug, Clone, Default)]
+pub struct Accepted {
+    /// Its number.
+    pub connection: Connection,
+    /// What has been written to it.
+    pub written: Written,
+}
+
+/// How many bytes the operating system has taken for a connection.
+#[derive(Debug, Clone, Default)]
+pub struct Written(Arc<AtomicU64>);
+
+/// Nothing was written for too long.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Stalled;
+
+impl Written {
+    /// Waits for something to be sent, for as long as no time of this length passes without a byte.
+    pub async fn advancing<T>(&self, stalled: Duration, sending: impl Future<Output = T>) -> Result<T, Stalled> {
+        let mut sending = pin!(sending);
+        loop {
+            let before = self.0.load(Ordering::Relaxed);
+            match timeout(stalled, sending.as_mut()).await {
+                Ok(sent) => return Ok(sent),
+                Err(_) if self.0.load(Ordering::Relaxed) == before => return Err(Stalled),
+                Err(_) => {}
+            }
+        }
+    }
+}
 
 impl Numbering {
     /// The first is number 1.
@@ -26,31 +61,109 @@ impl Numbering {
 }
 
 impl Listener for Numbering {
-    type Io = TcpStream;
+    type Io = Counting;
     type Addr = Accepted;
 
-    async fn accept(&mut self) -> (TcpStream, Accepted) {
+    async fn accept(&mut self) -> (Counting, Accepted) {
         let (stream, _) = Listener::accept(&mut self.listener).await;
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!("TCP_NODELAY: {error}");
         }
         self.accepted += 1;
-        (stream, Accepted(Connection(self.accepted)))
+        let accepted = Accepted { connection: Connection(self.accepted), written: Written::default() };
+        (Counting { stream, written: accepted.written.clone() }, accepted)
     }
 
     /// No peer of ours: number 0.
     fn local_addr(&self) -> io::Result<Accepted> {
-        self.listener.local_addr().map(|_| Accepted(Connection::default()))
+        self.listener.local_addr().map(|_| Accepted::default())
     }
 }
 
 impl Connected<IncomingStream<'_, Numbering>> for Accepted {
     fn connect_info(stream: IncomingStream<'_, Numbering>) -> Self {
-        *stream.remote_addr()
+        stream.remote_addr().clone()
     }
 }
 
-/// The connection of a request. All that come by no listener of ours are one.
+/// The connection of a request. All that come by no listener of ours are number 0.
+pub fn accepted(extensions: &Extensions) -> Accepted {
+    extensions.get::<ConnectInfo<Accepted>>().map_or_else(Accepted::default, |ConnectInfo(accepted)| accepted.clone())
+}
+
+/// The number of the connection of a request.
 pub fn of(extensions: &Extensions) -> Connection {
-    extensions.get::<ConnectInfo<Accepted>>().map_or(Connection::default(), |ConnectInfo(accepted)| accepted.0)
+    accepted(extensions).connection
+}
+
+/// A connection that counts what is written to it.
+pub struct Counting {
+    stream: TcpStream,
+    written: Written,
+}
+
+impl Counting {
+    fn count(&self, wrote: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(bytes)) = &wrote {
+            self.written.0.fetch_add(*bytes as u64, Ordering::Relaxed);
+        }
+        wrote
+    }
+}
+
+impl AsyncRead for Counting {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Counting {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let wrote = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.count(wrote)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let wrote = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.count(wrote)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STALLED: Duration = Duration::from_millis(2);
+
+    #[tokio::test]
+    async fn what_goes_on_is_waited_for_however_long_it_takes() {
+        let written = Written::default();
+        // Polled whenever the time has passed, and a byte further each time.
+        let sending = std::future::poll_fn(|_| match written.0.fetch_add(1, Ordering::Relaxed) {
+            0..10 => Poll::Pending,
+            _ => Poll::Ready("sent"),
+        });
+        assert_eq!(written.advancing(STALLED, sending).await, Ok("sent"));
+    }
+
+    #[tokio::test]
+    async fn what_does_not_go_on_is_given_up() {
+        assert_eq!(Written::default().advancing(STALLED, std::future::pending::<()>()).await, Err(Stalled));
+    }
 }

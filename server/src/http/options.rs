@@ -58,6 +58,8 @@ pub struct SocketOptions {
     pub ping_interval: Duration,
     /// How long a peer may take to answer a close frame.
     pub close_timeout: Duration,
+    /// How long a peer may take nothing while something waits to be sent. It is dropped before this has passed twice.
+    pub stalled_timeout: Duration,
     /// A message of a client, in bytes.
     pub message_bytes: usize,
     /// Operations running at one time.
@@ -74,6 +76,7 @@ impl Default for SocketOptions {
             init_timeout: Duration::from_secs(3),
             ping_interval: Duration::from_secs(25),
             close_timeout: Duration::from_secs(2),
+            stalled_timeout: Duration::from_secs(30),
             message_bytes: 4 << 20,
             operations: 100,
             operation_id_bytes: 256,

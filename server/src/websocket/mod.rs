@@ -39,7 +39,7 @@ pub fn upgrade(gateway: Arc<Gateway>, upgrade: WebSocketUpgrade, parts: &Parts) 
         let retry_after = [(header::RETRY_AFTER, "1")];
         return (StatusCode::SERVICE_UNAVAILABLE, retry_after, "all sockets are taken\n").into_response();
     };
-    let connection = connection::of(&parts.extensions);
+    let accepted = connection::accepted(&parts.extensions);
     let message_bytes = gateway.options.socket.message_bytes;
     upgrade
         .protocols([SUBPROTOCOL])
@@ -49,7 +49,7 @@ pub fn upgrade(gateway: Arc<Gateway>, upgrade: WebSocketUpgrade, parts: &Parts) 
         .max_frame_size(message_bytes)
         .on_failed_upgrade(|error| tracing::debug!("WebSocket upgrade: {error}"))
         .on_upgrade(async move |socket: WebSocket| {
-            session::run(gateway, connection, socket).await;
+            session::run(gateway, accepted, socket).await;
             drop(permit);
         })
 }

@@ -13,7 +13,6 @@ use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval_at, sleep_until, timeout};
-use weir_engine::origin::Connection;
 
 use super::close::Close;
 use super::message::{self, ClientMessage};
@@ -21,10 +20,11 @@ use super::operation::Operation;
 use super::outbox::{NotOpened, Outbox, Outgoing};
 use crate::graphql::service::Service;
 use crate::graphql::{GraphqlError, Request};
+use crate::http::connection::{Accepted, Stalled, Written};
 use crate::http::gateway::Gateway;
 
 /// Runs a session to its end.
-pub async fn run(gateway: Arc<Gateway>, connection: Connection, socket: WebSocket) {
+pub async fn run(gateway: Arc<Gateway>, accepted: Accepted, socket: WebSocket) {
     let spoken = socket.protocol().and_then(|spoken| spoken.to_str().ok()) == Some(super::SUBPROTOCOL);
     let (sink, mut stream) = socket.split();
     let outbox = Arc::new(Outbox::default());
@@ -33,11 +33,11 @@ pub async fn run(gateway: Arc<Gateway>, connection: Connection, socket: WebSocke
     }
     let options = gateway.options.socket.clone();
     let init_deadline = Instant::now() + options.init_timeout;
-    let (service, operations) = (gateway.service.on(connection), JoinSet::new());
+    let (service, operations) = (gateway.service.on(accepted.connection), JoinSet::new());
     let mut session =
         Session { gateway, service, outbox: outbox.clone(), operations, init_deadline, acknowledged: false };
     let heard = AtomicBool::new(true);
-    let writing = write(sink, &outbox);
+    let writing = write(sink, &outbox, &accepted.written, options.stalled_timeout);
     tokio::pin!(writing);
     let (end, close_sent) = tokio::select! {
         end = session.read(&mut stream, &heard) => {
@@ -76,8 +76,9 @@ enum End {
     Unreadable(Close),
 }
 
-/// Sends what the outbox holds. Returns whether the last of it was a close frame: otherwise the peer is gone.
-async fn write(mut sink: SplitSink<WebSocket, Message>, outbox: &Outbox) -> bool {
+/// Sends what the outbox holds. Returns whether the last of it was a close frame: otherwise the peer is gone, or has taken
+/// nothing for too long while something waited. What it has not taken of a message stands before any close frame.
+async fn write(mut sink: SplitSink<WebSocket, Message>, outbox: &Outbox, written: &Written, stalled: Duration) -> bool {
     loop {
         let (message, last) = match outbox.take().await {
             Outgoing::Message(text) => (Message::Text(text), false),
@@ -85,9 +86,14 @@ async fn write(mut sink: SplitSink<WebSocket, Message>, outbox: &Outbox) -> bool
             Outgoing::Ping => (Message::Ping(Bytes::new()), false),
             Outgoing::Close(close) => (Message::Close(Some(close.frame())), true),
         };
-        let sent = sink.send(message).await;
-        if last || sent.is_err() {
-            return sent.is_ok();
+        match written.advancing(stalled, sink.send(message)).await {
+            Ok(Ok(())) if last => return true,
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return false,
+            Err(Stalled) => {
+                tracing::debug!("a peer has taken nothing for {stalled:?} and is dropped");
+                return false;
+            }
         }
     }
 }

@@ -122,6 +122,11 @@ impl App {
         Socket { stream: connect_async(request).await.unwrap().0 }
     }
 
+    /// Whether a WebSocket can be opened.
+    pub async fn has_room(&self) -> bool {
+        connect_async(format!("ws://{}/graphql", self.address)).await.is_ok()
+    }
+
     /// Opens a WebSocket and shakes hands.
     pub async fn session(&self) -> Socket {
         let mut socket = self.socket(Some("graphql-transport-ws")).await;

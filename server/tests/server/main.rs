@@ -10,6 +10,7 @@
 )]
 
 mod app;
+mod deltas;
 mod fairness;
 mod graphql_over_http;
 mod lines;
