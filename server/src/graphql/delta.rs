@@ -38,7 +38,7 @@ pub struct Base {
 
 impl Version {
     /// A value that has been written without errors. `data` is the JSON text of the response's `data`.
-    pub(super) fn new(key: &Key, content: &Arc<Content>, form: FormId, data: Vec<u8>, weir: WeirExtensions) -> Self {
+    pub(crate) fn new(key: &Key, content: &Arc<Content>, form: FormId, data: Vec<u8>, weir: WeirExtensions) -> Self {
         // The same text for all who have it, or all between `{"key":` and `}`.
         let value = content.form(form).unwrap_or_else(|| {
             let end = data.len().saturating_sub(1);

@@ -6,7 +6,7 @@
 //! | [`close`] | why a socket is closed |
 //! | [`session`] | one socket from its first message to its last |
 //! | [`operation`] | one operation of a socket |
-//! | [`outbox`] | what waits to be sent: of each subscription, only the newest value; of each stream, one event |
+//! | [`outbox`] | what waits to be sent: of each subscription, only the newest value, perhaps as a patch; of each stream, one event |
 
 pub mod close;
 pub mod message;

@@ -281,9 +281,16 @@ impl State {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
+    use std::sync::Arc;
+
     use futures_util::future::poll_immediate;
+    use serde_json::{Value, json};
+    use weir_engine::content::Content;
+    use weir_schema::commit::Timestamp;
 
     use super::*;
+    use crate::graphql::plan::Key;
+    use crate::graphql::response::WeirExtensions;
 
     fn taken(outbox: &Outbox) -> Vec<String> {
         std::iter::from_fn(|| outbox.try_take())
@@ -311,6 +318,57 @@ mod tests {
         outbox.next(&a, "a2".into());
         outbox.end(&a, "a done".into());
         assert_eq!(taken(&outbox), ["a2", "a done", "b1"]);
+    }
+
+    /// A value of a selection: a number among much else.
+    fn version(form: u64, n: u64) -> Version {
+        let value = json!({ "fill": "x".repeat(100), "n": n });
+        let data = json!({ "v": value }).to_string().into_bytes();
+        let weir = WeirExtensions { cursor: None, commit: Timestamp(n) };
+        Version::new(&Key::new("v"), &Arc::new(Content::from(value)), form, data, weir)
+    }
+
+    /// What is sent next: the number of a whole value, a patch, or a message.
+    async fn sent(outbox: &Outbox) -> Value {
+        match outbox.try_take().unwrap() {
+            Outgoing::Message(text) => text.to_string().into(),
+            Outgoing::Update(update) => {
+                let payload: Value =
+                    serde_json::from_slice(&update.version.to_json(update.base.as_ref()).await).unwrap();
+                let whole = payload.pointer("/data/v/n").or(payload.pointer("/extensions/weir/patch/0/value"));
+                json!([payload.get("data").is_some(), whole])
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_patch_is_to_what_was_sent_last() {
+        let (outbox, [a]) = outbox(["a"]);
+        let (whole, patch) = (true, false);
+        outbox.update(&a, version(1, 1));
+        outbox.update(&a, version(1, 2));
+        assert_eq!(sent(&outbox).await, json!([whole, 2]));
+        // What has been overtaken is nobody's base.
+        outbox.update(&a, version(1, 3));
+        outbox.update(&a, version(1, 2));
+        assert_eq!(sent(&outbox).await, json!([patch, null]), "nothing has changed");
+        outbox.next(&a, "error".into());
+        outbox.update(&a, version(1, 4));
+        assert_eq!(sent(&outbox).await, json!([patch, 4]), "the error has been overtaken");
+        outbox.update(&a, version(1, 5));
+        outbox.next(&a, "error".into());
+        assert_eq!(sent(&outbox).await, json!("error"));
+        outbox.update(&a, version(1, 6));
+        assert_eq!(sent(&outbox).await, json!([whole, 6]));
+        outbox.update(&a, version(2, 7));
+        assert_eq!(sent(&outbox).await, json!([whole, 7]), "another selection");
+        outbox.cancel("a");
+        let again = outbox.open("a", 2).unwrap();
+        outbox.update(&again, version(2, 8));
+        outbox.end(&again, "done".into());
+        assert_eq!(sent(&outbox).await, json!([whole, 8]), "another operation");
+        assert_eq!(sent(&outbox).await, json!("done"));
     }
 
     #[tokio::test]
