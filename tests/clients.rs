@@ -151,6 +151,27 @@ fn a_subscriber_that_resumes_gets_nothing_until_something_changed() {
 }
 
 #[test]
+fn a_subscriber_that_takes_patches_has_the_same_list() {
+    let Some(packages) = node::packages("a_subscriber_that_takes_patches_has_the_same_list") else { return };
+    let shop = Shop::start();
+    let mut socket = Socket::open(packages, &shop.dev);
+    let query = "subscription($customer: ID!) { ordersOf(customer: $customer) { id total } }";
+    let (variables, delta) = (json!({ "customer": shop.ada }), json!({ "weir": { "delta": "json-patch" } }));
+    socket.subscribe("patched", query, variables.clone(), delta);
+    let patch = |message: &Value| message["extensions"]["weir"]["patch"].as_array().map(Vec::len);
+    let first = socket.next("patched");
+    assert_eq!((patch(&first), totals(&first)), (None, ADAS.to_vec()));
+    shop.place_order(&shop.ada, 1);
+    let second = socket.next("patched");
+    assert_eq!((patch(&second), totals(&second)), (Some(1), [&[1.0], &ADAS[..]].concat()));
+    shop.place_order(&shop.ada, 2);
+    let third = socket.next("patched");
+    assert_eq!((patch(&third), totals(&third)), (Some(1), [&[2.0, 1.0], &ADAS[..]].concat()));
+    socket.subscribe("whole", query, variables, json!({}));
+    assert_eq!(socket.next("whole")["data"], third["data"]);
+}
+
+#[test]
 fn a_new_connection_resumes_after_a_restart() {
     let Some(packages) = node::packages("a_new_connection_resumes_after_a_restart") else { return };
     let Shop { app, dev, client: _, ada, .. } = Shop::start();

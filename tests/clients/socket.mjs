@@ -1,9 +1,11 @@
 // A real graphql-ws client that is driven line by line.
 //
 // Takes `{"subscribe": NAME, "query": …, "variables": …, "extensions": …}` and `{"complete": NAME}` on stdin; writes
-// `{"name": NAME, "next" | "error" | "complete": …}` for everything that comes, and `{"closed": CODE}`.
+// `{"name": NAME, "next" | "error" | "complete": …}` for everything that comes, and `{"closed": CODE}`. A `next` with a patch
+// gets the `data` that comes of it.
 
 import { createInterface } from "node:readline";
+import jsonpatch from "fast-json-patch";
 import { createClient } from "graphql-ws";
 import WebSocket from "ws";
 
@@ -28,8 +30,13 @@ for await (const line of createInterface({ input: process.stdin })) {
   const { subscribe, complete, ...payload } = JSON.parse(line);
   if (complete !== undefined) endings.get(complete)();
   if (subscribe === undefined) continue;
+  let data;
   const sink = {
-    next: (next) => write({ name: subscribe, next }),
+    next: (next) => {
+      const patch = next.extensions?.weir?.patch;
+      data = patch ? jsonpatch.applyPatch(data, patch, true, false).newDocument : next.data;
+      write({ name: subscribe, next: { ...next, data } });
+    },
     error: (error) => write({ name: subscribe, error }),
     complete: () => write({ name: subscribe, complete: true }),
   };
