@@ -1,8 +1,12 @@
 //! What waits to be sent on one socket.
 //!
 //! Of each operation at most one result waits: a newer one takes the place of an older one that the client was too slow
-//! to take. Of a client that takes patches the outbox knows the last value that was taken: what is sent next is told from there. An event of a stream takes no place: whoever puts it in waits until it is taken. So what waits is bounded by the
-//! number of operations, whatever the clients, the commits and the streams do.
+//! to take. Of a client that takes patches the last value that was taken is kept: the next is told from there. An event of
+//! a stream takes no place: whoever puts it in waits until it is taken. So what waits is bounded by the number of
+//! operations, whatever the clients, the commits and the streams do.
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::{HashMap, VecDeque};
 
@@ -275,155 +279,5 @@ impl Slot {
 impl State {
     fn slot(&mut self, ticket: &Ticket) -> Option<&mut Slot> {
         self.operations.get_mut(&ticket.id).filter(|slot| slot.number == ticket.number)
-    }
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests")]
-mod tests {
-    use std::sync::Arc;
-
-    use futures_util::future::poll_immediate;
-    use serde_json::{Value, json};
-    use weir_engine::content::Content;
-    use weir_schema::commit::Timestamp;
-
-    use super::*;
-    use crate::graphql::plan::Key;
-    use crate::graphql::response::WeirExtensions;
-
-    fn taken(outbox: &Outbox) -> Vec<String> {
-        std::iter::from_fn(|| outbox.try_take())
-            .take(10)
-            .map(|outgoing| match outgoing {
-                Outgoing::Message(text) => text.to_string(),
-                Outgoing::Update(update) => panic!("{update:?}"),
-                Outgoing::Ping => "ping".into(),
-                Outgoing::Close(close) => format!("close {}", close.code),
-            })
-            .collect()
-    }
-
-    fn outbox<const N: usize>(ids: [&str; N]) -> (Outbox, [Ticket; N]) {
-        let outbox = Outbox::default();
-        let tickets = ids.map(|id| outbox.open(id, 2).unwrap());
-        (outbox, tickets)
-    }
-
-    #[test]
-    fn a_newer_result_takes_the_place_of_an_older_one() {
-        let (outbox, [a, b]) = outbox(["a", "b"]);
-        outbox.next(&a, "a1".into());
-        outbox.next(&b, "b1".into());
-        outbox.next(&a, "a2".into());
-        outbox.end(&a, "a done".into());
-        assert_eq!(taken(&outbox), ["a2", "a done", "b1"]);
-    }
-
-    /// A value of a selection: a number among much else.
-    fn version(form: u64, n: u64) -> Version {
-        let value = json!({ "fill": "x".repeat(100), "n": n });
-        let data = json!({ "v": value }).to_string().into_bytes();
-        let weir = WeirExtensions { cursor: None, commit: Timestamp(n) };
-        Version::new(&Key::new("v"), &Arc::new(Content::from(value)), form, data, weir)
-    }
-
-    /// What is sent next: the number of a whole value, a patch, or a message.
-    async fn sent(outbox: &Outbox) -> Value {
-        match outbox.try_take().unwrap() {
-            Outgoing::Message(text) => text.to_string().into(),
-            Outgoing::Update(update) => {
-                let payload: Value =
-                    serde_json::from_slice(&update.version.to_json(update.base.as_ref()).await).unwrap();
-                let whole = payload.pointer("/data/v/n").or(payload.pointer("/extensions/weir/patch/0/value"));
-                json!([payload.get("data").is_some(), whole])
-            }
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[tokio::test]
-    async fn a_patch_is_to_what_was_sent_last() {
-        let (outbox, [a]) = outbox(["a"]);
-        let (whole, patch) = (true, false);
-        outbox.update(&a, version(1, 1));
-        outbox.update(&a, version(1, 2));
-        assert_eq!(sent(&outbox).await, json!([whole, 2]));
-        // What has been overtaken is nobody's base.
-        outbox.update(&a, version(1, 3));
-        outbox.update(&a, version(1, 2));
-        assert_eq!(sent(&outbox).await, json!([patch, null]), "nothing has changed");
-        outbox.next(&a, "error".into());
-        outbox.update(&a, version(1, 4));
-        assert_eq!(sent(&outbox).await, json!([patch, 4]), "the error has been overtaken");
-        outbox.update(&a, version(1, 5));
-        outbox.next(&a, "error".into());
-        assert_eq!(sent(&outbox).await, json!("error"));
-        outbox.update(&a, version(1, 6));
-        assert_eq!(sent(&outbox).await, json!([whole, 6]));
-        outbox.update(&a, version(2, 7));
-        assert_eq!(sent(&outbox).await, json!([whole, 7]), "another selection");
-        outbox.cancel("a");
-        let again = outbox.open("a", 2).unwrap();
-        outbox.update(&again, version(2, 8));
-        outbox.end(&again, "done".into());
-        assert_eq!(sent(&outbox).await, json!([whole, 8]), "another operation");
-        assert_eq!(sent(&outbox).await, json!("done"));
-    }
-
-    #[tokio::test]
-    async fn an_event_is_passed_when_it_is_taken() {
-        let (outbox, [a, b]) = outbox(["a", "b"]);
-        let mut passing = Box::pin(outbox.pass(&a, "a1".into()));
-        assert!(poll_immediate(&mut passing).await.is_none());
-        outbox.next(&b, "b1".into());
-        assert_eq!(outbox.try_take(), Some(Outgoing::Message("a1".into())));
-        assert_eq!(poll_immediate(&mut passing).await, Some(Ok(())));
-        // What is not sent any more is not asked for any more.
-        outbox.cancel("a");
-        assert_eq!(outbox.pass(&a, "a2".into()).await, Err(Forgotten));
-        assert_eq!(taken(&outbox), ["b1"]);
-    }
-
-    #[tokio::test]
-    async fn a_task_that_was_stopped_does_not_speak_for_the_next_of_its_id() {
-        let (outbox, [first]) = outbox(["a"]);
-        outbox.next(&first, "old".into());
-        outbox.cancel("a");
-        let second = outbox.open("a", 2).unwrap();
-        outbox.next(&first, "old".into());
-        outbox.end(&first, "old done".into());
-        assert_eq!(outbox.pass(&first, "old".into()).await, Err(Forgotten));
-        outbox.next(&second, "new".into());
-        assert_eq!(taken(&outbox), ["new"]);
-    }
-
-    #[test]
-    fn an_id_is_free_again_when_its_end_has_been_sent() {
-        let (outbox, [a]) = outbox(["a"]);
-        outbox.end(&a, "a done".into());
-        assert_eq!(outbox.open("a", 2), Err(NotOpened::Duplicate));
-        assert_eq!(taken(&outbox), ["a done"]);
-        assert!(outbox.open("a", 2).is_ok());
-    }
-
-    #[test]
-    fn nothing_is_sent_of_a_cancelled_operation() {
-        let (outbox, [a, _]) = outbox(["a", "b"]);
-        assert_eq!(outbox.open("c", 2), Err(NotOpened::Full));
-        outbox.next(&a, "a1".into());
-        outbox.cancel("a");
-        outbox.next(&a, "a2".into());
-        assert_eq!(taken(&outbox), Vec::<String>::new());
-        assert!(outbox.open("c", 2).is_ok());
-    }
-
-    #[test]
-    fn a_close_goes_before_all_that_waits() {
-        let (outbox, [a]) = outbox(["a"]);
-        outbox.next(&a, "a1".into());
-        outbox.close(Close::GOING_AWAY);
-        outbox.close(Close::UNAUTHORIZED);
-        assert_eq!(taken(&outbox).first().map(String::as_str), Some("close 1001"));
     }
 }

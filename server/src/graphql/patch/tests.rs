@@ -258,8 +258,6 @@ fn mutated(value: &Value, choices: &mut impl Iterator<Item = usize>) -> Value {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
-
     #[test]
     fn a_patch_makes_any_value_of_any_other(old in value(), new in value()) {
         patch(&old, &new);
