@@ -423,9 +423,12 @@ fn end(aggregate: Aggregate, group: &[(Value, Value)]) -> Value {
     }
 }
 
+/// Values of one aggregate, each with its element.
+type Column = Vec<(Value, Value)>;
+
 /// Rows, from what each document contributes.
 fn rows(case: &Case, documents: &[Value], contributions: &[Value]) -> Vec<Value> {
-    let mut groups: BTreeMap<String, (Value, Vec<Vec<(Value, Value)>>)> = BTreeMap::new();
+    let mut groups: BTreeMap<String, (Value, Vec<Column>)> = BTreeMap::new();
     assert_eq!(documents.len(), contributions.len());
     for (document, contributed) in documents.iter().zip(contributions) {
         let elements = (case.elements)(document);
@@ -441,7 +444,7 @@ fn rows(case: &Case, documents: &[Value], contributions: &[Value]) -> Vec<Value>
     }
     let mut groups: Vec<_> = groups.into_values().collect();
     groups.sort_by(|(a, _), (b, _)| order(a, b));
-    let row = |(key, columns): (Value, Vec<Vec<(Value, Value)>>)| {
+    let row = |(key, columns): (Value, Vec<Column>)| {
         let mut row = Map::from_iter([("key".to_owned(), key)]);
         for ((name, aggregate), column) in case.aggregates.iter().zip(columns) {
             row.insert((*name).to_owned(), end(*aggregate, &column));
