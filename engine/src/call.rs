@@ -69,12 +69,14 @@ pub struct Answer {
     pub value: Arc<Content>,
     /// A commit at which a read has this result, or that a procedure made.
     pub commit: Timestamp,
+    /// How long ago it was computed, of a view that is computed now and then, whatever is committed.
+    pub age: Option<Duration>,
 }
 
 impl Answer {
     /// A result that nobody else has yet.
     pub fn new(value: Value, commit: Timestamp) -> Self {
-        Self { value: Arc::new(Content::from(value)), commit }
+        Self { value: Arc::new(Content::from(value)), commit, age: None }
     }
 }
 
@@ -87,6 +89,8 @@ pub struct Emission {
     pub commit: Timestamp,
     /// Opaque: sent again with a new subscription, it suppresses a value that has not changed since.
     pub cursor: String,
+    /// As in [`Answer`].
+    pub age: Option<Duration>,
 }
 
 /// Why a call failed.

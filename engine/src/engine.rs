@@ -15,6 +15,7 @@ use weir_store::{CatalogError, Poisoned, Store};
 
 use crate::actions::{self, Actions};
 use crate::call::{Answer, Call, CallError, Caller};
+use crate::eager;
 use crate::groups;
 use crate::idempotency::Scope;
 use crate::lines::{self, Elements};
@@ -132,6 +133,7 @@ impl Engine {
         release.keep_groups(groups::keep::keep_all(self, &release));
         self.shared.active.send_replace(Some(release.clone()));
         self.keep_results_of(release.number());
+        eager::watch_all(self, &release);
         Ok(release)
     }
 
@@ -147,6 +149,8 @@ impl Engine {
 
     /// Finishes the commits that wait and closes the store.
     pub async fn close(&self) {
+        // What runs for a release, and not for a caller, ends.
+        self.shared.active.send_replace(None);
         self.shared.store.close().await;
     }
 

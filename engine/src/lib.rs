@@ -10,6 +10,7 @@
 //! | `host` | answers what a script asks: reads and writes of documents in a transaction |
 //! | `attempts` | savepoints: what `attempt(fn)` takes back |
 //! | `documents` | insert, replace, patch and delete, with the document's type checked |
+//! | `eager` | views that are computed whether anybody asks or not |
 //! | `fetch` | what actions ask of other servers: which hosts, which addresses, how much |
 //! | [`secrets`] | what actions may know and nobody may read |
 //! | `outside` | what a run asks of these two |
@@ -34,6 +35,7 @@ mod attempts;
 pub mod call;
 pub mod content;
 mod documents;
+mod eager;
 pub mod engine;
 mod fetch;
 mod groups;

@@ -4,6 +4,7 @@
 //! come faster than they are taken the newest is emitted; a value equal to the last one is not.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use weir_schema::error::ErrorCode;
@@ -22,6 +23,8 @@ pub struct Watch {
     /// What the caller has.
     last: Option<Last>,
     watched: Option<Watched>,
+    /// When the next result is due, of a view that is computed now and then.
+    due: Option<Instant>,
 }
 
 /// What a caller has.
@@ -44,7 +47,7 @@ impl Watch {
     ) -> Self {
         let query = Prepared::new(release, caller, function, arguments).and_then(readable).map(Arc::new);
         let last = after.and_then(|cursor| ValueDigest::of_cursor(&cursor)).map(Last::Value);
-        Self { engine: engine.clone(), query, last, watched: None }
+        Self { engine: engine.clone(), query, last, watched: None, due: None }
     }
 
     /// The next value. An error does not end the watch: a later commit may bring a value again. A slow reader misses
@@ -63,6 +66,9 @@ impl Watch {
                 return Err(error);
             }
         };
+        if let Some(every) = query.every() {
+            return self.next_timed(&query, every).await;
+        }
         loop {
             let watched = self.watched.get_or_insert_with(|| self.engine.watch_results(&query));
             let Some(published) = watched.next().await else {
@@ -75,14 +81,40 @@ impl Watch {
         }
     }
 
+    /// The next value that time brings.
+    async fn next_timed(&mut self, query: &Prepared, every: Duration) -> Result<Emission, CallError> {
+        loop {
+            if let Some(due) = self.due {
+                tokio::time::sleep_until(due.into()).await;
+            }
+            let timed = self.engine.read_timed(query, every).await;
+            self.due = Some(timed.as_ref().map_or_else(|_| Instant::now() + every, |timed| timed.until));
+            match timed {
+                Ok(timed) => {
+                    let digest = timed.value.digest();
+                    if self.replace(Last::Value(digest)) {
+                        let (age, cursor) = (Some(timed.age()), digest.cursor(timed.commit));
+                        return Ok(Emission { value: timed.value, commit: timed.commit, cursor, age });
+                    }
+                }
+                Err(error) => {
+                    if self.replace(Last::Error(error.clone())) {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+    }
+
     /// What the caller gets; `None` if it has that already.
     fn emit(&mut self, published: &Published) -> Option<Result<Emission, CallError>> {
         let Published { result, commit } = published;
         match result {
             Ok(content) => {
                 let digest = content.digest();
-                let emission = || Emission { value: content.clone(), commit: *commit, cursor: digest.cursor(*commit) };
-                self.replace(Last::Value(digest)).then(|| Ok(emission()))
+                let cursor = digest.cursor(*commit);
+                let emission = Emission { value: content.clone(), commit: *commit, cursor, age: None };
+                self.replace(Last::Value(digest)).then_some(Ok(emission))
             }
             Err(error) => self.replace(Last::Error(error.clone())).then(|| Err(error.clone())),
         }

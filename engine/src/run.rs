@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 use weir_sandbox::pool::{Isolation, QueueFull};
 use weir_sandbox::protocol::{CallRequest, Frame, Outcome, Plan, ScriptError};
-use weir_schema::declarations::{Function, FunctionKind};
+use weir_schema::declarations::{Function, FunctionKind, Keep};
 use weir_schema::error::ErrorCode;
 use weir_schema::id::DocumentId;
 use weir_schema::limits::Limit;
@@ -129,6 +129,14 @@ impl Prepared {
     /// What it asks.
     pub(crate) fn key(&self) -> QueryKey {
         QueryKey { release: self.release.number(), function: self.index, arguments: self.arguments.clone() }
+    }
+
+    /// How long a result of it is good, if that is a matter of time.
+    pub(crate) fn every(&self) -> Option<Duration> {
+        match self.function().ok()?.keep {
+            Some(Keep::EveryMs(every)) => Some(Duration::from_millis(every)),
+            _ => None,
+        }
     }
 
     /// The declared function.

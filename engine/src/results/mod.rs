@@ -9,9 +9,10 @@ mod flight;
 pub(crate) mod key;
 pub(crate) mod pump;
 mod run;
+pub(crate) mod timed;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
@@ -26,7 +27,9 @@ use self::core::{Core, Reading, Watching};
 use self::entry::Feed;
 pub(crate) use self::entry::Published;
 use self::flight::{Departure, Landing, RunEnd};
+use self::key::Class;
 use self::run::{NotRun, run};
+use self::timed::{Timed, TimedResults};
 use crate::call::{Answer, CallError};
 use crate::engine::Engine;
 use crate::run::{Prepared, RUNS_MAX};
@@ -48,6 +51,8 @@ pub(crate) struct Results {
     /// Turns of watched queries: a commit may wake all at once, and calls must find room in the queue beside them.
     turns: Semaphore,
     runtime: Handle,
+    /// Those that time ends.
+    timed: TimedResults,
 }
 
 struct State {
@@ -69,7 +74,8 @@ impl Results {
         // What is committed in between is noticed twice, which does no harm.
         let notices = store.notices();
         let state = State { core: Core::new(store.head(), bytes_max), notices };
-        Ok(Self { state: Mutex::new(state), advanced: Notify::new(), turns: Semaphore::new(turns), runtime })
+        let (advanced, turns) = (Notify::new(), Semaphore::new(turns));
+        Ok(Self { state: Mutex::new(state), advanced, turns, runtime, timed: TimedResults::default() })
     }
 }
 
@@ -109,10 +115,15 @@ impl Engine {
     /// Nothing more is kept of other releases but what is watched.
     pub(crate) fn keep_results_of(&self, release: u64) {
         self.on_results(|core| core.retire_all_but(release));
+        self.results().timed.retire_all_but(release);
     }
 
     /// Answers a query or view: from what is kept, by a run that is in progress, or by one of its own.
     pub(crate) async fn read(&self, query: &Prepared) -> Result<Answer, CallError> {
+        if let Some(every) = query.every() {
+            let timed = self.read_timed(query, every).await?;
+            return Ok(Answer { age: Some(timed.age()), value: timed.value, commit: timed.commit });
+        }
         let (key, caller) = (query.key(), query.caller.in_script());
         let (mut joins, mut losses) = (0, 0);
         loop {
@@ -123,7 +134,7 @@ impl Engine {
             let departure = match reading {
                 Reading::There(published) => {
                     let value = published.result.clone()?;
-                    return Ok(Answer { value, commit: published.commit });
+                    return Ok(Answer { value, commit: published.commit, age: None });
                 }
                 Reading::Joined(flight, arrival) => {
                     joins += 1;
@@ -141,6 +152,32 @@ impl Engine {
                 Ok(end) => {
                     self.take_into_account(end.head).await?;
                     return answer(&leave.land(query, &caller, end), Timestamp::ZERO);
+                }
+                Err(NotRun::Lost(_)) if losses + 1 < RUNS_MAX => losses += 1,
+                Err(NotRun::Never(error) | NotRun::Yet(error) | NotRun::Lost(error)) => return Err(error),
+            }
+        }
+    }
+
+    /// Answers a view that is computed now and then: as of the last time, which one caller makes for all.
+    pub(crate) async fn read_timed(&self, query: &Prepared, every: Duration) -> Result<Timed, CallError> {
+        let (timed, caller) = (&self.results().timed, query.caller.in_script());
+        let question = timed.question(&query.key());
+        if let Some(answer) = question.answer(&caller) {
+            return Ok(answer);
+        }
+        let _turn = question.turn.lock().await;
+        if let Some(answer) = question.answer(&caller) {
+            return Ok(answer);
+        }
+        let mut losses = 0;
+        loop {
+            match run(self, query).await {
+                Ok(RunEnd { result, head, looked, .. }) => {
+                    let (value, since) = (result?, Instant::now());
+                    let answer = Timed { value, commit: head.timestamp, since, until: since + every };
+                    timed.keep(&question, Class::of(&caller, looked.claims), answer.clone());
+                    return Ok(answer);
                 }
                 Err(NotRun::Lost(_)) if losses + 1 < RUNS_MAX => losses += 1,
                 Err(NotRun::Never(error) | NotRun::Yet(error) | NotRun::Lost(error)) => return Err(error),
@@ -173,7 +210,7 @@ impl Engine {
 
 fn answer(landing: &Landing, arrival: Timestamp) -> Result<Answer, CallError> {
     let value = landing.result.clone()?;
-    Ok(Answer { value, commit: landing.commit.max(arrival) })
+    Ok(Answer { value, commit: landing.commit.max(arrival), age: None })
 }
 
 /// Leave for a run, given back when the run is dropped.

@@ -43,7 +43,9 @@ impl<'a, 'g> Reader<'_, 'a, 'g> {
                 self.check_form(made, kind, &signature)?;
                 let arguments = self.arguments(made, &signature);
                 let result = self.result(made, kind, &signature);
-                (kind, arguments?, result?, self.keep(made, kind)?, None)
+                let (arguments, result) = (arguments?, result?);
+                let keep = self.keep(made, kind, &arguments)?;
+                (kind, arguments, result, keep, None)
             }
             Maker::GroupBy | Maker::Collection | Maker::Endpoint => {
                 let (rows, groups) = group_by::read(self, made)?;
@@ -176,9 +178,19 @@ impl<'a, 'g> Reader<'_, 'a, 'g> {
         Ok(self.types.typed(ty, &Name::anonymous(made.name, "result"))?.into_element())
     }
 
-    fn keep(&self, made: &Made<'a, 'g>, kind: FunctionKind) -> Result<Option<Keep>, Reported> {
+    fn keep(&self, made: &Made<'a, 'g>, kind: FunctionKind, arguments: &[Member]) -> Result<Option<Keep>, Reported> {
         match (kind, made.call.arguments.get(1)) {
-            (FunctionKind::View, Some(options)) => keep::read(made.home.file, options, self.report).map(Some),
+            (FunctionKind::View, Some(options)) => {
+                let keep = keep::read(made.home.file, options, self.report)?;
+                let needed = arguments.iter().find(|argument| !argument.slot.optional && !argument.slot.nullable);
+                if let (Keep::Eager, Some(needed)) = (&keep, needed) {
+                    let message =
+                        format!("an eager view is computed without a caller, but needs the argument `{}`", needed.name);
+                    let help = "make the argument optional, or keep the view \"onDemand\"";
+                    return Err(self.report.error_with_help(made.home.file, options.span(), message, help));
+                }
+                Ok(Some(keep))
+            }
             (FunctionKind::View, None) => Ok(Some(Keep::default())),
             _ => Ok(None),
         }

@@ -5,6 +5,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 use weir_engine::call::{Answer, Call, CallError, Caller, Emission};
@@ -71,7 +72,7 @@ where
     let root = root_of(schema, operation.kind);
     let mut projection = Projection::start();
     let mut nulled = false;
-    let mut newest = None;
+    let (mut newest, mut oldest) = (None, None);
     for field in &prepared.plan.roots {
         projection.key(&field.key);
         match &field.source {
@@ -91,6 +92,7 @@ where
                 let before = projection.bytes();
                 if let Ok(answer) = &answer {
                     newest = newest.max(Some(answer.commit));
+                    oldest = oldest.max(answer.age);
                 }
                 nulled |= write(&mut projection, &field.key, field_call, answer.as_ref().map(|answer| &answer.value));
                 room.take(projection.bytes().saturating_sub(before));
@@ -98,10 +100,16 @@ where
         }
     }
     let (data, errors) = projection.finish(nulled);
-    let committed = |commit: &Timestamp| *commit > Timestamp::ZERO && operation.kind == OperationKind::Mutation;
-    let commit = newest.filter(committed);
-    let weir = commit.map(|commit| WeirExtensions { cursor: None, commit });
+    let is_told = |commit: &Timestamp| {
+        oldest.is_some() || (*commit > Timestamp::ZERO && operation.kind == OperationKind::Mutation)
+    };
+    let commit = newest.filter(is_told);
+    let weir = commit.map(|commit| WeirExtensions { cursor: None, commit, age_ms: oldest.map(age_ms) });
     Response { data: Some(data), errors, weir }
+}
+
+fn age_ms(age: Duration) -> u64 {
+    u64::try_from(age.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A subscription about to be watched.
@@ -136,9 +144,11 @@ pub fn subscribe(
 impl Subscribed {
     /// The response for one emission of the watch. A failed one has errors and null, and is followed by others.
     pub fn respond(&self, emission: Result<&Emission, &CallError>, caller: &Caller) -> Response {
-        let weir = emission
-            .ok()
-            .map(|emission| WeirExtensions { cursor: Some(emission.cursor.clone()), commit: emission.commit });
+        let weir = emission.ok().map(|emission| WeirExtensions {
+            cursor: Some(emission.cursor.clone()),
+            commit: emission.commit,
+            age_ms: emission.age.map(age_ms),
+        });
         Response { weir, ..self.project(emission.map(|emission| &emission.value), caller) }
     }
 
@@ -161,7 +171,7 @@ impl Subscribed {
 
     /// The response for one event of a stream. A failed one has errors and null, and is the last.
     pub fn respond_event(&self, event: Result<&Answer, &CallError>, caller: &Caller) -> Response {
-        let weir = event.ok().map(|event| WeirExtensions { cursor: None, commit: event.commit });
+        let weir = event.ok().map(|event| WeirExtensions { cursor: None, commit: event.commit, age_ms: None });
         Response { weir, ..self.project(event.map(|event| &event.value), caller) }
     }
 

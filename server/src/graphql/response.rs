@@ -26,6 +26,9 @@ pub struct WeirExtensions {
     /// The commit that the value belongs to.
     #[serde(serialize_with = "decimal")]
     pub commit: Timestamp,
+    /// How long ago the value was computed, where that is not the last commit: in milliseconds.
+    #[serde(rename = "ageMs", skip_serializing_if = "Option::is_none")]
+    pub age_ms: Option<u64>,
 }
 
 fn decimal<S: serde::Serializer>(commit: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {

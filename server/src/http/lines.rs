@@ -90,7 +90,7 @@ struct Sender {
 impl Sender {
     async fn send_list(mut self, served: &Served) -> Result<(), Gone> {
         match self.service.elements(served, &self.listed, &self.caller).await {
-            Ok(Elements::There(Answer { value, commit })) => {
+            Ok(Elements::There(Answer { value, commit, .. })) => {
                 let elements = match value.take() {
                     Value::Array(elements) => Some(elements),
                     _ => None,

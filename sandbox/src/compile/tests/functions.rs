@@ -11,7 +11,7 @@ fn the_kinds() {
         import { query, view, procedure, action, type Int } from "weir";
         /** Reads. */
         export const a = query((): string => "");
-        export const b = view((args: { x: Int }): Int => args.x, { keep: "eager" });
+        export const b = view((args: { x?: Int }): Int => args.x ?? 0, { keep: "eager" });
         /**
          * Writes.
          *
@@ -23,7 +23,7 @@ fn the_kinds() {
         "#,
         expect![[r#"
             query a(): String "Reads."
-            view b(x: Int): Int Eager
+            view b(x?: Int): Int Eager
             procedure c(x?: Int | null): Boolean "Writes.\n\nAt length."
             action d(): Float
         "#]],
@@ -154,6 +154,7 @@ fn a_view_kept_wrongly() {
         export const b = view((): string => "", { keep: { every: "5 minutes" } });
         export const c = view((): string => "", options);
         export const d = view((): string => "", { refresh: "eager" });
+        export const e = view((args: { a?: string; b: string | null; c: string }): string => "", { keep: "eager" });
         "#,
         expect![[r#"
             error: this is not a way to keep a view
@@ -183,6 +184,13 @@ fn a_view_kept_wrongly() {
             6 | export const d = view((): string => "", { refresh: "eager" });
               |                                           ^^^^^^^
             help: its option is keep
+
+            error: an eager view is computed without a caller, but needs the argument `c`
+             --> functions/t.ts:7:90
+              |
+            7 | export const e = view((args: { a?: string; b: string | null; c: string }): string => "", { keep: "eager" });
+              |                                                                                          ^^^^^^^^^^^^^^^^^
+            help: make the argument optional, or keep the view "onDemand"
         "#]],
     );
 }

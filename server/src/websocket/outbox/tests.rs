@@ -43,7 +43,7 @@ fn a_newer_result_takes_the_place_of_an_older_one() {
 fn version(form: u64, n: u64) -> Version {
     let value = json!({ "fill": "x".repeat(100), "n": n });
     let data = json!({ "v": value }).to_string().into_bytes();
-    let weir = WeirExtensions { cursor: None, commit: Timestamp(n) };
+    let weir = WeirExtensions { cursor: None, commit: Timestamp(n), age_ms: None };
     Version::new(&Key::new("v"), &Arc::new(Content::from(value)), form, data, weir)
 }
 
