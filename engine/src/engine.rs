@@ -90,7 +90,7 @@ impl Engine {
                 ignored.limit
             );
         })?;
-        let results = Results::start(&store, RESULTS_BYTES_MAX, (pool.queue_max / 2).max(1))?;
+        let results = Results::start(&store, RESULTS_BYTES_MAX, (pool.queue_max.min(pool.queue_share_max) / 2).max(1))?;
         let notices = store.notices();
         let actions = Arc::default();
         let stream_places = Places::new(pool.stream_isolates);
@@ -118,6 +118,11 @@ impl Engine {
     /// The same for what an action calls.
     pub(crate) fn for_action(&self) -> Self {
         Self { shared: self.shared.clone(), origin: Origin { place: Place::Action, ..self.origin } }
+    }
+
+    /// The same for what is run for nobody in particular.
+    pub(crate) fn for_upkeep(&self) -> Self {
+        Self { shared: self.shared.clone(), origin: Origin { place: Place::Upkeep, ..self.origin } }
     }
 
     /// Makes an app the active release: loads it, brings the collections and indexes in line, then switches.

@@ -32,13 +32,20 @@ pub(crate) enum Place {
     Outside,
     /// An action, which holds an isolate meanwhile.
     Action,
+    /// Nobody: what is kept is brought up to date.
+    Upkeep,
 }
 
 impl Origin {
     /// Whose line the caller's calls wait in. Nobody outside can find two callers of one number.
     pub(crate) fn share(self, caller: &Caller) -> Share {
         static NUMBERS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
-        Share { tenant: TENANT, caller: NUMBERS.hash_one((caller.identity(), self.connection)) }
+        let caller = match self.place {
+            Place::Outside | Place::Action => NUMBERS.hash_one((caller.identity(), self.connection)),
+            // A line of its own, whoever is the first to watch.
+            Place::Upkeep => NUMBERS.hash_one("upkeep"),
+        };
+        Share { tenant: TENANT, caller }
     }
 }
 
@@ -51,5 +58,7 @@ mod tests {
         let share = |connection, place| Origin { connection: Connection(connection), place }.share(&Caller::Developer);
         assert_eq!(share(1, Place::Outside), share(1, Place::Action));
         assert_ne!(share(1, Place::Outside), share(2, Place::Outside));
+        assert_eq!(share(1, Place::Upkeep), share(2, Place::Upkeep));
+        assert_ne!(share(1, Place::Upkeep), share(1, Place::Outside));
     }
 }

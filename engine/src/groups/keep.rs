@@ -10,11 +10,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use tokio::sync::watch;
+use weir_schema::codec::journal::JournalEntry;
 use weir_schema::error::ErrorCode;
 use weir_schema::id::DocumentId;
-use weir_store::{Notice, Scan};
+use weir_store::{ReadError, Scan, ScanError, Tail, TailError};
 
 use super::view::{Building, Contributed, GroupView};
 use super::{Contribution, Scalar};
@@ -22,13 +22,13 @@ use crate::call::CallError;
 use crate::engine::{Engine, Shared, draw};
 use crate::release::Release;
 use crate::results::key::Looked;
-use crate::run::Prepared;
+use crate::run::{Prepared, RUNS_MAX};
 
 /// Documents that the guest is given at once.
 const BATCH_DOCUMENTS: usize = 500;
 /// No more are given once they have more bytes than this.
 const BATCH_BYTES: usize = 256 << 10;
-/// How long to wait where the guest cannot be asked at the moment.
+/// How long to wait where something cannot be had at the moment.
 const PAUSE: Duration = Duration::from_millis(50);
 /// How much memory the groups of one view may take, in bytes, before the view is computed as a whole instead.
 const BYTES_MAX: usize = 2 << 30;
@@ -37,21 +37,26 @@ const BYTES_MAX: usize = 2 << 30;
 enum Stopped {
     /// The release, the engine or the store is gone.
     Gone,
-    /// Commits were missed: all has to be read again.
-    Missed,
-    /// It depends on more than its documents, or is too large.
+    /// What it is as of is not kept any more: all has to be read again.
+    Outlived,
+    /// It depends on more than its documents, or is too large, or there are no such documents.
     Unkept(&'static str),
 }
 
-/// One view and where its documents come from.
+/// One view and where its documents come from. Keeps neither alive.
 struct Keeper {
-    view: Arc<GroupView>,
+    view: Weak<GroupView>,
     engine: Weak<Shared>,
     release: Weak<Release>,
     name: String,
-    notices: Receiver<Arc<Notice>>,
-    /// The last commit whose notice has come.
-    seen: u64,
+    collection: String,
+}
+
+/// What a step works with.
+struct Around {
+    view: Arc<GroupView>,
+    engine: Engine,
+    release: Arc<Release>,
 }
 
 /// Begins to keep the views of groups of a release, until the release is gone.
@@ -60,151 +65,151 @@ pub(crate) fn keep_all(engine: &Engine, release: &Arc<Release>) -> Vec<Arc<Group
     for (index, function) in release.declarations().functions.values().enumerate() {
         let Some(view) = function.groups.as_ref().and_then(|groups| GroupView::new(index, groups)) else { continue };
         let keeper = Keeper {
-            view: view.clone(),
+            view: Arc::downgrade(&view),
             engine: engine.downgrade(),
             release: Arc::downgrade(release),
             name: function.name.clone(),
-            notices: engine.store().notices(),
-            seen: 0,
+            collection: view.collection().to_owned(),
         };
-        tokio::spawn(keeper.keep());
+        tokio::spawn(keeper.keep(engine.releases()));
         views.push(view);
     }
     views
 }
 
 impl Keeper {
-    async fn keep(mut self) {
+    async fn keep(self, mut releases: watch::Receiver<Option<Arc<Release>>>) {
         loop {
             let stopped = match self.build().await {
-                Ok(()) => self.follow().await,
+                Ok(mut tail) => loop {
+                    tokio::select! {
+                        entry = tail.next() => if let Err(stopped) = self.step(entry, &mut tail).await {
+                            break stopped;
+                        },
+                        // Perhaps nobody needs this release any more.
+                        changed = releases.changed() => if changed.is_err() || self.around().is_err() {
+                            break Stopped::Gone;
+                        },
+                    }
+                },
                 Err(stopped) => stopped,
             };
             match stopped {
                 Stopped::Gone => return,
-                Stopped::Missed => self.view.clear(),
+                Stopped::Outlived => {
+                    if let Some(view) = self.view.upgrade() {
+                        view.clear();
+                    }
+                    tokio::time::sleep(PAUSE).await;
+                }
                 Stopped::Unkept(why) => {
                     tracing::warn!("{} is computed from all of its documents each time: {why}", self.name);
-                    self.view.give_up();
+                    if let Some(view) = self.view.upgrade() {
+                        view.give_up();
+                    }
                     return;
                 }
             }
         }
     }
 
-    /// Those that are asked for the next step, for as long as it takes.
-    fn around(&self) -> Result<(Engine, Arc<Release>), Stopped> {
-        let engine = Engine::of(&self.engine).ok_or(Stopped::Gone)?;
-        Ok((engine, self.release.upgrade().ok_or(Stopped::Gone)?))
+    fn around(&self) -> Result<Around, Stopped> {
+        let (view, release) = (self.view.upgrade(), self.release.upgrade());
+        let around = Engine::of(&self.engine).zip(release).zip(view);
+        let ((engine, release), view) = around.ok_or(Stopped::Gone)?;
+        Ok(Around { view, engine: engine.for_upkeep(), release })
     }
 
-    /// Reads all documents, of one commit.
-    async fn build(&mut self) -> Result<(), Stopped> {
+    /// Reads all documents, of one commit; from there on the journal tells.
+    async fn build(&self) -> Result<Tail, Stopped> {
         let mut building = Building::start();
-        self.notices = self.around()?.0.store().notices();
-        let mut state = self.around()?.0.store().pin().map_err(|_| Stopped::Gone)?;
+        let mut state = self.around()?.engine.store().pin().map_err(|error| stopped(&error))?;
         let head = state.head();
-        self.seen = head.sequence;
         let mut after = None;
         loop {
             let scan =
                 Scan { limit: Some(BATCH_DOCUMENTS), bytes: Some(BATCH_BYTES), after: after.take(), ..Scan::default() };
-            let collection = self.view.collection().to_owned();
+            let collection = self.collection.clone();
             let reading = tokio::task::spawn_blocking(move || {
                 let rows = state.scan(&collection, &scan);
                 (state, rows)
             });
             let (given_back, rows) = reading.await.map_err(|_| Stopped::Gone)?;
             state = given_back;
-            // A history that no longer reaches back so far: from the newest commit, then.
-            let rows = rows.map_err(|_| Stopped::Missed)?;
+            let rows = rows.map_err(|error| match error {
+                ScanError::Read(error) => stopped(&error),
+                _ => Stopped::Unkept("its documents cannot be read"),
+            })?;
             let mut documents = Vec::with_capacity(rows.rows.len());
             for row in rows.rows {
                 after = Some(row.position);
                 documents.extend(id_of(&row.document).map(|id| (id, row.document)));
             }
-            let contributed = self.contributions(documents).await?;
-            let so_far = self.view.build(contributed);
-            building.tell(&self.name, so_far);
-            if self.view.size().2 > BYTES_MAX {
-                return Err(Stopped::Unkept("its groups take too much memory"));
-            }
+            let mut contributed = Vec::with_capacity(documents.len());
+            self.contributions(&documents, &mut contributed).await?;
+            let view = self.around()?.view;
+            building.tell(&self.name, view.build(contributed));
+            self.check_size(&view)?;
             if !rows.more {
                 break;
             }
         }
-        self.view.advance(Vec::new(), head);
-        building.end(&self.name, self.view.size());
-        Ok(())
+        let Around { view, engine, .. } = self.around()?;
+        view.advance(Vec::new(), head);
+        building.end(&self.name, view.size());
+        Ok(engine.store().tail(head.sequence + 1))
     }
 
-    /// Takes commits into account as they come.
-    async fn follow(&mut self) -> Stopped {
-        loop {
-            if let Err(stopped) = self.step().await {
-                return stopped;
-            }
-        }
-    }
-
-    /// All commits that are out: of several only the last matters.
-    async fn step(&mut self) -> Result<(), Stopped> {
+    /// Takes a commit into account, with all that are durable by now: of several changes of a document the last matters.
+    async fn step(&self, entry: Result<JournalEntry, TailError>, tail: &mut Tail) -> Result<(), Stopped> {
         let mut changed = BTreeSet::new();
-        let notice = self.notices.recv().await;
-        self.note(notice, &mut changed)?;
-        loop {
-            match self.notices.try_recv() {
-                Ok(notice) => self.note(Ok(notice), &mut changed)?,
-                Err(TryRecvError::Empty) => break,
-                Err(TryRecvError::Lagged(missed)) => self.note(Err(RecvError::Lagged(missed)), &mut changed)?,
-                Err(TryRecvError::Closed) => return Err(Stopped::Gone),
-            }
-        }
-        let mut transaction = self.around()?.0.store().begin().map_err(|_| Stopped::Gone)?;
-        let head = transaction.head();
+        let mut sequence = self.note(entry, &mut changed)?;
+        let mut state = self.around()?.engine.store().pin().map_err(|error| stopped(&error))?;
+        let head = state.head();
         // What is seen of a later commit is to be known of.
-        while self.seen < head.sequence {
-            let notice = self.notices.recv().await;
-            self.note(notice, &mut changed)?;
+        while sequence < head.sequence {
+            sequence = self.note(tail.next().await, &mut changed)?;
         }
-        let mut documents = Vec::new();
-        let mut contributed = Vec::new();
+        let (mut documents, mut contributed) = (Vec::new(), Vec::new());
         for id in changed {
-            match transaction.get(self.view.collection(), &id).map_err(|_| Stopped::Missed)? {
+            match state.get(&self.collection, &id).map_err(|error| stopped(&error))? {
                 Some(document) => documents.push((id, document)),
                 None => contributed.push((id, Ok(Vec::new()))),
             }
+            if documents.len() == BATCH_DOCUMENTS {
+                self.contributions(&documents, &mut contributed).await?;
+                documents.clear();
+            }
         }
-        drop(transaction);
-        contributed.extend(self.contributions(documents).await?);
-        self.view.advance(contributed, head);
-        Ok(())
+        drop(state);
+        self.contributions(&documents, &mut contributed).await?;
+        let view = self.around()?.view;
+        view.advance(contributed, head);
+        self.check_size(&view)
     }
 
-    fn note(
-        &mut self,
-        notice: Result<Arc<Notice>, RecvError>,
-        changed: &mut BTreeSet<DocumentId>,
-    ) -> Result<(), Stopped> {
-        let notice = notice.map_err(|error| match error {
-            RecvError::Lagged(_) => Stopped::Missed,
-            RecvError::Closed => Stopped::Gone,
+    /// Notes what a commit has changed; its place in the order of commits.
+    fn note(&self, entry: Result<JournalEntry, TailError>, changed: &mut BTreeSet<DocumentId>) -> Result<u64, Stopped> {
+        let entry = entry.map_err(|error| match error {
+            TailError::Resync { .. } => Stopped::Outlived,
+            TailError::Ended(_) => Stopped::Gone,
         })?;
-        // What came out while all was read is in what was read.
-        if notice.sequence > self.seen {
-            self.seen = notice.sequence;
-            changed.extend(self.around()?.0.store().changed_in(self.view.collection(), &notice));
-        }
-        Ok(())
+        changed.extend(self.around()?.engine.store().changed_in(&self.collection, &entry));
+        Ok(entry.sequence)
+    }
+
+    fn check_size(&self, view: &GroupView) -> Result<(), Stopped> {
+        let (_, _, bytes) = view.size();
+        if bytes > BYTES_MAX { Err(Stopped::Unkept("its groups take too much memory")) } else { Ok(()) }
     }
 
     /// What documents contribute, in batches.
     async fn contributions(
         &self,
-        documents: Vec<(DocumentId, Bytes)>,
-    ) -> Result<Vec<(DocumentId, Contributed)>, Stopped> {
-        let mut contributed = Vec::with_capacity(documents.len());
-        let mut rest = documents.as_slice();
+        documents: &[(DocumentId, Bytes)],
+        contributed: &mut Vec<(DocumentId, Contributed)>,
+    ) -> Result<(), Stopped> {
+        let mut rest = documents;
         while !rest.is_empty() {
             let mut bytes = 0;
             let few = rest.iter().take(BATCH_DOCUMENTS).take_while(|(_, document)| {
@@ -213,10 +218,10 @@ impl Keeper {
                 fits
             });
             let (batch, later) = rest.split_at(few.count().clamp(1, rest.len()));
-            self.batch(batch, &mut contributed).await?;
+            self.batch(batch, contributed).await?;
             rest = later;
         }
-        Ok(contributed)
+        Ok(())
     }
 
     /// What a batch contributes. One that fails is asked for in halves, down to the document whose failure it is.
@@ -244,14 +249,14 @@ impl Keeper {
     /// Asks the guest, until there is room for it.
     async fn ask(&self, batch: &[(DocumentId, Bytes)]) -> Result<Result<Vec<Vec<Contribution>>, CallError>, Stopped> {
         let documents: Vec<Bytes> = batch.iter().map(|(_, document)| document.clone()).collect();
+        let mut runs = 0;
         loop {
-            let (engine, release) = self.around()?;
-            let query = Prepared::mapping(&release, self.view.function(), &documents);
-            let transaction = engine.store().begin().map_err(|_| Stopped::Gone)?;
-            let ran = match draw() {
-                Ok(seed) => query.run(&engine, &seed, seed.ids(), Some(transaction)).await,
-                Err(_) => return Err(Stopped::Gone),
-            };
+            let Around { view, engine, release } = self.around()?;
+            let query = Prepared::mapping(&release, view.function(), &documents);
+            let transaction = engine.store().begin().map_err(|error| stopped(&error))?;
+            let seed = draw().map_err(|_| Stopped::Gone)?;
+            let ran = query.run(&engine, &seed, seed.ids(), Some(transaction)).await;
+            runs += usize::from(ran.begun);
             let has_read = ran.transaction.is_some_and(|transaction| !transaction.read_set().is_empty());
             if has_read || ran.looked != Looked::default() {
                 return Err(Stopped::Unkept(
@@ -263,10 +268,23 @@ impl Keeper {
                     Some(given) => return Ok(Ok(given)),
                     None => return Err(Stopped::Unkept("what its documents contribute cannot be read")),
                 },
-                Err(error) if error.code == ErrorCode::Unavailable => tokio::time::sleep(PAUSE).await,
+                // It had no isolate, or its worker has died, perhaps of it.
+                Err(error) if error.code == ErrorCode::Unavailable && runs < RUNS_MAX => {
+                    drop((view, engine, release));
+                    tokio::time::sleep(PAUSE).await;
+                }
                 Err(error) => return Ok(Err(error)),
             }
         }
+    }
+}
+
+/// What an error of the store means to the view.
+fn stopped(error: &ReadError) -> Stopped {
+    match error {
+        ReadError::Poisoned(_) => Stopped::Gone,
+        ReadError::UnknownCollection(_) => Stopped::Unkept("its collection is not declared any more"),
+        ReadError::Cut(_) | ReadError::TooManyRead { .. } | ReadError::Outlived { .. } => Stopped::Outlived,
     }
 }
 

@@ -10,6 +10,8 @@ use tokio::sync::watch;
 use weir_schema::declarations::{self, Function};
 use weir_schema::error::ErrorCode;
 use weir_schema::id::DocumentId;
+use weir_schema::limits::{CallLimits, Limit};
+use weir_schema::size::json_bytes;
 use weir_store::{Head, Store};
 
 use super::{Aggregate, Cell, Contribution, Groups};
@@ -32,8 +34,8 @@ struct State {
     groups: Groups,
     /// Documents whose contributions cannot be computed.
     failed: BTreeMap<DocumentId, CallError>,
-    /// The commit that it is as of.
-    head: Head,
+    /// The commit that it is as of; `None` while it is being built.
+    head: Option<Head>,
 }
 
 /// How far a view has come.
@@ -64,7 +66,7 @@ impl GroupView {
         if declared.is_flat && has_elements {
             return None;
         }
-        let state = State { groups: groups_of(declared), failed: BTreeMap::new(), head: Head::default() };
+        let state = State { groups: groups_of(declared), failed: BTreeMap::new(), head: None };
         let (progress, _) = watch::channel(Progress::Building(0));
         Some(Arc::new(Self { function, declared: declared.clone(), state: Mutex::new(state), progress }))
     }
@@ -83,7 +85,7 @@ impl GroupView {
     pub(super) fn clear(&self) {
         self.progress.send_replace(Progress::Building(0));
         let mut state = self.state.lock();
-        (state.groups, state.failed) = (groups_of(&self.declared), BTreeMap::new());
+        *state = State { groups: groups_of(&self.declared), failed: BTreeMap::new(), head: None };
     }
 
     /// Takes documents into account while it is built.
@@ -102,7 +104,7 @@ impl GroupView {
         {
             let mut state = self.state.lock();
             state.set(contributed);
-            state.head = head;
+            state.head = Some(head);
         }
         self.progress.send_replace(Progress::AsOf(head.sequence));
     }
@@ -122,7 +124,7 @@ impl GroupView {
     /// The rows as of a commit that is not before `needed`; `None` if they have to be computed from all documents.
     ///
     /// Waits no longer than one call of the app may take.
-    pub(crate) async fn rows(&self, store: &Store, release: &Release, needed: u64) -> Option<Rows> {
+    pub(crate) async fn rows(self: &Arc<Self>, store: &Store, release: &Release, needed: u64) -> Option<Rows> {
         let function = release.declarations().callable(self.function)?;
         let mut progress = self.progress.subscribe();
         let is_there = |progress: &Progress| match progress {
@@ -130,29 +132,53 @@ impl GroupView {
             Progress::AsOf(sequence) => *sequence >= needed,
             Progress::Unkept => true,
         };
-        let patience = Duration::from_millis(release.limits().wall_ms);
-        let waited = tokio::time::timeout(patience, progress.wait_for(is_there)).await.map(|found| found.map(|it| *it));
-        match waited {
-            Ok(Ok(Progress::Unkept) | Err(_)) => return None,
-            Ok(Ok(_)) => {}
-            Err(_) => {
-                let progress = *progress.borrow();
-                return Some(Rows { result: Err(not_yet(function, progress)), head: store.head() });
+        let deadline = Instant::now() + Duration::from_millis(release.limits().wall_ms);
+        loop {
+            let waited = tokio::time::timeout_at(deadline.into(), progress.wait_for(is_there)).await;
+            match waited.map(|found| found.map(|found| *found)) {
+                Ok(Ok(Progress::Unkept) | Err(_)) => return None,
+                Ok(Ok(_)) => {}
+                Err(_) => {
+                    let result = Err(not_yet(function, *progress.borrow()));
+                    return Some(Rows { result, head: store.head() });
+                }
             }
+            let (view, store, limits) = (self.clone(), store.clone(), release.limits().clone());
+            // Many rows take time, and those of `top` are read from disk.
+            let computing = tokio::task::spawn_blocking(move || view.value(&store, needed, &limits));
+            if let Some((value, head)) = computing.await.ok()? {
+                let result = value.and_then(|value| run::check_value(release, function, value));
+                return Some(Rows { result, head });
+            }
+            // It was begun anew in between.
+            tokio::task::yield_now().await;
         }
-        let (rows, head) = {
-            let state = self.state.lock();
-            if let Some(error) = state.failed.values().next() {
-                return Some(Rows { result: Err(error.clone()), head: state.head });
-            }
-            (state.groups.rows().collect::<Vec<_>>(), state.head)
-        };
-        let value = self.value(store, rows, head);
-        let result = value.and_then(|value| run::check_value(release, function, value));
-        Some(Rows { result, head })
     }
 
-    fn value(&self, store: &Store, rows: Vec<super::Row>, head: Head) -> Result<Value, CallError> {
+    /// The rows as they are now, and as of when; `None` if that is not known after all.
+    fn value(&self, store: &Store, needed: u64, limits: &CallLimits) -> Option<(Result<Value, CallError>, Head)> {
+        let (rows, head) = {
+            let state = self.state.lock();
+            // It may have been begun anew since.
+            let head = state.head.filter(|head| head.sequence >= needed)?;
+            if let Some(error) = state.failed.values().next() {
+                return Some((Err(error.clone()), head));
+            }
+            // Each row has a member for each aggregate, and one for the key.
+            let values = state.groups.groups().saturating_mul(2 + self.declared.aggregates.len());
+            if values > limits.result_values {
+                return Some((Err(CallError::limit(Limit::ResultValues, limits.result_values)), head));
+            }
+            (state.groups.rows().collect::<Vec<_>>(), head)
+        };
+        let value = self.json(store, rows, head).and_then(|value| match json_bytes(&value) > limits.result_bytes {
+            true => Err(CallError::limit(Limit::ResultBytes, limits.result_bytes)),
+            false => Ok(value),
+        });
+        Some((value, head))
+    }
+
+    fn json(&self, store: &Store, rows: Vec<super::Row>, head: Head) -> Result<Value, CallError> {
         let mut past = None;
         let mut array = Vec::with_capacity(rows.len());
         for row in rows {
