@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use weir_schema::commit::Timestamp;
 use weir_schema::error::ErrorCode;
 
 use crate::call::{CallError, Caller, Emission};
@@ -71,11 +72,11 @@ impl Watch {
         }
         loop {
             let watched = self.watched.get_or_insert_with(|| self.engine.watch_results(&query));
-            let Some(published) = watched.next().await else {
+            let Some((published, commit)) = watched.next().await else {
                 self.watched = None;
                 continue;
             };
-            if let Some(emission) = self.emit(&published) {
+            if let Some(emission) = self.emit(&published, commit) {
                 return emission;
             }
         }
@@ -107,13 +108,12 @@ impl Watch {
     }
 
     /// What the caller gets; `None` if it has that already.
-    fn emit(&mut self, published: &Published) -> Option<Result<Emission, CallError>> {
-        let Published { result, commit } = published;
-        match result {
+    fn emit(&mut self, published: &Published, commit: Timestamp) -> Option<Result<Emission, CallError>> {
+        match &published.result {
             Ok(content) => {
                 let digest = content.digest();
-                let cursor = digest.cursor(*commit);
-                let emission = Emission { value: content.clone(), commit: *commit, cursor, age: None };
+                let cursor = digest.cursor(commit);
+                let emission = Emission { value: content.clone(), commit, cursor, age: None };
                 self.replace(Last::Value(digest)).then_some(Ok(emission))
             }
             Err(error) => self.replace(Last::Error(error.clone())).then(|| Err(error.clone())),

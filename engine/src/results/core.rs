@@ -8,16 +8,22 @@ use std::collections::hash_map::Entry as Place;
 use std::collections::{HashMap, HashSet};
 use std::mem;
 use std::sync::Arc;
+use std::time::Duration;
 
 use indexmap::IndexSet;
 use tokio::sync::watch;
 use weir_sandbox::protocol::ScriptCaller;
+use weir_schema::commit::Timestamp;
 use weir_store::{Head, Notice, ReadIndex};
 
 use super::entry::{ENTRY_BYTES, Entry, Feed, Published};
 use super::flight::{Departure, Flight, Flights, Landing, RunEnd};
 use super::key::{Claims, Class, Looked, QueryKey};
 
+/// The first wait before a watched entry is run again that failed for a reason that may pass; each further one doubles it.
+const AGAIN_MIN: Duration = Duration::from_secs(1);
+/// So often: up to a minute.
+const AGAIN_DOUBLINGS: u32 = 6;
 /// Entries that are compared for which one goes.
 const EVICTION_SAMPLE: usize = 16;
 
@@ -34,6 +40,8 @@ pub(crate) struct Core<S> {
     flights: Flights,
     /// Watched entries that nobody has started to run yet.
     due: Vec<u64>,
+    /// Watched entries that are to be run again after a time, whatever is committed, with what they gave.
+    again: Vec<(u64, Duration, Arc<Published>)>,
     /// Nobody watches these and no run of theirs is in progress.
     idle: IndexSet<u64>,
     retired: HashSet<u64>,
@@ -70,6 +78,16 @@ pub(crate) struct Watching {
     pub(crate) feed: watch::Receiver<Feed>,
     /// What there is already.
     pub(crate) first: Option<Arc<Published>>,
+    /// The commit after which it began.
+    pub(crate) arrival: Head,
+}
+
+impl Watching {
+    /// Whether a result is one for who began to watch then, and as of which commit.
+    pub(crate) fn takes(&self, published: &Published) -> Option<Timestamp> {
+        let is_outdated = published.touched_at.is_some_and(|at| at <= self.arrival.sequence);
+        (!is_outdated).then(|| published.commit.max(self.arrival.timestamp))
+    }
 }
 
 impl<S> Core<S> {
@@ -83,6 +101,7 @@ impl<S> Core<S> {
             applied,
             flights: Flights::default(),
             due: Vec::new(),
+            again: Vec::new(),
             idle: IndexSet::new(),
             retired: HashSet::new(),
             next_id: 0,
@@ -107,6 +126,20 @@ impl<S> Core<S> {
     /// The watched entries that have become due for a run since this was last asked.
     pub(crate) fn take_due(&mut self) -> Vec<u64> {
         mem::take(&mut self.due)
+    }
+
+    /// Those that failed for a reason that may pass since this was last asked: when to [try](Self::try_again) again.
+    pub(crate) fn take_again(&mut self) -> Vec<(u64, Duration, Arc<Published>)> {
+        mem::take(&mut self.again)
+    }
+
+    /// A watched entry that gave this is due for another run, if it has given nothing else since.
+    pub(crate) fn try_again(&mut self, id: u64, failed: &Arc<Published>) {
+        let Some(entry) = self.entries.get(&id) else { return };
+        let is_last = entry.kept.as_ref().is_some_and(|kept| kept.result == failed.result);
+        if is_last && entry.is_fresh {
+            self.grow_stale(id);
+        }
     }
 
     /// Takes a commit into account. They come in order.
@@ -190,11 +223,11 @@ impl<S> Core<S> {
         let landing = Arc::new(Landing {
             result: end.result.clone(),
             commit: end.head.timestamp,
-            class: Class::of(caller, end.looked.claims),
+            class: Class::of(caller, if end.may_pass { Claims::ALL } else { end.looked.claims }),
             is_volatile: end.looked.is_volatile,
             touched_at,
         });
-        if !self.retired.contains(&key.release) {
+        if !end.may_pass && !self.retired.contains(&key.release) {
             let habits = self.habits.entry((key.release, key.function)).or_default();
             habits.is_volatile = end.looked.is_volatile;
         }
@@ -231,7 +264,7 @@ impl<S> Core<S> {
         self.idle.swap_remove(&id);
         let Some(entry) = self.entries.get_mut(&id) else {
             let (_, feed) = watch::channel(Feed::Moved);
-            return Watching { id, feed, first: None };
+            return Watching { id, feed, first: None, arrival: applied };
         };
         entry.watchers += 1;
         entry.sponsor.get_or_insert(sponsor);
@@ -241,7 +274,7 @@ impl<S> Core<S> {
         if !entry.is_fresh && entry.flight.is_none() {
             self.due.push(id);
         }
-        Watching { id, feed, first }
+        Watching { id, feed, first, arrival: applied }
     }
 
     /// Watches no longer.
@@ -338,8 +371,9 @@ impl<S> Core<S> {
 
     /// Gives an entry the result of a run, and to those who watch it if it is another than they have.
     fn settle(&mut self, id: u64, caller: &ScriptCaller, end: RunEnd, touched_at: Option<u64>) {
-        let RunEnd { result, head, reads, looked, cost } = end;
-        if !self.fits(id, caller, looked) {
+        let RunEnd { result, head, reads, looked, cost, may_pass } = end;
+        // What such a run has looked at is not all that its function looks at.
+        if !may_pass && !self.fits(id, caller, looked) {
             self.dissolve(id);
             return;
         }
@@ -354,8 +388,13 @@ impl<S> Core<S> {
             self.remove(id);
             return;
         }
-        let published = Arc::new(Published { result, commit: head.timestamp });
+        let published = Arc::new(Published { result, commit: head.timestamp, touched_at });
         entry.publish(&published);
+        entry.failures = if may_pass { entry.failures + 1 } else { 0 };
+        if may_pass {
+            let wait = AGAIN_MIN.saturating_mul(1 << (entry.failures - 1).min(AGAIN_DOUBLINGS));
+            self.again.push((id, wait, published));
+        }
         entry.cost = cost;
         entry.is_fresh = touched_at.is_none();
         if entry.is_fresh {

@@ -1,6 +1,5 @@
 //! One result, and what those who watch it see.
 
-use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,6 +33,8 @@ pub(super) struct Entry<S> {
     pub(super) feed: Option<watch::Sender<Feed>>,
     /// Whether somebody watches who has not got anything yet.
     pub(super) is_owed: bool,
+    /// How many runs in a row have failed for a reason that may pass.
+    pub(super) failures: u32,
     pub(super) cost: Duration,
     pub(super) bytes: usize,
     pub(super) priority: f64,
@@ -44,6 +45,8 @@ pub(super) struct Entry<S> {
 pub(crate) struct Published {
     pub(crate) result: Result<Arc<Content>, CallError>,
     pub(crate) commit: Timestamp,
+    /// The first commit that was known, when it came, to have changed what it was computed from.
+    pub(crate) touched_at: Option<u64>,
 }
 
 /// What those who watch see of an entry.
@@ -72,6 +75,7 @@ impl<S> Entry<S> {
             sponsor: None,
             feed: None,
             is_owed: false,
+            failures: 0,
             cost: Duration::ZERO,
             bytes: ENTRY_BYTES,
             priority: 0.0,
@@ -82,7 +86,7 @@ impl<S> Entry<S> {
     pub(super) fn current(&mut self, applied: Head) -> Option<Arc<Published>> {
         let kept = self.kept.as_mut()?;
         if kept.commit < applied.timestamp {
-            *kept = Arc::new(Published { result: kept.result.clone(), commit: applied.timestamp });
+            *kept = Arc::new(Published { result: kept.result.clone(), commit: applied.timestamp, touched_at: None });
         }
         Some(kept.clone())
     }
@@ -95,7 +99,9 @@ impl<S> Entry<S> {
             (None, _) => true,
         };
         self.kept = Some(published.clone());
-        let wakes = mem::take(&mut self.is_owed) || is_new;
+        let wakes = self.is_owed || is_new;
+        // One that is outdated already may not be for all who wait.
+        self.is_owed &= published.touched_at.is_some();
         if let Some(feed) = &self.feed {
             feed.send_if_modified(|feed| {
                 *feed = Feed::Published(published.clone());

@@ -55,6 +55,8 @@ pub(crate) struct RunEnd {
     pub(crate) reads: ReadSet,
     pub(crate) looked: Looked,
     pub(crate) cost: Duration,
+    /// Whether it failed for a reason that may pass without a commit: the machine was busy, a worker died.
+    pub(crate) may_pass: bool,
 }
 
 /// What a run came to, for whoever waited for it.
@@ -72,12 +74,17 @@ impl Landing {
     pub(crate) fn serves(&self, caller: &ScriptCaller, arrival: u64) -> bool {
         let is_shared = match &self.result {
             Ok(_) => true,
-            // The function's own doing, whoever called.
-            Err(error) => matches!(error.code, ErrorCode::FunctionFailed | ErrorCode::LimitExceeded),
+            // The function's own doing, whoever called, or that of what it needs.
+            Err(error) => {
+                matches!(error.code, ErrorCode::FunctionFailed | ErrorCode::LimitExceeded | ErrorCode::Unavailable)
+            }
         };
         is_shared && !self.is_volatile && self.class.has(caller) && self.touched_at.is_none_or(|at| at > arrival)
     }
 }
+
+/// Commits that are kept for runs in progress; of older ones it is known only that they were.
+const RECENT_MAX: usize = 8_192;
 
 /// The runs in progress, all of them.
 #[derive(Default)]
@@ -97,8 +104,15 @@ impl Flights {
 
     /// A commit, or all up to one that nothing is known of.
     pub(super) fn note(&mut self, sequence: u64, notice: Option<&Arc<Notice>>) {
-        if !self.departures.is_empty() {
-            self.recent.push_back((sequence, notice.cloned()));
+        if self.departures.is_empty() {
+            return;
+        }
+        self.recent.push_back((sequence, notice.cloned()));
+        if self.recent.len() > RECENT_MAX {
+            self.recent.pop_front();
+            if let Some((_, notice)) = self.recent.front_mut() {
+                *notice = None;
+            }
         }
     }
 

@@ -11,7 +11,7 @@ pub(crate) mod pump;
 mod run;
 pub(crate) mod timed;
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -31,7 +31,7 @@ use self::key::Class;
 use self::run::{NotRun, run};
 use self::timed::{Timed, TimedResults};
 use crate::call::{Answer, CallError};
-use crate::engine::Engine;
+use crate::engine::{Engine, Shared};
 use crate::run::{Prepared, RUNS_MAX};
 
 /// How often somebody waits for a run of others that turns out to be of no use to him, before he runs the function alone.
@@ -63,7 +63,6 @@ struct State {
 /// Who a watched query is run for: the first of those who watch it.
 #[derive(Clone)]
 struct Sponsor {
-    engine: Engine,
     query: Arc<Prepared>,
 }
 
@@ -83,7 +82,7 @@ impl Engine {
     /// Takes all commits into account that are out, then does something, then sees to what is due for a run.
     fn on_results<T>(&self, act: impl FnOnce(&mut Core<Sponsor>) -> T) -> T {
         let results = self.results();
-        let (done, due, has_advanced) = {
+        let (done, due, again, has_advanced) = {
             let mut state = results.state.lock();
             let State { core, notices } = &mut *state;
             let before = core.applied().sequence;
@@ -96,13 +95,16 @@ impl Engine {
             }
             let has_advanced = core.applied().sequence > before;
             let done = act(core);
-            (done, core.take_due(), has_advanced)
+            (done, core.take_due(), core.take_again(), has_advanced)
         };
         if has_advanced {
             results.advanced.notify_waiters();
         }
         for id in due {
             results.runtime.spawn(refresh(self.clone(), id));
+        }
+        for (id, wait, failed) in again {
+            results.runtime.spawn(try_again(self.downgrade(), id, wait, failed));
         }
         done
     }
@@ -188,7 +190,7 @@ impl Engine {
     /// Begins to watch a query or view.
     pub(crate) fn watch_results(&self, query: &Arc<Prepared>) -> Watched {
         let (key, caller) = (query.key(), query.caller.in_script());
-        let sponsor = Sponsor { engine: self.clone(), query: query.clone() };
+        let sponsor = Sponsor { query: query.clone() };
         Watched { engine: self.clone(), watching: self.on_results(|core| core.watch(&key, &caller, sponsor)) }
     }
 
@@ -255,8 +257,8 @@ async fn refresh(engine: Engine, id: u64) {
             let _turn = engine.results().turns.acquire().await;
             let Some((departure, sponsor)) = engine.on_results(|core| core.depart_for(id)) else { return };
             let leave = Leave { engine: &engine, departure: Some(departure) };
-            let Sponsor { engine: by, query } = &sponsor;
-            let end = match run(by, query).await {
+            let query = &sponsor.query;
+            let end = match run(&engine.for_upkeep(), query).await {
                 Ok(end) => match engine.take_into_account(end.head).await {
                     Ok(()) => end,
                     Err(error) => RunEnd::never(error, end.head),
@@ -266,7 +268,8 @@ async fn refresh(engine: Engine, id: u64) {
                     leave.give_up();
                     continue;
                 }
-                Err(NotRun::Never(error) | NotRun::Lost(error)) => RunEnd::never(error, engine.store().head()),
+                Err(NotRun::Never(error)) => RunEnd::never(error, engine.store().head()),
+                Err(NotRun::Lost(error)) => RunEnd::passing(error, engine.store().head()),
                 Err(NotRun::Yet(error)) => {
                     tracing::debug!("a watched query waits: {error}");
                     leave.give_up();
@@ -282,6 +285,14 @@ async fn refresh(engine: Engine, id: u64) {
     }
 }
 
+/// Has a watched query that gave this run again after a while, if it has given nothing else since.
+async fn try_again(engine: Weak<Shared>, id: u64, wait: Duration, failed: Arc<Published>) {
+    tokio::time::sleep(wait).await;
+    if let Some(engine) = Engine::of(&engine) {
+        engine.on_results(|core| core.try_again(id, &failed));
+    }
+}
+
 /// Somebody's part in a watched query. Dropping it ends that.
 pub(crate) struct Watched {
     engine: Engine,
@@ -289,19 +300,24 @@ pub(crate) struct Watched {
 }
 
 impl Watched {
-    /// The next result; not all that were in between. `None`: it has to be watched anew.
+    /// The next result, and a commit that it is of; not all that were in between. `None`: it has to be watched anew.
     ///
     /// Dropping the future loses nothing.
-    pub(crate) async fn next(&mut self) -> Option<Arc<Published>> {
-        let Watching { feed, first, .. } = &mut self.watching;
-        if let Some(first) = first.take() {
-            return Some(first);
+    pub(crate) async fn next(&mut self) -> Option<(Arc<Published>, Timestamp)> {
+        if let Some(first) = self.watching.first.take() {
+            let commit = first.commit;
+            return Some((first, commit));
         }
         loop {
-            feed.changed().await.ok()?;
-            match &*feed.borrow_and_update() {
+            self.watching.feed.changed().await.ok()?;
+            let seen = self.watching.feed.borrow_and_update().clone();
+            match seen {
                 Feed::Nothing => {}
-                Feed::Published(published) => return Some(published.clone()),
+                Feed::Published(published) => {
+                    if let Some(commit) = self.watching.takes(&published) {
+                        return Some((published, commit));
+                    }
+                }
                 Feed::Moved => return None,
             }
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use weir_schema::error::ErrorCode;
+use weir_schema::limits::Limit;
 use weir_store::{Head, ReadSet};
 
 use super::flight::RunEnd;
@@ -27,7 +28,13 @@ pub(super) enum NotRun {
 impl RunEnd {
     /// No run will ever give anything else.
     pub(super) fn never(error: CallError, head: Head) -> Self {
-        Self { result: Err(error), head, reads: ReadSet::default(), looked: Looked::default(), cost: Duration::ZERO }
+        let (reads, looked) = (ReadSet::default(), Looked::default());
+        Self { result: Err(error), head, reads, looked, cost: Duration::ZERO, may_pass: false }
+    }
+
+    /// The run failed for a reason that may pass.
+    pub(super) fn passing(error: CallError, head: Head) -> Self {
+        Self { may_pass: true, ..Self::never(error, head) }
     }
 }
 
@@ -43,11 +50,12 @@ pub(super) async fn run(engine: &Engine, query: &Prepared) -> Result<RunEnd, Not
     let reads = match (ran.transaction, &ran.result) {
         (None, Err(error)) if ran.may_run_again => return Err(NotRun::Lost(error.clone())),
         (Some(transaction), _) => transaction.into_read_set(),
-        (None, Err(error)) => return Err(NotRun::Yet(error.clone())),
-        (None, Ok(_)) => ReadSet::default(),
+        (None, Err(error)) if !ran.begun => return Err(NotRun::Yet(error.clone())),
+        (None, _) => ReadSet::default(),
     };
+    let may_pass = ran.result.as_ref().err().is_some_and(may_pass);
     let result = ran.result.map(|value| Arc::new(Content::from(value)));
-    Ok(RunEnd { result, head, reads, looked: ran.looked, cost: begun.elapsed() })
+    Ok(RunEnd { result, head, reads, looked: ran.looked, cost: begun.elapsed(), may_pass })
 }
 
 /// The rows of a view of groups that is kept up with the commits.
@@ -55,10 +63,14 @@ async fn kept_groups(engine: &Engine, query: &Prepared) -> Option<Result<RunEnd,
     let view = query.release.groups(query.index)?;
     let (store, begun) = (engine.store(), Instant::now());
     let Rows { result, head } = view.rows(store, &query.release, store.head().sequence).await?;
-    let result = match result {
-        Err(error) if error.code == ErrorCode::Unavailable => return Some(Err(NotRun::Yet(error))),
-        result => result.map(|value| Arc::new(Content::from(value))),
-    };
+    let may_pass = result.as_ref().err().is_some_and(may_pass);
+    let result = result.map(|value| Arc::new(Content::from(value)));
     let reads = store.reads_of(view.collection());
-    Some(Ok(RunEnd { result, head, reads, looked: Looked::default(), cost: begun.elapsed() }))
+    Some(Ok(RunEnd { result, head, reads, looked: Looked::default(), cost: begun.elapsed(), may_pass }))
+}
+
+/// Whether another run may do better though nothing has been committed: it depends on how busy the machine is.
+fn may_pass(error: &CallError) -> bool {
+    let is_of_time = matches!(error.limit, Some(Limit::Cpu | Limit::Wall | Limit::Heap | Limit::ArrayBuffers));
+    is_of_time || matches!(error.code, ErrorCode::Unavailable | ErrorCode::Internal)
 }
