@@ -53,8 +53,8 @@ pub(crate) struct Shared {
     secrets: Option<Secrets>,
 }
 
-/// How much memory kept results take before some of them go, in bytes.
-const RESULTS_BYTES_MAX: usize = 256 << 20;
+/// How much memory kept results take before some of them go, roughly, in bytes, where nobody says otherwise.
+pub const RESULTS_BYTES_MAX: usize = 256 << 20;
 
 /// Why a release cannot become the active one. The one before stays.
 #[derive(Debug, thiserror::Error)]
@@ -74,15 +74,26 @@ impl Engine {
     /// An engine on an open store, without a release. Apps run on it without the secrets that they name, as suits who
     /// calls no action.
     pub fn start(store: Store, pool: PoolOptions) -> std::io::Result<Self> {
-        Self::start_having(store, pool, None)
+        Self::start_having(store, pool, None, RESULTS_BYTES_MAX)
     }
 
-    /// The same with the secrets of the configuration: an app that names others does not become active.
-    pub fn start_with(store: Store, pool: PoolOptions, secrets: Secrets) -> std::io::Result<Self> {
-        Self::start_having(store, pool, Some(secrets))
+    /// The same with the secrets of the configuration: an app that names others does not become active. Kept results take
+    /// at most so many bytes, roughly.
+    pub fn start_with(
+        store: Store,
+        pool: PoolOptions,
+        secrets: Secrets,
+        results_bytes_max: usize,
+    ) -> std::io::Result<Self> {
+        Self::start_having(store, pool, Some(secrets), results_bytes_max)
     }
 
-    fn start_having(store: Store, pool: PoolOptions, secrets: Option<Secrets>) -> std::io::Result<Self> {
+    fn start_having(
+        store: Store,
+        pool: PoolOptions,
+        secrets: Option<Secrets>,
+        results_bytes_max: usize,
+    ) -> std::io::Result<Self> {
         let (active, _) = watch::channel(None);
         let watchdog = Watchdog::start(|ignored| {
             tracing::error!(
@@ -90,7 +101,7 @@ impl Engine {
                 ignored.limit
             );
         })?;
-        let results = Results::start(&store, RESULTS_BYTES_MAX, (pool.queue_max.min(pool.queue_share_max) / 2).max(1))?;
+        let results = Results::start(&store, results_bytes_max, (pool.queue_max.min(pool.queue_share_max) / 2).max(1))?;
         let notices = store.notices();
         let actions = Arc::default();
         let stream_places = Places::new(pool.stream_isolates);

@@ -11,7 +11,7 @@ use std::time::Instant;
 use clap::{Args, ValueEnum};
 use tokio::net::TcpListener;
 use weir_engine::Engine;
-use weir_engine::engine::ActivateError;
+use weir_engine::engine::{ActivateError, RESULTS_BYTES_MAX};
 use weir_engine::jobs::{Clock, Scheduler};
 use weir_sandbox::compile::Sources;
 use weir_sandbox::pool::{self, PoolOptions};
@@ -38,6 +38,9 @@ pub struct Arguments {
     /// Where functions run: on threads of the server, or in worker processes that are locked down and can be killed.
     #[arg(long, value_enum, default_value_t = Isolation::Thread)]
     isolation: Isolation,
+    /// How much memory kept results of queries and views may take, roughly, in MiB; those with subscribers stay.
+    #[arg(long, value_name = "MIB", default_value_t = RESULTS_BYTES_MAX >> 20)]
+    results_mib: usize,
     #[command(flatten)]
     storage: StorageArguments,
     #[command(flatten)]
@@ -70,7 +73,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
 }
 
 async fn serve(arguments: Arguments) -> Result<(), Failure> {
-    let Arguments { app: folder, listen, isolation, storage, secrets } = arguments;
+    let Arguments { app: folder, listen, isolation, results_mib, storage, secrets } = arguments;
     let sources = Sources::read(&folder).map_err(Failure::because)?;
     let listener = bind(listen).await?;
     let address = listener.local_addr().map_err(Failure::because)?;
@@ -85,7 +88,8 @@ async fn serve(arguments: Arguments) -> Result<(), Failure> {
         tracing::warn!("cannot write the editor's types into {}: {error}", folder.display());
     }
     let pool = PoolOptions { isolation: isolation.into(), ..PoolOptions::default() };
-    let engine = Engine::start_with(store, pool, secrets).map_err(Failure::because)?;
+    let engine =
+        Engine::start_with(store, pool, secrets, results_mib.saturating_mul(1 << 20)).map_err(Failure::because)?;
     let watch = FolderWatch::start(&folder)
         .map_err(|error| Failure::because(format!("cannot watch {}: {error}", folder.display())))?;
     let jobs = Scheduler::start(engine.clone(), Clock::system());
