@@ -10,6 +10,7 @@
 //! | [`actions`] | which hosts actions reach, what they are told, and what of their secrets is seen |
 //! | [`bad_input`] | every mistake of an app is told with its place and what to do |
 //! | [`bad_calls`] | calls, requests and files that do not fit |
+//! | [`dependencies`] | `weir graph`: which functions use which collections and each other |
 //! | [`types`] | the official compiler accepts the editor's types |
 //! | [`atlas`] | `examples/atlas` on all its real data; imports, and crashes in the middle of them |
 //! | [`kills`] | hundreds of kill -9 under load: what was acknowledged is there, whole, and retries tell the first answer |
@@ -51,6 +52,7 @@ mod bad_calls;
 mod bad_input;
 mod bank;
 mod clients;
+mod dependencies;
 mod dev;
 mod encryption;
 mod hostile;

@@ -12,6 +12,7 @@
 //! | `closures`, `kept` | state that hides: in closures, generators and instances that the top of a module keeps |
 //! | `exports` | functions and collections, found by their syntax |
 //! | `collections`, `references`, `functions`, `group_by`, `elements`, `keep`, `literal` | what they declare |
+//! | `uses`, `dependencies`, `recursion` | which functions use which collections and each other, and no view itself |
 //! | `times` | what `app.toml` gives calls is no longer than their transactions may take |
 //! | `crons` | what `app.toml` calls again and again is there and takes what it is given |
 //! | `typing`, `docs` | declared TypeScript types become shapes |
@@ -22,6 +23,7 @@
 mod closures;
 mod collections;
 mod crons;
+mod dependencies;
 mod docs;
 mod elements;
 mod emit;
@@ -38,6 +40,7 @@ mod module;
 mod nesting;
 mod order;
 mod own;
+mod recursion;
 mod references;
 mod report;
 mod restrict;
@@ -50,11 +53,13 @@ mod times;
 pub mod types;
 mod typing;
 mod unit;
+mod uses;
 mod weir;
 
 use oxc::allocator::Allocator;
 use oxc::span::Span;
 use weir_schema::declarations::Declarations;
+use weir_schema::dependencies::DependencyGraph;
 use weir_schema::limits::{COLLECTIONS_MAX, FUNCTIONS_MAX};
 use weir_schema::manifest::{self, Manifest, Transpiler};
 
@@ -67,6 +72,7 @@ use report::{File, Report, Reported};
 use specifier::Target;
 use typing::{Place, Types};
 use unit::Unit;
+use uses::Items;
 
 pub use emit::{JavaScript, TRANSPILERS};
 pub use sources::{Sources, SourcesError};
@@ -74,8 +80,22 @@ pub use sources::{Sources, SourcesError};
 /// What an app says of itself.
 const MANIFEST: &str = "app.toml";
 
+/// A compiled app, and what is known of it that it does not need to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Compiled {
+    /// What runs.
+    pub app: App,
+    /// Which of its functions use which collections and each other.
+    pub dependencies: DependencyGraph,
+}
+
 /// Compiles an app. What is wrong is told all at once, by file and position.
 pub fn compile(sources: &Sources) -> Result<App, Vec<Diagnostic>> {
+    compile_and_relate(sources).map(|compiled| compiled.app)
+}
+
+/// The same, with the dependencies of the app.
+pub fn compile_and_relate(sources: &Sources) -> Result<Compiled, Vec<Diagnostic>> {
     nesting::on_a_deep_stack(|| compile_here(sources)).unwrap_or_else(|error| Err(defect(&error)))
 }
 
@@ -100,14 +120,14 @@ fn defect(error: &std::io::Error) -> Vec<Diagnostic> {
     report.into_diagnostics()
 }
 
-fn compile_here(sources: &Sources) -> Result<App, Vec<Diagnostic>> {
+fn compile_here(sources: &Sources) -> Result<Compiled, Vec<Diagnostic>> {
     let arena = Allocator::default();
     let report = Report::default();
     let manifest = read_manifest(sources, &report);
     let provider =
         manifest.as_ref().map_err(|reported| *reported).and_then(|manifest| choose(manifest, sources, &report));
     let units = graph::parse(&arena, sources, &report);
-    let declarations = declare(&units, sources, &report);
+    let (declarations, mut dependencies) = declare(&units, sources, &report);
     if let (Ok(manifest), true) = (&manifest, report.is_clean()) {
         times::check(manifest, &declarations, sources, &report);
         crons::check(manifest, &declarations, sources, &report);
@@ -115,7 +135,8 @@ fn compile_here(sources: &Sources) -> Result<App, Vec<Diagnostic>> {
     if let (Ok(manifest), Ok(provider), true) = (manifest, provider, report.is_clean()) {
         let modules = emit_all(&arena, units, provider, sources, &report);
         if report.is_clean() {
-            return Ok(App { manifest, declarations, modules });
+            dependencies.add_crons(&manifest.cron);
+            return Ok(Compiled { app: App { manifest, declarations, modules }, dependencies });
         }
     }
     Err(report.into_diagnostics())
@@ -160,14 +181,16 @@ fn read_manifest(sources: &Sources, report: &Report) -> Result<Manifest, Reporte
     })
 }
 
-/// Reads everything that the TypeScript of an app declares.
-fn declare<'a>(units: &'a [Unit<'a>], sources: &'a Sources, report: &Report) -> Declarations {
+/// Reads everything that the TypeScript of an app declares, and how it hangs together.
+fn declare<'a>(units: &'a [Unit<'a>], sources: &'a Sources, report: &Report) -> (Declarations, DependencyGraph) {
     let graph = Graph::new(units, sources);
     links::check(&graph, sources, report);
     units.iter().for_each(|unit| restrict::check(&graph, unit, report));
     kept::check(&graph, units, report);
     let (made_functions, made_collections) = exports::find(&graph, report);
     check_counts(made_functions.len(), made_collections.len(), report);
+    let items = Items::read(&graph, units);
+    recursion::check(&graph, &items, &made_functions, report);
     let mut types = Types::new(&graph, report);
     let mut declarations = Declarations::default();
     let mut known = Vec::new();
@@ -194,7 +217,8 @@ fn declare<'a>(units: &'a [Unit<'a>], sources: &'a Sources, report: &Report) -> 
         }
     }
     declarations.definitions = types.finish(declarations.functions.values().zip(places));
-    declarations
+    let dependencies = dependencies::read(&items, &made_functions, &made_collections, &declarations);
+    (declarations, dependencies)
 }
 
 /// The collections with the types of their documents: all of them, before any is read, since they refer to each other.

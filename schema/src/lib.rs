@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`shape`] | the TypeScript types an app may use, after compilation: shapes, members, definitions |
 //! | [`declarations`] | what an app declares: collections, indexes, functions |
+//! | [`dependencies`] | which functions use which collections and each other, as text and for Graphviz |
 //! | [`endpoints`] | the HTTP endpoints of an app: methods, paths, which request goes where |
 //! | [`references`] | where documents refer to others, and what deleting those does |
 //! | [`validate`] | JSON against shapes: arguments, documents, results |
@@ -28,6 +29,7 @@ pub mod commit;
 pub mod cron;
 pub mod datetime;
 pub mod declarations;
+pub mod dependencies;
 pub mod digest;
 pub mod duration;
 pub mod endpoints;

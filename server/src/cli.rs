@@ -10,6 +10,7 @@ mod doctor;
 mod encryption;
 mod export;
 mod folder;
+mod graph;
 mod import;
 mod import_all;
 mod jobs;
@@ -44,6 +45,8 @@ enum Command {
     Dev(dev::Arguments),
     /// Compile an app and print its mistakes, or its GraphQL schema.
     Check(check::Arguments),
+    /// Print which functions of an app use which collections and each other.
+    Graph(graph::Arguments),
     /// Write the editor's types of the module "weir" into an app folder.
     Types(types::Arguments),
     /// Load rows from a JSON file into a collection or through a procedure, or all of an export.
@@ -104,6 +107,7 @@ pub fn main() -> ExitCode {
     let done = match cli.command {
         Command::Dev(arguments) => dev::run(arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Graph(arguments) => graph::run(&arguments),
         Command::Types(arguments) => types::run(&arguments),
         Command::Import(arguments) => import::run(arguments),
         Command::Export(arguments) => export::run(&arguments),

@@ -46,13 +46,15 @@ impl Maker {
 pub(super) struct Made<'a, 'g> {
     /// The name under which the app knows it.
     pub name: &'a str,
+    /// The constant's name in its module.
+    pub local: &'a str,
     /// What it is.
     pub maker: Maker,
     /// The call that makes it.
     pub call: &'a CallExpression<'a>,
     /// The module with the constant.
     pub home: &'g Module<'a>,
-    /// The constant's name there.
+    /// The local name in the text.
     pub span: Span,
     /// The start of the constant's statement.
     pub statement: u32,
@@ -199,7 +201,7 @@ impl<'a, 'g> Finder<'a, 'g> {
         &self,
         name: &'a str,
         home: &'g Module<'a>,
-        local: &str,
+        local: &'a str,
         exported: (&'g Module<'a>, Span),
     ) -> Option<Made<'a, 'g>> {
         let value = home.values.get(local)?;
@@ -207,7 +209,7 @@ impl<'a, 'g> Finder<'a, 'g> {
             return None;
         };
         let (maker, call) = maker(self.graph, home, expression)?;
-        Some(Made { name, maker, call, home, span: value.span, statement: value.statement, exported })
+        Some(Made { name, local, maker, call, home, span: value.span, statement: value.statement, exported })
     }
 
     fn push(&mut self, made: Made<'a, 'g>) {

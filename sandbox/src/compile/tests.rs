@@ -1,11 +1,13 @@
 //! TypeScript in, declarations or diagnostics out: one case for each rule.
 
 mod collections;
+mod dependencies;
 mod examples;
 mod functions;
 mod kept;
 mod modules;
 mod objects;
+mod recursion;
 mod references;
 mod refusals;
 mod state;
@@ -18,12 +20,17 @@ use weir_schema::declarations::{Declarations, Groups, Keep};
 use weir_schema::references::Reference;
 use weir_schema::shape::{Definition, Member, Shape, Slot};
 
-use super::{Sources, compile};
+use super::{Compiled, Sources, compile_and_relate};
 use crate::app::App;
 use crate::diagnostic::Style;
 
 /// Compiles files, each after a line `// file: path`; what stands before the first is `functions/t.ts`.
 fn compile_text(text: &str) -> Result<App, String> {
+    compiled(text).map(|compiled| compiled.app)
+}
+
+/// The same, with dependencies.
+fn compiled(text: &str) -> Result<Compiled, String> {
     let mut files = vec![("app.toml".to_owned(), "name = \"t\"\nversion = \"1.0.0\"\n".to_owned())];
     let mut path = "functions/t.ts".to_owned();
     let mut current = String::new();
@@ -40,7 +47,7 @@ fn compile_text(text: &str) -> Result<App, String> {
     }
     files.push((path, current));
     let files = files.into_iter().filter(|(_, text)| !text.trim().is_empty());
-    compile(&Sources::from_texts(files)).map_err(|diagnostics| {
+    compile_and_relate(&Sources::from_texts(files)).map_err(|diagnostics| {
         diagnostics.iter().map(|diagnostic| diagnostic.render(Style::Plain)).collect::<Vec<_>>().join("\n")
     })
 }

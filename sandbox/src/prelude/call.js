@@ -8,7 +8,10 @@ const { parse } = JSON;
 
 export const atHand = {
   __proto__: null,
-  /** @type {{ kind: string, depth: number } | null} What runs; null while modules load and between calls. */
+  /**
+   * What runs, and what has called it; null while modules load and between calls.
+   * @type {{ kind: string, depth: number, callable: Function, outer: object | null } | null}
+   */
   running: null,
   /** Counts the calls, so that what belongs to one is told from what belongs to another. */
   number: 0,

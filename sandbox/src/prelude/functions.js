@@ -10,6 +10,8 @@ const { parse } = JSON;
 const bodies = new WeakMap();
 /** Callable to exported name. */
 const functionNames = new WeakMap();
+/** The most names of functions in the message about calls that nest too deep. */
+const NAMES_MAX = 20;
 /** How deep calls nest. */
 let depthMax = 0;
 
@@ -55,6 +57,22 @@ export function answering(value, wrap, what) {
   return define("action", wrap(made.body));
 }
 
+/** The names of the functions that have called each other up to one, the outermost first, until one comes again. */
+function way(running, callable) {
+  const calls = [callable];
+  for (let call = running; call !== null; call = call.outer) calls[calls.length] = call.callable;
+  const names = [];
+  const seen = new Set();
+  for (let i = calls.length - 1; i >= 0; i--) {
+    const again = seen.has(calls[i]);
+    if (names.length === NAMES_MAX && !again) return `${names.join(" \u2192 ")} \u2192 \u2026`;
+    names[names.length] = functionNames.get(calls[i]) ?? "a function without a name";
+    if (again) break;
+    seen.add(calls[i]);
+  }
+  return names.join(" \u2192 ");
+}
+
 /** Calls one function from inside another, in the same transaction. */
 function enter(callable, args) {
   const { kind, body } = bodies.get(callable);
@@ -67,10 +85,10 @@ function enter(callable, args) {
         : `${article(outer.kind)} cannot call ${article(kind)}`,
     );
   }
-  if (outer.depth >= depthMax) throw new RangeError(`calls nest more than ${depthMax} deep`);
+  if (outer.depth >= depthMax) throw new RangeError(`calls nest more than ${depthMax} deep: ${way(outer, callable)}`);
   // Asynchronous code goes on when this has returned, as part of what calls it.
   if (kind === "action" || kind === "stream") return body(args);
-  atHand.running = { kind, depth: outer.depth + 1 };
+  atHand.running = { kind, depth: outer.depth + 1, callable, outer };
   try {
     return body(args);
   } finally {

@@ -104,7 +104,7 @@ function bind({ modules, collections, functions }, callDepth) {
   for (const [name, value, unnoticed] of functions) {
     const made = nameFunction(value, name);
     if (made === undefined) throw new TypeError(`${name} is not a function made with query, view, procedure, action or stream`);
-    exported.push({ name, kind: made.kind, body: made.fromHost, unnoticed });
+    exported.push({ name, callable: value, kind: made.kind, body: made.fromHost, unnoticed });
   }
   freezeModules(modules);
 }
@@ -113,14 +113,14 @@ function bind({ modules, collections, functions }, callDepth) {
 let callerNow = null;
 let callerText = null;
 
-function begin({ kind, body }, argumentsText, caller, nowMs, seed0, seed1, seed2, seed3) {
+function begin({ callable, kind, body }, argumentsText, caller, nowMs, seed0, seed1, seed2, seed3) {
   atHand.number++;
   beginClock(nowMs, seed0, seed1, seed2, seed3);
   if (caller !== callerText) {
     callerNow = parse(caller);
     callerText = caller;
   }
-  atHand.running = { kind, depth: 0 };
+  atHand.running = { kind, depth: 0, callable, outer: null };
   // Only what is read can be kept, and then shared.
   atHand.observed = kind === "query" || kind === "view" ? 0 : OBSERVED.all;
   return body(parse(argumentsText));

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use weir_sandbox::compile::{Sources, compile};
+use weir_sandbox::compile::{Compiled, Sources, compile_and_relate};
 use weir_sandbox::diagnostic::{Diagnostic, Style};
 use weir_sandbox::{App, compile};
 use weir_schema::api::{Api, ApiError};
+use weir_schema::dependencies::DependencyGraph;
 
 use super::Failure;
 use crate::graphql::schema::SchemaError;
@@ -34,15 +35,17 @@ pub struct Built {
     pub app: App,
     /// What is asked.
     pub api: Api,
+    /// What its functions do with its collections and each other.
+    pub dependencies: DependencyGraph,
 }
 
 /// Compiles sources.
 pub fn build(sources: &Sources) -> Result<Built, BuildError> {
-    let app = compile(sources).map_err(BuildError::Mistakes)?;
+    let Compiled { app, dependencies } = compile_and_relate(sources).map_err(BuildError::Mistakes)?;
     let api = Api::of(&app.declarations)?;
     // What cannot be served must be found before it replaces what is.
     Schema::build(&app.declarations, &DocumentLimits::default())?;
-    Ok(Built { app, api })
+    Ok(Built { app, api, dependencies })
 }
 
 /// Reads and compiles a folder; mistakes go to stderr.

@@ -24,7 +24,7 @@ pub struct Arguments {
 
 /// Compiles the app, loads it once, and prints what was asked for.
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let Built { app, api } = build_folder(&arguments.app)?;
+    let Built { app, api, .. } = build_folder(&arguments.app)?;
     let summary = summary(&app);
     prepare_v8();
     let watchdog = Watchdog::start(give_up).map_err(Failure::because)?;
