@@ -113,3 +113,25 @@ fn stacks_that_scripts_see_lead_to_the_app_and_the_api() {
     expect![[r#"["    at inner (app:///main.ts:3:65)", "    at app:///main.ts:3:81"]"#]].assert_eq(&format!("{own:?}"));
     assert!(api.iter().all(|line| line.contains("(ext:weir/")), "{api:?}");
 }
+
+#[test]
+fn calls_that_nest_too_deep_name_their_way() {
+    let start = |code: &str| {
+        let (outcome, _) = Guest::of_kind(FunctionKind::Query, code).unwrap().call_function(0, "{}");
+        match outcome {
+            Outcome::Failed(error) => error.message,
+            other => format!("{other:?}"),
+        }
+    };
+    let lines = [
+        start("const go = (fn) => fn(); export const g = query(() => go(f)); export const f = query(() => go(g));"),
+        start("export const g = query(() => call(g)); export const f = query(() => g());"),
+        start(
+            "const hidden = view(() => f()); export const g = query(() => 1); export const f = query(() => hidden());",
+        ),
+    ];
+    expect![[r#"
+        RangeError: calls nest more than 16 deep: f → g → f
+        RangeError: calls nest more than 16 deep: f → g → g
+        RangeError: calls nest more than 16 deep: f → a function without a name → f"#]].assert_eq(&lines.join("\n"));
+}

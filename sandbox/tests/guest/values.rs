@@ -479,7 +479,7 @@ fn arguments_of_the_api() {
             call() => failed: TypeError: call(fn, args) takes a function of the app
             call(5) => failed: TypeError: call(fn, args) takes a function of the app
             call(() => 1) => failed: TypeError: call(fn, args) takes a function of the app
-            call(f, null) => failed: RangeError: calls nest more than 16 deep
+            call(f, null) => failed: RangeError: calls nest more than 16 deep: f → f
             now(5) => "done"
             sum() => failed: TypeError: sum(undefined): pass a function of a document
             sum(5) => failed: TypeError: sum(5): pass a function of a document
