@@ -236,7 +236,7 @@ fn imports_that_lead_nowhere() {
               |
             1 | import { query, qeury } from "weir";
               |                 ^^^^^
-            help: it exports query, view, procedure, action, stream, collection, sum, count, min, max, avg, now, fail, attempt, caller, call, metric, schedule, cancelJob, secret, hmac, timingSafeEqual, http, ID, Int, Float, DateTime, JSON, Bytes, Doc, Ref, Page, Edge, PageInfo
+            help: it exports query, view, procedure, action, stream, collection, sum, count, min, max, avg, top, now, fail, attempt, caller, call, metric, schedule, cancelJob, secret, hmac, timingSafeEqual, http, ID, Int, Float, DateTime, JSON, Bytes, Doc, Ref, Page, Edge, PageInfo
 
             error: cannot import "lodash": Weir apps have no packages
              --> functions/t.ts:2:20
