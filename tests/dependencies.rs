@@ -49,7 +49,8 @@ fn the_shop_as_text() {
           grouped by  revenueByDay
           read by     seed, ordersOf, ordersPage, payOrder
           written by  removeCustomer, seed, placeOrder, payOrder
-    "#]].assert_eq(&ended.stdout);
+    "#]]
+    .assert_eq(&ended.stdout);
 }
 
 #[test]
@@ -87,7 +88,8 @@ fn the_shop_for_graphviz() {
           "function payOrder" -> "collection orders" [label = "reads", style = "solid"];
           "function payOrder" -> "collection orders" [label = "writes", style = "bold"];
         }
-    "#]].assert_eq(&ended.stdout);
+    "#]]
+    .assert_eq(&ended.stdout);
 }
 
 #[test]
@@ -146,7 +148,8 @@ fn every_kind_of_function_for_graphviz() {
           "function sizes" -> "function size" [label = "calls", style = "dashed"];
           "function hook" -> "function add" [label = "calls", style = "dashed"];
         }
-    "#]].assert_eq(&ended.stdout);
+    "#]]
+    .assert_eq(&ended.stdout);
 }
 
 #[test]
@@ -170,7 +173,8 @@ fn mistakes_are_told_as_by_check() {
         help: put what calls itself into a plain function, or make these views queries
 
         weir: 1 mistake found
-    "#]].assert_eq(&app.neutral(&ended.stderr));
+    "#]]
+    .assert_eq(&app.neutral(&ended.stderr));
     assert_eq!(ended.stderr, run(&["check", path.to_str().unwrap()]).stderr);
     let missing = run(&["graph", app.beside("missing").to_str().unwrap()]);
     assert_eq!((missing.code, missing.stdout.as_str()), (Some(1), ""));

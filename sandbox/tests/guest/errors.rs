@@ -133,5 +133,6 @@ fn calls_that_nest_too_deep_name_their_way() {
     expect![[r#"
         RangeError: calls nest more than 16 deep: f → g → f
         RangeError: calls nest more than 16 deep: f → g → g
-        RangeError: calls nest more than 16 deep: f → a function without a name → f"#]].assert_eq(&lines.join("\n"));
+        RangeError: calls nest more than 16 deep: f → a function without a name → f"#]]
+    .assert_eq(&lines.join("\n"));
 }
