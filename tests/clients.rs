@@ -1,7 +1,8 @@
-//! Live queries over a real `graphql-ws` client in Node.
+//! Live queries over real clients in Node: `graphql-ws`, Apollo Client, urql.
 //!
 //! That nothing comes is shown without waiting for it: what must come later is the very next message.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -190,6 +191,63 @@ fn a_new_connection_resumes_after_a_restart() {
     socket.watch_totals("ada", &ada, json!({ "weir": { "after": cursor } }));
     socket.watch_totals("marker", &ada, json!({}));
     assert_eq!(totals(&socket.next("marker")), ADAS);
+}
+
+/// What the clients of `clients/returning.mjs` show.
+struct Returning {
+    _process: Process,
+    messages: Lines,
+    errors: Lines,
+    read: usize,
+}
+
+impl Returning {
+    const NAMES: [&str; 4] = ["apollo", "graphql-ws", "patches", "urql"];
+
+    fn start(packages: &Path, dev: &Dev, customer: &str) -> Self {
+        let url = dev.url.replace("http://", "ws://") + "/graphql";
+        let (process, messages, errors) = node::start(packages, "returning.mjs", &[&url, customer]);
+        Self { _process: process, messages, errors, read: 0 }
+    }
+
+    /// Waits until each of them shows these totals. What they show before that may be older, and the same again.
+    #[track_caller]
+    fn come_to(&mut self, expected: &[f64]) {
+        let mut left = BTreeSet::from(Self::NAMES);
+        while !left.is_empty() {
+            let Some((number, line)) = self.messages.find(self.read, |_| true) else {
+                panic!("{left:?} never showed {expected:?}:\n{}\n{}", self.messages.text(0), self.errors.text(0));
+            };
+            self.read = number + 1;
+            let message: Value = serde_json::from_str(&line).unwrap();
+            assert!(message.get("ended").is_none(), "{message}");
+            let totals = message["totals"].as_array().unwrap().iter().map(|total| total.as_f64().unwrap());
+            if totals.eq(expected.iter().copied()) {
+                left.remove(message["name"].as_str().unwrap());
+            }
+        }
+    }
+}
+
+#[test]
+fn clients_come_back_by_themselves_after_a_stop_and_after_a_kill() {
+    let Some(packages) = node::packages("clients_come_back_by_themselves_after_a_stop_and_after_a_kill") else { return };
+    let mut shop = Shop::start();
+    let mut clients = Returning::start(packages, &shop.dev, &shop.ada);
+    clients.come_to(&ADAS);
+    shop.place_order(&shop.ada, 1);
+    clients.come_to(&[&[1.0], &ADAS[..]].concat());
+
+    let url = shop.dev.url.clone();
+    assert_eq!(shop.dev.stop(), Some(0));
+    shop.dev = Dev::start_again(&shop.app, &url);
+    shop.place_order(&shop.ada, 2);
+    clients.come_to(&[&[2.0, 1.0], &ADAS[..]].concat());
+
+    shop.dev.process.kill();
+    shop.dev = Dev::start_again(&shop.app, &url);
+    shop.place_order(&shop.ada, 3);
+    clients.come_to(&[&[3.0, 2.0, 1.0], &ADAS[..]].concat());
 }
 
 #[test]

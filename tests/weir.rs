@@ -234,16 +234,24 @@ impl Lines {
 
     /// The first line from number `from` on that is looked for, and its number. Panics when none comes.
     pub fn wait_for(&self, from: usize, looked_for: impl Fn(&str) -> bool) -> (usize, String) {
+        let found = self.find(from, looked_for);
+        found.unwrap_or_else(|| panic!("the line did not come:\n{}", self.text(0)))
+    }
+
+    /// The same; `None` when the process has closed its end before, or takes too long.
+    pub fn find(&self, from: usize, looked_for: impl Fn(&str) -> bool) -> Option<(usize, String)> {
         let deadline = Instant::now() + PATIENCE;
         let (written, changed) = &*self.shared;
         let mut written = written.lock().unwrap();
         loop {
             let found = written.lines.iter().enumerate().skip(from).find(|(_, line)| looked_for(line));
             if let Some((number, line)) = found {
-                return (number, line.clone());
+                return Some((number, line.clone()));
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            assert!(!written.ended && !left.is_zero(), "the line did not come:\n{}", written.lines.join("\n"));
+            if written.ended || left.is_zero() {
+                return None;
+            }
             written = changed.wait_timeout(written, left).unwrap().0;
         }
     }
@@ -292,10 +300,28 @@ impl Dev {
 
     /// The same with more arguments.
     pub fn starting_with(app: &App, arguments: &[&str]) -> Starting {
-        let mut command = weir(&["dev", "--listen", "127.0.0.1:0"]);
+        Self::starting_at(app, "127.0.0.1:0", arguments)
+    }
+
+    fn starting_at(app: &App, address: &str, arguments: &[&str]) -> Starting {
+        let mut command = weir(&["dev", "--listen", address]);
         command.args(arguments).arg("--data").arg(app.data()).arg(app.path()).stdin(Stdio::null());
         let (process, stdout, log) = Process::start(command);
         Starting { process, stdout, log }
+    }
+
+    /// Starts it where another one has been, at `http://HOST:PORT`, and waits until it is ready. While something else has
+    /// the port, which anything on this machine may draw, it tries again.
+    pub fn start_again(app: &App, url: &str) -> Self {
+        eventually("the port", || {
+            let starting = Self::starting_at(app, url.trim_start_matches("http://"), &[]);
+            if starting.stdout.find(0, Starting::is_listening).is_some() {
+                return Some(starting.ready());
+            }
+            let log = starting.log.all().join("\n");
+            assert!(log.contains("is taken"), "{log}");
+            None
+        })
     }
 
     /// One whose command line is the test's own: what [`Process::start`] gave. Waits until it is ready.
@@ -327,9 +353,13 @@ pub struct Starting {
 impl Starting {
     /// Waits until it listens.
     pub fn ready(self) -> Dev {
-        let (_, line) = self.stdout.wait_for(0, |line| line.starts_with("listening on "));
+        let (_, line) = self.stdout.wait_for(0, Self::is_listening);
         let url = line.trim_start_matches("listening on ").to_owned();
         Dev { process: self.process, log: self.log, stdout: self.stdout, url }
+    }
+
+    fn is_listening(line: &str) -> bool {
+        line.starts_with("listening on ")
     }
 }
 
