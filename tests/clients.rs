@@ -231,7 +231,9 @@ impl Returning {
 
 #[test]
 fn clients_come_back_by_themselves_after_a_stop_and_after_a_kill() {
-    let Some(packages) = node::packages("clients_come_back_by_themselves_after_a_stop_and_after_a_kill") else { return };
+    let Some(packages) = node::packages("clients_come_back_by_themselves_after_a_stop_and_after_a_kill") else {
+        return;
+    };
     let mut shop = Shop::start();
     let mut clients = Returning::start(packages, &shop.dev, &shop.ada);
     clients.come_to(&ADAS);

@@ -21,6 +21,7 @@
 //! | [`streaming`] | a million documents leave in order, and memory stays flat |
 //! | [`hot_row`] | 64 connections increment one document: the sum is exact, and nobody gets an error |
 //! | [`lockdown`] | a worker process reaches nothing that it must not, and the doctor says so |
+//! | [`subscribers`] | hundreds of storms of changes: each message of a subscription is the value at its commit, over kills too |
 //! | [`tls`] | whose certificates `fetch` takes, and what it tells of others |
 //! | [`uploads`] | many calls in one request, as JSON lines: slow readers, clients that go, memory |
 //! | [`outsider`] | an app that was written from the documentation alone |
@@ -64,6 +65,7 @@ mod operations;
 mod outsider;
 mod shop;
 mod streaming;
+mod subscribers;
 mod tls;
 mod types;
 mod uploads;

@@ -1,11 +1,13 @@
 //! A WebSocket that speaks `graphql-transport-ws`, as small as can be.
 
+use std::io::{self, ErrorKind};
 use std::net::TcpStream;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tungstenite::client::IntoClientRequest;
 use tungstenite::protocol::WebSocketConfig;
-use tungstenite::{Message, WebSocket, client};
+use tungstenite::{Error, Message, WebSocket, client};
 
 use crate::weir::PATIENCE;
 
@@ -16,31 +18,55 @@ impl Socket {
     /// Opens one to a server at `http://HOST:PORT`.
     pub fn open(url: &str) -> Self {
         let address = url.trim_start_matches("http://");
-        let stream = TcpStream::connect(address).unwrap();
+        Self::over(TcpStream::connect(address).unwrap(), address).unwrap()
+    }
+
+    /// Opens one over a connection to this address. Errors say what the server, or its end, stood against.
+    pub fn over(stream: TcpStream, address: &str) -> Result<Self, String> {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let mut request = format!("ws://{address}/graphql").into_client_request().unwrap();
         request.headers_mut().insert("sec-websocket-protocol", "graphql-transport-ws".parse().unwrap());
         let config = WebSocketConfig::default().max_message_size(None).max_frame_size(None);
-        let (socket, _) = client::client_with_config(request, stream, Some(config)).unwrap();
+        let (socket, _) =
+            client::client_with_config(request, stream, Some(config)).map_err(|error| error.to_string())?;
         let mut socket = Self(socket);
-        socket.send(&json!({ "type": "connection_init" }));
-        assert_eq!(socket.message().unwrap(), r#"{"type":"connection_ack"}"#);
-        socket
+        socket.try_send(&json!({ "type": "connection_init" }))?;
+        assert_eq!(socket.message()?, r#"{"type":"connection_ack"}"#);
+        Ok(socket)
     }
 
     /// Sends a message of the protocol.
     pub fn send(&mut self, message: &Value) {
-        self.0.send(Message::text(message.to_string())).unwrap();
+        self.try_send(message).unwrap();
+    }
+
+    /// The same, on a socket whose server may be gone.
+    pub fn try_send(&mut self, message: &Value) -> Result<(), String> {
+        self.0.send(Message::text(message.to_string())).map_err(|error| error.to_string())
     }
 
     /// The next message of the protocol, or why there is none.
     pub fn message(&mut self) -> Result<String, String> {
+        self.read().map_err(|error| error.to_string())
+    }
+
+    /// The next message of the protocol, if it comes within this time. What has come of one until then is kept.
+    pub fn message_within(&mut self, patience: Duration) -> Result<Option<String>, String> {
+        self.0.get_ref().set_read_timeout(Some(patience)).unwrap();
+        match self.read() {
+            Ok(text) => Ok(Some(text)),
+            Err(Error::Io(error)) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Ok(None),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    fn read(&mut self) -> Result<String, Error> {
         loop {
-            match self.0.read().map_err(|error| error.to_string())? {
+            match self.0.read()? {
                 Message::Text(text) => return Ok(text.to_string()),
-                Message::Ping(_) => self.0.flush().map_err(|error| error.to_string())?,
+                Message::Ping(_) => self.0.flush()?,
                 Message::Pong(_) => {}
-                other => return Err(format!("{other:?}")),
+                other => return Err(Error::Io(io::Error::other(format!("{other:?}")))),
             }
         }
     }
