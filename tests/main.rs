@@ -5,6 +5,7 @@
 //! | [`workspace`] | the parts depend on each other in one direction only; what is vendored is what it says |
 //! | [`shop`] | `examples/shop` answers as its types say, errors included |
 //! | [`clients`] | real clients (`graphql-ws`, Apollo Client, urql): live queries, resuming, reloads, restarts |
+//! | [`demo`] | `examples/live-demo.sh`: one terminal sees what is ordered in another |
 //! | [`dev`] | `weir dev`: saving, breaking and mending an app; starting and stopping |
 //! | [`encryption`] | encryption keys: from a file or the environment, exchanged while serving, missing, wrong |
 //! | [`actions`] | which hosts actions reach, what they are told, and what of their secrets is seen |
@@ -54,6 +55,7 @@ mod bad_input;
 mod bank;
 mod clients;
 mod dependencies;
+mod demo;
 mod dev;
 mod encryption;
 mod hostile;
