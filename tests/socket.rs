@@ -17,12 +17,12 @@ pub struct Socket(WebSocket<TcpStream>);
 impl Socket {
     /// Opens one to a server at `http://HOST:PORT`.
     pub fn open(url: &str) -> Self {
-        let address = url.trim_start_matches("http://");
-        Self::over(TcpStream::connect(address).unwrap(), address).unwrap()
+        Self::over(TcpStream::connect(url.trim_start_matches("http://")).unwrap(), url).unwrap()
     }
 
-    /// Opens one over a connection to this address. Errors say what the server, or its end, stood against.
-    pub fn over(stream: TcpStream, address: &str) -> Result<Self, String> {
+    /// The same over a connection to it. An error says why it does not open: the server may be gone.
+    pub fn over(stream: TcpStream, url: &str) -> Result<Self, String> {
+        let address = url.trim_start_matches("http://");
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let mut request = format!("ws://{address}/graphql").into_client_request().unwrap();
         request.headers_mut().insert("sec-websocket-protocol", "graphql-transport-ws".parse().unwrap());

@@ -31,7 +31,7 @@ pub const APP: &str = r#"
       return Math.max(...found.map((item) => item.weight));
     });
     export const wide = query((): { id: ID; text: string }[] =>
-      items.all().map((item) => ({ id: item.id, text: `${item.rank} `.repeat(1000) })));
+      items.all().map((item) => ({ id: item.id, text: `${item.rank} `.repeat(3000) })));
 
     /** An item to be put into its slot, or what is there to be taken away; or the same of a note. */
     interface Change { slot: Int; note: boolean; put?: { group: "a" | "b" | "c"; rank: Int; weight: Int } | null; remove: boolean }
@@ -177,15 +177,9 @@ impl History {
         Self { states }
     }
 
-    /// What there was at a commit: this one, or the last of the model's before it.
-    pub fn at(&self, commit: u64) -> &State {
-        self.states.range(..=commit).next_back().unwrap_or_else(|| panic!("{commit} is of another time")).1
-    }
-
-    /// The commits from this one on.
-    pub fn from(&self, commit: u64) -> impl Iterator<Item = (u64, &State)> {
-        let first = self.states.range(..=commit).next_back().map(|(_, state)| (commit, state));
-        first.into_iter().chain(self.states.range(commit + 1..).map(|(commit, state)| (*commit, state)))
+    /// What a view gives from each commit on; `None` where it fails.
+    pub fn values(&self, view: &View) -> Vec<(u64, Option<Value>)> {
+        self.states.iter().map(|(commit, state)| (*commit, view.data(state))).collect()
     }
 
     /// What there is.
@@ -211,7 +205,7 @@ pub enum View {
     Nothing,
     /// Fails where there are none.
     Heaviest(&'static str),
-    /// So much that it does not go into the buffers of a socket.
+    /// So much that it soon fills the buffers of a socket.
     Wide,
 }
 
@@ -285,7 +279,7 @@ impl View {
             }
             Self::Wide => {
                 let found = state.sorted(|_| true, |id, _| id.to_owned());
-                let row = |(_, id, item): &(u64, &str, &Item)| json!({ "id": id, "text": format!("{} ", item.rank).repeat(1000) });
+                let row = |(_, id, item): &(u64, &str, &Item)| json!({ "id": id, "text": format!("{} ", item.rank).repeat(3000) });
                 json!({ "wide": found.iter().map(row).collect::<Value>() })
             }
         })

@@ -18,8 +18,9 @@ use crate::weir::PATIENCE;
 const OPEN_MAX: usize = 4;
 /// Between two looks at whether the writers are done.
 const PATIENCE_FOR_ONE: Duration = Duration::from_millis(2);
-/// What a slow reader's system takes for it: less than one value of [`View::Wide`].
-const SLOW_BUFFER_BYTES: usize = 4 << 10;
+/// What a slow reader's system takes for it: less than a value of [`View::Wide`], and no less than a segment on loopback, or
+/// the sender would wait for its timers.
+const SLOW_BUFFER_BYTES: usize = 64 << 10;
 /// The longest that a slow reader does nothing, in milliseconds.
 const SLOW_PAUSE_MS: u64 = 12;
 
@@ -56,6 +57,18 @@ pub struct Subscriber {
     watched: Vec<Watched>,
 }
 
+fn connect(url: &str) -> Result<TcpStream, String> {
+    TcpStream::connect(url.trim_start_matches("http://")).map_err(|error| error.to_string())
+}
+
+/// A socket whose system takes little for it before it is read.
+pub fn slow_socket(url: &str) -> Result<Socket, String> {
+    let stream = connect(url)?;
+    #[cfg(unix)]
+    rustix::net::sockopt::set_socket_recv_buffer_size(&stream, SLOW_BUFFER_BYTES).unwrap();
+    Socket::over(stream, url)
+}
+
 impl Subscriber {
     /// One that has not connected yet.
     pub fn new(random: Random, name: u64, is_slow: bool) -> Self {
@@ -70,13 +83,7 @@ impl Subscriber {
     }
 
     fn connect(&mut self, url: &str, known: &AtomicU64) -> Result<(), String> {
-        let address = url.trim_start_matches("http://");
-        let stream = TcpStream::connect(address).map_err(|error| error.to_string())?;
-        #[cfg(unix)]
-        if self.is_slow {
-            rustix::net::sockopt::set_socket_recv_buffer_size(&stream, SLOW_BUFFER_BYTES).unwrap();
-        }
-        self.socket = Some(Socket::over(stream, address)?);
+        self.socket = Some(if self.is_slow { slow_socket(url) } else { Socket::over(connect(url)?, url) }?);
         // What the last socket held goes on with what came over it.
         let lost: Vec<usize> = (0..self.watched.len()).filter(|place| self.watched[*place].open).collect();
         for place in lost {
@@ -223,46 +230,43 @@ impl Watched {
     }
 
     fn check(&self, history: &History, tally: &mut Tally) -> Result<(), String> {
-        let expected = |commit| self.view.data(history.at(commit));
-        let mut last = self.held.as_ref().map(|(_, value)| Some(value.clone()));
-        let mut last_commit = None;
+        let values = history.values(&self.view);
+        // The last of the model's commits up to this one.
+        let place = |commit: u64| values.partition_point(|(at, _)| *at <= commit).saturating_sub(1);
+        let mut has = self.held.as_ref().map(|(_, value)| Some(value));
+        let mut last: Option<(u64, usize)> = None;
         for (number, got) in self.got.iter().enumerate() {
-            let value = got.value.as_ref().map(|(_, value)| value.clone());
-            if last.as_ref() == Some(&value) {
+            let value = got.value.as_ref().map(|(_, value)| value);
+            if has == Some(value) {
                 return Err(format!("message {number} says the same again"));
             }
-            let commit = match &got.value {
-                Some((commit, value)) => {
-                    if last_commit.is_some_and(|last| *commit <= last) {
-                        return Err(format!("message {number} is of {commit}, after {last_commit:?}"));
-                    }
-                    if expected(*commit).as_ref() != Some(value) {
-                        return Err(format!("message {number} is not {:?}", expected(*commit)));
-                    }
-                    *commit
-                }
+            let now = match &got.value {
+                Some((commit, _)) => (*commit, place(*commit)),
                 // Errors do not say of which commit they are: the next at which it fails.
                 None => {
-                    let from = last_commit.unwrap_or(0).max(if number == 0 { self.known } else { 0 });
-                    let failing = history.from(from).find(|(_, state)| self.view.data(state).is_none());
-                    failing.ok_or_else(|| format!("message {number} is an error, and it never fails"))?.0
+                    let from = last.map_or_else(|| place(self.known), |(_, from)| from + 1);
+                    let failing = (from..values.len()).find(|place| values[*place].1.is_none());
+                    let failing = failing.ok_or_else(|| format!("message {number} is an error, and it never fails"))?;
+                    (values[failing].0, failing)
                 }
             };
-            if number == 0 && commit < self.known && value != expected(self.known) {
+            let (commit, place_now) = now;
+            if last.is_some_and(|(last, _)| commit <= last) {
+                return Err(format!("message {number} is of {commit}, after {last:?}"));
+            }
+            if values[place_now].1.as_ref() != value {
+                return Err(format!("message {number} is not {:?}", values[place_now].1));
+            }
+            if number == 0 && commit < self.known && values[place(self.known)].1.as_ref() != value {
                 return Err(format!("the first message is of {commit}, although {} was known", self.known));
             }
-            let between = last_commit.map_or(0, |last| {
-                let values =
-                    history.from(last).take_while(|(at, _)| *at <= commit).map(|(_, state)| self.view.data(state));
-                let mut values: Vec<_> = values.collect();
-                values.dedup();
-                values.len().saturating_sub(2)
-            });
-            tally.overtaken += between;
+            let from = last.map_or(place_now, |(_, from)| from);
+            let changes = values[from..=place_now].windows(2).filter(|pair| pair[0].1 != pair[1].1).count();
+            tally.overtaken += changes.saturating_sub(1);
             tally.values += usize::from(got.value.is_some());
             tally.failures += usize::from(got.value.is_none());
             tally.patches += usize::from(got.patched);
-            (last, last_commit) = (Some(value), Some(commit));
+            (has, last) = (Some(value), Some(now));
         }
         if self.got.first().is_some_and(|first| first.patched) {
             return Err("it begins with a patch".to_owned());
