@@ -159,12 +159,15 @@ impl Subscriber {
     /// Reads a message, if one comes.
     fn read(&mut self) -> Result<bool, String> {
         let Some(text) = self.socket()?.message_within(PATIENCE_FOR_ONE)? else { return Ok(false) };
-        let mut message: Value = serde_json::from_str(&text).unwrap();
+        self.take(serde_json::from_str(&text).unwrap());
+        Ok(true)
+    }
+
+    fn take(&mut self, mut message: Value) {
         let watched = self.watched.iter_mut().find(|watched| message["id"] == watched.id.as_str());
         let watched = watched.unwrap_or_else(|| panic!("nobody subscribed to {message}"));
         assert_eq!(message["type"], "next", "{:?}: {message}", watched.view);
         watched.take(message["payload"].take());
-        Ok(true)
     }
 
     /// Reads until each open subscription has come to the newest value.
@@ -186,9 +189,17 @@ impl Subscriber {
             self.read().unwrap();
         }
         // What comes in spite of that comes before the answer to this.
-        let ping = json!({ "type": "ping" });
-        self.socket().unwrap().try_send(&ping).unwrap();
-        self.socket = None;
+        let end = json!({ "id": "end", "type": "subscribe", "payload": { "query": "{ __typename }" } });
+        let mut socket = self.socket.take().unwrap();
+        socket.send(&end);
+        loop {
+            let message: Value = serde_json::from_str(&socket.message().unwrap()).unwrap();
+            match (message["id"] == "end", message["type"] == "complete") {
+                (true, true) => break,
+                (true, false) => {}
+                (false, _) => self.take(message),
+            }
+        }
     }
 
     /// Holds all that came against what there was.
