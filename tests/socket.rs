@@ -47,6 +47,7 @@ impl Socket {
 
     /// The next message of the protocol, or why there is none.
     pub fn message(&mut self) -> Result<String, String> {
+        self.0.get_ref().set_read_timeout(Some(PATIENCE)).unwrap();
         self.read().map_err(|error| error.to_string())
     }
 
