@@ -153,7 +153,7 @@ impl ValueDigest {
     }
 
     /// The digest in a cursor; `None` for what is no cursor, which then suppresses nothing.
-    pub(crate) fn of_cursor(cursor: &str) -> Option<Self> {
+    pub fn of_cursor(cursor: &str) -> Option<Self> {
         let (_, hex) = cursor.split_once('.')?;
         let digest = u128::from_str_radix(hex, 16).ok().filter(|_| hex.len() == 32)?;
         Some(Self(digest.to_be_bytes()))

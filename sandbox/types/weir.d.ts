@@ -564,17 +564,10 @@ export declare const http: HttpMethods;
  *
  * @example const signature = hmac("SHA-256", secret("HOOK_KEY"), body, "hex");
  */
-export declare function hmac(
-  hash: "SHA-256" | "SHA-384" | "SHA-512",
-  key: string | Uint8Array,
-  data: string | Uint8Array,
-  encoding: "hex" | "base64",
-): string;
-export declare function hmac(
-  hash: "SHA-256" | "SHA-384" | "SHA-512",
-  key: string | Uint8Array,
-  data: string | Uint8Array,
-): Uint8Array;
+export declare function hmac(hash: Sha2, key: string | Uint8Array, data: string | Uint8Array, encoding: "hex" | "base64"): string;
+export declare function hmac(hash: Sha2, key: string | Uint8Array, data: string | Uint8Array): Uint8Array;
+
+type Sha2 = "SHA-256" | "SHA-384" | "SHA-512";
 
 /**
  * Whether two texts or two byte arrays are the same. The time that it takes tells nothing but their length, where `===`
@@ -588,18 +581,13 @@ export {};
 declare global {
   /** Where functions log to: lines with the name of the function, in the server's log. */
   interface Console {
-    /** Logs at the level debug. */
     debug(...values: unknown[]): void;
     /** Logs at the level info. */
     log(...values: unknown[]): void;
-    /** Logs at the level info. */
     info(...values: unknown[]): void;
-    /** Logs at the level warn. */
     warn(...values: unknown[]): void;
-    /** Logs at the level error. */
     error(...values: unknown[]): void;
   }
-  /** Where functions log to. */
   var console: Console;
 
   /**

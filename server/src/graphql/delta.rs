@@ -48,6 +48,11 @@ impl Version {
         Self { key: key.name.clone(), content: content.clone(), form, value, weir }
     }
 
+    /// Which value it is.
+    pub fn digest(&self) -> ValueDigest {
+        self.content.digest()
+    }
+
     /// What the client has when it has got this.
     pub fn base(&self) -> Base {
         Base { digest: self.content.digest(), form: self.form, value: self.value.clone() }

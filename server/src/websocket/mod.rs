@@ -35,6 +35,11 @@ pub fn upgrade(gateway: Arc<Gateway>, upgrade: WebSocketUpgrade, parts: &Parts) 
     if !origin::may_connect(&parts.headers) {
         return (StatusCode::FORBIDDEN, "pages of this origin may not connect\n").into_response();
     }
+    if gateway.service.current().is_none() {
+        // Not accepted, so that clients try again: an operation that is refused they would take for ended.
+        return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], "no release is active yet\n")
+            .into_response();
+    }
     let Ok(permit) = gateway.sockets.clone().try_acquire_owned() else {
         let retry_after = [(header::RETRY_AFTER, "1")];
         return (StatusCode::SERVICE_UNAVAILABLE, retry_after, "all sockets are taken\n").into_response();

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use tokio::sync::watch;
 use weir_engine::call::{CallError, Caller, Emission};
+use weir_engine::content::ValueDigest;
 use weir_schema::declarations::FunctionKind;
 use weir_schema::error::ErrorCode;
 
@@ -101,6 +102,9 @@ impl Operation {
         mut changes: watch::Receiver<Option<Arc<Served>>>,
     ) -> Result<(), Vec<GraphqlError>> {
         let mut seen = cursor(&request)?;
+        if let Some(value) = seen.as_deref().and_then(ValueDigest::of_cursor) {
+            self.outbox.has(&self.ticket, value);
+        }
         let mut moved = false;
         loop {
             let outgrown = |errors| if moved { schema_changed(errors) } else { errors };
@@ -152,7 +156,11 @@ impl Operation {
                 Err(response) => response,
             },
         };
-        self.outbox.next(&self.ticket, message::next(self.ticket.id(), &response));
+        let message = message::next(self.ticket.id(), &response);
+        match emission {
+            Ok(emission) => self.outbox.value(&self.ticket, message, emission.value.digest()),
+            Err(_) => self.outbox.next(&self.ticket, message),
+        }
     }
 }
 

@@ -15,6 +15,8 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
+use weir_engine::content::ValueDigest;
+
 use super::close::Close;
 use crate::graphql::delta::{Base, Version};
 
@@ -95,15 +97,27 @@ struct Slot {
     task: Option<AbortHandle>,
     queued: bool,
     next: Option<Next>,
-    /// The last value that was taken, if it was one.
+    /// The last value that was taken, if it was one that patches may follow.
     base: Option<Base>,
+    /// The value that the client has, or will have when all that was taken has come.
+    has: Option<ValueDigest>,
     end: Option<Utf8Bytes>,
 }
 
 /// A result that waits.
 enum Next {
-    Message(Utf8Bytes),
+    /// As it is sent; with the value in it, if it is one of a subscription.
+    Message(Utf8Bytes, Option<ValueDigest>),
     Version(Version),
+}
+
+impl Next {
+    fn value(&self) -> Option<ValueDigest> {
+        match self {
+            Self::Message(_, value) => *value,
+            Self::Version(version) => Some(version.digest()),
+        }
+    }
 }
 
 /// Why an operation does not start.
@@ -148,12 +162,25 @@ impl Outbox {
 
     /// Puts in a result, in place of one that has not been sent yet.
     pub fn next(&self, ticket: &Ticket, message: Utf8Bytes) {
-        self.fill(ticket, |slot| slot.next = Some(Next::Message(message)));
+        self.fill(ticket, |slot| slot.next = Some(Next::Message(message, None)));
     }
 
-    /// Puts in a value that may be sent as a patch, in place of a result that has not been sent yet.
+    /// Says what value the client of a subscription has from before.
+    pub fn has(&self, ticket: &Ticket, value: ValueDigest) {
+        if let Some(slot) = self.state.lock().slot(ticket) {
+            slot.has = Some(value);
+        }
+    }
+
+    /// Puts in a value of a subscription, in place of a result that has not been sent yet. If the client has this one, then
+    /// neither is sent.
+    pub fn value(&self, ticket: &Ticket, message: Utf8Bytes, value: ValueDigest) {
+        self.fill(ticket, |slot| slot.put(Next::Message(message, Some(value))));
+    }
+
+    /// The same with a value that may be sent as a patch.
     pub fn update(&self, ticket: &Ticket, version: Version) {
-        self.fill(ticket, |slot| slot.next = Some(Next::Version(version)));
+        self.fill(ticket, |slot| slot.put(Next::Version(version)));
     }
 
     /// Puts in an event of a stream, and waits until it is being sent.
@@ -261,10 +288,15 @@ impl Outbox {
 }
 
 impl Slot {
+    fn put(&mut self, next: Next) {
+        self.next = Some(next).filter(|next| self.has.is_none() || next.value() != self.has);
+    }
+
     /// What is sent of a result, from what has been sent before it.
     fn take(&mut self, id: &str, next: Next) -> Outgoing {
+        self.has = next.value();
         match next {
-            Next::Message(message) => {
+            Next::Message(message, _) => {
                 self.base = None;
                 Outgoing::Message(message)
             }

@@ -67,10 +67,10 @@ async fn a_patch_is_to_what_was_sent_last() {
     outbox.update(&a, version(1, 1));
     outbox.update(&a, version(1, 2));
     assert_eq!(sent(&outbox).await, json!([whole, 2]));
-    // What has been overtaken is nobody's base.
+    // What has been overtaken is nobody's base, and what the client has is not sent again.
     outbox.update(&a, version(1, 3));
     outbox.update(&a, version(1, 2));
-    assert_eq!(sent(&outbox).await, json!([patch, null]), "nothing has changed");
+    assert_eq!(outbox.try_take(), None);
     outbox.next(&a, "error".into());
     outbox.update(&a, version(1, 4));
     assert_eq!(sent(&outbox).await, json!([patch, 4]), "the error has been overtaken");
@@ -143,4 +143,23 @@ fn a_close_goes_before_all_that_waits() {
     outbox.close(Close::GOING_AWAY);
     outbox.close(Close::UNAUTHORIZED);
     assert_eq!(taken(&outbox).first().map(String::as_str), Some("close 1001"));
+}
+
+#[test]
+fn a_value_that_the_client_has_is_not_sent_again_nor_what_it_takes_the_place_of() {
+    let (outbox, [a]) = outbox(["a"]);
+    let digest = |n: u64| Content::from(json!(n)).digest();
+    outbox.has(&a, digest(0));
+    outbox.value(&a, "0".into(), digest(0));
+    assert_eq!(outbox.try_take(), None);
+    outbox.value(&a, "1".into(), digest(1));
+    outbox.value(&a, "0".into(), digest(0));
+    assert_eq!(outbox.try_take(), None);
+    outbox.value(&a, "1".into(), digest(1));
+    assert_eq!(taken(&outbox), ["1"]);
+    // After an error the same value is news.
+    outbox.next(&a, "error".into());
+    assert_eq!(taken(&outbox), ["error"]);
+    outbox.value(&a, "1".into(), digest(1));
+    assert_eq!(taken(&outbox), ["1"]);
 }
