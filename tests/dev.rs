@@ -199,14 +199,14 @@ fn an_app_that_does_not_build_yet_is_waited_for() {
           |
         1 | import { cuont, fail, now, procedure, query, sum, view, type Doc, type Float, type ID, type Int, type Page } from "weir";
           |          ^^^^^
-        help: it exports query, view, procedure, action, stream, collection, sum, count, min, max, avg, now, fail, attempt, caller, call, metric, schedule, cancelJob, secret, hmac, timingSafeEqual, http, ID, Int, Float, DateTime, JSON, Bytes, Doc, Ref, Page, Edge, PageInfo
+        help: it exports query, view, procedure, action, stream, collection, sum, count, min, max, avg, top, now, fail, attempt, caller, call, metric, schedule, cancelJob, secret, hmac, timingSafeEqual, http, ID, Int, Float, DateTime, JSON, Bytes, Doc, Ref, Page, Edge, PageInfo
 
         error: this is not an aggregate
           --> functions/orders.ts:17:11
            |
         17 |   orders: count(),
            |           ^^^^^^^
-        help: write count(), sum((o) => o.total), avg(…), min(…) or max(…), imported from "weir"
+        help: write count(), sum((o) => o.total), avg(…), min(…), max(…) or top(3, (o) => o.total), imported from "weir"
 
         weir: 2 mistakes found
         weir: waiting for a change

@@ -59,3 +59,4 @@ mod seed;
 pub mod streams;
 
 pub use engine::Engine;
+pub use results::ResultCounts;

@@ -80,9 +80,12 @@ async fn a_view_is_as_of_its_last_run_until_its_interval_is_over() {
     assert!(again.age.is_some_and(|age| age > Duration::ZERO));
     // Other arguments are another result.
     assert_eq!(app.value("seldom", json!({ "plus": 2 })).await, json!(7));
-    while app.value("often", json!({})).await != json!(5) {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let caught_up = async {
+        while app.value("often", json!({})).await != json!(5) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), caught_up).await.expect("its interval is over");
     let mut watch = app.engine.watch(&app.release, &Caller::Developer, "often", json!({}), None);
     assert_eq!(*watch.next().await.unwrap().value, json!(5));
     app.value("add", json!({ "n": 3 })).await;
@@ -133,9 +136,12 @@ async fn an_eager_view_runs_though_nobody_asks_and_an_engine_with_one_closes() {
     tracing::subscriber::set_global_default(Lines(lines.clone())).unwrap();
     let app = App::open().await;
     let wait = async |runs: usize| {
-        while lines.load(Ordering::SeqCst) < runs {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        let ran = async {
+            while lines.load(Ordering::SeqCst) < runs {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), ran).await.expect("it runs");
     };
     wait(1).await;
     app.value("add", json!({ "n": 1 })).await;

@@ -579,10 +579,9 @@ export declare function timingSafeEqual(one: string | Uint8Array, other: string 
 export {};
 
 declare global {
-  /** Where functions log to: lines with the name of the function, in the server's log. */
+  /** Where functions log to: lines with the name of the function, in the server's log. `log` is `info`. */
   interface Console {
     debug(...values: unknown[]): void;
-    /** Logs at the level info. */
     log(...values: unknown[]): void;
     info(...values: unknown[]): void;
     warn(...values: unknown[]): void;

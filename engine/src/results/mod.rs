@@ -11,6 +11,7 @@ pub(crate) mod pump;
 mod run;
 pub(crate) mod timed;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -53,6 +54,26 @@ pub(crate) struct Results {
     runtime: Handle,
     /// Those that time ends.
     timed: TimedResults,
+    counts: Counts,
+}
+
+/// How calls of queries and views were answered.
+#[derive(Default)]
+struct Counts {
+    kept: AtomicU64,
+    joined: AtomicU64,
+    run: AtomicU64,
+}
+
+/// How calls of queries and views have been answered since the engine started; each is counted once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ResultCounts {
+    /// By a result that was kept.
+    pub kept: u64,
+    /// By a run that was under way for somebody else.
+    pub joined: u64,
+    /// By a run of their own.
+    pub run: u64,
 }
 
 struct State {
@@ -74,7 +95,8 @@ impl Results {
         let notices = store.notices();
         let state = State { core: Core::new(store.head(), bytes_max), notices };
         let (advanced, turns) = (Notify::new(), Semaphore::new(turns));
-        Ok(Self { state: Mutex::new(state), advanced, turns, runtime, timed: TimedResults::default() })
+        let (timed, counts) = (TimedResults::default(), Counts::default());
+        Ok(Self { state: Mutex::new(state), advanced, turns, runtime, timed, counts })
     }
 }
 
@@ -120,6 +142,13 @@ impl Engine {
         self.results().timed.retire_all_but(release);
     }
 
+    /// How calls of queries and views have been answered.
+    pub fn result_counts(&self) -> ResultCounts {
+        let Counts { kept, joined, run } = &self.results().counts;
+        let [kept, joined, run] = [kept, joined, run].map(|count| count.load(Ordering::Relaxed));
+        ResultCounts { kept, joined, run }
+    }
+
     /// Answers a query or view: from what is kept, by a run that is in progress, or by one of its own.
     pub(crate) async fn read(&self, query: &Prepared) -> Result<Answer, CallError> {
         if let Some(every) = query.every() {
@@ -128,6 +157,7 @@ impl Engine {
         }
         let (key, caller) = (query.key(), query.caller.in_script());
         let (mut joins, mut losses) = (0, 0);
+        let counts = &self.results().counts;
         loop {
             let reading = self.on_results(|core| match joins < JOINS_MAX {
                 true => core.read(&key, &caller),
@@ -135,6 +165,7 @@ impl Engine {
             });
             let departure = match reading {
                 Reading::There(published) => {
+                    counts.kept.fetch_add(1, Ordering::Relaxed);
                     let value = published.result.clone()?;
                     return Ok(Answer { value, commit: published.commit, age: None });
                 }
@@ -142,6 +173,7 @@ impl Engine {
                     joins += 1;
                     match flight.landing().await {
                         Some(landing) if landing.serves(&caller, arrival.sequence) => {
+                            counts.joined.fetch_add(1, Ordering::Relaxed);
                             return answer(&landing, arrival.timestamp);
                         }
                         _ => continue,
@@ -153,6 +185,7 @@ impl Engine {
             match run(self, query).await {
                 Ok(end) => {
                     self.take_into_account(end.head).await?;
+                    counts.run.fetch_add(1, Ordering::Relaxed);
                     return answer(&leave.land(query, &caller, end), Timestamp::ZERO);
                 }
                 Err(NotRun::Lost(_)) if losses + 1 < RUNS_MAX => losses += 1,
