@@ -24,7 +24,7 @@ use weir_sandbox::pool::PoolOptions;
 use weir_schema::error::ErrorCode;
 use weir_store::{Options, Store};
 
-const MANIFEST: &str = "name = \"test\"\nversion = \"1.0.0\"\n[limits]\nwall_ms = 4000\ncpu_ms = 400\n\
+const MANIFEST: &str = "name = \"test\"\nversion = \"1.0.0\"\n[limits]\nwall_ms = 50000\ncpu_ms = 400\n\
                         documents_read = 50\nhost_calls = 300\nresult_bytes = 10000\n";
 
 const FUNCTIONS: &str = r#"
@@ -193,7 +193,7 @@ async fn a_stream_reads_the_state_of_its_start_and_more_than_a_call_may() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_lasts_longer_than_a_transaction_reads_on_through_history() {
     let short = Options {
-        transaction_age_max: Duration::from_millis(150),
+        transaction_age_max: Duration::from_secs(2),
         upkeep_interval: Duration::from_millis(20),
         ..Options::default()
     };
@@ -207,7 +207,7 @@ async fn what_lasts_longer_than_a_transaction_reads_on_through_history() {
         rising.push(up.next().await.unwrap().unwrap().value.take());
         falling.push(down.next().await.unwrap().unwrap().value.take());
         // Their snapshots are cut before anything is committed, and after that again.
-        tokio::time::sleep(Duration::from_millis(250)).await;
+        tokio::time::sleep(Duration::from_millis(2_500)).await;
         if round == 1 {
             app.call("change", Value::Null).await;
         }
@@ -221,7 +221,7 @@ async fn what_lasts_longer_than_a_transaction_reads_on_through_history() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_outlives_history_says_so() {
     let none = Options {
-        transaction_age_max: Duration::from_millis(100),
+        transaction_age_max: Duration::from_secs(1),
         upkeep_interval: Duration::from_millis(20),
         history: Duration::ZERO,
         ..Options::default()
@@ -230,11 +230,11 @@ async fn what_outlives_history_says_so() {
     app.call("fill", json!({ "from": 0, "to": 40 })).await;
     let mut stream = app.stream("pages", json!({ "by": 10 }));
     stream.next().await.unwrap().unwrap();
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
     // Without a commit in between the state is still the newest one.
     stream.next().await.unwrap().unwrap();
     app.call("fill", json!({ "from": 40, "to": 41 })).await;
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
     let (events, error) = rest(&mut stream).await;
     let error = error.expect("it cannot go on");
     assert_eq!((events.len(), error.code), (0, ErrorCode::Unavailable), "{error}");

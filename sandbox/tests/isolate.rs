@@ -69,8 +69,8 @@ const MANIFEST: &str = r#"
 name = "test"
 version = "1.0.0"
 [limits]
-cpu_ms = 200
-wall_ms = 3000
+cpu_ms = 1000
+wall_ms = 60000
 heap_bytes = 33554432
 array_buffer_bytes = 8388608
 result_bytes = 1000
@@ -82,6 +82,11 @@ log_bytes = 100
 
 /// An app of one module that exports `orders`, the query `other`, and the function `f` of the given kind.
 fn app(kind: FunctionKind, body: &str) -> Arc<App> {
+    app_within(MANIFEST, kind, body)
+}
+
+/// The same with another manifest.
+fn app_within(text: &str, kind: FunctionKind, body: &str) -> Arc<App> {
     let mut declarations = Declarations::default();
     declarations.collections.insert(
         "orders".into(),
@@ -113,7 +118,7 @@ fn app(kind: FunctionKind, body: &str) -> Arc<App> {
          export const orders = collection();\nexport const other = query(() => 1);\n{body}\n"
     );
     Arc::new(App {
-        manifest: manifest::parse(MANIFEST).unwrap(),
+        manifest: manifest::parse(text).unwrap(),
         declarations,
         modules: vec![Module {
             path: "main.ts".into(),
@@ -138,7 +143,11 @@ fn call(isolate: &mut Isolate, arguments: &str) -> (Outcome, Vec<String>) {
 }
 
 fn check_kind(kind: FunctionKind, body: &str, expected: Expect) {
-    let text = match Isolate::new(&app(kind, body), &place()) {
+    check_app(&app(kind, body), expected);
+}
+
+fn check_app(app: &Arc<App>, expected: Expect) {
+    let text = match Isolate::new(app, &place()) {
         Err(IsolateError::App(error)) => format!("load: {}", error.message),
         Err(error) => format!("broken: {error}"),
         Ok(mut isolate) => {
@@ -345,8 +354,10 @@ fn cpu_time_ends_the_call() {
 
 #[test]
 fn wall_time_ends_the_call() {
+    let manifest = MANIFEST.replace("wall_ms = 60000", "wall_ms = 1000");
     let action = |body: &str, expected: Expect| {
-        check_kind(FunctionKind::Action, &format!("export const f = action(async () => {{ {body} }});"), expected);
+        let body = format!("export const f = action(async () => {{ {body} }});");
+        check_app(&app_within(&manifest, FunctionKind::Action, &body), expected);
     };
     action(
         "return await call(other, { forever: true })",

@@ -16,6 +16,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use tower::ServiceExt;
+use weir::graphql::{DocumentLimits, Schema};
 use weir::http::options::SocketOptions;
 use weir::{Server, ServerOptions};
 use weir_engine::Engine;
@@ -57,9 +58,10 @@ pub struct App {
 }
 
 impl App {
-    /// Serves [`NOTES`] with short times, so that tests of limits do not wait.
+    /// Serves [`NOTES`], with small bodies.
     pub async fn start() -> Self {
-        let socket = SocketOptions { init_timeout: Duration::from_millis(200), ..SocketOptions::default() };
+        // However busy the machine is.
+        let socket = SocketOptions { init_timeout: Duration::from_secs(60), ..SocketOptions::default() };
         Self::start_with(ServerOptions { socket, body_bytes: 4096, ..ServerOptions::default() }).await
     }
 
@@ -88,12 +90,25 @@ impl App {
         app
     }
 
-    /// Makes another text of the one module the active release.
+    /// Makes another text of the one module the active release, and waits until its schema is served.
     pub async fn activate(&self, module: &str) {
         let texts = [("app.toml", "name = \"notes\"\nversion = \"1.0.0\"\n"), ("functions/notes.ts", module)];
         let texts = texts.map(|(path, text)| (path.to_owned(), text.to_owned()));
         let app = compile(&Sources::from_texts(texts)).unwrap();
+        let sdl = Schema::build(&app.declarations, &DocumentLimits::default()).unwrap().sdl;
         self.engine.activate(app).await.unwrap();
+        let served = async {
+            while self.sdl().await != sdl {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), served).await.expect("the schema is served");
+    }
+
+    async fn sdl(&self) -> String {
+        let response = self.send(Request::get("/schema.graphql").body(Body::empty()).unwrap()).await;
+        let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        String::from_utf8_lossy(&body).into_owned()
     }
 
     /// Tells the server to stop.
@@ -157,7 +172,7 @@ impl Socket {
 
     /// The next message as text, a close as `close CODE REASON`, the end as `gone`.
     pub async fn next(&mut self) -> String {
-        let waited = tokio::time::timeout(Duration::from_secs(10), async {
+        let waited = tokio::time::timeout(Duration::from_secs(60), async {
             loop {
                 match self.stream.next().await {
                     Some(Ok(Message::Text(text))) => return text.to_string(),

@@ -28,13 +28,14 @@ async fn the_subprotocol_is_chosen_among_several() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_handshake_has_a_time_limit() {
-    let app = App::start().await;
+    let socket = SocketOptions { init_timeout: Duration::from_secs(2), ..SocketOptions::default() };
+    let app = App::start_with(ServerOptions { socket, ..ServerOptions::default() }).await;
     let mut socket = app.socket(PROTOCOL).await;
     socket.send(json!({ "type": "ping" })).await;
     assert_eq!(socket.next().await, r#"{"type":"pong"}"#);
     assert_eq!(socket.next().await, "close 4408 Connection initialisation timeout");
     let mut session = app.session().await;
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
     assert!(session.is_silent().await, "it stays open after the handshake");
 }
 
@@ -193,11 +194,11 @@ async fn a_message_past_the_limit_closes_the_socket() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_silent_peer_is_dead() {
-    let socket = SocketOptions { ping_interval: Duration::from_millis(100), ..SocketOptions::default() };
+    let socket = SocketOptions { ping_interval: Duration::from_secs(1), ..SocketOptions::default() };
     let app = App::start_with(ServerOptions { socket, sockets: 1, ..ServerOptions::default() }).await;
     // A client that does not read does not answer pings. Its place is free again after two of them.
     let session = app.session().await;
-    tokio::time::sleep(Duration::from_millis(400)).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
     let mut second = app.session().await;
     second.send(json!({ "type": "ping" })).await;
     assert_eq!(second.next().await, r#"{"type":"pong"}"#);

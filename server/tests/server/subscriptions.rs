@@ -22,6 +22,9 @@ async fn a_commit_reaches_the_subscriber() {
     app.add("a").await;
     assert_eq!(session.next_json().await, todos("t", &["a"]));
     session.send(json!({ "id": "t", "type": "complete" })).await;
+    // What was said before is done when this is answered.
+    session.send(json!({ "type": "ping" })).await;
+    assert_eq!(session.next_json().await, json!({ "type": "pong" }));
     app.add("b").await;
     assert!(session.is_silent().await, "a complete is not echoed, and nothing follows it");
     session.subscribe("t", TODOS).await;

@@ -148,8 +148,7 @@ async fn answers_come_while_the_request_is_being_sent() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_does_not_read_is_not_read_from() {
-    let upload_options =
-        UploadOptions { ahead_calls: 8, silence: Duration::from_millis(500), ..UploadOptions::default() };
+    let upload_options = UploadOptions { ahead_calls: 8, silence: Duration::from_secs(2), ..UploadOptions::default() };
     let app = App::start_with(options(upload_options)).await;
     let (write, body) = open_body();
     let mut answers = app.send(upload(body)).await.into_body().into_data_stream();
@@ -172,8 +171,7 @@ async fn a_client_that_does_not_read_is_not_read_from() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn results_wait_within_a_limit_on_their_bytes() {
-    let upload_options =
-        UploadOptions { ahead_bytes: 64, silence: Duration::from_millis(500), ..UploadOptions::default() };
+    let upload_options = UploadOptions { ahead_bytes: 64, silence: Duration::from_secs(2), ..UploadOptions::default() };
     let app = App::start_with(options(upload_options)).await;
     let (write, body) = open_body();
     let _answers = app.send(upload(body)).await;
@@ -199,7 +197,7 @@ async fn admitted(app: &App) -> (mpsc::Sender<String>, Response<Body>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_sends_nothing_or_goes_away_or_is_one_too_many_ends() {
-    let upload_options = UploadOptions { silence: Duration::from_millis(300), ..UploadOptions::default() };
+    let upload_options = UploadOptions { silence: Duration::from_secs(3), ..UploadOptions::default() };
     let mut app = App::start_with(ServerOptions { uploads: 1, ..options(upload_options) }).await;
     let (write, body) = open_body();
     let mut answers = app.send(upload(body)).await.into_body().into_data_stream();

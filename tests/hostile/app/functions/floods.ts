@@ -205,7 +205,8 @@ export const callsForEver = action(async (): Promise<Int> => {
 
 /** Computes nothing and only waits.
  * @thread what the host does for an action counts as its CPU time there, so either limit may come first
- * @expects LIMIT_EXCEEDED wall_ms */
+ * @expects LIMIT_EXCEEDED wall_ms
+ * @expects LIMIT_EXCEEDED cpu_ms */
 export const waitsForEver = action(async (): Promise<Int> => {
   for (;;) await call(dawdle);
 });
