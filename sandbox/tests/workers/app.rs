@@ -19,7 +19,7 @@ use weir_schema::shape::{Shape, Slot};
 use super::examples::DOCUMENTS;
 
 /// Small enough for tests to be quick; the wall limit is far off, since machines may be busy.
-pub const LIMITS: &str = "cpu_ms = 50\nwall_ms = 30000\nheap_bytes = 33554432\narray_buffer_bytes = 8388608\n\
+pub const LIMITS: &str = "cpu_ms = 500\nwall_ms = 30000\nheap_bytes = 33554432\narray_buffer_bytes = 8388608\n\
                           host_calls = 200\noutstanding_promises = 100\nresult_bytes = 100000";
 
 /// The same with a wall limit that is near.

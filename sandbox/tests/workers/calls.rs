@@ -117,7 +117,7 @@ fn actions_ask_side_by_side() {
 /// An action `f` of this body, with time and room for many calls of `other`.
 fn fanning_out(body: &str) -> Arc<App> {
     let limits =
-        LIMITS.replace("cpu_ms = 50", "cpu_ms = 20000").replace("heap_bytes = 33554432", "heap_bytes = 268435456");
+        LIMITS.replace("cpu_ms = 500", "cpu_ms = 20000").replace("heap_bytes = 33554432", "heap_bytes = 268435456");
     let limits = limits.replace("host_calls = 200", "host_calls = 2000").replace("promises = 100", "promises = 1000");
     let body = format!("export const other = query(() => 1);\nexport const f = action(async () => {{ {body} }});");
     app(&limits, &[("f", FunctionKind::Action), ("other", FunctionKind::Query)], &body)
@@ -235,7 +235,7 @@ fn an_answer_that_nobody_awaits_costs_no_worker() {
            for (let n = 0; n < 50_000_000; n++) sum += n % 7;
            return sum;
          });";
-    let app = app(&LIMITS.replace("cpu_ms = 50\n", "cpu_ms = 20000\n"), &functions, body);
+    let app = app(&LIMITS.replace("cpu_ms = 500\n", "cpu_ms = 20000\n"), &functions, body);
     let workers = supervise(&app, 1, 0);
     let mut isolate = isolate(&workers, &app).unwrap();
     let worker = isolate.worker_id();
@@ -261,7 +261,7 @@ fn limits_are_kept_on_both_sides() {
     ];
     for (code, limit) in cases {
         // The one limit is to be reached before the other, however busy the machine is.
-        let roomy = LIMITS.replace("cpu_ms = 50", "cpu_ms = 10000");
+        let roomy = LIMITS.replace("cpu_ms = 500", "cpu_ms = 10000");
         let limits = if limit == Limit::Cpu { LIMITS } else { &roomy };
         let app = query(limits, &format!("if (args.ok) return 1; {code}"));
         let workers = supervise(&app, 1, 0);

@@ -35,7 +35,7 @@ fn uninterruptible() {
 }
 
 fn out_of_memory() {
-    let roomy = LIMITS.replace("cpu_ms = 50", "cpu_ms = 10000");
+    let roomy = LIMITS.replace("cpu_ms = 500", "cpu_ms = 10000");
     for code in ["[...'x'.repeat(2 ** 28)].length", "new Array(2 ** 28).fill(0).map((_, i) => ({ i })).length"] {
         let app = query(&roomy, &format!("if (args.ok) return 1; return {code}"));
         let workers = supervise(&app, 1, 1);
