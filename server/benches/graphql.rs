@@ -26,7 +26,7 @@ const WARM_UP: Duration = Duration::from_secs(1);
 const MEASURED: Duration = Duration::from_secs(4);
 
 const FUNCTIONS: &str = r#"
-import { query, type Float } from "weir";
+import { query, type Float, type Int } from "weir";
 interface Item { price: Float; quantity: Float }
 interface Total { net: Float; tax: Float; gross: Float }
 export const total = query((args: { items: Item[]; rate: Float; call: Int }): Total => {
