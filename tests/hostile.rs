@@ -34,7 +34,7 @@ const NEIGHBOURS: usize = 2;
 const UNDISTURBED: Duration = Duration::from_secs(2);
 /// How much more memory than at first may be in use after a script, in bytes: isolates keep what their limits allow until
 /// they collect garbage, and allocators keep some for later.
-const MEMORY_SLACK: u64 = 256 << 20;
+const MEMORY_SLACK: u64 = 384 << 20;
 /// How long the memory may take to get back.
 const MEMORY_PATIENCE: Duration = Duration::from_secs(5);
 /// How often the next call is made: each isolate is to have its turn.

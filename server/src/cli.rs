@@ -16,6 +16,7 @@ mod import_all;
 mod jobs;
 mod lockdown_probe;
 mod logging;
+mod memory;
 mod progress;
 mod restore;
 mod rotation;

@@ -22,7 +22,7 @@ use super::rotation::Rotation;
 use super::secrets::SecretsArguments;
 use super::storage::StorageArguments;
 use super::watch::FolderWatch;
-use super::{Failure, default_data, logging, runtime, types};
+use super::{Failure, default_data, logging, memory, runtime, types};
 use crate::control::Control;
 use crate::http::{Server, ServerOptions};
 
@@ -67,6 +67,7 @@ impl From<Isolation> for pool::Isolation {
 
 /// Serves until SIGTERM or Ctrl-C.
 pub fn run(arguments: Arguments) -> Result<(), Failure> {
+    memory::give_back();
     logging::start();
     let runtime = runtime()?;
     runtime.block_on(serve(arguments))
