@@ -163,7 +163,7 @@ impl Engine {
         self.shared.store.is_ready()
     }
 
-    /// Finishes the commits that wait and closes the store.
+    /// Finishes the commits that wait and closes the store. Views that are computed eagerly keep an engine until then.
     pub async fn close(&self) {
         // What runs for a release, and not for a caller, ends.
         self.shared.active.send_replace(None);

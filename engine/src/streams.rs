@@ -9,9 +9,9 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 use weir_sandbox::protocol::Wanted;
-use weir_schema::commit::Timestamp;
 use weir_schema::declarations::FunctionKind;
 use weir_schema::error::ErrorCode;
+use weir_store::Head;
 
 use crate::call::{Answer, CallError, Caller};
 use crate::engine::{Engine, draw};
@@ -34,7 +34,7 @@ pub struct Stream {
 
 /// One run of the generator.
 struct Running {
-    commit: Timestamp,
+    head: Head,
     events: mpsc::Receiver<Result<Value, CallError>>,
     /// Asks for the next event.
     demand: SyncSender<()>,
@@ -67,12 +67,12 @@ impl Stream {
     /// Lets the generator run to its first event.
     fn run(&mut self, place: Arc<Place>) -> Result<(), CallError> {
         let state = self.engine.store().pin().map_err(CallError::unavailable)?;
-        let commit = state.commit();
+        let head = state.head();
         let (give, events) = mpsc::channel(1);
         let (demand, demanded) = sync_channel(1);
         let feed = Feed { events: give, demand: demanded, _place: place.clone() };
         let finished = self.prepared.start_stream(&self.engine, &self.seed, state, feed)?;
-        self.running = Some(Running { commit, events, demand, is_owed: false, finished, place });
+        self.running = Some(Running { head, events, demand, is_owed: false, finished, place });
         self.runs += 1;
         Ok(())
     }
@@ -82,6 +82,13 @@ impl Stream {
     /// The generator goes on to an event when it is asked for here. Dropping the future loses nothing.
     pub async fn next(&mut self) -> Option<Result<Answer, CallError>> {
         loop {
+            if self.events == 0 {
+                let head = self.running.as_ref()?.head;
+                if let Err(error) = self.engine.take_into_account(head).await {
+                    self.running = None;
+                    return Some(Err(error));
+                }
+            }
             let running = self.running.as_mut()?;
             if std::mem::take(&mut running.is_owed) {
                 // One that has ended meanwhile says so next.
@@ -92,7 +99,7 @@ impl Stream {
                 Some(Ok(value)) => {
                     running.is_owed = true;
                     self.events += 1;
-                    return Some(Ok(Answer::new(value, running.commit)));
+                    return Some(Ok(Answer::new(value, running.head.timestamp)));
                 }
                 Some(Err(error)) => {
                     self.running = None;

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use weir_engine::Engine;
 use weir_engine::call::{CallError, Caller};
+use weir_engine::lines::Elements;
 use weir_engine::release::Release;
 use weir_sandbox::compile::{Sources, compile};
 use weir_sandbox::pool::PoolOptions;
@@ -222,6 +223,8 @@ async fn no_call_reads_all_documents() {
     }
     let rows = shop.rows("byDay").await;
     assert_eq!((&rows[0]["orders"], &rows[0]["revenue"]), (&json!(600), &json!(1200)));
+    let lines = shop.engine.elements(&shop.release, &Caller::Developer, "byDay", json!({})).await.unwrap();
+    assert!(matches!(lines, Elements::There(answer) if *answer.value == rows), "nor for rows by the line");
     let error = shop.call("anew", json!({ "name": "byDay" })).await.unwrap_err();
     assert_eq!(error.limit.map(|limit| limit.to_string()).as_deref(), Some("documents_read"));
 }

@@ -22,6 +22,7 @@ use crate::call::CallError;
 use crate::engine::{Engine, Shared, draw};
 use crate::release::Release;
 use crate::results::key::Looked;
+use crate::results::may_pass;
 use crate::run::{Prepared, RUNS_MAX};
 
 /// Documents that the guest is given at once.
@@ -268,8 +269,9 @@ impl Keeper {
                     Some(given) => return Ok(Ok(given)),
                     None => return Err(Stopped::Unkept("what its documents contribute cannot be read")),
                 },
-                // It had no isolate, or its worker has died, perhaps of it.
-                Err(error) if error.code == ErrorCode::Unavailable && runs < RUNS_MAX => {
+                // It had no isolate, or its worker has died, perhaps of it; or one document took too long, perhaps for the
+                // machine's sake. A batch that did is halved first.
+                Err(error) if runs < RUNS_MAX && is_asked_again(&error, batch.len()) => {
                     drop((view, engine, release));
                     tokio::time::sleep(PAUSE).await;
                 }
@@ -277,6 +279,11 @@ impl Keeper {
             }
         }
     }
+}
+
+/// Whether it may be another's fault that documents were not mapped.
+fn is_asked_again(error: &CallError, documents: usize) -> bool {
+    error.code == ErrorCode::Unavailable || (documents == 1 && may_pass(error))
 }
 
 /// What an error of the store means to the view.

@@ -29,6 +29,7 @@ use self::entry::Feed;
 pub(crate) use self::entry::Published;
 use self::flight::{Departure, Landing, RunEnd};
 use self::key::Class;
+pub(crate) use self::run::may_pass;
 use self::run::{NotRun, run};
 use self::timed::{Timed, TimedResults};
 use crate::call::{Answer, CallError};
@@ -77,14 +78,8 @@ pub struct ResultCounts {
 }
 
 struct State {
-    core: Core<Sponsor>,
+    core: Core<Arc<Prepared>>,
     notices: Receiver<Arc<Notice>>,
-}
-
-/// Who a watched query is run for: the first of those who watch it.
-#[derive(Clone)]
-struct Sponsor {
-    query: Arc<Prepared>,
 }
 
 impl Results {
@@ -102,7 +97,7 @@ impl Results {
 
 impl Engine {
     /// Takes all commits into account that are out, then does something, then sees to what is due for a run.
-    fn on_results<T>(&self, act: impl FnOnce(&mut Core<Sponsor>) -> T) -> T {
+    fn on_results<T>(&self, act: impl FnOnce(&mut Core<Arc<Prepared>>) -> T) -> T {
         let results = self.results();
         let (done, due, again, has_advanced) = {
             let mut state = results.state.lock();
@@ -223,12 +218,12 @@ impl Engine {
     /// Begins to watch a query or view.
     pub(crate) fn watch_results(&self, query: &Arc<Prepared>) -> Watched {
         let (key, caller) = (query.key(), query.caller.in_script());
-        let sponsor = Sponsor { query: query.clone() };
-        Watched { engine: self.clone(), watching: self.on_results(|core| core.watch(&key, &caller, sponsor)) }
+        let watching = self.on_results(|core| core.watch(&key, &caller, query.clone()));
+        Watched { engine: self.clone(), watching }
     }
 
     /// Waits until a commit that a run has seen is taken into account: what it saw, nobody shall see undone after it.
-    async fn take_into_account(&self, head: Head) -> Result<(), CallError> {
+    pub(crate) async fn take_into_account(&self, head: Head) -> Result<(), CallError> {
         loop {
             let mut advanced = std::pin::pin!(self.results().advanced.notified());
             // Counts from here on, also before it is awaited.
@@ -288,10 +283,9 @@ async fn refresh(engine: Engine, id: u64) {
         {
             // Never closed.
             let _turn = engine.results().turns.acquire().await;
-            let Some((departure, sponsor)) = engine.on_results(|core| core.depart_for(id)) else { return };
+            let Some((departure, query)) = engine.on_results(|core| core.depart_for(id)) else { return };
             let leave = Leave { engine: &engine, departure: Some(departure) };
-            let query = &sponsor.query;
-            let end = match run(&engine.for_upkeep(), query).await {
+            let end = match run(&engine.for_upkeep(), &query).await {
                 Ok(end) => match engine.take_into_account(end.head).await {
                     Ok(()) => end,
                     Err(error) => RunEnd::never(error, end.head),
@@ -306,13 +300,13 @@ async fn refresh(engine: Engine, id: u64) {
                 Err(NotRun::Yet(error)) => {
                     tracing::debug!("a watched query waits: {error}");
                     leave.give_up();
-                    drop(sponsor);
+                    drop(query);
                     tokio::time::sleep(backoff).await;
                     backoff = (backoff * 2).min(BACKOFF_MAX);
                     continue;
                 }
             };
-            leave.land(query, &query.caller.in_script(), end);
+            leave.land(&query, &query.caller.in_script(), end);
             return;
         }
     }

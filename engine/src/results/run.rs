@@ -70,7 +70,7 @@ async fn kept_groups(engine: &Engine, query: &Prepared) -> Option<Result<RunEnd,
 }
 
 /// Whether another run may do better though nothing has been committed: it depends on how busy the machine is.
-fn may_pass(error: &CallError) -> bool {
+pub(crate) fn may_pass(error: &CallError) -> bool {
     let is_of_time = matches!(error.limit, Some(Limit::Cpu | Limit::Wall | Limit::Heap | Limit::ArrayBuffers));
     is_of_time || matches!(error.code, ErrorCode::Unavailable | ErrorCode::Internal)
 }

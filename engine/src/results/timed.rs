@@ -16,7 +16,7 @@ use crate::content::Content;
 
 /// Questions that are kept before those are dropped whose time is over.
 const QUESTIONS_MIN: usize = 256;
-/// How much memory the results take before the oldest go, in bytes of JSON text.
+/// How much memory the results take, in bytes of JSON text, before those go whose time is over, and all if that is not enough.
 const BYTES_MAX: usize = 64 << 20;
 
 /// All such results.
