@@ -12,6 +12,8 @@ const { isSafeInteger } = Number;
 const { isArray } = Array;
 const { ownKeys } = Reflect;
 
+/** The most headers that the host takes of a request or a response: FETCH_HEADERS_MAX and RESPONSE_HEADERS_MAX in weir-schema. */
+const HEADERS_MAX = 100;
 const OPTIONS = ["method", "headers", "body", "redirect", "timeoutMs"];
 const REDIRECTS = ["follow", "error", "manual"];
 
@@ -142,13 +144,17 @@ async function send(url, options) {
 export function headerList(headers, what) {
   if (headers === undefined || headers === null) return [];
   if (typeof headers !== "object") throw new TypeError(`${what}: the headers are ${shown(headers)}, and should be an object or a list of pairs`);
-  const pairs = typeof headers[Symbol.iterator] === "function" ? [...headers] : Object.entries(headers);
-  return pairs.map((pair) => {
+  const pairs = typeof headers[Symbol.iterator] === "function" ? headers : Object.entries(headers);
+  const list = [];
+  for (const pair of pairs) {
     const [name, value] = isArray(pair) ? pair : [];
     const isText = typeof value === "string" || typeof value === "number";
     if (typeof name !== "string" || !isText) throw new TypeError(`${what}: a header is a name and a value, both strings`);
-    return [name.toWellFormed(), `${value}`.toWellFormed()];
-  });
+    list[list.length] = [name.toWellFormed(), `${value}`.toWellFormed()];
+    // One more than the host takes: it says so.
+    if (list.length > HEADERS_MAX) break;
+  }
+  return list;
 }
 
 /** A secret that app.toml names, from the configuration of the server. For actions. */

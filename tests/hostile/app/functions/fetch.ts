@@ -324,8 +324,7 @@ export const fetchesWithAnEndlessOption = action(async (): Promise<Int> => {
   return (await fetch(`${OUTSIDE}/never`, options)).status;
 });
 
-/** @expects LIMIT_EXCEEDED cpu_ms
- * @expects LIMIT_EXCEEDED heap_bytes */
+/** @expects FUNCTION_FAILED more than 100 headers */
 export const fetchesWithEndlessHeaders = action(async (): Promise<Int> => {
   const headers = {
     *[Symbol.iterator](): Generator<[string, string]> {

@@ -192,7 +192,7 @@ export const spreadsItsTime = query((): Int => {
   let sum = 0;
   for (let i = 0; i < 140; i += 1) {
     things.where("name", "no such name").count();
-    for (let j = 0; j < 2_000_000; j += 1) sum = (sum + j) | 0;
+    for (let j = 0; j < 20_000_000; j += 1) sum = (sum + j) | 0;
   }
   return sum;
 });
@@ -206,6 +206,7 @@ export const callsForEver = action(async (): Promise<Int> => {
 /** Computes nothing and only waits.
  * @thread what the host does for an action counts as its CPU time there, so either limit may come first
  * @expects LIMIT_EXCEEDED wall_ms
+ * @expects LIMIT_EXCEEDED host_calls
  * @expects LIMIT_EXCEEDED cpu_ms */
 export const waitsForEver = action(async (): Promise<Int> => {
   for (;;) await call(dawdle);
