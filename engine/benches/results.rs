@@ -40,7 +40,7 @@ export const reprice = procedure((args: { number: Int; price: Float }): Float =>
   items.patch(items.where("number", args.number).first()!.id, { price: args.price }).price);
 export const byDay = view.groupBy(orders, (o) => o.day, { orders: count(), revenue: sum((o) => o.total), most: max((o) => o.total) });
 export const order = procedure((args: { day: string; total: Float }): ID => orders.insert(args).id);
-export const anew = query((): JSON => byDay() as any);
+export const anew = procedure((): JSON => byDay() as any);
 "#;
 
 const MANIFEST: &str = "name = \"bench\"\nversion = \"1.0.0\"\n[limits]\ncpu_ms = 59000\nwall_ms = 59000\n\

@@ -21,6 +21,7 @@ use crate::call::{CallError, Caller};
 use crate::documents::{self, DocumentError};
 use crate::engine::Engine;
 use crate::fetch::Budget;
+use crate::nested_views::Views;
 use crate::release::Release;
 use crate::results::key::Looked;
 use crate::run;
@@ -49,6 +50,8 @@ pub struct RunHost {
     pub rows: Option<Plan>,
     /// What else a query or view has looked at.
     pub(crate) looked: Looked,
+    /// The views that it has read.
+    pub(crate) views: Views,
     /// Who reads a stream; `None` for all others.
     pub feed: Option<Feed>,
     /// Where the ids of new documents come from.
@@ -115,6 +118,8 @@ pub struct Finished {
     pub rows: Option<(Pinned, Plan)>,
     /// What else it looked at.
     pub(crate) looked: Looked,
+    /// The views that it has read.
+    pub(crate) views: Views,
     /// The documents it wrote, in order.
     pub written: Vec<(String, DocumentId)>,
     /// Where the ids go on, for the next call of the same batch.
@@ -373,6 +378,9 @@ impl Host for RunHost {
                 self.looked.at(observed);
                 Ok("null".to_owned())
             }
+            HostCall::View { function, args } => self.enter_view(&function, args),
+            HostCall::ViewResult { value } => self.leave_view(value),
+            HostCall::ViewFailed => self.fail_view(),
             HostCall::Log { level, text } => {
                 self.log(&level, &text);
                 Ok("null".to_owned())
@@ -442,6 +450,7 @@ impl Host for RunHost {
             pinned,
             rows,
             looked,
+            views,
             written,
             ids,
             attempts,
@@ -457,7 +466,7 @@ impl Host for RunHost {
         let outcome = attempts.judge(outcome);
         let failed = failed.lock().take();
         // Nobody may be waiting any more: then nothing is committed.
-        let _ = done.send(Finished { outcome, transaction, rows, looked, written, ids, aborted, acted, failed });
+        let _ = done.send(Finished { outcome, transaction, rows, looked, views, written, ids, aborted, acted, failed });
     }
 }
 

@@ -45,6 +45,7 @@ pub mod import;
 pub mod jobs;
 pub mod lines;
 pub mod live;
+mod nested_views;
 pub mod origin;
 mod outside;
 pub mod places;

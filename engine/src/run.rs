@@ -20,6 +20,7 @@ use crate::call::{CallError, Caller};
 use crate::engine::Engine;
 use crate::fetch::Budget;
 use crate::host::{Aborted, Finished, RunHost, Used, Waiting};
+use crate::nested_views::Views;
 use crate::origin::Place;
 use crate::release::Release;
 use crate::results::key::{Looked, QueryKey};
@@ -55,6 +56,8 @@ pub struct Ran {
     pub rows: Option<(Pinned, Plan)>,
     /// What else it looked at.
     pub(crate) looked: Looked,
+    /// The views that it has read.
+    pub(crate) views: Views,
     /// The documents it wrote, in order.
     pub written: Vec<(String, DocumentId)>,
     /// Where the ids go on.
@@ -129,6 +132,11 @@ impl Prepared {
     /// What it asks.
     pub(crate) fn key(&self) -> QueryKey {
         QueryKey { release: self.release.number(), function: self.index, arguments: self.arguments.clone() }
+    }
+
+    /// Whether a result of it is good for a time, whatever is committed.
+    pub(crate) fn is_timed(&self) -> bool {
+        self.every().is_some()
     }
 
     /// How long a result of it is good, if that is a matter of time.
@@ -210,6 +218,7 @@ impl Prepared {
             used: Used::default(),
             fetching: Budget::new(self.release.limits().fetch_bytes),
             looked: Looked::default(),
+            views: Views::default(),
             written: Vec::new(),
             attempts: Attempts::default(),
             waiting: Waiting::Since(Instant::now()),
@@ -281,7 +290,7 @@ impl Prepared {
             Ok(function) => function,
             Err(error) => return Ran::failed(error),
         };
-        let Finished { outcome, transaction, rows, looked, written, ids, aborted, acted, failed } = finished;
+        let Finished { outcome, transaction, rows, looked, views, written, ids, aborted, acted, failed } = finished;
         // Nothing that such a run came to is to be believed, nor committed.
         if let Some(Aborted { error, may_run_again }) = aborted {
             let stack = if error.limit.is_some() { vec![declared_at(function)] } else { Vec::new() };
@@ -330,7 +339,7 @@ impl Prepared {
                 return Ran { may_run_again: true, ..lost };
             }
         };
-        Ran { result, transaction, rows, looked, written, ids: Some(ids), may_run_again: false, begun: true }
+        Ran { result, transaction, rows, looked, views, written, ids: Some(ids), may_run_again: false, begun: true }
     }
 }
 
@@ -379,6 +388,7 @@ impl Ran {
             transaction: None,
             rows: None,
             looked: Looked::default(),
+            views: Views::default(),
             written: Vec::new(),
             ids: None,
             may_run_again: false,

@@ -61,6 +61,18 @@ pub fn request_bytes_max(limits: &CallLimits) -> usize {
     limits.arguments_bytes.max(2 * DOCUMENT_BYTES_MAX) + 1024
 }
 
+/// How a request begins that has the result of a view in it. That may be as large as any result, and is past the same limits.
+const VIEW_RESULT: &str = "{\"viewResult\":{\"value\":";
+/// How it ends.
+const VIEW_RESULT_END: &str = "}}";
+
+/// So much of a request as its host has to see: of the result of a view that is too large, not all.
+pub fn sendable(request: &str, result_bytes: usize) -> Option<&str> {
+    let bytes = request.strip_prefix(VIEW_RESULT)?.len();
+    let enough = VIEW_RESULT.len() + VIEW_RESULT_END.len() + result_bytes + 1;
+    Some(if bytes > enough { request.get(..request.floor_char_boundary(enough + 4))? } else { request })
+}
+
 /// What a request that is longer is answered, by whichever side notices first.
 pub fn too_long(request: &str, bytes_max: usize) -> Option<String> {
     (request.len() > bytes_max).then(|| format!("the request has more than {bytes_max} bytes"))
@@ -90,7 +102,10 @@ impl CallPort {
     /// The call is over. What the host or a limit decided stands above what the script came to.
     pub fn finish(self, outcome: Outcome) {
         let outcome = match outcome {
-            Outcome::Value(text) => self.measured(text),
+            Outcome::Value(text) => match self.passed(&text) {
+                Some(limit) => Outcome::Limit(limit),
+                None => Outcome::Value(text),
+            },
             // Also of a worker that does not cut it.
             Outcome::Failed(error) => Outcome::Failed(error.cut()),
             outcome => outcome,
@@ -99,16 +114,16 @@ impl CallPort {
         self.host.finish(outcome);
     }
 
-    /// A result, if it is within its limits.
-    fn measured(&self, text: String) -> Outcome {
+    /// The limit that a result is past.
+    fn passed(&self, text: &str) -> Option<Limit> {
         if text.len() > self.limits.result_bytes {
-            return Outcome::Limit(Limit::ResultBytes);
+            return Some(Limit::ResultBytes);
         }
-        let Measure { depth, values } = nesting::measure(&text);
+        let Measure { depth, values } = nesting::measure(text);
         match (depth > self.limits.result_depth, values > self.limits.result_values) {
-            (true, _) => Outcome::Limit(Limit::ResultDepth),
-            (_, true) => Outcome::Limit(Limit::ResultValues),
-            _ => Outcome::Value(text),
+            (true, _) => Some(Limit::ResultDepth),
+            (_, true) => Some(Limit::ResultValues),
+            _ => None,
         }
     }
 
@@ -119,6 +134,23 @@ impl CallPort {
 
     fn admit(&mut self, request: &str) -> Result<HostCall, HostError> {
         self.host_calls_left = self.host_calls_left.checked_sub(1).ok_or(HostError::Limit(Limit::HostCalls))?;
+        match request.strip_prefix(VIEW_RESULT) {
+            Some(result) => {
+                let result = result.get(..result.len().saturating_sub(VIEW_RESULT_END.len())).unwrap_or(result);
+                self.passed(result).map_or(Ok(()), |limit| Err(HostError::Limit(limit)))?;
+            }
+            None => self.measure(request)?,
+        }
+        let call = serde_json::from_str(request)
+            .map_err(|error| HostError::Refused(format!("not a call of the host: {error}")))?;
+        if let HostCall::Log { text, .. } = &call {
+            let bytes = text.len() + LOG_LINE_BYTES * text.lines().count().max(1);
+            self.log_bytes_left = self.log_bytes_left.checked_sub(bytes).ok_or(HostError::Limit(Limit::Log))?;
+        }
+        Ok(call)
+    }
+
+    fn measure(&self, request: &str) -> Result<(), HostError> {
         if let Some(message) = too_long(request, self.limits.request_bytes) {
             return Err(HostError::Refused(message));
         }
@@ -130,13 +162,7 @@ impl CallPort {
             let message = format!("the value has more than {REQUEST_VALUES_MAX} elements and members");
             return Err(HostError::Refused(message));
         }
-        let call = serde_json::from_str(request)
-            .map_err(|error| HostError::Refused(format!("not a call of the host: {error}")))?;
-        if let HostCall::Log { text, .. } = &call {
-            let bytes = text.len() + LOG_LINE_BYTES * text.lines().count().max(1);
-            self.log_bytes_left = self.log_bytes_left.checked_sub(bytes).ok_or(HostError::Limit(Limit::Log))?;
-        }
-        Ok(call)
+        Ok(())
     }
 
     /// As [`Port::start`]; the reply itself where nothing is to be waited for: the request is refused, or the call is over.
@@ -217,13 +243,10 @@ impl Port for CallPort {
         if self.is_stopped() {
             return Wanted::Nothing;
         }
-        let event = match self.measured(event) {
-            Outcome::Value(event) => event,
-            past => {
-                *self.stopped.borrow_mut() = Some(past);
-                return Wanted::Nothing;
-            }
-        };
+        if let Some(limit) = self.passed(&event) {
+            *self.stopped.borrow_mut() = Some(Outcome::Limit(limit));
+            return Wanted::Nothing;
+        }
         let wanted = self.host.event(event);
         (self.host_calls_left, self.log_bytes_left) = (self.limits.host_calls, self.limits.log_bytes);
         wanted

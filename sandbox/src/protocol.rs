@@ -123,6 +123,24 @@ pub enum HostCall {
     },
     /// The script looks at something that is neither an argument nor the store's. Queries and views tell of each once.
     Observe(Observed),
+    /// A view that another function calls. Answered with `{"result": …}` where the result is known, otherwise with
+    /// `{"args": …}`: the script computes it from these, and says with one of the next two what came of it. What is asked in
+    /// between belongs to the view.
+    View {
+        /// The view's exported name.
+        function: String,
+        /// Its arguments.
+        #[serde(default)]
+        args: Value,
+    },
+    /// The result of the view that was called last and has not ended; answered with what it comes to as its declared type.
+    ViewResult {
+        /// What the view returned.
+        #[serde(default)]
+        value: Value,
+    },
+    /// The view that was called last and has not ended threw an error.
+    ViewFailed,
     /// A line for the function log.
     Log {
         /// `debug`, `info`, `warn` or `error`.

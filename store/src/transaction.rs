@@ -1,6 +1,7 @@
 //! Reads and writes on one snapshot.
 
 use std::collections::VecDeque;
+use std::mem;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -109,6 +110,16 @@ impl Transaction {
     /// What was read so far.
     pub fn read_set(&self) -> &ReadSet {
         &self.read_set
+    }
+
+    /// From here on what is read is added to another set. Gives the set that it was added to so far.
+    pub fn swap_read_set(&mut self, read_set: ReadSet) -> ReadSet {
+        mem::replace(&mut self.read_set, read_set)
+    }
+
+    /// Adds to what was read so far.
+    pub fn merge_read_set(&mut self, read_set: ReadSet) {
+        self.read_set.merge(read_set);
     }
 
     /// What was read; the transaction ends.

@@ -3,8 +3,14 @@
 //! A result is good until a commit touches what its run read. Each is an [`Entry`], kept under what was asked and so much of
 //! the caller as the run looked at. An entry that nobody watches goes with the commit that touches it; one that is watched is
 //! due for another run, and those who watch it get what that gives.
+//!
+//! A result may depend on those of views that its run has read ([`edges`]). A commit that touches one of these puts what depends
+//! on it in doubt; the views are run first, and where they give the same as before all that depends on them is good again.
 
-use std::collections::hash_map::Entry as Place;
+mod classes;
+mod edges;
+mod views;
+
 use std::collections::{HashMap, HashSet};
 use std::mem;
 use std::sync::Arc;
@@ -16,9 +22,11 @@ use weir_sandbox::protocol::ScriptCaller;
 use weir_schema::commit::Timestamp;
 use weir_store::{Head, Notice, ReadIndex};
 
-use super::entry::{ENTRY_BYTES, Entry, Feed, Published};
+use self::classes::Habits;
+pub(crate) use self::views::KeptView;
+use super::entry::{Dependency, ENTRY_BYTES, Entry, Feed, Published, Standing};
 use super::flight::{Departure, Flight, Flights, Landing, RunEnd};
-use super::key::{Claims, Class, Looked, QueryKey};
+use super::key::{Claims, Class, QueryKey};
 
 /// The first wait before a watched entry is run again that failed for a reason that may pass; each further one doubles it.
 const AGAIN_MIN: Duration = Duration::from_secs(1);
@@ -40,9 +48,11 @@ pub(crate) struct Core<S> {
     flights: Flights,
     /// Watched entries that nobody has started to run yet.
     due: Vec<u64>,
+    /// Entries that may have become due: to be looked at when all is known that a commit or a run has changed.
+    doubtful: Vec<u64>,
     /// Watched entries that are to be run again after a time, whatever is committed, with what they gave.
     again: Vec<(u64, Duration, Arc<Published>)>,
-    /// Nobody watches these and no run of theirs is in progress.
+    /// Nobody watches these, nothing depends on them, and no run of theirs is in progress.
     idle: IndexSet<u64>,
     retired: HashSet<u64>,
     next_id: u64,
@@ -53,13 +63,13 @@ pub(crate) struct Core<S> {
     random: u64,
 }
 
-/// What runs of a function have looked at.
-#[derive(Default)]
-struct Habits {
-    /// The sets of claims by which results are told apart.
-    claims: Vec<Claims>,
-    /// Whether the last run looked at the time or at randomness.
-    is_volatile: bool,
+/// The end of a run, and what is known of its result.
+struct Settled<S> {
+    end: RunEnd<S>,
+    /// The entries of the views that it has read.
+    dependencies: Vec<Dependency>,
+    /// The first commit known to have changed what it was computed from.
+    touched_at: Option<u64>,
 }
 
 /// What becomes of a question.
@@ -90,7 +100,7 @@ impl Watching {
     }
 }
 
-impl<S> Core<S> {
+impl<S: Clone> Core<S> {
     /// No results, as of a commit.
     pub(crate) fn new(applied: Head, bytes_max: usize) -> Self {
         Self {
@@ -101,6 +111,7 @@ impl<S> Core<S> {
             applied,
             flights: Flights::default(),
             due: Vec::new(),
+            doubtful: Vec::new(),
             again: Vec::new(),
             idle: IndexSet::new(),
             retired: HashSet::new(),
@@ -137,8 +148,9 @@ impl<S> Core<S> {
     pub(crate) fn try_again(&mut self, id: u64, failed: &Arc<Published>) {
         let Some(entry) = self.entries.get(&id) else { return };
         let is_last = entry.kept.as_ref().is_some_and(|kept| kept.result == failed.result);
-        if is_last && entry.is_fresh {
+        if is_last && entry.is_fresh() {
             self.grow_stale(id);
+            self.ripen();
         }
     }
 
@@ -152,6 +164,7 @@ impl<S> Core<S> {
         for id in self.index.touched(notice) {
             self.grow_stale(id);
         }
+        self.ripen();
         self.flights.note(notice.sequence, Some(notice));
     }
 
@@ -162,10 +175,10 @@ impl<S> Core<S> {
         }
         self.applied = head;
         self.flights.note(head.sequence, None);
-        let fresh: Vec<u64> = self.entries.iter().filter(|(_, entry)| entry.is_fresh).map(|(id, _)| *id).collect();
-        for id in fresh {
+        for id in self.entries.keys().copied().collect::<Vec<u64>>() {
             self.grow_stale(id);
         }
+        self.ripen();
     }
 
     /// Looks for an answer as of the last commit.
@@ -176,7 +189,7 @@ impl<S> Core<S> {
         let id = self.find(key, caller).unwrap_or_else(|| self.open(key, caller, true));
         let applied = self.applied;
         let Some(entry) = self.entries.get_mut(&id) else { return Reading::Run(self.depart(None)) };
-        if entry.is_fresh
+        if entry.is_fresh()
             && let Some(published) = entry.current(applied)
             && published.result.is_ok()
         {
@@ -186,7 +199,7 @@ impl<S> Core<S> {
         match &entry.flight {
             Some(flight) => Reading::Joined(flight.clone(), applied),
             // A failure that is watched is not an answer for others.
-            None if entry.is_fresh => Reading::Run(self.depart(None)),
+            None if entry.is_fresh() => Reading::Run(self.depart(None)),
             None => Reading::Run(self.depart(Some(id))),
         }
     }
@@ -197,12 +210,9 @@ impl<S> Core<S> {
     }
 
     /// Leave for the run that a watched entry is due for, and who it is for; `None` if it is no longer due.
-    pub(crate) fn depart_for(&mut self, id: u64) -> Option<(Departure, S)>
-    where
-        S: Clone,
-    {
+    pub(crate) fn depart_for(&mut self, id: u64) -> Option<(Departure, S)> {
         let entry = self.entries.get(&id)?;
-        if entry.is_fresh || entry.flight.is_some() {
+        if entry.is_fresh() || entry.flight.is_some() {
             return None;
         }
         let sponsor = entry.sponsor.clone()?;
@@ -215,25 +225,30 @@ impl<S> Core<S> {
         departure: Departure,
         key: &QueryKey,
         caller: &ScriptCaller,
-        end: RunEnd,
+        mut end: RunEnd<S>,
     ) -> Arc<Landing> {
-        let touched_at = self.flights.touched_since(&end);
+        let read = self.place_views(mem::take(&mut end.views), &end.read, caller, end.head);
+        end.reads.merge(read.reads);
+        let touched_at = self.flights.touched_since(end.head, &end.reads);
+        let touched_at = touched_at.into_iter().chain(read.touched_at).min();
+        let end = Settled { end, dependencies: read.dependencies, touched_at };
         self.flights.end(&departure);
         let Departure { id, flight, .. } = departure;
+        let Settled { end: RunEnd { result, head, looked, may_pass, .. }, .. } = &end;
         let landing = Arc::new(Landing {
-            result: end.result.clone(),
-            commit: end.head.timestamp,
-            class: Class::of(caller, if end.may_pass { Claims::ALL } else { end.looked.claims }),
-            is_volatile: end.looked.is_volatile,
+            result: result.clone(),
+            commit: head.timestamp,
+            class: Class::of(caller, if *may_pass { Claims::ALL } else { looked.claims }),
+            is_volatile: looked.is_volatile,
             touched_at,
         });
-        if !end.may_pass && !self.retired.contains(&key.release) {
+        if !may_pass && !self.retired.contains(&key.release) {
             let habits = self.habits.entry((key.release, key.function)).or_default();
-            habits.is_volatile = end.looked.is_volatile;
+            habits.is_volatile = looked.is_volatile;
         }
         match id {
-            Some(id) => self.settle(id, caller, end, touched_at),
-            None => self.admit(key, caller, end, touched_at),
+            Some(id) => self.settle(id, caller, end),
+            None => self.admit(key, caller, end),
         }
         flight.land(Some(landing.clone()));
         self.evict();
@@ -248,11 +263,12 @@ impl<S> Core<S> {
         let id = id?;
         let entry = self.entries.get_mut(&id)?;
         entry.flight = None;
-        if entry.watchers == 0 {
-            self.remove(id);
-            return None;
+        if entry.is_needed() {
+            return Some(id);
         }
-        Some(id)
+        self.let_go(id);
+        self.ripen();
+        None
     }
 
     /// Begins to watch. What is not there yet becomes due, for `sponsor`.
@@ -266,13 +282,17 @@ impl<S> Core<S> {
             let (_, feed) = watch::channel(Feed::Moved);
             return Watching { id, feed, first: None, arrival: applied };
         };
+        let was_needed = entry.is_needed();
         entry.watchers += 1;
         entry.sponsor.get_or_insert(sponsor);
-        let first = if entry.is_fresh { entry.current(applied) } else { None };
+        let first = if entry.is_fresh() { entry.current(applied) } else { None };
         entry.is_owed |= first.is_none();
         let feed = entry.feed.get_or_insert_with(|| watch::channel(Feed::Nothing).0).subscribe();
-        if !entry.is_fresh && entry.flight.is_none() {
+        if !entry.is_fresh() && entry.flight.is_none() {
             self.due.push(id);
+        }
+        if !was_needed {
+            self.need_views(id);
         }
         Watching { id, feed, first, arrival: applied }
     }
@@ -284,22 +304,15 @@ impl<S> Core<S> {
         if entry.watchers > 0 {
             return;
         }
-        entry.sponsor = None;
         entry.feed = None;
         entry.is_owed = false;
-        if entry.flight.is_some() {
+        if entry.is_needed() {
             return;
         }
-        let is_worth_keeping = entry.is_listed
-            && entry.is_fresh
-            && entry.kept.as_ref().is_some_and(|kept| kept.result.is_ok())
-            && !self.retired.contains(&entry.key.release);
-        if is_worth_keeping {
-            self.idle.insert(id);
-            self.evict();
-        } else {
-            self.remove(id);
-        }
+        self.unneed_views(id);
+        self.let_go(id);
+        self.ripen();
+        self.evict();
     }
 
     /// Another release is active now: nothing more is kept of the others but what is watched.
@@ -309,40 +322,13 @@ impl<S> Core<S> {
         let others: Vec<u64> = others.filter(|other| *other != release).collect();
         self.retired.extend(others);
         self.habits.retain(|(other, _), _| *other == release);
+        // What these alone depend on goes with them.
         let gone: Vec<u64> = self.idle.iter().copied().collect();
         for id in gone {
             if self.entries.get(&id).is_some_and(|entry| entry.key.release != release) {
                 self.remove(id);
             }
         }
-    }
-
-    fn is_volatile(&self, key: &QueryKey) -> bool {
-        self.habits.get(&(key.release, key.function)).is_some_and(|habits| habits.is_volatile)
-    }
-
-    /// The entry that answers a caller's question.
-    fn find(&self, key: &QueryKey, caller: &ScriptCaller) -> Option<u64> {
-        let known = self.habits.get(&(key.release, key.function)).map_or(&[][..], |habits| &habits.claims);
-        let known = known.iter().chain((!known.contains(&Claims::ALL)).then_some(&Claims::ALL));
-        known.into_iter().find_map(|claims| self.listed.get(&(key.clone(), Class::of(caller, *claims))).copied())
-    }
-
-    /// A new entry without a result. Until a run has shown better it is for callers who agree on all that earlier runs of the
-    /// function looked at.
-    fn open(&mut self, key: &QueryKey, caller: &ScriptCaller, is_listed: bool) -> u64 {
-        let habits = self.habits.get(&(key.release, key.function));
-        let known = habits.filter(|habits| !habits.claims.is_empty());
-        let claims = known.map_or(Claims::ALL, |habits| habits.claims.iter().fold(Claims::NONE, |all, one| all | *one));
-        let class = Class::of(caller, claims);
-        let id = self.next_id;
-        self.next_id += 1;
-        if is_listed {
-            self.listed.insert((key.clone(), class.clone()), id);
-        }
-        self.bytes += ENTRY_BYTES;
-        self.entries.insert(id, Entry::new(key.clone(), class, is_listed));
-        id
     }
 
     fn depart(&mut self, id: Option<u64>) -> Departure {
@@ -357,7 +343,8 @@ impl<S> Core<S> {
     }
 
     /// Keeps what a run that nobody could wait for came to, if somebody else may ask for it.
-    fn admit(&mut self, key: &QueryKey, caller: &ScriptCaller, end: RunEnd, touched_at: Option<u64>) {
+    fn admit(&mut self, key: &QueryKey, caller: &ScriptCaller, settled: Settled<S>) {
+        let Settled { end, touched_at, .. } = &settled;
         let is_kept = end.result.is_ok()
             && !end.looked.is_volatile
             && touched_at.is_none()
@@ -365,21 +352,39 @@ impl<S> Core<S> {
             && self.find(key, caller).is_none();
         if is_kept {
             let id = self.open(key, caller, true);
-            self.settle(id, caller, end, touched_at);
+            self.settle(id, caller, settled);
         }
     }
 
-    /// Gives an entry the result of a run, and to those who watch it if it is another than they have.
-    fn settle(&mut self, id: u64, caller: &ScriptCaller, end: RunEnd, touched_at: Option<u64>) {
-        let RunEnd { result, head, reads, looked, cost, may_pass } = end;
+    /// Ends the run of an entry, and gives it the result.
+    fn settle(&mut self, id: u64, caller: &ScriptCaller, settled: Settled<S>) {
+        if let Some(entry) = self.entries.get_mut(&id) {
+            entry.flight = None;
+        }
+        self.fill(id, caller, settled);
+        self.ripen();
+    }
+
+    /// Gives an entry a result, and to those who watch it if it is another than they have.
+    fn fill(&mut self, id: u64, caller: &ScriptCaller, settled: Settled<S>) {
+        let Settled { end, dependencies, touched_at } = settled;
+        let is_sure = |view: &Dependency| self.entries.get(&view.id).is_some_and(Entry::is_fresh);
+        let is_sure = dependencies.iter().all(is_sure);
+        let touched_at = touched_at.or_else(|| (!is_sure).then_some(end.head.sequence + 1));
+        let RunEnd { result, head, reads, looked, cost, may_pass, .. } = end;
+        let is_outdone = |entry: &Entry<S>| entry.is_fresh() || (entry.kept.is_some() && entry.since > head.sequence);
+        if self.entries.get(&id).is_some_and(is_outdone) {
+            // What it gave is known by a run for somebody else, or that has seen more.
+            self.doubtful.push(id);
+            return;
+        }
         // What such a run has looked at is not all that its function looks at.
         if !may_pass && !self.fits(id, caller, looked) {
             self.dissolve(id);
             return;
         }
         let Some(entry) = self.entries.get_mut(&id) else { return };
-        entry.flight = None;
-        let is_kept = entry.watchers > 0
+        let is_kept = entry.is_needed()
             || (result.is_ok()
                 && touched_at.is_none()
                 && entry.is_listed
@@ -396,90 +401,111 @@ impl<S> Core<S> {
             self.again.push((id, wait, published));
         }
         entry.cost = cost;
-        entry.is_fresh = touched_at.is_none();
-        if entry.is_fresh {
+        self.unregister(id);
+        self.depend(id, dependencies);
+        let since = self.views_since(id).max(head.sequence);
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        entry.standing = if touched_at.is_none() { Standing::Fresh } else { Standing::Stale };
+        entry.since = since;
+        if entry.is_fresh() {
             self.index.insert(id, &reads);
             entry.reads = reads;
-        } else {
+        } else if entry.flight.is_none() {
             self.due.push(id);
         }
-        let bytes = entry.measure();
-        self.bytes = self.bytes.saturating_sub(mem::replace(&mut entry.bytes, bytes)).saturating_add(bytes);
-        entry.priority = self.inflation + entry.worth();
-        if entry.watchers == 0 {
-            self.idle.insert(id);
+        self.measure(id);
+        if let Some(entry) = self.entries.get_mut(&id) {
+            entry.priority = self.inflation + entry.worth();
         }
-    }
-
-    /// Whether a run of one of an entry's callers speaks for all of them. The first tells who they are.
-    fn fits(&mut self, id: u64, caller: &ScriptCaller, looked: Looked) -> bool {
-        let Some(entry) = self.entries.get_mut(&id) else { return false };
-        if looked.is_volatile {
-            return !entry.is_listed;
-        }
-        let is_narrower = !entry.is_settled && entry.is_listed && looked.claims != entry.class.claims;
-        if looked.claims.are_among(entry.class.claims) {
-            entry.is_settled = true;
-            if is_narrower {
-                let class = Class::of(caller, looked.claims);
-                let wider = mem::replace(&mut entry.class, class.clone());
-                let key = entry.key.clone();
-                self.listed.remove(&(key.clone(), wider));
-                let place = self.listed.entry((key, class));
-                if let Place::Occupied(_) = place {
-                    // Another has come to the same.
-                    entry.is_listed = false;
-                    return false;
-                }
-                place.or_insert(id);
-            }
-        }
-        let is_among = looked.claims.are_among(entry.class.claims);
-        let (place, claims) = ((entry.key.release, entry.key.function), entry.class.claims | looked.claims);
-        if !self.retired.contains(&place.0) {
-            let habits = self.habits.entry(place).or_default();
-            if !habits.claims.contains(&claims) {
-                habits.claims.push(claims);
-            }
-        }
-        is_among
+        self.let_go(id);
+        self.inform(id);
     }
 
     /// An entry that is not the same for all who have it: they have to look for theirs.
     fn dissolve(&mut self, id: u64) {
-        if let Some(entry) = self.entries.get(&id)
-            && let Some(feed) = &entry.feed
-        {
+        let Some(entry) = self.entries.get(&id) else { return };
+        if let Some(feed) = &entry.feed {
             feed.send_replace(Feed::Moved);
+        }
+        for dependent in entry.dependents.iter().copied().collect::<Vec<u64>>() {
+            self.grow_stale(dependent);
         }
         self.remove(id);
     }
 
+    /// Its result is not known to be good any more.
     fn grow_stale(&mut self, id: u64) {
         let Some(entry) = self.entries.get_mut(&id) else { return };
-        entry.is_fresh = false;
+        if entry.standing == Standing::Stale {
+            return;
+        }
+        self.unregister(id);
+        if let Some(entry) = self.entries.get_mut(&id) {
+            entry.standing = Standing::Stale;
+        }
+        // Without its read set.
+        self.measure(id);
+        self.doubtful.push(id);
+        self.doubt_dependents(id);
+        self.let_go(id);
+    }
+
+    /// No commit wakes it any more.
+    fn unregister(&mut self, id: u64) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
         let reads = mem::take(&mut entry.reads);
-        self.index.remove(id, &reads);
-        if entry.watchers > 0 {
-            // Without its read set.
-            let bytes = entry.measure();
-            self.bytes = self.bytes.saturating_sub(mem::replace(&mut entry.bytes, bytes)).saturating_add(bytes);
-            self.due.push(id);
-        } else {
-            self.remove(id);
+        if entry.standing != Standing::Stale {
+            self.index.remove(id, &reads);
+        }
+    }
+
+    /// Sees how much memory an entry takes now.
+    fn measure(&mut self, id: u64) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        let bytes = entry.measure();
+        self.bytes = self.bytes.saturating_sub(mem::replace(&mut entry.bytes, bytes)).saturating_add(bytes);
+    }
+
+    /// Entries that nobody needs and nobody runs are kept for who may ask, or go, and with them what they alone depend on.
+    fn let_go(&mut self, id: u64) {
+        let mut next = vec![id];
+        while let Some(id) = next.pop() {
+            let Some(entry) = self.entries.get_mut(&id) else { continue };
+            if entry.is_needed() || entry.flight.is_some() {
+                continue;
+            }
+            let is_worth_keeping = entry.is_listed
+                && entry.is_fresh()
+                && entry.kept.as_ref().is_some_and(|kept| kept.result.is_ok())
+                && !self.retired.contains(&entry.key.release);
+            if !is_worth_keeping {
+                next.extend(self.take_out(id));
+            } else if entry.dependents.is_empty() {
+                entry.sponsor = None;
+                self.idle.insert(id);
+            }
         }
     }
 
     fn remove(&mut self, id: u64) {
-        let Some(entry) = self.entries.remove(&id) else { return };
-        if entry.is_fresh {
+        for view in self.take_out(id) {
+            self.let_go(view);
+        }
+    }
+
+    /// Removes an entry. Gives the views that may have to go with it.
+    fn take_out(&mut self, id: u64) -> Vec<u64> {
+        let Some(entry) = self.entries.remove(&id) else { return Vec::new() };
+        if entry.standing != Standing::Stale {
             self.index.remove(id, &entry.reads);
         }
+        let views = self.detach(id, &entry);
         if entry.is_listed {
             self.listed.remove(&(entry.key, entry.class));
         }
         self.idle.swap_remove(&id);
         self.bytes = self.bytes.saturating_sub(entry.bytes);
+        views
     }
 
     /// Makes room. Of some that nobody watches the one goes whose bytes are the cheapest to compute again and that has not

@@ -1,5 +1,6 @@
 //! One result, and what those who watch it see.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,12 +11,35 @@ use weir_store::{Head, ReadSet};
 use super::flight::Flight;
 use super::key::{Class, QueryKey};
 use crate::call::CallError;
-use crate::content::Content;
+use crate::content::{Content, ValueDigest};
 
 /// What an entry takes besides its value, its arguments and what it read, in bytes.
 pub(super) const ENTRY_BYTES: usize = 1_024;
+/// What it takes to know of one view that a result was computed from, there and here, in bytes.
+const DEPENDENCY_BYTES: usize = 64;
 /// How much memory a value takes per byte of its JSON text, with the forms in which it was sent.
 const VALUE_FACTOR: usize = 6;
+
+/// How far a result can be relied on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// No commit has touched what it was computed from.
+    Fresh,
+    /// A view that it was computed from may have changed; all else has not.
+    Unsettled,
+    /// There is none, or a commit has touched what it was computed from.
+    Stale,
+}
+
+/// The result of a view that another result was computed from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Dependency {
+    /// The view's entry.
+    pub(super) id: u64,
+    /// What it was.
+    pub(super) digest: ValueDigest,
+}
+
 /// One result.
 pub(super) struct Entry<S> {
     pub(super) key: QueryKey,
@@ -24,9 +48,18 @@ pub(super) struct Entry<S> {
     /// Whether a run has shown which claims matter.
     pub(super) is_settled: bool,
     pub(super) kept: Option<Arc<Published>>,
-    /// Whether no commit has touched what it read.
-    pub(super) is_fresh: bool,
+    /// How far that can be relied on.
+    pub(super) standing: Standing,
+    /// The commit since which it is known to be the result, for as long as it is fresh.
+    pub(super) since: u64,
+    /// What it was computed from itself; it is registered for as long as the entry is not stale.
     pub(super) reads: ReadSet,
+    /// The views that it was computed from besides.
+    pub(super) dependencies: Vec<Dependency>,
+    /// The entries that were computed from this one.
+    pub(super) dependents: HashSet<u64>,
+    /// How many of these are watched, or needed by one that is.
+    pub(super) needed_by: usize,
     pub(super) flight: Option<Arc<Flight>>,
     pub(super) watchers: usize,
     pub(super) sponsor: Option<S>,
@@ -68,8 +101,12 @@ impl<S> Entry<S> {
             is_listed,
             is_settled: false,
             kept: None,
-            is_fresh: false,
+            standing: Standing::Stale,
+            since: 0,
             reads: ReadSet::default(),
+            dependencies: Vec::new(),
+            dependents: HashSet::new(),
+            needed_by: 0,
             flight: None,
             watchers: 0,
             sponsor: None,
@@ -80,6 +117,31 @@ impl<S> Entry<S> {
             bytes: ENTRY_BYTES,
             priority: 0.0,
         }
+    }
+
+    /// Whether no commit has touched what the result was computed from.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.standing == Standing::Fresh
+    }
+
+    /// Whether somebody watches it, or what was computed from it.
+    pub(super) fn is_needed(&self) -> bool {
+        self.watchers > 0 || self.needed_by > 0
+    }
+
+    /// The views that it was computed from.
+    pub(super) fn views(&self) -> Vec<u64> {
+        self.dependencies.iter().map(|dependency| dependency.id).collect()
+    }
+
+    /// What one of these was.
+    pub(super) fn dependency(&self, view: u64) -> Option<Dependency> {
+        self.dependencies.iter().find(|dependency| dependency.id == view).copied()
+    }
+
+    /// What the result is; `None` if there is none, or a failure.
+    pub(super) fn digest(&self) -> Option<ValueDigest> {
+        Some(self.kept.as_ref()?.result.as_ref().ok()?.digest())
     }
 
     /// A fresh result is one of the last commit, whenever it was computed.
@@ -112,7 +174,8 @@ impl<S> Entry<S> {
 
     pub(super) fn measure(&self) -> usize {
         let value = self.kept.as_ref().and_then(|kept| kept.result.as_ref().ok()).map_or(0, |value| value.bytes());
-        ENTRY_BYTES + 2 * self.key.arguments.len() + VALUE_FACTOR * value + self.reads.bytes()
+        let dependencies = DEPENDENCY_BYTES * self.dependencies.len();
+        ENTRY_BYTES + 2 * self.key.arguments.len() + VALUE_FACTOR * value + self.reads.bytes() + dependencies
     }
 
     /// What it costs to compute a byte again, in microseconds.

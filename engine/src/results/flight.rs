@@ -10,7 +10,7 @@ use weir_schema::commit::Timestamp;
 use weir_schema::error::ErrorCode;
 use weir_store::{Head, Notice, ReadSet};
 
-use super::key::{Class, Looked};
+use super::key::{Class, Looked, QueryKey};
 use crate::call::CallError;
 use crate::content::Content;
 
@@ -47,16 +47,49 @@ pub(crate) struct Departure {
     since: u64,
 }
 
-/// The end of a run.
-pub(crate) struct RunEnd {
+/// The end of a run. `S` is who a view is run for.
+pub(crate) struct RunEnd<S> {
     pub(crate) result: Result<Arc<Content>, CallError>,
     /// The state that it saw.
     pub(crate) head: Head,
+    /// What it has read by itself.
     pub(crate) reads: ReadSet,
+    /// Views that were read on its way, each after those that it has read itself.
+    pub(crate) views: Vec<ViewRead<S>>,
+    /// Those of them that the function itself has read.
+    pub(crate) read: Vec<usize>,
     pub(crate) looked: Looked,
     pub(crate) cost: Duration,
     /// Whether it failed for a reason that may pass without a commit: the machine was busy, a worker died.
     pub(crate) may_pass: bool,
+}
+
+/// A view that a run has read.
+pub(crate) struct ViewRead<S> {
+    pub(crate) key: QueryKey,
+    /// Who it can be run for.
+    pub(crate) sponsor: S,
+    /// What it gave.
+    pub(crate) content: Arc<Content>,
+    pub(crate) source: ViewSource,
+}
+
+/// Where the result of a view that a run has read comes from.
+pub(crate) enum ViewSource {
+    /// It is that of an entry.
+    Kept(u64),
+    /// It was computed on the way.
+    Run(ViewRun),
+}
+
+/// A view that was computed as part of a run.
+pub(crate) struct ViewRun {
+    /// What it has read by itself.
+    pub(crate) reads: ReadSet,
+    /// The views that it has read, by their places among those of the run.
+    pub(crate) read: Vec<usize>,
+    pub(crate) looked: Looked,
+    pub(crate) cost: Duration,
 }
 
 /// What a run came to, for whoever waited for it.
@@ -117,9 +150,9 @@ impl Flights {
     }
 
     /// The first commit after a run's state that changed what it read. The run has not ended yet.
-    pub(super) fn touched_since(&self, end: &RunEnd) -> Option<u64> {
-        let mut later = self.recent.iter().filter(|(sequence, _)| *sequence > end.head.sequence);
-        let touched = later.find(|(_, notice)| notice.as_ref().is_none_or(|notice| end.reads.touches(notice)));
+    pub(super) fn touched_since(&self, head: Head, reads: &ReadSet) -> Option<u64> {
+        let mut later = self.recent.iter().filter(|(sequence, _)| *sequence > head.sequence);
+        let touched = later.find(|(_, notice)| notice.as_ref().is_none_or(|notice| reads.touches(notice)));
         touched.map(|(sequence, _)| *sequence)
     }
 

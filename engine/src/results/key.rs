@@ -77,6 +77,12 @@ pub(crate) struct Looked {
 }
 
 impl Looked {
+    /// Adds what somebody else has looked at.
+    pub(crate) fn and(&mut self, other: Self) {
+        self.claims = self.claims | other.claims;
+        self.is_volatile |= other.is_volatile;
+    }
+
     /// Notes one look.
     pub(crate) fn at(&mut self, observed: Observed) {
         match observed {

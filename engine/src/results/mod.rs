@@ -24,13 +24,15 @@ use weir_sandbox::protocol::ScriptCaller;
 use weir_schema::commit::Timestamp;
 use weir_store::{Head, Notice, Store};
 
+pub(crate) use self::core::KeptView;
 use self::core::{Core, Reading, Watching};
 use self::entry::Feed;
 pub(crate) use self::entry::Published;
-use self::flight::{Departure, Landing, RunEnd};
-use self::key::Class;
+use self::flight::{Departure, Landing};
+pub(crate) use self::flight::{ViewRead, ViewRun, ViewSource};
+use self::key::{Class, QueryKey};
 pub(crate) use self::run::may_pass;
-use self::run::{NotRun, run};
+use self::run::{End, NotRun, run};
 use self::timed::{Timed, TimedResults};
 use crate::call::{Answer, CallError};
 use crate::engine::{Engine, Shared};
@@ -203,7 +205,7 @@ impl Engine {
         let mut losses = 0;
         loop {
             match run(self, query).await {
-                Ok(RunEnd { result, head, looked, .. }) => {
+                Ok(End { result, head, looked, .. }) => {
                     let (value, since) = (result?, Instant::now());
                     let answer = Timed { value, commit: head.timestamp, since, until: since + every };
                     timed.keep(&question, Class::of(&caller, looked.claims), answer.clone());
@@ -220,6 +222,11 @@ impl Engine {
         let (key, caller) = (query.key(), query.caller.in_script());
         let watching = self.on_results(|core| core.watch(&key, &caller, query.clone()));
         Watched { engine: self.clone(), watching }
+    }
+
+    /// A view's result for a caller on the state after a commit, if it is kept.
+    pub(crate) fn kept_view(&self, key: &QueryKey, caller: &ScriptCaller, sequence: u64) -> Option<KeptView> {
+        self.on_results(|core| core.view(key, caller, sequence))
     }
 
     /// Waits until a commit that a run has seen is taken into account: what it saw, nobody shall see undone after it.
@@ -250,7 +257,7 @@ struct Leave<'e> {
 }
 
 impl Leave<'_> {
-    fn land(mut self, query: &Prepared, caller: &ScriptCaller, end: RunEnd) -> Arc<Landing> {
+    fn land(mut self, query: &Prepared, caller: &ScriptCaller, end: End) -> Arc<Landing> {
         let departure = self.departure.take();
         self.engine.on_results(|core| {
             let departure = departure.unwrap_or_else(|| core.depart_alone());
@@ -288,15 +295,15 @@ async fn refresh(engine: Engine, id: u64) {
             let end = match run(&engine.for_upkeep(), &query).await {
                 Ok(end) => match engine.take_into_account(end.head).await {
                     Ok(()) => end,
-                    Err(error) => RunEnd::never(error, end.head),
+                    Err(error) => End::never(error, end.head),
                 },
                 Err(NotRun::Lost(_)) if losses + 1 < RUNS_MAX => {
                     losses += 1;
                     leave.give_up();
                     continue;
                 }
-                Err(NotRun::Never(error)) => RunEnd::never(error, engine.store().head()),
-                Err(NotRun::Lost(error)) => RunEnd::passing(error, engine.store().head()),
+                Err(NotRun::Never(error)) => End::never(error, engine.store().head()),
+                Err(NotRun::Lost(error)) => End::passing(error, engine.store().head()),
                 Err(NotRun::Yet(error)) => {
                     tracing::debug!("a watched query waits: {error}");
                     leave.give_up();

@@ -25,11 +25,20 @@ pub(super) enum NotRun {
     Lost(CallError),
 }
 
-impl RunEnd {
+/// The end of a run of what is prepared.
+pub(super) type End = RunEnd<Arc<Prepared>>;
+
+impl End {
     /// No run will ever give anything else.
     pub(super) fn never(error: CallError, head: Head) -> Self {
+        Self::of(Err(error), head, Duration::ZERO)
+    }
+
+    /// One that has not read anything.
+    fn of(result: Result<Arc<Content>, CallError>, head: Head, cost: Duration) -> Self {
+        let (views, read) = (Vec::new(), Vec::new());
         let (reads, looked) = (ReadSet::default(), Looked::default());
-        Self { result: Err(error), head, reads, looked, cost: Duration::ZERO, may_pass: false }
+        Self { result, head, reads, views, read, looked, cost, may_pass: false }
     }
 
     /// The run failed for a reason that may pass.
@@ -39,7 +48,7 @@ impl RunEnd {
 }
 
 /// Runs it on the state of the last durable commit.
-pub(super) async fn run(engine: &Engine, query: &Prepared) -> Result<RunEnd, NotRun> {
+pub(super) async fn run(engine: &Engine, query: &Prepared) -> Result<End, NotRun> {
     if let Some(end) = kept_groups(engine, query).await {
         return end;
     }
@@ -55,18 +64,19 @@ pub(super) async fn run(engine: &Engine, query: &Prepared) -> Result<RunEnd, Not
     };
     let may_pass = ran.result.as_ref().err().is_some_and(may_pass);
     let result = ran.result.map(|value| Arc::new(Content::from(value)));
-    Ok(RunEnd { result, head, reads, looked: ran.looked, cost: begun.elapsed(), may_pass })
+    let (views, read) = ran.views.end();
+    Ok(End { reads, views, read, looked: ran.looked, may_pass, ..End::of(result, head, begun.elapsed()) })
 }
 
 /// The rows of a view of groups that is kept up with the commits.
-async fn kept_groups(engine: &Engine, query: &Prepared) -> Option<Result<RunEnd, NotRun>> {
+async fn kept_groups(engine: &Engine, query: &Prepared) -> Option<Result<End, NotRun>> {
     let view = query.release.groups(query.index)?;
     let (store, begun) = (engine.store(), Instant::now());
     let Rows { result, head } = view.rows(store, &query.release, store.head().sequence).await?;
     let may_pass = result.as_ref().err().is_some_and(may_pass);
     let result = result.map(|value| Arc::new(Content::from(value)));
     let reads = store.reads_of(view.collection());
-    Some(Ok(RunEnd { result, head, reads, looked: Looked::default(), cost: begun.elapsed(), may_pass }))
+    Some(Ok(End { reads, may_pass, ..End::of(result, head, begun.elapsed()) }))
 }
 
 /// Whether another run may do better though nothing has been committed: it depends on how busy the machine is.

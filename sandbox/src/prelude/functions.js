@@ -1,7 +1,7 @@
 // Queries, views, procedures, actions and streams: making them, and calling one from inside another.
 
 import { op_host_start } from "ext:core/ops";
-import { article, atHand, refused } from "ext:weir/call.js";
+import { article, ask, atHand, isThenable, OBSERVED, refused } from "ext:weir/call.js";
 import { valuesText } from "ext:weir/values.js";
 
 const { parse } = JSON;
@@ -88,12 +88,43 @@ function enter(callable, args) {
   if (outer.depth >= depthMax) throw new RangeError(`calls nest more than ${depthMax} deep: ${way(outer, callable)}`);
   // Asynchronous code goes on when this has returned, as part of what calls it.
   if (kind === "action" || kind === "stream") return body(args);
+  const name = functionNames.get(callable);
+  if (kind === "view" && name !== undefined) return enterView(name, callable, body, args);
+  return runInside(kind, callable, body, args);
+}
+
+function runInside(kind, callable, body, args) {
+  const outer = atHand.running;
   atHand.running = { kind, depth: outer.depth + 1, callable, outer };
   try {
     return body(args);
   } finally {
     atHand.running = outer;
   }
+}
+
+/**
+ * Calls an exported view. The host may know its result; otherwise it is computed here, and the host keeps it with all that is
+ * asked in between. Either way the caller gets what a client would get: plain data of the declared type.
+ */
+function enterView(name, callable, body, args) {
+  const known = ask("view", name, valuesText({ view: { function: name, args } }, name));
+  if (known.args === undefined) return known.result;
+  // What the caller has looked at says nothing of the view.
+  const observed = atHand.observed;
+  if (observed !== OBSERVED.all) atHand.observed = 0;
+  let text;
+  try {
+    const value = runInside("view", callable, body, known.args);
+    if (isThenable(value)) throw new TypeError(`${name} returned a promise: only actions are asynchronous, database calls need no await`);
+    text = valuesText({ viewResult: { value } }, "result");
+  } catch (error) {
+    ask("view", name, '"viewFailed"');
+    throw error;
+  } finally {
+    atHand.observed |= observed;
+  }
+  return ask("view", name, text);
 }
 
 /** Calls one function from inside another; an action through the host. */

@@ -13,7 +13,7 @@ use weir_schema::limits::CallLimits;
 use super::channel::{Channel, ChannelError};
 use super::frame::{self, BadFrame, FromIsolate, ToIsolate};
 use crate::ops::{Port, Reply, Replying, Waited, Wanted};
-use crate::port::{request_bytes_max, too_long};
+use crate::port::{request_bytes_max, sendable, too_long};
 
 /// The port of one call.
 pub struct RemotePort {
@@ -23,6 +23,7 @@ pub struct RemotePort {
     deadline: Instant,
     /// Longer requests are not sent: the host would take them for the worker's malice.
     request_bytes_max: usize,
+    result_bytes_max: usize,
 }
 
 /// Requests of an action that are not answered yet.
@@ -43,6 +44,7 @@ impl RemotePort {
             next: 0,
             deadline: Instant::now() + Duration::from_millis(limits.wall_ms),
             request_bytes_max: request_bytes_max(limits),
+            result_bytes_max: limits.result_bytes,
         }
     }
 
@@ -96,6 +98,9 @@ fn pass(channel: &mut Channel, event: &str) -> Result<Wanted, ChannelError> {
 
 impl Port for RemotePort {
     fn ask(&mut self, request: &str) -> Reply {
+        if let Some(request) = sendable(request, self.result_bytes_max) {
+            return self.answer(request).unwrap_or(Reply::Stop);
+        }
         if let Some(message) = too_long(request, self.request_bytes_max) {
             return Reply::Refused(message);
         }

@@ -14,6 +14,8 @@ use weir_store::{Head, Notice, ReadSet};
 use super::*;
 use crate::call::CallError;
 use crate::content::Content;
+use crate::results::flight::{ViewRead, ViewRun, ViewSource};
+use crate::results::key::Looked;
 
 const KEYS: usize = 12;
 const STEPS: usize = 80;
@@ -51,15 +53,29 @@ struct Function {
     /// Only if the first key it reads is odd does it look at the caller.
     sometimes: bool,
     time: bool,
+    /// Whether it gives no more than whether the sum is large, which most commits do not change.
+    coarse: bool,
+    /// The views that it calls, and whose results are part of its own.
+    calls: &'static [usize],
 }
 
-const FUNCTIONS: [Function; 6] = [
-    Function { from: 0, to: 4, kind: false, subject: false, sometimes: false, time: false },
-    Function { from: 3, to: 4, kind: false, subject: false, sometimes: false, time: false },
-    Function { from: 2, to: 9, kind: true, subject: false, sometimes: false, time: false },
-    Function { from: 5, to: 8, kind: true, subject: true, sometimes: true, time: false },
-    Function { from: 8, to: 12, kind: false, subject: true, sometimes: true, time: false },
-    Function { from: 1, to: 3, kind: false, subject: false, sometimes: false, time: true },
+const PLAIN: Function =
+    Function { from: 0, to: 0, kind: false, subject: false, sometimes: false, time: false, coarse: false, calls: &[] };
+
+const FUNCTIONS: [Function; 12] = [
+    Function { from: 0, to: 4, ..PLAIN },
+    Function { from: 3, to: 4, ..PLAIN },
+    Function { from: 2, to: 9, kind: true, ..PLAIN },
+    Function { from: 5, to: 8, kind: true, subject: true, sometimes: true, ..PLAIN },
+    Function { from: 8, to: 12, subject: true, sometimes: true, ..PLAIN },
+    Function { from: 1, to: 3, time: true, ..PLAIN },
+    Function { from: 4, to: 7, coarse: true, ..PLAIN },
+    // These two see one view by two ways, and the second nothing but views.
+    Function { from: 9, to: 10, calls: &[6, 1], ..PLAIN },
+    Function { calls: &[7, 6, 3], ..PLAIN },
+    Function { from: 11, to: 12, coarse: true, calls: &[8], ..PLAIN },
+    Function { calls: &[5, 7], ..PLAIN },
+    Function { calls: &[9, 10], ..PLAIN },
 ];
 
 type State = [u64; KEYS];
@@ -70,13 +86,36 @@ struct Model {
     /// Commits whose notices are not out.
     unseen: Vec<Arc<Notice>>,
     core: Core<usize>,
-    runs: Vec<(Departure, usize, usize, usize)>,
+    runs: Vec<Run>,
     joined: Vec<(Arc<Flight>, usize, usize, Head)>,
     watchers: Vec<Watcher>,
     due: Vec<u64>,
     again: Vec<(u64, Arc<Published>)>,
     /// What makes one look at the clock different from another.
     ticks: u64,
+    /// How often a run has found the result of a view.
+    kept_views: u64,
+}
+
+/// A run in progress.
+struct Run {
+    departure: Departure,
+    function: usize,
+    caller: usize,
+    /// The commit whose state it sees.
+    saw: usize,
+    /// What it has computed so far: all, or nothing.
+    computed: Option<Computed>,
+}
+
+/// What a function gave, and all that this depends on.
+struct Computed {
+    value: Option<Value>,
+    looked: Looked,
+    reads: ReadSet,
+    read: Vec<usize>,
+    /// All views of the run.
+    views: Vec<ViewRead<usize>>,
 }
 
 struct Watcher {
@@ -90,6 +129,11 @@ fn key(number: usize) -> Vec<u8> {
     let mut key = b"D\0\0\0\x01".to_vec();
     key.push(number as u8);
     key
+}
+
+/// Whether a function, or one that it calls, looks at the time.
+fn is_volatile(function: usize) -> bool {
+    FUNCTIONS[function].time || FUNCTIONS[function].calls.iter().any(|called| is_volatile(*called))
 }
 
 fn question(function: usize) -> QueryKey {
@@ -107,9 +151,17 @@ fn head(sequence: usize) -> Head {
 
 /// What a function gives on a state: a value, or nothing where it fails.
 fn result(function: usize, who: usize, state: &State) -> (Option<Value>, Looked) {
-    let Function { from, to, kind, subject, sometimes, time } = FUNCTIONS[function];
+    let Function { from, to, kind, subject, sometimes, time, coarse, calls } = FUNCTIONS[function];
     let (mut looked, caller) = (Looked::default(), caller(who));
-    let mut seen = json!({ "keys": &state[from..to] });
+    let sum = state[from..to].iter().sum::<u64>();
+    let mut seen = if coarse { json!({ "large": sum > 9 }) } else { json!({ "keys": &state[from..to] }) };
+    let mut fails = sum % 11 == 10;
+    for (place, called) in calls.iter().enumerate() {
+        let (value, of_view) = result(*called, who, state);
+        looked.and(of_view);
+        fails |= value.is_none();
+        seen[format!("view {place}")] = json!(value);
+    }
     if !sometimes || state[from] % 2 == 1 {
         if kind {
             looked.at(Observed::Kind);
@@ -123,8 +175,15 @@ fn result(function: usize, who: usize, state: &State) -> (Option<Value>, Looked)
     if time {
         looked.at(Observed::Time);
     }
-    let fails = state[from..to].iter().sum::<u64>() % 11 == 10;
     ((!fails).then_some(seen), looked)
+}
+
+/// The members that are another each time are not compared.
+fn without_ticks(value: &mut Value) {
+    if let Value::Object(members) = value {
+        members.remove("tick");
+        members.values_mut().for_each(without_ticks);
+    }
 }
 
 fn shown(result: &Result<Arc<Content>, CallError>) -> Option<Value> {
@@ -151,6 +210,7 @@ impl Model {
             due: Vec::new(),
             again: Vec::new(),
             ticks: 0,
+            kept_views: 0,
         }
     }
 
@@ -163,9 +223,7 @@ impl Model {
         assert_eq!(commit.0 % 10, 0);
         let state = &self.states[(commit.0 / 10) as usize];
         let mut given = given.cloned();
-        if let Some(Value::Object(members)) = &mut given {
-            members.remove("tick");
-        }
+        given.iter_mut().for_each(without_ticks);
         assert_eq!(given, result(function, who, state).0, "{function} for {who} at {commit}");
     }
 
@@ -195,51 +253,125 @@ impl Model {
         match self.core.read(&question(function), &caller(who)) {
             Reading::There(published) => {
                 assert_eq!(published.commit, applied.timestamp);
-                assert!(published.result.is_ok() && !FUNCTIONS[function].time, "kept what must not be");
+                assert!(published.result.is_ok() && !is_volatile(function), "kept what must not be");
                 self.check(function, who, published.commit, shown(&published.result).as_ref());
             }
             Reading::Joined(flight, arrival) => self.joined.push((flight, function, who, arrival)),
-            Reading::Run(departure) => self.runs.push((departure, function, who, self.newest())),
+            Reading::Run(departure) => self.start(departure, function, who),
         }
+    }
+
+    fn start(&mut self, departure: Departure, function: usize, caller: usize) {
+        let saw = self.newest();
+        // Some have computed all long before they land.
+        self.ticks += 1;
+        let computed = self.ticks.is_multiple_of(2).then(|| self.compute(function, caller, saw));
+        self.runs.push(Run { departure, function, caller, saw, computed });
+    }
+
+    /// What a run of a function does, which asks for the views that it calls.
+    fn compute(&mut self, function: usize, who: usize, saw: usize) -> Computed {
+        let mut views = (Vec::new(), BTreeMap::new());
+        let (value, looked, reads, read) = self.compute_part(function, who, saw, &mut views);
+        Computed { value, looked, reads, read, views: views.0 }
+    }
+
+    #[allow(clippy::type_complexity, reason = "a function and what it depends on")]
+    fn compute_part(
+        &mut self,
+        function: usize,
+        who: usize,
+        saw: usize,
+        views: &mut (Vec<ViewRead<usize>>, BTreeMap<usize, (usize, Looked)>),
+    ) -> (Option<Value>, Looked, ReadSet, Vec<usize>) {
+        let state = self.states[saw];
+        let Function { from, to, .. } = FUNCTIONS[function];
+        let (mut value, mut looked) = result(function, who, &state);
+        if looked.is_volatile {
+            self.ticks += 1;
+            let tick = self.ticks;
+            value.iter_mut().for_each(|value| value["tick"] = json!(tick));
+        }
+        let (mut reads, mut read) = (ReadSet::default(), Vec::new());
+        if from < to {
+            reads.add_range(key(from)..key(to));
+        }
+        for called in FUNCTIONS[function].calls {
+            if let Some((place, of_view)) = views.1.get(called) {
+                looked.and(*of_view);
+                read.push(*place);
+                continue;
+            }
+            let sponsor = called * CALLERS.len() + who;
+            if let Some(kept) = self.core.view(&question(*called), &caller(who), saw as u64) {
+                self.kept_views += 1;
+                let mut given = Some(kept.content.value().clone());
+                given.iter_mut().for_each(without_ticks);
+                assert_eq!(given, result(*called, who, &state).0, "another state's view");
+                looked.and(Looked { claims: kept.claims, is_volatile: false });
+                views.1.insert(*called, (views.0.len(), Looked { claims: kept.claims, is_volatile: false }));
+                read.push(views.0.len());
+                let source = ViewSource::Kept(kept.id);
+                views.0.push(ViewRead { key: question(*called), sponsor, content: kept.content, source });
+                continue;
+            }
+            let (given, of_view, its_reads, its_read) = self.compute_part(*called, who, saw, views);
+            looked.and(of_view);
+            match given {
+                Some(given) if !of_view.is_volatile => {
+                    let run = ViewRun { reads: its_reads, read: its_read, looked: of_view, cost: Duration::ZERO };
+                    views.1.insert(*called, (views.0.len(), of_view));
+                    read.push(views.0.len());
+                    let (content, source) = (Arc::new(Content::from(given)), ViewSource::Run(run));
+                    views.0.push(ViewRead { key: question(*called), sponsor, content, source });
+                }
+                _ => {
+                    reads.merge(its_reads);
+                    read.extend(its_read);
+                }
+            }
+        }
+        (value, looked, reads, read)
     }
 
     fn start_due(&mut self, at: usize) {
         let id = self.due.swap_remove(at);
         if let Some((departure, watcher)) = self.core.depart_for(id) {
-            self.runs.push((departure, watcher / CALLERS.len(), watcher % CALLERS.len(), self.newest()));
+            self.start(departure, watcher / CALLERS.len(), watcher % CALLERS.len());
         }
     }
 
     fn land(&mut self, at: usize, random: &mut Random) {
-        let (departure, function, who, saw) = self.runs.swap_remove(at);
+        let Run { departure, function, caller: who, saw, computed } = self.runs.swap_remove(at);
         if random.chance(10) {
             self.due.extend(self.core.give_up(departure));
         } else if random.chance(10) {
             let head = self.core.applied();
             let error = CallError::new(ErrorCode::Unavailable, "the machine is busy");
-            let (reads, looked) = (ReadSet::default(), Looked::default());
-            let end = RunEnd { result: Err(error), head, reads, looked, cost: Duration::ZERO, may_pass: true };
+            let end = RunEnd {
+                result: Err(error),
+                head,
+                reads: ReadSet::default(),
+                views: Vec::new(),
+                read: Vec::new(),
+                looked: Looked::default(),
+                cost: Duration::ZERO,
+                may_pass: true,
+            };
             self.core.land(departure, &question(function), &caller(who), end);
         } else {
             // What a run saw is out before it lands.
             let applied = self.core.applied().sequence as usize;
             self.deliver(saw.saturating_sub(applied));
-            let (value, looked) = result(function, who, &self.states[saw]);
-            self.ticks += 1;
-            let tick = self.ticks;
-            let value = value.map(|mut value| {
-                if looked.is_volatile {
-                    value["tick"] = json!(tick);
-                }
-                Arc::new(Content::from(value))
-            });
-            let Function { from, to, .. } = FUNCTIONS[function];
-            let mut reads = ReadSet::default();
-            reads.add_range(key(from)..key(to));
+            let computed = computed.unwrap_or_else(|| self.compute(function, who, saw));
+            let Computed { value, looked, reads, read, views } = computed;
+            let value = value.map(|value| Arc::new(Content::from(value)));
             let end = RunEnd {
                 result: value.ok_or_else(|| CallError::new(ErrorCode::FunctionFailed, "a sum of ten")),
                 head: head(saw),
                 reads,
+                views,
+                read,
                 looked,
                 cost: Duration::from_micros(random.below(500) as u64),
                 may_pass: false,
@@ -253,7 +385,7 @@ impl Model {
                 Some(Some(landing)) if landing.serves(&caller(who), arrival.sequence) => {
                     let commit = landing.commit.max(arrival.timestamp);
                     if !is_passing(&landing.result) {
-                        assert!(!FUNCTIONS[function].time, "shared what must not be");
+                        assert!(!is_volatile(function), "shared what must not be");
                         self.check(function, who, commit, shown(&landing.result).as_ref());
                     }
                 }
@@ -309,7 +441,14 @@ impl Model {
 
     fn step(&mut self, random: &mut Random) {
         let (function, who) = (random.below(FUNCTIONS.len()), random.below(CALLERS.len()));
-        match random.below(100) {
+        let roll = random.below(100);
+        self.act(roll, function, who, random);
+        let is_of_use = |entry: &Entry<usize>| entry.is_fresh() || entry.is_needed() || entry.flight.is_some();
+        assert!(self.core.entries.values().all(is_of_use), "something is kept that nobody needs");
+    }
+
+    fn act(&mut self, roll: usize, function: usize, who: usize, random: &mut Random) {
+        match roll {
             0..15 => self.commit(random),
             15..32 => {
                 let commits = random.below(3);
@@ -369,26 +508,35 @@ impl Model {
         panic!("it does not come to rest");
     }
 
-    fn end(mut self, random: &mut Random) {
+    /// Gives how often a run has found the result of a view.
+    fn end(mut self, random: &mut Random) -> u64 {
         self.rest(random);
         assert!(self.joined.is_empty() && self.core.flights.is_at_rest());
         let newest = self.states[self.newest()];
         for Watcher { function, caller, last, .. } in &self.watchers {
             let mut last = last.clone().map(|(_, value)| value).expect("a watcher got nothing");
-            if let Some(Value::Object(members)) = &mut last {
-                members.remove("tick");
-            }
+            last.iter_mut().for_each(without_ticks);
             assert_eq!(last, result(*function, *caller, &newest).0, "a watcher does not have the newest value");
         }
         for watcher in std::mem::take(&mut self.watchers) {
             self.core.unwatch(watcher.watching.id);
         }
         let Core { entries, listed, idle, bytes, .. } = &self.core;
-        assert!(entries.len() == idle.len() && listed.len() == idle.len(), "something is kept that nobody finds");
+        let held = entries.values().filter(|entry| !entry.dependents.is_empty()).count();
+        assert!(
+            entries.len() == idle.len() + held && listed.len() == entries.len(),
+            "something is kept that nobody finds"
+        );
+        for (id, entry) in entries {
+            assert!(entry.is_fresh() && entry.needed_by == 0);
+            let has_dependent = |view: u64| entries[&view].dependents.contains(id);
+            assert!(entry.views().into_iter().all(has_dependent), "a view does not know what was computed from it");
+        }
         assert!(*bytes <= BYTES_MAX);
         assert_eq!(entries.values().map(|entry| entry.bytes).sum::<usize>(), *bytes);
         self.core.retire_all_but(2);
         assert!(self.core.entries.is_empty() && self.core.bytes() == 0);
+        self.kept_views
     }
 }
 
@@ -401,12 +549,96 @@ impl Watcher {
 
 #[test]
 fn whatever_happens_everybody_has_the_result_of_one_commit_and_at_last_of_the_newest() {
-    for seed in 0..10_000 {
-        let random = &mut Random(seed);
-        let mut model = Model::new();
-        for _ in 0..STEPS {
-            model.step(random);
+    let play = |seeds: std::ops::Range<u64>| {
+        let mut kept_views = 0;
+        for seed in seeds {
+            let random = &mut Random(seed);
+            let mut model = Model::new();
+            for _ in 0..STEPS {
+                model.step(random);
+            }
+            kept_views += model.end(random);
         }
-        model.end(random);
+        kept_views
+    };
+    let kept_views: u64 = std::thread::scope(|scope| {
+        let halves = [scope.spawn(|| play(0..5_000)), scope.spawn(|| play(5_000..10_000))];
+        halves.into_iter().map(|half| half.join().unwrap()).sum()
+    });
+    assert!(kept_views > 1_000, "only {kept_views} views were found");
+}
+
+/// Watches one function, and lets all that is due run and land in the order in which it is due. Gives which functions ran.
+fn settle(model: &mut Model) -> Vec<usize> {
+    let mut ran = Vec::new();
+    model.deliver(usize::MAX);
+    model.note();
+    while !model.due.is_empty() {
+        for id in std::mem::take(&mut model.due) {
+            let Some((departure, watcher)) = model.core.depart_for(id) else { continue };
+            let function = watcher / CALLERS.len();
+            let saw = model.newest();
+            let Computed { value, looked, reads, read, views } = model.compute(function, 0, saw);
+            let result = Ok(Arc::new(Content::from(value.expect("no sum of ten"))));
+            let (head, cost) = (head(saw), Duration::ZERO);
+            let end = RunEnd { result, head, reads, views, read, looked, cost, may_pass: false };
+            model.core.land(departure, &question(function), &caller(0), end);
+            ran.push(function);
+        }
+        model.note();
     }
+    ran
+}
+
+fn set(model: &mut Model, at: usize, to: u64) {
+    let mut state = model.states[model.newest()];
+    state[at] = to;
+    model.states.push(state);
+    let Head { sequence, timestamp, .. } = head(model.newest());
+    model.unseen.push(Arc::new(Notice { timestamp, sequence, touched: Box::new([key(at)]) }));
+}
+
+#[test]
+fn views_run_once_for_a_commit_and_before_what_depends_on_them() {
+    let mut model = Model::new();
+    model.watch(9, 0);
+    assert_eq!(settle(&mut model), [9], "the first run computes the views on its way");
+    set(&mut model, 4, 8);
+    assert_eq!(settle(&mut model), [6], "the sum is not large yet: nothing that depends on it runs");
+    set(&mut model, 4, 11);
+    assert_eq!(settle(&mut model), [6, 7, 8, 9], "each once, though two see the first");
+    set(&mut model, 11, 9);
+    assert_eq!(settle(&mut model), [9], "no view has changed");
+    set(&mut model, 0, 1);
+    assert_eq!(settle(&mut model), [] as [usize; 0], "nobody has read that");
+}
+
+#[test]
+fn who_depends_on_views_that_stayed_the_same_has_a_result_of_the_newest_commit() {
+    let mut model = Model::new();
+    model.watch(9, 0);
+    settle(&mut model);
+    set(&mut model, 4, 8);
+    assert_eq!(settle(&mut model), [6]);
+    // Both are found, as of the last commit.
+    model.read(9, 0);
+    model.read(7, 0);
+    assert!(model.runs.is_empty() && model.joined.is_empty());
+}
+
+#[test]
+fn a_view_that_nobody_needs_any_more_is_not_run_for_a_commit() {
+    let mut model = Model::new();
+    model.watch(9, 0);
+    settle(&mut model);
+    let watcher = model.watchers.pop().unwrap();
+    model.core.unwatch(watcher.watching.id);
+    set(&mut model, 4, 8);
+    assert_eq!(settle(&mut model), [] as [usize; 0]);
+    // All that was computed from it is gone with it, and what was not is still there.
+    model.read(1, 0);
+    assert!(model.runs.is_empty());
+    model.read(6, 0);
+    model.read(9, 0);
+    assert_eq!(model.runs.len(), 2);
 }
