@@ -68,7 +68,8 @@ impl Watch {
             }
         };
         if let Some(every) = query.every() {
-            return self.next_timed(&query, every).await;
+            // Of no concern to the many that wait for a commit: it would make each of them as large.
+            return Box::pin(self.next_timed(&query, every)).await;
         }
         loop {
             let watched = self.watched.get_or_insert_with(|| self.engine.watch_results(&query));

@@ -38,6 +38,9 @@ impl Operation {
     }
 
     /// Runs it to its end.
+    ///
+    /// What waits for the next value of a query is all that most operations are for most of their time, and there are many of
+    /// them: everything else is kept out of the task, which is as large as its largest part.
     pub async fn run(self, request: Request) {
         let end = match self.answer(request).await {
             Ok(()) => message::complete(self.ticket.id()),
@@ -50,7 +53,7 @@ impl Operation {
     async fn answer(&self, request: Request) -> Result<(), Vec<GraphqlError>> {
         let mut changes = self.service.changes();
         let served = current(&mut changes)?;
-        let operation = served.schema.prepare(&request.query, request.operation_name.as_deref()).await?;
+        let operation = Box::pin(served.schema.prepare(&request.query, request.operation_name.as_deref())).await?;
         if operation.kind == OperationKind::Subscription {
             let subscribed = subscribe(&served.schema, &operation, request.variables.clone())?;
             let Ok(_permit) = self.gateway.subscriptions.clone().try_acquire_owned() else {
@@ -58,12 +61,16 @@ impl Operation {
             };
             let form = Form::of(&request)?;
             return match served.release.kind(&subscribed.function) {
-                Some(FunctionKind::Stream) => self.stream(&served, &subscribed).await,
-                _ => self.watch(request, form, served, changes).await,
+                Some(FunctionKind::Stream) => Box::pin(self.stream(&served, &subscribed)).await,
+                _ => {
+                    drop((operation, subscribed));
+                    self.watch(request, form, served, changes).await
+                }
             };
         }
         let key = request.idempotency_key(None).map_err(|error| vec![error])?;
-        let response = self.service.execute(&served, &operation, request.variables, &self.caller, key.as_ref()).await;
+        let (variables, key) = (request.variables, key.as_ref());
+        let response = Box::pin(self.service.execute(&served, &operation, variables, &self.caller, key)).await;
         if response.data.is_none() {
             return Err(response.errors);
         }
@@ -128,8 +135,9 @@ impl Operation {
         changes: &mut watch::Receiver<Option<Arc<Served>>>,
         seen: &mut Option<String>,
     ) -> Result<ControlFlow<(), Arc<Served>>, Vec<GraphqlError>> {
-        let operation = served.schema.prepare(&request.query, request.operation_name.as_deref()).await?;
+        let operation = Box::pin(served.schema.prepare(&request.query, request.operation_name.as_deref())).await?;
         let subscribed = subscribe(&served.schema, &operation, request.variables.clone())?;
+        drop(operation);
         let mut watch = self.service.watch(served, &subscribed, &self.caller, seen.clone());
         loop {
             tokio::select! {
