@@ -1,7 +1,7 @@
-//! What kept results save: how many calls of a skewed workload run nothing, and what a change of a view of groups costs beside
-//! computing it from all documents.
+//! What kept results save: how many calls of a skewed workload run nothing, what a change of a view of groups costs beside
+//! computing it from all documents, and what a view between a commit and many queries saves these.
 //!
-//! `cargo bench --bench results` prints shares, medians and ratios. `-- calls` or `-- groups` runs one of the two;
+//! `cargo bench --bench results` prints shares, medians and ratios. `-- calls`, `-- groups` or `-- views` runs one of them;
 //! `WEIR_BENCH_DOCUMENTS` says how many documents the view is over (1,000,000 without).
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs, reason = "a benchmark")]
@@ -23,6 +23,8 @@ const CALLS: usize = 100_000;
 const WRITES_PERCENT: u64 = 5;
 const UPDATES: usize = 300;
 const BATCH: usize = 5_000;
+const WATCHERS: usize = 500;
+const ROUNDS: usize = 20;
 
 const COLLECTIONS: &str = r#"
 import { collection, type Float, type Int } from "weir";
@@ -40,6 +42,10 @@ export const reprice = procedure((args: { number: Int; price: Float }): Float =>
   items.patch(items.where("number", args.number).first()!.id, { price: args.price }).price);
 export const byDay = view.groupBy(orders, (o) => o.day, { orders: count(), revenue: sum((o) => o.total), most: max((o) => o.total) });
 export const order = procedure((args: { day: string; total: Float }): ID => orders.insert(args).id);
+const total = (): Float => items.all().reduce((sum, item) => sum + item.price, 0);
+export const revenue = view((): Float => total());
+export const byView = query((args: { name: Int }): string => `${args.name}: ${revenue()}`);
+export const byItself = query((args: { name: Int }): string => `${args.name}: ${total()}`);
 export const anew = procedure((): JSON => byDay() as any);
 "#;
 
@@ -180,6 +186,36 @@ async fn groups() {
     bench.engine.close().await;
 }
 
+async fn views() {
+    let bench = Bench::start().await;
+    let documents = 1_000;
+    bench.fill("items", documents, |number| json!({ "number": number, "price": 1 })).await;
+    println!("{WATCHERS} queries of a sum over {documents} documents, until the last of them knows of a change");
+    let mut medians = Vec::new();
+    for function in ["byView", "byItself"] {
+        let watch =
+            |name| bench.engine.watch(&bench.release, &Caller::Developer, function, json!({ "name": name }), None);
+        let mut watches: Vec<_> = (0..WATCHERS).map(watch).collect();
+        for watch in &mut watches {
+            watch.next().await.unwrap();
+        }
+        let mut all = Vec::new();
+        for round in 0..ROUNDS {
+            bench.call("reprice", json!({ "number": round, "price": 2 + medians.len() })).await;
+            let committed = Instant::now();
+            for watch in &mut watches {
+                watch.next().await.unwrap();
+            }
+            all.push(committed.elapsed());
+        }
+        let Times { p50, p99 } = times(all);
+        println!("  {function:<32} p50 {p50:>9.2?}  p99 {p99:>9.2?}");
+        medians.push(p50.as_secs_f64());
+    }
+    println!("ratio by a view / each by itself   {:.3}", medians[0] / medians[1]);
+    bench.engine.close().await;
+}
+
 struct Times {
     p50: Duration,
     p99: Duration,
@@ -200,6 +236,9 @@ fn main() {
         }
         if runs("groups") {
             groups().await;
+        }
+        if runs("views") {
+            views().await;
         }
     });
 }
