@@ -46,7 +46,7 @@ fn the_shop_as_text() {
           written by  addCustomer, removeCustomer, seed
 
         collection orders (collections.ts)
-          grouped by  revenueByDay
+          viewed by   revenueByDay
           read by     seed, ordersOf, ordersPage, payOrder
           written by  removeCustomer, seed, placeOrder, payOrder
     "#]]

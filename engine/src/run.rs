@@ -19,6 +19,7 @@ use crate::attempts::Attempts;
 use crate::call::{CallError, Caller};
 use crate::engine::Engine;
 use crate::fetch::Budget;
+use crate::groups::question;
 use crate::host::{Aborted, Finished, RunHost, Used, Waiting};
 use crate::nested_views::Views;
 use crate::origin::Place;
@@ -79,10 +80,11 @@ impl Prepared {
             let message = format!("there is no function {function:?} in {}", release.name());
             return Err(CallError::new(ErrorCode::NotFound, message));
         };
-        let arguments: Arc<str> = validate::arguments(declared, &release.declarations().definitions, arguments)
-            .map_err(|violation| CallError::new(ErrorCode::BadArguments, violation.to_string()))?
-            .to_string()
-            .into();
+        let arguments = validate::arguments(declared, &release.declarations().definitions, arguments)
+            .map_err(|violation| CallError::new(ErrorCode::BadArguments, violation.to_string()))?;
+        question::check(declared, &arguments)
+            .map_err(|bad| CallError::new(ErrorCode::BadArguments, bad.to_string()))?;
+        let arguments: Arc<str> = arguments.to_string().into();
         let allowed = release.limits().arguments_bytes;
         if arguments.len() > allowed {
             return Err(CallError::limit(Limit::Arguments, allowed));

@@ -26,15 +26,16 @@ const MANIFEST: &str =
 
 const COLLECTIONS: &str = r#"
 import { collection, type Float, type Int } from "weir";
-export interface Line { product: string; quantity: Int }
-export interface Order { day: string; total: Float; status: "open" | "paid"; lines?: Line[]; note?: string }
+export interface Mark { by: string; points: Int }
+export interface Line { product: string; quantity: Int; marks?: Mark[] }
+export interface Order { day: string; total: Float; status: "open" | "paid"; lines?: Line[]; note?: string; tags?: string[] }
 export const orders = collection<Order>({ index: ["status"] });
 export interface Rate { factor: Float }
 export const rates = collection<Rate>();
 "#;
 
 const FUNCTIONS: &str = r#"
-import { avg, call, count, fail, max, min, now, procedure, query, sum, top, view, type Doc, type ID, type Int, type JSON } from "weir";
+import { avg, call, count, fail, max, min, now, procedure, query, sum, top, view, type Doc, type Float, type ID, type Int, type JSON } from "weir";
 import { orders, rates, type Order } from "../collections";
 
 export const byDay = view.groupBy(orders, (o) => o.day, {
@@ -42,13 +43,30 @@ export const byDay = view.groupBy(orders, (o) => o.day, {
 export const paid = view.groupBy(orders.filter((o) => o.status === "paid"), (o) => o.note, { n: count(), best: top(2, (o) => o.total) });
 export const sold = view.groupBy(orders.flatMap((o) => o.lines), (l) => l.product, { sold: sum((l) => l.quantity), most: max((l) => l.quantity) });
 export const largest = view.groupBy(orders.flatMap((o) => o.lines), (l) => l.product, { lines: top(2, (l) => l.quantity) });
+export const deepest = view.groupBy(orders.filter((o) => o.total < 4).flatMap((o) => o.lines).filter((l) => l.quantity > 1).flatMap((l) => l.marks), (m) => m.by,
+  { n: count(), best: top(3, (m) => m.points), last: top(1, (m) => m.by) });
 export const today = view.groupBy(orders, (o) => now().slice(0, 4) + o.day, { n: count() });
 export const converted = view.groupBy(orders, (o) => o.day, { n: sum((o) => o.total * (rates.all()[0]?.factor ?? 1)) });
 export const strict = view.groupBy(orders, (o) => { if (o.note === "bad") throw new Error("a bad note"); return o.day; }, { n: count() });
 
+export const byTotal = view.index(orders, (o) => o.total);
+export const byNote = view.index(orders.filter((o) => o.status === "paid"), (o) => o.note, (o) => ({ day: o.day, total: o.total }));
+export const byTag = view.index(orders, (o) => o.tags, (o): { words: string[]; total: Float } => ({ words: (o.note ?? "").split(" "), total: o.total }));
+export const byDayAndNote = view.index(orders, (o) => ({ day: o.day, note: o.note, open: o.status }));
+export const byProduct = view.index(orders.flatMap((o) => o.lines).filter((l) => l.quantity > 0), (l): { product: string; quantity: Int }[] =>
+  [{ product: l.product, quantity: l.quantity }, { product: l.product, quantity: -l.quantity }, { product: l.product, quantity: l.quantity }]);
+export const byMark = view.index(orders.flatMap((o) => o.lines).flatMap((l) => l.marks), (m) => m.by, (m) => m.points);
+export const byRate = view.index(orders, (o): Float => o.total * (rates.all()[0]?.factor ?? 1));
+
+/** A page, in the same way. */
+export const pageAnew = procedure((args: { name: string; with: JSON }): JSON => {
+  const views: Record<string, (args: any) => unknown> = { byTotal, byNote, byTag, byDayAndNote, byProduct, byMark };
+  return views[args.name](args.with) as any;
+});
+
 /** Computed from all documents, as it is for whoever may have written some of them. */
 export const anew = procedure((args: { name: string }): JSON => {
-  const views: Record<string, () => unknown> = { byDay: () => byDay(), paid: () => paid(), sold: () => sold(), largest: () => largest() };
+  const views: Record<string, () => unknown> = { byDay: () => byDay(), paid: () => paid(), sold: () => sold(), largest: () => largest(), deepest: () => deepest() };
   return views[args.name]() as any;
 });
 /** What a function gets that calls a view. */
@@ -92,8 +110,29 @@ impl Shop {
         self.call(view, json!({})).await.unwrap()
     }
 
+    /// Compares pages of sorted views with the same computed from all documents.
+    async fn assert_exact_pages(&self, random: &mut Random, batch: usize) {
+        for _ in 0..8 {
+            let name = ["byTotal", "byNote", "byTag", "byDayAndNote", "byProduct", "byMark"][random.below(6)];
+            let mut arguments = random.arguments(name);
+            for page in 0..3 {
+                let anew = json!({ "name": name, "with": arguments });
+                let (kept, anew) = (self.call(name, arguments.clone()).await, self.call("pageAnew", anew).await);
+                let (kept, anew) = (kept.unwrap(), anew.unwrap());
+                let told = format!("{name}({arguments}), page {page}, batch {batch}");
+                assert_eq!(without_nulls(kept.clone()), without_nulls(anew), "{told}");
+                if kept["pageInfo"]["hasNextPage"] == false {
+                    break;
+                }
+                arguments["after"] = kept["pageInfo"]["endCursor"].clone();
+                // A page without an entry goes on nowhere.
+                arguments["after"].is_null().then(|| arguments["first"] = json!(3));
+            }
+        }
+    }
+
     async fn assert_exact(&self, random: &str) {
-        for view in ["byDay", "paid", "sold", "largest"] {
+        for view in ["byDay", "paid", "sold", "largest", "deepest"] {
             let anew = self.call("anew", json!({ "name": view })).await.unwrap();
             assert_eq!(without_nulls(self.rows(view).await), without_nulls(anew), "{view}, {random}");
         }
@@ -137,13 +176,55 @@ impl Random {
             let notes = ["a", "b", "\u{ff5e}", "\u{1f600}"];
             order["note"] = json!(notes[self.below(4)]);
         }
+        if self.below(2) > 0 {
+            let tags = ["a", "x y", "\u{ff5e}", "\u{1f600}"];
+            order["tags"] = (0..self.below(4)).map(|_| json!(tags[self.below(4)])).collect();
+        }
         if self.below(3) > 0 {
-            let line = |product, quantity| json!({ "product": product, "quantity": quantity });
-            let lines: Vec<Value> =
-                (0..self.below(4)).map(|_| line(["x", "y", "z"][self.below(3)], self.below(5))).collect();
-            order["lines"] = json!(lines);
+            order["lines"] = (0..self.below(4)).map(|_| self.line()).collect();
         }
         order
+    }
+
+    fn arguments(&mut self, view: &str) -> Value {
+        let mut arguments = json!({ "first": self.below(5), "order": (["asc", "desc"][self.below(2)]) });
+        for bound in ["key", "gt", "gte", "lt", "lte"] {
+            if self.below(5) == 0 {
+                arguments[bound] = self.key(view);
+            }
+        }
+        match (view, self.below(2)) {
+            ("byNote" | "byTag" | "byMark", 0) => {
+                arguments["prefix"] = json!(["", "a", "x", "\u{ff5e}"][self.below(4)])
+            }
+            ("byDayAndNote", 0) => arguments["prefix"] = json!({ "day": "day 1" }),
+            ("byProduct", 0) => arguments["prefix"] = json!({ "product": "x" }),
+            _ => {}
+        }
+        arguments
+    }
+
+    fn key(&mut self, view: &str) -> Value {
+        match view {
+            "byTotal" => json!([0.1, 0.2, 1e17, -1e17, 1.0 / 3.0][self.below(5)]),
+            "byDayAndNote" => {
+                let (day, open) = (format!("day {}", self.below(4)), ["open", "paid"][self.below(2)]);
+                let note = [Value::Null, json!("a"), json!("\u{1f600}")][self.below(3)].clone();
+                json!({ "day": day, "note": note, "open": open })
+            }
+            "byProduct" => json!({ "product": (["x", "y"][self.below(2)]), "quantity": self.below(4) }),
+            _ => json!(["a", "x y", "\u{ff5e}", "\u{1f600}", "ann", "bob"][self.below(6)]),
+        }
+    }
+
+    fn line(&mut self) -> Value {
+        let (product, quantity) = (["x", "y", "z"][self.below(3)], self.below(5));
+        let mut line = json!({ "product": product, "quantity": quantity });
+        if self.below(2) > 0 {
+            let mark = |by: usize, points: usize| json!({ "by": (["ann", "bob"][by]), "points": points });
+            line["marks"] = (0..=self.below(3)).map(|_| mark(self.below(2), self.below(4))).collect();
+        }
+        line
     }
 }
 
@@ -171,9 +252,11 @@ async fn rows_are_those_of_all_documents_after_every_batch() {
             _ => {}
         }
         shop.assert_exact(&format!("batch {batch}")).await;
+        shop.assert_exact_pages(random, batch).await;
     }
     shop.call("remove", json!({ "ids": ids })).await.unwrap();
     assert_eq!(shop.rows("byDay").await, json!([]));
+    assert_eq!(shop.rows("byTotal").await["edges"], json!([]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -219,16 +302,103 @@ async fn a_document_that_fails_fails_the_view_for_as_long_as_it_is_there() {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_call_reads_all_documents() {
     let shop = Shop::open().await;
-    let orders = vec![json!({ "day": "1", "total": 2, "status": "open" }); 300];
+    let line = json!({ "product": "x", "quantity": 2 });
+    let orders = vec![json!({ "day": "1", "total": 2, "status": "open", "lines": [line] }); 300];
     for _ in 0..2 {
         shop.call("add", json!({ "orders": orders })).await.unwrap();
     }
     let rows = shop.rows("byDay").await;
     assert_eq!((&rows[0]["orders"], &rows[0]["revenue"]), (&json!(600), &json!(1200)));
+    assert_eq!(shop.rows("largest").await[0]["lines"].as_array().map(Vec::len), Some(2), "nor for elements of lists");
     let lines = shop.engine.elements(&shop.release, &Caller::Developer, "byDay", json!({})).await.unwrap();
     assert!(matches!(lines, Elements::There(answer) if *answer.value == rows), "nor for rows by the line");
     let called = shop.call("called", json!({})).await.unwrap();
     assert_eq!(without_nulls(called), without_nulls(rows), "nor for a function that calls the view");
     let error = shop.call("anew", json!({ "name": "byDay" })).await.unwrap_err();
+    assert_eq!(error.limit.map(|limit| limit.to_string()).as_deref(), Some("documents_read"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_a_sorted_view_is_a_connection_with_keys() {
+    let shop = Shop::open().await;
+    let order = |total: f64, note: &str| json!({ "day": "1", "total": total, "status": "paid", "note": note });
+    let ids = shop.call("add", json!({ "orders": [order(2.0, "b"), order(1.0, "a"), order(3.0, "b")] })).await.unwrap();
+    let page = shop.call("byNote", json!({ "key": "b", "first": 1 })).await.unwrap();
+    let cursor = &page["pageInfo"]["endCursor"];
+    assert_eq!(
+        page["edges"],
+        json!([{ "key": "b", "document": ids[0], "node": { "day": "1", "total": 2 }, "cursor": cursor }])
+    );
+    assert_eq!(
+        page["pageInfo"],
+        json!({ "hasNextPage": true, "hasPreviousPage": false, "startCursor": cursor, "endCursor": cursor })
+    );
+    // The entry that the cursor names may be gone.
+    shop.call("remove", json!({ "ids": [ids[0]] })).await.unwrap();
+    let page = shop.call("byNote", json!({ "after": cursor })).await.unwrap();
+    assert_eq!((&page["edges"][0]["document"], &page["pageInfo"]["hasPreviousPage"]), (&ids[2], &json!(true)));
+    let document = &shop.call("byTotal", json!({ "order": "desc", "first": 1 })).await.unwrap()["edges"][0]["node"];
+    assert_eq!((&document["id"], &document["note"]), (&ids[2], &json!("b")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_watches_a_range_hears_only_of_that() {
+    let shop = Shop::open().await;
+    let order = |total: f64| json!({ "day": "1", "total": total, "status": "open" });
+    let asked = json!({ "gte": 10, "first": 2 });
+    let mut watch = shop.engine.watch(&shop.release, &Caller::Developer, "byTotal", asked, None);
+    assert_eq!(watch.next().await.unwrap().value["edges"], json!([]));
+    // Before the range, then behind the page: none of these is sent.
+    for total in [1.0, 10.0, 11.0, 12.0, 2.0, 13.0] {
+        shop.call("add", json!({ "orders": [order(total)] })).await.unwrap();
+    }
+    let keys = |value: &Value| {
+        let edges = value["edges"].as_array().unwrap().iter();
+        edges.map(|edge| edge["key"].as_f64().unwrap()).collect::<Vec<f64>>()
+    };
+    // What comes at once may be sent at once, but no page is sent twice.
+    let mut seen = vec![keys(&watch.next().await.unwrap().value)];
+    let settled = shop.call("add", json!({ "orders": [order(9.0), order(10.5)] })).await.unwrap();
+    while seen.last() != Some(&vec![10.0, 10.5]) {
+        let next = watch.next().await.unwrap();
+        seen.push(keys(&next.value));
+    }
+    assert!(seen.len() <= 4, "{seen:?}");
+    shop.call("remove", json!({ "ids": settled })).await.unwrap();
+    assert_eq!(keys(&watch.next().await.unwrap().value), [10.0, 11.0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_given_of_a_sorted_view_is_told() {
+    let shop = Shop::open().await;
+    let told = async |name: &str, arguments: Value| {
+        let error = shop.call(name, arguments).await.unwrap_err();
+        format!("{:?} {}", error.code, error.message)
+    };
+    assert_eq!(
+        told("byTotal", json!({ "first": 1001 })).await,
+        "BadArguments args.first: a page of an index has from 0 to 1000 entries; ask for more with `after`"
+    );
+    assert_eq!(told("byTotal", json!({ "after": "x" })).await, "BadArguments args.after: this is not a cursor");
+    let inside = told("pageAnew", json!({ "name": "byTotal", "with": { "first": 1001 } })).await;
+    assert_eq!(inside, "FunctionFailed TypeError: first is 1001: a page of an index has from 0 to 1000 entries");
+    let inside = told("pageAnew", json!({ "name": "byTotal", "with": { "after": "x" } })).await;
+    assert_eq!(inside, "FunctionFailed TypeError: after: this is not a cursor");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_page_reads_all_documents_unless_it_depends_on_others() {
+    let shop = Shop::open().await;
+    let orders = |from: usize| -> Vec<Value> {
+        (from..from + 150).map(|n| json!({ "day": "1", "total": n, "status": "open" })).collect()
+    };
+    shop.call("add", json!({ "orders": orders(0) })).await.unwrap();
+    shop.call("rate", json!({ "factor": -1 })).await.unwrap();
+    assert_eq!(shop.call("byRate", json!({ "first": 1 })).await.unwrap()["edges"][0]["key"], json!(-149));
+    for from in [150, 300, 450] {
+        shop.call("add", json!({ "orders": orders(from) })).await.unwrap();
+    }
+    assert_eq!(shop.call("byTotal", json!({ "gt": 597 })).await.unwrap()["edges"].as_array().unwrap().len(), 2);
+    let error = shop.call("byRate", json!({ "first": 1 })).await.unwrap_err();
     assert_eq!(error.limit.map(|limit| limit.to_string()).as_deref(), Some("documents_read"));
 }

@@ -11,7 +11,7 @@
 //! | `restrict`, `state` | what a module must not contain: decorators, top-level await, state that outlives a call |
 //! | `closures`, `kept` | state that hides: in closures, generators and instances that the top of a module keeps |
 //! | `exports` | functions and collections, found by their syntax |
-//! | `collections`, `references`, `functions`, `group_by`, `elements`, `keep`, `literal` | what they declare |
+//! | `collections`, `references`, `functions`, `group_by`, `view_index`, `elements`, `keep`, `literal` | what they declare |
 //! | `uses`, `dependencies`, `recursion` | which functions use which collections and each other, and no view itself |
 //! | `times` | what `app.toml` gives calls is no longer than their transactions may take |
 //! | `crons` | what `app.toml` calls again and again is there and takes what it is given |
@@ -54,6 +54,7 @@ pub mod types;
 mod typing;
 mod unit;
 mod uses;
+mod view_index;
 mod weir;
 
 use oxc::allocator::Allocator;

@@ -89,7 +89,9 @@ pub fn entry(app: &App) -> String {
         if let Some(index) = exporter(&function.module) {
             let unnoticed = unnoticed(&function.result, &app.declarations.definitions, &mut BTreeSet::new());
             let unnoticed = unnoticed.as_str();
-            code.push_str(&format!("  [{name:?}, m{index}.{name}, {unnoticed:?}],\n", name = function.name));
+            let parts = function.index.as_ref().and_then(|index| index.parts.as_ref());
+            let parts = parts.map(|parts| format!(", {parts:?}")).unwrap_or_default();
+            code.push_str(&format!("  [{name:?}, m{index}.{name}, {unnoticed:?}{parts}],\n", name = function.name));
         }
     }
     code.push_str("];\n");

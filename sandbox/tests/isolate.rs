@@ -110,6 +110,7 @@ fn app_within(text: &str, kind: FunctionKind, body: &str) -> Arc<App> {
             result: Slot::required(Shape::Json),
             keep: None,
             groups: None,
+            index: None,
         };
         declarations.functions.insert(name.into(), function);
     }

@@ -145,6 +145,35 @@ export const readsView = view((): Float => {
   return row.revenue + row.mean + row.orders + key.length + first.length;
 }, { keep: { every: "5m" } });
 
+export const byTotal = view.index(orders, (o) => o.total);
+export const openByCustomer = view.index(orders.filter((o) => o.status === "open"), (o) => ({ customer: o.customer, at: o.at }));
+export const byWords = view.index(customers, (c): string[] => c.name.split(" "), (c) => ({ name: c.name, tier: c.tier }));
+export const byNote = view.index(customers, (c) => c.note);
+export const byTier = view.index(customers, (c) => c.tier);
+// @ts-expect-error no such member
+view.index(orders, (o) => o.when);
+
+export const readsIndexes = query((args: { first?: Int; after?: string }): Page<Doc<Order>> => {
+  const total: number | undefined = byTotal({ gt: 5, order: "desc" }).edges[0]?.key;
+  const keys: { customer: Ref<Customer>; at: DateTime }[] = openByCustomer({ prefix: { customer: "c" } }).edges.map((edge) => edge.key);
+  const { node, document, cursor } = byWords({ prefix: "a", first: 1 }).edges[0]!;
+  const found: { name: string; tier: "free" | "pro" } = node;
+  const note: string | undefined = byNote({ key: "x" }).edges[0]?.key;
+  const tier: "free" | "pro" | undefined = byTier().edges[0]?.key;
+  // @ts-expect-error no such member
+  node.email;
+  // @ts-expect-error keys are numbers
+  byTotal({ gt: "5" });
+  // @ts-expect-error numbers begin with nothing
+  byTotal({ prefix: 5 });
+  // @ts-expect-error no such direction
+  byTotal({ order: "down" });
+  // @ts-expect-error a whole key is needed
+  openByCustomer({ gte: { customer: "c" } });
+  console.log(total, keys, document, cursor, found, note, tier);
+  return byTotal(args);
+});
+
 export const paidByStatus = view.groupBy(orders.filter((o) => o.status === "paid"), (o) => o.status, {
   orders: count(),
   best: top(3, (o) => o.total),

@@ -119,21 +119,56 @@ pub struct Function {
     pub keep: Option<Keep>,
     /// What a `view.groupBy` is over; `None` for all else.
     pub groups: Option<Groups>,
+    /// What a `view.index` is over; `None` for all else.
+    pub index: Option<ViewIndex>,
 }
 
 /// What a view of groups is over, and what it computes: enough to keep its rows up to date document by document.
 ///
 /// Called with the arguments `{"documents": [document, …]}`, which only the host can pass, the view gives what each
-/// document contributes, in their order: a list of `[key, value, …]` for each, with one value for each aggregate. All are
-/// strings, finite numbers, booleans or null. Called with `{}` it reads all documents and gives its rows.
+/// document contributes, in their order: a list of `[key, value, …]` for each, with one value for each aggregate. With an
+/// [`Aggregate::Top`] there follows where the element is: its index in each of `lists`. All are strings, finite numbers,
+/// booleans or null. Called with `{}` it reads all documents and gives its rows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Groups {
     /// The collection, by its exported name.
     pub collection: String,
+    /// The members that lead from a document to the elements: each holds a list. Empty where the elements are documents.
+    pub lists: Vec<String>,
     /// The aggregates by the members of the row that hold them, in the order of declaration.
     pub aggregates: Vec<(String, Aggregate)>,
-    /// Whether the elements are no documents, but what lists in documents hold.
-    pub is_flat: bool,
+}
+
+impl Groups {
+    /// Whether some of its elements are in its rows.
+    pub fn gives_elements(&self) -> bool {
+        self.aggregates.iter().any(|(_, aggregate)| matches!(aggregate, Aggregate::Top { .. }))
+    }
+}
+
+/// What a sorted view is over, and what its entries are made of: enough to keep them up to date document by document.
+///
+/// Called with the arguments `{"documents": [document, …]}`, which only the host can pass, the view gives the entries of each
+/// document, in their order: a list of `[part, …, index, …, value]` for each. The parts are those of the key; an index is that of
+/// the element in each of `lists`; the value is a JSON text and there only if `has_values`. Parts are strings, finite numbers,
+/// booleans or null. Called with the arguments that callers pass it reads all documents and gives a page.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ViewIndex {
+    /// The collection, by its exported name.
+    pub collection: String,
+    /// The members that lead from a document to the elements, as in [`Groups::lists`].
+    pub lists: Vec<String>,
+    /// The members of the key from the most significant to the least, where it is an object; `None` where it is one value.
+    pub parts: Option<Vec<String>>,
+    /// Whether each entry has a value of its own; the element is the value otherwise.
+    pub has_values: bool,
+}
+
+impl ViewIndex {
+    /// How many parts a key has.
+    pub fn key_parts(&self) -> usize {
+        self.parts.as_ref().map_or(1, Vec::len)
+    }
 }
 
 /// What is computed over the elements of one group, from one value of each of them.

@@ -219,6 +219,7 @@ mod tests {
             result: Slot::required(Shape::Json),
             keep: None,
             groups: None,
+            index: None,
         };
         Endpoint { function, method, path: PathPattern::parse(path).unwrap_or_else(|error| panic!("{error}")) }
     }

@@ -289,6 +289,10 @@ pub const INDEX_KEY_BYTES_MAX: usize = 4 << 10;
 pub const INDEX_FIELDS_MAX: usize = 8;
 /// How many elements `top(n, of)` may keep of each group of a view.
 pub const TOP_MAX: u32 = 1_000;
+/// How many entries of a `view.index` one page may have.
+pub const INDEX_PAGE_MAX: u32 = 1_000;
+/// How many it has unless the caller says.
+pub const INDEX_PAGE_DEFAULT: u32 = 20;
 /// Collections of one app.
 pub const COLLECTIONS_MAX: usize = 1_000;
 /// Functions of one app.

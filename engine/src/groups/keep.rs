@@ -64,7 +64,7 @@ struct Around {
 pub(crate) fn keep_all(engine: &Engine, release: &Arc<Release>) -> Vec<Arc<GroupView>> {
     let mut views = Vec::new();
     for (index, function) in release.declarations().functions.values().enumerate() {
-        let Some(view) = function.groups.as_ref().and_then(|groups| GroupView::new(index, groups)) else { continue };
+        let Some(view) = GroupView::new(index, function) else { continue };
         let keeper = Keeper {
             view: Arc::downgrade(&view),
             engine: engine.downgrade(),

@@ -1,7 +1,8 @@
-//! Views of groups, kept so that a change of one document costs that document, and never a reading of all.
+//! Views of groups and sorted views, kept so that a change of one document costs that document, and never a reading of all.
 //!
-//! Each document of the source contributes any number of times: a key, and one value for each aggregate. The rows are at all
-//! times what the contributions that are there now give, whatever was there before: nothing is approximate, nothing drifts.
+//! Each document of the source contributes any number of times: a key, and one value for each aggregate, or what an entry of a
+//! sorted view consists of. The rows are at all times what the contributions that are there now give, whatever was there before:
+//! nothing is approximate, nothing drifts.
 //!
 //! | module | what it does |
 //! |---|---|
@@ -9,12 +10,22 @@
 //! | `exact` | sums without rounding errors |
 //! | `ordered` | values from the least to the greatest, with removal |
 //! | `state` | one group: the state of each of its aggregates |
-//! | `view` | a view of groups as it is at some commit, for those who ask for its rows |
+//! | `index` | entries in the order of their keys, and pages of them |
+//! | `question` | what a sorted view is asked: arguments as a range of its entries |
+//! | `cursor` | places in a sorted view as text |
+//! | `elements` | what is in rows of documents that only the store has |
+//! | `kept` | what is kept of a view of either kind, and what it answers with |
+//! | `view` | a view as it is at some commit, for those who ask for its rows |
 //! | `keep` | reads documents, asks the guest what they contribute, and keeps views up with the commits |
 
+mod cursor;
+mod elements;
 mod exact;
+mod index;
 pub(crate) mod keep;
+mod kept;
 mod ordered;
+pub(crate) mod question;
 mod scalar;
 mod state;
 pub(crate) mod view;
@@ -55,12 +66,14 @@ impl Aggregate {
     }
 }
 
-/// What a document adds to a group.
+/// What a document adds to a group, or an entry of it.
 #[derive(Debug, Clone)]
 pub(crate) struct Contribution {
-    /// Which group; absent is null.
+    /// Which group; absent is null. Of an entry the first part of its key.
     pub(crate) key: Scalar,
-    /// One for each aggregate, in their order. What is missing is null.
+    /// One for each aggregate, in their order, and then where the element is in its document: its index in each list on the
+    /// way. Of an entry the other parts of its key, where its element is, and the JSON text of its value if it has one. What is
+    /// missing is null.
     pub(crate) values: Vec<Scalar>,
 }
 
@@ -69,6 +82,14 @@ pub(crate) struct Contribution {
 pub(crate) struct Place {
     pub(crate) document: DocumentId,
     pub(crate) contribution: usize,
+}
+
+/// Where an element is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Located {
+    pub(crate) document: DocumentId,
+    /// The index in each list on the way from the document to it.
+    pub(crate) at: Vec<usize>,
 }
 
 /// One group as it is now.
@@ -83,14 +104,17 @@ pub(crate) struct Row {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Cell {
     Value(Value),
-    /// Whose documents have yet to be read.
-    Top(Vec<Place>),
+    /// These have yet to be read.
+    Top(Vec<Located>),
 }
 
 /// All that documents contribute, and the groups that it makes.
 pub(crate) struct Groups {
     aggregates: Box<[Aggregate]>,
-    /// For each document that contributes: for each contribution the key and the values that are needed, one after the other.
+    /// How many lists there are on the way to an element, if elements are given.
+    lists: usize,
+    /// For each document that contributes: for each contribution the key, the values that are needed and the indexes in lists, one
+    /// after the other.
     documents: HashMap<DocumentId, Box<[Scalar]>>,
     /// None without a contribution.
     groups: BTreeMap<Scalar, Group>,
@@ -100,9 +124,9 @@ pub(crate) struct Groups {
 
 impl Groups {
     /// No documents yet.
-    pub(crate) fn new(aggregates: Vec<Aggregate>) -> Self {
+    pub(crate) fn new(aggregates: Vec<Aggregate>, lists: usize) -> Self {
         let aggregates = aggregates.into_boxed_slice();
-        Self { aggregates, documents: HashMap::new(), groups: BTreeMap::new(), bytes: 0 }
+        Self { aggregates, lists, documents: HashMap::new(), groups: BTreeMap::new(), bytes: 0 }
     }
 
     /// Replaces what a document contributes; nothing if it is gone or filtered out. Says whether rows may have changed.
@@ -162,7 +186,15 @@ impl Groups {
 
     /// The rows in the order of their keys.
     pub(crate) fn rows(&self) -> impl Iterator<Item = Row> {
-        self.groups.iter().map(|(key, group)| Row { key: key.to_value(), cells: group.cells() })
+        let locate = |place: &Place| self.locate(place);
+        self.groups.iter().map(move |(key, group)| Row { key: key.to_value(), cells: group.cells(locate) })
+    }
+
+    fn locate(&self, Place { document, contribution }: &Place) -> Located {
+        let scalars = self.documents.get(document).map_or(&[][..], |scalars| scalars);
+        let scalars = scalars.chunks_exact(self.stride()).nth(*contribution).unwrap_or_default();
+        let at = scalars.iter().skip(self.stride() - self.lists).map(index_of).collect();
+        Located { document: document.clone(), at }
     }
 
     /// About how much memory all of it takes, in bytes.
@@ -174,7 +206,7 @@ impl Groups {
 
     /// How many scalars are kept of a contribution.
     fn stride(&self) -> usize {
-        1 + self.aggregates.iter().filter(|aggregate| aggregate.takes_values()).count()
+        1 + self.aggregates.iter().filter(|aggregate| aggregate.takes_values()).count() + self.lists
     }
 
     /// What is kept of contributions. The text of keys is shared with their groups.
@@ -183,8 +215,10 @@ impl Groups {
         for Contribution { key, values } in contributions {
             let shared = self.groups.get_key_value(&key).map(|(shared, _)| shared.clone());
             scalars.push(shared.unwrap_or(key));
-            let values = self.aggregates.iter().zip(values.into_iter().chain(iter::repeat(Scalar::Null)));
-            scalars.extend(values.filter(|(aggregate, _)| aggregate.takes_values()).map(|(_, value)| value));
+            let mut values = values.into_iter().chain(iter::repeat(Scalar::Null));
+            let taken = self.aggregates.iter().zip(&mut values).filter(|(aggregate, _)| aggregate.takes_values());
+            scalars.extend(taken.map(|(_, value)| value));
+            scalars.extend(values.take(self.lists));
         }
         scalars.into_boxed_slice()
     }
@@ -204,6 +238,14 @@ fn differing<'a>(
         let (key, values) = scalars.split_first()?;
         Some((contribution, key, values))
     })
+}
+
+/// An index in a list, as a script says it.
+fn index_of(scalar: &Scalar) -> usize {
+    match scalar {
+        Scalar::Number(number) => *number as usize,
+        Scalar::Null | Scalar::Bool(_) | Scalar::Text(_) => 0,
+    }
 }
 
 /// What a document takes besides its place in the table, in bytes.

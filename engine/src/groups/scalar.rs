@@ -90,7 +90,7 @@ impl Eq for Scalar {}
 
 /// Compares by UTF-16 code units. UTF-8 gives the same order, except that UTF-16 writes the characters from U+10000 on, whose
 /// first byte is from F0 on, with units that come before U+E000 to U+FFFF, whose first byte is EE or EF.
-fn cmp_utf16(a: &str, b: &str) -> Ordering {
+pub(super) fn cmp_utf16(a: &str, b: &str) -> Ordering {
     let rank = |byte: u8| if matches!(byte, 0xee | 0xef) { byte | 0x10 } else { byte };
     let mut pairs = a.bytes().zip(b.bytes());
     match pairs.find(|(a, b)| a != b) {

@@ -8,7 +8,7 @@ use weir_schema::id::DocumentId;
 use super::exact::Exact;
 use super::ordered::Ordered;
 use super::scalar::{Scalar, number};
-use super::{ALLOCATION_BYTES, Aggregate, Cell, Place};
+use super::{ALLOCATION_BYTES, Aggregate, Cell, Located, Place};
 
 /// The state of a group.
 pub(super) struct Group {
@@ -71,8 +71,8 @@ impl Group {
     }
 
     /// What the aggregates give, in their order.
-    pub(super) fn cells(&self) -> Vec<Cell> {
-        self.states.iter().map(|state| state.cell(self.count)).collect()
+    pub(super) fn cells(&self, locate: impl Fn(&Place) -> Located + Copy) -> Vec<Cell> {
+        self.states.iter().map(|state| state.cell(self.count, locate)).collect()
     }
 
     /// About how much memory a group without values takes where groups are kept, in bytes.
@@ -155,7 +155,7 @@ impl State {
         }
     }
 
-    fn cell(&self, count: usize) -> Cell {
+    fn cell(&self, count: usize, locate: impl Fn(&Place) -> Located) -> Cell {
         let value_of = |value: Option<&Scalar>| value.map_or(Value::Null, Scalar::to_value);
         Cell::Value(match self {
             Self::Count => Value::from(count),
@@ -164,7 +164,7 @@ impl State {
             Self::Min(values) => value_of(values.first()),
             Self::Max(values) => value_of(values.last()),
             Self::Top { n, ranked } => {
-                return Cell::Top(ranked.leading(*n).into_iter().map(|ranked| ranked.place.clone()).collect());
+                return Cell::Top(ranked.leading(*n).into_iter().map(|ranked| locate(&ranked.place)).collect());
             }
         })
     }

@@ -31,9 +31,9 @@ fn rows(groups: &Groups) -> Vec<Row> {
 fn shown(groups: &Groups) -> Vec<String> {
     let cell = |cell: &Cell| match cell {
         Cell::Value(value) => value.to_string(),
-        Cell::Top(places) => {
-            let places = places.iter().map(|place| format!("{}.{}", place.document, place.contribution));
-            format!("[{}]", places.collect::<Vec<_>>().join(" "))
+        Cell::Top(located) => {
+            let at = |Located { document, at }: &Located| format!("{document}{at:?}");
+            format!("[{}]", located.iter().map(at).collect::<Vec<_>>().join(" "))
         }
     };
     let row = |row: Row| format!("{}: {}", row.key, row.cells.iter().map(cell).collect::<Vec<_>>().join(", "));
@@ -101,13 +101,22 @@ fn recomputed(aggregates: &[Aggregate], documents: &BTreeMap<usize, Said>) -> Ve
                 Aggregate::Min => known().last().map_or(Value::Null, |(_, value)| stringified(value)),
                 Aggregate::Max => known().first().map_or(Value::Null, |(_, value)| stringified(value)),
                 Aggregate::Top { n } => {
-                    return Cell::Top(known().iter().take(*n).map(|(place, _)| (*place).clone()).collect());
+                    let located = |(place, _): &(&Place, &Value)| located(place, documents, aggregates.len());
+                    return Cell::Top(known().iter().take(*n).map(located).collect());
                 }
             })
         };
         Row { key: stringified(key), cells: aggregates.iter().enumerate().map(cell).collect() }
     };
     groups.iter().map(row).collect()
+}
+
+/// Where a contribution says that its element is.
+fn located(place: &Place, documents: &BTreeMap<usize, Said>, aggregates: usize) -> Located {
+    let (_, said) = documents.iter().find(|(n, _)| id(**n) == place.document).unwrap();
+    let (_, values) = &said[place.contribution];
+    let at = values[aggregates..].iter().map(|index| index.as_u64().unwrap() as usize).collect();
+    Located { document: place.document.clone(), at }
 }
 
 fn stringified(value: &Value) -> Value {
@@ -156,7 +165,13 @@ impl Random {
         }
     }
 
-    fn contribution(&mut self, keys: &[Value], aggregates: &[Aggregate], kind: Kind) -> (Value, Vec<Value>) {
+    fn contribution(
+        &mut self,
+        keys: &[Value],
+        aggregates: &[Aggregate],
+        lists: usize,
+        kind: Kind,
+    ) -> (Value, Vec<Value>) {
         const TEXTS: [&str; 6] = ["", "a", "b", "\u{ffff}", "\u{1f600}", "2026-11-22T10:30:00.000Z"];
         let value = |aggregate: &Aggregate| match (aggregate, self.below(12)) {
             (Aggregate::Sum | Aggregate::Avg, 0) => self.one_of(&[json!(null), json!("1"), json!(true)]),
@@ -168,7 +183,8 @@ impl Random {
                 Kind::Truths => json!(self.below(2) == 0),
             },
         };
-        let values = aggregates.iter().map(value).collect();
+        let mut values: Vec<Value> = aggregates.iter().map(value).collect();
+        values.extend((0..lists).map(|_| json!(self.below(5))));
         (self.one_of(keys), values)
     }
 }
@@ -210,17 +226,18 @@ fn rows_are_at_all_times_those_computed_from_nothing() {
         let mut random = Random(seed);
         let aggregates: Vec<Aggregate> = (0..random.below(5)).map(|_| random.one_of(&ALL)).collect();
         let keys = random.one_of(&keys);
+        let lists = random.below(3);
         let kind = random.one_of(&[Kind::Numbers, Kind::Texts, Kind::Truths]);
         // Some seeds fill groups beyond what a list holds.
         let ids = random.one_of(&[3, 10, 30]);
-        let mut groups = Groups::new(aggregates.clone());
+        let mut groups = Groups::new(aggregates.clone(), lists);
         let (mut documents, mut before) = (BTreeMap::<usize, Said>::new(), Vec::new());
         for batch in 0..6 {
             let mut may_differ = false;
             for _ in 0..random.below(ids) + 1 {
                 let n = random.below(ids);
                 let len = random.one_of(&[0, 1, 1, 1, 1, 2, 4]);
-                let mut said: Said = (0..len).map(|_| random.contribution(&keys, &aggregates, kind)).collect();
+                let mut said: Said = (0..len).map(|_| random.contribution(&keys, &aggregates, lists, kind)).collect();
                 // Some stay the same in part, or altogether.
                 if let Some(old) = documents.get(&n)
                     && random.below(3) == 0
@@ -251,7 +268,7 @@ fn rows_are_at_all_times_those_computed_from_nothing() {
 
 #[test]
 fn keys_are_in_the_order_of_code_units() {
-    let mut groups = Groups::new(vec![Aggregate::Count]);
+    let mut groups = Groups::new(vec![Aggregate::Count], 0);
     for (n, key) in ["\u{ffff}", "b", "\u{1f600}", "", "B"].into_iter().enumerate() {
         set(&mut groups, n, &vec![(json!(key), vec![])]);
     }
@@ -261,7 +278,7 @@ fn keys_are_in_the_order_of_code_units() {
 
 #[test]
 fn minus_zero_and_zero_are_one_key() {
-    let mut groups = Groups::new(vec![Aggregate::Count, Aggregate::Min]);
+    let mut groups = Groups::new(vec![Aggregate::Count, Aggregate::Min], 0);
     set(&mut groups, 1, &vec![(json!(-0.0), vec![json!(0), json!(-0.0)])]);
     set(&mut groups, 2, &vec![(json!(0), vec![json!(0), json!(0)])]);
     assert_eq!(shown(&groups), ["0: 2, 0"]);
@@ -269,7 +286,7 @@ fn minus_zero_and_zero_are_one_key() {
 
 #[test]
 fn great_values_that_cancel_leave_the_small_ones() {
-    let mut groups = Groups::new(vec![Aggregate::Sum, Aggregate::Avg]);
+    let mut groups = Groups::new(vec![Aggregate::Sum, Aggregate::Avg], 0);
     for (n, value) in [1e308, -1e308, 5e-324].into_iter().enumerate() {
         set(&mut groups, n, &vec![(json!("a"), vec![json!(value), json!(value)])]);
     }
@@ -282,7 +299,7 @@ fn great_values_that_cancel_leave_the_small_ones() {
 
 #[test]
 fn what_is_not_a_number_makes_a_sum_null_while_it_is_there() {
-    let mut groups = Groups::new(vec![Aggregate::Sum, Aggregate::Avg, Aggregate::Count]);
+    let mut groups = Groups::new(vec![Aggregate::Sum, Aggregate::Avg, Aggregate::Count], 0);
     let of = |value: Value| vec![(json!("a"), vec![value.clone(), value, Value::Null])];
     set(&mut groups, 1, &of(json!(5)));
     set(&mut groups, 2, &of(json!("5")));
@@ -296,7 +313,7 @@ fn what_is_not_a_number_makes_a_sum_null_while_it_is_there() {
 
 #[test]
 fn a_group_goes_with_its_last_contribution() {
-    let mut groups = Groups::new(vec![Aggregate::Count]);
+    let mut groups = Groups::new(vec![Aggregate::Count], 0);
     let of = |keys: &[&str]| keys.iter().map(|key| (json!(key), vec![])).collect();
     assert!(set(&mut groups, 1, &of(&["a", "b", "a"])));
     assert!(set(&mut groups, 2, &of(&["b"])));
@@ -311,7 +328,7 @@ fn a_group_goes_with_its_last_contribution() {
 
 #[test]
 fn what_stays_the_same_changes_nothing() {
-    let mut groups = Groups::new(vec![Aggregate::Count, Aggregate::Sum]);
+    let mut groups = Groups::new(vec![Aggregate::Count, Aggregate::Sum], 0);
     let of = |counted: i32, value: f64| vec![(json!("a"), vec![json!(counted), json!(value)])];
     assert!(!set(&mut groups, 1, &vec![]));
     assert!(set(&mut groups, 1, &of(1, 1.0)));
@@ -321,21 +338,24 @@ fn what_stays_the_same_changes_nothing() {
 
 #[test]
 fn of_equal_values_the_first_document_is_the_first() {
-    let mut groups = Groups::new(vec![Aggregate::Top { n: 3 }]);
-    let of = |values: &[Value]| values.iter().map(|value| (json!("a"), vec![value.clone()])).collect();
+    let mut groups = Groups::new(vec![Aggregate::Top { n: 3 }], 1);
+    let of = |values: &[Value]| {
+        let contributions = values.iter().enumerate();
+        contributions.map(|(at, value)| (json!("a"), vec![value.clone(), json!(at)])).collect()
+    };
     set(&mut groups, 3, &of(&[json!(7)]));
     set(&mut groups, 2, &of(&[json!(1), json!(7), json!(7)]));
     set(&mut groups, 1, &of(&[json!(null), json!(6)]));
-    assert_eq!(shown(&groups), ["\"a\": [d2.1 d2.2 d3.0]"]);
+    assert_eq!(shown(&groups), ["\"a\": [d2[1] d2[2] d3[0]]"]);
     set(&mut groups, 2, &of(&[json!(1)]));
-    assert_eq!(shown(&groups), ["\"a\": [d3.0 d1.1 d2.0]"]);
+    assert_eq!(shown(&groups), ["\"a\": [d3[0] d1[1] d2[0]]"]);
     set(&mut groups, 3, &of(&[json!(null)]));
-    assert_eq!(shown(&groups), ["\"a\": [d1.1 d2.0]"]);
+    assert_eq!(shown(&groups), ["\"a\": [d1[1] d2[0]]"]);
 }
 
 #[test]
 fn keys_of_different_types_are_in_some_order() {
-    let mut groups = Groups::new(vec![Aggregate::Count]);
+    let mut groups = Groups::new(vec![Aggregate::Count], 0);
     for (n, key) in [json!("1"), json!(1), json!(true), json!(null)].into_iter().enumerate() {
         set(&mut groups, n, &vec![(key, vec![])]);
     }
@@ -344,7 +364,7 @@ fn keys_of_different_types_are_in_some_order() {
 
 #[test]
 fn missing_values_are_null() {
-    let mut groups = Groups::new(vec![Aggregate::Count, Aggregate::Max, Aggregate::Sum]);
+    let mut groups = Groups::new(vec![Aggregate::Count, Aggregate::Max, Aggregate::Sum], 0);
     set(&mut groups, 1, &vec![(json!("a"), vec![json!(1), json!(2)])]);
     assert_eq!(shown(&groups), ["\"a\": 1, 2, null"]);
 }
@@ -352,7 +372,7 @@ fn missing_values_are_null() {
 #[test]
 fn sums_do_not_drift() {
     const DOCUMENTS: usize = 100;
-    let mut groups = Groups::new(vec![Aggregate::Sum, Aggregate::Avg]);
+    let mut groups = Groups::new(vec![Aggregate::Sum, Aggregate::Avg], 0);
     let mut random = Random(7);
     let of = |cents: usize| vec![(json!("a"), vec![json!(cents as f64 / 10.0), json!(cents as f64 / 10.0)])];
     for n in 0..DOCUMENTS {
@@ -373,7 +393,7 @@ fn sums_do_not_drift() {
 #[test]
 fn a_document_takes_little() {
     const DOCUMENTS: usize = 50_000;
-    let mut groups = Groups::new(vec![Aggregate::Count, Aggregate::Sum]);
+    let mut groups = Groups::new(vec![Aggregate::Count, Aggregate::Sum], 0);
     for n in 0..DOCUMENTS {
         let key = Scalar::of(&json!(format!("2026-11-{:02}", n % 30))).unwrap();
         let values = vec![Scalar::Null, Scalar::Number(n as f64 / 10.0)];

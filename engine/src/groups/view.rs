@@ -5,16 +5,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tokio::sync::watch;
-use weir_schema::declarations::{self, Function};
+use weir_schema::declarations::Function;
 use weir_schema::error::ErrorCode;
 use weir_schema::id::DocumentId;
 use weir_schema::limits::{CallLimits, Limit};
 use weir_schema::size::json_bytes;
 use weir_store::{Head, Store};
 
-use super::{Aggregate, Cell, Contribution, Groups};
+use super::Contribution;
+use super::kept::{Asked, Declared, Kept};
 use crate::call::CallError;
 use crate::release::Release;
 use crate::run;
@@ -22,16 +23,16 @@ use crate::run;
 /// When it may be worth to ask again for a view that is being built.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// A view of groups that is kept up with the commits.
+/// A view of groups, or a sorted one, that is kept up with the commits.
 pub(crate) struct GroupView {
     function: usize,
-    pub(super) declared: declarations::Groups,
+    declared: Declared,
     state: Mutex<State>,
     progress: watch::Sender<Progress>,
 }
 
 struct State {
-    groups: Groups,
+    kept: Kept,
     /// Documents whose contributions cannot be computed.
     failed: BTreeMap<DocumentId, CallError>,
     /// The commit that it is as of; `None` while it is being built.
@@ -59,16 +60,11 @@ pub(crate) struct Rows {
 }
 
 impl GroupView {
-    /// Nothing of it is known yet. `None` for a view that cannot be kept: rows with elements of flattened lists in them are
-    /// computed anew.
-    pub(super) fn new(function: usize, declared: &declarations::Groups) -> Option<Arc<Self>> {
-        let has_elements = declared.aggregates.iter().any(|(_, it)| matches!(it, declarations::Aggregate::Top { .. }));
-        if declared.is_flat && has_elements {
-            return None;
-        }
-        let state = State { groups: groups_of(declared), failed: BTreeMap::new(), head: None };
-        let (progress, _) = watch::channel(Progress::Building(0));
-        Some(Arc::new(Self { function, declared: declared.clone(), state: Mutex::new(state), progress }))
+    /// Nothing of it is known yet. `None` for any other function.
+    pub(super) fn new(place: usize, function: &Function) -> Option<Arc<Self>> {
+        let declared = Declared::of(function)?;
+        let (state, (progress, _)) = (Mutex::new(State::new(&declared)), watch::channel(Progress::Building(0)));
+        Some(Arc::new(Self { function: place, declared, state, progress }))
     }
 
     /// Which function it is, by its place in the declarations.
@@ -78,14 +74,13 @@ impl GroupView {
 
     /// The collection that it is over.
     pub(crate) fn collection(&self) -> &str {
-        &self.declared.collection
+        self.declared.collection()
     }
 
     /// Begins anew.
     pub(super) fn clear(&self) {
         self.progress.send_replace(Progress::Building(0));
-        let mut state = self.state.lock();
-        *state = State { groups: groups_of(&self.declared), failed: BTreeMap::new(), head: None };
+        *self.state.lock() = State::new(&self.declared);
     }
 
     /// Takes documents into account while it is built.
@@ -115,17 +110,24 @@ impl GroupView {
         self.progress.send_replace(Progress::Unkept);
     }
 
-    /// How many documents contribute, how many groups they make, and how many bytes that takes.
+    /// How many documents contribute, how many groups or entries they make, and how many bytes that takes.
     pub(super) fn size(&self) -> (usize, usize, usize) {
-        let groups = &self.state.lock().groups;
-        (groups.documents(), groups.groups(), groups.bytes())
+        self.state.lock().kept.size()
     }
 
-    /// The rows as of a commit that is not before `needed`; `None` if they have to be computed from all documents.
+    /// The rows as of a commit that is not before `needed`; `None` if they have to be computed from all documents. `arguments`
+    /// are those of the function, as JSON text.
     ///
     /// Waits no longer than one call of the app may take.
-    pub(crate) async fn rows(self: &Arc<Self>, store: &Store, release: &Release, needed: u64) -> Option<Rows> {
+    pub(crate) async fn rows(
+        self: &Arc<Self>,
+        store: &Store,
+        release: &Release,
+        arguments: &str,
+        needed: u64,
+    ) -> Option<Rows> {
         let function = release.declarations().callable(self.function)?;
+        let asked = Arc::new(self.declared.asked(&serde_json::from_str(arguments).ok()?).ok()?);
         let mut progress = self.progress.subscribe();
         let is_there = |progress: &Progress| match progress {
             Progress::Building(_) => false,
@@ -143,9 +145,10 @@ impl GroupView {
                     return Some(Rows { result, head: store.head() });
                 }
             }
-            let (view, store, limits) = (self.clone(), store.clone(), release.limits().clone());
-            // Many rows take time, and those of `top` are read from disk.
-            let computing = tokio::task::spawn_blocking(move || view.value(&store, needed, &limits));
+            let (view, asked) = (self.clone(), asked.clone());
+            let (store, limits) = (store.clone(), release.limits().clone());
+            // Many rows take time, and elements are read from disk.
+            let computing = tokio::task::spawn_blocking(move || view.value(&asked, &store, needed, &limits));
             if let Some((value, head)) = computing.await.ok()? {
                 let result = value.and_then(|value| run::check_value(release, function, value));
                 return Some(Rows { result, head });
@@ -156,86 +159,52 @@ impl GroupView {
     }
 
     /// The rows as they are now, and as of when; `None` if that is not known after all.
-    fn value(&self, store: &Store, needed: u64, limits: &CallLimits) -> Option<(Result<Value, CallError>, Head)> {
-        let (rows, head) = {
+    fn value(
+        &self,
+        asked: &Asked,
+        store: &Store,
+        needed: u64,
+        limits: &CallLimits,
+    ) -> Option<(Result<Value, CallError>, Head)> {
+        let (found, head) = {
             let state = self.state.lock();
             // It may have been begun anew since.
             let head = state.head.filter(|head| head.sequence >= needed)?;
             if let Some(error) = state.failed.values().next() {
                 return Some((Err(error.clone()), head));
             }
-            // Each row has a member for each aggregate, and one for the key.
-            let values = state.groups.groups().saturating_mul(2 + self.declared.aggregates.len());
-            if values > limits.result_values {
-                return Some((Err(CallError::limit(Limit::ResultValues, limits.result_values)), head));
-            }
-            (state.groups.rows().collect::<Vec<_>>(), head)
+            (state.kept.find(asked, &self.declared, limits), head)
         };
-        let value = self.json(store, rows, head).and_then(|value| match json_bytes(&value) > limits.result_bytes {
-            true => Err(CallError::limit(Limit::ResultBytes, limits.result_bytes)),
-            false => Ok(value),
+        let value = found.and_then(|found| self.declared.json(found, store, head)).and_then(|value| {
+            match json_bytes(&value) > limits.result_bytes {
+                true => Err(CallError::limit(Limit::ResultBytes, limits.result_bytes)),
+                false => Ok(value),
+            }
         });
         Some((value, head))
-    }
-
-    fn json(&self, store: &Store, rows: Vec<super::Row>, head: Head) -> Result<Value, CallError> {
-        let mut past = None;
-        let mut array = Vec::with_capacity(rows.len());
-        for row in rows {
-            let mut members = Map::with_capacity(1 + row.cells.len());
-            members.insert("key".to_owned(), row.key);
-            for ((name, _), cell) in self.declared.aggregates.iter().zip(row.cells) {
-                let value = match cell {
-                    Cell::Value(value) => value,
-                    Cell::Top(places) => {
-                        let past = match &mut past {
-                            Some(past) => past,
-                            None => past.insert(store.at(head.timestamp).map_err(CallError::unavailable)?),
-                        };
-                        let mut documents = Vec::with_capacity(places.len());
-                        for place in places {
-                            let document = past.get(&self.declared.collection, &place.document);
-                            let text = document.map_err(CallError::unavailable)?.unwrap_or_default();
-                            documents.push(serde_json::from_slice(&text).map_err(CallError::unavailable)?);
-                        }
-                        Value::Array(documents)
-                    }
-                };
-                members.insert(name.clone(), value);
-            }
-            array.push(Value::Object(members));
-        }
-        Ok(Value::Array(array))
     }
 }
 
 impl State {
+    /// Nothing is known yet.
+    fn new(declared: &Declared) -> Self {
+        Self { kept: Kept::new(declared), failed: BTreeMap::new(), head: None }
+    }
+
     fn set(&mut self, contributed: Vec<(DocumentId, Contributed)>) {
         for (document, contributed) in contributed {
             match contributed {
                 Ok(contributions) => {
                     self.failed.remove(&document);
-                    self.groups.set(&document, contributions);
+                    self.kept.set(&document, contributions);
                 }
                 Err(error) => {
-                    self.groups.set(&document, Vec::new());
+                    self.kept.set(&document, Vec::new());
                     self.failed.insert(document, error);
                 }
             }
         }
     }
-}
-
-fn groups_of(declared: &declarations::Groups) -> Groups {
-    let aggregate = |aggregate: &declarations::Aggregate| match *aggregate {
-        declarations::Aggregate::Count => Aggregate::Count,
-        declarations::Aggregate::Sum => Aggregate::Sum,
-        declarations::Aggregate::Avg => Aggregate::Avg,
-        declarations::Aggregate::Min => Aggregate::Min,
-        declarations::Aggregate::Max => Aggregate::Max,
-        declarations::Aggregate::Top { n } => Aggregate::Top { n: n as usize },
-    };
-    Groups::new(declared.aggregates.iter().map(|(_, it)| aggregate(it)).collect())
 }
 
 fn not_yet(function: &Function, progress: Progress) -> CallError {

@@ -1,11 +1,11 @@
-//! What a view of groups is over: `orders`, `orders.filter(…)`, `orders.flatMap((o) => o.lines)`, one after the other.
+//! What a maintained view is over: `orders`, `orders.filter(…)`, `orders.flatMap((o) => o.lines)`, one after the other.
 
 use oxc::ast::ast::{
     ArrowFunctionBody, BindingPattern, CallExpression, Expression, IdentifierReference, Statement,
-    StaticMemberExpression,
+    StaticMemberExpression, TSType,
 };
 use oxc::span::GetSpan;
-use weir_schema::shape::{Member, ObjectDefinition, Shape};
+use weir_schema::shape::{Member, ObjectDefinition, Shape, Slot};
 
 use super::exports::{self, Made, Maker};
 use super::functions::Reader;
@@ -14,14 +14,14 @@ use super::literal;
 use super::module::{Module, ValueDeclaration};
 use super::report::{File, Report, Reported};
 
-/// The elements that are grouped.
+/// The elements that are grouped or sorted.
 pub(super) struct Elements {
     /// The collection that they come from, by its exported name.
     pub collection: String,
     /// The type of one.
     pub definition: ObjectDefinition,
-    /// Whether they come from lists in documents.
-    pub is_flat: bool,
+    /// The members that lead to them from a document: each holds a list.
+    pub lists: Vec<String>,
 }
 
 /// Whether a method of a collection is a step from its documents to other elements.
@@ -57,7 +57,7 @@ pub(super) fn collection<'e, 'a>(
     (maker == Maker::Collection).then_some(identifier)
 }
 
-/// Reads the source of a view of groups.
+/// Reads the source of a maintained view.
 pub(super) fn read<'a, 'g>(
     reader: &Reader<'_, 'a, 'g>,
     made: &Made<'a, 'g>,
@@ -82,8 +82,9 @@ pub(super) fn read<'a, 'g>(
     if method == "filter" {
         return Ok(elements);
     }
-    let definition = listed(reader, file, callback, &elements.definition, selected)?;
-    Ok(Elements { definition, is_flat: true, ..elements })
+    let (list, definition) = listed(reader, file, callback, &elements.definition, selected)?;
+    let lists = elements.lists.into_iter().chain([list]).collect();
+    Ok(Elements { definition, lists, ..elements })
 }
 
 fn documents<'a, 'g>(
@@ -98,26 +99,27 @@ fn documents<'a, 'g>(
                 let known = reader.collections.iter().find(|known| (known.0, known.1) == (module.file.path, name));
                 if let Some((_, collection, document)) = known {
                     let definition = reader.types.object_definition(document).ok_or_else(|| report.follows())?;
-                    return Ok(Elements { collection: (*collection).to_owned(), definition, is_flat: false });
+                    return Ok(Elements { collection: (*collection).to_owned(), definition, lists: Vec::new() });
                 }
             }
             Some(Meaning::Broken) => return Err(report.follows()),
             _ => {}
         }
     }
-    let message = "view.groupBy reads a collection, and this is none";
+    let maker = if made.maker == Maker::Index { "view.index" } else { "view.groupBy" };
+    let message = format!("{maker} reads a collection, and this is none");
     let help = "name an exported collection, or filter(…) or flatMap(…) of one";
     Err(report.error_with_help(made.home.file, source.span(), message, help))
 }
 
-/// What the list in the selected member holds. A list that may be absent has no elements then.
+/// The selected member, and what the list in it holds. A list that may be absent has no elements then.
 fn listed<'a>(
     reader: &Reader<'_, 'a, '_>,
     file: &File,
     callback: &Expression<'a>,
     owner: &ObjectDefinition,
     selected: Option<&Member>,
-) -> Result<ObjectDefinition, Reported> {
+) -> Result<(String, ObjectDefinition), Reported> {
     let is_list = |member: &&Member| matches!(object_in(member), Some((_, false)));
     let lists: Vec<&str> = owner.members.iter().filter(is_list).map(|member| member.name.as_str()).collect();
     let help = match lists.as_slice() {
@@ -131,7 +133,10 @@ fn listed<'a>(
         );
     };
     match object_in(member) {
-        Some((name, false)) => reader.types.object_definition(name).ok_or_else(|| reader.report.follows()),
+        Some((name, false)) => {
+            let definition = reader.types.object_definition(name).ok_or_else(|| reader.report.follows())?;
+            Ok((member.name.clone(), definition))
+        }
         Some((_, true)) => error(format!("elements of `{}` may be null, which have no members", member.name)),
         None => error(format!("`{}` is no list of objects", member.name)),
     }
@@ -155,10 +160,28 @@ pub(super) fn selected<'a, 'd>(
     object: &'d ObjectDefinition,
     function: &'a Expression<'a>,
 ) -> Result<Option<&'d Member>, Reported> {
-    let (parameters, body) = match function {
-        Expression::ArrowFunctionExpression(arrow) if !arrow.r#async => (&arrow.params, returned(&arrow.body)),
+    let Written { parameter, body, .. } = written(file, report, function)?;
+    body.map_or(Ok(None), |body| member_of(file, report, object, parameter, body))
+}
+
+/// A function of an element as it is written.
+pub(super) struct Written<'a> {
+    /// The name of the element in it, if it has one.
+    pub parameter: Option<&'a str>,
+    /// The type after its parameters.
+    pub result: Option<&'a TSType<'a>>,
+    /// The expression that it gives, if that is all that it does.
+    pub body: Option<&'a Expression<'a>>,
+}
+
+/// Takes a function of an element apart.
+pub(super) fn written<'a>(file: &File, report: &Report, function: &'a Expression<'a>) -> Result<Written<'a>, Reported> {
+    let (parameters, result, body) = match function {
+        Expression::ArrowFunctionExpression(arrow) if !arrow.r#async => {
+            (&arrow.params, &arrow.return_type, returned(&arrow.body))
+        }
         Expression::FunctionExpression(function) if !function.r#async && !function.generator => {
-            (&function.params, None)
+            (&function.params, &function.return_type, None)
         }
         other => {
             let help = "write (o) => o.member, or an expression of o";
@@ -166,14 +189,24 @@ pub(super) fn selected<'a, 'd>(
         }
     };
     let parameter = match parameters.items.first().map(|parameter| &parameter.pattern) {
-        Some(BindingPattern::BindingIdentifier(parameter)) => parameter.name.as_str(),
-        _ => return Ok(None),
+        Some(BindingPattern::BindingIdentifier(parameter)) => Some(parameter.name.as_str()),
+        _ => None,
     };
-    let Some(Expression::StaticMemberExpression(access)) = body.map(Expression::get_inner_expression) else {
-        return Ok(None);
-    };
+    let result = result.as_ref().map(|annotation| &annotation.type_annotation);
+    Ok(Written { parameter, result, body: body.map(Expression::get_inner_expression) })
+}
+
+/// The member of an element that an expression is; `None` for any other expression.
+pub(super) fn member_of<'a, 'd>(
+    file: &File,
+    report: &Report,
+    object: &'d ObjectDefinition,
+    parameter: Option<&str>,
+    expression: &'a Expression<'a>,
+) -> Result<Option<&'d Member>, Reported> {
+    let Expression::StaticMemberExpression(access) = expression else { return Ok(None) };
     match &access.object {
-        Expression::Identifier(name) if name.name == parameter => {
+        Expression::Identifier(name) if Some(name.name.as_str()) == parameter => {
             let name = access.property.name.as_str();
             object.member(name).map(Some).ok_or_else(|| {
                 let names: Vec<&str> = object.members.iter().map(|member| member.name.as_str()).collect();
@@ -184,6 +217,11 @@ pub(super) fn selected<'a, 'd>(
         }
         _ => Ok(None),
     }
+}
+
+/// A member as a value of its own: null where the member is absent.
+pub(super) fn always_there(member: &Member) -> Slot {
+    Slot { shape: member.slot.shape.clone(), nullable: member.slot.may_be_null(), optional: false }
 }
 
 /// The expression that an arrow function returns, if that is all that it does.

@@ -78,6 +78,7 @@ pub(super) fn read<'a>(
         result: Slot::required(Shape::Json),
         keep: None,
         groups: None,
+        index: None,
     };
     Ok(Endpoint { function, method, path })
 }

@@ -19,6 +19,8 @@ pub(super) enum Maker {
     Function(FunctionKind),
     /// `view.groupBy(…)`
     GroupBy,
+    /// `view.index(…)`
+    Index,
     /// `collection<T>(…)`
     Collection,
     /// `http.post(path, action(…))` and the like.
@@ -38,6 +40,20 @@ impl Maker {
             "http" => Some(Self::Endpoint),
             _ => None,
         }
+    }
+
+    /// What a call of this member of `view` makes.
+    fn of_view(member: &str) -> Option<Self> {
+        match member {
+            "groupBy" => Some(Self::GroupBy),
+            "index" => Some(Self::Index),
+            _ => None,
+        }
+    }
+
+    /// Whether its first argument says which elements it is over.
+    pub(super) fn is_over_elements(self) -> bool {
+        matches!(self, Self::GroupBy | Self::Index)
     }
 }
 
@@ -77,10 +93,10 @@ pub(super) fn maker<'a>(
 /// What a call of this callee makes.
 pub(super) fn callee<'a>(graph: &Graph<'a>, module: &Module<'a>, callee: &Expression<'a>) -> Option<Maker> {
     if let Expression::StaticMemberExpression(member) = callee.get_inner_expression()
-        && member.property.name == "groupBy"
+        && let Some(maker) = Maker::of_view(&member.property.name)
         && weir_name(graph, module, &member.object) == Some("view")
     {
-        return Some(Maker::GroupBy);
+        return Some(maker);
     }
     if let Expression::StaticMemberExpression(member) = callee.get_inner_expression()
         && weir_name(graph, module, &member.object) == Some("http")
@@ -215,7 +231,7 @@ impl<'a, 'g> Finder<'a, 'g> {
     fn push(&mut self, made: Made<'a, 'g>) {
         match made.maker {
             Maker::Collection => self.collections.push(made),
-            Maker::Function(_) | Maker::GroupBy | Maker::Endpoint => self.functions.push(made),
+            Maker::Function(_) | Maker::GroupBy | Maker::Index | Maker::Endpoint => self.functions.push(made),
         }
     }
 

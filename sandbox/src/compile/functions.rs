@@ -11,7 +11,7 @@ use super::literal;
 use super::module::{Module, ValueDeclaration};
 use super::report::{Report, Reported};
 use super::typing::{Name, Ty, Types};
-use super::{group_by, keep};
+use super::{group_by, keep, view_index};
 
 /// What is needed to read functions.
 pub(super) struct Reader<'r, 'a, 'g> {
@@ -37,7 +37,8 @@ struct Signature<'a, 'g> {
 impl<'a, 'g> Reader<'_, 'a, 'g> {
     /// Reads one function.
     pub(super) fn read(&mut self, made: &Made<'a, 'g>) -> Result<Declared, Reported> {
-        let (kind, arguments, result, keep, groups) = match made.maker {
+        let (mut groups, mut index) = (None, None);
+        let (kind, arguments, result, keep) = match made.maker {
             Maker::Function(kind) => {
                 let signature = self.signature(made)?;
                 self.check_form(made, kind, &signature)?;
@@ -45,11 +46,17 @@ impl<'a, 'g> Reader<'_, 'a, 'g> {
                 let result = self.result(made, kind, &signature);
                 let (arguments, result) = (arguments?, result?);
                 let keep = self.keep(made, kind, &arguments)?;
-                (kind, arguments, result, keep, None)
+                (kind, arguments, result, keep)
+            }
+            Maker::Index => {
+                let (arguments, page, over) = view_index::read(self, made)?;
+                index = Some(over);
+                (FunctionKind::View, arguments, page, Some(Keep::default()))
             }
             Maker::GroupBy | Maker::Collection | Maker::Endpoint => {
-                let (rows, groups) = group_by::read(self, made)?;
-                (FunctionKind::View, Vec::new(), rows, Some(Keep::default()), Some(groups))
+                let (rows, over) = group_by::read(self, made)?;
+                groups = Some(over);
+                (FunctionKind::View, Vec::new(), rows, Some(Keep::default()))
             }
         };
         let (module, span) = made.exported;
@@ -63,6 +70,7 @@ impl<'a, 'g> Reader<'_, 'a, 'g> {
             result,
             keep,
             groups,
+            index,
         })
     }
 

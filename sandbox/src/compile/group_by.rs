@@ -8,7 +8,7 @@ use weir_schema::name::is_graphql_name;
 use weir_schema::shape::{Member, Shape, Slot};
 
 use super::collections::has_order;
-use super::elements::{self, Elements};
+use super::elements::{self, Elements, always_there};
 use super::exports::{Made, weir_name};
 use super::functions::Reader;
 use super::literal;
@@ -46,8 +46,8 @@ pub(super) fn read<'a, 'g>(reader: &mut Reader<'_, 'a, 'g>, made: &Made<'a, 'g>)
     }
     let place = Place { file, span: made.span };
     let row = reader.types.define_rows(made.name, place, members);
-    let Elements { collection, is_flat, .. } = elements;
-    let groups = Groups { collection, aggregates: computed, is_flat };
+    let Elements { collection, lists, .. } = elements;
+    let groups = Groups { collection, lists, aggregates: computed };
     Ok((Slot::required(Shape::List(Box::new(Slot::required(row)))), groups))
 }
 
@@ -151,9 +151,4 @@ impl<'a> Rows<'_, '_, 'a, '_> {
     fn selected(&self, function: &'a Expression<'a>) -> Result<Option<&Member>, Reported> {
         elements::selected(self.file(), self.reader.report, &self.elements.definition, function)
     }
-}
-
-/// A member as a value of a row: null where the member is absent.
-fn always_there(member: &Member) -> Slot {
-    Slot { shape: member.slot.shape.clone(), nullable: member.slot.may_be_null(), optional: false }
 }

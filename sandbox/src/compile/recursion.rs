@@ -48,7 +48,7 @@ pub(super) fn check<'a>(graph: &Graph<'a>, items: &Items<'a>, functions: &[Made<
 }
 
 fn is_view(maker: Maker) -> bool {
-    matches!(maker, Maker::GroupBy | Maker::Function(FunctionKind::View))
+    matches!(maker, Maker::GroupBy | Maker::Index | Maker::Function(FunctionKind::View))
 }
 
 /// Whether it may be part of a circle with views: these call nothing that writes.

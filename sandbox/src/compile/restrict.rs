@@ -59,7 +59,7 @@ struct Restrictions<'c, 'a> {
     makers: HashSet<Span>,
     /// The names in those calls: `query` of `query(…)`.
     callees: HashSet<Span>,
-    /// The calls of `filter` and `flatMap` that say what a view of groups is over, and those that are reported.
+    /// The calls of `filter` and `flatMap` that say what a maintained view is over, and those that are reported.
     sources: HashSet<Span>,
     /// For each open scope whether it is that of a function.
     scopes: Vec<bool>,
@@ -89,9 +89,9 @@ impl<'a> Restrictions<'_, 'a> {
         }
     }
 
-    /// A collection is filtered only to say what a view of groups is over.
+    /// A collection is filtered only to say what a maintained view is over.
     fn check_elements(&mut self, call: &CallExpression<'a>) {
-        if exports::callee(self.graph, self.module, &call.callee) == Some(Maker::GroupBy) {
+        if exports::callee(self.graph, self.module, &call.callee).is_some_and(Maker::is_over_elements) {
             let source = call.arguments.first().and_then(Argument::as_expression);
             source.into_iter().for_each(|source| self.note_source(source));
         }
@@ -105,7 +105,8 @@ impl<'a> Restrictions<'_, 'a> {
             && self.is_from_the_top(collection)
         {
             let name = collection.name.as_str();
-            let message = format!("`{method}` of a collection stands only in view.groupBy({name}.{method}(…), …)");
+            let message =
+                format!("`{method}` of a collection stands only in view.groupBy({name}.{method}(…), …) and view.index");
             let help = format!("write {name}.all().{method}(…), or narrow it with {name}.where(…)");
             self.error(member.property.span, &message, &help);
             self.note_source(&member.object);
@@ -156,7 +157,9 @@ impl<'a> Restrictions<'_, 'a> {
         let message = match maker {
             Maker::Collection => "a collection must be the value of an exported constant",
             Maker::Endpoint => "an endpoint must be the value of an exported constant",
-            Maker::Function(_) | Maker::GroupBy => "a function must be the value of an exported constant",
+            Maker::Function(_) | Maker::GroupBy | Maker::Index => {
+                "a function must be the value of an exported constant"
+            }
         };
         self.error(span, message, "write export const name = … at the top of a file");
     }

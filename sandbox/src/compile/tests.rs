@@ -12,11 +12,12 @@ mod references;
 mod refusals;
 mod state;
 mod unions;
+mod view_index;
 
 use std::fmt::Write;
 
 use expect_test::Expect;
-use weir_schema::declarations::{Declarations, Groups, Keep};
+use weir_schema::declarations::{Declarations, Groups, Keep, ViewIndex};
 use weir_schema::references::Reference;
 use weir_schema::shape::{Definition, Member, Shape, Slot};
 
@@ -92,11 +93,16 @@ fn show(declarations: &Declarations) -> String {
             }
         }
         text.push_str(&show_description(&function.description));
-        if let Some(Groups { collection, aggregates, is_flat }) = &function.groups {
-            let _ = write!(text, "\n  over {collection}{}", if *is_flat { " flat" } else { "" });
+        if let Some(Groups { collection, lists, aggregates }) = &function.groups {
+            let _ = write!(text, "\n  over {}", show_source(collection, lists));
             for (name, aggregate) in aggregates {
                 let _ = write!(text, " {name}={aggregate:?}");
             }
+        }
+        if let Some(ViewIndex { collection, lists, parts, has_values }) = &function.index {
+            let _ = write!(text, "\n  over {}", show_source(collection, lists));
+            let _ = write!(text, " by {}", parts.as_ref().map_or("key".to_owned(), |parts| parts.join(", ")));
+            text.push_str(if *has_values { " with values" } else { "" });
         }
         text.push('\n');
     }
@@ -137,6 +143,11 @@ fn show(declarations: &Declarations) -> String {
         text.push('\n');
     }
     text
+}
+
+fn show_source(collection: &str, lists: &[String]) -> String {
+    let names: Vec<&str> = std::iter::once(collection).chain(lists.iter().map(String::as_str)).collect();
+    names.join(".")
 }
 
 fn show_member(member: &Member) -> String {

@@ -1,7 +1,7 @@
 //! The editor's view of the module "weir".
 
-/// The types of the module, as `weir types` writes them beside an app for `tsc` and editors.
-pub const TYPES: &str = include_str!("../../types/weir.d.ts");
+/// The types of the module, as `weir types` writes them beside an app for `tsc` and editors: one file, kept in two.
+pub const TYPES: &str = concat!(include_str!("../../types/weir.d.ts"), "\n", include_str!("../../types/outside.d.ts"));
 
 #[cfg(test)]
 mod tests {

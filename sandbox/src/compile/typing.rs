@@ -27,7 +27,7 @@ use oxc::ast::ast::{TSLiteral, TSType, TSTypeOperatorOperator};
 use oxc::span::{GetSpan, Span};
 use weir_schema::declarations::Function;
 use weir_schema::name;
-use weir_schema::shape::{Definition, Definitions, Member, ObjectDefinition, Shape, Slot};
+use weir_schema::shape::{Definition, Definitions, EnumDefinition, EnumValue, Member, ObjectDefinition, Shape, Slot};
 
 use super::graph::Graph;
 use super::module::Module;
@@ -258,5 +258,29 @@ impl<'a, 'g> Types<'a, 'g> {
     /// Defines the rows of a `view.groupBy`.
     pub(super) fn define_rows(&mut self, function: &'a str, place: Place<'a, 'g>, members: Vec<Member>) -> Shape {
         self.synthesize(Origin::Rows(function), place, &name::join(function, "row"), members)
+    }
+
+    /// Defines something of a `view.index`, named after the function.
+    pub(super) fn define_of_index(
+        &mut self,
+        function: &'a str,
+        what: &'static str,
+        place: Place<'a, 'g>,
+        members: Vec<Member>,
+    ) -> Shape {
+        self.synthesize(Origin::Index(function, what), place, &name::join(function, what), members)
+    }
+
+    /// Defines the two ways in which a `view.index` is read: one for all of them.
+    pub(super) fn define_index_order(&mut self, place: Place<'a, 'g>) -> Shape {
+        const NAME: &str = "IndexOrder";
+        if self.registry.known(&Origin::IndexOrder).is_none() {
+            let value = |text: &str| EnumValue { graphql: text.to_owned(), typescript: text.to_owned() };
+            let started = self.registry.start(Origin::IndexOrder, NAME, place);
+            let values = vec![value("asc"), value("desc")];
+            let definition = EnumDefinition { name: NAME.to_owned(), description: None, values };
+            self.registry.complete(started, Definition::Enum(definition), place);
+        }
+        Shape::Enum(NAME.to_owned())
     }
 }

@@ -30,7 +30,7 @@ pub(super) enum How<'a> {
     Scheduled,
     /// Takes a member of this name: `orders.insert`.
     Member(&'a str),
-    /// Groups what it holds: `view.groupBy(orders, …)`.
+    /// Groups or sorts what it holds: `view.groupBy(orders, …)`, `view.index(orders, …)`.
     Grouped,
     /// Has it as a value.
     Passed,
@@ -210,7 +210,7 @@ impl<'a> Reader<'_, 'a> {
         if let Some((function, how)) = called {
             self.note(function, how);
         }
-        if exports::callee(self.graph, self.module, &call.callee) == Some(Maker::GroupBy)
+        if exports::callee(self.graph, self.module, &call.callee).is_some_and(Maker::is_over_elements)
             && let Some(source) = call.arguments.first().and_then(Argument::as_expression)
             && let Some(collection) = elements::collection(self.graph, self.module, source)
             && let Some(Meaning::Declared(module, name)) = self.meaning_of_name(collection)

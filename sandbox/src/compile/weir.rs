@@ -33,7 +33,7 @@ pub(super) const TYPES: [&str; 11] =
     ["ID", "Int", "Float", "DateTime", "JSON", "Bytes", "Doc", "Ref", "Page", "Edge", "PageInfo"];
 
 /// Its types for code only: GraphQL knows nothing like them.
-pub(super) const CODE_TYPES: [&str; 25] = [
+pub(super) const CODE_TYPES: [&str; 28] = [
     "Rows",
     "Reading",
     "Collection",
@@ -48,6 +48,9 @@ pub(super) const CODE_TYPES: [&str; 25] = [
     "ViewMaker",
     "ViewOptions",
     "Elements",
+    "IndexArguments",
+    "IndexPage",
+    "IndexEdge",
     "Aggregate",
     "Caller",
     "Attempted",

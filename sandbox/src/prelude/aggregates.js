@@ -11,7 +11,7 @@ const TOP_MAX = 1000;
 
 /**
  * Aggregates to how they are computed: `of` gives the value of an element, `start` the state of a group without any, `add`
- * the state with one more value and its element, `end` what the state comes to.
+ * the state with one more value and its element, `end` what the state comes to. `takesElements` is set where that has elements in it.
  */
 const computed = new WeakMap();
 
@@ -75,6 +75,7 @@ export const top = (n, of) => {
       return best;
     },
     end: (best) => best.map(({ element }) => element),
+    takesElements: true,
   });
 };
 

@@ -198,7 +198,7 @@ export class Collection {
 function elementsOf(collection, method) {
   if (atHand.running === null) return new Elements(collection, []);
   const name = nameOf(collection);
-  throw new TypeError(`${name}.${method} reads nothing, it is for view.groupBy(${name}.${method}(...), ...): write ${name}.all().${method}(...)`);
+  throw new TypeError(`${name}.${method} reads nothing, it is for view.groupBy(${name}.${method}(...), ...) and view.index: write ${name}.all().${method}(...)`);
 }
 
 /** Declares a collection. */

@@ -4,7 +4,13 @@ import { shown } from "ext:weir/arguments.js";
 
 const { isArray } = Array;
 
-/** Elements to the collection that they come from, and the steps that lead from one of its documents to them. */
+/** Where a document is in itself. */
+const NOWHERE = Object.freeze([]);
+
+/**
+ * Elements to the collection that they come from, and the steps that lead from one of its documents to them. A step takes and
+ * gives elements with where they are in the document: the index in each list on the way.
+ */
 const origins = new WeakMap();
 
 /** Elements of a collection. They say what a view is over; nothing can be read from them. */
@@ -15,11 +21,11 @@ export class Elements {
   }
 
   filter(keeps) {
-    return after(this, (elements) => elements.filter((element) => keeps(element)), "filter", keeps);
+    return after(this, (located) => located.filter(({ element }) => keeps(element)), "filter", keeps);
   }
 
   flatMap(listOf) {
-    return after(this, (elements) => elements.flatMap((element) => listed(listOf(element))), "flatMap", listOf);
+    return after(this, (located) => located.flatMap(({ element, at }) => within(listOf(element), at)), "flatMap", listOf);
   }
 }
 
@@ -29,17 +35,20 @@ function after(elements, step, method, callback) {
   return new Elements(collection, [...steps, step]);
 }
 
-/** An absent list has no elements. */
-function listed(list) {
+/** The elements of a list in an element. An absent list has none. */
+function within(list, at) {
   if (list === undefined || list === null) return [];
   if (!isArray(list)) throw new TypeError(`flatMap was given ${shown(list)}: give a list`);
-  return list;
+  return list.map((element, i) => ({ element, at: [...at, i] }));
 }
 
-/** The collection that elements come from, and the way to them; undefined where the value is none. */
+/**
+ * The collection that elements come from, and the way to them: `of` gives those of a document, with where they are in it.
+ * Undefined where the value is none.
+ */
 export function originOf(value) {
   const origin = origins.get(value);
   if (origin === undefined) return undefined;
   const { collection, steps } = origin;
-  return { collection, of: (document) => steps.reduce((elements, step) => step(elements), [document]) };
+  return { collection, of: (document) => steps.reduce((located, step) => step(located), [{ element: document, at: NOWHERE }]) };
 }

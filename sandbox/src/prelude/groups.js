@@ -2,26 +2,14 @@
 
 import { shown } from "ext:weir/arguments.js";
 import { computationOf } from "ext:weir/aggregates.js";
-import { Collection } from "ext:weir/collections.js";
-import { originOf } from "ext:weir/elements.js";
+import { documentsOf, sourceOf } from "ext:weir/sources.js";
 import { compare, scalar, scalarKey } from "ext:weir/scalars.js";
 
 const { ownKeys: reflectOwnKeys } = Reflect;
 
-/** Every document, page by page in the order of their ids: a collection may be larger than the heap. */
-function* documentsOf(collection) {
-  for (let after = null; ; ) {
-    const { edges, pageInfo } = collection.page({ first: 1000, after });
-    for (const { node } of edges) yield node;
-    if (!pageInfo.hasNextPage) return;
-    after = pageInfo.endCursor;
-  }
-}
-
 /** A view of groups: `rows()` are its rows, in key order; `contributions(documents)` what each document adds to them. */
 export function groupBy(source, keyOf, aggregates) {
-  const { collection, of } = source instanceof Collection ? { collection: source, of: (document) => [document] } : (originOf(source) ?? {});
-  if (collection === undefined) throw new TypeError(`view.groupBy(${shown(source)}, ...): pass a collection, or filter(...) or flatMap(...) of one`);
+  const { collection, of } = sourceOf(source, "view.groupBy");
   if (typeof keyOf !== "function") throw new TypeError(`view.groupBy(..., ${shown(keyOf)}, ...): pass a function of a document`);
   if (typeof aggregates !== "object" || aggregates === null) throw new TypeError(`view.groupBy(..., ${shown(aggregates)}): pass an object of aggregates`);
   const columns = reflectOwnKeys(aggregates).map((name) => {
@@ -30,11 +18,13 @@ export function groupBy(source, keyOf, aggregates) {
     return { name, computation };
   });
 
-  /** What a document adds: for each of its elements the key, and the value of each aggregate. */
+  const takesElements = columns.some(({ computation }) => computation.takesElements);
+
+  /** What a document adds: for each of its elements where it is, the key, and the value of each aggregate. */
   const contributionsOf = (document) =>
-    of(document).map((element) => {
+    of(document).map(({ element, at }) => {
       const key = scalarKey(keyOf(element));
-      return { element, key, values: columns.map(({ name, computation }) => scalar(computation.of(element), name)) };
+      return { element, at, key, values: columns.map(({ name, computation }) => scalar(computation.of(element), name)) };
     });
 
   const rows = () => {
@@ -57,6 +47,7 @@ export function groupBy(source, keyOf, aggregates) {
     });
   };
 
-  const contributions = (documents) => documents.map((document) => contributionsOf(document).map(({ key, values }) => [key, ...values]));
+  const contribution = ({ at, key, values }) => (takesElements ? [key, ...values, ...at] : [key, ...values]);
+  const contributions = (documents) => documents.map((document) => contributionsOf(document).map(contribution));
   return { rows, contributions };
 }

@@ -34,6 +34,22 @@ function checkedText(text, name) {
 
 const RANKS = { __proto__: null, boolean: 0, number: 1, string: 2 };
 
+/** Orders lists of scalars, as many in both, by the first in which they differ. */
+export function compareKeys(a, b) {
+  for (let i = 0; i < a.length; i++) {
+    const order = compare(a[i], b[i]);
+    if (order !== 0) return order;
+  }
+  return 0;
+}
+
+/** Orders ids of documents as the store does, by the bytes of their UTF-8. */
+export function compareIds(a, b) {
+  let at = 0;
+  while (at < a.length && a[at] === b[at]) at++;
+  return at === a.length || at === b.length ? a.length - b.length : a.codePointAt(at) - b.codePointAt(at);
+}
+
 /** Orders scalars: null, booleans, numbers, strings by their UTF-16 code units. */
 export function compare(a, b) {
   if (a === b) return 0;

@@ -14,6 +14,7 @@ import { Elements } from "ext:weir/elements.js";
 import { attempt, fail, failureCode } from "ext:weir/failing.js";
 import { FetchHeaders, FetchResponse, secret } from "ext:weir/fetch.js";
 import { groupBy } from "ext:weir/groups.js";
+import { index, nameIndex, teachIndex } from "ext:weir/indexes.js";
 import { http, HttpQuery, HttpRequest } from "ext:weir/http.js";
 import { action, call, define, limitDepth, nameFunction, procedure, query, view } from "ext:weir/functions.js";
 import { cancelJob, schedule } from "ext:weir/schedule.js";
@@ -26,6 +27,13 @@ const { isFinite: isFiniteNumber } = Number;
 view.groupBy = (source, keyOf, aggregates) => {
   const { rows, contributions } = groupBy(source, keyOf, aggregates);
   return define("view", () => rows(), ({ documents }) => (documents === undefined ? rows() : contributions(documents)));
+};
+
+view.index = (source, keysOf, valueOf) => {
+  const { page, contributions, learn } = index(source, keysOf, valueOf);
+  const made = define("view", page, (args) => (args.documents === undefined ? page(args) : contributions(args.documents)));
+  nameIndex(made, learn);
+  return made;
 };
 
 // ---- time, caller, telemetry ----
@@ -101,9 +109,10 @@ const exported = [];
 function bind({ modules, collections, functions }, callDepth) {
   limitDepth(callDepth);
   for (const [name, value] of collections) nameCollection(value, name);
-  for (const [name, value, unnoticed] of functions) {
+  for (const [name, value, unnoticed, keyParts = null] of functions) {
     const made = nameFunction(value, name);
     if (made === undefined) throw new TypeError(`${name} is not a function made with query, view, procedure, action or stream`);
+    teachIndex(value, keyParts, unnoticed);
     exported.push({ name, callable: value, kind: made.kind, body: made.fromHost, unnoticed });
   }
   freezeModules(modules);

@@ -51,7 +51,7 @@ fn rows_and_contributions() {
         &orders,
         expect![[r#"
             [{"key":"a","n":8,"best":[{"p":"a","n":7},{"p":"a","n":1}]},{"key":"b","n":16,"best":[{"p":"b","n":6},{"p":"b","n":5}]}]
-            [[["a",1,1],["b",5,5]],[["b",5,5],["a",7,7],["b",6,6]],[],[]]"#]],
+            [[["a",1,1,0],["b",5,5,1]],[["b",5,5,0],["a",7,7,1],["b",6,6,2]],[],[]]"#]],
     );
     check(
         "orders.filter((o) => o.total > 0.1).flatMap((o) => o.lines).filter((l) => l.n < 7), (l) => l.p, { n: count() }",
@@ -198,8 +198,8 @@ fn a_function_does_not_filter_a_collection() {
     let bodies = ["return orders.filter((o) => o.total > 5)", "return orders.flatMap((o) => o.lines).length"];
     let lines: Vec<String> = bodies.into_iter().map(query).collect();
     expect![[r#"
-        failed: TypeError: orders.filter reads nothing, it is for view.groupBy(orders.filter(...), ...): write orders.all().filter(...)
-        failed: TypeError: orders.flatMap reads nothing, it is for view.groupBy(orders.flatMap(...), ...): write orders.all().flatMap(...)"#]]
+        failed: TypeError: orders.filter reads nothing, it is for view.groupBy(orders.filter(...), ...) and view.index: write orders.all().filter(...)
+        failed: TypeError: orders.flatMap reads nothing, it is for view.groupBy(orders.flatMap(...), ...) and view.index: write orders.all().flatMap(...)"#]]
     .assert_eq(&lines.join("\n"));
 }
 
@@ -436,7 +436,8 @@ fn rows(case: &Case, documents: &[Value], contributions: &[Value]) -> Vec<Value>
         assert_eq!(elements.len(), contributed.len());
         for (element, contribution) in elements.iter().zip(contributed) {
             let [key, values @ ..] = contribution.as_array().unwrap().as_slice() else { panic!("{contribution}") };
-            assert_eq!(values.len(), case.aggregates.len());
+            let (values, at) = values.split_at(case.aggregates.len());
+            assert!(at.iter().all(Value::is_u64), "{contribution}");
             let empty = || (key.clone(), vec![Vec::new(); values.len()]);
             let (_, group) = groups.entry(key.to_string()).or_insert_with(empty);
             group.iter_mut().zip(values).for_each(|(column, value)| column.push((value.clone(), element.clone())));

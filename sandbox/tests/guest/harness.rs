@@ -10,7 +10,7 @@ use weir_sandbox::protocol::{
 };
 use weir_sandbox::watchdog::Watchdog;
 use weir_sandbox::{App, Module};
-use weir_schema::declarations::{Collection, Declarations, Function, FunctionKind};
+use weir_schema::declarations::{Collection, Declarations, Function, FunctionKind, ViewIndex};
 use weir_schema::limits::Limit;
 use weir_schema::manifest;
 use weir_schema::shape::{Shape, Slot};
@@ -105,17 +105,16 @@ impl Guest {
 
     /// The same with a declared result.
     pub fn of_result(kind: FunctionKind, result: Slot, code: &str) -> Result<Self, IsolateError> {
-        let code = format!(
-            "import {{ query, view, procedure, action, stream, collection, call, caller, cancelJob, fail, attempt, now, metric, schedule, sum, count, avg, min, max, hmac, http, secret, timingSafeEqual, top }} from \"weir\";\n\
-             export const orders = collection();\n{code}\n"
-        );
-        let module = Module {
-            path: "main.ts".into(),
-            code,
-            source_map: r#"{"version":3,"sources":[],"names":[],"mappings":""}"#.into(),
-            imports: vec![("weir".into(), "weir".into())],
-        };
-        Self::load(&app(kind, result, vec![module]))
+        Self::load(&app(kind, result, vec![main(code)]))
+    }
+
+    /// The same with a sorted view, whose keys have these parts.
+    pub fn of_index(parts: Option<&[&str]>, code: &str) -> Result<Self, IsolateError> {
+        let mut app = app(FunctionKind::View, Slot::required(Shape::Json), vec![main(code)]);
+        let function = Arc::get_mut(&mut app).unwrap().declarations.functions.get_mut("f").unwrap();
+        let parts = parts.map(|parts| parts.iter().map(|part| (*part).to_owned()).collect());
+        function.index = Some(ViewIndex { collection: "orders".into(), lists: Vec::new(), parts, has_values: false });
+        Self::load(&app)
     }
 
     /// Loads an app.
@@ -195,6 +194,20 @@ pub fn run(kind: FunctionKind, code: &str) -> String {
     }
 }
 
+/// The module `main.ts` with this code, below what it imports and a collection `orders`.
+fn main(code: &str) -> Module {
+    let code = format!(
+        "import {{ query, view, procedure, action, stream, collection, call, caller, cancelJob, fail, attempt, now, metric, schedule, sum, count, avg, min, max, hmac, http, secret, timingSafeEqual, top }} from \"weir\";\n\
+         export const orders = collection();\n{code}\n"
+    );
+    Module {
+        path: "main.ts".into(),
+        code,
+        source_map: r#"{"version":3,"sources":[],"names":[],"mappings":""}"#.into(),
+        imports: vec![("weir".into(), "weir".into())],
+    }
+}
+
 /// An app of these modules, of which `main.ts` exports `orders`, `f` and perhaps a query `g`.
 pub fn app(kind: FunctionKind, result: Slot, modules: Vec<Module>) -> Arc<App> {
     let mut declarations = Declarations::default();
@@ -222,6 +235,7 @@ pub fn app(kind: FunctionKind, result: Slot, modules: Vec<Module>) -> Arc<App> {
             result: result.clone(),
             keep: None,
             groups: None,
+            index: None,
         };
         declarations.functions.insert(name.into(), function);
     }

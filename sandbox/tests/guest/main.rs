@@ -8,6 +8,7 @@
 //! | `failing` | what `attempt` makes of a throw, and what goes past it |
 //! | `getters` | what the getters of a thrown error find and leave |
 //! | `groups` | the rows of views of groups, and what each document contributes |
+//! | `indexes` | the pages of sorted views, and the entries of each document |
 //! | `residue` | a call leaves nothing that the next can see |
 //! | `values` | what becomes of values on their way out of a script |
 
@@ -28,6 +29,7 @@ mod failing;
 mod getters;
 mod groups;
 mod harness;
+mod indexes;
 mod residue;
 mod streams;
 mod values;

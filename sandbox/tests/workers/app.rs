@@ -50,6 +50,7 @@ pub fn app(limits: &str, functions: &[(&str, FunctionKind)], body: &str) -> Arc<
             result: Slot::required(Shape::Json),
             keep: None,
             groups: None,
+            index: None,
         };
         declarations.functions.insert((*name).into(), function);
     }

@@ -29,7 +29,7 @@ fn function(node: &FunctionNode) -> String {
 fn collection(graph: &DependencyGraph, CollectionNode { name, place }: &CollectionNode) -> String {
     let mut text = format!("collection {name} ({place})\n");
     for (label, relation) in
-        [("grouped by", Relation::Over), ("read by", Relation::Reads), ("written by", Relation::Writes)]
+        [("viewed by", Relation::Over), ("read by", Relation::Reads), ("written by", Relation::Writes)]
     {
         let users = graph.users(relation, name).map(|(function, certainty)| named(&function.name, certainty));
         line(&mut text, label, users);

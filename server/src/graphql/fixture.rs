@@ -46,6 +46,7 @@ fn function(kind: FunctionKind, name: &str, arguments: Vec<Member>, result: Slot
         result,
         keep: None,
         groups: None,
+        index: None,
     }
 }
 

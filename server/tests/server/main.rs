@@ -16,6 +16,7 @@ mod graphql_over_http;
 mod lines;
 mod pages;
 mod protocol;
+mod sorted_views;
 mod streams;
 mod subscriptions;
 mod uploads;

@@ -264,7 +264,7 @@ fn views_of_groups() {
             collection customers (collections.ts)
 
             collection orders (collections.ts)
-              grouped by  byStatus, open
+              viewed by   byStatus, open
 
             collection lines (collections.ts)
 

@@ -765,11 +765,11 @@ fn groups_of_what_is_left_and_of_what_lists_hold() {
             view paid(): [PaidRow]
               over orders best=Top { n: 3 }
             view lines(): [LinesRow]
-              over orders flat sold=Sum most=Max best=Top { n: 1000 }
+              over orders.lines sold=Sum most=Max best=Top { n: 1000 }
             view both(): [BothRow]
-              over orders flat n=Count
+              over orders.extras n=Count
             view marks(): [MarksRow]
-              over orders flat n=Count
+              over orders.lines.marks n=Count
             type OrderValue / OrderInput { paid: Boolean, total: Int, note?: String, lines: [Line], extras?: [Line] | null }
             type Line / LineInput { product: String, quantity: Int, marks: [LineMarks] }
             type LineMarks / LineMarksInput { by: String }
@@ -909,7 +909,7 @@ fn collections_filtered_for_no_view() {
         export const orders = collection<Order>();
         "#,
         expect![[r#"
-            error: `filter` of a collection stands only in view.groupBy(orders.filter(…), …)
+            error: `filter` of a collection stands only in view.groupBy(orders.filter(…), …) and view.index
              --> functions/t.ts:3:21
               |
             3 | const paid = orders.filter((o) => o.paid);
@@ -923,7 +923,7 @@ fn collections_filtered_for_no_view() {
               |                               ^^^^
             help: name an exported collection, or filter(…) or flatMap(…) of one
 
-            error: `filter` of a collection stands only in view.groupBy(orders.filter(…), …)
+            error: `filter` of a collection stands only in view.groupBy(orders.filter(…), …) and view.index
              --> functions/t.ts:6:66
               |
             6 | export const b = query((): Int => orders.flatMap((o) => o.lines).filter((l) => l.quantity > 1).length);

@@ -48,7 +48,7 @@ impl<'a, 'g> Types<'a, 'g> {
     }
 
     /// `PageInfo`: one for all connections.
-    pub(super) fn page_info(&mut self, place: Place<'a, 'g>) -> Shape {
+    pub(in crate::compile) fn page_info(&mut self, place: Place<'a, 'g>) -> Shape {
         let members = vec![
             member("hasNextPage", Slot::required(Shape::Boolean)),
             member("hasPreviousPage", Slot::required(Shape::Boolean)),

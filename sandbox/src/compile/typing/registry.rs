@@ -28,6 +28,10 @@ pub(in crate::compile) enum Origin<'a> {
     PageInfo,
     /// The rows of a `view.groupBy`.
     Rows(&'a str),
+    /// Something of a `view.index`: the function, and what it is.
+    Index(&'a str, &'static str),
+    /// The two ways in which a `view.index` is read.
+    IndexOrder,
 }
 
 /// A place in the text.

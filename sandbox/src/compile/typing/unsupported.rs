@@ -75,6 +75,7 @@ pub(super) fn report_signature(file: &File, signature: &TSSignature, report: &Re
 pub(super) fn report_code_type(place: Place, name: &str, report: &Report) -> Reported {
     let help = match name {
         "Rows" => "write Doc<T>[]: rows become a list when they are returned",
+        "IndexPage" => "write Page<T>: what a sorted view gives is one, whose edges have more members",
         _ => "write an interface with the members that callers need",
     };
     let message = format!("`{name}` is for code and has no counterpart in GraphQL");

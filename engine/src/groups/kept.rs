@@ -1,0 +1,185 @@
+//! What a view is declared to be, what is kept for it, and what it answers with.
+
+use serde_json::{Map, Value, json};
+use weir_schema::declarations::{self, Function, ViewIndex};
+use weir_schema::id::DocumentId;
+use weir_schema::limits::{CallLimits, Limit};
+use weir_store::{Head, Store};
+
+use super::elements::Elements;
+use super::index::{Entry, Form, Index};
+use super::question::{BadQuestion, Question};
+use super::{Aggregate, Cell, Contribution, Groups, Row, cursor};
+use crate::call::CallError;
+
+/// What a maintained view is.
+pub(crate) enum Declared {
+    Groups(declarations::Groups),
+    Index(ViewIndex),
+}
+
+/// What is kept of it.
+pub(super) enum Kept {
+    Groups(Groups),
+    Index(Index),
+}
+
+/// What it is asked.
+pub(super) enum Asked {
+    Rows,
+    Page(Question),
+}
+
+/// What it answers with, of which some has yet to be read.
+pub(super) enum Found {
+    Rows(Vec<Row>),
+    Page { entries: Vec<Entry>, more: bool, goes_on: bool },
+}
+
+impl Declared {
+    /// `None` if the function is no maintained view.
+    pub(super) fn of(function: &Function) -> Option<Self> {
+        let groups = function.groups.clone().map(Self::Groups);
+        groups.or_else(|| function.index.clone().map(Self::Index))
+    }
+
+    /// The collection that it is over.
+    pub(super) fn collection(&self) -> &str {
+        match self {
+            Self::Groups(groups) => &groups.collection,
+            Self::Index(index) => &index.collection,
+        }
+    }
+
+    fn lists(&self) -> &[String] {
+        match self {
+            Self::Groups(groups) => &groups.lists,
+            Self::Index(index) => &index.lists,
+        }
+    }
+
+    /// What arguments of the function ask, which have their declared types.
+    pub(super) fn asked(&self, arguments: &Value) -> Result<Asked, BadQuestion> {
+        match self {
+            Self::Groups(_) => Ok(Asked::Rows),
+            Self::Index(index) => Question::parse(index, arguments).map(Asked::Page),
+        }
+    }
+
+    /// What is found as JSON, as of the commit that it is of.
+    pub(super) fn json(&self, found: Found, store: &Store, head: Head) -> Result<Value, CallError> {
+        let mut elements = Elements::new(self.collection(), self.lists(), store, head);
+        match (self, found) {
+            (Self::Groups(declared), Found::Rows(rows)) => {
+                rows.into_iter().map(|row| row_json(declared, row, &mut elements)).collect()
+            }
+            (Self::Index(declared), Found::Page { entries, more, goes_on }) => {
+                let edges = entries.into_iter().map(|entry| edge_json(declared, entry, &mut elements));
+                Ok(page_json(edges.collect::<Result<_, _>>()?, more, goes_on))
+            }
+            _ => Err(CallError::unavailable("the view was asked for what it has not")),
+        }
+    }
+}
+
+impl Kept {
+    /// No documents yet.
+    pub(super) fn new(declared: &Declared) -> Self {
+        match declared {
+            Declared::Groups(groups) => Self::Groups(groups_of(groups)),
+            Declared::Index(index) => Self::Index(Index::new(Form {
+                parts: index.key_parts(),
+                lists: index.lists.len(),
+                has_values: index.has_values,
+            })),
+        }
+    }
+
+    /// Replaces what a document contributes.
+    pub(super) fn set(&mut self, document: &DocumentId, contributions: Vec<Contribution>) {
+        match self {
+            Self::Groups(groups) => {
+                groups.set(document, contributions);
+            }
+            Self::Index(index) => index.set(document, contributions),
+        }
+    }
+
+    /// How many documents contribute, how many rows or entries that makes, and how many bytes it takes.
+    pub(super) fn size(&self) -> (usize, usize, usize) {
+        match self {
+            Self::Groups(groups) => (groups.documents(), groups.groups(), groups.bytes()),
+            Self::Index(index) => (index.documents(), index.entries(), index.bytes()),
+        }
+    }
+
+    /// What is asked for, as it is now.
+    pub(super) fn find(&self, asked: &Asked, declared: &Declared, limits: &CallLimits) -> Result<Found, CallError> {
+        match (self, asked, declared) {
+            (Self::Groups(groups), _, Declared::Groups(declared)) => {
+                // Each row has a member for each aggregate, and one for the key.
+                let values = groups.groups().saturating_mul(2 + declared.aggregates.len());
+                if values > limits.result_values {
+                    return Err(CallError::limit(Limit::ResultValues, limits.result_values));
+                }
+                Ok(Found::Rows(groups.rows().collect()))
+            }
+            (Self::Index(index), Asked::Page(Question { range, descending, first, goes_on }), _) => {
+                let (entries, more) = index.page(range, *descending, *first);
+                Ok(Found::Page { entries, more, goes_on: *goes_on })
+            }
+            _ => Err(CallError::unavailable("the view was asked for what it has not")),
+        }
+    }
+}
+
+fn groups_of(declared: &declarations::Groups) -> Groups {
+    let aggregate = |aggregate: &declarations::Aggregate| match *aggregate {
+        declarations::Aggregate::Count => Aggregate::Count,
+        declarations::Aggregate::Sum => Aggregate::Sum,
+        declarations::Aggregate::Avg => Aggregate::Avg,
+        declarations::Aggregate::Min => Aggregate::Min,
+        declarations::Aggregate::Max => Aggregate::Max,
+        declarations::Aggregate::Top { n } => Aggregate::Top { n: n as usize },
+    };
+    let lists = if declared.gives_elements() { declared.lists.len() } else { 0 };
+    Groups::new(declared.aggregates.iter().map(|(_, it)| aggregate(it)).collect(), lists)
+}
+
+fn row_json(declared: &declarations::Groups, row: Row, elements: &mut Elements<'_>) -> Result<Value, CallError> {
+    let mut members = Map::with_capacity(1 + row.cells.len());
+    members.insert("key".to_owned(), row.key);
+    for ((name, _), cell) in declared.aggregates.iter().zip(row.cells) {
+        let value = match cell {
+            Cell::Value(value) => value,
+            Cell::Top(located) => located.iter().map(|it| elements.read(it)).collect::<Result<_, _>>()?,
+        };
+        members.insert(name.clone(), value);
+    }
+    Ok(Value::Object(members))
+}
+
+fn edge_json(declared: &ViewIndex, entry: Entry, elements: &mut Elements<'_>) -> Result<Value, CallError> {
+    let mut parts = entry.key.scalars().map(super::Scalar::to_value);
+    let key = match &declared.parts {
+        Some(names) => Value::Object(names.iter().cloned().zip(parts).collect()),
+        None => parts.next().unwrap_or_default(),
+    };
+    let node = match &entry.value {
+        Some(text) => serde_json::from_str(text).map_err(CallError::unavailable)?,
+        None => elements.read(&entry.located)?,
+    };
+    let cursor = cursor::write(&entry.key, &entry.place);
+    Ok(json!({ "key": key, "document": entry.place.document, "node": node, "cursor": cursor }))
+}
+
+fn page_json(edges: Vec<Value>, more: bool, goes_on: bool) -> Value {
+    let cursor = |edge: Option<&Value>| edge.and_then(|edge| edge.get("cursor")).cloned();
+    let info = json!({
+        "hasNextPage": more,
+        "hasPreviousPage": goes_on,
+        "startCursor": cursor(edges.first()),
+        "endCursor": cursor(edges.last()),
+    });
+    json!({ "edges": edges, "pageInfo": info })
+}
