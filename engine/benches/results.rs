@@ -1,8 +1,9 @@
 //! What kept results save: how many calls of a skewed workload run nothing, what a change of a view of groups costs beside
-//! computing it from all documents, and what a view between a commit and many queries saves these.
+//! computing it from all documents, what a view between a commit and many queries saves these, and what a page of a sorted view
+//! costs.
 //!
-//! `cargo bench --bench results` prints shares, medians and ratios. `-- calls`, `-- groups` or `-- views` runs one of them;
-//! `WEIR_BENCH_DOCUMENTS` says how many documents the view is over (1,000,000 without).
+//! `cargo bench --bench results` prints shares, medians and ratios. `-- calls`, `-- groups`, `-- views` or `-- index` runs one of
+//! them; `WEIR_BENCH_DOCUMENTS` says how many documents the views are over (1,000,000 without).
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs, reason = "a benchmark")]
 
@@ -41,6 +42,8 @@ export const price = query((args: { number: Int }): Float => items.where("number
 export const reprice = procedure((args: { number: Int; price: Float }): Float =>
   items.patch(items.where("number", args.number).first()!.id, { price: args.price }).price);
 export const byDay = view.groupBy(orders, (o) => o.day, { orders: count(), revenue: sum((o) => o.total), most: max((o) => o.total) });
+export const byTotal = view.index(orders, (o) => o.total);
+export const days = view.index(orders, (o) => o.total, (o) => o.day);
 export const order = procedure((args: { day: string; total: Float }): ID => orders.insert(args).id);
 const total = (): Float => items.all().reduce((sum, item) => sum + item.price, 0);
 export const revenue = view((): Float => total());
@@ -152,8 +155,31 @@ async fn calls() {
     bench.engine.close().await;
 }
 
+fn documents() -> usize {
+    std::env::var("WEIR_BENCH_DOCUMENTS").map_or(1_000_000, |count| count.parse().unwrap())
+}
+
+async fn index() {
+    let (documents, bench) = (documents(), Bench::start().await);
+    bench.fill("orders", documents, |number| json!({ "day": "2026-01-01", "total": number })).await;
+    println!("{documents} entries of a sorted view, pages of 20 at random places");
+    for (view, what) in [("byTotal", "with documents, read from disk"), ("days", "with values of its own")] {
+        bench.call(view, json!({ "first": 0 })).await;
+        let (random, mut read) = (&mut Random(1), Vec::new());
+        for _ in 0..UPDATES {
+            let from = random.next() % documents as u64;
+            let started = Instant::now();
+            bench.call(view, json!({ "gte": from, "first": 20 })).await;
+            read.push(started.elapsed());
+        }
+        let Times { p50, p99 } = times(read);
+        println!("  {what:<32} p50 {p50:>9.2?}  p99 {p99:>9.2?}");
+    }
+    bench.engine.close().await;
+}
+
 async fn groups() {
-    let documents = std::env::var("WEIR_BENCH_DOCUMENTS").map_or(1_000_000, |count| count.parse().unwrap());
+    let documents = documents();
     let bench = Bench::start().await;
     let started = Instant::now();
     let day = |number: usize| format!("2026-{:02}-{:02}", 1 + number % 12, 1 + number / 12 % 28);
@@ -233,6 +259,9 @@ fn main() {
     tokio::runtime::Runtime::new().unwrap().block_on(async {
         if runs("calls") {
             calls().await;
+        }
+        if runs("index") {
+            index().await;
         }
         if runs("groups") {
             groups().await;
