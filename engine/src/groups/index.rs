@@ -9,7 +9,7 @@ use std::{iter, slice};
 use weir_schema::id::DocumentId;
 
 use super::scalar::{Scalar, cmp_utf16};
-use super::{ALLOCATION_BYTES, Contribution, Located, Place, differing, index_of};
+use super::{ALLOCATION_BYTES, Contribution, Located, Packed, Place, differing, index_of};
 
 /// A part of a key, or a bound that lies behind some parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,9 +75,8 @@ pub(crate) struct Form {
 /// All entries.
 pub(crate) struct Index {
     form: Form,
-    /// For each document with entries: for each of them the parts of the key, the indexes in lists and the value, one after the
-    /// other.
-    documents: HashMap<DocumentId, Box<[Scalar]>>,
+    /// For each document with entries: for each of them the parts of the key, the indexes in lists and the value.
+    documents: HashMap<DocumentId, Packed>,
     entries: BTreeSet<Position>,
     /// What documents and entries take besides their places in the table and in the tree, in bytes.
     bytes: usize,
@@ -89,12 +88,11 @@ impl Index {
         Self { form, documents: HashMap::new(), entries: BTreeSet::new(), bytes: 0 }
     }
 
-    /// Replaces the entries of a document; none if it is gone or filtered out.
+    /// Replaces the entries of a document; none if it is gone or filtered out. Gives those that it had.
     ///
     /// Takes time in the logarithm of the number of entries, for each that changed.
-    pub(crate) fn set(&mut self, document: &DocumentId, contributions: Vec<Contribution>) {
+    pub(crate) fn put(&mut self, document: &DocumentId, after: Packed) -> Packed {
         let stride = self.stride();
-        let after = self.pack(contributions);
         let before = self.documents.remove(document).unwrap_or_default();
         for (contribution, first, rest) in differing(&before, &after, stride) {
             let position = self.position(document, contribution, first, rest);
@@ -114,6 +112,7 @@ impl Index {
         if !after.is_empty() {
             self.documents.insert(document.clone(), after);
         }
+        before
     }
 
     /// The first entries of a range, in order or from its end: at most `first`, and whether there are more.
@@ -147,7 +146,7 @@ impl Index {
     /// About how much memory all of it takes, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         // The table is at most 7/8 full, and has a byte for each place besides; trees that grow at one end are half full.
-        let place = size_of::<(DocumentId, Box<[Scalar]>)>() + 1;
+        let place = size_of::<(DocumentId, Packed)>() + 1;
         let table = self.documents.capacity() / 7 * 8 * place;
         size_of::<Self>() + table + self.entries.len() * size_of::<Position>() * 2 + self.bytes
     }
@@ -157,7 +156,8 @@ impl Index {
         self.form.parts + self.form.lists + usize::from(self.form.has_values)
     }
 
-    fn pack(&self, contributions: Vec<Contribution>) -> Box<[Scalar]> {
+    /// What is kept of contributions.
+    pub(crate) fn pack(&self, contributions: Vec<Contribution>) -> Packed {
         let mut scalars = Vec::with_capacity(contributions.len() * self.stride());
         for Contribution { key, values } in contributions {
             let rest = values.into_iter().chain(iter::repeat(Scalar::Null));

@@ -201,7 +201,7 @@ impl Keeper {
 
     fn check_size(&self, view: &GroupView) -> Result<(), Stopped> {
         let (_, _, bytes) = view.size();
-        if bytes > BYTES_MAX { Err(Stopped::Unkept("its groups take too much memory")) } else { Ok(()) }
+        if bytes > BYTES_MAX { Err(Stopped::Unkept("what is kept of it takes too much memory")) } else { Ok(()) }
     }
 
     /// What documents contribute, in batches.

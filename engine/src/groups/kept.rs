@@ -9,7 +9,7 @@ use weir_store::{Head, Store};
 use super::elements::Elements;
 use super::index::{Entry, Form, Index};
 use super::question::{BadQuestion, Question};
-use super::{Aggregate, Cell, Contribution, Groups, Row, cursor};
+use super::{Aggregate, Cell, Contribution, Groups, Packed, Row, cursor};
 use crate::call::CallError;
 
 /// What a maintained view is.
@@ -95,13 +95,19 @@ impl Kept {
         }
     }
 
-    /// Replaces what a document contributes.
-    pub(super) fn set(&mut self, document: &DocumentId, contributions: Vec<Contribution>) {
+    /// What is kept of contributions.
+    pub(super) fn pack(&self, contributions: Vec<Contribution>) -> Packed {
         match self {
-            Self::Groups(groups) => {
-                groups.set(document, contributions);
-            }
-            Self::Index(index) => index.set(document, contributions),
+            Self::Groups(groups) => groups.pack(contributions),
+            Self::Index(index) => index.pack(contributions),
+        }
+    }
+
+    /// Replaces what a document contributes. Gives what it contributed before.
+    pub(super) fn put(&mut self, document: &DocumentId, contributed: Packed) -> Packed {
+        match self {
+            Self::Groups(groups) => groups.put(document, contributed),
+            Self::Index(index) => index.put(document, contributed),
         }
     }
 

@@ -15,6 +15,7 @@
 //! | `cursor` | places in a sorted view as text |
 //! | `elements` | what is in rows of documents that only the store has |
 //! | `kept` | what is kept of a view of either kind, and what it answers with |
+//! | `recent` | what is kept, as of the last commits |
 //! | `view` | a view as it is at some commit, for those who ask for its rows |
 //! | `keep` | reads documents, asks the guest what they contribute, and keeps views up with the commits |
 
@@ -26,6 +27,7 @@ pub(crate) mod keep;
 mod kept;
 mod ordered;
 pub(crate) mod question;
+pub(crate) mod recent;
 mod scalar;
 mod state;
 pub(crate) mod view;
@@ -77,6 +79,9 @@ pub(crate) struct Contribution {
     pub(crate) values: Vec<Scalar>,
 }
 
+/// All that a document contributes, as it is kept: as many scalars for each contribution, one after the other.
+pub(crate) type Packed = Box<[Scalar]>;
+
 /// Which contribution: the document and the place among all that the document contributes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {
@@ -113,9 +118,8 @@ pub(crate) struct Groups {
     aggregates: Box<[Aggregate]>,
     /// How many lists there are on the way to an element, if elements are given.
     lists: usize,
-    /// For each document that contributes: for each contribution the key, the values that are needed and the indexes in lists, one
-    /// after the other.
-    documents: HashMap<DocumentId, Box<[Scalar]>>,
+    /// For each document that contributes: for each contribution the key, the values that are needed and the indexes in lists.
+    documents: HashMap<DocumentId, Packed>,
     /// None without a contribution.
     groups: BTreeMap<Scalar, Group>,
     /// What documents and groups take, in bytes, except for the table of documents.
@@ -129,13 +133,12 @@ impl Groups {
         Self { aggregates, lists, documents: HashMap::new(), groups: BTreeMap::new(), bytes: 0 }
     }
 
-    /// Replaces what a document contributes; nothing if it is gone or filtered out. Says whether rows may have changed.
+    /// Replaces what a document contributes; nothing if it is gone or filtered out. Gives what it contributed before.
     ///
     /// Takes time in the logarithm of the number of groups, and of values in the group, for each contribution that changed.
-    pub(crate) fn set(&mut self, document: &DocumentId, contributions: Vec<Contribution>) -> bool {
-        let after = self.pack(contributions);
+    pub(crate) fn put(&mut self, document: &DocumentId, after: Packed) -> Packed {
         if self.documents.get(document).map_or(after.is_empty(), |before| *before == after) {
-            return false;
+            return after;
         }
         let held = self.documents.remove_entry(document);
         let (id, before) = held.unwrap_or_else(|| (document.clone(), Box::default()));
@@ -171,7 +174,7 @@ impl Groups {
             self.bytes += document_bytes(&id, &after, stride);
             self.documents.insert(id, after);
         }
-        true
+        before
     }
 
     /// How many documents contribute.
@@ -200,7 +203,7 @@ impl Groups {
     /// About how much memory all of it takes, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         // The table is at most 7/8 full, and has a byte for each place besides.
-        let place = size_of::<(DocumentId, Box<[Scalar]>)>() + 1;
+        let place = size_of::<(DocumentId, Packed)>() + 1;
         size_of::<Self>() + self.documents.capacity() / 7 * 8 * place + self.bytes
     }
 
@@ -210,7 +213,7 @@ impl Groups {
     }
 
     /// What is kept of contributions. The text of keys is shared with their groups.
-    fn pack(&self, contributions: Vec<Contribution>) -> Box<[Scalar]> {
+    pub(crate) fn pack(&self, contributions: Vec<Contribution>) -> Packed {
         let mut scalars = Vec::with_capacity(contributions.len() * self.stride());
         for Contribution { key, values } in contributions {
             let shared = self.groups.get_key_value(&key).map(|(shared, _)| shared.clone());

@@ -20,7 +20,8 @@ fn set(groups: &mut Groups, n: usize, said: &Said) -> bool {
     let of = |value: &Value| Scalar::of(value).unwrap();
     let contributions =
         said.iter().map(|(key, values)| Contribution { key: of(key), values: values.iter().map(of).collect() });
-    groups.set(&id(n), contributions.collect())
+    let packed = groups.pack(contributions.collect());
+    groups.put(&id(n), packed.clone()) != packed
 }
 
 fn rows(groups: &Groups) -> Vec<Row> {
@@ -397,7 +398,8 @@ fn a_document_takes_little() {
     for n in 0..DOCUMENTS {
         let key = Scalar::of(&json!(format!("2026-11-{:02}", n % 30))).unwrap();
         let values = vec![Scalar::Null, Scalar::Number(n as f64 / 10.0)];
-        groups.set(&DocumentId::generate(n as u64, 0), vec![Contribution { key, values }]);
+        let packed = groups.pack(vec![Contribution { key, values }]);
+        groups.put(&DocumentId::generate(n as u64, 0), packed);
     }
     let bytes = groups.bytes() / DOCUMENTS;
     assert!(bytes < 220, "{bytes}");

@@ -1,6 +1,5 @@
 //! A view of groups as it is at some commit, for those who ask for its rows.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,7 +14,8 @@ use weir_schema::size::json_bytes;
 use weir_store::{Head, Store};
 
 use super::Contribution;
-use super::kept::{Asked, Declared, Kept};
+use super::kept::{Asked, Declared};
+use super::recent::{At, Recent};
 use crate::call::CallError;
 use crate::release::Release;
 use crate::run;
@@ -27,16 +27,8 @@ const RETRY: Duration = Duration::from_secs(1);
 pub(crate) struct GroupView {
     function: usize,
     declared: Declared,
-    state: Mutex<State>,
+    recent: Mutex<Recent>,
     progress: watch::Sender<Progress>,
-}
-
-struct State {
-    kept: Kept,
-    /// Documents whose contributions cannot be computed.
-    failed: BTreeMap<DocumentId, CallError>,
-    /// The commit that it is as of; `None` while it is being built.
-    head: Option<Head>,
 }
 
 /// How far a view has come.
@@ -63,8 +55,8 @@ impl GroupView {
     /// Nothing of it is known yet. `None` for any other function.
     pub(super) fn new(place: usize, function: &Function) -> Option<Arc<Self>> {
         let declared = Declared::of(function)?;
-        let (state, (progress, _)) = (Mutex::new(State::new(&declared)), watch::channel(Progress::Building(0)));
-        Some(Arc::new(Self { function: place, declared, state, progress }))
+        let (recent, (progress, _)) = (Mutex::new(Recent::new(&declared)), watch::channel(Progress::Building(0)));
+        Some(Arc::new(Self { function: place, declared, recent, progress }))
     }
 
     /// Which function it is, by its place in the declarations.
@@ -80,7 +72,7 @@ impl GroupView {
     /// Begins anew.
     pub(super) fn clear(&self) {
         self.progress.send_replace(Progress::Building(0));
-        *self.state.lock() = State::new(&self.declared);
+        *self.recent.lock() = Recent::new(&self.declared);
     }
 
     /// Takes documents into account while it is built.
@@ -89,18 +81,14 @@ impl GroupView {
             Progress::Building(documents) => documents + contributed.len() as u64,
             _ => 0,
         };
-        self.state.lock().set(contributed);
+        self.recent.lock().build(contributed);
         self.progress.send_replace(Progress::Building(so_far));
         so_far
     }
 
     /// Takes all into account that commits have changed, up to one.
     pub(super) fn advance(&self, contributed: Vec<(DocumentId, Contributed)>, head: Head) {
-        {
-            let mut state = self.state.lock();
-            state.set(contributed);
-            state.head = Some(head);
-        }
+        self.recent.lock().advance(contributed, head);
         self.progress.send_replace(Progress::AsOf(head.sequence));
     }
 
@@ -112,11 +100,11 @@ impl GroupView {
 
     /// How many documents contribute, how many groups or entries they make, and how many bytes that takes.
     pub(super) fn size(&self) -> (usize, usize, usize) {
-        self.state.lock().kept.size()
+        self.recent.lock().kept().size()
     }
 
-    /// The rows as of a commit that is not before `needed`; `None` if they have to be computed from all documents. `arguments`
-    /// are those of the function, as JSON text.
+    /// The rows as of a commit; `None` if they have to be computed from all documents, or if exactly that commit is not known any
+    /// more or was taken into account with later ones. `arguments` are those of the function, as JSON text.
     ///
     /// Waits no longer than one call of the app may take.
     pub(crate) async fn rows(
@@ -124,11 +112,12 @@ impl GroupView {
         store: &Store,
         release: &Release,
         arguments: &str,
-        needed: u64,
+        at: At,
     ) -> Option<Rows> {
         let function = release.declarations().callable(self.function)?;
         let asked = Arc::new(self.declared.asked(&serde_json::from_str(arguments).ok()?).ok()?);
         let mut progress = self.progress.subscribe();
+        let (At::From(needed) | At::Exactly(needed)) = at;
         let is_there = |progress: &Progress| match progress {
             Progress::Building(_) => false,
             Progress::AsOf(sequence) => *sequence >= needed,
@@ -148,33 +137,32 @@ impl GroupView {
             let (view, asked) = (self.clone(), asked.clone());
             let (store, limits) = (store.clone(), release.limits().clone());
             // Many rows take time, and elements are read from disk.
-            let computing = tokio::task::spawn_blocking(move || view.value(&asked, &store, needed, &limits));
+            let computing = tokio::task::spawn_blocking(move || view.value(&asked, &store, at, &limits));
             if let Some((value, head)) = computing.await.ok()? {
                 let result = value.and_then(|value| run::check_value(release, function, value));
                 return Some(Rows { result, head });
+            }
+            if let At::Exactly(_) = at {
+                return None;
             }
             // It was begun anew in between.
             tokio::task::yield_now().await;
         }
     }
 
-    /// The rows as they are now, and as of when; `None` if that is not known after all.
+    /// The rows as of a commit, and which that is; `None` if that is not known after all.
     fn value(
         &self,
         asked: &Asked,
         store: &Store,
-        needed: u64,
+        at: At,
         limits: &CallLimits,
     ) -> Option<(Result<Value, CallError>, Head)> {
-        let (found, head) = {
-            let state = self.state.lock();
-            // It may have been begun anew since.
-            let head = state.head.filter(|head| head.sequence >= needed)?;
-            if let Some(error) = state.failed.values().next() {
-                return Some((Err(error.clone()), head));
-            }
-            (state.kept.find(asked, &self.declared, limits), head)
+        let find = |recent: &Recent, head: Head| match recent.error() {
+            Some(error) => (Err(error.clone()), head),
+            None => (recent.kept().find(asked, &self.declared, limits), head),
         };
+        let (found, head) = self.recent.lock().look(at, find)?;
         let value = found.and_then(|found| self.declared.json(found, store, head)).and_then(|value| {
             match json_bytes(&value) > limits.result_bytes {
                 true => Err(CallError::limit(Limit::ResultBytes, limits.result_bytes)),
@@ -182,28 +170,6 @@ impl GroupView {
             }
         });
         Some((value, head))
-    }
-}
-
-impl State {
-    /// Nothing is known yet.
-    fn new(declared: &Declared) -> Self {
-        Self { kept: Kept::new(declared), failed: BTreeMap::new(), head: None }
-    }
-
-    fn set(&mut self, contributed: Vec<(DocumentId, Contributed)>) {
-        for (document, contributed) in contributed {
-            match contributed {
-                Ok(contributions) => {
-                    self.failed.remove(&document);
-                    self.kept.set(&document, contributions);
-                }
-                Err(error) => {
-                    self.kept.set(&document, Vec::new());
-                    self.failed.insert(document, error);
-                }
-            }
-        }
     }
 }
 
@@ -238,8 +204,8 @@ impl Building {
         }
     }
 
-    pub(super) fn end(self, name: &str, (documents, groups, bytes): (usize, usize, usize)) {
+    pub(super) fn end(self, name: &str, (documents, rows, bytes): (usize, usize, usize)) {
         let took = self.since.elapsed();
-        tracing::debug!("{name} is built in {took:.1?}: {documents} documents, {groups} groups, {bytes} bytes");
+        tracing::debug!("{name} is built in {took:.1?}: {documents} documents, {rows} rows, {bytes} bytes");
     }
 }

@@ -248,7 +248,8 @@ fn views_of_groups() {
         const isOpen = (status: string) => status === "open";
         export const byStatus = view.groupBy(orders, (o) => o.status, { n: count() });
         export const open = view.groupBy(orders.filter((o) => isOpen(o.status) && notes.count() > 0), (o) => o.status, { n: count() });
-        export const rows = query((): Int => byStatus().length);
+        export const sorted = view.index(orders, (o): string => o.status + notes.count());
+        export const rows = query((): Int => byStatus().length + sorted({ prefix: "open" }).edges.length);
         "#,
         expect![[r#"
             view byStatus (functions/t.ts:4)
@@ -258,18 +259,22 @@ fn views_of_groups() {
               over        orders
               reads       notes
 
-            query rows (functions/t.ts:6)
-              calls       byStatus
+            view sorted (functions/t.ts:6)
+              over        orders
+              reads       notes
+
+            query rows (functions/t.ts:7)
+              calls       byStatus, sorted
 
             collection customers (collections.ts)
 
             collection orders (collections.ts)
-              viewed by   byStatus, open
+              viewed by   byStatus, open, sorted
 
             collection lines (collections.ts)
 
             collection notes (collections.ts)
-              read by     open
+              read by     open, sorted
         "#]],
     );
 }
