@@ -58,6 +58,12 @@ export const byProduct = view.index(orders.flatMap((o) => o.lines).filter((l) =>
 export const byMark = view.index(orders.flatMap((o) => o.lines).flatMap((l) => l.marks), (m) => m.by, (m) => m.points);
 export const byRate = view.index(orders, (o): Float => o.total * (rates.all()[0]?.factor ?? 1));
 
+export const heavy = view.index(orders, (o) => o.total, (o): string => "x".repeat(100_000));
+export const deep = view.index(orders, (o) => o.total, (o): JSON => {
+  let deep: any = 1;
+  for (let i = 0; i < 110; i++) deep = [deep];
+  return deep;
+});
 /** A page, in the same way. */
 export const pageAnew = procedure((args: { name: string; with: JSON }): JSON => {
   const views: Record<string, (args: any) => unknown> = { byTotal, byNote, byTag, byDayAndNote, byProduct, byMark };
@@ -401,4 +407,17 @@ async fn no_page_reads_all_documents_unless_it_depends_on_others() {
     assert_eq!(shop.call("byTotal", json!({ "gt": 597 })).await.unwrap()["edges"].as_array().unwrap().len(), 2);
     let error = shop.call("byRate", json!({ "first": 1 })).await.unwrap_err();
     assert_eq!(error.limit.map(|limit| limit.to_string()).as_deref(), Some("documents_read"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_is_within_the_limits_of_results() {
+    let shop = Shop::open().await;
+    let orders: Vec<Value> = (0..100).map(|n| json!({ "day": "1", "total": n, "status": "open" })).collect();
+    shop.call("add", json!({ "orders": orders })).await.unwrap();
+    let page = shop.call("heavy", json!({ "first": 50 })).await.unwrap();
+    assert_eq!(page["edges"].as_array().unwrap().len(), 50);
+    for (view, first, limit) in [("heavy", 100, "result_bytes"), ("deep", 1, "result_depth")] {
+        let error = shop.call(view, json!({ "first": first })).await.unwrap_err();
+        assert_eq!(error.limit.map(|limit| limit.to_string()).as_deref(), Some(limit), "{view}");
+    }
 }

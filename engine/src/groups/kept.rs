@@ -67,8 +67,13 @@ impl Declared {
     }
 
     /// What is found as JSON, as of the commit that it is of.
-    pub(super) fn json(&self, found: Found, store: &Store, head: Head) -> Result<Value, CallError> {
-        let mut elements = Elements::new(self.collection(), self.lists(), store, head);
+    pub(super) fn json(
+        &self,
+        found: Found,
+        (store, head): (&Store, Head),
+        limits: &CallLimits,
+    ) -> Result<Value, CallError> {
+        let mut elements = Elements::new(self.collection(), self.lists(), (store, head), limits);
         match (self, found) {
             (Self::Groups(declared), Found::Rows(rows)) => {
                 rows.into_iter().map(|row| row_json(declared, row, &mut elements)).collect()
@@ -172,7 +177,7 @@ fn edge_json(declared: &ViewIndex, entry: Entry, elements: &mut Elements<'_>) ->
         None => parts.next().unwrap_or_default(),
     };
     let node = match &entry.value {
-        Some(text) => serde_json::from_str(text).map_err(CallError::unavailable)?,
+        Some(text) => elements.parse(text)?,
         None => elements.read(&entry.located)?,
     };
     let cursor = cursor::write(&entry.key, &entry.place);

@@ -10,7 +10,7 @@ use weir_schema::declarations::Function;
 use weir_schema::error::ErrorCode;
 use weir_schema::id::DocumentId;
 use weir_schema::limits::{CallLimits, Limit};
-use weir_schema::size::json_bytes;
+use weir_schema::size::{json_bytes, json_measure};
 use weir_store::{Head, Store};
 
 use super::Contribution;
@@ -163,14 +163,21 @@ impl GroupView {
             None => (recent.kept().find(asked, &self.declared, limits), head),
         };
         let (found, head) = self.recent.lock().look(at, find)?;
-        let value = found.and_then(|found| self.declared.json(found, store, head)).and_then(|value| {
-            match json_bytes(&value) > limits.result_bytes {
-                true => Err(CallError::limit(Limit::ResultBytes, limits.result_bytes)),
-                false => Ok(value),
-            }
-        });
-        Some((value, head))
+        let value = found.and_then(|found| self.declared.json(found, (store, head), limits));
+        Some((value.and_then(|value| within(limits, value)), head))
     }
+}
+
+/// A result, if it is within the limits of results.
+fn within(limits: &CallLimits, value: Value) -> Result<Value, CallError> {
+    let (depth, values) = json_measure(&value);
+    let limits = [
+        (Limit::ResultBytes, json_bytes(&value), limits.result_bytes),
+        (Limit::ResultDepth, depth, limits.result_depth),
+        (Limit::ResultValues, values, limits.result_values),
+    ];
+    let passed = limits.into_iter().find(|(_, size, allowed)| size > allowed);
+    passed.map_or(Ok(value), |(limit, _, allowed)| Err(CallError::limit(limit, allowed)))
 }
 
 fn not_yet(function: &Function, progress: Progress) -> CallError {
