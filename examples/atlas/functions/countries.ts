@@ -24,6 +24,13 @@ export const regions = view.groupBy(countries, (country) => country.region, {
   area: sum((country) => country.area),
 });
 
+/** The countries by the codes of their currencies, such as `EUR`; one with several is there under each. */
+export const countriesByCurrency = view.index(
+  countries,
+  (country) => country.currencies,
+  (country) => ({ code: country.code, name: country.name }),
+);
+
 /** A row of `countries.json` of the npm package `world-countries`. */
 export interface CountryRow {
   name: { common: string; official: string; native: JSON };

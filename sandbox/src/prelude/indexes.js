@@ -8,6 +8,7 @@ import { resultText } from "ext:weir/values.js";
 
 const { isArray } = Array;
 const { isSafeInteger } = Number;
+const { stringify } = JSON;
 const { ownKeys: reflectOwnKeys } = Reflect;
 
 /** How many entries a page has at most, and unless it is said. The host knows both too. */
@@ -45,7 +46,12 @@ export function index(source, keysOf, valueOf) {
   const keysIn = (element) => {
     const given = keysOf(element);
     const keys = (isArray(given) ? given : [given]).filter((key) => key !== undefined && key !== null).map((key) => partsOf(key, parts));
-    return keys.filter((key, i) => !keys.slice(0, i).some((other) => compareKeys(key, other) === 0));
+    if (keys.length < 2) return keys;
+    const seen = new Set();
+    return keys.filter((key) => {
+      const text = stringify(key);
+      return !seen.has(text) && seen.add(text);
+    });
   };
 
   const entriesOf = (document) =>
