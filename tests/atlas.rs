@@ -295,7 +295,7 @@ fn it_compiles() {
     let app = App::copy_of("examples/atlas");
     let ended = run(&["check", app.path().to_str().unwrap()]);
     expect![[r#"
-        atlas 0.1.0: 11 functions, 2 collections: no mistakes
+        atlas 0.1.0: 12 functions, 2 collections: no mistakes
     "#]]
     .assert_eq(&(ended.stdout + &ended.stderr));
 }

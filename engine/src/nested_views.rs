@@ -142,10 +142,25 @@ impl RunHost {
             self.looked.and(Looked { claims, is_volatile: false });
             return Some(self.views.ended.get(place)?.content.clone());
         }
-        let kept = self.engine.kept_view(&key, &self.caller.in_script(), head.sequence)?;
+        let Some(kept) = self.engine.kept_view(&key, &self.caller.in_script(), head.sequence) else {
+            return self.maintained(view, head.sequence);
+        };
         self.looked.and(Looked { claims: kept.claims, is_volatile: false });
         self.views.add(view.clone(), kept.content.clone(), kept.claims, ViewSource::Kept(kept.id));
         Some(kept.content)
+    }
+
+    /// What a maintained view gives as of a commit, if that can be told without reading all documents.
+    fn maintained(&mut self, view: &Arc<Prepared>, sequence: u64) -> Option<Arc<Content>> {
+        let (release, begun) = (self.release.clone(), Instant::now());
+        let (maintained, store) = (release.groups(view.index)?, self.engine.store());
+        // An error is told by the function itself.
+        let value = maintained.rows_as_of(store, &release, &view.arguments, sequence)?.ok()?;
+        let (reads, looked) = (store.reads_of(maintained.collection()), Looked::default());
+        let run = ViewRun { reads, read: Vec::new(), looked, cost: begun.elapsed() };
+        let content = Arc::new(Content::from(value));
+        self.views.add(view.clone(), content.clone(), looked.claims, ViewSource::Run(run));
+        Some(content)
     }
 
     /// From here on what is read belongs to a view.

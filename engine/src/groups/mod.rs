@@ -27,7 +27,7 @@ pub(crate) mod keep;
 mod kept;
 mod ordered;
 pub(crate) mod question;
-pub(crate) mod recent;
+mod recent;
 mod scalar;
 mod state;
 pub(crate) mod view;

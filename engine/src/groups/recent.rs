@@ -19,11 +19,10 @@ const CHANGES_MAX: usize = 4_096;
 
 /// As of which commit somebody wants to look.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum At {
+pub(super) enum At {
     /// This one or any later one.
     From(u64),
     /// Exactly this one.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for runs on a state that others have overtaken"))]
     Exactly(u64),
 }
 
@@ -99,6 +98,11 @@ impl Recent {
         }
         self.steps = steps;
         Some(seen)
+    }
+
+    /// Whether commits up to this one are yet to be taken into account, by who keeps up with them.
+    pub(super) fn is_behind(&self, sequence: u64) -> bool {
+        self.head.is_some_and(|head| head.sequence < sequence)
     }
 
     /// What is kept.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 use serde_json::Value;
 use tokio::sync::watch;
 use weir_schema::declarations::Function;
@@ -23,11 +23,16 @@ use crate::run;
 /// When it may be worth to ask again for a view that is being built.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// How long a run waits for what has been committed before it to be taken into account.
+const PATIENCE: Duration = Duration::from_millis(100);
+
 /// A view of groups, or a sorted one, that is kept up with the commits.
 pub(crate) struct GroupView {
     function: usize,
     declared: Declared,
     recent: Mutex<Recent>,
+    /// Wakes who waits for a commit to be taken into account.
+    advanced: Condvar,
     progress: watch::Sender<Progress>,
 }
 
@@ -56,7 +61,7 @@ impl GroupView {
     pub(super) fn new(place: usize, function: &Function) -> Option<Arc<Self>> {
         let declared = Declared::of(function)?;
         let (recent, (progress, _)) = (Mutex::new(Recent::new(&declared)), watch::channel(Progress::Building(0)));
-        Some(Arc::new(Self { function: place, declared, recent, progress }))
+        Some(Arc::new(Self { function: place, declared, recent, advanced: Condvar::new(), progress }))
     }
 
     /// Which function it is, by its place in the declarations.
@@ -73,6 +78,7 @@ impl GroupView {
     pub(super) fn clear(&self) {
         self.progress.send_replace(Progress::Building(0));
         *self.recent.lock() = Recent::new(&self.declared);
+        self.advanced.notify_all();
     }
 
     /// Takes documents into account while it is built.
@@ -89,6 +95,7 @@ impl GroupView {
     /// Takes all into account that commits have changed, up to one.
     pub(super) fn advance(&self, contributed: Vec<(DocumentId, Contributed)>, head: Head) {
         self.recent.lock().advance(contributed, head);
+        self.advanced.notify_all();
         self.progress.send_replace(Progress::AsOf(head.sequence));
     }
 
@@ -103,8 +110,8 @@ impl GroupView {
         self.recent.lock().kept().size()
     }
 
-    /// The rows as of a commit; `None` if they have to be computed from all documents, or if exactly that commit is not known any
-    /// more or was taken into account with later ones. `arguments` are those of the function, as JSON text.
+    /// The rows as of a commit that is not before `needed`; `None` if they have to be computed from all documents. `arguments`
+    /// are those of the function, as JSON text.
     ///
     /// Waits no longer than one call of the app may take.
     pub(crate) async fn rows(
@@ -112,12 +119,11 @@ impl GroupView {
         store: &Store,
         release: &Release,
         arguments: &str,
-        at: At,
+        needed: u64,
     ) -> Option<Rows> {
         let function = release.declarations().callable(self.function)?;
         let asked = Arc::new(self.declared.asked(&serde_json::from_str(arguments).ok()?).ok()?);
         let mut progress = self.progress.subscribe();
-        let (At::From(needed) | At::Exactly(needed)) = at;
         let is_there = |progress: &Progress| match progress {
             Progress::Building(_) => false,
             Progress::AsOf(sequence) => *sequence >= needed,
@@ -137,17 +143,35 @@ impl GroupView {
             let (view, asked) = (self.clone(), asked.clone());
             let (store, limits) = (store.clone(), release.limits().clone());
             // Many rows take time, and elements are read from disk.
-            let computing = tokio::task::spawn_blocking(move || view.value(&asked, &store, at, &limits));
+            let computing = tokio::task::spawn_blocking(move || view.value(&asked, &store, At::From(needed), &limits));
             if let Some((value, head)) = computing.await.ok()? {
                 let result = value.and_then(|value| run::check_value(release, function, value));
                 return Some(Rows { result, head });
             }
-            if let At::Exactly(_) = at {
-                return None;
-            }
             // It was begun anew in between.
             tokio::task::yield_now().await;
         }
+    }
+
+    /// The rows as of exactly this commit; `None` if they have to be computed from all documents, if so many commits have followed
+    /// that it is not known any more, or if it was taken into account together with later ones.
+    ///
+    /// Blocks until the commit is taken into account, but no longer than [`PATIENCE`]: whoever keeps the view may need what the
+    /// caller holds.
+    pub(crate) fn rows_as_of(
+        &self,
+        store: &Store,
+        release: &Release,
+        arguments: &str,
+        sequence: u64,
+    ) -> Option<Result<Value, CallError>> {
+        let function = release.declarations().callable(self.function)?;
+        let asked = self.declared.asked(&serde_json::from_str(arguments).ok()?).ok()?;
+        let mut recent = self.recent.lock();
+        self.advanced.wait_while_for(&mut recent, |recent| recent.is_behind(sequence), PATIENCE);
+        drop(recent);
+        let (value, _) = self.value(&asked, store, At::Exactly(sequence), release.limits())?;
+        Some(value.and_then(|value| run::check_value(release, function, value)))
     }
 
     /// The rows as of a commit, and which that is; `None` if that is not known after all.

@@ -12,7 +12,6 @@ use super::key::Looked;
 use crate::call::CallError;
 use crate::content::Content;
 use crate::engine::{Engine, draw};
-use crate::groups::recent::At;
 use crate::groups::view::Rows;
 use crate::run::Prepared;
 
@@ -73,8 +72,7 @@ pub(super) async fn run(engine: &Engine, query: &Prepared) -> Result<End, NotRun
 async fn kept_groups(engine: &Engine, query: &Prepared) -> Option<Result<End, NotRun>> {
     let view = query.release.groups(query.index)?;
     let (store, begun) = (engine.store(), Instant::now());
-    let Rows { result, head } =
-        view.rows(store, &query.release, &query.arguments, At::From(store.head().sequence)).await?;
+    let Rows { result, head } = view.rows(store, &query.release, &query.arguments, store.head().sequence).await?;
     let may_pass = result.as_ref().err().is_some_and(may_pass);
     let result = result.map(|value| Arc::new(Content::from(value)));
     let reads = store.reads_of(view.collection());
