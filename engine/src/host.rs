@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use weir_sandbox::pool::InFlight;
 use weir_sandbox::protocol::{
-    Answering, Bounds, Host, HostCall, HostError, Order, Outcome, Plan, SavepointStep, Taken, Wanted,
+    Answering, Bounds, Host, HostCall, HostError, Observed, Order, Outcome, Plan, SavepointStep, Taken, Wanted,
 };
 use weir_schema::declarations::FunctionKind;
 use weir_schema::id::DocumentId;
@@ -374,13 +374,17 @@ impl Host for RunHost {
             }
             HostCall::Page { plan, first, after } => self.page(plan, first, after),
             HostCall::Count { plan } => self.count(plan),
+            HostCall::Observe(Observed::Depth) => {
+                self.fold_views();
+                Ok("null".to_owned())
+            }
             HostCall::Observe(observed) => {
                 self.looked.at(observed);
                 Ok("null".to_owned())
             }
             HostCall::View { function, args } => self.enter_view(&function, args),
-            HostCall::ViewResult { value } => self.leave_view(value),
-            HostCall::ViewFailed => self.fail_view(),
+            HostCall::ViewResult { number, value } => self.leave_view(number, value),
+            HostCall::ViewFailed { number } => self.fail_view(number),
             HostCall::Log { level, text } => {
                 self.log(&level, &text);
                 Ok("null".to_owned())
@@ -444,7 +448,9 @@ impl Host for RunHost {
         !self.done.is_closed()
     }
 
-    fn finish(self: Box<Self>, outcome: Outcome) {
+    fn finish(mut self: Box<Self>, outcome: Outcome) {
+        // A limit may have ended the call in the middle of some.
+        self.fold_views();
         let Self {
             transaction,
             pinned,

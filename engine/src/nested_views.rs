@@ -25,20 +25,25 @@ const VIEWS_MAX: usize = 256;
 /// The views that a run has read.
 #[derive(Default)]
 pub(crate) struct Views {
+    /// Whether they can have results of their own: what the run gives is kept, and it sees the state of one commit alone.
+    are_apart: bool,
     /// Those that are being computed, the innermost last.
     open: Vec<Open>,
+    /// How many have been computed.
+    opened: u64,
     /// Those that gave a result, each after those that it has read itself.
     ended: Vec<ViewRead<Arc<Prepared>>>,
     /// Where among these a question is, and what of the caller its result depends on.
     places: HashMap<QueryKey, (usize, Claims)>,
     /// Those that what runs at the moment has read.
     read: Vec<usize>,
-    /// How many bytes of JSON text the results have that were computed on the way.
+    /// How many bytes of JSON text the questions and the results have.
     bytes: usize,
 }
 
 /// A view that is being computed.
 struct Open {
+    number: u64,
     view: Arc<Prepared>,
     begun: Instant,
     /// What its caller had read and looked at; `None` where the view counts as part of its caller.
@@ -52,16 +57,22 @@ struct CallerReads {
 }
 
 impl Views {
+    /// Those of a run whose result is kept.
+    pub(crate) fn apart() -> Self {
+        Self { are_apart: true, ..Self::default() }
+    }
+
     /// All of them, and which of them the function itself has read.
     pub(crate) fn end(self) -> (Vec<ViewRead<Arc<Prepared>>>, Vec<usize>) {
         (self.ended, self.read)
     }
 
-    fn add(&mut self, view: Arc<Prepared>, content: Arc<Content>, claims: Claims, source: ViewSource) {
+    fn add(&mut self, view: &Arc<Prepared>, content: Arc<Content>, claims: Claims, source: ViewSource) {
         let key = view.key();
+        self.bytes = self.bytes.saturating_add(key.arguments.len()).saturating_add(content.bytes());
         self.places.insert(key.clone(), (self.ended.len(), claims));
         self.note(self.ended.len());
-        self.ended.push(ViewRead { key, sponsor: view, content, source });
+        self.ended.push(ViewRead { key, sponsor: view.clone(), content, source });
     }
 
     fn note(&mut self, place: usize) {
@@ -80,19 +91,25 @@ impl RunHost {
         if view.function().map_or(true, |function| function.kind != FunctionKind::View) {
             return Err(HostError::Refused(format!("{function} is not a view")));
         }
+        let deep = self.release.limits().call_depth as usize;
+        if self.views.open.len() >= deep {
+            return Err(HostError::Refused(format!("views nest more than {deep} deep")));
+        }
         let view = Arc::new(view);
-        let answer = match self.kept_result(&view) {
-            Some(content) => return Ok(format!("{{\"result\":{}}}", content.value())),
-            None => format!("{{\"args\":{}}}", view.arguments),
-        };
-        let caller = self.is_apart(&view).then(|| self.set_apart());
-        self.views.open.push(Open { view, begun: Instant::now(), caller });
+        if let Some(content) = self.known_result(&view) {
+            return Ok(format!("{{\"result\":{}}}", content.value()));
+        }
+        let caller = self.has_room(&view, 0).then(|| self.set_apart());
+        self.views.opened += 1;
+        let number = self.views.opened;
+        let answer = format!("{{\"number\":{number},\"args\":{}}}", view.arguments);
+        self.views.open.push(Open { number, view, begun: Instant::now(), caller });
         Ok(answer)
     }
 
-    /// The view that was called last has returned this.
-    pub(crate) fn leave_view(&mut self, value: Value) -> Result<String, HostError> {
-        let Some(Open { view, begun, caller }) = self.views.open.pop() else { return Err(no_view()) };
+    /// A view has returned this.
+    pub(crate) fn leave_view(&mut self, number: u64, value: Value) -> Result<String, HostError> {
+        let Open { view, begun, caller, .. } = self.close(number)?;
         let checked = view.function().and_then(|function| run::check_value(&self.release, function, value));
         let value = match checked {
             Ok(value) => value,
@@ -102,51 +119,78 @@ impl RunHost {
             }
         };
         let (text, content) = (value.to_string(), Arc::new(Content::from(value)));
-        let Some(caller) = caller else { return Ok(text) };
-        let bytes = self.views.bytes + text.len();
-        if self.looked.is_volatile || bytes > self.release.limits().result_bytes {
-            self.rejoin(Some(caller));
-            return Ok(text);
-        }
+        let has_room = self.has_room(&view, content.bytes());
+        let caller = match caller {
+            Some(caller) if has_room && !self.looked.is_volatile => caller,
+            caller => {
+                self.rejoin(caller);
+                return Ok(text);
+            }
+        };
+        // Here, where nobody waits for it.
+        content.digest();
         let looked = mem::replace(&mut self.looked, caller.looked);
         self.looked.and(looked);
         let read = mem::replace(&mut self.views.read, caller.read);
         let reads = self.transaction()?.swap_read_set(caller.reads);
-        self.views.bytes = bytes;
         let run = ViewRun { reads, read, looked, cost: begun.elapsed() };
-        self.views.add(view, content, looked.claims, ViewSource::Run(run));
+        self.views.add(&view, content, looked.claims, ViewSource::Run(run));
         Ok(text)
     }
 
-    /// The view that was called last has thrown an error.
-    pub(crate) fn fail_view(&mut self) -> Result<String, HostError> {
-        let Some(Open { caller, .. }) = self.views.open.pop() else { return Err(no_view()) };
+    /// A view has thrown an error.
+    pub(crate) fn fail_view(&mut self, number: u64) -> Result<String, HostError> {
+        let Open { caller, .. } = self.close(number)?;
         self.rejoin(caller);
         Ok("null".to_owned())
     }
 
-    /// Whether a view can have a result of its own here: on the state that the run sees, and nothing else.
-    fn is_apart(&self, view: &Prepared) -> bool {
-        let reads = matches!(self.kind, FunctionKind::Query | FunctionKind::View);
-        reads && self.transaction.is_some() && !view.is_timed() && self.views.ended.len() < VIEWS_MAX
+    /// What the views that are being computed have read counts as read by the function itself: what they give depends on more
+    /// than that, or will not be known.
+    pub(crate) fn fold_views(&mut self) {
+        for place in (0..self.views.open.len()).rev() {
+            let caller = self.views.open.get_mut(place).and_then(|open| open.caller.take());
+            self.rejoin(caller);
+        }
+    }
+
+    /// Ends a view, and those inside of it that a script has left without a word: where its stack was full.
+    fn close(&mut self, number: u64) -> Result<Open, HostError> {
+        if self.views.open.iter().all(|open| open.number != number) {
+            return Err(HostError::Refused("this view is not being computed".to_owned()));
+        }
+        loop {
+            match self.views.open.pop() {
+                Some(open) if open.number == number => return Ok(open),
+                Some(Open { caller, .. }) => self.rejoin(caller),
+                None => return Err(HostError::Refused("this view is not being computed".to_owned())),
+            }
+        }
+    }
+
+    /// Whether a view can have a result of its own here, with so many bytes in it.
+    fn has_room(&self, view: &Prepared, result: usize) -> bool {
+        let bytes = self.views.bytes.saturating_add(view.arguments.len()).saturating_add(result);
+        let has_room = self.views.ended.len() < VIEWS_MAX && bytes <= self.release.limits().result_bytes;
+        self.views.are_apart && has_room && !view.is_timed()
     }
 
     /// What a view gives on the state that the run sees, if that is known.
-    fn kept_result(&mut self, view: &Arc<Prepared>) -> Option<Arc<Content>> {
-        if !self.is_apart(view) {
-            return None;
-        }
+    fn known_result(&mut self, view: &Arc<Prepared>) -> Option<Arc<Content>> {
         let (key, head) = (view.key(), self.transaction.as_ref()?.head());
         if let Some((place, claims)) = self.views.places.get(&key).copied() {
             self.views.note(place);
             self.looked.and(Looked { claims, is_volatile: false });
             return Some(self.views.ended.get(place)?.content.clone());
         }
+        if !self.has_room(view, 0) {
+            return None;
+        }
         let Some(kept) = self.engine.kept_view(&key, &self.caller.in_script(), head.sequence) else {
             return self.maintained(view, head.sequence);
         };
         self.looked.and(Looked { claims: kept.claims, is_volatile: false });
-        self.views.add(view.clone(), kept.content.clone(), kept.claims, ViewSource::Kept(kept.id));
+        self.views.add(view, kept.content.clone(), kept.claims, ViewSource::Kept(kept.id));
         Some(kept.content)
     }
 
@@ -156,10 +200,16 @@ impl RunHost {
         let (maintained, store) = (release.groups(view.index)?, self.engine.store());
         // An error is told by the function itself.
         let value = maintained.rows_as_of(store, &release, &view.arguments, sequence)?.ok()?;
-        let (reads, looked) = (store.reads_of(maintained.collection()), Looked::default());
-        let run = ViewRun { reads, read: Vec::new(), looked, cost: begun.elapsed() };
+        let reads = store.reads_of(maintained.collection());
         let content = Arc::new(Content::from(value));
-        self.views.add(view.clone(), content.clone(), looked.claims, ViewSource::Run(run));
+        if self.has_room(view, content.bytes()) {
+            content.digest();
+            let looked = Looked::default();
+            let run = ViewRun { reads, read: Vec::new(), looked, cost: begun.elapsed() };
+            self.views.add(view, content.clone(), looked.claims, ViewSource::Run(run));
+        } else {
+            self.transaction.as_mut()?.merge_read_set(reads);
+        }
         Some(content)
     }
 
@@ -182,8 +232,4 @@ impl RunHost {
             self.views.note(place);
         }
     }
-}
-
-fn no_view() -> HostError {
-    HostError::Refused("no view is being computed".to_owned())
 }

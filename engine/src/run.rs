@@ -160,6 +160,12 @@ impl Prepared {
         self.run_with(engine, seed, ids, |host| RunHost { transaction, ..host }).await
     }
 
+    /// Runs it once for a result that is kept, as are those of the views that it reads.
+    pub(crate) async fn run_to_keep(&self, engine: &Engine, seed: &Seed, transaction: Transaction) -> Ran {
+        let views = Views::apart();
+        self.run_with(engine, seed, seed.ids(), |host| RunHost { transaction: Some(transaction), views, ..host }).await
+    }
+
     /// Runs it once on a state for long reads. Rows that it returns without having looked into them are not read.
     pub(crate) async fn run_lazily(&self, engine: &Engine, seed: &Seed, state: Pinned) -> Ran {
         self.run_with(engine, seed, seed.ids(), |host| RunHost { pinned: Some(state), ..host }).await

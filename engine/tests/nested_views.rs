@@ -20,7 +20,7 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 use weir_engine::Engine;
-use weir_engine::call::{CallError, Caller};
+use weir_engine::call::{Call, CallError, Caller};
 use weir_engine::live::Watch;
 use weir_engine::release::Release;
 use weir_sandbox::compile::{Sources, compile};
@@ -64,7 +64,7 @@ export const careful = query((args: { city: string }): Int => {
   try { return picky(args); } catch { return -1; }
 });
 export interface Shape { a: Int; b: string | null }
-export const loose = view((): Shape => ({ a: 1, b: undefined, c: new Date(0), toJSON: undefined }) as any);
+export const loose = view((): Shape => ({ a: 1, b: undefined, c: new Date(0), d: () => 1, toJSON: undefined }) as any);
 export const shapes = query((): Json => {
   const [one, two] = [loose(), loose()];
   one.a = 5;
@@ -86,6 +86,30 @@ export const first = view((): Int => { ran("first"); return orders.count(); });
 export const second = view((): Int => { ran("second"); return first() + 1; });
 export const third = view((): Int => { ran("third"); return second() + first(); });
 export const fourth = view((): Int => { ran("fourth"); return third() + second(); });
+export const price = view((args: { id: ID }): Int => orders.get(args.id)!.total);
+export const invoice = query((args: { id: ID }): string => (orders.get(args.id) === null ? "none" : `to pay: ${price(args)}`));
+export const large = view((args: { id: ID }): boolean => orders.get(args.id)!.total > 100);
+export const both = query((args: { id: ID }): string => `${large(args)} ${orders.get(args.id)!.total}`);
+export const change = procedure((args: { id: ID; total: Int }): Int => orders.patch(args.id, { total: args.total }).total);
+export const grow = procedure((args: { id: ID }): Int => change({ id: args.id, total: orders.get(args.id)!.total + 1 }));
+export const long = view((args: { city: string; times: Int }): Int => {
+  for (let i = 0; i < args.times; i += 1) orders.where("city", args.city).count();
+  return args.times;
+});
+export const longAs = query((args: { id: ID }): Int => long({ city: "Oslo", times: orders.get(args.id)!.total }));
+export const bottom = view((): string => "reached");
+export const fallback = view((): string => { try { return bottom(); } catch { return "too deep"; } });
+export const dive = query((args: { depth: Int }): string => (args.depth === 0 ? fallback() : dive({ depth: args.depth - 1 })));
+export const writing = view((): Json => ({ toJSON: () => orders.insert({ city: "Oslo", total: 1 }) }) as any);
+export const writes = procedure((): Json => writing());
+export const overfull = query((): string => {
+  const sink = (): number => { try { return sink() + 1; } catch { return 0; } };
+  const over = (): string => { try { return over(); } catch { return fallback(); } };
+  sink();
+  return over();
+});
+export const byLevel = view.groupBy(orders, (o) => o.city, { n: sum((o) => o.total * factor()) });
+export const factor = view((): Int => 1 + orders.where("city", "factor").count());
 export const heavy = view((args: { n: Int }): string[] => Array.from({ length: args.n }, () => "x".repeat(1_000)));
 export const weighs = query((args: { n: Int }): Int => heavy(args).length);
 "#;
@@ -136,7 +160,7 @@ impl App {
     async fn open(tag: &'static str) -> Self {
         // Set by whichever test is first.
         let _ = tracing::subscriber::set_global_default(Lines);
-        let limits = "cpu_ms = 20000\nwall_ms = 50000\nresult_bytes = 200000\n";
+        let limits = "cpu_ms = 20000\nwall_ms = 50000\nresult_bytes = 200000\nhost_calls = 500\ncall_depth = 16\n";
         let manifest = format!("name = \"test\"\nversion = \"1.0.0\"\n[limits]\n{limits}");
         let functions = FUNCTIONS.replace("TAG", tag);
         let texts = [("app.toml", &*manifest), ("collections.ts", COLLECTIONS), ("functions/orders.ts", &functions)];
@@ -271,6 +295,90 @@ async fn what_is_wrong_with_a_call_is_told_to_the_caller() {
     assert_eq!(app.value("weighs", json!({ "n": 100 })).await, 100);
     let error = app.ask(&Caller::Developer, "weighs", json!({ "n": 300 })).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::LimitExceeded, "{error:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_view_and_its_caller_both_read_wakes_both() {
+    let app = App::open("both").await;
+    let id = app.value("add", json!({ "city": "Oslo", "total": 5 })).await;
+    let (mut invoice, mut both) = (app.watch("invoice", json!({ "id": id })), app.watch("both", json!({ "id": id })));
+    assert_eq!(next(&mut invoice).await, "to pay: 5");
+    assert_eq!(next(&mut both).await, "false 5");
+    app.value("change", json!({ "id": id, "total": 6 })).await;
+    assert_eq!(next(&mut invoice).await, "to pay: 6", "the caller has read the document before the view");
+    assert_eq!(next(&mut both).await, "false 6", "the view has read it before the caller");
+    assert_eq!(app.value("price", json!({ "id": id })).await, 6);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_an_atomic_batch_a_view_sees_what_was_written_and_counts_as_read() {
+    let app = App::open("batch").await;
+    let id = app.value("add", json!({ "city": "Oslo", "total": 5 })).await;
+    let to = |function: &str, args: Value| Call { function: function.to_owned(), args };
+    app.value("invoice", json!({ "id": id })).await;
+    let calls = vec![
+        to("change", json!({ "id": id, "total": 7 })),
+        to("invoice", json!({ "id": id })),
+        to("revenue", json!({ "city": "Oslo" })),
+    ];
+    let results = app.engine.batch(&app.release, &Caller::Developer, calls, true, |_| None).await.unwrap();
+    let results: Vec<Value> = results.into_iter().map(|answer| answer.unwrap().value.take()).collect();
+    assert_eq!(results, [json!(7), json!("to pay: 7"), json!(7)]);
+    // What the query has read by a view alone may not change before the procedure writes.
+    let grown = (0..20).map(|_| {
+        let calls = vec![to("invoice", json!({ "id": id })), to("grow", json!({ "id": id }))];
+        app.engine.batch(&app.release, &Caller::Developer, calls, true, |_| None)
+    });
+    for batch in futures_util::future::join_all(grown).await {
+        let answers: Vec<Value> = batch.unwrap().into_iter().map(|answer| answer.unwrap().value.take()).collect();
+        let before: i64 = answers[0].as_str().unwrap().rsplit(' ').next().unwrap().parse().unwrap();
+        assert_eq!(answers[1], before + 1, "both are of one state");
+    }
+    assert_eq!(app.value("price", json!({ "id": id })).await, 27);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_view_of_groups_that_calls_a_view_is_computed_anew_when_that_changes() {
+    let app = App::open("impure").await;
+    app.add("Oslo", 5).await;
+    assert_eq!(app.value("byLevel", json!({})).await, json!([{ "key": "Oslo", "n": 5 }]));
+    app.add("factor", 0).await;
+    let rows = app.value("byLevel", json!({})).await;
+    assert_eq!(rows, json!([{ "key": "Oslo", "n": 10 }, { "key": "factor", "n": 0 }]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_inside_of_a_view_leaves_known_what_its_caller_has_read() {
+    let app = App::open("limit").await;
+    let id = app.value("add", json!({ "city": "Oslo", "total": 600 })).await;
+    let mut watch = app.watch("longAs", json!({ "id": id }));
+    let error = tokio::time::timeout(Duration::from_secs(60), watch.next()).await.expect("an emission").unwrap_err();
+    assert_eq!(error.code, ErrorCode::LimitExceeded);
+    app.value("change", json!({ "id": id, "total": 3 })).await;
+    assert_eq!(next(&mut watch).await, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_depends_on_how_deep_calls_nest_is_nobody_elses() {
+    let app = App::open("deep").await;
+    assert_eq!(app.value("dive", json!({ "depth": 15 })).await, "too deep");
+    assert_eq!(app.value("fallback", json!({})).await, "reached");
+    assert_eq!(app.value("dive", json!({ "depth": 3 })).await, "reached");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stack_that_is_full_in_the_middle_of_a_view_does_no_harm() {
+    let app = App::open("full").await;
+    let _ = app.ask(&Caller::Developer, "overfull", json!({})).await;
+    assert_eq!(app.value("fallback", json!({})).await, "reached");
+    assert_eq!(app.value("bottom", json!({})).await, "reached");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_view_does_not_write_by_way_of_its_result() {
+    let app = App::open("writing").await;
+    let error = app.ask(&Caller::Developer, "writes", json!({})).await.unwrap_err();
+    assert!(error.message.contains("only a procedure may"), "{error:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

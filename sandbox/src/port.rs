@@ -61,16 +61,21 @@ pub fn request_bytes_max(limits: &CallLimits) -> usize {
     limits.arguments_bytes.max(2 * DOCUMENT_BYTES_MAX) + 1024
 }
 
-/// How a request begins that has the result of a view in it. That may be as large as any result, and is past the same limits.
-const VIEW_RESULT: &str = "{\"viewResult\":{\"value\":";
-/// How it ends.
-const VIEW_RESULT_END: &str = "}}";
+/// The result of a view in a request that has one. It may be as large as any result, and is held to the same limits.
+fn view_result(request: &str) -> Option<&str> {
+    let request = request.strip_prefix("{\"viewResult\":{\"number\":")?;
+    let value = request.trim_start_matches(|c: char| c.is_ascii_digit()).strip_prefix(",\"value\":")?;
+    Some(value.strip_suffix("}}").unwrap_or(value))
+}
 
-/// So much of a request as its host has to see: of the result of a view that is too large, not all.
+/// So much of a request as its host has to see, if it has the result of a view in it: of one that is too large, not all.
 pub fn sendable(request: &str, result_bytes: usize) -> Option<&str> {
-    let bytes = request.strip_prefix(VIEW_RESULT)?.len();
-    let enough = VIEW_RESULT.len() + VIEW_RESULT_END.len() + result_bytes + 1;
-    Some(if bytes > enough { request.get(..request.floor_char_boundary(enough + 4))? } else { request })
+    let result = view_result(request)?;
+    let before = result.as_ptr().addr() - request.as_ptr().addr();
+    let is_too_large = result.len() > result_bytes;
+    // The host looks at what follows before it cuts the end off.
+    let enough = request.floor_char_boundary(before + result_bytes + 8);
+    if is_too_large { request.get(..enough) } else { Some(request) }
 }
 
 /// What a request that is longer is answered, by whichever side notices first.
@@ -134,11 +139,8 @@ impl CallPort {
 
     fn admit(&mut self, request: &str) -> Result<HostCall, HostError> {
         self.host_calls_left = self.host_calls_left.checked_sub(1).ok_or(HostError::Limit(Limit::HostCalls))?;
-        match request.strip_prefix(VIEW_RESULT) {
-            Some(result) => {
-                let result = result.get(..result.len().saturating_sub(VIEW_RESULT_END.len())).unwrap_or(result);
-                self.passed(result).map_or(Ok(()), |limit| Err(HostError::Limit(limit)))?;
-            }
+        match view_result(request) {
+            Some(result) => self.passed(result).map_or(Ok(()), |limit| Err(HostError::Limit(limit)))?,
             None => self.measure(request)?,
         }
         let call = serde_json::from_str(request)

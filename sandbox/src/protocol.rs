@@ -124,8 +124,8 @@ pub enum HostCall {
     /// The script looks at something that is neither an argument nor the store's. Queries and views tell of each once.
     Observe(Observed),
     /// A view that another function calls. Answered with `{"result": …}` where the result is known, otherwise with
-    /// `{"args": …}`: the script computes it from these, and says with one of the next two what came of it. What is asked in
-    /// between belongs to the view.
+    /// `{"number": …, "args": …}`: the script computes it from these, and says with one of the next two what came of it. What is
+    /// asked in between belongs to the view.
     View {
         /// The view's exported name.
         function: String,
@@ -133,14 +133,19 @@ pub enum HostCall {
         #[serde(default)]
         args: Value,
     },
-    /// The result of the view that was called last and has not ended; answered with what it comes to as its declared type.
+    /// The result of a view that was called; answered with what it comes to as its declared type.
     ViewResult {
+        /// The number that the call was answered with.
+        number: u64,
         /// What the view returned.
         #[serde(default)]
         value: Value,
     },
-    /// The view that was called last and has not ended threw an error.
-    ViewFailed,
+    /// A view that was called threw an error.
+    ViewFailed {
+        /// The number that the call was answered with.
+        number: u64,
+    },
     /// A line for the function log.
     Log {
         /// `debug`, `info`, `warn` or `error`.
@@ -205,6 +210,8 @@ pub enum Observed {
     Time,
     /// `Math.random`.
     Randomness,
+    /// How deep calls nest: one was refused.
+    Depth,
 }
 
 /// What becomes of a savepoint.

@@ -114,6 +114,9 @@ impl Transaction {
 
     /// From here on what is read is added to another set. Gives the set that it was added to so far.
     pub fn swap_read_set(&mut self, read_set: ReadSet) -> ReadSet {
+        // What is known already would not be added.
+        self.at_hand.clear();
+        self.knows_catalog = false;
         mem::replace(&mut self.read_set, read_set)
     }
 

@@ -227,11 +227,11 @@ impl<S: Clone> Core<S> {
         caller: &ScriptCaller,
         mut end: RunEnd<S>,
     ) -> Arc<Landing> {
-        let read = self.place_views(mem::take(&mut end.views), &end.read, caller, end.head);
-        end.reads.merge(read.reads);
+        let (owed, reads) = self.place_views(mem::take(&mut end.views), &end.read, caller, end.head);
         let touched_at = self.flights.touched_since(end.head, &end.reads);
-        let touched_at = touched_at.into_iter().chain(read.touched_at).min();
-        let end = Settled { end, dependencies: read.dependencies, touched_at };
+        let touched_at = touched_at.into_iter().chain(owed.touched_at).min();
+        end.reads.merge(reads);
+        let end = Settled { end, dependencies: owed.dependencies, touched_at };
         self.flights.end(&departure);
         let Departure { id, flight, .. } = departure;
         let Settled { end: RunEnd { result, head, looked, may_pass, .. }, .. } = &end;
@@ -251,6 +251,7 @@ impl<S: Clone> Core<S> {
             None => self.admit(key, caller, end),
         }
         flight.land(Some(landing.clone()));
+        self.ripen();
         self.evict();
         landing
     }
@@ -362,7 +363,6 @@ impl<S: Clone> Core<S> {
             entry.flight = None;
         }
         self.fill(id, caller, settled);
-        self.ripen();
     }
 
     /// Gives an entry a result, and to those who watch it if it is another than they have.
@@ -481,7 +481,6 @@ impl<S: Clone> Core<S> {
             if !is_worth_keeping {
                 next.extend(self.take_out(id));
             } else if entry.dependents.is_empty() {
-                entry.sponsor = None;
                 self.idle.insert(id);
             }
         }

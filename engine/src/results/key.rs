@@ -89,6 +89,8 @@ impl Looked {
             Observed::Kind => self.claims = self.claims | Claims::KIND,
             Observed::Subject => self.claims = self.claims | Claims::SUBJECT,
             Observed::Time | Observed::Randomness => self.is_volatile = true,
+            // How deep calls nest is the same whenever the function is called by itself.
+            Observed::Depth => {}
         }
     }
 }

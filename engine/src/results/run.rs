@@ -7,7 +7,7 @@ use weir_schema::error::ErrorCode;
 use weir_schema::limits::Limit;
 use weir_store::{Head, ReadSet};
 
-use super::flight::RunEnd;
+use super::flight::{RunEnd, ViewSource};
 use super::key::Looked;
 use crate::call::CallError;
 use crate::content::Content;
@@ -55,16 +55,19 @@ pub(super) async fn run(engine: &Engine, query: &Prepared) -> Result<End, NotRun
     let seed = draw().map_err(NotRun::Yet)?;
     let transaction = engine.store().begin().map_err(|error| NotRun::Never(CallError::unavailable(error)))?;
     let (head, begun) = (transaction.head(), Instant::now());
-    let ran = query.run(engine, &seed, seed.ids(), Some(transaction)).await;
+    let ran = query.run_to_keep(engine, &seed, transaction).await;
     let reads = match (ran.transaction, &ran.result) {
         (None, Err(error)) if ran.may_run_again => return Err(NotRun::Lost(error.clone())),
         (Some(transaction), _) => transaction.into_read_set(),
         (None, Err(error)) if !ran.begun => return Err(NotRun::Yet(error.clone())),
         (None, _) => ReadSet::default(),
     };
+    let (views, read) = ran.views.end();
+    // Another run finds these views, and has what they took for itself.
+    let has_computed = views.iter().any(|view| matches!(view.source, ViewSource::Run(_)));
+    let may_pass = |error: &CallError| may_pass(error) || (has_computed && error.code == ErrorCode::LimitExceeded);
     let may_pass = ran.result.as_ref().err().is_some_and(may_pass);
     let result = ran.result.map(|value| Arc::new(Content::from(value)));
-    let (views, read) = ran.views.end();
     Ok(End { reads, views, read, looked: ran.looked, may_pass, ..End::of(result, head, begun.elapsed()) })
 }
 

@@ -2,7 +2,7 @@
 
 import { op_host_start } from "ext:core/ops";
 import { article, ask, atHand, isThenable, OBSERVED, refused } from "ext:weir/call.js";
-import { valuesText } from "ext:weir/values.js";
+import { resultText, valuesText } from "ext:weir/values.js";
 
 const { parse } = JSON;
 
@@ -10,6 +10,8 @@ const { parse } = JSON;
 const bodies = new WeakMap();
 /** Callable to exported name. */
 const functionNames = new WeakMap();
+/** Callable to what its declared type does not tell of a result. */
+const unnoticedOf = new WeakMap();
 /** The most names of functions in the message about calls that nest too deep. */
 const NAMES_MAX = 20;
 /** How deep calls nest. */
@@ -20,10 +22,15 @@ export function limitDepth(limit) {
   depthMax = limit;
 }
 
-/** Tells a function its exported name. Returns its kind and what the host calls; undefined where it is no function. */
-export function nameFunction(value, name) {
+/**
+ * Tells a function its exported name, and what its declared type does not tell of a result. Returns its kind and what the host
+ * calls; undefined where it is no function.
+ */
+export function nameFunction(value, name, unnoticed) {
   const made = bodies.get(value);
-  if (made !== undefined) functionNames.set(value, name);
+  if (made === undefined) return made;
+  functionNames.set(value, name);
+  unnoticedOf.set(value, unnoticed);
   return made;
 }
 
@@ -85,7 +92,11 @@ function enter(callable, args) {
         : `${article(outer.kind)} cannot call ${article(kind)}`,
     );
   }
-  if (outer.depth >= depthMax) throw new RangeError(`calls nest more than ${depthMax} deep: ${way(outer, callable)}`);
+  if (outer.depth >= depthMax) {
+    // What catches it gives something else where it is called from elsewhere.
+    if (outer.kind === "query" || outer.kind === "view") ask("weir", "depth", '{"observe":"depth"}');
+    throw new RangeError(`calls nest more than ${depthMax} deep: ${way(outer, callable)}`);
+  }
   // Asynchronous code goes on when this has returned, as part of what calls it.
   if (kind === "action" || kind === "stream") return body(args);
   const name = functionNames.get(callable);
@@ -115,16 +126,21 @@ function enterView(name, callable, body, args) {
   if (observed !== OBSERVED.all) atHand.observed = 0;
   let text;
   try {
-    const value = runInside("view", callable, body, known.args);
-    if (isThenable(value)) throw new TypeError(`${name} returned a promise: only actions are asynchronous, database calls need no await`);
-    text = valuesText({ viewResult: { value } }, "result");
+    text = runInside("view", callable, (args) => viewText(name, body(args), unnoticedOf.get(callable)), known.args);
   } catch (error) {
-    ask("view", name, '"viewFailed"');
+    ask("view", name, `{"viewFailed":{"number":${known.number}}}`);
     throw error;
   } finally {
     atHand.observed |= observed;
   }
-  return ask("view", name, text);
+  return ask("view", name, `{"viewResult":{"number":${known.number}${text}}}`);
+}
+
+/** The result of a view as the member of a request. */
+function viewText(name, value, unnoticed) {
+  if (isThenable(value)) throw new TypeError(`${name} returned a promise: only actions are asynchronous, database calls need no await`);
+  const text = resultText(value, unnoticed);
+  return text === undefined ? "" : `,"value":${text}`;
 }
 
 /** Calls one function from inside another; an action through the host. */

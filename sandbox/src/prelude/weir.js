@@ -110,7 +110,7 @@ function bind({ modules, collections, functions }, callDepth) {
   limitDepth(callDepth);
   for (const [name, value] of collections) nameCollection(value, name);
   for (const [name, value, unnoticed, keyParts = null] of functions) {
-    const made = nameFunction(value, name);
+    const made = nameFunction(value, name, unnoticed);
     if (made === undefined) throw new TypeError(`${name} is not a function made with query, view, procedure, action or stream`);
     teachIndex(value, keyParts, unnoticed);
     exported.push({ name, callable: value, kind: made.kind, body: made.fromHost, unnoticed });

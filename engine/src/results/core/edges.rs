@@ -177,11 +177,10 @@ impl<S: Clone> Core<S> {
     /// An entry is gone. Gives the views that nobody may need any more.
     pub(super) fn detach(&mut self, id: u64, gone: &Entry<S>) -> Vec<u64> {
         for dependent in &gone.dependents {
-            self.unregister(*dependent);
+            // Nobody would tell it what has changed.
+            self.grow_stale(*dependent);
             let Some(entry) = self.entries.get_mut(dependent) else { continue };
             entry.dependencies.retain(|dependency| dependency.id != id);
-            // Nobody would tell it what has changed.
-            entry.standing = Standing::Stale;
             self.doubtful.push(*dependent);
         }
         let mut views = Vec::new();

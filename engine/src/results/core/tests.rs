@@ -57,14 +57,28 @@ struct Function {
     time: bool,
     /// Whether it gives no more than whether the sum is large, which most commits do not change.
     coarse: bool,
+    /// Whether it gives no more than whether the caller is a user, and even that only if it looks.
+    polite: bool,
     /// The views that it calls, and whose results are part of its own.
     calls: &'static [usize],
+    /// Whether it calls only the first of them while the first key that it reads is odd.
+    fewer: bool,
 }
 
-const PLAIN: Function =
-    Function { from: 0, to: 0, kind: false, subject: false, sometimes: false, time: false, coarse: false, calls: &[] };
+const PLAIN: Function = Function {
+    from: 0,
+    to: 0,
+    kind: false,
+    subject: false,
+    sometimes: false,
+    time: false,
+    coarse: false,
+    polite: false,
+    calls: &[],
+    fewer: false,
+};
 
-const FUNCTIONS: [Function; 12] = [
+const FUNCTIONS: [Function; 15] = [
     Function { from: 0, to: 4, ..PLAIN },
     Function { from: 3, to: 4, ..PLAIN },
     Function { from: 2, to: 9, kind: true, ..PLAIN },
@@ -78,7 +92,17 @@ const FUNCTIONS: [Function; 12] = [
     Function { from: 11, to: 12, coarse: true, calls: &[8], ..PLAIN },
     Function { calls: &[5, 7], ..PLAIN },
     Function { calls: &[9, 10], ..PLAIN },
+    Function { from: 2, to: 3, kind: true, sometimes: true, polite: true, ..PLAIN },
+    Function { from: 10, to: 11, calls: &[12, 6], fewer: true, ..PLAIN },
+    Function { from: 3, to: 4, coarse: true, calls: &[6, 13, 12], fewer: true, ..PLAIN },
 ];
+
+impl Function {
+    /// The views that it calls on a state.
+    fn calls_on(&self, state: &State) -> &'static [usize] {
+        if self.fewer && state[self.from] % 2 == 1 { &self.calls[..1] } else { self.calls }
+    }
+}
 
 type State = [u64; KEYS];
 
@@ -153,10 +177,15 @@ fn head(sequence: usize) -> Head {
 
 /// What a function gives on a state: a value, or nothing where it fails.
 fn result(function: usize, who: usize, state: &State) -> (Option<Value>, Looked) {
-    let Function { from, to, kind, subject, sometimes, time, coarse, calls } = FUNCTIONS[function];
+    let Function { from, to, kind, subject, sometimes, time, coarse, polite, .. } = FUNCTIONS[function];
+    let calls = FUNCTIONS[function].calls_on(state);
     let (mut looked, caller) = (Looked::default(), caller(who));
     let sum = state[from..to].iter().sum::<u64>();
-    let mut seen = if coarse { json!({ "large": sum > 9 }) } else { json!({ "keys": &state[from..to] }) };
+    let mut seen = match (polite, coarse) {
+        (true, _) => json!({}),
+        (_, true) => json!({ "large": sum > 9 }),
+        (_, false) => json!({ "keys": &state[from..to] }),
+    };
     let mut fails = sum % 11 == 10;
     for (place, called) in calls.iter().enumerate() {
         let (value, of_view) = result(*called, who, state);
@@ -165,7 +194,12 @@ fn result(function: usize, who: usize, state: &State) -> (Option<Value>, Looked)
         seen[format!("view {place}")] = json!(value);
     }
     if !sometimes || state[from] % 2 == 1 {
-        if kind {
+        if kind && polite {
+            looked.at(Observed::Kind);
+            if caller.kind != "user" {
+                seen = json!({ "rude": true });
+            }
+        } else if kind {
             looked.at(Observed::Kind);
             seen["kind"] = json!(caller.kind);
         }
@@ -298,7 +332,7 @@ impl Model {
         if from < to {
             reads.add_range(key(from)..key(to));
         }
-        for called in FUNCTIONS[function].calls {
+        for called in FUNCTIONS[function].calls_on(&state) {
             if let Some((place, of_view)) = views.1.get(called) {
                 looked.and(*of_view);
                 read.push(*place);
