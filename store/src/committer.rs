@@ -35,7 +35,7 @@ use crate::witness::Witness;
 pub(crate) enum Request {
     /// Commits, and answers once it is durable or refused. The caller need not wait for the answer.
     Commit { prepared: Box<Prepared>, answer: Answer },
-    /// Erases what is no longer needed, with the next write.
+    /// Erases what is no longer needed and writes what is kept of views, with the next write.
     Upkeep { upkeep: Upkeep, done: oneshot::Sender<()> },
     /// Takes no further commits, closes the engine and answers.
     Close { answer: oneshot::Sender<()> },
@@ -133,6 +133,7 @@ impl Committer {
                 if upkeep.erased.iter().all(|key| self.window.is_untouched(upkeep.since, key)) {
                     // A store that has stopped keeps what it has.
                     if self.engine.check().is_ok() {
+                        self.open.bytes += bytes_of(&upkeep.kept);
                         self.open.upkeep.push((upkeep, done));
                     }
                 } else {
@@ -197,8 +198,7 @@ impl Committer {
             writes.push((key::outcome(&kept.key), Some(to_json(&record).into())));
             writes.push((expiry, Some(Bytes::new())));
         }
-        let bytes = |(key, value): &(Key, Option<Bytes>)| key.len() + value.as_ref().map_or(0, Bytes::len);
-        self.open.bytes += writes.iter().map(bytes).sum::<usize>();
+        self.open.bytes += bytes_of(&writes);
         if let Some(catalog) = next_catalog {
             self.head.catalog = catalog.version;
             pending.catalog = catalog.clone();
@@ -315,6 +315,11 @@ impl Committer {
             let _ = answer.send(());
         }
     }
+}
+
+/// Of what is written.
+fn bytes_of(writes: &[(Key, Option<Bytes>)]) -> usize {
+    writes.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Bytes::len)).sum()
 }
 
 /// The published state of a store that was just opened.

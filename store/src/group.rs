@@ -77,6 +77,8 @@ pub(crate) struct Upkeep {
     pub(crate) journal_first: Option<u64>,
     /// From when on old versions are known.
     pub(crate) history: Option<HistoryExtent>,
+    /// What is kept of views: written, or removed where there is no value.
+    pub(crate) kept: Arc<[(Key, Option<Bytes>)]>,
 }
 
 /// One write to the engine, as far as it is known.
@@ -122,7 +124,13 @@ impl Group {
 
     fn fill(&mut self, batch: &mut Batch, mut ends: Ends) -> Result<Ends, Poisoned> {
         // First: what a commit of the group writes under an erased key stays.
-        for (Upkeep { erased, journal_first, history, .. }, _) in &self.upkeep {
+        for (Upkeep { erased, journal_first, history, kept, .. }, _) in &self.upkeep {
+            for (key, value) in kept.iter() {
+                match value {
+                    Some(value) => batch.replace(key, value)?,
+                    None => batch.erase(key)?,
+                }
+            }
             for key in erased {
                 batch.erase(key)?;
             }

@@ -26,6 +26,7 @@
 //! | `clock` | timestamps of commits |
 //! | `notice` | what is told of every commit |
 //! | `catalog` | collections and indexes with their numbers; `declare` compares them with declarations, `indexing` builds and drops indexes |
+//! | `kept` | what views have computed: written beside commits, read when a release becomes active |
 //! | `journal` | the check at start that no commit is missing, and the tail that follows every commit |
 //! | `follow` | what of a collection a commit has changed |
 //! | `past` | states of the past |
@@ -59,6 +60,7 @@ mod health;
 mod indexing;
 mod jobs;
 mod journal;
+mod kept;
 pub mod keys;
 mod merge;
 mod migration;
@@ -104,6 +106,7 @@ pub use export::import::{ImportError, import_all};
 pub use export::{ExportError, Exported};
 pub use jobs::{Due, JobFilter, JobPage};
 pub use journal::Tail;
+pub use kept::{KeptKey, KeptPage, KeptRecord};
 pub use keys::KeyRing;
 pub use notice::{Committed, Notice};
 pub use options::Options;

@@ -3,6 +3,8 @@
 //! A commit that touches none of it leaves everything that was read as it was, absences included. The sets are exact
 //! up to a bound; past it they grow coarser, never smaller.
 
+mod codec;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, Range};
 
@@ -72,7 +74,20 @@ impl ReadSet {
 
     /// Whether the commit changed something that was read.
     pub fn touches(&self, notice: &Notice) -> bool {
-        self.touches_points(&notice.touched) || self.touches_intervals(&notice.touched)
+        self.touches_keys(&notice.touched)
+    }
+
+    /// Whether one of the sorted keys was read.
+    pub(crate) fn touches_keys(&self, sorted: &[Key]) -> bool {
+        self.touches_points(sorted) || self.touches_intervals(sorted)
+    }
+
+    /// Whether anything was read in an interval.
+    pub(crate) fn reads_in(&self, interval: &Interval) -> bool {
+        let Interval { start, end } = interval;
+        let before_end = (Bound::Unbounded, Bound::Excluded(end));
+        let last = self.intervals.range::<Key, _>(before_end).next_back();
+        self.points.range::<Key, _>(start..end).next().is_some() || last.is_some_and(|(_, last)| last > start)
     }
 
     /// About how many bytes of memory it takes together with its registration in a [`ReadIndex`](crate::ReadIndex), for

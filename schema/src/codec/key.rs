@@ -6,6 +6,8 @@
 //! | `C` | the catalog: names of collections and indexes with their numbers, as JSON |
 //! | `D` collection `id` | a document as JSON text, `id` first |
 //! | `E` milliseconds digest | empty: when a kept outcome expires |
+//! | `G` digest | the commit as of which the contributions to a view of groups are kept, as JSON |
+//! | `G` digest `id` | what a document contributes to it, as the guest's JSON text |
 //! | `I` collection index components `id` | empty: an entry of a plain index, or of a unique one with a null in it |
 //! | `I` collection index components | the id: an entry of a unique index |
 //! | `I` collection index target `id` | empty: the document refers to the target; an index of references alone |
@@ -16,6 +18,8 @@
 //! | `M` `head` | timestamp and sequence of the last commit |
 //! | `M` `history` | from when on old versions are known |
 //! | `M` `journal` | how far the journal reaches |
+//! | `R` | the commit as of which results of views are kept, as JSON |
+//! | `R` digest | a result of a view |
 //! | `W` milliseconds `id` | empty: when a job is due that waits or runs |
 //!
 //! Numbers are 32 bits (sequences, audit numbers and times 64), big endian; digests are 32 bytes. The id at the end of a key stands as it is.
@@ -48,6 +52,8 @@ const DOCUMENT: u8 = b'D';
 const INDEX: u8 = b'I';
 const JOB: u8 = b'J';
 const JOURNAL: u8 = b'L';
+const GROUPS: u8 = b'G';
+const RESULT: u8 = b'R';
 const WAITING: u8 = b'W';
 
 /// The number of a collection in the catalog; never used again after the collection is gone.
@@ -77,6 +83,13 @@ pub fn index(collection: CollectionNumber, index: IndexNumber) -> Key {
     let mut key = vec![INDEX];
     key.extend_from_slice(&collection.0.to_be_bytes());
     key.extend_from_slice(&index.0.to_be_bytes());
+    key
+}
+
+/// What the keys of all entries of a collection's indexes start with.
+pub fn indexes(collection: CollectionNumber) -> Key {
+    let mut key = indexes_all();
+    key.extend_from_slice(&collection.0.to_be_bytes());
     key
 }
 
@@ -207,6 +220,49 @@ pub fn waiting_job(key: &[u8]) -> Option<(u64, DocumentId)> {
 /// Whether a key is one of a job, which has no history.
 pub fn is_of_job(key: &[u8]) -> bool {
     matches!(key.first(), Some(&(JOB | WAITING)))
+}
+
+/// The key that says how far a view of groups is kept, and what all keys about it start with.
+pub fn groups(view: &Digest) -> Key {
+    let mut key = groups_all();
+    key.extend_from_slice(view.as_bytes());
+    key
+}
+
+/// What the keys about all views of groups start with.
+pub fn groups_all() -> Key {
+    vec![GROUPS]
+}
+
+/// The key of what a document contributes to a view of groups.
+pub fn contribution(view: &Digest, id: &DocumentId) -> Key {
+    let mut key = groups(view);
+    key.extend_from_slice(id.as_str().as_bytes());
+    key
+}
+
+/// The view that a key of groups is about, and the document if it is about one.
+pub fn groups_parts(key: &[u8]) -> Option<(Digest, Option<DocumentId>)> {
+    let (digest, id) = key.strip_prefix(&[GROUPS])?.split_at_checked(32)?;
+    let digest = Digest::from_bytes(digest.try_into().ok()?);
+    if id.is_empty() { Some((digest, None)) } else { Some((digest, Some(id_from(id)?))) }
+}
+
+/// The key of a kept result of a view.
+pub fn result(of: &Digest) -> Key {
+    let mut key = results_all();
+    key.extend_from_slice(of.as_bytes());
+    key
+}
+
+/// The key that says as of when results of views are kept, and what all of their keys start with.
+pub fn results_all() -> Key {
+    vec![RESULT]
+}
+
+/// The digest in the key of a kept result.
+pub fn result_digest(key: &[u8]) -> Option<Digest> {
+    Some(Digest::from_bytes(key.strip_prefix(&[RESULT])?.try_into().ok()?))
 }
 
 /// The first key after all that start with `prefix`. Every key starts with a letter, so there always is one.
