@@ -27,6 +27,9 @@ pub enum Caller {
     Anonymous,
 }
 
+/// The kinds of callers that scripts see.
+pub(crate) const CALLER_KINDS: [&str; 4] = ["developer", "user", "service", "anonymous"];
+
 impl Caller {
     /// The caller as scripts see it.
     pub(crate) fn in_script(&self) -> ScriptCaller {

@@ -18,6 +18,8 @@ use crate::call::{Answer, Call, CallError, Caller};
 use crate::eager;
 use crate::groups;
 use crate::idempotency::Scope;
+use crate::jobs::Clock;
+use crate::keep::{self, Keeping};
 use crate::lines::{self, Elements};
 use crate::live::Watch;
 use crate::origin::{Connection, Origin, Place};
@@ -29,6 +31,7 @@ use crate::results::pump::pump;
 use crate::room::Room;
 use crate::row::{Row, Sealed};
 use crate::run::{Prepared, RUNS_MAX, Ran};
+use crate::scheduled;
 use crate::secrets::{Missing, Secrets};
 use crate::seed::Seed;
 use crate::streams::Stream;
@@ -46,6 +49,8 @@ pub(crate) struct Shared {
     pool: PoolOptions,
     active: watch::Sender<Option<Arc<Release>>>,
     results: Results,
+    keeping: Keeping,
+    clock: Clock,
     actions: Arc<Actions>,
     /// Places of streams that may run at once.
     stream_places: Places,
@@ -105,9 +110,11 @@ impl Engine {
         let notices = store.notices();
         let actions = Arc::default();
         let stream_places = Places::new(pool.stream_isolates);
-        let shared = Shared { store, watchdog, pool, active, results, actions, stream_places, secrets };
+        let (keeping, clock) = (Keeping::default(), Clock::system());
+        let shared = Shared { store, watchdog, pool, active, results, keeping, clock, actions, stream_places, secrets };
         let engine = Self { shared: Arc::new(shared), origin: Origin::default() };
         tokio::spawn(pump(notices, Arc::downgrade(&engine.shared)));
+        tokio::spawn(keep::run(Arc::downgrade(&engine.shared)));
         Ok(engine)
     }
 
@@ -146,10 +153,14 @@ impl Engine {
         let release = starting.await.map_err(|error| IsolateError::Internal(error.to_string()))??;
         let release = Arc::new(release);
         self.shared.store.apply_collections(release.declarations()).await?;
+        if let Err(error) = self.keeping().hand_over(self, &release).await {
+            tracing::warn!("what views have computed before is not used: {error}");
+        }
         release.keep_groups(groups::keep::keep_all(self, &release));
         self.shared.active.send_replace(Some(release.clone()));
         self.keep_results_of(release.number());
         eager::watch_all(self, &release);
+        scheduled::run_all(self, &release);
         Ok(release)
     }
 
@@ -165,6 +176,7 @@ impl Engine {
 
     /// Finishes the commits that wait and closes the store. Views that are computed eagerly keep an engine until then.
     pub async fn close(&self) {
+        self.keeping().end(self).await;
         // What runs for a release, and not for a caller, ends.
         self.shared.active.send_replace(None);
         self.shared.store.close().await;
@@ -318,6 +330,15 @@ impl Engine {
 
     pub(crate) fn results(&self) -> &Results {
         &self.shared.results
+    }
+
+    pub(crate) fn keeping(&self) -> &Keeping {
+        &self.shared.keeping
+    }
+
+    /// The clock by which views with a schedule are computed.
+    pub fn clock(&self) -> &Clock {
+        &self.shared.clock
     }
 
     pub(crate) async fn act(&self, prepared: &Prepared) -> Result<Answer, CallError> {

@@ -12,6 +12,7 @@
 //! | `documents` | insert, replace, patch and delete, with the document's type checked |
 //! | `eager` | views that are computed whether anybody asks or not |
 //! | `fetch` | what actions ask of other servers: which hosts, which addresses, how much |
+//! | `scheduled` | views that are computed at the times of a schedule |
 //! | [`secrets`] | what actions may know and nobody may read |
 //! | `outside` | what a run asks of these two |
 //! | `actions` | actions with an idempotency key: one at a time, the outcome kept when it is over |
@@ -22,12 +23,14 @@
 //! | `groups` | what views of groups are made of, kept up to date document by document |
 //! | [`import`] | loads documents without running a function |
 //! | [`jobs`] | calls that are made later, once or again and again |
+//! | `keep` | what views have computed, kept in the store for the next start |
 //! | [`lines`] | the list that a query returns, in pieces |
 //! | `results` | results that are kept until a commit touches what they were computed from |
 //! | [`live`] | watched queries: a new value when, and only when, a commit touches what was read |
 //! | [`origin`] | where calls come from, and so in whose line they wait for an isolate |
 //! | [`places`] | places for what lasts, of which nobody takes all |
 //! | [`streams`] | the events of an async generator, each as it is asked for |
+//! | [`views`] | what is kept of views, told and changed from outside |
 //! | `seed` | what makes a run repeatable: its time, its randomness, the ids it hands out |
 
 mod actions;
@@ -43,6 +46,7 @@ mod host;
 pub mod idempotency;
 pub mod import;
 pub mod jobs;
+mod keep;
 pub mod lines;
 pub mod live;
 mod nested_views;
@@ -55,9 +59,11 @@ mod results;
 pub mod room;
 pub mod row;
 mod run;
+mod scheduled;
 pub mod secrets;
 mod seed;
 pub mod streams;
+pub mod views;
 
 pub use engine::Engine;
 pub use results::ResultCounts;

@@ -65,7 +65,7 @@ pub(crate) async fn elements(
         return Err(CallError::new(ErrorCode::BadArguments, message));
     }
     // What is kept by other ways than runs is not to be read from all documents here either.
-    if prepared.every().is_some() || release.groups(prepared.index).is_some() {
+    if prepared.timing().is_some() || release.groups(prepared.index).is_some() {
         return engine.read(&prepared).await.map(Elements::There);
     }
     let seed = draw()?;

@@ -4,7 +4,7 @@
 //! come faster than they are taken the newest is emitted; a value equal to the last one is not.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::Value;
 use weir_schema::commit::Timestamp;
@@ -14,6 +14,7 @@ use crate::call::{CallError, Caller, Emission};
 use crate::content::ValueDigest;
 use crate::engine::Engine;
 use crate::release::Release;
+use crate::results::timed::Timing;
 use crate::results::{Published, Watched};
 use crate::run::Prepared;
 
@@ -25,7 +26,16 @@ pub struct Watch {
     last: Option<Last>,
     watched: Option<Watched>,
     /// When the next result is due, of a view that is computed now and then.
-    due: Option<Instant>,
+    due: Due,
+}
+
+/// When to look for a result.
+enum Due {
+    Now,
+    /// Then, or when somebody else has one.
+    At(Instant),
+    /// When there is another one.
+    WithNext,
 }
 
 /// What a caller has.
@@ -48,7 +58,7 @@ impl Watch {
     ) -> Self {
         let query = Prepared::new(release, caller, function, arguments).and_then(readable).map(Arc::new);
         let last = after.and_then(|cursor| ValueDigest::of_cursor(&cursor)).map(Last::Value);
-        Self { engine: engine.clone(), query, last, watched: None, due: None }
+        Self { engine: engine.clone(), query, last, watched: None, due: Due::Now }
     }
 
     /// The next value. An error does not end the watch: a later commit may bring a value again. A slow reader misses
@@ -67,9 +77,9 @@ impl Watch {
                 return Err(error);
             }
         };
-        if let Some(every) = query.every() {
+        if let Some(timing) = query.timing() {
             // Of no concern to the many that wait for a commit: it would make each of them as large.
-            return Box::pin(self.next_timed(&query, every)).await;
+            return Box::pin(self.next_timed(&query, &timing)).await;
         }
         loop {
             let watched = self.watched.get_or_insert_with(|| self.engine.watch_results(&query));
@@ -84,13 +94,25 @@ impl Watch {
     }
 
     /// The next value that time brings.
-    async fn next_timed(&mut self, query: &Prepared, every: Duration) -> Result<Emission, CallError> {
+    async fn next_timed(&mut self, query: &Prepared, timing: &Timing) -> Result<Emission, CallError> {
+        let question = self.engine.timed_question(query);
+        let mut changes = question.changes();
         loop {
-            if let Some(due) = self.due {
-                tokio::time::sleep_until(due.into()).await;
+            match self.due {
+                Due::Now => {}
+                Due::At(at) => tokio::select! {
+                    () = tokio::time::sleep_until(at.into()) => {}
+                    _ = changes.changed() => {}
+                },
+                // The question has the sender.
+                Due::WithNext => drop(changes.changed().await),
             }
-            let timed = self.engine.read_timed(query, every).await;
-            self.due = Some(timed.as_ref().map_or_else(|_| Instant::now() + every, |timed| timed.until));
+            changes.borrow_and_update();
+            let timed = self.engine.read_timed(query, timing).await;
+            self.due = match &timed {
+                Ok(timed) => timed.until.map_or(Due::WithNext, Due::At),
+                Err(_) => Due::At(Instant::now() + timing.pause()),
+            };
             match timed {
                 Ok(timed) => {
                     let digest = timed.value.digest();

@@ -133,6 +133,7 @@ impl RunHost {
         self.looked.and(looked);
         let read = mem::replace(&mut self.views.read, caller.read);
         let reads = self.transaction()?.swap_read_set(caller.reads);
+        self.engine.keeping().note_run(self.release.number(), view.index, None);
         let run = ViewRun { reads, read, looked, cost: begun.elapsed() };
         self.views.add(&view, content, looked.claims, ViewSource::Run(run));
         Ok(text)

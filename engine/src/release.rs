@@ -8,17 +8,21 @@ use weir_sandbox::isolate::IsolateError;
 use weir_sandbox::pool::{Pool, PoolOptions};
 use weir_sandbox::watchdog::Watchdog;
 use weir_schema::declarations::{Declarations, Function, FunctionKind};
+use weir_schema::digest::Digest;
 use weir_schema::limits::{CallLimits, JobSettings};
 use weir_schema::manifest::Cron;
 
 use crate::fetch::Fetcher;
 use crate::groups::view::GroupView;
+use crate::keep::code;
 use crate::secrets::{Missing, Secrets};
 
 /// A compiled app made ready to run. Stays usable after another release has become the active one.
 pub struct Release {
     number: u64,
     app: Arc<App>,
+    /// For each function the digest of the code that it depends on.
+    codes: Vec<Digest>,
     pool: Pool,
     fetcher: Fetcher,
     /// Those that the app names, and no others.
@@ -57,12 +61,23 @@ impl Release {
         let Surroundings { fetcher, secrets } = surroundings;
         static NUMBERS: AtomicU64 = AtomicU64::new(0);
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
-        Ok(Self { number, app, pool, fetcher, secrets, groups: OnceLock::new() })
+        let codes = code::digests(&app);
+        Ok(Self { number, app, codes, pool, fetcher, secrets, groups: OnceLock::new() })
     }
 
     /// Tells it from all others of this process.
     pub(crate) fn number(&self) -> u64 {
         self.number
+    }
+
+    /// The digests of the code that its functions depend on, in the order of declaration.
+    pub(crate) fn codes(&self) -> &[Digest] {
+        &self.codes
+    }
+
+    /// That of a function, by its place in the declarations.
+    pub(crate) fn code(&self, function: usize) -> Option<Digest> {
+        self.codes.get(function).copied()
     }
 
     /// `shop 1.4.0`.

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 use weir_sandbox::pool::{Isolation, QueueFull};
 use weir_sandbox::protocol::{CallRequest, Frame, Outcome, Plan, ScriptError};
-use weir_schema::declarations::{Function, FunctionKind, Keep};
+use weir_schema::declarations::{Function, FunctionKind};
 use weir_schema::error::ErrorCode;
 use weir_schema::id::DocumentId;
 use weir_schema::limits::Limit;
@@ -25,6 +25,7 @@ use crate::nested_views::Views;
 use crate::origin::Place;
 use crate::release::Release;
 use crate::results::key::{Looked, QueryKey};
+use crate::results::timed::Timing;
 use crate::seed::{Ids, Seed};
 use crate::streams::Feed;
 
@@ -138,15 +139,12 @@ impl Prepared {
 
     /// Whether a result of it is good for a time, whatever is committed.
     pub(crate) fn is_timed(&self) -> bool {
-        self.every().is_some()
+        self.timing().is_some()
     }
 
-    /// How long a result of it is good, if that is a matter of time.
-    pub(crate) fn every(&self) -> Option<Duration> {
-        match self.function().ok()?.keep {
-            Some(Keep::EveryMs(every)) => Some(Duration::from_millis(every)),
-            _ => None,
-        }
+    /// When it is computed, if that is a matter of time.
+    pub(crate) fn timing(&self) -> Option<Timing> {
+        Timing::of(self.function().ok()?.keep.as_ref())
     }
 
     /// The declared function.

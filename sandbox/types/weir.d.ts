@@ -269,9 +269,9 @@ export declare function stream<F extends (args: any) => AsyncGenerator<unknown> 
 export interface ViewOptions {
   /**
    * `"eager"`: on every commit that touches it. `"onDemand"`: at the first read, which is the default.
-   * `{ every: "5m" }`: at this interval, in ms, s, m, h or d.
+   * `{ every: "5m" }`: at this interval, in ms, s, m, h or d. `{ cron: "0 3 * * *" }`: at these times, as in app.toml.
    */
-  keep?: "eager" | "onDemand" | { every: string };
+  keep?: "eager" | "onDemand" | { every: string } | { cron: string };
 }
 
 /** Makes views. */

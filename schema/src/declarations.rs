@@ -3,6 +3,7 @@
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
+use crate::cron::Schedule;
 use crate::endpoints::Endpoint;
 use crate::references::Reference;
 use crate::shape::{Definitions, Member, Slot};
@@ -204,4 +205,6 @@ pub enum Keep {
     OnDemand,
     /// At this interval in milliseconds, whatever changes meanwhile.
     EveryMs(u64),
+    /// At these times, whatever changes meanwhile.
+    Cron(Box<Schedule>),
 }

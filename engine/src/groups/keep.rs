@@ -1,5 +1,8 @@
 //! Keeps a view of groups up with the commits: reads all documents once, then those that commits have changed.
 //!
+//! What documents contribute is kept in the store besides (`crate::keep`), as the guest gave it. A keeper that finds it there
+//! begins with it and asks the guest only for what commits have changed since.
+//!
 //! What a document contributes is computed by the guest, from the document alone. A view whose functions look at anything else,
 //! be it another document, the time or the caller, cannot be kept this way and is left to be computed as a whole.
 
@@ -20,6 +23,7 @@ use super::view::{Building, Contributed, GroupView};
 use super::{Contribution, Scalar};
 use crate::call::CallError;
 use crate::engine::{Engine, Shared, draw};
+use crate::keep::contributions::{self, Contributions};
 use crate::release::Release;
 use crate::results::key::Looked;
 use crate::results::may_pass;
@@ -29,6 +33,8 @@ use crate::run::{Prepared, RUNS_MAX};
 const BATCH_DOCUMENTS: usize = 500;
 /// No more are given once they have more bytes than this.
 const BATCH_BYTES: usize = 256 << 10;
+/// What is kept of a document whose contributions could not be computed.
+const FAILED: &[u8] = b"null";
 /// How long to wait where something cannot be had at the moment.
 const PAUSE: Duration = Duration::from_millis(50);
 /// How much memory the groups of one view may take, in bytes, before the view is computed as a whole instead.
@@ -51,6 +57,8 @@ struct Keeper {
     release: Weak<Release>,
     name: String,
     collection: String,
+    /// What is kept in the store.
+    kept: Arc<Contributions>,
 }
 
 /// What a step works with.
@@ -65,7 +73,11 @@ pub(crate) fn keep_all(engine: &Engine, release: &Arc<Release>) -> Vec<Arc<Group
     let mut views = Vec::new();
     for (index, function) in release.declarations().functions.values().enumerate() {
         let Some(view) = GroupView::new(index, function) else { continue };
+        let Some(code) = release.code(index) else { continue };
+        let kept = Arc::new(Contributions::new(code, function.name.clone(), release.number()));
+        engine.keeping().add_groups(&kept);
         let keeper = Keeper {
+            kept,
             view: Arc::downgrade(&view),
             engine: engine.downgrade(),
             release: Arc::downgrade(release),
@@ -80,10 +92,17 @@ pub(crate) fn keep_all(engine: &Engine, release: &Arc<Release>) -> Vec<Arc<Group
 
 impl Keeper {
     async fn keep(self, mut releases: watch::Receiver<Option<Arc<Release>>>) {
+        let mut beginning = self.restore().await;
         loop {
-            let stopped = match self.build().await {
-                Ok(mut tail) => loop {
+            if let Ok(None) = beginning {
+                beginning = self.build().await.map(Some);
+            }
+            let Some(asked) = self.view.upgrade().map(|view| view.asked()) else { return };
+            let stopped = match beginning {
+                Ok(None) => Stopped::Outlived,
+                Ok(Some(mut tail)) => loop {
                     tokio::select! {
+                        () = asked.notified() => break Stopped::Outlived,
                         entry = tail.next() => if let Err(stopped) = self.step(entry, &mut tail).await {
                             break stopped;
                         },
@@ -102,11 +121,14 @@ impl Keeper {
                         view.clear();
                     }
                     tokio::time::sleep(PAUSE).await;
+                    beginning = Ok(None);
                 }
                 Stopped::Unkept(why) => {
                     tracing::warn!("{} is computed from all of its documents each time: {why}", self.name);
+                    // An error means that the store has stopped.
+                    let _ = self.forget().await;
                     if let Some(view) = self.view.upgrade() {
-                        view.give_up();
+                        view.give_up(why);
                     }
                     return;
                 }
@@ -121,11 +143,70 @@ impl Keeper {
         Ok(Around { view, engine: engine.for_upkeep(), release })
     }
 
+    /// Begins with what is kept in the store; `None` if that is nothing, or does not lead to the last commit.
+    async fn restore(&self) -> Result<Option<Tail>, Stopped> {
+        let engine = self.around()?.engine;
+        let as_of = match contributions::as_of(engine.store(), self.kept.view()) {
+            Ok(Some(as_of)) if as_of.head.sequence <= engine.store().head().sequence => as_of,
+            Ok(_) => return Ok(None),
+            Err(_) => return Err(Stopped::Gone),
+        };
+        self.around()?.view.expect(as_of.records.unwrap_or_default());
+        let (mut after, mut records, mut unknown) = (None, 0, BTreeSet::new());
+        loop {
+            let (store, code) = (engine.store().clone(), *self.kept.view());
+            let reading = tokio::task::spawn_blocking(move || contributions::page(&store, &code, after.as_ref()));
+            let (page, next) = reading.await.map_err(|_| Stopped::Gone)?.map_err(|_| Stopped::Gone)?;
+            let mut contributed = Vec::with_capacity(page.len());
+            records += page.len() as u64;
+            for (id, text) in page {
+                match serde_json::from_slice(&text).ok().map(|given| (contributions_of_one(&given), given)) {
+                    Some((Some(contributions), _)) => contributed.push((id, Ok(contributions))),
+                    // It failed then.
+                    Some((None, Value::Null)) => drop(unknown.insert(id)),
+                    _ => return self.restored_wrongly(),
+                }
+            }
+            let view = self.around()?.view;
+            view.build(contributed);
+            self.check_size(&view)?;
+            after = next;
+            if after.is_none() {
+                break;
+            }
+        }
+        if as_of.records.is_some_and(|there| there != records) {
+            return self.restored_wrongly();
+        }
+        let mut tail = engine.store().tail(as_of.head.sequence + 1);
+        drop(engine);
+        self.catch_up(unknown, as_of.head.sequence, &mut tail).await?;
+        tracing::debug!("{} goes on from commit {}: {records} documents", self.name, as_of.head.sequence);
+        Ok(Some(tail))
+    }
+
+    /// What is kept contradicts itself.
+    fn restored_wrongly(&self) -> Result<Option<Tail>, Stopped> {
+        tracing::warn!("what is kept of {} cannot be used: it is built anew", self.name);
+        self.around()?.view.clear();
+        Ok(None)
+    }
+
+    /// Forgets what is kept in the store.
+    async fn forget(&self) -> Result<(), Stopped> {
+        let engine = self.around()?.engine;
+        self.kept.clear();
+        let (release, code) = (self.kept.release(), *self.kept.view());
+        engine.keeping().remove_groups(&engine, release, &code).await.map_err(|_| Stopped::Gone)
+    }
+
     /// Reads all documents, of one commit; from there on the journal tells.
     async fn build(&self) -> Result<Tail, Stopped> {
+        self.forget().await?;
         let mut building = Building::start();
         let mut state = self.around()?.engine.store().pin().map_err(|error| stopped(&error))?;
         let head = state.head();
+        self.count()?;
         let mut after = None;
         loop {
             let scan =
@@ -148,23 +229,55 @@ impl Keeper {
             }
             let mut contributed = Vec::with_capacity(documents.len());
             self.contributions(&documents, &mut contributed).await?;
+            self.kept.build();
+            self.make_room().await?;
             let view = self.around()?.view;
-            building.tell(&self.name, view.build(contributed));
+            building.tell(&self.name, view.build(contributed), view.total());
             self.check_size(&view)?;
             if !rows.more {
                 break;
             }
         }
         let Around { view, engine, .. } = self.around()?;
-        view.advance(Vec::new(), head);
+        view.note_built();
+        self.kept.advance(head, view.advance(Vec::new(), head));
         building.end(&self.name, view.size());
         Ok(engine.store().tail(head.sequence + 1))
     }
 
-    /// Takes a commit into account, with all that are durable by now: of several changes of a document the last matters.
+    /// Counts the documents that are to be read, beside reading them.
+    fn count(&self) -> Result<(), Stopped> {
+        let Around { view, engine, .. } = self.around()?;
+        let mut state = engine.store().pin().map_err(|error| stopped(&error))?;
+        let collection = self.collection.clone();
+        tokio::task::spawn_blocking(move || match state.count(&collection, &Scan::default()) {
+            Ok(documents) => view.expect(documents),
+            // Nobody needs to know.
+            Err(error) => tracing::debug!("the documents of {collection} were not counted: {error}"),
+        });
+        Ok(())
+    }
+
+    async fn make_room(&self) -> Result<(), Stopped> {
+        let engine = self.around()?.engine;
+        engine.keeping().make_room(&engine, &self.kept).await.map_err(|_| Stopped::Gone)
+    }
+
+    /// Takes a commit into account, with all that are durable by now.
     async fn step(&self, entry: Result<JournalEntry, TailError>, tail: &mut Tail) -> Result<(), Stopped> {
         let mut changed = BTreeSet::new();
-        let mut sequence = self.note(entry, &mut changed)?;
+        let sequence = self.note(entry, &mut changed)?;
+        self.catch_up(changed, sequence, tail).await
+    }
+
+    /// Takes all commits into account that are durable by now, after one whose changes are known: of several changes of a
+    /// document the last matters.
+    async fn catch_up(
+        &self,
+        mut changed: BTreeSet<DocumentId>,
+        mut sequence: u64,
+        tail: &mut Tail,
+    ) -> Result<(), Stopped> {
         let mut state = self.around()?.engine.store().pin().map_err(|error| stopped(&error))?;
         let head = state.head();
         // What is seen of a later commit is to be known of.
@@ -175,7 +288,10 @@ impl Keeper {
         for id in changed {
             match state.get(&self.collection, &id).map_err(|error| stopped(&error))? {
                 Some(document) => documents.push((id, document)),
-                None => contributed.push((id, Ok(Vec::new()))),
+                None => {
+                    self.kept.note(&id, None);
+                    contributed.push((id, Ok(Vec::new())));
+                }
             }
             if documents.len() == BATCH_DOCUMENTS {
                 self.contributions(&documents, &mut contributed).await?;
@@ -185,8 +301,9 @@ impl Keeper {
         drop(state);
         self.contributions(&documents, &mut contributed).await?;
         let view = self.around()?.view;
-        view.advance(contributed, head);
-        self.check_size(&view)
+        self.kept.advance(head, view.advance(contributed, head));
+        self.check_size(&view)?;
+        self.make_room().await
     }
 
     /// Notes what a commit has changed; its place in the order of commits.
@@ -234,10 +351,16 @@ impl Keeper {
         let mut pending = vec![batch];
         while let Some(batch) = pending.pop() {
             match (self.ask(batch).await?, batch) {
-                (Ok(contributions), _) => {
-                    contributed.extend(batch.iter().map(|(id, _)| id.clone()).zip(contributions.into_iter().map(Ok)));
+                (Ok(given), _) => {
+                    for ((id, _), (contributions, text)) in batch.iter().zip(given) {
+                        self.kept.note(id, (!contributions.is_empty()).then_some(text));
+                        contributed.push((id.clone(), Ok(contributions)));
+                    }
                 }
-                (Err(error), [(id, _)]) => contributed.push((id.clone(), Err(error))),
+                (Err(error), [(id, _)]) => {
+                    self.kept.note(id, Some(Bytes::from_static(FAILED)));
+                    contributed.push((id.clone(), Err(error)));
+                }
                 (Err(_), _) => {
                     let (first, second) = batch.split_at(batch.len() / 2);
                     pending.extend([second, first]);
@@ -248,7 +371,7 @@ impl Keeper {
     }
 
     /// Asks the guest, until there is room for it.
-    async fn ask(&self, batch: &[(DocumentId, Bytes)]) -> Result<Result<Vec<Vec<Contribution>>, CallError>, Stopped> {
+    async fn ask(&self, batch: &[(DocumentId, Bytes)]) -> Result<Result<Vec<Given>, CallError>, Stopped> {
         let documents: Vec<Bytes> = batch.iter().map(|(_, document)| document.clone()).collect();
         let mut runs = 0;
         loop {
@@ -304,13 +427,21 @@ fn id_of(document: &[u8]) -> Option<DocumentId> {
     serde_json::from_slice::<Identified>(document).ok().map(|identified| identified.id)
 }
 
+/// What one document contributes, and the text of that.
+type Given = (Vec<Contribution>, Bytes);
+
 /// Reads `[[[key, value, …], …], …]`.
-fn contributions_of(given: &Value) -> Option<Vec<Vec<Contribution>>> {
+fn contributions_of(given: &Value) -> Option<Vec<Given>> {
+    let of_document = |document: &Value| Some((contributions_of_one(document)?, document.to_string().into()));
+    given.as_array()?.iter().map(of_document).collect()
+}
+
+/// Reads `[[key, value, …], …]`.
+fn contributions_of_one(given: &Value) -> Option<Vec<Contribution>> {
     let contribution = |contribution: &Value| {
         let (key, values) = contribution.as_array()?.split_first()?;
         let values: Option<Vec<Scalar>> = values.iter().map(Scalar::of).collect();
         Some(Contribution { key: Scalar::of(key)?, values: values? })
     };
-    let of_document = |document: &Value| document.as_array()?.iter().map(contribution).collect();
-    given.as_array()?.iter().map(of_document).collect()
+    given.as_array()?.iter().map(contribution).collect()
 }

@@ -110,6 +110,16 @@ impl Recent {
         &self.kept
     }
 
+    /// The commit that it is as of; `None` while it is being built.
+    pub(super) fn head(&self) -> Option<Head> {
+        self.head
+    }
+
+    /// Of how many documents something is known: what they contribute, or why that is not.
+    pub(super) fn documents(&self) -> usize {
+        self.kept.size().0 + self.failed.len()
+    }
+
     /// Why what some document contributes is not known.
     pub(super) fn error(&self) -> Option<&CallError> {
         self.failed.values().next()

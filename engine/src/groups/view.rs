@@ -1,11 +1,12 @@
 //! A view of groups as it is at some commit, for those who ask for its rows.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 use serde_json::Value;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use weir_schema::declarations::Function;
 use weir_schema::error::ErrorCode;
 use weir_schema::id::DocumentId;
@@ -34,6 +35,14 @@ pub(crate) struct GroupView {
     /// Wakes who waits for a commit to be taken into account.
     advanced: Condvar,
     progress: watch::Sender<Progress>,
+    /// How many documents are to be read at first, once that is known.
+    total: AtomicU64,
+    /// Somebody asks to have it built anew.
+    asked: Arc<Notify>,
+    /// How often all documents have been read.
+    builds: AtomicU64,
+    /// Why it is not kept up.
+    unkept: OnceLock<&'static str>,
 }
 
 /// How far a view has come.
@@ -45,6 +54,22 @@ pub(super) enum Progress {
     AsOf(u64),
     /// It depends on more than its documents, so that it has to be computed from all of them each time.
     Unkept,
+}
+
+/// How a view is.
+pub(crate) struct Condition {
+    /// While it is being built: how many documents have been read, and of how many; 0 as long as that is not known.
+    pub(crate) building: Option<(u64, u64)>,
+    /// The commit that it is as of.
+    pub(crate) head: Option<Head>,
+    /// Why it is computed from all documents each time.
+    pub(crate) unkept: Option<&'static str>,
+    /// Why what a document contributes is not known.
+    pub(crate) error: Option<CallError>,
+    pub(crate) rows: usize,
+    pub(crate) bytes: usize,
+    /// How often all documents have been read.
+    pub(crate) builds: u64,
 }
 
 /// What a document contributes, or why that is not known.
@@ -61,7 +86,17 @@ impl GroupView {
     pub(super) fn new(place: usize, function: &Function) -> Option<Arc<Self>> {
         let declared = Declared::of(function)?;
         let (recent, (progress, _)) = (Mutex::new(Recent::new(&declared)), watch::channel(Progress::Building(0)));
-        Some(Arc::new(Self { function: place, declared, recent, advanced: Condvar::new(), progress }))
+        Some(Arc::new(Self {
+            function: place,
+            declared,
+            recent,
+            advanced: Condvar::new(),
+            progress,
+            total: AtomicU64::new(0),
+            asked: Arc::default(),
+            builds: AtomicU64::new(0),
+            unkept: OnceLock::new(),
+        }))
     }
 
     /// Which function it is, by its place in the declarations.
@@ -92,17 +127,80 @@ impl GroupView {
         so_far
     }
 
-    /// Takes all into account that commits have changed, up to one.
-    pub(super) fn advance(&self, contributed: Vec<(DocumentId, Contributed)>, head: Head) {
-        self.recent.lock().advance(contributed, head);
+    /// Takes all into account that commits have changed, up to one. Says of how many documents something is known then.
+    pub(super) fn advance(&self, contributed: Vec<(DocumentId, Contributed)>, head: Head) -> usize {
+        let documents = {
+            let mut recent = self.recent.lock();
+            recent.advance(contributed, head);
+            recent.documents()
+        };
         self.advanced.notify_all();
         self.progress.send_replace(Progress::AsOf(head.sequence));
+        documents
     }
 
     /// It cannot be kept up.
-    pub(super) fn give_up(&self) {
+    pub(super) fn give_up(&self, why: &'static str) {
         self.clear();
+        self.unkept.get_or_init(|| why);
         self.progress.send_replace(Progress::Unkept);
+    }
+
+    /// So many documents are to be read at first.
+    pub(super) fn expect(&self, documents: u64) {
+        self.total.store(documents, Ordering::Relaxed);
+    }
+
+    /// How many that are; 0 as long as that is not known.
+    pub(super) fn total(&self) -> u64 {
+        self.total.load(Ordering::Relaxed)
+    }
+
+    /// Wakes who keeps it when somebody asks to have it built anew.
+    pub(super) fn asked(&self) -> Arc<Notify> {
+        self.asked.clone()
+    }
+
+    /// Has been built from all documents.
+    pub(super) fn note_built(&self) {
+        self.builds.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Has it built anew from all documents.
+    pub(crate) fn rebuild(&self) {
+        self.asked.notify_one();
+    }
+
+    /// Has it built anew and waits until it is, or is known not to be kept up.
+    pub(crate) async fn rebuilt(&self) {
+        let before = self.builds.load(Ordering::Relaxed);
+        let mut progress = self.progress.subscribe();
+        self.rebuild();
+        let is_over = |progress: &Progress| match progress {
+            Progress::Building(_) => false,
+            Progress::AsOf(_) => self.builds.load(Ordering::Relaxed) > before,
+            Progress::Unkept => true,
+        };
+        // The view has the sender.
+        let _ = progress.wait_for(is_over).await;
+    }
+
+    /// How it is.
+    pub(crate) fn condition(&self) -> Condition {
+        let recent = self.recent.lock();
+        let (_, rows, bytes) = recent.kept().size();
+        Condition {
+            building: match *self.progress.borrow() {
+                Progress::Building(documents) => Some((documents, self.total())),
+                _ => None,
+            },
+            head: recent.head(),
+            unkept: self.unkept.get().copied(),
+            error: recent.error().cloned(),
+            rows,
+            bytes,
+            builds: self.builds.load(Ordering::Relaxed),
+        }
     }
 
     /// How many documents contribute, how many groups or entries they make, and how many bytes that takes.
@@ -136,7 +234,7 @@ impl GroupView {
                 Ok(Ok(Progress::Unkept) | Err(_)) => return None,
                 Ok(Ok(_)) => {}
                 Err(_) => {
-                    let result = Err(not_yet(function, *progress.borrow()));
+                    let result = Err(not_yet(function, *progress.borrow(), self.total()));
                     return Some(Rows { result, head: store.head() });
                 }
             }
@@ -204,9 +302,9 @@ fn within(limits: &CallLimits, value: Value) -> Result<Value, CallError> {
     passed.map_or(Ok(value), |(limit, _, allowed)| Err(CallError::limit(limit, allowed)))
 }
 
-fn not_yet(function: &Function, progress: Progress) -> CallError {
+fn not_yet(function: &Function, progress: Progress, total: u64) -> CallError {
     let how_far = match progress {
-        Progress::Building(documents) => format!("is being built: {documents} documents have been read"),
+        Progress::Building(documents) => format!("is being built: {} have been read", how_far(documents, total)),
         _ => "has not caught up with the commits".to_owned(),
     };
     let message = format!("{} {how_far}; try again in {} ms", function.name, RETRY.as_millis());
@@ -216,22 +314,31 @@ fn not_yet(function: &Function, progress: Progress) -> CallError {
 /// When a view began to be built, for the log.
 pub(super) struct Building {
     since: Instant,
-    told: u64,
+    told: Instant,
+}
+
+/// `500 of 2000 documents (25 %)`.
+fn how_far(documents: u64, total: u64) -> String {
+    match documents.saturating_mul(100).checked_div(total) {
+        Some(share) => format!("{documents} of {total} documents ({} %)", share.min(100)),
+        None => format!("{documents} documents"),
+    }
 }
 
 impl Building {
-    /// Documents between two lines of the log.
-    const STEP: u64 = 100_000;
+    /// Between two lines of the log.
+    const STEP: Duration = Duration::from_secs(5);
 
     pub(super) fn start() -> Self {
-        Self { since: Instant::now(), told: 0 }
+        let now = Instant::now();
+        Self { since: now, told: now }
     }
 
-    /// Tells how far it is, now and then.
-    pub(super) fn tell(&mut self, name: &str, documents: u64) {
-        if documents >= self.told + Self::STEP {
-            self.told = documents;
-            tracing::info!("{name} is being built: {documents} documents");
+    /// Tells how far it is, now and then; of `total` documents, if that is known.
+    pub(super) fn tell(&mut self, name: &str, documents: u64, total: u64) {
+        if self.told.elapsed() >= Self::STEP {
+            self.told = Instant::now();
+            tracing::info!("{name} is being built: {}", how_far(documents, total));
         }
     }
 

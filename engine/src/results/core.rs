@@ -9,6 +9,7 @@
 
 mod classes;
 mod edges;
+mod saving;
 mod views;
 
 use std::collections::{HashMap, HashSet};
@@ -23,6 +24,8 @@ use weir_schema::commit::Timestamp;
 use weir_store::{Head, Notice, ReadIndex};
 
 use self::classes::Habits;
+use self::saving::Saving;
+pub(crate) use self::saving::{Unsaved, Unwritten};
 pub(crate) use self::views::KeptView;
 use super::entry::{Dependency, ENTRY_BYTES, Entry, Feed, Published, Standing};
 use super::flight::{Departure, Flight, Flights, Landing, RunEnd};
@@ -61,6 +64,7 @@ pub(crate) struct Core<S> {
     /// The priority of the last that went: what comes later is worth at least that.
     inflation: f64,
     random: u64,
+    saving: Saving,
 }
 
 /// The end of a run, and what is known of its result.
@@ -120,6 +124,7 @@ impl<S: Clone> Core<S> {
             bytes_max,
             inflation: 0.0,
             random: 0x9e37_79b9_7f4a_7c15,
+            saving: Saving::default(),
         }
     }
 
@@ -410,6 +415,7 @@ impl<S: Clone> Core<S> {
         if entry.is_fresh() {
             self.index.insert(id, &reads);
             entry.reads = reads;
+            self.saving.note(id, &entry.key);
         } else if entry.flight.is_none() {
             self.due.push(id);
         }
@@ -453,6 +459,7 @@ impl<S: Clone> Core<S> {
     /// No commit wakes it any more.
     fn unregister(&mut self, id: u64) {
         let Some(entry) = self.entries.get_mut(&id) else { return };
+        self.saving.note_gone(id, &entry.key, &entry.class);
         let reads = mem::take(&mut entry.reads);
         if entry.standing != Standing::Stale {
             self.index.remove(id, &reads);
@@ -495,6 +502,7 @@ impl<S: Clone> Core<S> {
     /// Removes an entry. Gives the views that may have to go with it.
     fn take_out(&mut self, id: u64) -> Vec<u64> {
         let Some(entry) = self.entries.remove(&id) else { return Vec::new() };
+        self.saving.note_gone(id, &entry.key, &entry.class);
         if entry.standing != Standing::Stale {
             self.index.remove(id, &entry.reads);
         }

@@ -1,9 +1,13 @@
 //! What results are kept under: what was asked, and so much of who asks as the result depends on.
 
+use std::borrow::Cow;
 use std::ops::BitOr;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use weir_sandbox::protocol::{Observed, ScriptCaller};
+
+use crate::call::CALLER_KINDS;
 
 /// What is asked: a function of a release with arguments.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -17,7 +21,7 @@ pub(crate) struct QueryKey {
 }
 
 /// What of a caller can be looked at by itself.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Claims(u8);
 
 impl Claims {
@@ -43,11 +47,11 @@ impl BitOr for Claims {
 }
 
 /// Callers who get the same result: they agree on some claims.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Class {
     /// On which.
     pub(crate) claims: Claims,
-    kind: Option<&'static str>,
+    kind: Option<Cow<'static, str>>,
     subject: Option<String>,
 }
 
@@ -56,9 +60,18 @@ impl Class {
     pub(crate) fn of(caller: &ScriptCaller, claims: Claims) -> Self {
         Self {
             claims,
-            kind: Claims::KIND.are_among(claims).then_some(caller.kind),
+            kind: Claims::KIND.are_among(claims).then_some(Cow::Borrowed(caller.kind)),
             subject: caller.subject.clone().filter(|_| Claims::SUBJECT.are_among(claims)),
         }
+    }
+
+    /// One of them; `None` if they are of a kind that nobody is any more.
+    pub(crate) fn caller(&self) -> Option<ScriptCaller> {
+        let kind = match &self.kind {
+            Some(kind) => CALLER_KINDS.into_iter().find(|known| known == kind)?,
+            None => "anonymous",
+        };
+        Some(ScriptCaller { kind, subject: self.subject.clone() })
     }
 
     /// Whether a caller is one of them.

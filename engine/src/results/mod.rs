@@ -8,12 +8,13 @@ mod entry;
 mod flight;
 pub(crate) mod key;
 pub(crate) mod pump;
+mod restore;
 mod run;
 pub(crate) mod timed;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
@@ -24,16 +25,16 @@ use weir_sandbox::protocol::ScriptCaller;
 use weir_schema::commit::Timestamp;
 use weir_store::{Head, Notice, Store};
 
-pub(crate) use self::core::KeptView;
 use self::core::{Core, Reading, Watching};
+pub(crate) use self::core::{KeptView, Unwritten};
 use self::entry::Feed;
 pub(crate) use self::entry::Published;
 use self::flight::{Departure, Landing};
 pub(crate) use self::flight::{ViewRead, ViewRun, ViewSource};
-use self::key::{Class, QueryKey};
+use self::key::QueryKey;
 pub(crate) use self::run::may_pass;
 use self::run::{End, NotRun, run};
-use self::timed::{Timed, TimedResults};
+use self::timed::TimedResults;
 use crate::call::{Answer, CallError};
 use crate::engine::{Engine, Shared};
 use crate::run::{Prepared, RUNS_MAX};
@@ -148,8 +149,8 @@ impl Engine {
 
     /// Answers a query or view: from what is kept, by a run that is in progress, or by one of its own.
     pub(crate) async fn read(&self, query: &Prepared) -> Result<Answer, CallError> {
-        if let Some(every) = query.every() {
-            let timed = self.read_timed(query, every).await?;
+        if let Some(timing) = query.timing() {
+            let timed = self.read_timed(query, &timing).await?;
             return Ok(Answer { age: Some(timed.age()), value: timed.value, commit: timed.commit });
         }
         let (key, caller) = (query.key(), query.caller.in_script());
@@ -184,32 +185,6 @@ impl Engine {
                     self.take_into_account(end.head).await?;
                     counts.run.fetch_add(1, Ordering::Relaxed);
                     return answer(&leave.land(query, &caller, end), Timestamp::ZERO);
-                }
-                Err(NotRun::Lost(_)) if losses + 1 < RUNS_MAX => losses += 1,
-                Err(NotRun::Never(error) | NotRun::Yet(error) | NotRun::Lost(error)) => return Err(error),
-            }
-        }
-    }
-
-    /// Answers a view that is computed now and then: as of the last time, which one caller makes for all.
-    pub(crate) async fn read_timed(&self, query: &Prepared, every: Duration) -> Result<Timed, CallError> {
-        let (timed, caller) = (&self.results().timed, query.caller.in_script());
-        let question = timed.question(&query.key());
-        if let Some(answer) = question.answer(&caller) {
-            return Ok(answer);
-        }
-        let _turn = question.turn.lock().await;
-        if let Some(answer) = question.answer(&caller) {
-            return Ok(answer);
-        }
-        let mut losses = 0;
-        loop {
-            match run(self, query).await {
-                Ok(End { result, head, looked, .. }) => {
-                    let (value, since) = (result?, Instant::now());
-                    let answer = Timed { value, commit: head.timestamp, since, until: since + every };
-                    timed.keep(&question, Class::of(&caller, looked.claims), answer.clone());
-                    return Ok(answer);
                 }
                 Err(NotRun::Lost(_)) if losses + 1 < RUNS_MAX => losses += 1,
                 Err(NotRun::Never(error) | NotRun::Yet(error) | NotRun::Lost(error)) => return Err(error),

@@ -62,6 +62,7 @@ pub(super) async fn run(engine: &Engine, query: &Prepared) -> Result<End, NotRun
         (None, Err(error)) if !ran.begun => return Err(NotRun::Yet(error.clone())),
         (None, _) => ReadSet::default(),
     };
+    engine.keeping().note_run(query.release.number(), query.index, ran.result.as_ref().err());
     let (views, read) = ran.views.end();
     // Another run finds these views, and has what they took for itself.
     let has_computed = views.iter().any(|view| matches!(view.source, ViewSource::Run(_)));

@@ -191,9 +191,10 @@ impl<'a, 'g> Reader<'_, 'a, 'g> {
             (FunctionKind::View, Some(options)) => {
                 let keep = keep::read(made.home.file, options, self.report)?;
                 let needed = arguments.iter().find(|argument| !argument.slot.optional && !argument.slot.nullable);
-                if let (Keep::Eager, Some(needed)) = (&keep, needed) {
+                if let (Keep::Eager | Keep::Cron(_), Some(needed)) = (&keep, needed) {
+                    let which = if keep == Keep::Eager { "an eager view" } else { "a view with a schedule" };
                     let message =
-                        format!("an eager view is computed without a caller, but needs the argument `{}`", needed.name);
+                        format!("{which} is computed without a caller, but needs the argument `{}`", needed.name);
                     let help = "make the argument optional, or keep the view \"onDemand\"";
                     return Err(self.report.error_with_help(made.home.file, options.span(), message, help));
                 }

@@ -2,6 +2,7 @@
 
 use oxc::ast::ast::{Argument, Expression};
 use oxc::span::GetSpan;
+use weir_schema::cron::Schedule;
 use weir_schema::declarations::Keep;
 use weir_schema::duration;
 
@@ -33,16 +34,34 @@ fn policy<'a>(file: &File, value: &'a Expression<'a>, report: &Report) -> Result
         Some("onDemand") => return Ok(Keep::OnDemand),
         _ => {}
     }
-    let help = "write \"eager\", \"onDemand\" or { every: \"5m\" }";
+    let help = "write \"eager\", \"onDemand\", { every: \"5m\" } or { cron: \"0 3 * * *\" }";
     if let Expression::ObjectExpression(_) = value
-        && let [every] = literal::properties(file, value, "the options of a view", report)?.as_slice()
-        && every.name == "every"
+        && let [property] = literal::properties(file, value, "the options of a view", report)?.as_slice()
     {
-        let interval = literal::string(every.value).and_then(duration::parse_ms);
-        return interval.filter(|ms| (1..=EVERY_MS_MAX).contains(ms)).map(Keep::EveryMs).ok_or_else(|| {
-            let help = "write a whole number and ms, s, m, h or d, such as \"5m\"; at most 366d";
-            report.error_with_help(file, every.value.span(), "this is not an interval", help)
-        });
+        match property.name {
+            "every" => return every(file, property.value, report),
+            "cron" => return cron(file, property.value, report),
+            _ => {}
+        }
     }
     Err(report.error_with_help(file, value.span(), "this is not a way to keep a view", help))
+}
+
+fn every<'a>(file: &File, value: &'a Expression<'a>, report: &Report) -> Result<Keep, Reported> {
+    let interval = literal::string(value).and_then(duration::parse_ms);
+    interval.filter(|ms| (1..=EVERY_MS_MAX).contains(ms)).map(Keep::EveryMs).ok_or_else(|| {
+        let help = "write a whole number and ms, s, m, h or d, such as \"5m\"; at most 366d";
+        report.error_with_help(file, value.span(), "this is not an interval", help)
+    })
+}
+
+fn cron<'a>(file: &File, value: &'a Expression<'a>, report: &Report) -> Result<Keep, Reported> {
+    let Some(text) = literal::string(value) else {
+        let help = "write minute, hour, day of the month, month and day of the week, such as \"0 3 * * *\"";
+        return Err(report.error_with_help(file, value.span(), "this is not a schedule", help));
+    };
+    Schedule::parse(text)
+        .map(Box::new)
+        .map(Keep::Cron)
+        .map_err(|error| report.error(file, value.span(), error.to_string()))
 }

@@ -88,6 +88,9 @@ fn show(declarations: &Declarations) -> String {
         let _ = write!(text, "{kind} {}({}): {}", function.name, arguments.join(", "), show_slot(&function.result));
         match &function.keep {
             None | Some(Keep::OnDemand) => {}
+            Some(Keep::Cron(schedule)) => {
+                let _ = write!(text, " Cron({schedule})");
+            }
             Some(keep) => {
                 let _ = write!(text, " {keep:?}");
             }

@@ -18,6 +18,7 @@ impl<S: Clone> Core<S> {
                 let Some(entry) = self.entries.get_mut(&dependent) else { continue };
                 if entry.is_fresh() {
                     entry.standing = Standing::Unsettled;
+                    self.saving.note_gone(dependent, &entry.key, &entry.class);
                     found.push(dependent);
                     next.push(dependent);
                 }
@@ -75,6 +76,8 @@ impl<S: Clone> Core<S> {
                     Standing::Stale => self.doubtful.push(dependent),
                     Standing::Unsettled => {
                         entry.standing = Standing::Fresh;
+                        // What the views have read may be something else.
+                        self.saving.note(dependent, &entry.key);
                         // In between it may have been another.
                         entry.since = entry.since.max(since);
                         if entry.is_owed

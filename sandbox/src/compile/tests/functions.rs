@@ -135,11 +135,13 @@ fn views_are_kept() {
         export const a = view((): string => "", { keep: "onDemand" });
         export const b = view((): string => "", { keep: { every: "5m" } });
         export const c = view((): string => "", { keep: "eager" as const });
+        export const d = view((args: { a?: string }): string => "", { keep: { cron: "0 3 * * mon" } });
         "#,
         expect![[r#"
             view a(): String
             view b(): String EveryMs(300000)
             view c(): String Eager
+            view d(a?: String): String Cron(0 3 * * mon)
         "#]],
     );
 }
@@ -155,6 +157,10 @@ fn a_view_kept_wrongly() {
         export const c = view((): string => "", options);
         export const d = view((): string => "", { refresh: "eager" });
         export const e = view((args: { a?: string; b: string | null; c: string }): string => "", { keep: "eager" });
+        export const f = view((): string => "", { keep: { cron: "every night" } });
+        export const g = view((): string => "", { keep: { cron: 5 } });
+        export const h = view((args: { c: string }): string => "", { keep: { cron: "0 3 * * *" } });
+        export const i = view((): string => "", { keep: { every: "5m", cron: "0 3 * * *" } });
         "#,
         expect![[r#"
             error: this is not a way to keep a view
@@ -162,7 +168,7 @@ fn a_view_kept_wrongly() {
               |
             3 | export const a = view((): string => "", { keep: "always" });
               |                                                 ^^^^^^^^
-            help: write "eager", "onDemand" or { every: "5m" }
+            help: write "eager", "onDemand", { every: "5m" } or { cron: "0 3 * * *" }
 
             error: this is not an interval
              --> functions/t.ts:4:58
@@ -191,6 +197,33 @@ fn a_view_kept_wrongly() {
             7 | export const e = view((args: { a?: string; b: string | null; c: string }): string => "", { keep: "eager" });
               |                                                                                          ^^^^^^^^^^^^^^^^^
             help: make the argument optional, or keep the view "onDemand"
+
+            error: a schedule has five fields, minute hour day month weekday, such as "0 3 * * *"; this one has 2
+             --> functions/t.ts:8:57
+              |
+            8 | export const f = view((): string => "", { keep: { cron: "every night" } });
+              |                                                         ^^^^^^^^^^^^^
+
+            error: this is not a schedule
+             --> functions/t.ts:9:57
+              |
+            9 | export const g = view((): string => "", { keep: { cron: 5 } });
+              |                                                         ^
+            help: write minute, hour, day of the month, month and day of the week, such as "0 3 * * *"
+
+            error: a view with a schedule is computed without a caller, but needs the argument `c`
+              --> functions/t.ts:10:60
+               |
+            10 | export const h = view((args: { c: string }): string => "", { keep: { cron: "0 3 * * *" } });
+               |                                                            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+            help: make the argument optional, or keep the view "onDemand"
+
+            error: this is not a way to keep a view
+              --> functions/t.ts:11:49
+               |
+            11 | export const i = view((): string => "", { keep: { every: "5m", cron: "0 3 * * *" } });
+               |                                                 ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+            help: write "eager", "onDemand", { every: "5m" } or { cron: "0 3 * * *" }
         "#]],
     );
 }

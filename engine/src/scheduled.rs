@@ -1,0 +1,64 @@
+//! Views with `keep: { cron: "0 * * * *" }`: computed at the times of their schedule, whether anybody asks or not.
+//!
+//! What one is as of is known beyond a restart, so it is known then whether a time was missed. One or many that were missed are
+//! made up for by one run. Where the clock was set back, the next time counts from now.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::sync::watch;
+use weir_schema::cron::Schedule;
+
+use crate::call::Caller;
+use crate::engine::Engine;
+use crate::release::Release;
+use crate::results::timed::Timing;
+use crate::run::Prepared;
+
+/// Has the views of a release computed for as long as it is the active one.
+pub(crate) fn run_all(engine: &Engine, release: &Arc<Release>) {
+    for function in release.declarations().functions.values() {
+        let Some(Timing::Cron(schedule)) = Timing::of(function.keep.as_ref()) else { continue };
+        let query = match Prepared::new(release, &Caller::Scheduler, &function.name, json!({})) {
+            Ok(query) => query,
+            Err(error) => {
+                tracing::error!("the view {} cannot be computed at its times: {error}", function.name);
+                continue;
+            }
+        };
+        tokio::spawn(run(engine.for_upkeep(), query, schedule, engine.releases()));
+    }
+}
+
+async fn run(engine: Engine, query: Prepared, schedule: Schedule, mut active: watch::Receiver<Option<Arc<Release>>>) {
+    let timing = Timing::Cron(schedule.clone());
+    let number = query.release.number();
+    let question = engine.timed_question(&query);
+    let mut changes = question.changes();
+    let mut not_before_ms = 0;
+    loop {
+        changes.borrow_and_update();
+        let now_ms = engine.clock().now_ms();
+        let last_ms = question.scheduled_at_ms().map(|last_ms| last_ms.min(now_ms));
+        let Some(due_ms) = last_ms.map_or(Some(now_ms), |last_ms| schedule.next_after(last_ms)) else { return };
+        let is_active = |active: &Option<Arc<Release>>| active.as_ref().is_some_and(|it| it.number() == number);
+        tokio::select! {
+            () = engine.clock().until(due_ms.max(not_before_ms)) => {}
+            // Its results may have been dropped.
+            _ = changes.changed() => continue,
+            gone = active.wait_for(|active| !is_active(active)) => return drop(gone),
+        }
+        not_before_ms = 0;
+        if let Err(error) = engine.run_scheduled(&query, &timing).await {
+            let now_ms = engine.clock().now_ms();
+            let next_ms = schedule.next_after(now_ms).unwrap_or(u64::MAX);
+            not_before_ms = next_ms.min(now_ms + millis(timing.pause()));
+            tracing::warn!("the view {} fails: {error}", query.function().map_or("", |function| &function.name));
+        }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
