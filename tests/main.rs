@@ -25,6 +25,7 @@
 //! | [`subscribers`] | hundreds of storms of changes: each message of a subscription is the value at its commit, over kills too |
 //! | [`tls`] | whose certificates `fetch` takes, and what it tells of others |
 //! | [`uploads`] | many calls in one request, as JSON lines: slow readers, clients that go, memory |
+//! | [`views`] | what views have computed is there after a kill; `weir views` |
 //! | [`outsider`] | an app that was written from the documentation alone |
 //!
 //! Beside them: [`weir`] runs the binary, [`apps`] makes app folders, [`graphql`] asks, [`socket`] subscribes,
@@ -71,4 +72,5 @@ mod subscribers;
 mod tls;
 mod types;
 mod uploads;
+mod views;
 mod workspace;

@@ -24,6 +24,7 @@ mod rows;
 mod secrets;
 mod storage;
 mod types;
+mod views;
 mod watch;
 
 use std::fmt;
@@ -62,6 +63,8 @@ enum Command {
     Doctor(doctor::Arguments),
     /// List, cancel and retry what is to be called later.
     Jobs(jobs::Arguments),
+    /// Show, compute and forget what is kept of views.
+    Views(views::Arguments),
     /// Make a key for encryption at rest, or say which keys a data folder needs.
     Encryption(encryption::Arguments),
     /// Run an app's functions for another process of weir.
@@ -116,6 +119,7 @@ pub fn main() -> ExitCode {
         Command::Restore(arguments) => restore::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Jobs(arguments) => jobs::run(&arguments),
+        Command::Views(arguments) => views::run(&arguments),
         Command::Encryption(arguments) => encryption::run(arguments),
         #[cfg(unix)]
         Command::IsolateWorker { isolates, bytes_each } => {

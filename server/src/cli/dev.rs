@@ -12,7 +12,7 @@ use clap::{Args, ValueEnum};
 use tokio::net::TcpListener;
 use weir_engine::Engine;
 use weir_engine::engine::{ActivateError, RESULTS_BYTES_MAX};
-use weir_engine::jobs::{Clock, Scheduler};
+use weir_engine::jobs::Scheduler;
 use weir_sandbox::compile::Sources;
 use weir_sandbox::pool::{self, PoolOptions};
 
@@ -81,19 +81,20 @@ async fn serve(arguments: Arguments) -> Result<(), Failure> {
     let data = default_data(&folder);
     let secrets = secrets.read(&storage.folder(&data))?;
     let store = storage.open(&data)?;
-    let control = Control::start(store.clone(), &storage.folder(&data)).map_err(|error| {
-        Failure::because(format!("cannot listen for commands in {}: {error}", storage.folder(&data).display()))
-    })?;
+    let data_folder = storage.folder(&data);
     let rotation = Rotation::start(store.clone(), storage, data).await?;
     if let Err(error) = types::write(&folder) {
         tracing::warn!("cannot write the editor's types into {}: {error}", folder.display());
     }
     let pool = PoolOptions { isolation: isolation.into(), ..PoolOptions::default() };
-    let engine =
-        Engine::start_with(store, pool, secrets, results_mib.saturating_mul(1 << 20)).map_err(Failure::because)?;
+    let engine = Engine::start_with(store.clone(), pool, secrets, results_mib.saturating_mul(1 << 20))
+        .map_err(Failure::because)?;
+    let control = Control::start(store, engine.clone(), &data_folder).map_err(|error| {
+        Failure::because(format!("cannot listen for commands in {}: {error}", data_folder.display()))
+    })?;
     let watch = FolderWatch::start(&folder)
         .map_err(|error| Failure::because(format!("cannot watch {}: {error}", folder.display())))?;
-    let jobs = Scheduler::start(engine.clone(), Clock::system());
+    let jobs = Scheduler::start(engine.clone(), engine.clock().clone());
     let server = Server::start(engine.clone(), ServerOptions::default());
     let ready = server.ready();
     let announcing = tokio::spawn(async move {

@@ -17,6 +17,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{interval, sleep, timeout};
+use weir_engine::Engine;
 use weir_engine::jobs::{Clock, control};
 use weir_store::progress::{Progress, Watch};
 use weir_store::{JobFilter, Store};
@@ -33,6 +34,13 @@ const STOP_MAX: Duration = Duration::from_secs(10);
 /// Between two lines that say how far it is.
 const BETWEEN_LINES: Duration = Duration::from_millis(100);
 
+/// What is open.
+#[derive(Clone)]
+struct Served {
+    store: Store,
+    engine: Engine,
+}
+
 /// Listens in a data folder until it is stopped.
 pub struct Control {
     stop: watch::Sender<bool>,
@@ -41,7 +49,7 @@ pub struct Control {
 
 impl Control {
     /// Starts to listen. The data folder is open, so a socket that is there is one of a process that is gone.
-    pub fn start(store: Store, data: &Path) -> io::Result<Self> {
+    pub fn start(store: Store, engine: Engine, data: &Path) -> io::Result<Self> {
         let address = Address::of(data)?;
         let new = address.new_socket();
         match fs::remove_file(&new) {
@@ -52,7 +60,7 @@ impl Control {
         fs::set_permissions(&new, Permissions::from_mode(0o600))?;
         fs::rename(&new, address.socket())?;
         let (stop, stopping) = watch::channel(false);
-        let listening = tokio::spawn(listen(listener, address, store, stopping));
+        let listening = tokio::spawn(listen(listener, address, Served { store, engine }, stopping));
         Ok(Self { stop, listening })
     }
 
@@ -64,7 +72,7 @@ impl Control {
     }
 }
 
-async fn listen(listener: UnixListener, address: Address, store: Store, stopping: watch::Receiver<bool>) {
+async fn listen(listener: UnixListener, address: Address, served: Served, stopping: watch::Receiver<bool>) {
     let mut connections = JoinSet::new();
     let mut stopped = stopping.clone();
     loop {
@@ -73,7 +81,7 @@ async fn listen(listener: UnixListener, address: Address, store: Store, stopping
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) if connections.len() < CONNECTIONS_MAX => {
-                    connections.spawn(serve(stream, store.clone(), stopping.clone()));
+                    connections.spawn(serve(stream, served.clone(), stopping.clone()));
                 }
                 Ok((stream, _)) => turn_away(&stream),
                 Err(error) => {
@@ -111,13 +119,13 @@ fn line(answer: &Answer) -> Vec<u8> {
 }
 
 /// Reads one request and answers it.
-async fn serve(stream: UnixStream, store: Store, stopping: watch::Receiver<bool>) {
+async fn serve(stream: UnixStream, served: Served, stopping: watch::Receiver<bool>) {
     let (reader, mut writer) = stream.into_split();
     let mut reader = BufReader::new(reader.take(REQUEST_BYTES_MAX));
     let mut text = String::new();
     let answer = match timeout(PATIENCE, reader.read_line(&mut text)).await {
         Ok(Ok(_)) if text.ends_with('\n') => match serde_json::from_str(&text) {
-            Ok(request) => work(request, &store, stopping, reader.into_inner().into_inner(), &mut writer).await,
+            Ok(request) => work(request, &served, stopping, reader.into_inner().into_inner(), &mut writer).await,
             Err(error) => Err(format!("the server does not know this request: {error}")),
         },
         // It has hung up, or says nothing, or too much.
@@ -146,7 +154,7 @@ enum Event {
 /// Does what is asked for and tells how far it is. It is stopped when who asked hangs up, or the server stops.
 async fn work(
     request: Request,
-    store: &Store,
+    served: &Served,
     mut stopping: watch::Receiver<bool>,
     mut reader: OwnedReadHalf,
     writer: &mut OwnedWriteHalf,
@@ -156,7 +164,7 @@ async fn work(
     let mut told = Some(told);
     let work = perform(
         request,
-        store,
+        served,
         Arc::new(move |step| match progress.send(Some(step)) {
             Ok(()) => ControlFlow::Continue(()),
             Err(_) => ControlFlow::Break(()),
@@ -197,7 +205,8 @@ async fn hung_up(reader: &mut OwnedReadHalf) {
     }
 }
 
-async fn perform(request: Request, store: &Store, watch: Watch) -> Result<Value, String> {
+async fn perform(request: Request, served: &Served, watch: Watch) -> Result<Value, String> {
+    let Served { store, engine } = served;
     match request {
         Request::Backup { to } => {
             let manifest = store.backup(absolute(&to)?, watch).await.map_err(|error| error.to_string())?;
@@ -223,6 +232,13 @@ async fn perform(request: Request, store: &Store, watch: Watch) -> Result<Value,
             let retried = control::retry(store, &id, &Clock::system()).await.map_err(|error| error.to_string())?;
             tracing::info!("the job {id} is to run now");
             outcome(&retried)
+        }
+        Request::Views => outcome(&engine.views().map_err(|error| error.to_string())?),
+        Request::RefreshView { name } => outcome(&engine.refresh_view(&name).await.map_err(|error| error.to_string())?),
+        Request::DropView { name } => {
+            let dropped = engine.drop_view(&name).await.map_err(|error| error.to_string())?;
+            tracing::info!("forgot what was kept of the view {name}");
+            outcome(&dropped)
         }
     }
 }

@@ -49,6 +49,18 @@ pub enum Request {
         /// The job.
         id: String,
     },
+    /// How all views are. Done with a list of [`weir_engine::views::ViewStatus`].
+    Views,
+    /// A run of a view, now. Done with [`weir_engine::views::ViewStatus`].
+    RefreshView {
+        /// The view.
+        name: String,
+    },
+    /// The end of all that is kept of a view. Done with [`weir_engine::views::ViewStatus`].
+    DropView {
+        /// The view.
+        name: String,
+    },
 }
 
 /// One line of the answer. The last is `Done` or `Failed`.

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::thread;
 
 use tempfile::TempDir;
+use weir_sandbox::pool::PoolOptions;
 use weir_store::{Options, Report};
 
 use super::super::{AskError, ask};
@@ -18,7 +19,8 @@ async fn listening(name: &str) -> (Control, Store, PathBuf, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join(name);
     let store = Store::open(&data, Options::default()).unwrap();
-    let control = Control::start(store.clone(), &data).unwrap();
+    let engine = Engine::start(store.clone(), PoolOptions::default()).unwrap();
+    let control = Control::start(store.clone(), engine, &data).unwrap();
     (control, store, data, folder)
 }
 
@@ -53,6 +55,8 @@ async fn a_request_is_answered() {
     assert!(again.ends_with("exists and is not empty: choose another folder for the backup"), "{again}");
     let relative = asked(&data, Request::Export { to: PathBuf::from("all.jsonl") }).await.unwrap_err().to_string();
     assert_eq!(relative, "all.jsonl is not an absolute path");
+    let early = asked(&data, Request::Views).await.unwrap_err().to_string();
+    assert_eq!(early, "no release is active yet: see the log of the server");
 
     let mode = fs::metadata(data.join("control")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600, "for its owner only");
@@ -76,7 +80,8 @@ async fn a_socket_that_was_left_is_replaced() {
     // A socket that nobody listens on any more, as a killed process leaves it.
     drop(std::os::unix::net::UnixListener::bind(data.join("control")).unwrap());
     assert_eq!(asked(&data, Request::Verify).await.unwrap(), None);
-    let control = Control::start(store, &data).unwrap();
+    let engine = Engine::start(store.clone(), PoolOptions::default()).unwrap();
+    let control = Control::start(store, engine, &data).unwrap();
     assert!(asked(&data, Request::Verify).await.unwrap().is_some());
     control.stop().await;
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 
 use serde_json::Value;
+use weir_engine::Engine;
 use weir_store::Store;
 use weir_store::progress::Progress;
 
@@ -15,7 +16,7 @@ pub struct Control;
 
 impl Control {
     /// Listens to nobody.
-    pub fn start(_store: Store, _data: &Path) -> io::Result<Self> {
+    pub fn start(_store: Store, _engine: Engine, _data: &Path) -> io::Result<Self> {
         Ok(Self)
     }
 
