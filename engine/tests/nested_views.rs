@@ -189,6 +189,17 @@ impl App {
         self.engine.watch(&self.release, &Caller::Developer, function, arguments, None)
     }
 
+    /// Waits until something has run.
+    async fn wait_for(&self, name: &str) {
+        let line = format!("{} {name}", self.tag);
+        let ran = async {
+            while !LINES.lock().contains(&line) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), ran).await.expect("it runs");
+    }
+
     /// What has run since this was last asked.
     fn ran(&self) -> Vec<String> {
         let mut lines = LINES.lock();
@@ -235,6 +246,7 @@ async fn what_stays_the_same_stops_a_commit() {
     app.ran();
     app.add("Oslo", 60).await;
     assert_eq!(next(&mut revenue).await, 60);
+    app.wait_for("level Oslo").await;
     app.add("Oslo", 60).await;
     assert_eq!(next(&mut revenue).await, 120);
     for banner in &mut banners {
