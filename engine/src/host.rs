@@ -157,6 +157,14 @@ impl RunHost {
         self.abort(Aborted { error: CallError::cut(age_max), may_run_again })
     }
 
+    /// A maintained view is not known as of the commit that the run sees.
+    pub(crate) fn abort_behind(&mut self) -> HostError {
+        let error = CallError::unavailable(
+            "a view that the function calls has not caught up with the commits; try again in a moment",
+        );
+        self.abort(Aborted { error, may_run_again: true })
+    }
+
     pub(crate) fn refuse(&mut self, error: DocumentError) -> HostError {
         match error {
             DocumentError::Refused(message) => HostError::Refused(message),

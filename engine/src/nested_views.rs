@@ -11,13 +11,24 @@ use std::time::Instant;
 use serde_json::{Map, Value};
 use weir_sandbox::protocol::HostError;
 use weir_schema::declarations::FunctionKind;
-use weir_store::ReadSet;
+use weir_store::{ReadSet, Transaction};
 
 use crate::content::Content;
+use crate::groups::view::AsOf;
 use crate::host::RunHost;
 use crate::results::key::{Claims, Looked, QueryKey};
 use crate::results::{ViewRead, ViewRun, ViewSource};
 use crate::run::{self, Prepared};
+
+/// How a maintained view answers a run.
+enum Maintained {
+    /// With this.
+    Known(Arc<Content>),
+    /// It has to be computed as part of the run.
+    Unknown,
+    /// Not as of the commit that the run sees: another run may do better.
+    Missed,
+}
 
 /// Of so many views a run may know what they gave; those that it reads after these count as part of itself.
 const VIEWS_MAX: usize = 256;
@@ -96,7 +107,7 @@ impl RunHost {
             return Err(HostError::Refused(format!("views nest more than {deep} deep")));
         }
         let view = Arc::new(view);
-        if let Some(content) = self.known_result(&view) {
+        if let Some(content) = self.known_result(&view)? {
             return Ok(format!("{{\"result\":{}}}", content.value()));
         }
         let caller = self.has_room(&view, 0).then(|| self.set_apart());
@@ -177,30 +188,41 @@ impl RunHost {
     }
 
     /// What a view gives on the state that the run sees, if that is known.
-    fn known_result(&mut self, view: &Arc<Prepared>) -> Option<Arc<Content>> {
-        let (key, head) = (view.key(), self.transaction.as_ref()?.head());
+    fn known_result(&mut self, view: &Arc<Prepared>) -> Result<Option<Arc<Content>>, HostError> {
+        let Some(head) = self.transaction.as_ref().map(Transaction::head) else { return Ok(None) };
+        let key = view.key();
         if let Some((place, claims)) = self.views.places.get(&key).copied() {
             self.views.note(place);
             self.looked.and(Looked { claims, is_volatile: false });
-            return Some(self.views.ended.get(place)?.content.clone());
+            return Ok(self.views.ended.get(place).map(|view| view.content.clone()));
         }
         if !self.has_room(view, 0) {
-            return None;
+            return Ok(None);
         }
         let Some(kept) = self.engine.kept_view(&key, &self.caller.in_script(), head.sequence) else {
-            return self.maintained(view, head.sequence);
+            return match self.maintained(view, head.sequence) {
+                Maintained::Known(content) => Ok(Some(content)),
+                Maintained::Unknown => Ok(None),
+                Maintained::Missed => Err(self.abort_behind()),
+            };
         };
         self.looked.and(Looked { claims: kept.claims, is_volatile: false });
         self.views.add(view, kept.content.clone(), kept.claims, ViewSource::Kept(kept.id));
-        Some(kept.content)
+        Ok(Some(kept.content))
     }
 
     /// What a maintained view gives as of a commit, if that can be told without reading all documents.
-    fn maintained(&mut self, view: &Arc<Prepared>, sequence: u64) -> Option<Arc<Content>> {
+    fn maintained(&mut self, view: &Arc<Prepared>, sequence: u64) -> Maintained {
         let (release, begun) = (self.release.clone(), Instant::now());
-        let (maintained, store) = (release.groups(view.index)?, self.engine.store());
-        // An error is told by the function itself.
-        let value = maintained.rows_as_of(store, &release, &view.arguments, sequence)?.ok()?;
+        let Some(maintained) = release.groups(view.index) else { return Maintained::Unknown };
+        release.note_call(&self.function, maintained);
+        let store = self.engine.store();
+        let value = match maintained.rows_as_of(store, &release, &view.arguments, sequence) {
+            AsOf::Rows(Ok(value)) => value,
+            // An error is told by the function itself.
+            AsOf::Rows(Err(_)) | AsOf::Unkept => return Maintained::Unknown,
+            AsOf::Missed => return Maintained::Missed,
+        };
         let reads = store.reads_of(maintained.collection());
         let content = Arc::new(Content::from(value));
         if self.has_room(view, content.bytes()) {
@@ -209,9 +231,12 @@ impl RunHost {
             let run = ViewRun { reads, read: Vec::new(), looked, cost: begun.elapsed() };
             self.views.add(view, content.clone(), looked.claims, ViewSource::Run(run));
         } else {
-            self.transaction.as_mut()?.merge_read_set(reads);
+            match &mut self.transaction {
+                Some(transaction) => transaction.merge_read_set(reads),
+                None => return Maintained::Unknown,
+            }
         }
-        Some(content)
+        Maintained::Known(content)
     }
 
     /// From here on what is read belongs to a view.

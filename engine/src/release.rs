@@ -1,8 +1,10 @@
 //! A compiled app made ready to run.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use parking_lot::Mutex;
 use weir_sandbox::App;
 use weir_sandbox::isolate::IsolateError;
 use weir_sandbox::pool::{Pool, PoolOptions};
@@ -29,6 +31,8 @@ pub struct Release {
     secrets: Secrets,
     /// Its views of groups that are kept up with the commits, once it is active.
     groups: OnceLock<Vec<Arc<GroupView>>>,
+    /// Which of these its functions have been seen to call.
+    calls: Mutex<HashMap<String, Vec<Arc<GroupView>>>>,
 }
 
 /// What an app needs beside itself.
@@ -62,7 +66,7 @@ impl Release {
         static NUMBERS: AtomicU64 = AtomicU64::new(0);
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
         let codes = code::digests(&app);
-        Ok(Self { number, app, codes, pool, fetcher, secrets, groups: OnceLock::new() })
+        Ok(Self { number, app, codes, pool, fetcher, secrets, groups: OnceLock::new(), calls: Mutex::default() })
     }
 
     /// Tells it from all others of this process.
@@ -124,6 +128,23 @@ impl Release {
     /// A function's groups, if they are kept up.
     pub(crate) fn groups(&self, function: usize) -> Option<&Arc<GroupView>> {
         self.groups.get()?.iter().find(|view| view.function() == function)
+    }
+
+    /// A function has called a view that is kept up.
+    pub(crate) fn note_call(&self, function: &str, view: &Arc<GroupView>) {
+        let mut calls = self.calls.lock();
+        let called = match calls.get_mut(function) {
+            Some(called) => called,
+            None => calls.entry(function.to_owned()).or_default(),
+        };
+        if !called.iter().any(|known| Arc::ptr_eq(known, view)) {
+            called.push(view.clone());
+        }
+    }
+
+    /// The views that are kept up and that a function has been seen to call.
+    pub(crate) fn called_groups(&self, function: &str) -> Vec<Arc<GroupView>> {
+        self.calls.lock().get(function).cloned().unwrap_or_default()
     }
 
     pub(crate) fn fetcher(&self) -> &Fetcher {

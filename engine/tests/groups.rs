@@ -11,6 +11,7 @@
 )]
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use weir_engine::Engine;
@@ -425,4 +426,35 @@ async fn a_page_is_within_the_limits_of_results() {
         let error = shop.call(view, json!({ "first": first })).await.unwrap_err();
         assert_eq!(error.limit.map(|limit| limit.to_string()).as_deref(), Some(limit), "{view}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_calls_a_view_gets_its_rows_of_every_commit_that_it_sees_also_while_many_come() {
+    let shop = Shop::open().await;
+    let orders = vec![json!({ "day": "1", "total": 2, "status": "open" }); 300];
+    for _ in 0..2 {
+        shop.call("add", json!({ "orders": orders })).await.unwrap();
+    }
+    let mut watch = shop.engine.watch(&shop.release, &Caller::Developer, "called", json!({}), None);
+    watch.next().await.unwrap();
+    let commits = 60;
+    let writing = async {
+        for _ in 0..commits {
+            shop.call("add", json!({ "orders": [{ "day": "1", "total": 2, "status": "open" }] })).await.unwrap();
+        }
+    };
+    let reading = async {
+        loop {
+            // To read all documents would be past a limit.
+            let rows = watch.next().await.unwrap();
+            let row = &rows.value.value()[0];
+            let orders = row["orders"].as_u64().unwrap();
+            assert_eq!(row["revenue"], json!(2 * orders));
+            if orders == 600 + commits {
+                return;
+            }
+        }
+    };
+    let both = futures_util::future::join(writing, reading);
+    tokio::time::timeout(Duration::from_secs(120), both).await.expect("the last commit is seen");
 }

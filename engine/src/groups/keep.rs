@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use weir_schema::codec::journal::JournalEntry;
 use weir_schema::error::ErrorCode;
 use weir_schema::id::DocumentId;
-use weir_store::{ReadError, Scan, ScanError, Tail, TailError};
+use weir_store::{Head, ReadError, Scan, ScanError, Tail, TailError};
 
 use super::view::{Building, Contributed, GroupView};
 use super::{Contribution, Scalar};
@@ -180,7 +180,7 @@ impl Keeper {
         }
         let mut tail = engine.store().tail(as_of.head.sequence + 1);
         drop(engine);
-        self.catch_up(unknown, as_of.head.sequence, &mut tail).await?;
+        self.catch_up(unknown, as_of.head, &mut tail).await?;
         tracing::debug!("{} goes on from commit {}: {records} documents", self.name, as_of.head.sequence);
         Ok(Some(tail))
     }
@@ -266,27 +266,39 @@ impl Keeper {
     /// Takes a commit into account, with all that are durable by now.
     async fn step(&self, entry: Result<JournalEntry, TailError>, tail: &mut Tail) -> Result<(), Stopped> {
         let mut changed = BTreeSet::new();
-        let sequence = self.note(entry, &mut changed)?;
-        self.catch_up(changed, sequence, tail).await
+        let reached = self.note(entry, &mut changed)?;
+        self.catch_up(changed, reached, tail).await
     }
 
     /// Takes all commits into account that are durable by now, after one whose changes are known: of several changes of a
-    /// document the last matters.
+    /// document the last matters. No further than to one as of which somebody wants the view.
     async fn catch_up(
         &self,
         mut changed: BTreeSet<DocumentId>,
-        mut sequence: u64,
+        mut reached: Head,
         tail: &mut Tail,
     ) -> Result<(), Stopped> {
         let mut state = self.around()?.engine.store().pin().map_err(|error| stopped(&error))?;
-        let head = state.head();
+        let (mut head, mut past) = (state.head(), None);
+        let wanted = self.around()?.view.wanted(reached.sequence, head.sequence);
         // What is seen of a later commit is to be known of.
-        while sequence < head.sequence {
-            sequence = self.note(tail.next().await, &mut changed)?;
+        while reached.sequence < head.sequence {
+            if wanted == Some(reached.sequence) {
+                past = self.around()?.engine.store().at(reached.timestamp).ok();
+            }
+            if past.is_some() {
+                head = reached;
+                break;
+            }
+            reached = self.note(tail.next().await, &mut changed)?;
         }
         let (mut documents, mut contributed) = (Vec::new(), Vec::new());
         for id in changed {
-            match state.get(&self.collection, &id).map_err(|error| stopped(&error))? {
+            let document = match &mut past {
+                Some(past) => past.get(&self.collection, &id),
+                None => state.get(&self.collection, &id),
+            };
+            match document.map_err(|error| stopped(&error))? {
                 Some(document) => documents.push((id, document)),
                 None => {
                     self.kept.note(&id, None);
@@ -298,7 +310,7 @@ impl Keeper {
                 documents.clear();
             }
         }
-        drop(state);
+        drop((state, past));
         self.contributions(&documents, &mut contributed).await?;
         let view = self.around()?.view;
         self.kept.advance(head, view.advance(contributed, head));
@@ -306,14 +318,18 @@ impl Keeper {
         self.make_room().await
     }
 
-    /// Notes what a commit has changed; its place in the order of commits.
-    fn note(&self, entry: Result<JournalEntry, TailError>, changed: &mut BTreeSet<DocumentId>) -> Result<u64, Stopped> {
+    /// Notes what a commit has changed, and which it is.
+    fn note(
+        &self,
+        entry: Result<JournalEntry, TailError>,
+        changed: &mut BTreeSet<DocumentId>,
+    ) -> Result<Head, Stopped> {
         let entry = entry.map_err(|error| match error {
             TailError::Resync { .. } => Stopped::Outlived,
             TailError::Ended(_) => Stopped::Gone,
         })?;
         changed.extend(self.around()?.engine.store().changed_in(&self.collection, &entry));
-        Ok(entry.sequence)
+        Ok(Head { sequence: entry.sequence, timestamp: entry.timestamp, ..Head::default() })
     }
 
     fn check_size(&self, view: &GroupView) -> Result<(), Stopped> {

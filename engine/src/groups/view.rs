@@ -1,5 +1,6 @@
 //! A view of groups as it is at some commit, for those who ask for its rows.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -35,6 +36,8 @@ pub(crate) struct GroupView {
     /// Wakes who waits for a commit to be taken into account.
     advanced: Condvar,
     progress: watch::Sender<Progress>,
+    /// Commits as of which somebody will ask for it: they are not taken into account together with later ones.
+    wanted: Mutex<BTreeSet<u64>>,
     /// How many documents are to be read at first, once that is known.
     total: AtomicU64,
     /// Somebody asks to have it built anew.
@@ -81,6 +84,16 @@ pub(crate) struct Rows {
     pub(crate) head: Head,
 }
 
+/// A view as of exactly one commit.
+pub(crate) enum AsOf {
+    /// Its rows.
+    Rows(Result<Value, CallError>),
+    /// That commit is not known any more, was taken into account together with later ones, or not yet.
+    Missed,
+    /// The rows have to be computed from all documents.
+    Unkept,
+}
+
 impl GroupView {
     /// Nothing of it is known yet. `None` for any other function.
     pub(super) fn new(place: usize, function: &Function) -> Option<Arc<Self>> {
@@ -92,6 +105,7 @@ impl GroupView {
             recent,
             advanced: Condvar::new(),
             progress,
+            wanted: Mutex::default(),
             total: AtomicU64::new(0),
             asked: Arc::default(),
             builds: AtomicU64::new(0),
@@ -134,9 +148,22 @@ impl GroupView {
             recent.advance(contributed, head);
             recent.documents()
         };
+        self.wanted.lock().retain(|wanted| *wanted > head.sequence);
         self.advanced.notify_all();
         self.progress.send_replace(Progress::AsOf(head.sequence));
         documents
+    }
+
+    /// Somebody will ask for it as of this commit.
+    pub(crate) fn want(&self, sequence: u64) {
+        if self.recent.lock().is_behind(sequence) {
+            self.wanted.lock().insert(sequence);
+        }
+    }
+
+    /// The first commit that somebody wants, of those from one up to and without another.
+    pub(super) fn wanted(&self, from: u64, until: u64) -> Option<u64> {
+        if from < until { self.wanted.lock().range(from..until).next().copied() } else { None }
     }
 
     /// It cannot be kept up.
@@ -221,22 +248,11 @@ impl GroupView {
     ) -> Option<Rows> {
         let function = release.declarations().callable(self.function)?;
         let asked = Arc::new(self.declared.asked(&serde_json::from_str(arguments).ok()?).ok()?);
-        let mut progress = self.progress.subscribe();
-        let is_there = |progress: &Progress| match progress {
-            Progress::Building(_) => false,
-            Progress::AsOf(sequence) => *sequence >= needed,
-            Progress::Unkept => true,
-        };
-        let deadline = Instant::now() + Duration::from_millis(release.limits().wall_ms);
         loop {
-            let waited = tokio::time::timeout_at(deadline.into(), progress.wait_for(is_there)).await;
-            match waited.map(|found| found.map(|found| *found)) {
-                Ok(Ok(Progress::Unkept) | Err(_)) => return None,
-                Ok(Ok(_)) => {}
-                Err(_) => {
-                    let result = Err(not_yet(function, *progress.borrow(), self.total()));
-                    return Some(Rows { result, head: store.head() });
-                }
+            match self.reach(release, needed).await {
+                Ok(true) => {}
+                Ok(false) => return None,
+                Err(error) => return Some(Rows { result: Err(error), head: store.head() }),
             }
             let (view, asked) = (self.clone(), asked.clone());
             let (store, limits) = (store.clone(), release.limits().clone());
@@ -251,25 +267,43 @@ impl GroupView {
         }
     }
 
-    /// The rows as of exactly this commit; `None` if they have to be computed from all documents, if so many commits have followed
-    /// that it is not known any more, or if it was taken into account together with later ones.
+    /// Waits until a commit is taken into account, no longer than one call of the app may take. False if the view is not kept.
+    pub(crate) async fn reach(&self, release: &Release, sequence: u64) -> Result<bool, CallError> {
+        let Some(function) = release.declarations().callable(self.function) else { return Ok(false) };
+        let mut progress = self.progress.subscribe();
+        let is_there = |progress: &Progress| match progress {
+            Progress::Building(_) => false,
+            Progress::AsOf(reached) => *reached >= sequence,
+            Progress::Unkept => true,
+        };
+        let deadline = Instant::now() + Duration::from_millis(release.limits().wall_ms);
+        let waited = tokio::time::timeout_at(deadline.into(), progress.wait_for(is_there)).await;
+        match waited.map(|found| found.map(|found| *found)) {
+            Ok(Ok(Progress::Unkept) | Err(_)) => Ok(false),
+            Ok(Ok(_)) => Ok(true),
+            Err(_) => Err(not_yet(function, *progress.borrow(), self.total())),
+        }
+    }
+
+    /// The rows as of exactly this commit.
     ///
     /// Blocks until the commit is taken into account, but no longer than [`PATIENCE`]: whoever keeps the view may need what the
     /// caller holds.
-    pub(crate) fn rows_as_of(
-        &self,
-        store: &Store,
-        release: &Release,
-        arguments: &str,
-        sequence: u64,
-    ) -> Option<Result<Value, CallError>> {
-        let function = release.declarations().callable(self.function)?;
-        let asked = self.declared.asked(&serde_json::from_str(arguments).ok()?).ok()?;
+    pub(crate) fn rows_as_of(&self, store: &Store, release: &Release, arguments: &str, sequence: u64) -> AsOf {
+        let asked = serde_json::from_str(arguments).ok().and_then(|asked| self.declared.asked(&asked).ok());
+        let (Some(function), Some(asked)) = (release.declarations().callable(self.function), asked) else {
+            return AsOf::Unkept;
+        };
         let mut recent = self.recent.lock();
         self.advanced.wait_while_for(&mut recent, |recent| recent.is_behind(sequence), PATIENCE);
         drop(recent);
-        let (value, _) = self.value(&asked, store, At::Exactly(sequence), release.limits())?;
-        Some(value.and_then(|value| run::check_value(release, function, value)))
+        if *self.progress.borrow() == Progress::Unkept {
+            return AsOf::Unkept;
+        }
+        match self.value(&asked, store, At::Exactly(sequence), release.limits()) {
+            Some((value, _)) => AsOf::Rows(value.and_then(|value| run::check_value(release, function, value))),
+            None => AsOf::Missed,
+        }
     }
 
     /// The rows as of a commit, and which that is; `None` if that is not known after all.

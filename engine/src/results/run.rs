@@ -55,6 +55,7 @@ pub(super) async fn run(engine: &Engine, query: &Prepared) -> Result<End, NotRun
     let seed = draw().map_err(NotRun::Yet)?;
     let transaction = engine.store().begin().map_err(|error| NotRun::Never(CallError::unavailable(error)))?;
     let (head, begun) = (transaction.head(), Instant::now());
+    await_groups(query, head).await.map_err(NotRun::Yet)?;
     let ran = query.run_to_keep(engine, &seed, transaction).await;
     let reads = match (ran.transaction, &ran.result) {
         (None, Err(error)) if ran.may_run_again => return Err(NotRun::Lost(error.clone())),
@@ -70,6 +71,19 @@ pub(super) async fn run(engine: &Engine, query: &Prepared) -> Result<End, NotRun
     let may_pass = ran.result.as_ref().err().is_some_and(may_pass);
     let result = ran.result.map(|value| Arc::new(Content::from(value)));
     Ok(End { reads, views, read, looked: ran.looked, may_pass, ..End::of(result, head, begun.elapsed()) })
+}
+
+/// Waits until the maintained views that a function calls are known as of what its run sees: inside of an isolate it would keep
+/// that from those who maintain them.
+async fn await_groups(query: &Prepared, head: Head) -> Result<(), CallError> {
+    let called = query.release.called_groups(&query.function()?.name);
+    for view in &called {
+        view.want(head.sequence);
+    }
+    for view in &called {
+        view.reach(&query.release, head.sequence).await?;
+    }
+    Ok(())
 }
 
 /// The rows of a view of groups that is kept up with the commits.
