@@ -106,6 +106,8 @@ pub struct Aborted {
     pub error: CallError,
     /// Whether it is the queue's doing, so that another run may do better.
     pub may_run_again: bool,
+    /// Whether a maintained view is not known as of the commit that the run sees.
+    pub is_behind: bool,
 }
 
 /// The end of a run.
@@ -154,15 +156,13 @@ impl RunHost {
             Waiting::Over(waited) => waited,
         };
         let may_run_again = waited > age_max / 2;
-        self.abort(Aborted { error: CallError::cut(age_max), may_run_again })
+        self.abort(Aborted { error: CallError::cut(age_max), may_run_again, is_behind: false })
     }
 
     /// A maintained view is not known as of the commit that the run sees.
     pub(crate) fn abort_behind(&mut self) -> HostError {
-        let error = CallError::unavailable(
-            "a view that the function calls has not caught up with the commits; try again in a moment",
-        );
-        self.abort(Aborted { error, may_run_again: true })
+        let error = CallError::unavailable("a view that the function calls is not known as of its commit");
+        self.abort(Aborted { error, may_run_again: false, is_behind: true })
     }
 
     pub(crate) fn refuse(&mut self, error: DocumentError) -> HostError {
@@ -170,7 +170,9 @@ impl RunHost {
             DocumentError::Refused(message) => HostError::Refused(message),
             DocumentError::Limit(limit) => HostError::Limit(limit),
             DocumentError::Cut => self.abort_cut(),
-            DocumentError::GivenUp(error) => self.abort(Aborted { error: *error, may_run_again: false }),
+            DocumentError::GivenUp(error) => {
+                self.abort(Aborted { error: *error, may_run_again: false, is_behind: false })
+            }
         }
     }
 

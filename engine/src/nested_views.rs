@@ -38,6 +38,8 @@ const VIEWS_MAX: usize = 256;
 pub(crate) struct Views {
     /// Whether they can have results of their own: what the run gives is kept, and it sees the state of one commit alone.
     are_apart: bool,
+    /// Whether the run rather ends than computes a maintained view from all documents.
+    patience: bool,
     /// Those that are being computed, the innermost last.
     open: Vec<Open>,
     /// How many have been computed.
@@ -69,8 +71,8 @@ struct CallerReads {
 
 impl Views {
     /// Those of a run whose result is kept.
-    pub(crate) fn apart() -> Self {
-        Self { are_apart: true, ..Self::default() }
+    pub(crate) fn apart(patience: bool) -> Self {
+        Self { are_apart: true, patience, ..Self::default() }
     }
 
     /// All of them, and which of them the function itself has read.
@@ -203,6 +205,7 @@ impl RunHost {
             return match self.maintained(view, head.sequence) {
                 Maintained::Known(content) => Ok(Some(content)),
                 Maintained::Unknown => Ok(None),
+                Maintained::Missed if !self.views.patience => Ok(None),
                 Maintained::Missed => Err(self.abort_behind()),
             };
         };

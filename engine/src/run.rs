@@ -68,6 +68,8 @@ pub struct Ran {
     pub may_run_again: bool,
     /// Whether the function got to an isolate.
     pub begun: bool,
+    /// Whether a maintained view is not known as of the commit that it saw.
+    pub(crate) is_behind: bool,
 }
 
 /// How often a call is made that its worker does not survive, for whatever reason, or that has waited for too long. A call
@@ -159,8 +161,17 @@ impl Prepared {
     }
 
     /// Runs it once for a result that is kept, as are those of the views that it reads.
-    pub(crate) async fn run_to_keep(&self, engine: &Engine, seed: &Seed, transaction: Transaction) -> Ran {
-        let views = Views::apart();
+    ///
+    /// With `patience` it ends where a maintained view is not known as of the commit that it sees, instead of computing that from
+    /// all documents.
+    pub(crate) async fn run_to_keep(
+        &self,
+        engine: &Engine,
+        seed: &Seed,
+        transaction: Transaction,
+        patience: bool,
+    ) -> Ran {
+        let views = Views::apart(patience);
         self.run_with(engine, seed, seed.ids(), |host| RunHost { transaction: Some(transaction), views, ..host }).await
     }
 
@@ -298,9 +309,9 @@ impl Prepared {
         };
         let Finished { outcome, transaction, rows, looked, views, written, ids, aborted, acted, failed } = finished;
         // Nothing that such a run came to is to be believed, nor committed.
-        if let Some(Aborted { error, may_run_again }) = aborted {
+        if let Some(Aborted { error, may_run_again, is_behind }) = aborted {
             let stack = if error.limit.is_some() { vec![declared_at(function)] } else { Vec::new() };
-            return Ran { result: Err(CallError { stack, ..error }), may_run_again, ..Ran::over(ids) };
+            return Ran { result: Err(CallError { stack, ..error }), may_run_again, is_behind, ..Ran::over(ids) };
         }
         let result = match outcome {
             // Its events were checked one by one, or its rows are checked as they are read.
@@ -345,7 +356,18 @@ impl Prepared {
                 return Ran { may_run_again: true, ..lost };
             }
         };
-        Ran { result, transaction, rows, looked, views, written, ids: Some(ids), may_run_again: false, begun: true }
+        Ran {
+            result,
+            transaction,
+            rows,
+            looked,
+            views,
+            written,
+            ids: Some(ids),
+            may_run_again: false,
+            begun: true,
+            is_behind: false,
+        }
     }
 }
 
@@ -399,6 +421,7 @@ impl Ran {
             ids: None,
             may_run_again: false,
             begun: false,
+            is_behind: false,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Places in sorted views as text that clients keep.
 //!
-//! A cursor is base64 (RFC 4648, padded) of a JSON list: the parts of the key, the document, and the place among what it
+//! A cursor is base64 (RFC 4648, padded) of a JSON list: the view, the parts of the key, the document, and the place among what it
 //! contributes. A part is a text: `n` for null, `b0` or `b1`, `t` before a text, or `d` before the 16 hexadecimal digits of a
 //! double, so that it is the same wherever it was made.
 
@@ -13,20 +13,20 @@ use weir_store::BadCursor;
 use super::index::{Key, Position, Spot};
 use super::{Place, Scalar};
 
-/// The cursor of an entry.
-pub(super) fn write(key: &Key, place: &Place) -> String {
+/// The cursor of an entry of a view.
+pub(super) fn write(view: &str, key: &Key, place: &Place) -> String {
     let parts: Vec<String> = key.scalars().map(written).collect();
-    STANDARD.encode(json!([parts, place.document, place.contribution]).to_string())
+    STANDARD.encode(json!([view, parts, place.document, place.contribution]).to_string())
 }
 
-/// The place that a cursor names, in a view whose keys have so many parts.
-pub(super) fn read(cursor: &str, parts: usize) -> Result<Position, BadCursor> {
+/// The place that a cursor names, in a view of this name whose keys have so many parts.
+pub(super) fn read(cursor: &str, view: &str, parts: usize) -> Result<Position, BadCursor> {
     let bytes = STANDARD.decode(cursor).map_err(|_| BadCursor::Malformed)?;
-    let (key, document, contribution): (Vec<String>, DocumentId, usize) =
+    let (of, key, document, contribution): (String, Vec<String>, DocumentId, usize) =
         serde_json::from_slice(&bytes).map_err(|_| BadCursor::Malformed)?;
     let key: Option<Vec<Scalar>> = key.iter().map(|part| scalar(part)).collect();
     let key = key.ok_or(BadCursor::Malformed)?;
-    if key.len() != parts {
+    if of != view || key.len() != parts {
         return Err(BadCursor::Foreign);
     }
     Ok(Position::beside(&key, Spot::At(Place { document, contribution })))
@@ -75,9 +75,10 @@ mod tests {
             for key in [vec![scalar.clone()], vec![scalar.clone(), Scalar::Bool(false)]] {
                 let place = Place { document: document.clone(), contribution: 7 };
                 let position = Position::beside(&key, Spot::At(place.clone()));
-                let cursor = write(&position.key, &place);
-                assert_eq!(read(&cursor, key.len()), Ok(position));
-                assert_eq!(read(&cursor, key.len() + 1), Err(BadCursor::Foreign));
+                let cursor = write("v", &position.key, &place);
+                assert_eq!(read(&cursor, "v", key.len()), Ok(position));
+                assert_eq!(read(&cursor, "v", key.len() + 1), Err(BadCursor::Foreign));
+                assert_eq!(read(&cursor, "w", key.len()), Err(BadCursor::Foreign));
             }
         }
     }
@@ -89,17 +90,17 @@ mod tests {
             String::new(),
             "x".into(),
             of("[]"),
-            of(r#"[["q"],"d",0]"#),
-            of(r#"[["d12"],"d",0]"#),
-            of(r#"[["d7ff0000000000000"],"d",0]"#),
-            of(r#"[["ta"],"",0]"#),
-            of(r#"[["ta"],"d",-1]"#),
-            of(r#"[["ta"],"d",0,0]"#),
-            of(r#"[["b2"],"d",0]"#),
-            of(r#"[[""],"d",0]"#),
+            of(r#"["v",["q"],"d",0]"#),
+            of(r#"["v",["d12"],"d",0]"#),
+            of(r#"["v",["d7ff0000000000000"],"d",0]"#),
+            of(r#"["v",["ta"],"",0]"#),
+            of(r#"["v",["ta"],"d",-1]"#),
+            of(r#"["v",["ta"],"d",0,0]"#),
+            of(r#"["v",["b2"],"d",0]"#),
+            of(r#"["v",[""],"d",0]"#),
         ];
         for cursor in odd {
-            assert_eq!(read(&cursor, 1), Err(BadCursor::Malformed), "{cursor}");
+            assert_eq!(read(&cursor, "v", 1), Err(BadCursor::Malformed), "{cursor}");
         }
     }
 }

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -37,6 +37,9 @@ const BATCH_BYTES: usize = 256 << 10;
 const FAILED: &[u8] = b"null";
 /// How long to wait where something cannot be had at the moment.
 const PAUSE: Duration = Duration::from_millis(50);
+/// The first wait before documents are asked for again whose failure may pass; each further one doubles it, up to the longest.
+const AGAIN_MIN: Duration = Duration::from_secs(1);
+const AGAIN_MAX: Duration = Duration::from_secs(60);
 /// How much memory the groups of one view may take, in bytes, before the view is computed as a whole instead.
 const BYTES_MAX: usize = 2 << 30;
 
@@ -93,6 +96,7 @@ pub(crate) fn keep_all(engine: &Engine, release: &Arc<Release>) -> Vec<Arc<Group
 impl Keeper {
     async fn keep(self, mut releases: watch::Receiver<Option<Arc<Release>>>) {
         let mut beginning = self.restore().await;
+        let (mut again, mut due) = (AGAIN_MIN, Instant::now());
         loop {
             if let Ok(None) = beginning {
                 beginning = self.build().await.map(Some);
@@ -101,7 +105,18 @@ impl Keeper {
             let stopped = match beginning {
                 Ok(None) => Stopped::Outlived,
                 Ok(Some(mut tail)) => loop {
+                    let passing = self.view.upgrade().map(|view| view.passing()).unwrap_or_default();
+                    if passing.is_empty() {
+                        (again, due) = (AGAIN_MIN, Instant::now() + AGAIN_MIN);
+                    }
                     tokio::select! {
+                        () = tokio::time::sleep_until(due.into()), if !passing.is_empty() => {
+                            again = (2 * again).min(AGAIN_MAX);
+                            due = Instant::now() + again;
+                            if let Err(stopped) = self.ask_again(passing, &mut tail).await {
+                                break stopped;
+                            }
+                        },
                         () = asked.notified() => break Stopped::Outlived,
                         entry = tail.next() => if let Err(stopped) = self.step(entry, &mut tail).await {
                             break stopped;
@@ -261,6 +276,12 @@ impl Keeper {
     async fn make_room(&self) -> Result<(), Stopped> {
         let engine = self.around()?.engine;
         engine.keeping().make_room(&engine, &self.kept).await.map_err(|_| Stopped::Gone)
+    }
+
+    /// Asks once more for documents that failed because of how busy the machine was, or because a worker died.
+    async fn ask_again(&self, documents: BTreeSet<DocumentId>, tail: &mut Tail) -> Result<(), Stopped> {
+        let reached = self.around()?.view.head().ok_or(Stopped::Outlived)?;
+        self.catch_up(documents, reached, tail).await
     }
 
     /// Takes a commit into account, with all that are durable by now.

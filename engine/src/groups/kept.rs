@@ -15,7 +15,8 @@ use crate::call::CallError;
 /// What a maintained view is.
 pub(crate) enum Declared {
     Groups(declarations::Groups),
-    Index(ViewIndex),
+    /// With the name of the view, which is part of its cursors.
+    Index(String, ViewIndex),
 }
 
 /// What is kept of it.
@@ -40,21 +41,21 @@ impl Declared {
     /// `None` if the function is no maintained view.
     pub(super) fn of(function: &Function) -> Option<Self> {
         let groups = function.groups.clone().map(Self::Groups);
-        groups.or_else(|| function.index.clone().map(Self::Index))
+        groups.or_else(|| function.index.clone().map(|index| Self::Index(function.name.clone(), index)))
     }
 
     /// The collection that it is over.
     pub(super) fn collection(&self) -> &str {
         match self {
             Self::Groups(groups) => &groups.collection,
-            Self::Index(index) => &index.collection,
+            Self::Index(_, index) => &index.collection,
         }
     }
 
     fn lists(&self) -> &[String] {
         match self {
             Self::Groups(groups) => &groups.lists,
-            Self::Index(index) => &index.lists,
+            Self::Index(_, index) => &index.lists,
         }
     }
 
@@ -62,7 +63,7 @@ impl Declared {
     pub(super) fn asked(&self, arguments: &Value) -> Result<Asked, BadQuestion> {
         match self {
             Self::Groups(_) => Ok(Asked::Rows),
-            Self::Index(index) => Question::parse(index, arguments).map(Asked::Page),
+            Self::Index(name, index) => Question::parse(name, index, arguments).map(Asked::Page),
         }
     }
 
@@ -78,8 +79,8 @@ impl Declared {
             (Self::Groups(declared), Found::Rows(rows)) => {
                 rows.into_iter().map(|row| row_json(declared, row, &mut elements)).collect()
             }
-            (Self::Index(declared), Found::Page { entries, more, goes_on }) => {
-                let edges = entries.into_iter().map(|entry| edge_json(declared, entry, &mut elements));
+            (Self::Index(name, declared), Found::Page { entries, more, goes_on }) => {
+                let edges = entries.into_iter().map(|entry| edge_json(name, declared, entry, &mut elements));
                 Ok(page_json(edges.collect::<Result<_, _>>()?, more, goes_on))
             }
             _ => Err(CallError::unavailable("the view was asked for what it has not")),
@@ -92,7 +93,7 @@ impl Kept {
     pub(super) fn new(declared: &Declared) -> Self {
         match declared {
             Declared::Groups(groups) => Self::Groups(groups_of(groups)),
-            Declared::Index(index) => Self::Index(Index::new(Form {
+            Declared::Index(_, index) => Self::Index(Index::new(Form {
                 parts: index.key_parts(),
                 lists: index.lists.len(),
                 has_values: index.has_values,
@@ -133,7 +134,9 @@ impl Kept {
                 if values > limits.result_values {
                     return Err(CallError::limit(Limit::ResultValues, limits.result_values));
                 }
-                Ok(Found::Rows(groups.rows().collect()))
+                let mut size = Size::default();
+                let rows = groups.rows().map(|row| size.count(&row, limits).map(|()| row));
+                Ok(Found::Rows(rows.collect::<Result<_, _>>()?))
             }
             (Self::Index(index), Asked::Page(Question { range, descending, first, goes_on }), _) => {
                 let (entries, more) = index.page(range, *descending, *first);
@@ -141,6 +144,28 @@ impl Kept {
             }
             _ => Err(CallError::unavailable("the view was asked for what it has not")),
         }
+    }
+}
+
+/// How large rows are that are yet to be written.
+#[derive(Default)]
+struct Size {
+    bytes: usize,
+    elements: usize,
+}
+
+impl Size {
+    fn count(&mut self, row: &Row, limits: &CallLimits) -> Result<(), CallError> {
+        self.bytes += row.key.as_str().map_or(0, str::len);
+        let elements = |cell: &Cell| if let Cell::Top(elements) = cell { elements.len() } else { 0 };
+        self.elements += row.cells.iter().map(elements).sum::<usize>();
+        if self.bytes > limits.result_bytes {
+            return Err(CallError::limit(Limit::ResultBytes, limits.result_bytes));
+        }
+        if self.elements > limits.result_values {
+            return Err(CallError::limit(Limit::ResultValues, limits.result_values));
+        }
+        Ok(())
     }
 }
 
@@ -170,7 +195,7 @@ fn row_json(declared: &declarations::Groups, row: Row, elements: &mut Elements<'
     Ok(Value::Object(members))
 }
 
-fn edge_json(declared: &ViewIndex, entry: Entry, elements: &mut Elements<'_>) -> Result<Value, CallError> {
+fn edge_json(name: &str, declared: &ViewIndex, entry: Entry, elements: &mut Elements<'_>) -> Result<Value, CallError> {
     let mut parts = entry.key.scalars().map(super::Scalar::to_value);
     let key = match &declared.parts {
         Some(names) => Value::Object(names.iter().cloned().zip(parts).collect()),
@@ -180,7 +205,8 @@ fn edge_json(declared: &ViewIndex, entry: Entry, elements: &mut Elements<'_>) ->
         Some(text) => elements.parse(text)?,
         None => elements.read(&entry.located)?,
     };
-    let cursor = cursor::write(&entry.key, &entry.place);
+    let cursor = cursor::write(name, &entry.key, &entry.place);
+    elements.count(cursor.len())?;
     Ok(json!({ "key": key, "document": entry.place.document, "node": node, "cursor": cursor }))
 }
 

@@ -30,7 +30,7 @@ pub(crate) struct BadQuestion {
 
 impl Question {
     /// Reads arguments that have their declared types. All that they say holds at once.
-    pub(crate) fn parse(declared: &ViewIndex, arguments: &Value) -> Result<Self, BadQuestion> {
+    pub(crate) fn parse(view: &str, declared: &ViewIndex, arguments: &Value) -> Result<Self, BadQuestion> {
         let given = |name: &str| arguments.get(name).filter(|value| !value.is_null());
         let key = |name: &str| given(name).map(|key| key_of(declared, key));
         let mut range = Range::default();
@@ -50,7 +50,7 @@ impl Question {
         let descending = given("order").and_then(Value::as_str) == Some("desc");
         let after = given("after").and_then(Value::as_str);
         if let Some(after) = after {
-            let after = cursor::read(after, declared.key_parts())
+            let after = cursor::read(after, view, declared.key_parts())
                 .map_err(|bad| BadQuestion { argument: "after", message: bad.to_string() })?;
             if descending { range.until(after) } else { range.from(after) }
         }
@@ -60,7 +60,7 @@ impl Question {
 
 /// Whether arguments of a function, which have their declared types, ask for what can be given.
 pub(crate) fn check(function: &Function, arguments: &Value) -> Result<(), BadQuestion> {
-    function.index.as_ref().map_or(Ok(()), |declared| Question::parse(declared, arguments).map(|_| ()))
+    function.index.as_ref().map_or(Ok(()), |declared| Question::parse(&function.name, declared, arguments).map(|_| ()))
 }
 
 /// How many entries a page has at most.

@@ -1,7 +1,7 @@
 //! What a view is made of, as of the commit that it has reached and as of a few before it. What the last commits changed is
 //! remembered, and is taken back for as long as somebody looks.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::mem;
 
 use weir_schema::id::DocumentId;
@@ -9,13 +9,19 @@ use weir_store::Head;
 
 use super::kept::{Declared, Kept};
 use super::view::Contributed;
-use super::{Contribution, Packed};
+use super::{Contribution, Packed, Scalar};
 use crate::call::CallError;
+use crate::results::may_pass;
 
 /// How many steps can be taken back.
 const STEPS_MAX: usize = 64;
-/// How many documents all of these have changed together.
-const CHANGES_MAX: usize = 4_096;
+/// How much all of these have changed together: documents, what they contribute, and each [`TEXT_WEIGHT`] bytes of text in that.
+const WEIGHT_MAX: usize = 65_536;
+/// How many bytes of text count as one scalar.
+const TEXT_WEIGHT: usize = 64;
+
+/// How many documents that have failed are asked for again at once.
+const PASSING_MAX: usize = 100;
 
 /// As of which commit somebody wants to look.
 #[derive(Debug, Clone, Copy)]
@@ -33,15 +39,21 @@ pub(super) struct Recent {
     failed: BTreeMap<DocumentId, CallError>,
     /// The commit that it is as of; `None` while it is being built.
     head: Option<Head>,
-    /// The last steps, the oldest first.
+    /// The commit since which it is as it is now, by its sequence.
+    since: u64,
+    /// The last steps that have changed something, the oldest first.
     steps: VecDeque<Step>,
+    weight: usize,
 }
 
 /// One or several commits that were taken into account at once.
 struct Step {
     /// The commit before them.
     before: Head,
+    /// The one since which all was as it was then.
+    since: u64,
     changes: Vec<Change>,
+    weight: usize,
 }
 
 /// What a document contributes, or why that is not known, before a step; while somebody looks back, after it.
@@ -54,7 +66,8 @@ struct Change {
 impl Recent {
     /// Nothing is known yet.
     pub(super) fn new(declared: &Declared) -> Self {
-        Self { kept: Kept::new(declared), failed: BTreeMap::new(), head: None, steps: VecDeque::new() }
+        let (failed, steps) = (BTreeMap::new(), VecDeque::new());
+        Self { kept: Kept::new(declared), failed, head: None, since: 0, steps, weight: 0 }
     }
 
     /// Takes documents into account while the view is built.
@@ -66,12 +79,21 @@ impl Recent {
 
     /// Takes all into account that commits have changed, up to one.
     pub(super) fn advance(&mut self, contributed: Vec<(DocumentId, Contributed)>, head: Head) {
-        let changes = contributed.into_iter().map(|(document, contributed)| self.set(document, contributed)).collect();
-        if let Some(before) = self.head.replace(head) {
-            self.steps.push_back(Step { before, changes });
+        let set = |(document, contributed)| self.set(document, contributed);
+        let changes: Vec<Change> = contributed.into_iter().map(set).collect();
+        let before = self.head.replace(head);
+        if changes.is_empty() && before.is_some() {
+            return;
         }
-        while self.steps.len() > STEPS_MAX || self.changes() > CHANGES_MAX {
-            self.steps.pop_front();
+        let since = mem::replace(&mut self.since, head.sequence);
+        if let Some(before) = before {
+            let weight = changes.iter().map(Change::weight).sum();
+            self.weight += weight;
+            self.steps.push_back(Step { before, since, changes, weight });
+        }
+        while self.steps.len() > STEPS_MAX || self.weight > WEIGHT_MAX {
+            let Some(step) = self.steps.pop_front() else { return };
+            self.weight -= step.weight;
         }
     }
 
@@ -80,10 +102,10 @@ impl Recent {
         let head = self.head?;
         let (back, head) = match at {
             At::From(sequence) => (head.sequence >= sequence).then_some((0, head))?,
-            At::Exactly(sequence) if head.sequence == sequence => (0, head),
+            At::Exactly(sequence) if (self.since..=head.sequence).contains(&sequence) => (0, head),
             At::Exactly(sequence) => {
-                let (back, step) =
-                    self.steps.iter().rev().enumerate().find(|(_, step)| step.before.sequence == sequence)?;
+                let is_of = |step: &Step| (step.since..=step.before.sequence).contains(&sequence);
+                let (back, step) = self.steps.iter().rev().enumerate().find(|(_, step)| is_of(step))?;
                 (back + 1, step.before)
             }
         };
@@ -120,6 +142,12 @@ impl Recent {
         self.kept.size().0 + self.failed.len()
     }
 
+    /// Some of the documents that have failed for a reason that may pass.
+    pub(super) fn passing(&self) -> BTreeSet<DocumentId> {
+        let passing = self.failed.iter().filter(|(_, error)| may_pass(error)).take(PASSING_MAX);
+        passing.map(|(document, _)| document.clone()).collect()
+    }
+
     /// Why what some document contributes is not known.
     pub(super) fn error(&self) -> Option<&CallError> {
         self.failed.values().next()
@@ -144,9 +172,12 @@ impl Recent {
             None => self.failed.remove(document),
         };
     }
+}
 
-    fn changes(&self) -> usize {
-        self.steps.iter().map(|step| step.changes.len()).sum()
+impl Change {
+    fn weight(&self) -> usize {
+        let text = |scalar: &Scalar| if let Scalar::Text(text) = scalar { text.len() / TEXT_WEIGHT } else { 0 };
+        1 + self.contributed.iter().map(|scalar| 1 + text(scalar)).sum::<usize>()
     }
 }
 

@@ -154,6 +154,16 @@ impl GroupView {
         documents
     }
 
+    /// The commit that it is as of; `None` while it is being built.
+    pub(super) fn head(&self) -> Option<Head> {
+        self.recent.lock().head()
+    }
+
+    /// Some of the documents that have failed for a reason that may pass.
+    pub(super) fn passing(&self) -> BTreeSet<DocumentId> {
+        self.recent.lock().passing()
+    }
+
     /// Somebody will ask for it as of this commit.
     pub(crate) fn want(&self, sequence: u64) {
         if self.recent.lock().is_behind(sequence) {

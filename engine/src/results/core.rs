@@ -214,6 +214,11 @@ impl<S: Clone> Core<S> {
         self.depart(None)
     }
 
+    /// Who a watched entry is run for.
+    pub(crate) fn sponsor(&self, id: u64) -> Option<S> {
+        self.entries.get(&id)?.sponsor.clone()
+    }
+
     /// Leave for the run that a watched entry is due for, and who it is for; `None` if it is no longer due.
     pub(crate) fn depart_for(&mut self, id: u64) -> Option<(Departure, S)> {
         let entry = self.entries.get(&id)?;

@@ -33,7 +33,7 @@ use self::flight::{Departure, Landing};
 pub(crate) use self::flight::{ViewRead, ViewRun, ViewSource};
 use self::key::QueryKey;
 pub(crate) use self::run::may_pass;
-use self::run::{End, NotRun, run};
+use self::run::{End, NotRun, await_maintained, run};
 use self::timed::TimedResults;
 use crate::call::{Answer, CallError};
 use crate::engine::{Engine, Shared};
@@ -263,6 +263,9 @@ async fn refresh(engine: Engine, id: u64) {
     let mut losses = 0;
     loop {
         {
+            let Some(query) = engine.on_results(|core| core.sponsor(id)) else { return };
+            // Views that are being built would keep turns from all others. What comes of it the run will see.
+            let _ = await_maintained(&query, engine.store().head()).await;
             // Never closed.
             let _turn = engine.results().turns.acquire().await;
             let Some((departure, query)) = engine.on_results(|core| core.depart_for(id)) else { return };

@@ -15,6 +15,9 @@ use crate::engine::{Engine, draw};
 use crate::groups::view::Rows;
 use crate::run::Prepared;
 
+/// How often a run ends because a maintained view that it calls is not known as of its commit, before it computes that itself.
+const PATIENCE: u32 = 3;
+
 /// Why a query was not run.
 pub(super) enum NotRun {
     /// It cannot be, whatever is committed.
@@ -52,11 +55,18 @@ pub(super) async fn run(engine: &Engine, query: &Prepared) -> Result<End, NotRun
     if let Some(end) = kept_groups(engine, query).await {
         return end;
     }
-    let seed = draw().map_err(NotRun::Yet)?;
-    let transaction = engine.store().begin().map_err(|error| NotRun::Never(CallError::unavailable(error)))?;
-    let (head, begun) = (transaction.head(), Instant::now());
-    await_groups(query, head).await.map_err(NotRun::Yet)?;
-    let ran = query.run_to_keep(engine, &seed, transaction).await;
+    let mut patience = PATIENCE;
+    let (ran, head, begun) = loop {
+        let seed = draw().map_err(NotRun::Yet)?;
+        let transaction = engine.store().begin().map_err(|error| NotRun::Never(CallError::unavailable(error)))?;
+        let (head, begun) = (transaction.head(), Instant::now());
+        await_called_groups(query, head).await.map_err(NotRun::Yet)?;
+        let ran = query.run_to_keep(engine, &seed, transaction, patience > 0).await;
+        if !ran.is_behind {
+            break (ran, head, begun);
+        }
+        patience -= 1;
+    };
     let reads = match (ran.transaction, &ran.result) {
         (None, Err(error)) if ran.may_run_again => return Err(NotRun::Lost(error.clone())),
         (Some(transaction), _) => transaction.into_read_set(),
@@ -75,12 +85,21 @@ pub(super) async fn run(engine: &Engine, query: &Prepared) -> Result<End, NotRun
 
 /// Waits until the maintained views that a function calls are known as of what its run sees: inside of an isolate it would keep
 /// that from those who maintain them.
-async fn await_groups(query: &Prepared, head: Head) -> Result<(), CallError> {
+async fn await_called_groups(query: &Prepared, head: Head) -> Result<(), CallError> {
     let called = query.release.called_groups(&query.function()?.name);
     for view in &called {
         view.want(head.sequence);
     }
     for view in &called {
+        view.reach(&query.release, head.sequence).await?;
+    }
+    Ok(())
+}
+
+/// Waits until all maintained views that a run needs are known as of a commit or a later one, no longer than a call may take.
+pub(super) async fn await_maintained(query: &Prepared, head: Head) -> Result<(), CallError> {
+    let called = query.release.called_groups(&query.function()?.name);
+    for view in called.iter().chain(query.release.groups(query.index)) {
         view.reach(&query.release, head.sequence).await?;
     }
     Ok(())

@@ -1,4 +1,4 @@
-// Places in sorted views as text that clients keep: base64 of a JSON list of the key's parts, the document and the place in it.
+// Places in sorted views as text that clients keep: base64 of a JSON list of the view, the key's parts, the document and the place in it.
 //
 // The host reads and writes the same: a part is `n`, `b0` or `b1`, `t` and a text, or `d` and the 16 hexadecimal digits of a double.
 
@@ -12,9 +12,9 @@ const { isSafeInteger } = Number;
 
 const PART = /^(?:n|b[01]|d[0-9a-f]{16}|t.*)$/s;
 
-/** The cursor of an entry. */
-export function cursorOf({ key, document, place }) {
-  return toBase64(utf8(stringify([key.map(written), document, place])));
+/** The cursor of an entry of a view. */
+export function cursorOf({ key, document, place }, view) {
+  return toBase64(utf8(stringify([view, key.map(written), document, place])));
 }
 
 function written(part) {
@@ -32,13 +32,13 @@ function written(part) {
   }
 }
 
-/** The place that a cursor names, in a view whose keys have so many parts. */
-export function placeOf(cursor, parts) {
+/** The place that a cursor names, in a view of this name whose keys have so many parts. */
+export function placeOf(cursor, view, parts) {
   if (typeof cursor !== "string") throw new TypeError(`after is ${shown(cursor)}: pass the cursor of an edge, a string`);
-  const [key, document, place] = listIn(cursor);
-  const isPlace = isArray(key) && key.every((part) => typeof part === "string" && PART.test(part)) && typeof document === "string" && isSafeInteger(place);
+  const [of, key, document, place] = listIn(cursor);
+  const isPlace = typeof of === "string" && isArray(key) && key.every((part) => typeof part === "string" && PART.test(part)) && typeof document === "string" && isSafeInteger(place);
   if (!isPlace) throw new TypeError("after: this is not a cursor");
-  if (key.length !== parts) throw new TypeError("after: this cursor belongs to another query: start again without it");
+  if (of !== view || key.length !== parts) throw new TypeError("after: this cursor belongs to another query: start again without it");
   return { key: key.map(read), document, place };
 }
 

@@ -1,8 +1,10 @@
 // What a view of groups is over: the documents of a collection, some of them, or what is in a list of each.
 
 import { shown } from "ext:weir/arguments.js";
+import { resetPatterns } from "ext:weir/constants.js";
 
 const { isArray } = Array;
+const { freeze, values } = Object;
 
 /** Where a document is in itself. */
 const NOWHERE = Object.freeze([]);
@@ -42,6 +44,17 @@ function within(list, at) {
   return list.map((element, i) => ({ element, at: [...at, i] }));
 }
 
+/** What a document gives may not depend on what was done with it, or with others, before. */
+function untouchable(document) {
+  resetPatterns();
+  const next = [document];
+  for (let value; (value = next.pop()) !== undefined; ) {
+    freeze(value);
+    for (const member of isArray(value) ? value : values(value)) if (typeof member === "object" && member !== null) next[next.length] = member;
+  }
+  return document;
+}
+
 /**
  * The collection that elements come from, and the way to them: `of` gives those of a document, with where they are in it.
  * Undefined where the value is none.
@@ -50,5 +63,5 @@ export function originOf(value) {
   const origin = origins.get(value);
   if (origin === undefined) return undefined;
   const { collection, steps } = origin;
-  return { collection, of: (document) => steps.reduce((located, step) => step(located), [{ element: document, at: NOWHERE }]) };
+  return { collection, of: (document) => steps.reduce((located, step) => step(located), [{ element: untouchable(document), at: NOWHERE }]) };
 }

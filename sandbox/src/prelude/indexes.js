@@ -14,6 +14,8 @@ const { ownKeys: reflectOwnKeys } = Reflect;
 /** How many entries a page has at most, and unless it is said. The host knows both too. */
 const PAGE_MAX = 1000;
 const PAGE_DEFAULT = 20;
+/** How many characters a text in a key has at most. */
+const KEY_TEXT_MAX = 4096;
 
 const ARGUMENTS = ["key", "gt", "gte", "lt", "lte", "prefix", "order", "first", "after"];
 
@@ -25,9 +27,9 @@ export function nameIndex(callable, learn) {
   learning.set(callable, learn);
 }
 
-/** Tells a view the members of its keys, null where a key is one value, and what JSON could lose of its values. */
-export function teachIndex(callable, parts, unnoticed) {
-  learning.get(callable)?.(parts, unnoticed);
+/** Tells a view its name, the members of its keys, null where a key is one value, and what JSON could lose of its values. */
+export function teachIndex(callable, name, parts, unnoticed) {
+  learning.get(callable)?.(name, parts, unnoticed);
 }
 
 /** A sorted view: `page(arguments)` reads a page of it; `contributions(documents)` are the entries of each document. */
@@ -35,9 +37,11 @@ export function index(source, keysOf, valueOf) {
   const { collection, of } = sourceOf(source, "view.index");
   if (typeof keysOf !== "function") throw new TypeError(`view.index(..., ${shown(keysOf)}): pass a function of a document`);
   if (valueOf !== undefined && typeof valueOf !== "function") throw new TypeError(`view.index(..., ..., ${shown(valueOf)}): pass a function of a document`);
+  let name = "";
   let parts = null;
   let unnoticed = "anything";
-  const learn = (theParts, theUnnoticed) => {
+  const learn = (theName, theParts, theUnnoticed) => {
+    name = theName;
     parts = theParts;
     unnoticed = theUnnoticed;
   };
@@ -66,7 +70,7 @@ export function index(source, keysOf, valueOf) {
   const contributions = (documents) => documents.map((document) => entriesOf(document).map(contribution));
 
   const page = (args = {}) => {
-    const { isWithin, first, after, sign } = questionOf(args, parts);
+    const { isWithin, first, after, sign } = questionOf(args, name, parts);
     const found = [];
     for (const document of documentsOf(collection)) {
       entriesOf(document).forEach(({ key, node }, place) => {
@@ -76,7 +80,7 @@ export function index(source, keysOf, valueOf) {
     }
     const edges = found.slice(0, first).map((entry) => {
       const { key, document, node } = entry;
-      return { key: keyFrom(key, parts), document, node, cursor: cursorOf(entry) };
+      return { key: keyFrom(key, parts), document, node, cursor: cursorOf(entry, name) };
     });
     const pageInfo = {
       hasNextPage: found.length > first,
@@ -107,9 +111,17 @@ function insert(found, entry, sign, n) {
 
 /** The parts of a key, the most significant first. */
 function partsOf(key, names) {
-  if (names === null) return [scalarKey(key)];
+  if (names === null) return [partOf(key)];
   if (typeof key !== "object" || key === null) throw new TypeError(`a key is ${shown(key)}: give an object with ${names.join(", ")}`);
-  return names.map((name) => scalarKey(key[name]));
+  return names.map((name) => partOf(key[name]));
+}
+
+function partOf(value) {
+  const part = scalarKey(value);
+  if (typeof part === "string" && part.length > KEY_TEXT_MAX) {
+    throw new TypeError(`a key has ${part.length} characters, and may have ${KEY_TEXT_MAX}: cut it, or index something shorter`);
+  }
+  return part;
 }
 
 /** A key of these parts, as it is given. */
@@ -130,7 +142,7 @@ function compareEntries(a, b) {
 // ---- what is asked ----
 
 /** Which keys are asked for, how many entries, after which, and in which direction: 1 or -1. */
-function questionOf(args, names) {
+function questionOf(args, view, names) {
   checkOptions("an index", args);
   const unknown = reflectOwnKeys(args).find((name) => !ARGUMENTS.includes(name));
   if (unknown !== undefined) throw new TypeError(`an index takes ${ARGUMENTS.join(", ")}, not ${String(unknown)}`);
@@ -154,7 +166,7 @@ function questionOf(args, names) {
   return {
     isWithin: (key) => checks.every((check) => check(key)),
     first,
-    after: args.after === undefined || args.after === null ? null : placeOf(args.after, names === null ? 1 : names.length),
+    after: args.after === undefined || args.after === null ? null : placeOf(args.after, view, names === null ? 1 : names.length),
     sign: order === "desc" ? -1 : 1,
   };
 }

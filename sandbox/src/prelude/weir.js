@@ -112,7 +112,7 @@ function bind({ modules, collections, functions }, callDepth) {
   for (const [name, value, unnoticed, keyParts = null] of functions) {
     const made = nameFunction(value, name, unnoticed);
     if (made === undefined) throw new TypeError(`${name} is not a function made with query, view, procedure, action or stream`);
-    teachIndex(value, keyParts, unnoticed);
+    teachIndex(value, name, keyParts, unnoticed);
     exported.push({ name, callable: value, kind: made.kind, body: made.fromHost, unnoticed });
   }
   freezeModules(modules);

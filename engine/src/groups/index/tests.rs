@@ -117,7 +117,7 @@ fn compare(declared: &ViewIndex, index: &Index, arguments: &Value, documents: &B
     let first = arguments["first"].as_u64().unwrap() as usize;
     let (mut arguments, mut read) = (arguments.clone(), 0);
     loop {
-        let Question { range, descending, first: asked, goes_on } = Question::parse(declared, &arguments).unwrap();
+        let Question { range, descending, first: asked, goes_on } = Question::parse("v", declared, &arguments).unwrap();
         assert_eq!((asked, goes_on), (first, read > 0));
         let (page, more) = index.page(&range, descending, asked);
         let told = format!("seed {seed}, {arguments}, after {read} of {}", wanted.len());
@@ -131,7 +131,7 @@ fn compare(declared: &ViewIndex, index: &Index, arguments: &Value, documents: &B
         read += page.len();
         assert_eq!(more, read < wanted.len(), "{told}");
         let Some(last) = page.last().filter(|_| more) else { return };
-        arguments["after"] = json!(cursor::write(&last.key, &last.place));
+        arguments["after"] = json!(cursor::write("v", &last.key, &last.place));
     }
 }
 
@@ -235,14 +235,14 @@ fn pages_are_at_all_times_those_computed_from_nothing() {
 #[test]
 fn arguments_that_ask_for_nothing_are_told() {
     let several = declared(3, 0, false);
-    let told = |arguments: Value| Question::parse(&several, &arguments).map(|_| ()).unwrap_err().to_string();
+    let told = |arguments: Value| Question::parse("v", &several, &arguments).map(|_| ()).unwrap_err().to_string();
     let lines = [
         json!({ "first": 1001 }),
         json!({ "first": -1 }),
         json!({ "prefix": { "part1": "a" } }),
         json!({ "prefix": { "part0": "a", "part2": "a" } }),
         json!({ "after": "" }),
-        json!({ "after": cursor::write(&Key::One(Part::Is(Scalar::Null)), &Place { document: id(1), contribution: 0 }) }),
+        json!({ "after": cursor::write("v", &Key::One(Part::Is(Scalar::Null)), &Place { document: id(1), contribution: 0 }) }),
     ];
     expect_test::expect![[r#"
         args.first: a page of an index has from 0 to 1000 entries; ask for more with `after`
@@ -267,10 +267,10 @@ fn bounds_that_leave_nothing_between_them_are_no_mistake() {
         json!({ "first": 0, "gt": 5 }),
     ];
     for arguments in none {
-        let Question { range, descending, first, .. } = Question::parse(&declared, &arguments).unwrap();
+        let Question { range, descending, first, .. } = Question::parse("v", &declared, &arguments).unwrap();
         assert_eq!(index.page(&range, descending, first), (vec![], false), "{arguments}");
     }
-    let Question { range, .. } = Question::parse(&declared, &json!({ "gte": 5, "lte": 5 })).unwrap();
+    let Question { range, .. } = Question::parse("v", &declared, &json!({ "gte": 5, "lte": 5 })).unwrap();
     assert_eq!(index.page(&range, false, 0), (vec![], true));
     assert_eq!(index.page(&range, true, 1).0.len(), 1);
 }
@@ -290,12 +290,12 @@ fn a_page_costs_no_more_where_there_are_many_entries() {
     // Reading all for each page would take hours.
     let mut after = json!({ "first": 10, "gte": 1000 });
     for page in 0..2_000 {
-        let Question { range, descending, first, .. } = Question::parse(&declared, &after).unwrap();
+        let Question { range, descending, first, .. } = Question::parse("v", &declared, &after).unwrap();
         let (entries, more) = index.page(&range, descending, first);
         let keys: Vec<Value> = entries.iter().flat_map(|entry| entry.key.scalars().map(Scalar::to_value)).collect();
         let wanted: Vec<Value> = (0..10).map(|n| json!(1000 + page * 10 + n)).collect();
         assert_eq!((keys, more), (wanted, true));
         let last = entries.last().unwrap();
-        after["after"] = json!(cursor::write(&last.key, &last.place));
+        after["after"] = json!(cursor::write("v", &last.key, &last.place));
     }
 }
