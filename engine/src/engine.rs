@@ -153,7 +153,7 @@ impl Engine {
         let release = starting.await.map_err(|error| IsolateError::Internal(error.to_string()))??;
         let release = Arc::new(release);
         self.shared.store.apply_collections(release.declarations()).await?;
-        if let Err(error) = self.keeping().hand_over(self, &release).await {
+        if let Err(error) = Keeping::hand_over(self, &release).await {
             tracing::warn!("what views have computed before is not used: {error}");
         }
         release.keep_groups(groups::keep::keep_all(self, &release));

@@ -16,6 +16,9 @@ use crate::release::Release;
 use crate::results::timed::Timing;
 use crate::run::Prepared;
 
+/// How often the next time is reckoned anew.
+const RECKONING: Duration = Duration::from_secs(10);
+
 /// Has the views of a release computed for as long as it is the active one.
 pub(crate) fn run_all(engine: &Engine, release: &Arc<Release>) {
     for function in release.declarations().functions.values() {
@@ -34,17 +37,18 @@ pub(crate) fn run_all(engine: &Engine, release: &Arc<Release>) {
 async fn run(engine: Engine, query: Prepared, schedule: Schedule, mut active: watch::Receiver<Option<Arc<Release>>>) {
     let timing = Timing::Cron(schedule.clone());
     let number = query.release.number();
-    let question = engine.timed_question(&query);
-    let mut changes = question.changes();
     let mut not_before_ms = 0;
     loop {
-        changes.borrow_and_update();
+        let question = engine.timed_question(&query);
+        let mut changes = question.changes();
         let now_ms = engine.clock().now_ms();
         let last_ms = question.scheduled_at_ms().map(|last_ms| last_ms.min(now_ms));
         let Some(due_ms) = last_ms.map_or(Some(now_ms), |last_ms| schedule.next_after(last_ms)) else { return };
         let is_active = |active: &Option<Arc<Release>>| active.as_ref().is_some_and(|it| it.number() == number);
         tokio::select! {
             () = engine.clock().until(due_ms.max(not_before_ms)) => {}
+            // The clock may have been set.
+            () = tokio::time::sleep(RECKONING) => continue,
             // Its results may have been dropped.
             _ = changes.changed() => continue,
             gone = active.wait_for(|active| !is_active(active)) => return drop(gone),

@@ -66,7 +66,8 @@ mod tests {
             waits.recv().unwrap_or_default();
         });
         let (clock, took) = clock.recv().unwrap_or((CpuClock::of_this_thread(), Duration::ZERO));
-        assert!(took >= Duration::from_millis(20), "{took:?}");
+        // It may have computed a little before it looked at the other clock.
+        assert!(took >= Duration::from_millis(15), "{took:?}");
         let before = clock.used();
         assert!(before >= Duration::from_millis(20), "{before:?}");
         thread::sleep(Duration::from_millis(50));

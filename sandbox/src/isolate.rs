@@ -11,7 +11,7 @@ mod stream;
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::rc::Rc;
-use std::sync::{Arc, Once};
+use std::sync::{Arc, LazyLock, Once};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ use deno_core::error::JsError;
 use deno_core::{JsRuntime, PollEventLoopOptions, RuntimeOptions, v8};
 use serde::{Deserialize, Serialize};
 use weir_schema::declarations::FunctionKind;
+use weir_schema::digest::Digest;
 use weir_schema::limits::{CallLimits, Limit};
 
 use crate::app::App;
@@ -37,6 +38,12 @@ use ended::{Ended, Settled, mark_handled, plain, script_error, settled};
 use load::Handles;
 
 static SNAPSHOT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/snapshot.bin"));
+
+/// Of what is in every isolate before an app's code: another one where V8 or what Weir adds to it is another.
+pub fn snapshot_digest() -> Digest {
+    static DIGEST: LazyLock<Digest> = LazyLock::new(|| Digest::of_parts(&[SNAPSHOT]));
+    *DIGEST
+}
 
 /// How much the heap may grow past its limit while a termination takes effect, in bytes. V8 aborts the process at a single
 /// allocation beyond it, so it is more than the largest array that one built-in makes.

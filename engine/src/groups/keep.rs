@@ -255,7 +255,8 @@ impl Keeper {
         }
         let Around { view, engine, .. } = self.around()?;
         view.note_built();
-        self.kept.advance(head, view.advance(Vec::new(), head));
+        self.kept.advance(head, view.documents());
+        view.advance(Vec::new(), head);
         building.end(&self.name, view.size());
         Ok(engine.store().tail(head.sequence + 1))
     }

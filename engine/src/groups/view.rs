@@ -159,6 +159,11 @@ impl GroupView {
         self.recent.lock().head()
     }
 
+    /// Of how many documents something is known.
+    pub(super) fn documents(&self) -> usize {
+        self.recent.lock().documents()
+    }
+
     /// Some of the documents that have failed for a reason that may pass.
     pub(super) fn passing(&self) -> BTreeSet<DocumentId> {
         self.recent.lock().passing()

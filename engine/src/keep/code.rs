@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::Value;
 use weir_sandbox::App;
-use weir_schema::declarations::Function;
+use weir_schema::declarations::{Function, FunctionKind};
 use weir_schema::digest::Digest;
 
 /// Another one where what is kept could not be read by who comes after.
@@ -13,15 +13,21 @@ const FORMAT: &str = "weir views 1";
 /// A digest for each function of an app, in the order of declaration.
 ///
 /// It covers the module of the function with all that it imports, its declaration with all types and collections that this
-/// names, the limits of calls and the version of Weir. So a change elsewhere in the app leaves it as it is.
+/// names, those of all views, which say what its calls of views give, the limits of calls, and what of Weir runs in the isolate.
+/// So a change elsewhere in the app leaves it as it is.
 pub(crate) fn digests(app: &App) -> Vec<Digest> {
     let limits = text(&app.manifest.limits);
     let modules: HashMap<&str, &weir_sandbox::app::Module> =
         app.modules.iter().map(|module| (module.path.as_str(), module)).collect();
     let named = Named::of(app);
+    let views = app.declarations.functions.values().filter(|function| function.kind == FunctionKind::View);
+    // What they take and give.
+    let signature = |view: &Function| Function { keep: None, groups: None, index: None, ..view.clone() };
+    let views = text(&views.map(|view| named.around(&signature(view))).collect::<Vec<_>>());
+    let weir = weir_sandbox::isolate::snapshot_digest().to_string();
     let digest = |function: &Function| {
         let declared = text(&named.around(function));
-        let mut parts = vec![FORMAT, env!("CARGO_PKG_VERSION"), &limits, &declared];
+        let mut parts = vec![FORMAT, env!("CARGO_PKG_VERSION"), &weir, &limits, &views, &declared];
         for path in imported(&modules, &function.module) {
             parts.extend(modules.get(path).map(|module| [path, module.code.as_str()]).into_iter().flatten());
         }
@@ -61,8 +67,8 @@ impl Named {
 
     /// A function's declaration, and all that it names, directly or not. Whatever text equals a name counts as one.
     fn around(&self, function: &Function) -> BTreeMap<String, Vec<Value>> {
-        let mut all = BTreeMap::from([(String::new(), vec![value(function)])]);
-        let mut pending = vec![value(function)];
+        let mut all = BTreeMap::from([(String::new(), vec![declaration(function)])]);
+        let mut pending = vec![declaration(function)];
         while let Some(value) = pending.pop() {
             match value {
                 Value::String(text) => {
@@ -80,6 +86,11 @@ impl Named {
         }
         all
     }
+}
+
+/// A function's declaration, but for what only people read.
+fn declaration(function: &Function) -> Value {
+    value(&Function { line: 0, description: None, ..function.clone() })
 }
 
 /// Declarations are plain data, which always has a JSON form.
@@ -104,7 +115,7 @@ mod tests {
     const VIEWS: &str = "import { count, view } from \"weir\";\nimport { orders } from \"../collections\";\n\
         import { twice } from \"../helper\";\nexport const byDay = view.groupBy(orders, (o) => o.day, { n: count() });\n\
         export const size = view((): number => twice(orders.all().length));\n";
-    const OTHER: &str = "import { query } from \"weir\";\nexport const one = query((): number => 1);\n";
+    const OTHER: &str = "import { view } from \"weir\";\nexport const one = view((): number => 1);\n";
 
     fn digests_of(changes: &[(&str, &str, &str)]) -> BTreeMap<String, Digest> {
         let texts = [
@@ -140,6 +151,9 @@ mod tests {
         };
         assert_eq!(changed(("app.toml", "1.0.0", "1.0.1")), [""; 0]);
         assert_eq!(changed(("functions/other.ts", "=> 1", "=> 2")), ["one"]);
+        assert_eq!(changed(("functions/other.ts", "\n", "\n\n/** Told to people. */\n")), [""; 0]);
+        let narrower = changed(("functions/other.ts", "(): number => 1", "(): number | null => 1"));
+        assert_eq!(narrower, ["byDay", "one", "size"], "what a view gives is part of who may call it");
         assert_eq!(changed(("helper.ts", "2 * n", "3 * n")), ["byDay", "size"]);
         assert_eq!(changed(("collections.ts", "day: string", "note?: string; day: string")), ["byDay"]);
         assert_eq!(

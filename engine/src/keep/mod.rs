@@ -88,8 +88,15 @@ pub(crate) async fn run(engine: Weak<Shared>) {
 }
 
 impl Keeping {
-    /// Makes a release the one that writes, and brings back what was kept of its views.
-    pub(crate) async fn hand_over(&self, engine: &Engine, release: &Arc<Release>) -> Result<(), CallError> {
+    /// Makes a release the one that writes, and brings back what was kept of its views. To its end, also when nobody waits for it
+    /// any more.
+    pub(crate) async fn hand_over(engine: &Engine, release: &Arc<Release>) -> Result<(), CallError> {
+        let (engine, release) = (engine.clone(), release.clone());
+        let handing = tokio::spawn(async move { engine.keeping().hand_over_to(&engine, &release).await });
+        handing.await.map_err(CallError::unavailable)?
+    }
+
+    async fn hand_over_to(&self, engine: &Engine, release: &Arc<Release>) -> Result<(), CallError> {
         self.write(engine, Reason::End).await?;
         let mut writer = self.writer.lock().await;
         *writer = Some(release.number());
@@ -195,6 +202,7 @@ impl Keeping {
             bytes += self.write_results(engine, reason, &mut next).await?;
         }
         keep(engine, next).await.map_err(CallError::unavailable)?;
+        self.results.lock().confirm();
         Ok(bytes)
     }
 
@@ -221,7 +229,7 @@ impl Keeping {
                 let changed = unsaved.changed.into_iter();
                 let changed = changed.filter_map(|result| results.record(result, now_ms)).collect();
                 let gone = unsaved.gone.iter().filter_map(|(key, class)| results.place(key, class)).collect();
-                results.plan(Changes { as_of, changed, gone })
+                results.plan(Changes { as_of, now_ms, changed, gone })
             };
             let is_done = reason == Reason::Time || (plan.left.is_empty() && !self.results.lock().has_timed());
             engine.leave_results_unsaved(plan.left);
@@ -232,6 +240,7 @@ impl Keeping {
                 return Ok(written);
             }
             keep(engine, std::mem::take(next)).await.map_err(CallError::unavailable)?;
+            self.results.lock().confirm();
         }
     }
 
@@ -247,6 +256,8 @@ impl Keeping {
 
     /// Brings back the results of a release, and removes those that are good no longer. The lock of the writer is held.
     async fn restore(&self, engine: &Engine, release: &Arc<Release>) -> Result<(), CallError> {
+        // What is not brought back yet is as of nothing, should this end in the middle.
+        *self.results.lock() = Stored::default();
         engine.save_results_of(release.number(), saved_functions(release));
         let store = engine.store().clone();
         let read = tokio::task::spawn_blocking(move || read_results(&store)).await;
@@ -276,8 +287,10 @@ impl Keeping {
             is_back
         });
         tracing::debug!("brought back {} results of views, dropped {}", known.len(), removed.len());
+        // Before anything is said to be as of a later commit.
+        keep(engine, removed).await.map_err(CallError::unavailable)?;
         self.results.lock().start(release, as_of, &known);
-        keep(engine, removed).await.map_err(CallError::unavailable)
+        Ok(())
     }
 }
 
@@ -362,6 +375,10 @@ async fn remove_unknown(engine: Engine, release: Arc<Release>) {
             return tracing::debug!("what is kept of old views stays: {error}");
         }
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn micros(duration: Duration) -> u64 {

@@ -7,11 +7,12 @@ use weir_schema::declarations::Keep;
 use weir_schema::digest::Digest;
 use weir_store::{Head, KeptKey, KeptRecord};
 
-use super::micros;
 use super::record::{self, Header, Record};
+use super::{micros, millis};
 use crate::release::Release;
 use crate::results::Unwritten;
 use crate::results::key::{Class, QueryKey};
+use crate::results::timed::Timing;
 
 /// How much is kept.
 #[derive(Debug, Clone, Copy)]
@@ -53,6 +54,8 @@ struct Known {
     name: String,
     code: Digest,
     is_eager: bool,
+    /// Whether time ends its results.
+    timing: Option<Timing>,
 }
 
 /// A record that is in the store.
@@ -63,11 +66,17 @@ pub(crate) struct StoredRecord {
     bytes: usize,
     /// Whether nobody has to ask for it: there are few of these, and others make room for them.
     comes_first: bool,
+    /// When its time is over, in milliseconds since 1970.
+    until_ms: Option<u64>,
+    /// Whether it is there, rather than about to be.
+    is_written: bool,
 }
 
 /// What has changed of results in memory, all as of one commit.
 pub(crate) struct Changes {
     pub(crate) as_of: Head,
+    /// When, in milliseconds since 1970.
+    pub(crate) now_ms: u64,
     /// Results that are right as of that commit, by their numbers.
     pub(crate) changed: Vec<(u64, Record)>,
     /// Where those were that are not there any more.
@@ -90,13 +99,14 @@ impl Stored {
             name: function.name.clone(),
             code: *code,
             is_eager: function.keep == Some(Keep::Eager),
+            timing: Timing::of(function.keep.as_ref()),
         });
         let functions = functions.collect();
         *self = Self { release: Some(release.number()), functions, as_of, ..Self::default() };
         for (place, bytes, record) in records {
             self.bytes += bytes;
             let stored = self.stored(record, *bytes);
-            self.records.insert(*place, stored);
+            self.records.insert(*place, StoredRecord { is_written: true, ..stored });
         }
     }
 
@@ -144,9 +154,14 @@ impl Stored {
         self.as_of
     }
 
+    /// All that was planned has been written.
+    pub(crate) fn confirm(&mut self) {
+        self.records.values_mut().for_each(|stored| stored.is_written = true);
+    }
+
     /// What is in the store of a function: how many records, how many bytes.
     pub(crate) fn of(&self, function: &str) -> (usize, usize) {
-        let records = self.records.values().filter(|stored| stored.function == function);
+        let records = self.records.values().filter(|stored| stored.is_written && stored.function == function);
         records.fold((0, 0), |(count, bytes), stored| (count + 1, bytes + stored.bytes))
     }
 
@@ -160,9 +175,12 @@ impl Stored {
 
     /// What to write so that the store has what memory has, as of that commit.
     pub(crate) fn plan(&mut self, changes: Changes) -> Plan {
-        let Changes { as_of, changed, gone } = changes;
+        let Changes { as_of, now_ms, changed, gone } = changes;
         let mut plan = Plan { records: Vec::new(), left: Vec::new(), bytes: 0 };
         for place in gone {
+            plan.records.extend(self.remove(place));
+        }
+        for place in self.over(now_ms) {
             plan.records.extend(self.remove(place));
         }
         let timed = std::mem::take(&mut self.timed);
@@ -173,6 +191,12 @@ impl Stored {
         self.as_of = Some(as_of);
         plan.records.push((KeptKey::Results, Some(to_json(&as_of))));
         plan
+    }
+
+    /// Records whose time is over.
+    fn over(&self, now_ms: u64) -> Vec<Digest> {
+        let is_over = |stored: &StoredRecord| stored.until_ms.is_some_and(|until_ms| until_ms <= now_ms);
+        self.records.iter().filter(|(_, stored)| is_over(stored)).map(|(place, _)| *place).collect()
     }
 
     /// Writes a record, if there is room for it, in the place of the one that is there; that one goes in any case.
@@ -209,7 +233,11 @@ impl Stored {
         let Header { function, is_scheduled, .. } = &record.header;
         let is_eager = self.functions.iter().any(|known| known.is_eager && known.name == *function);
         let (function, comes_first) = (function.clone(), is_eager || *is_scheduled);
-        StoredRecord { content: record.content(), function, bytes, comes_first }
+        let timing = self.functions.iter().find(|known| known.name == function).and_then(|known| known.timing.as_ref());
+        let lasts =
+            timing.filter(|_| record.header.is_timed && !is_scheduled).map(|timing| timing.lasts(record.header.at_ms));
+        let until_ms = lasts.map(|lasts| record.header.at_ms.saturating_add(millis(lasts)));
+        StoredRecord { content: record.content(), function, bytes, comes_first, until_ms, is_written: false }
     }
 
     fn has_room(&self, bytes: usize) -> bool {
@@ -274,7 +302,7 @@ mod tests {
     }
 
     fn plan(stored: &mut Stored, changed: Vec<(u64, Record)>, gone: Vec<Digest>) -> Plan {
-        stored.plan(Changes { as_of: Head::default(), changed, gone })
+        stored.plan(Changes { as_of: Head::default(), now_ms: 0, changed, gone })
     }
 
     #[test]

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use weir_schema::error::ErrorCode;
 use weir_store::Head;
 
 use super::core::Unsaved;
@@ -83,18 +82,18 @@ impl Engine {
         self.take_into_account(head).await?;
         let mut restored = Vec::with_capacity(records.len());
         for (record, is_untouched) in records.iter().zip(untouched) {
-            restored.push(is_untouched && self.restore_result(release, record, head).is_ok());
+            restored.push(is_untouched && self.restore_result(release, record, head));
         }
         Ok(restored)
     }
 
-    /// As if a run that saw that commit ended now.
-    fn restore_result(&self, release: &Release, record: &Record, head: Head) -> Result<(), CallError> {
-        let unknown = || CallError::new(ErrorCode::Internal, "a kept result is nobody's");
-        let (function, _) = release.function(&record.header.function).ok_or_else(unknown)?;
+    /// As if a run that saw that commit ended now. False where its result is not kept: it has been touched meanwhile, or another
+    /// is there for the same callers.
+    fn restore_result(&self, release: &Release, record: &Record, head: Head) -> bool {
+        let Some((function, _)) = release.function(&record.header.function) else { return false };
         let arguments = record.header.arguments.as_str().into();
         let key = QueryKey { release: release.number(), function, arguments };
-        let caller = record.header.class.caller().ok_or_else(unknown)?;
+        let Some(caller) = record.header.class.caller() else { return false };
         let end = RunEnd {
             result: Ok(record.value.clone()),
             head,
@@ -108,8 +107,8 @@ impl Engine {
         };
         self.on_results(|core| {
             let departure = core.depart_alone();
-            core.land(departure, &key, &caller, end)
-        });
-        Ok(())
+            core.land(departure, &key, &caller, end);
+            core.has(&key, &record.header.class)
+        })
     }
 }

@@ -60,7 +60,7 @@ impl Timing {
     }
 
     /// How long a result is good that is computed at a time, unless it is replaced before.
-    fn lasts(&self, now_ms: u64) -> Duration {
+    pub(crate) fn lasts(&self, now_ms: u64) -> Duration {
         match self {
             Self::Every(every) => *every,
             Self::Cron(schedule) => {
@@ -190,7 +190,13 @@ impl TimedResults {
         let (before, after) = {
             let before = question.bytes();
             let mut answers = question.answers.lock();
-            answers.retain(|(other, timed)| *other != class && !timed.is_over(now));
+            let is_of_schedule = timed.until.is_none();
+            if is_of_schedule && answers.iter().any(|(_, other)| other.until.is_none() && other.at_ms > timed.at_ms) {
+                return;
+            }
+            // The schedule has one for all whom it suits; those of a run before it, for others, are not good any more.
+            let is_replaced = |other: &Timed| is_of_schedule && other.until.is_none();
+            answers.retain(|(other, timed)| *other != class && !timed.is_over(now) && !is_replaced(timed));
             answers.push((class, timed));
             drop(answers);
             (before, question.bytes())
@@ -249,7 +255,7 @@ impl Kept {
         self.questions.retain(|_, question| Arc::strong_count(question) > 1 || !question.is_over(now));
         self.count();
         if self.bytes > BYTES_MAX {
-            self.questions.retain(|_, question| question.is_of_schedule());
+            self.questions.retain(|_, question| Arc::strong_count(question) > 1 || question.is_of_schedule());
             self.count();
         }
         self.cleared_at = 2 * self.questions.len();
@@ -375,6 +381,19 @@ mod tests {
         assert_eq!(*question.answer(&nobody).unwrap().value, json!("of the schedule"));
         results.retire_all_but(2);
         assert!(results.question(&key(1, "{}")).answer(&user).is_none());
+    }
+
+    #[test]
+    fn a_schedule_replaces_its_last_answer_whomever_that_was_for() {
+        let results = TimedResults::default();
+        let user = ScriptCaller { kind: "user", subject: Some("ada".to_owned()) };
+        let question = results.question(&key(1, "{}"));
+        let answer = |value: &str, at_ms: u64| Timed { at_ms, ..timed(value, None) };
+        results.keep(&question, Class::of(&user, Claims::NONE), answer("first", 1));
+        results.keep(&question, Class::of(&user, Claims::ALL), answer("second", 2));
+        assert_eq!(*question.answer(&user).unwrap().value, json!("second"));
+        results.keep(&question, Class::of(&user, Claims::NONE), answer("brought back late", 1));
+        assert_eq!(*question.answer(&user).unwrap().value, json!("second"));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use weir_schema::commit::Timestamp;
 use weir_store::{Head, ReadSet};
 
 use super::super::key::{Class, QueryKey};
-use super::Core;
+use super::{Core, Standing};
 use crate::content::Content;
 
 /// Results of some functions of one release.
@@ -92,10 +92,16 @@ impl<S: Clone> Core<S> {
     /// The results of a function are not good any more, whatever is committed.
     pub(crate) fn forget(&mut self, release: u64, function: usize) {
         let of = |key: &QueryKey| key.release == release && key.function == function;
-        let entries = self.entries.iter().filter(|(_, entry)| of(&entry.key) && entry.is_fresh());
+        let entries = self.entries.iter().filter(|(_, entry)| of(&entry.key) && entry.standing != Standing::Stale);
         let ids: Vec<u64> = entries.map(|(id, _)| *id).collect();
         ids.into_iter().for_each(|id| self.grow_stale(id));
         self.ripen();
+    }
+
+    /// Whether there is a good result for exactly these callers.
+    pub(crate) fn has(&self, key: &QueryKey, class: &Class) -> bool {
+        let entry = self.listed.get(&(key.clone(), class.clone())).and_then(|id| self.entries.get(id));
+        entry.is_some_and(|entry| entry.is_fresh() && entry.digest().is_some())
     }
 
     /// What there is of a function: results, those that are good, and their bytes.
