@@ -12,6 +12,7 @@ use weir_schema::cron::Schedule;
 
 use crate::call::Caller;
 use crate::engine::Engine;
+use crate::keep::millis;
 use crate::release::Release;
 use crate::results::timed::Timing;
 use crate::run::Prepared;
@@ -61,8 +62,4 @@ async fn run(engine: Engine, query: Prepared, schedule: Schedule, mut active: wa
             tracing::warn!("the view {} fails: {error}", query.function().map_or("", |function| &function.name));
         }
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -377,7 +377,8 @@ async fn remove_unknown(engine: Engine, release: Arc<Release>) {
     }
 }
 
-fn millis(duration: Duration) -> u64 {
+/// Whole milliseconds.
+pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 

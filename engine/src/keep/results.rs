@@ -134,8 +134,12 @@ impl Stored {
 
     /// A result that time ends was computed.
     pub(crate) fn note_timed(&mut self, release: u64, record: Record) {
-        if self.release == Some(release) && self.timed.len() < self.bounds.records {
-            self.timed.insert(record.place(), record);
+        let place = record.place();
+        let (bytes, before) = (record.value.bytes(), self.timed.get(&place).map_or(0, |record| record.value.bytes()));
+        let waiting: usize = self.timed.values().map(|record| record.value.bytes()).sum();
+        let has_room = self.timed.len() < self.bounds.records && waiting - before + bytes <= self.bounds.bytes;
+        if self.release == Some(release) && has_room {
+            self.timed.insert(place, record);
         }
     }
 
