@@ -167,7 +167,7 @@ impl Operation {
         let message = message::next(self.ticket.id(), &response);
         match emission {
             Ok(emission) => self.outbox.value(&self.ticket, message, emission.value.digest()),
-            Err(_) => self.outbox.next(&self.ticket, message),
+            Err(_) => self.outbox.error(&self.ticket, message),
         }
     }
 }

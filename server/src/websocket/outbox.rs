@@ -99,23 +99,35 @@ struct Slot {
     next: Option<Next>,
     /// The last value that was taken, if it was one that patches may follow.
     base: Option<Base>,
-    /// The value that the client has, or will have when all that was taken has come.
-    has: Option<ValueDigest>,
+    /// What the client has, or will have when all that was taken has come.
+    has: Option<Held>,
     end: Option<Utf8Bytes>,
+}
+
+/// What the client of a watched query has.
+#[derive(PartialEq)]
+enum Held {
+    Value(ValueDigest),
+    /// The message that says why there is none.
+    Error(Utf8Bytes),
 }
 
 /// A result that waits.
 enum Next {
-    /// As it is sent; with the value in it, if it is one of a subscription.
+    /// As it is sent; with the value in it, if it is one of a watched query.
     Message(Utf8Bytes, Option<ValueDigest>),
+    /// Why a watched query has no value.
+    Error(Utf8Bytes),
     Version(Version),
 }
 
 impl Next {
-    fn value(&self) -> Option<ValueDigest> {
+    /// What the client has with it.
+    fn held(&self) -> Option<Held> {
         match self {
-            Self::Message(_, value) => *value,
-            Self::Version(version) => Some(version.digest()),
+            Self::Message(_, value) => value.map(Held::Value),
+            Self::Error(message) => Some(Held::Error(message.clone())),
+            Self::Version(version) => Some(Held::Value(version.digest())),
         }
     }
 }
@@ -168,7 +180,7 @@ impl Outbox {
     /// Says what value the client of a subscription has from before.
     pub fn has(&self, ticket: &Ticket, value: ValueDigest) {
         if let Some(slot) = self.state.lock().slot(ticket) {
-            slot.has = Some(value);
+            slot.has = Some(Held::Value(value));
         }
     }
 
@@ -176,6 +188,11 @@ impl Outbox {
     /// neither is sent.
     pub fn value(&self, ticket: &Ticket, message: Utf8Bytes, value: ValueDigest) {
         self.fill(ticket, |slot| slot.put(Next::Message(message, Some(value))));
+    }
+
+    /// The same with an error of a watched query, which goes on.
+    pub fn error(&self, ticket: &Ticket, message: Utf8Bytes) {
+        self.fill(ticket, |slot| slot.put(Next::Error(message)));
     }
 
     /// The same with a value that may be sent as a patch.
@@ -289,14 +306,14 @@ impl Outbox {
 
 impl Slot {
     fn put(&mut self, next: Next) {
-        self.next = Some(next).filter(|next| self.has.is_none() || next.value() != self.has);
+        self.next = Some(next).filter(|next| self.has.is_none() || next.held() != self.has);
     }
 
     /// What is sent of a result, from what has been sent before it.
     fn take(&mut self, id: &str, next: Next) -> Outgoing {
-        self.has = next.value();
+        self.has = next.held();
         match next {
-            Next::Message(message, _) => {
+            Next::Message(message, _) | Next::Error(message) => {
                 self.base = None;
                 Outgoing::Message(message)
             }

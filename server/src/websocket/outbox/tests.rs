@@ -71,11 +71,11 @@ async fn a_patch_is_to_what_was_sent_last() {
     outbox.update(&a, version(1, 3));
     outbox.update(&a, version(1, 2));
     assert_eq!(outbox.try_take(), None);
-    outbox.next(&a, "error".into());
+    outbox.error(&a, "error".into());
     outbox.update(&a, version(1, 4));
     assert_eq!(sent(&outbox).await, json!([patch, 4]), "the error has been overtaken");
     outbox.update(&a, version(1, 5));
-    outbox.next(&a, "error".into());
+    outbox.error(&a, "error".into());
     assert_eq!(sent(&outbox).await, json!("error"));
     outbox.update(&a, version(1, 6));
     assert_eq!(sent(&outbox).await, json!([whole, 6]));
@@ -157,9 +157,16 @@ fn a_value_that_the_client_has_is_not_sent_again_nor_what_it_takes_the_place_of(
     assert_eq!(outbox.try_take(), None);
     outbox.value(&a, "1".into(), digest(1));
     assert_eq!(taken(&outbox), ["1"]);
-    // After an error the same value is news.
-    outbox.next(&a, "error".into());
+    // After an error the same value is news, and the same error is not.
+    outbox.error(&a, "error".into());
     assert_eq!(taken(&outbox), ["error"]);
     outbox.value(&a, "1".into(), digest(1));
+    outbox.error(&a, "error".into());
+    assert_eq!(outbox.try_take(), None);
+    outbox.value(&a, "1".into(), digest(1));
     assert_eq!(taken(&outbox), ["1"]);
+    outbox.error(&a, "error".into());
+    assert_eq!(taken(&outbox), ["error"]);
+    outbox.error(&a, "another".into());
+    assert_eq!(taken(&outbox), ["another"]);
 }
