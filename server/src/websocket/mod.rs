@@ -30,6 +30,10 @@ pub const SUBPROTOCOL: &str = "graphql-transport-ws";
 /// Bytes read from a socket at a time. The default of the library, 128 KiB, is held by each idle socket.
 const READ_BUFFER_BYTES: usize = 4 << 10;
 
+/// Bytes of messages that leave a socket in one write. Where many wait, ten subscriptions of one socket touched by one commit,
+/// a write for each would cost more than all else.
+const WRITE_BUFFER_BYTES: usize = 4 << 10;
+
 /// Accepts a WebSocket and runs its session, or refuses it with a status.
 pub fn upgrade(gateway: Arc<Gateway>, upgrade: WebSocketUpgrade, parts: &Parts) -> Response {
     if !origin::may_connect(&parts.headers) {
@@ -49,7 +53,7 @@ pub fn upgrade(gateway: Arc<Gateway>, upgrade: WebSocketUpgrade, parts: &Parts) 
     upgrade
         .protocols([SUBPROTOCOL])
         .read_buffer_size(READ_BUFFER_BYTES)
-        .write_buffer_size(0)
+        .write_buffer_size(WRITE_BUFFER_BYTES)
         .max_message_size(message_bytes)
         .max_frame_size(message_bytes)
         .on_failed_upgrade(|error| tracing::debug!("WebSocket upgrade: {error}"))

@@ -267,7 +267,8 @@ impl Outbox {
         }
     }
 
-    fn try_take(&self) -> Option<Outgoing> {
+    /// What is to be sent next, if something waits.
+    pub fn try_take(&self) -> Option<Outgoing> {
         let mut state = self.state.lock();
         if let Some(close) = &state.close {
             return Some(Outgoing::Close(close.clone()));

@@ -80,15 +80,10 @@ enum End {
 /// nothing for too long while something waited. What it has not taken of a message stands before any close frame.
 async fn write(mut sink: SplitSink<WebSocket, Message>, outbox: &Outbox, written: &Written, stalled: Duration) -> bool {
     loop {
-        let (message, last) = match outbox.take().await {
-            Outgoing::Message(text) => (Message::Text(text), false),
-            Outgoing::Update(update) => (Message::Text(message::update(&update).await), false),
-            Outgoing::Ping => (Message::Ping(Bytes::new()), false),
-            Outgoing::Close(close) => (Message::Close(Some(close.frame())), true),
-        };
-        match written.advancing(stalled, sink.send(message)).await {
-            Ok(Ok(())) if last => return true,
-            Ok(Ok(())) => {}
+        let first = outbox.take().await;
+        match written.advancing(stalled, send(&mut sink, outbox, first)).await {
+            Ok(Ok(Sent::Last)) => return true,
+            Ok(Ok(Sent::Waiting)) => {}
             Ok(Err(_)) => return false,
             Err(Stalled) => {
                 tracing::debug!("a peer has taken nothing for {stalled:?} and is dropped");
@@ -96,6 +91,34 @@ async fn write(mut sink: SplitSink<WebSocket, Message>, outbox: &Outbox, written
             }
         }
     }
+}
+
+/// What has been sent.
+enum Sent {
+    /// All that waited.
+    Waiting,
+    /// The close frame.
+    Last,
+}
+
+/// Sends a message and those that wait behind it, as many to a write as the buffer of the socket holds.
+async fn send(sink: &mut SplitSink<WebSocket, Message>, outbox: &Outbox, first: Outgoing) -> Result<Sent, axum::Error> {
+    let mut next = Some(first);
+    while let Some(outgoing) = next {
+        let message = match outgoing {
+            Outgoing::Message(text) => Message::Text(text),
+            Outgoing::Update(update) => Message::Text(message::update(&update).await),
+            Outgoing::Ping => Message::Ping(Bytes::new()),
+            Outgoing::Close(close) => {
+                sink.send(Message::Close(Some(close.frame()))).await?;
+                return Ok(Sent::Last);
+            }
+        };
+        sink.feed(message).await?;
+        next = outbox.try_take();
+    }
+    sink.flush().await?;
+    Ok(Sent::Waiting)
 }
 
 /// Pings the peer. Returns when it was silent from one ping to the next.
