@@ -5,6 +5,7 @@
 //! | [`workspace`] | the parts depend on each other in one direction only; what is vendored is what it says |
 //! | [`shop`] | `examples/shop` answers as its types say, errors included |
 //! | [`clients`] | real clients (`graphql-ws`, Apollo Client, urql): live queries, resuming, reloads, restarts |
+//! | [`conformance`] | 61 of the 61 audits of GraphQL over HTTP are ok |
 //! | [`demo`] | `examples/live-demo.sh`: one terminal sees what is ordered in another |
 //! | [`dev`] | `weir dev`: saving, breaking and mending an app; starting and stopping |
 //! | [`encryption`] | encryption keys: from a file or the environment, exchanged while serving, missing, wrong |
@@ -55,6 +56,7 @@ mod bad_calls;
 mod bad_input;
 mod bank;
 mod clients;
+mod conformance;
 mod demo;
 mod dependencies;
 mod dev;
