@@ -12,15 +12,16 @@ use crate::graphql::Client;
 use crate::node;
 use crate::weir::{Dev, Lines, Process, eventually};
 
-/// A socket of `graphql-ws`, driven by `clients/socket.mjs`.
-struct Socket {
+/// A client in Node that is told what to do line by line.
+pub struct Driven {
     process: Process,
     messages: Lines,
     read: usize,
 }
 
-impl Socket {
-    fn open(packages: &Path, dev: &Dev) -> Self {
+impl Driven {
+    /// A socket of `graphql-ws`, driven by `clients/socket.mjs`.
+    pub fn socket(packages: &Path, dev: &Dev) -> Self {
         let url = dev.url.replace("http://", "ws://") + "/graphql";
         let (process, messages, _) = node::start(packages, "socket.mjs", &[&url]);
         let mut socket = Self { process, messages, read: 0 };
@@ -28,9 +29,15 @@ impl Socket {
         socket
     }
 
+    /// A client of `graphql-sse`, driven by `clients/events.mjs`.
+    pub fn events(packages: &Path, dev: &Dev) -> Self {
+        let (process, messages, _) = node::start(packages, "events.mjs", &[&format!("{}/graphql", dev.url)]);
+        Self { process, messages, read: 0 }
+    }
+
     /// The next message, whatever it is about.
     #[track_caller]
-    fn message(&mut self) -> Value {
+    pub fn message(&mut self) -> Value {
         let (number, line) = self.messages.wait_for(self.read, |_| true);
         self.read = number + 1;
         serde_json::from_str(&line).unwrap()
@@ -38,7 +45,7 @@ impl Socket {
 
     /// The next message, which must be a value of this subscription.
     #[track_caller]
-    fn next(&mut self, name: &str) -> Value {
+    pub fn next(&mut self, name: &str) -> Value {
         let mut message = self.message();
         assert_eq!(message["name"], name, "{message}");
         assert!(message["next"]["data"].is_object() && message["next"].get("errors").is_none(), "{message}");
@@ -46,32 +53,36 @@ impl Socket {
     }
 
     /// Subscribes to the totals of a customer's orders.
-    fn watch_totals(&mut self, name: &str, customer: &str, extensions: Value) {
+    pub fn watch_totals(&mut self, name: &str, customer: &str, extensions: Value) {
         let query = "subscription($customer: ID!) { ordersOf(customer: $customer) { total } }";
         self.subscribe(name, query, json!({ "customer": customer }), extensions);
     }
 
-    fn subscribe(&mut self, name: &str, query: &str, variables: Value, extensions: Value) {
-        let request = json!({ "subscribe": name, "query": query, "variables": variables, "extensions": extensions });
-        self.process.tell(&request.to_string());
+    pub fn subscribe(&mut self, name: &str, query: &str, variables: Value, extensions: Value) {
+        self.tell(&json!({ "subscribe": name, "query": query, "variables": variables, "extensions": extensions }));
     }
 
-    fn complete(&mut self, name: &str) {
-        self.process.tell(&json!({ "complete": name }).to_string());
+    pub fn complete(&mut self, name: &str) {
+        self.tell(&json!({ "complete": name }));
+    }
+
+    /// Writes a line that its script knows.
+    pub fn tell(&mut self, line: &Value) {
+        self.process.tell(&line.to_string());
     }
 }
 
 /// A running shop with its customers and orders.
-struct Shop {
-    app: App,
-    dev: Dev,
-    client: Client,
-    ada: String,
+pub struct Shop {
+    pub app: App,
+    pub dev: Dev,
+    pub client: Client,
+    pub ada: String,
     grace: String,
 }
 
 impl Shop {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let app = App::copy_of("examples/shop");
         let dev = Dev::start(&app);
         let client = dev.client();
@@ -84,7 +95,7 @@ impl Shop {
         Self { app, dev, client, ada, grace }
     }
 
-    fn place_order(&self, customer: &str, total: u32) {
+    pub fn place_order(&self, customer: &str, total: u32) {
         let query =
             "mutation($customer: ID!, $total: Float!) { placeOrder(customer: $customer, total: $total) { id } }";
         self.client.data_with(query, json!({ "customer": customer, "total": total }));
@@ -92,18 +103,19 @@ impl Shop {
 }
 
 /// The totals in a message of `watch_totals`.
-fn totals(message: &Value) -> Vec<f64> {
+pub fn totals(message: &Value) -> Vec<f64> {
     message["data"]["ordersOf"].as_array().unwrap().iter().map(|order| order["total"].as_f64().unwrap()).collect()
 }
 
-const ADAS: [f64; 5] = [20.0, 17.5, 15.0, 12.5, 10.0];
+/// The totals of Ada's orders, newest first.
+pub const ADAS: [f64; 5] = [20.0, 17.5, 15.0, 12.5, 10.0];
 const GRACES: [f64; 5] = [30.0, 27.5, 25.0, 22.5, 20.0];
 
 #[test]
 fn a_subscriber_receives_the_new_list_and_others_stay_silent() {
     let Some(packages) = node::packages("a_subscriber_receives_the_new_list_and_others_stay_silent") else { return };
     let shop = Shop::start();
-    let mut socket = Socket::open(packages, &shop.dev);
+    let mut socket = Driven::socket(packages, &shop.dev);
     socket.watch_totals("ada", &shop.ada, json!({}));
     assert_eq!(totals(&socket.next("ada")), ADAS);
     socket.watch_totals("grace", &shop.grace, json!({}));
@@ -130,7 +142,7 @@ fn a_subscriber_that_resumes_gets_nothing_until_something_changed() {
         return;
     };
     let shop = Shop::start();
-    let mut socket = Socket::open(packages, &shop.dev);
+    let mut socket = Driven::socket(packages, &shop.dev);
     socket.watch_totals("first", &shop.ada, json!({}));
     let cursor = socket.next("first")["extensions"]["weir"]["cursor"].take();
     socket.complete("first");
@@ -155,7 +167,7 @@ fn a_subscriber_that_resumes_gets_nothing_until_something_changed() {
 fn a_subscriber_that_takes_patches_has_the_same_list() {
     let Some(packages) = node::packages("a_subscriber_that_takes_patches_has_the_same_list") else { return };
     let shop = Shop::start();
-    let mut socket = Socket::open(packages, &shop.dev);
+    let mut socket = Driven::socket(packages, &shop.dev);
     let query = "subscription($customer: ID!) { ordersOf(customer: $customer) { id total } }";
     let (variables, delta) = (json!({ "customer": shop.ada }), json!({ "weir": { "delta": "json-patch" } }));
     socket.subscribe("patched", query, variables.clone(), delta);
@@ -176,7 +188,7 @@ fn a_subscriber_that_takes_patches_has_the_same_list() {
 fn a_new_connection_resumes_after_a_restart() {
     let Some(packages) = node::packages("a_new_connection_resumes_after_a_restart") else { return };
     let Shop { app, dev, client: _, ada, .. } = Shop::start();
-    let mut socket = Socket::open(packages, &dev);
+    let mut socket = Driven::socket(packages, &dev);
     socket.watch_totals("ada", &ada, json!({}));
     let cursor = socket.next("ada")["extensions"]["weir"]["cursor"].take();
     assert_eq!(dev.stop(), Some(0));
@@ -187,7 +199,7 @@ fn a_new_connection_resumes_after_a_restart() {
     assert_eq!(closed, json!({ "closed": 1001 }));
 
     let dev = Dev::start(&app);
-    let mut socket = Socket::open(packages, &dev);
+    let mut socket = Driven::socket(packages, &dev);
     socket.watch_totals("ada", &ada, json!({ "weir": { "after": cursor } }));
     socket.watch_totals("marker", &ada, json!({}));
     assert_eq!(totals(&socket.next("marker")), ADAS);
@@ -256,7 +268,7 @@ fn clients_come_back_by_themselves_after_a_stop_and_after_a_kill() {
 fn subscriptions_go_on_across_reloads() {
     let Some(packages) = node::packages("subscriptions_go_on_across_reloads") else { return };
     let shop = Shop::start();
-    let mut socket = Socket::open(packages, &shop.dev);
+    let mut socket = Driven::socket(packages, &shop.dev);
     socket.watch_totals("ada", &shop.ada, json!({}));
     assert_eq!(totals(&socket.next("ada")), ADAS);
 
@@ -284,7 +296,7 @@ fn subscriptions_go_on_across_reloads() {
 fn a_subscription_that_no_longer_fits_ends_with_the_reason() {
     let Some(packages) = node::packages("a_subscription_that_no_longer_fits_ends_with_the_reason") else { return };
     let shop = Shop::start();
-    let mut socket = Socket::open(packages, &shop.dev);
+    let mut socket = Driven::socket(packages, &shop.dev);
     socket.watch_totals("ada", &shop.ada, json!({}));
     assert_eq!(totals(&socket.next("ada")), ADAS);
     shop.app.edit("functions/orders.ts", "const ordersOf", "const ordersBy");
@@ -310,7 +322,7 @@ fn a_stream_sends_every_event_and_ends_when_it_is_told() {
     );
     // With process isolation the events cross one boundary more.
     let dev = Dev::starting_with(&app, &["--isolation", "process"]).ready();
-    let mut socket = Socket::open(packages, &dev);
+    let mut socket = Driven::socket(packages, &dev);
     socket.subscribe("some", "subscription { count(to: 300) { n } }", json!({}), json!({}));
     for n in 0..300 {
         assert_eq!(socket.next("some")["data"]["count"]["n"], n);

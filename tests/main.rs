@@ -17,6 +17,7 @@
 //! | [`atlas`] | `examples/atlas` on all its real data; imports, and crashes in the middle of them |
 //! | [`kills`] | hundreds of kill -9 under load: what was acknowledged is there, whole, and retries tell the first answer |
 //! | [`bank`] | a minute of transfers, batches, savepoints, repeats, cut connections and a kill: money is conserved at every commit |
+//! | [`events`] | server-sent events as `graphql-sse` and a browser's EventSource take them |
 //! | [`hostile`] | scripts that mean harm are stopped at their limits, and nobody else notices |
 //! | [`jobs`] | 10,000 jobs over kills, each once; `weir jobs` |
 //! | [`operations`] | backup, restore, export, import of everything, doctor; on a folder that is served and one that is not |
@@ -61,6 +62,7 @@ mod demo;
 mod dependencies;
 mod dev;
 mod encryption;
+mod events;
 mod hostile;
 mod hot_row;
 mod jobs;

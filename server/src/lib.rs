@@ -1,4 +1,4 @@
-//! How Weir is reached: HTTP, GraphQL, WebSocket.
+//! How Weir is reached: HTTP, GraphQL, server-sent events, WebSocket.
 //!
 //! [`Server`] ties them to an engine: [`Server::start`] follows the engine's releases, [`Server::serve`] answers on a
 //! listener until it is told to stop.
@@ -9,6 +9,7 @@
 //! | [`control`] | how commands ask the process that has a data folder open |
 //! | [`http`] | routes, limits, content negotiation, pages |
 //! | [`graphql`] | schemas, plans, execution: all that does not know how a request came |
+//! | [`operations`] | operations at work, for who sends their results as they come |
 //! | [`websocket`] | the `graphql-transport-ws` protocol |
 //!
 //! Architecture invariant: [`graphql`] knows neither [`http`] nor [`websocket`]: a request is the same whatever brought
@@ -18,6 +19,7 @@ pub mod cli;
 pub mod control;
 pub mod graphql;
 pub mod http;
+pub mod operations;
 pub mod websocket;
 
 pub use http::{Server, ServerOptions};

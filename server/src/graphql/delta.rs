@@ -53,6 +53,11 @@ impl Version {
         self.content.digest()
     }
 
+    /// Where the watch stands with it.
+    pub fn cursor(&self) -> Option<&str> {
+        self.weir.cursor.as_deref()
+    }
+
     /// What the client has when it has got this.
     pub fn base(&self) -> Base {
         Base { digest: self.content.digest(), form: self.form, value: self.value.clone() }

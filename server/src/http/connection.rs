@@ -3,13 +3,14 @@
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::extract::connect_info::{ConnectInfo, Connected};
 use axum::http::Extensions;
 use axum::serve::{IncomingStream, Listener};
+use futures_util::task::AtomicWaker;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
@@ -32,7 +33,15 @@ pub struct Accepted {
 
 /// How many bytes the operating system has taken for a connection.
 #[derive(Debug, Clone, Default)]
-pub struct Written(Arc<AtomicU64>);
+pub struct Written(Arc<Progress>);
+
+#[derive(Debug, Default)]
+struct Progress {
+    bytes: AtomicU64,
+    cut: AtomicBool,
+    /// Who waits to write.
+    writer: AtomicWaker,
+}
 
 /// Nothing was written for too long.
 #[derive(Debug, PartialEq, Eq)]
@@ -43,13 +52,27 @@ impl Written {
     pub async fn advancing<T>(&self, stalled: Duration, sending: impl Future<Output = T>) -> Result<T, Stalled> {
         let mut sending = pin!(sending);
         loop {
-            let before = self.0.load(Ordering::Relaxed);
+            let before = self.bytes();
             match timeout(stalled, sending.as_mut()).await {
                 Ok(sent) => return Ok(sent),
-                Err(_) if self.0.load(Ordering::Relaxed) == before => return Err(Stalled),
+                Err(_) if self.bytes() == before => return Err(Stalled),
                 Err(_) => {}
             }
         }
+    }
+
+    /// Ends the connection: whoever writes to it, or reads from it, finds it broken.
+    pub fn cut(&self) {
+        self.0.cut.store(true, Ordering::Release);
+        self.0.writer.wake();
+    }
+
+    fn bytes(&self) -> u64 {
+        self.0.bytes.load(Ordering::Relaxed)
+    }
+
+    fn check(&self) -> io::Result<()> {
+        if self.0.cut.load(Ordering::Acquire) { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
     }
 }
 
@@ -103,16 +126,22 @@ pub struct Counting {
 }
 
 impl Counting {
-    fn count(&self, wrote: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if let Poll::Ready(Ok(bytes)) = &wrote {
-            self.written.0.fetch_add(*bytes as u64, Ordering::Relaxed);
+    fn count(&self, wrote: Poll<io::Result<usize>>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let Progress { bytes, writer, .. } = &*self.written.0;
+        match &wrote {
+            Poll::Ready(Ok(wrote)) => drop(bytes.fetch_add(*wrote as u64, Ordering::Relaxed)),
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => writer.register(cx.waker()),
         }
+        // Looked at last, so that whoever cuts it wakes who waits here.
+        self.written.check()?;
         wrote
     }
 }
 
 impl AsyncRead for Counting {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.written.check()?;
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
@@ -120,7 +149,7 @@ impl AsyncRead for Counting {
 impl AsyncWrite for Counting {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let wrote = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.count(wrote)
+        self.count(wrote, cx)
     }
 
     fn poll_write_vectored(
@@ -129,7 +158,7 @@ impl AsyncWrite for Counting {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let wrote = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        self.count(wrote)
+        self.count(wrote, cx)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -155,7 +184,7 @@ mod tests {
     async fn what_goes_on_is_waited_for_however_long_it_takes() {
         let written = Written::default();
         // Polled whenever the time has passed, and a byte further each time.
-        let sending = std::future::poll_fn(|_| match written.0.fetch_add(1, Ordering::Relaxed) {
+        let sending = std::future::poll_fn(|_| match written.0.bytes.fetch_add(1, Ordering::Relaxed) {
             0..10 => Poll::Pending,
             _ => Poll::Ready("sent"),
         });

@@ -17,8 +17,8 @@ use weir_schema::error::ErrorCode;
 use super::body::{Unread, whole};
 use super::connection;
 use super::gateway::Gateway;
-use super::negotiate::{MediaType, accepted, is_json, is_json_lines};
-use super::{ServerOptions, lines, upload};
+use super::negotiate::{MediaType, accepted, accepts_events, is_json, is_json_lines};
+use super::{ServerOptions, events, lines, upload};
 use crate::graphql::plan::OperationKind;
 use crate::graphql::{GraphqlError, Request, Response};
 use crate::websocket;
@@ -96,8 +96,17 @@ async fn answer(
             response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
             response
         }
+        (kind, _) if media == MediaType::EventStream || accepts_subscription(kind, &parts.headers) => {
+            match events::with_headers(request, &parts.headers) {
+                Ok(request) => events::answer(gateway, kind, request, parts),
+                Err(error) => Refusal { status: StatusCode::BAD_REQUEST, error }.into_response(media),
+            }
+        }
         (OperationKind::Subscription, _) => {
-            let error = bad("subscriptions run over WebSocket, with the subprotocol graphql-transport-ws");
+            let error = bad(
+                "subscriptions run over WebSocket, with the subprotocol graphql-transport-ws, or as server-sent events, \
+                 with Accept: text/event-stream",
+            );
             write(media, &Response::refused(vec![error]))
         }
         (OperationKind::Query | OperationKind::Mutation, _) => {
@@ -125,9 +134,16 @@ pub(super) fn key(headers: &HeaderMap) -> Result<Option<&str>, GraphqlError> {
     Ok(Some(text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text)))
 }
 
+/// Whether a subscription can be answered, whatever the client likes better.
+fn accepts_subscription(kind: OperationKind, headers: &HeaderMap) -> bool {
+    kind == OperationKind::Subscription && accepts_events(headers)
+}
+
 fn write(media: MediaType, response: &Response) -> HttpResponse {
-    if media == MediaType::JsonLines {
-        return lines::refused(media.refused(), &response.errors);
+    match media {
+        MediaType::JsonLines => return lines::refused(media.refused(), &response.errors),
+        MediaType::EventStream => return events::refused(response.errors.clone()),
+        MediaType::Json | MediaType::GraphqlResponse => {}
     }
     let status = if response.data.is_some() { StatusCode::OK } else { media.refused() };
     (status, [(header::CONTENT_TYPE, media.header())], response.to_json()).into_response()
@@ -146,7 +162,9 @@ impl Refusal {
     pub(super) fn into_response(self, media: MediaType) -> HttpResponse {
         let mut response = match media {
             MediaType::JsonLines => lines::refused(self.status, &[self.error]),
-            _ => {
+            // What is no request, or cannot be run now, has no events: clients look at the status first.
+            MediaType::EventStream => return self.into_response(MediaType::Json),
+            MediaType::Json | MediaType::GraphqlResponse => {
                 let body = Response::refused(vec![self.error]).to_json();
                 (self.status, [(header::CONTENT_TYPE, media.header())], body).into_response()
             }
@@ -159,7 +177,9 @@ impl Refusal {
 }
 
 fn not_acceptable() -> HttpResponse {
-    let error = bad("responses are application/graphql-response+json, application/json or application/jsonl");
+    let error = bad(
+        "responses are application/graphql-response+json, application/json, application/jsonl or text/event-stream",
+    );
     Refusal { status: StatusCode::NOT_ACCEPTABLE, error }.into_response(MediaType::Json)
 }
 

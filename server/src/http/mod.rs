@@ -9,6 +9,7 @@
 //! | [`router`] | which path goes where |
 //! | [`endpoints`] | requests to the endpoints of the active release |
 //! | [`graphql`] | GraphQL over HTTP |
+//! | [`events`] | results as server-sent events |
 //! | [`upload`] | many calls in JSON lines, answered while they are still being sent; [`body_lines`] takes a body apart |
 //! | [`body`] | a body that is needed whole |
 //! | [`negotiate`] | content types, in and out |
@@ -19,6 +20,7 @@ pub mod body;
 pub mod body_lines;
 pub mod connection;
 pub mod endpoints;
+pub mod events;
 pub mod gateway;
 pub mod graphql;
 pub mod lines;

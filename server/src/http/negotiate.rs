@@ -11,9 +11,24 @@ pub enum MediaType {
     GraphqlResponse,
     /// `application/jsonl`: a line for each element of a list. A request that was refused before it ran is answered with 400.
     JsonLines,
+    /// `text/event-stream`: an event for each result. A well-formed request is answered with 200, whatever came of it.
+    EventStream,
 }
 
 impl MediaType {
+    /// All, the ones first that clients get who do not care.
+    const ALL: [Self; 4] = [Self::Json, Self::GraphqlResponse, Self::JsonLines, Self::EventStream];
+
+    /// Its name without parameters.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::GraphqlResponse => "application/graphql-response+json",
+            Self::JsonLines => "application/jsonl",
+            Self::EventStream => "text/event-stream",
+        }
+    }
+
     /// The header's value.
     pub fn header(self) -> HeaderValue {
         HeaderValue::from_static(match self {
@@ -21,50 +36,93 @@ impl MediaType {
             Self::GraphqlResponse => "application/graphql-response+json; charset=utf-8",
             // Its registration knows no charset: it is UTF-8.
             Self::JsonLines => "application/jsonl",
+            Self::EventStream => "text/event-stream; charset=utf-8",
         })
     }
 
     /// The status of a request that was refused before it ran.
     pub fn refused(self) -> StatusCode {
         match self {
-            Self::Json => StatusCode::OK,
+            Self::Json | Self::EventStream => StatusCode::OK,
             Self::GraphqlResponse | Self::JsonLines => StatusCode::BAD_REQUEST,
         }
     }
+}
+
+/// A range of media types that a client accepts (<https://www.rfc-editor.org/rfc/rfc9110#name-accept>).
+struct Range {
+    /// In lower case, without parameters: `application/json`, `text/*`, `*/*`.
+    name: String,
+    /// From 0, which is not at all, to 1.
+    quality: f32,
+}
+
+impl Range {
+    fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split(';').map(|part| part.trim().to_ascii_lowercase());
+        let name = parts.next().filter(|name| !name.is_empty())?;
+        let quality = match parts.find_map(|part| part.strip_prefix("q=").map(str::parse::<f32>)) {
+            None => 1.0,
+            Some(Ok(quality)) if quality.is_finite() => quality.clamp(0.0, 1.0),
+            // Nothing that anybody could wish for.
+            Some(_) => 0.0,
+        };
+        Some(Self { name, quality })
+    }
+
+    /// How closely it names a type, if it does.
+    fn closeness(&self, media: MediaType) -> Option<u8> {
+        let kind = media.name().split('/').next()?;
+        match self.name.as_str() {
+            name if name == media.name() => Some(2),
+            name if name.strip_suffix("/*") == Some(kind) => Some(1),
+            "*/*" => Some(0),
+            _ => None,
+        }
+    }
+}
+
+fn ranges(headers: &HeaderMap) -> Vec<Range> {
+    let texts = headers.get_all(header::ACCEPT).iter().flat_map(|header| header.to_str().unwrap_or("?").split(','));
+    texts.filter_map(Range::parse).collect()
+}
+
+/// How much a client wants a type, and the place in its header where it says so: what names the type most closely counts.
+fn wish(ranges: &[Range], media: MediaType) -> Option<(f32, usize)> {
+    let named = ranges.iter().enumerate().filter_map(|(place, range)| Some((range.closeness(media)?, place, range)));
+    let (_, place, range) = named.min_by_key(|(closeness, place, _)| (u8::MAX - closeness, *place))?;
+    (range.quality > 0.0).then_some((range.quality, place))
 }
 
 /// What a client accepts: the best of ours, the first named of two as good. `None` if it accepts none.
 ///
 /// Without the header, and for `*/*`, it is `application/json`, as old clients expect.
 pub fn accepted(headers: &HeaderMap) -> Option<MediaType> {
-    let mut best: Option<(MediaType, f32)> = None;
-    let mut named = false;
-    for header in headers.get_all(header::ACCEPT) {
-        for range in header.to_str().unwrap_or_default().split(',') {
-            named = true;
-            let mut parts = range.split(';').map(str::trim);
-            let media = match parts.next().unwrap_or_default().to_ascii_lowercase().as_str() {
-                "application/graphql-response+json" => MediaType::GraphqlResponse,
-                "application/jsonl" => MediaType::JsonLines,
-                "application/json" | "application/*" | "*/*" => MediaType::Json,
-                _ => continue,
-            };
-            let quality = parts.find_map(|part| part.strip_prefix("q=")).map_or(Ok(1.0), str::parse).unwrap_or(0.0);
-            if quality > best.map_or(0.0, |(_, quality)| quality) {
-                best = Some((media, quality));
-            }
+    let ranges = ranges(headers);
+    if ranges.is_empty() {
+        return Some(MediaType::Json);
+    }
+    let mut best: Option<(MediaType, (f32, usize))> = None;
+    for media in MediaType::ALL {
+        let Some((quality, place)) = wish(&ranges, media) else { continue };
+        if best.is_none_or(|(_, (most, first))| quality > most || (quality == most && place < first)) {
+            best = Some((media, (quality, place)));
         }
     }
-    if named { best.map(|(media, _)| media) } else { Some(MediaType::Json) }
+    best.map(|(media, _)| media)
+}
+
+/// Whether a client takes server-sent events, also if it likes something else better.
+pub fn accepts_events(headers: &HeaderMap) -> bool {
+    let ranges = ranges(headers);
+    let is_named = ranges.iter().any(|range| range.name != "*/*" && range.closeness(MediaType::EventStream).is_some());
+    is_named && wish(&ranges, MediaType::EventStream).is_some()
 }
 
 /// Whether a client takes JSON lines (<https://jsonlines.org>): a JSON value in each line.
 pub fn accepts_json_lines(headers: &HeaderMap) -> bool {
-    let accepted =
-        headers.get_all(header::ACCEPT).iter().flat_map(|header| header.to_str().unwrap_or_default().split(','));
-    let mut ranges = accepted.map(|range| range.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
-    let takes = |range: String| ["application/jsonl", "application/*", "*/*"].contains(&range.as_str());
-    !headers.contains_key(header::ACCEPT) || ranges.any(takes)
+    let ranges = ranges(headers);
+    ranges.is_empty() || wish(&ranges, MediaType::JsonLines).is_some()
 }
 
 /// Whether a body is JSON lines in UTF-8.
@@ -94,7 +152,7 @@ mod tests {
 
     #[test]
     fn the_best_accepted_type_is_chosen() {
-        use MediaType::{GraphqlResponse, Json, JsonLines};
+        use MediaType::{EventStream, GraphqlResponse, Json, JsonLines};
         let table = [
             (None, Some(Json)),
             (Some("*/*"), Some(Json)),
@@ -106,8 +164,22 @@ mod tests {
             (Some("text/html, */*;q=0.8"), Some(Json)),
             (Some("application/jsonl"), Some(JsonLines)),
             (Some("application/json;q=0.5, application/jsonl"), Some(JsonLines)),
-            (Some("text/event-stream"), None),
+            (Some("text/event-stream"), Some(EventStream)),
+            (Some("text/event-stream, multipart/mixed"), Some(EventStream)),
+            (Some("text/event-stream, */*"), Some(EventStream)),
+            (Some("text/*"), Some(EventStream)),
+            (Some("application/graphql-response+json, application/json, text/event-stream"), Some(GraphqlResponse)),
+            (Some("application/json;q=0.8, text/event-stream;q=0.9"), Some(EventStream)),
+            (Some("application/json;q=0.9, text/event-stream;q=0.8"), Some(Json)),
+            (Some("application/json; q=0.2, application/*"), Some(GraphqlResponse)),
+            (Some("application/json;q=0, */*;q=0.1"), Some(GraphqlResponse)),
+            (Some("*/*, application/json;q=0.5"), Some(GraphqlResponse)),
+            (Some("application/json;q=nan"), None),
+            (Some("application/json;q=7, text/event-stream"), Some(Json)),
+            (Some(""), Some(Json)),
+            (Some("text/html"), None),
             (Some("application/json;q=0"), None),
+            (Some("application/json;q=x"), None),
         ];
         for (accept, chosen) in table {
             let mut headers = HeaderMap::new();
@@ -115,6 +187,25 @@ mod tests {
                 headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
             }
             assert_eq!(accepted(&headers), chosen, "{accept:?}");
+        }
+    }
+
+    #[test]
+    fn events_are_taken_by_who_says_so() {
+        let table = [
+            (None, false),
+            (Some("*/*"), false),
+            (Some("text/event-stream"), true),
+            (Some("text/*;q=0.1, application/json"), true),
+            (Some("application/graphql-response+json, application/json, text/event-stream, multipart/mixed"), true),
+            (Some("text/event-stream;q=0, */*"), false),
+        ];
+        for (accept, good) in table {
+            let mut headers = HeaderMap::new();
+            if let Some(accept) = accept {
+                headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
+            }
+            assert_eq!(accepts_events(&headers), good, "{accept:?}");
         }
     }
 

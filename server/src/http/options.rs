@@ -19,12 +19,14 @@ pub struct ServerOptions {
     pub upload: UploadOptions,
     /// WebSockets open at one time.
     pub sockets: u32,
-    /// Subscriptions running at one time, over all sockets.
+    /// Subscriptions running at one time, over all sockets and as server-sent events.
     pub subscriptions: u32,
     /// Results that are sent line by line at one time.
     pub json_lines: u32,
     /// How long a client may take none of their lines.
     pub line_timeout: Duration,
+    /// Each answer of server-sent events.
+    pub events: EventOptions,
     /// Each WebSocket.
     pub socket: SocketOptions,
     /// How long requests in flight may take after the server is told to stop.
@@ -43,6 +45,7 @@ impl Default for ServerOptions {
             subscriptions: 20_000,
             json_lines: 64,
             line_timeout: Duration::from_secs(30),
+            events: EventOptions::default(),
             socket: SocketOptions::default(),
             drain: Duration::from_secs(10),
         }
@@ -82,6 +85,21 @@ impl Default for SocketOptions {
             operation_id_bytes: 256,
             outbox_messages: 64,
         }
+    }
+}
+
+/// How one answer of server-sent events behaves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventOptions {
+    /// After so long without an event a comment is sent, so that nothing in between takes the connection for dead.
+    pub keep_alive_interval: Duration,
+    /// How long a client may take nothing while something waits to be sent. It is dropped before this has passed twice.
+    pub stalled_timeout: Duration,
+}
+
+impl Default for EventOptions {
+    fn default() -> Self {
+        Self { keep_alive_interval: Duration::from_secs(15), stalled_timeout: Duration::from_secs(30) }
     }
 }
 

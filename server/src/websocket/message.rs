@@ -5,8 +5,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::close::Close;
-use super::outbox::Update;
-use crate::graphql::{GraphqlError, Request, Response};
+use crate::graphql::{GraphqlError, Request};
+use crate::operations::outbox::{End, Part};
 
 /// What a client may send.
 #[derive(Debug, PartialEq)]
@@ -85,39 +85,28 @@ pub fn pong(payload: Option<&Value>) -> Utf8Bytes {
     }
 }
 
-/// `next`: a result of an operation.
-pub fn next(id: &str, response: &Response) -> Utf8Bytes {
-    let mut message = next_head(id);
-    response.write(&mut message);
-    text(message)
-}
-
-/// `next`: a value of a subscription, whole or as a patch.
-pub async fn update(Update { id, version, base }: &Update) -> Utf8Bytes {
-    let mut message = next_head(id);
-    message.extend_from_slice(&version.to_json(base.as_ref()).await);
-    text(message)
-}
-
-fn next_head(id: &str) -> Vec<u8> {
-    format!(r#"{{"id":{},"type":"next","payload":"#, json(id)).into_bytes()
-}
-
-/// A message, but for its last bracket.
-fn text(mut message: Vec<u8>) -> Utf8Bytes {
+/// What an operation sends: `next`, `error` or `complete`.
+pub async fn of(id: &str, part: &Part) -> Utf8Bytes {
+    let mut message = head(id);
+    match part {
+        Part::Next(response) => response.write(&mut message),
+        Part::Update { version, base } => message.extend_from_slice(&version.to_json(base.as_ref()).await),
+        Part::End(End::Complete) => return format!(r#"{{"id":{},"type":"complete"}}"#, json(id)).into(),
+        Part::End(End::Refused(errors)) => return error(id, errors),
+    }
     message.push(b'}');
     // JSON text is UTF-8, so that there is no other case.
     String::from_utf8(message).unwrap_or_default().into()
 }
 
+/// A `next` up to its payload.
+fn head(id: &str) -> Vec<u8> {
+    format!(r#"{{"id":{},"type":"next","payload":"#, json(id)).into_bytes()
+}
+
 /// `error`: the operation was refused, or ends here.
 pub fn error(id: &str, errors: &[GraphqlError]) -> Utf8Bytes {
     format!(r#"{{"id":{},"type":"error","payload":{}}}"#, json(id), json(errors)).into()
-}
-
-/// `complete`: the operation has ended.
-pub fn complete(id: &str) -> Utf8Bytes {
-    format!(r#"{{"id":{},"type":"complete"}}"#, json(id)).into()
 }
 
 fn json<T: Serialize + ?Sized>(value: &T) -> String {

@@ -5,13 +5,9 @@
 //! | [`message`] | the protocol's messages, parsed and written |
 //! | [`close`] | why a socket is closed |
 //! | [`session`] | one socket from its first message to its last |
-//! | [`operation`] | one operation of a socket |
-//! | [`outbox`] | what waits to be sent: of each subscription, only the newest value, perhaps as a patch; of each stream, one event |
 
 pub mod close;
 pub mod message;
-pub mod operation;
-pub mod outbox;
 pub mod session;
 
 use std::sync::Arc;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use axum::extract::ws::{Message, WebSocket};
+use axum::extract::ws::{Message, Utf8Bytes, WebSocket};
 use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
@@ -16,12 +16,23 @@ use tokio::time::{Instant, interval_at, sleep_until, timeout};
 
 use super::close::Close;
 use super::message::{self, ClientMessage};
-use super::operation::Operation;
-use super::outbox::{NotOpened, Outbox, Outgoing};
 use crate::graphql::service::Service;
 use crate::graphql::{GraphqlError, Request};
 use crate::http::connection::{Accepted, Stalled, Written};
 use crate::http::gateway::Gateway;
+use crate::operations::operation::Operation;
+use crate::operations::outbox::{NotOpened, Outbox, Outgoing};
+
+/// What is sent about the connection itself.
+#[derive(Debug, Clone)]
+enum Control {
+    /// A message of the protocol.
+    Message(Utf8Bytes),
+    /// A ping of the WebSocket.
+    Ping,
+    /// The last frame.
+    Close(Close),
+}
 
 /// Runs a session to its end.
 pub async fn run(gateway: Arc<Gateway>, accepted: Accepted, socket: WebSocket) {
@@ -29,7 +40,7 @@ pub async fn run(gateway: Arc<Gateway>, accepted: Accepted, socket: WebSocket) {
     let (sink, mut stream) = socket.split();
     let outbox = Arc::new(Outbox::default());
     if !spoken {
-        outbox.close(Close::SUBPROTOCOL);
+        outbox.close(Control::Close(Close::SUBPROTOCOL));
     }
     let options = gateway.options.socket.clone();
     let init_deadline = Instant::now() + options.init_timeout;
@@ -44,7 +55,7 @@ pub async fn run(gateway: Arc<Gateway>, accepted: Accepted, socket: WebSocket) {
             let sent = match &end {
                 End::Gone => false,
                 End::Close(close) | End::Unreadable(close) => {
-                    outbox.close(close.clone());
+                    outbox.close(Control::Close(close.clone()));
                     timeout(options.close_timeout, &mut writing).await.unwrap_or(false)
                 }
             };
@@ -78,7 +89,12 @@ enum End {
 
 /// Sends what the outbox holds. Returns whether the last of it was a close frame: otherwise the peer is gone, or has taken
 /// nothing for too long while something waited. What it has not taken of a message stands before any close frame.
-async fn write(mut sink: SplitSink<WebSocket, Message>, outbox: &Outbox, written: &Written, stalled: Duration) -> bool {
+async fn write(
+    mut sink: SplitSink<WebSocket, Message>,
+    outbox: &Outbox<Control>,
+    written: &Written,
+    stalled: Duration,
+) -> bool {
     loop {
         let first = outbox.take().await;
         match written.advancing(stalled, send(&mut sink, outbox, first)).await {
@@ -102,14 +118,18 @@ enum Sent {
 }
 
 /// Sends a message and those that wait behind it, as many to a write as the buffer of the socket holds.
-async fn send(sink: &mut SplitSink<WebSocket, Message>, outbox: &Outbox, first: Outgoing) -> Result<Sent, axum::Error> {
+async fn send(
+    sink: &mut SplitSink<WebSocket, Message>,
+    outbox: &Outbox<Control>,
+    first: Outgoing<Control>,
+) -> Result<Sent, axum::Error> {
     let mut next = Some(first);
     while let Some(outgoing) = next {
         let message = match outgoing {
-            Outgoing::Message(text) => Message::Text(text),
-            Outgoing::Update(update) => Message::Text(message::update(&update).await),
-            Outgoing::Ping => Message::Ping(Bytes::new()),
-            Outgoing::Close(close) => {
+            Outgoing::Operation { id, part } => Message::Text(message::of(&id, &part).await),
+            Outgoing::Control(Control::Message(text)) => Message::Text(text),
+            Outgoing::Control(Control::Ping) => Message::Ping(Bytes::new()),
+            Outgoing::Control(Control::Close(close)) => {
                 sink.send(Message::Close(Some(close.frame()))).await?;
                 return Ok(Sent::Last);
             }
@@ -122,21 +142,21 @@ async fn send(sink: &mut SplitSink<WebSocket, Message>, outbox: &Outbox, first: 
 }
 
 /// Pings the peer. Returns when it was silent from one ping to the next.
-async fn ping(every: Duration, heard: &AtomicBool, outbox: &Outbox) {
+async fn ping(every: Duration, heard: &AtomicBool, outbox: &Outbox<Control>) {
     let mut ticks = interval_at(Instant::now() + every, every);
     loop {
         ticks.tick().await;
         if !heard.swap(false, Ordering::Relaxed) {
             return;
         }
-        outbox.control(Outgoing::Ping);
+        outbox.control(Control::Ping);
     }
 }
 
 struct Session {
     gateway: Arc<Gateway>,
     service: Service,
-    outbox: Arc<Outbox>,
+    outbox: Arc<Outbox<Control>>,
     operations: JoinSet<()>,
     init_deadline: Instant,
     acknowledged: bool,
@@ -172,10 +192,10 @@ impl Session {
             ClientMessage::ConnectionInit if self.acknowledged => return Err(Close::INIT_TWICE),
             ClientMessage::ConnectionInit => {
                 self.acknowledged = true;
-                self.outbox.control(Outgoing::Message(message::ack()));
+                self.outbox.control(Control::Message(message::ack()));
             }
             ClientMessage::Ping(payload) => {
-                self.outbox.control(Outgoing::Message(message::pong(payload.as_ref())));
+                self.outbox.control(Control::Message(message::pong(payload.as_ref())));
             }
             ClientMessage::Pong => {}
             ClientMessage::Subscribe { .. } if !self.acknowledged => return Err(Close::UNAUTHORIZED),
@@ -196,7 +216,7 @@ impl Session {
             Err(NotOpened::Full) => {
                 let message = format!("the socket has {} operations running already", options.operations);
                 let error = GraphqlError::limit("socket_operations", message);
-                self.outbox.control(Outgoing::Message(message::error(&id, &[error])));
+                self.outbox.control(Control::Message(message::error(&id, &[error])));
                 return Ok(());
             }
         };

@@ -17,7 +17,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use tower::ServiceExt;
 use weir::graphql::{DocumentLimits, Schema};
-use weir::http::options::SocketOptions;
+use weir::http::options::{EventOptions, SocketOptions};
 use weir::{Server, ServerOptions};
 use weir_engine::Engine;
 use weir_sandbox::compile::{Sources, compile};
@@ -62,7 +62,8 @@ impl App {
     pub async fn start() -> Self {
         // However busy the machine is.
         let socket = SocketOptions { init_timeout: Duration::from_secs(60), ..SocketOptions::default() };
-        Self::start_with(ServerOptions { socket, body_bytes: 4096, ..ServerOptions::default() }).await
+        let events = EventOptions { stalled_timeout: Duration::from_secs(600), ..EventOptions::default() };
+        Self::start_with(ServerOptions { socket, events, body_bytes: 4096, ..ServerOptions::default() }).await
     }
 
     pub async fn start_with(options: ServerOptions) -> Self {

@@ -67,7 +67,7 @@ async fn requests_have_their_statuses() {
             200 application/graphql-response+json; charset=utf-8
             {"errors":[{"message":"too many to-dos","locations":[{"line":1,"column":3}],"path":["picky"],"extensions":{"code":"FUNCTION_FAILED","appCode":"TOO_MANY","stack":["functions/notes.ts:8:26"]}}],"data":{"picky":null}}
             400 application/graphql-response+json; charset=utf-8
-            {"errors":[{"message":"subscriptions run over WebSocket, with the subprotocol graphql-transport-ws","extensions":{"code":"BAD_REQUEST"}}]}
+            {"errors":[{"message":"subscriptions run over WebSocket, with the subprotocol graphql-transport-ws, or as server-sent events, with Accept: text/event-stream","extensions":{"code":"BAD_REQUEST"}}]}
         "#]],
     )
     .await;
@@ -95,7 +95,7 @@ async fn requests_have_their_statuses() {
             415 application/json; charset=utf-8
             {"errors":[{"message":"send the request as application/json in UTF-8, or many calls as application/jsonl","extensions":{"code":"BAD_REQUEST"}}]}
             406 application/json; charset=utf-8
-            {"errors":[{"message":"responses are application/graphql-response+json, application/json or application/jsonl","extensions":{"code":"BAD_REQUEST"}}]}
+            {"errors":[{"message":"responses are application/graphql-response+json, application/json, application/jsonl or text/event-stream","extensions":{"code":"BAD_REQUEST"}}]}
             413 application/json; charset=utf-8
             {"errors":[{"message":"the body has more than 4096 bytes","extensions":{"code":"LIMIT_EXCEEDED","limit":"body_bytes"}}]}
             405 GET,HEAD,POST

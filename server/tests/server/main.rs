@@ -11,6 +11,7 @@
 
 mod app;
 mod deltas;
+mod events;
 mod fairness;
 mod graphql_over_http;
 mod lines;

@@ -1,4 +1,4 @@
-//! One operation of a socket: a query or mutation that ends with its result, or a subscription that goes on.
+//! One operation of a client: a query or mutation that ends with its result, or a subscription that goes on.
 //!
 //! A watched query outlives the release that it started on: when another becomes active it moves there, unless its document
 //! no longer fits. A stream stays on its release to its end.
@@ -13,26 +13,25 @@ use weir_engine::content::ValueDigest;
 use weir_schema::declarations::FunctionKind;
 use weir_schema::error::ErrorCode;
 
-use super::message;
-use super::outbox::{Forgotten, Outbox, Ticket};
+use super::outbox::{End, Forgotten, Outbox, Ticket};
 use crate::graphql::execute::{Subscribed, subscribe};
 use crate::graphql::plan::OperationKind;
 use crate::graphql::service::{Served, Service};
 use crate::graphql::{GraphqlError, Request};
 use crate::http::gateway::Gateway;
 
-/// One operation of a socket.
-pub struct Operation {
+/// One operation of a client.
+pub struct Operation<C> {
     ticket: Ticket,
     gateway: Arc<Gateway>,
     service: Service,
-    outbox: Arc<Outbox>,
+    outbox: Arc<Outbox<C>>,
     caller: Caller,
 }
 
-impl Operation {
+impl<C: Clone> Operation<C> {
     /// An operation that the outbox has room for.
-    pub fn new(ticket: Ticket, gateway: Arc<Gateway>, service: Service, outbox: Arc<Outbox>) -> Self {
+    pub fn new(ticket: Ticket, gateway: Arc<Gateway>, service: Service, outbox: Arc<Outbox<C>>) -> Self {
         let caller = gateway.caller();
         Self { ticket, gateway, service, outbox, caller }
     }
@@ -43,8 +42,8 @@ impl Operation {
     /// them: everything else is kept out of the task, which is as large as its largest part.
     pub async fn run(self, request: Request) {
         let end = match self.answer(request).await {
-            Ok(()) => message::complete(self.ticket.id()),
-            Err(errors) => message::error(self.ticket.id(), &errors),
+            Ok(()) => End::Complete,
+            Err(errors) => End::Refused(errors),
         };
         self.outbox.end(&self.ticket, end);
     }
@@ -74,7 +73,7 @@ impl Operation {
         if response.data.is_none() {
             return Err(response.errors);
         }
-        self.outbox.next(&self.ticket, message::next(self.ticket.id(), &response));
+        self.outbox.next(&self.ticket, response);
         Ok(())
     }
 
@@ -86,14 +85,13 @@ impl Operation {
             Ok(stream) => stream,
             Err(error) => {
                 let response = subscribed.respond(Err(&error), &self.caller);
-                self.outbox.next(&self.ticket, message::next(self.ticket.id(), &response));
+                self.outbox.next(&self.ticket, response);
                 return Ok(());
             }
         };
         while let Some(event) = stream.next().await {
             let response = subscribed.respond_event(event.as_ref(), &self.caller);
-            let message = message::next(self.ticket.id(), &response);
-            if self.outbox.pass(&self.ticket, message).await == Err(Forgotten) {
+            if self.outbox.pass(&self.ticket, response).await == Err(Forgotten) {
                 break;
             }
         }
@@ -164,10 +162,9 @@ impl Operation {
                 Err(response) => response,
             },
         };
-        let message = message::next(self.ticket.id(), &response);
         match emission {
-            Ok(emission) => self.outbox.value(&self.ticket, message, emission.value.digest()),
-            Err(_) => self.outbox.error(&self.ticket, message),
+            Ok(emission) => self.outbox.value(&self.ticket, response, emission.value.digest()),
+            Err(_) => self.outbox.error(&self.ticket, response),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What waits to be sent on one socket.
+//! What waits to be sent to one client.
 //!
 //! Of each operation at most one result waits: a newer one takes the place of an older one that the client was too slow
 //! to take. Of a client that takes patches the last value that was taken is kept: the next is told from there. An event of
@@ -9,64 +9,80 @@
 mod tests;
 
 use std::collections::{HashMap, VecDeque};
+use std::convert::Infallible;
 
-use axum::extract::ws::Utf8Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 use weir_engine::content::ValueDigest;
 
-use super::close::Close;
 use crate::graphql::delta::{Base, Version};
+use crate::graphql::{GraphqlError, Response};
 
 /// What is sent next.
 #[derive(Debug, PartialEq)]
-pub enum Outgoing {
-    /// A message of the protocol.
-    Message(Utf8Bytes),
-    /// A value of a subscription to a client that takes patches.
-    Update(Box<Update>),
-    /// A ping of the WebSocket.
-    Ping,
-    /// The last frame.
-    Close(Close),
+pub enum Outgoing<C> {
+    /// Of an operation.
+    Operation {
+        /// What the client calls it.
+        id: String,
+        /// What it is sent.
+        part: Box<Part>,
+    },
+    /// About the connection.
+    Control(C),
 }
 
-/// A value of a subscription, and what the client has of it.
+/// A part of what an operation sends.
 #[derive(Debug, PartialEq)]
-pub struct Update {
-    /// What the client calls the subscription.
-    pub id: String,
-    /// What it gets.
-    pub version: Version,
-    /// What it has.
-    pub base: Option<Base>,
+pub enum Part {
+    /// A result.
+    Next(Response),
+    /// A value of a subscription to a client that takes patches.
+    Update {
+        /// What it gets.
+        version: Version,
+        /// What it has.
+        base: Option<Base>,
+    },
+    /// Its end.
+    End(End),
 }
 
-/// What waits to be sent on one socket. Shared by the socket's session and its operations.
-#[derive(Default)]
-pub struct Outbox {
-    state: Mutex<State>,
+/// How an operation ends.
+#[derive(Debug, PartialEq)]
+pub enum End {
+    /// All of it has been sent.
+    Complete,
+    /// It was refused, or can go on no longer.
+    Refused(Vec<GraphqlError>),
+}
+
+/// What waits to be sent to one client. Shared by who sends it and the operations.
+///
+/// `C` is what is said about the connection itself; nothing ([`Infallible`]) where it carries
+/// one operation and no more.
+pub struct Outbox<C> {
+    state: Mutex<State<C>>,
     filled: Notify,
     emptied: Notify,
     /// An event of a stream was taken.
     taken: Notify,
 }
 
-#[derive(Default)]
-struct State {
-    queue: VecDeque<Entry>,
+struct State<C> {
+    queue: VecDeque<Entry<C>>,
     /// Messages about the connection in the queue.
     controls: usize,
     operations: HashMap<String, Slot>,
     /// How many there have been.
     opened: u64,
-    close: Option<Close>,
+    last: Option<C>,
 }
 
-enum Entry {
-    Control(Outgoing),
+enum Entry<C> {
+    Control(C),
     /// The operation of this id has something to send.
     Operation(String),
 }
@@ -101,32 +117,32 @@ struct Slot {
     base: Option<Base>,
     /// What the client has, or will have when all that was taken has come.
     has: Option<Held>,
-    end: Option<Utf8Bytes>,
+    end: Option<End>,
 }
 
 /// What the client of a watched query has.
 #[derive(PartialEq)]
 enum Held {
     Value(ValueDigest),
-    /// The message that says why there is none.
-    Error(Utf8Bytes),
+    /// Why there is none.
+    Error(Vec<GraphqlError>),
 }
 
 /// A result that waits.
 enum Next {
-    /// As it is sent; with the value in it, if it is one of a watched query.
-    Message(Utf8Bytes, Option<ValueDigest>),
-    /// Why a watched query has no value.
-    Error(Utf8Bytes),
-    Version(Version),
+    /// With the value in it, if it is one of a watched query.
+    Response(Box<Response>, Option<ValueDigest>),
+    /// It says why a watched query has no value.
+    Error(Box<Response>),
+    Version(Box<Version>),
 }
 
 impl Next {
     /// What the client has with it.
     fn held(&self) -> Option<Held> {
         match self {
-            Self::Message(_, value) => value.map(Held::Value),
-            Self::Error(message) => Some(Held::Error(message.clone())),
+            Self::Response(_, value) => value.map(Held::Value),
+            Self::Error(response) => Some(Held::Error(response.errors.clone())),
             Self::Version(version) => Some(Held::Value(version.digest())),
         }
     }
@@ -141,7 +157,23 @@ pub enum NotOpened {
     Full,
 }
 
-impl Outbox {
+impl<C> Default for Outbox<C> {
+    fn default() -> Self {
+        let state = State { queue: VecDeque::new(), controls: 0, operations: HashMap::new(), opened: 0, last: None };
+        Self { state: Mutex::new(state), filled: Notify::new(), emptied: Notify::new(), taken: Notify::new() }
+    }
+}
+
+impl Outbox<Infallible> {
+    /// One for a connection that carries a single operation, which needs no name.
+    pub fn of_one() -> (Self, Ticket) {
+        let outbox = Self::default();
+        let ticket = outbox.state.lock().open("");
+        (outbox, ticket)
+    }
+}
+
+impl<C: Clone> Outbox<C> {
     /// Makes room for an operation.
     pub fn open(&self, id: &str, operations_max: usize) -> Result<Ticket, NotOpened> {
         let mut state = self.state.lock();
@@ -151,10 +183,7 @@ impl Outbox {
         if state.operations.len() >= operations_max {
             return Err(NotOpened::Full);
         }
-        state.opened += 1;
-        let number = state.opened;
-        state.operations.insert(id.to_owned(), Slot { number, ..Slot::default() });
-        Ok(Ticket { id: id.to_owned(), number })
+        Ok(state.open(id))
     }
 
     /// Says which task works for an operation.
@@ -173,8 +202,8 @@ impl Outbox {
     }
 
     /// Puts in a result, in place of one that has not been sent yet.
-    pub fn next(&self, ticket: &Ticket, message: Utf8Bytes) {
-        self.fill(ticket, |slot| slot.next = Some(Next::Message(message, None)));
+    pub fn next(&self, ticket: &Ticket, response: Response) {
+        self.fill(ticket, |slot| slot.next = Some(Next::Response(Box::new(response), None)));
     }
 
     /// Says what value the client of a subscription has from before.
@@ -186,23 +215,23 @@ impl Outbox {
 
     /// Puts in a value of a subscription, in place of a result that has not been sent yet. If the client has this one, then
     /// neither is sent.
-    pub fn value(&self, ticket: &Ticket, message: Utf8Bytes, value: ValueDigest) {
-        self.fill(ticket, |slot| slot.put(Next::Message(message, Some(value))));
+    pub fn value(&self, ticket: &Ticket, response: Response, value: ValueDigest) {
+        self.fill(ticket, |slot| slot.put(Next::Response(Box::new(response), Some(value))));
     }
 
     /// The same with an error of a watched query, which goes on.
-    pub fn error(&self, ticket: &Ticket, message: Utf8Bytes) {
-        self.fill(ticket, |slot| slot.put(Next::Error(message)));
+    pub fn error(&self, ticket: &Ticket, response: Response) {
+        self.fill(ticket, |slot| slot.put(Next::Error(Box::new(response))));
     }
 
     /// The same with a value that may be sent as a patch.
     pub fn update(&self, ticket: &Ticket, version: Version) {
-        self.fill(ticket, |slot| slot.put(Next::Version(version)));
+        self.fill(ticket, |slot| slot.put(Next::Version(Box::new(version))));
     }
 
     /// Puts in an event of a stream, and waits until it is being sent.
-    pub async fn pass(&self, ticket: &Ticket, message: Utf8Bytes) -> Result<(), Forgotten> {
-        self.next(ticket, message);
+    pub async fn pass(&self, ticket: &Ticket, event: Response) -> Result<(), Forgotten> {
+        self.next(ticket, event);
         loop {
             let mut taken = std::pin::pin!(self.taken.notified());
             // Counts from here on, also before it is awaited.
@@ -216,9 +245,9 @@ impl Outbox {
         }
     }
 
-    /// Puts in the last message of an operation; it is sent after a result that still waits.
-    pub fn end(&self, ticket: &Ticket, message: Utf8Bytes) {
-        self.fill(ticket, |slot| slot.end = Some(message));
+    /// Puts in the end of an operation; it is sent after a result that still waits.
+    pub fn end(&self, ticket: &Ticket, end: End) {
+        self.fill(ticket, |slot| slot.end = Some(end));
     }
 
     fn fill(&self, ticket: &Ticket, fill: impl FnOnce(&mut Slot)) {
@@ -232,9 +261,9 @@ impl Outbox {
     }
 
     /// Puts in a message about the connection.
-    pub fn control(&self, message: Outgoing) {
+    pub fn control(&self, control: C) {
         let mut state = self.state.lock();
-        state.queue.push_back(Entry::Control(message));
+        state.queue.push_back(Entry::Control(control));
         state.controls += 1;
         self.filled.notify_one();
     }
@@ -250,14 +279,14 @@ impl Outbox {
         }
     }
 
-    /// Drops all that waits: the close frame is next, and last.
-    pub fn close(&self, close: Close) {
-        self.state.lock().close.get_or_insert(close);
+    /// Drops all that waits: this is next, and last.
+    pub fn close(&self, last: C) {
+        self.state.lock().last.get_or_insert(last);
         self.filled.notify_one();
     }
 
     /// Waits for what is to be sent next.
-    pub async fn take(&self) -> Outgoing {
+    pub async fn take(&self) -> Outgoing<C> {
         loop {
             let filled = self.filled.notified();
             if let Some(outgoing) = self.try_take() {
@@ -268,17 +297,17 @@ impl Outbox {
     }
 
     /// What is to be sent next, if something waits.
-    pub fn try_take(&self) -> Option<Outgoing> {
+    pub fn try_take(&self) -> Option<Outgoing<C>> {
         let mut state = self.state.lock();
-        if let Some(close) = &state.close {
-            return Some(Outgoing::Close(close.clone()));
+        if let Some(last) = &state.last {
+            return Some(Outgoing::Control(last.clone()));
         }
         loop {
             match state.queue.pop_front()? {
-                Entry::Control(message) => {
+                Entry::Control(control) => {
                     state.controls -= 1;
                     self.emptied.notify_one();
-                    return Some(message);
+                    return Some(Outgoing::Control(control));
                 }
                 Entry::Operation(id) => {
                     let Some(slot) = state.operations.get_mut(&id) else { continue };
@@ -287,15 +316,15 @@ impl Outbox {
                         (Some(next), ended) => {
                             self.taken.notify_waiters();
                             slot.queued = ended;
-                            let outgoing = slot.take(&id, next);
+                            let part = Box::new(slot.take(next));
                             if ended {
-                                state.queue.push_front(Entry::Operation(id));
+                                state.queue.push_front(Entry::Operation(id.clone()));
                             }
-                            return Some(outgoing);
+                            return Some(Outgoing::Operation { id, part });
                         }
                         (None, true) => {
-                            let end = state.operations.remove(&id).and_then(|slot| slot.end);
-                            return end.map(Outgoing::Message);
+                            let end = state.operations.remove(&id).and_then(|slot| slot.end)?;
+                            return Some(Outgoing::Operation { id, part: Box::new(Part::End(end)) });
                         }
                         (None, false) => {}
                     }
@@ -311,22 +340,28 @@ impl Slot {
     }
 
     /// What is sent of a result, from what has been sent before it.
-    fn take(&mut self, id: &str, next: Next) -> Outgoing {
+    fn take(&mut self, next: Next) -> Part {
         self.has = next.held();
         match next {
-            Next::Message(message, _) | Next::Error(message) => {
+            Next::Response(response, _) | Next::Error(response) => {
                 self.base = None;
-                Outgoing::Message(message)
+                Part::Next(*response)
             }
             Next::Version(version) => {
                 let base = self.base.replace(version.base());
-                Outgoing::Update(Box::new(Update { id: id.to_owned(), version, base }))
+                Part::Update { version: *version, base }
             }
         }
     }
 }
 
-impl State {
+impl<C> State<C> {
+    fn open(&mut self, id: &str) -> Ticket {
+        self.opened += 1;
+        self.operations.insert(id.to_owned(), Slot { number: self.opened, ..Slot::default() });
+        Ticket { id: id.to_owned(), number: self.opened }
+    }
+
     fn slot(&mut self, ticket: &Ticket) -> Option<&mut Slot> {
         self.operations.get_mut(&ticket.id).filter(|slot| slot.number == ticket.number)
     }

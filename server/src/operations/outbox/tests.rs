@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 use std::sync::Arc;
 
@@ -6,25 +6,48 @@ use futures_util::future::poll_immediate;
 use serde_json::{Value, json};
 use weir_engine::content::Content;
 use weir_schema::commit::Timestamp;
+use weir_schema::error::ErrorCode;
 
 use super::*;
 use crate::graphql::plan::Key;
 use crate::graphql::response::WeirExtensions;
 
-fn taken(outbox: &Outbox) -> Vec<String> {
-    std::iter::from_fn(|| outbox.try_take())
-        .take(10)
-        .map(|outgoing| match outgoing {
-            Outgoing::Message(text) => text.to_string(),
-            Outgoing::Update(update) => panic!("{update:?}"),
-            Outgoing::Ping => "ping".into(),
-            Outgoing::Close(close) => format!("close {}", close.code),
-        })
-        .collect()
+/// An outbox whose connection says these.
+type Tested = Outbox<&'static str>;
+
+fn shown(outgoing: &Outgoing<&'static str>) -> String {
+    match outgoing {
+        Outgoing::Operation { id, part } => match &**part {
+            Part::Next(response) => text(response),
+            Part::Update { .. } => panic!("{part:?}"),
+            Part::End(End::Complete) => format!("{id} done"),
+            Part::End(End::Refused(errors)) => format!("{id} refused: {}", errors[0].message),
+        },
+        Outgoing::Control(control) => (*control).to_owned(),
+    }
 }
 
-fn outbox<const N: usize>(ids: [&str; N]) -> (Outbox, [Ticket; N]) {
-    let outbox = Outbox::default();
+fn text(response: &Response) -> String {
+    match (&response.data, &response.errors[..]) {
+        (Some(data), []) => String::from_utf8(data.clone()).unwrap(),
+        (_, errors) => errors[0].message.clone(),
+    }
+}
+
+fn taken(outbox: &Tested) -> Vec<String> {
+    std::iter::from_fn(|| outbox.try_take()).take(10).map(|outgoing| shown(&outgoing)).collect()
+}
+
+fn data(text: &str) -> Response {
+    Response { data: Some(text.into()), ..Response::default() }
+}
+
+fn error(message: &str) -> Response {
+    Response::refused(vec![GraphqlError::new(ErrorCode::FunctionFailed, message)])
+}
+
+fn outbox<const N: usize>(ids: [&str; N]) -> (Tested, [Ticket; N]) {
+    let outbox = Tested::default();
     let tickets = ids.map(|id| outbox.open(id, 2).unwrap());
     (outbox, tickets)
 }
@@ -32,10 +55,10 @@ fn outbox<const N: usize>(ids: [&str; N]) -> (Outbox, [Ticket; N]) {
 #[test]
 fn a_newer_result_takes_the_place_of_an_older_one() {
     let (outbox, [a, b]) = outbox(["a", "b"]);
-    outbox.next(&a, "a1".into());
-    outbox.next(&b, "b1".into());
-    outbox.next(&a, "a2".into());
-    outbox.end(&a, "a done".into());
+    outbox.next(&a, data("a1"));
+    outbox.next(&b, data("b1"));
+    outbox.next(&a, data("a2"));
+    outbox.end(&a, End::Complete);
     assert_eq!(taken(&outbox), ["a2", "a done", "b1"]);
 }
 
@@ -48,16 +71,16 @@ fn version(form: u64, n: u64) -> Version {
 }
 
 /// What is sent next: the number of a whole value, a patch, or a message.
-async fn sent(outbox: &Outbox) -> Value {
-    match outbox.try_take().unwrap() {
-        Outgoing::Message(text) => text.to_string().into(),
-        Outgoing::Update(update) => {
-            let payload: Value = serde_json::from_slice(&update.version.to_json(update.base.as_ref()).await).unwrap();
-            let whole = payload.pointer("/data/v/n").or(payload.pointer("/extensions/weir/patch/0/value"));
-            json!([payload.get("data").is_some(), whole])
-        }
-        other => panic!("{other:?}"),
+async fn sent(outbox: &Tested) -> Value {
+    let outgoing = outbox.try_take().unwrap();
+    if let Outgoing::Operation { part, .. } = &outgoing
+        && let Part::Update { version, base } = &**part
+    {
+        let payload: Value = serde_json::from_slice(&version.to_json(base.as_ref()).await).unwrap();
+        let whole = payload.pointer("/data/v/n").or(payload.pointer("/extensions/weir/patch/0/value"));
+        return json!([payload.get("data").is_some(), whole]);
     }
+    shown(&outgoing).into()
 }
 
 #[tokio::test]
@@ -71,11 +94,11 @@ async fn a_patch_is_to_what_was_sent_last() {
     outbox.update(&a, version(1, 3));
     outbox.update(&a, version(1, 2));
     assert_eq!(outbox.try_take(), None);
-    outbox.error(&a, "error".into());
+    outbox.error(&a, error("error"));
     outbox.update(&a, version(1, 4));
     assert_eq!(sent(&outbox).await, json!([patch, 4]), "the error has been overtaken");
     outbox.update(&a, version(1, 5));
-    outbox.error(&a, "error".into());
+    outbox.error(&a, error("error"));
     assert_eq!(sent(&outbox).await, json!("error"));
     outbox.update(&a, version(1, 6));
     assert_eq!(sent(&outbox).await, json!([whole, 6]));
@@ -84,42 +107,42 @@ async fn a_patch_is_to_what_was_sent_last() {
     outbox.cancel("a");
     let again = outbox.open("a", 2).unwrap();
     outbox.update(&again, version(2, 8));
-    outbox.end(&again, "done".into());
+    outbox.end(&again, End::Complete);
     assert_eq!(sent(&outbox).await, json!([whole, 8]), "another operation");
-    assert_eq!(sent(&outbox).await, json!("done"));
+    assert_eq!(sent(&outbox).await, json!("a done"));
 }
 
 #[tokio::test]
 async fn an_event_is_passed_when_it_is_taken() {
     let (outbox, [a, b]) = outbox(["a", "b"]);
-    let mut passing = Box::pin(outbox.pass(&a, "a1".into()));
+    let mut passing = Box::pin(outbox.pass(&a, data("a1")));
     assert!(poll_immediate(&mut passing).await.is_none());
-    outbox.next(&b, "b1".into());
-    assert_eq!(outbox.try_take(), Some(Outgoing::Message("a1".into())));
+    outbox.next(&b, data("b1"));
+    assert_eq!(outbox.try_take().map(|outgoing| shown(&outgoing)), Some("a1".into()));
     assert_eq!(poll_immediate(&mut passing).await, Some(Ok(())));
     // What is not sent any more is not asked for any more.
     outbox.cancel("a");
-    assert_eq!(outbox.pass(&a, "a2".into()).await, Err(Forgotten));
+    assert_eq!(outbox.pass(&a, data("a2")).await, Err(Forgotten));
     assert_eq!(taken(&outbox), ["b1"]);
 }
 
 #[tokio::test]
 async fn a_task_that_was_stopped_does_not_speak_for_the_next_of_its_id() {
     let (outbox, [first]) = outbox(["a"]);
-    outbox.next(&first, "old".into());
+    outbox.next(&first, data("old"));
     outbox.cancel("a");
     let second = outbox.open("a", 2).unwrap();
-    outbox.next(&first, "old".into());
-    outbox.end(&first, "old done".into());
-    assert_eq!(outbox.pass(&first, "old".into()).await, Err(Forgotten));
-    outbox.next(&second, "new".into());
+    outbox.next(&first, data("old"));
+    outbox.end(&first, End::Complete);
+    assert_eq!(outbox.pass(&first, data("old")).await, Err(Forgotten));
+    outbox.next(&second, data("new"));
     assert_eq!(taken(&outbox), ["new"]);
 }
 
 #[test]
 fn an_id_is_free_again_when_its_end_has_been_sent() {
     let (outbox, [a]) = outbox(["a"]);
-    outbox.end(&a, "a done".into());
+    outbox.end(&a, End::Complete);
     assert_eq!(outbox.open("a", 2), Err(NotOpened::Duplicate));
     assert_eq!(taken(&outbox), ["a done"]);
     assert!(outbox.open("a", 2).is_ok());
@@ -129,9 +152,9 @@ fn an_id_is_free_again_when_its_end_has_been_sent() {
 fn nothing_is_sent_of_a_cancelled_operation() {
     let (outbox, [a, _]) = outbox(["a", "b"]);
     assert_eq!(outbox.open("c", 2), Err(NotOpened::Full));
-    outbox.next(&a, "a1".into());
+    outbox.next(&a, data("a1"));
     outbox.cancel("a");
-    outbox.next(&a, "a2".into());
+    outbox.next(&a, data("a2"));
     assert_eq!(taken(&outbox), Vec::<String>::new());
     assert!(outbox.open("c", 2).is_ok());
 }
@@ -139,10 +162,11 @@ fn nothing_is_sent_of_a_cancelled_operation() {
 #[test]
 fn a_close_goes_before_all_that_waits() {
     let (outbox, [a]) = outbox(["a"]);
-    outbox.next(&a, "a1".into());
-    outbox.close(Close::GOING_AWAY);
-    outbox.close(Close::UNAUTHORIZED);
-    assert_eq!(taken(&outbox).first().map(String::as_str), Some("close 1001"));
+    outbox.next(&a, data("a1"));
+    outbox.control("ping");
+    outbox.close("going away");
+    outbox.close("unauthorized");
+    assert_eq!(taken(&outbox).first().map(String::as_str), Some("going away"));
 }
 
 #[test]
@@ -150,23 +174,23 @@ fn a_value_that_the_client_has_is_not_sent_again_nor_what_it_takes_the_place_of(
     let (outbox, [a]) = outbox(["a"]);
     let digest = |n: u64| Content::from(json!(n)).digest();
     outbox.has(&a, digest(0));
-    outbox.value(&a, "0".into(), digest(0));
+    outbox.value(&a, data("0"), digest(0));
     assert_eq!(outbox.try_take(), None);
-    outbox.value(&a, "1".into(), digest(1));
-    outbox.value(&a, "0".into(), digest(0));
+    outbox.value(&a, data("1"), digest(1));
+    outbox.value(&a, data("0"), digest(0));
     assert_eq!(outbox.try_take(), None);
-    outbox.value(&a, "1".into(), digest(1));
+    outbox.value(&a, data("1"), digest(1));
     assert_eq!(taken(&outbox), ["1"]);
     // After an error the same value is news, and the same error is not.
-    outbox.error(&a, "error".into());
+    outbox.error(&a, error("error"));
     assert_eq!(taken(&outbox), ["error"]);
-    outbox.value(&a, "1".into(), digest(1));
-    outbox.error(&a, "error".into());
+    outbox.value(&a, data("1"), digest(1));
+    outbox.error(&a, error("error"));
     assert_eq!(outbox.try_take(), None);
-    outbox.value(&a, "1".into(), digest(1));
+    outbox.value(&a, data("1"), digest(1));
     assert_eq!(taken(&outbox), ["1"]);
-    outbox.error(&a, "error".into());
+    outbox.error(&a, error("error"));
     assert_eq!(taken(&outbox), ["error"]);
-    outbox.error(&a, "another".into());
+    outbox.error(&a, error("another"));
     assert_eq!(taken(&outbox), ["another"]);
 }
