@@ -186,6 +186,20 @@ fn packages_of_npm_are_locked_and_name_no_registry() {
 }
 
 #[test]
+fn tests_that_the_documentation_of_the_protocol_names_exist() {
+    let page = text("docs/websocket-protocol.md");
+    let rows = page.lines().filter(|line| line.starts_with("| ") && !line.ends_with("the test |"));
+    let named: Vec<&str> =
+        rows.flat_map(|row| row.rsplit_once(" | ").unwrap().1.split('`').skip(1).step_by(2)).collect();
+    let folder = fs::read_dir(root().join("server/tests/server")).unwrap();
+    let tests: String = folder.map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap()).collect();
+    for name in &named {
+        assert!(tests.contains(&format!("async fn {name}()")), "there is no test {name}");
+    }
+    assert!(named.len() > 30, "{named:?}");
+}
+
+#[test]
 fn links_in_the_documentation_lead_somewhere() {
     let pages = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(PathBuf::from);
     let docs =

@@ -18,6 +18,8 @@ impl Close {
     pub const GOING_AWAY: Self = Self::of(1001, "The server is stopping");
     /// What came breaks the WebSocket protocol.
     pub const PROTOCOL: Self = Self::of(1002, "Protocol error");
+    /// A text that is none.
+    pub const NOT_UTF8: Self = Self::of(1007, "The text is not UTF-8");
     /// A message is larger than the server takes.
     pub const TOO_BIG: Self = Self::of(1009, "The message is too big");
     /// An operation before the handshake.
@@ -40,8 +42,12 @@ impl Close {
 
     /// What came is no message at all.
     pub fn unreadable(error: &axum::Error) -> Self {
-        // The library's errors have no public type here; this is how it names a message past the limit.
-        if error.to_string().contains("too long") { Self::TOO_BIG } else { Self::PROTOCOL }
+        // The library's errors have no public type here; this is how it names them.
+        match error.to_string() {
+            error if error.contains("too long") => Self::TOO_BIG,
+            error if error.starts_with("UTF-8") => Self::NOT_UTF8,
+            _ => Self::PROTOCOL,
+        }
     }
 
     /// An operation of this id is still running.

@@ -50,23 +50,25 @@ pub async fn run(gateway: Arc<Gateway>, accepted: Accepted, socket: WebSocket) {
     let heard = AtomicBool::new(true);
     let writing = write(sink, &outbox, &accepted.written, options.stalled_timeout);
     tokio::pin!(writing);
-    let (end, close_sent) = tokio::select! {
+    let (end, closing) = tokio::select! {
         end = session.read(&mut stream, &heard) => {
-            let sent = match &end {
+            let closing = match &end {
                 End::Gone => false,
+                // The answer is sent as reading goes on.
+                End::Closed => true,
                 End::Close(close) | End::Unreadable(close) => {
                     outbox.close(Control::Close(close.clone()));
                     timeout(options.close_timeout, &mut writing).await.unwrap_or(false)
                 }
             };
-            (end, sent)
+            (end, closing)
         }
         close_sent = &mut writing => (End::Close(Close::SUBPROTOCOL), close_sent),
         () = ping(options.ping_interval, &heard, &outbox) => (End::Gone, false),
     };
     session.operations.shutdown().await;
     // Dropped at once, a connection with unread bytes is reset, and the peer never sees the close frame.
-    if close_sent {
+    if closing {
         let answered = async {
             while let Some(Ok(_)) = stream.next().await {}
             if matches!(end, End::Unreadable(_)) {
@@ -79,8 +81,10 @@ pub async fn run(gateway: Arc<Gateway>, accepted: Accepted, socket: WebSocket) {
 
 /// How reading ends.
 enum End {
-    /// The peer is gone or has closed.
+    /// The peer is gone.
     Gone,
+    /// The peer has closed.
+    Closed,
     /// The session is over.
     Close(Close),
     /// So it is, and nothing more can be read.
@@ -178,7 +182,8 @@ impl Session {
                 Some(Ok(Message::Text(text))) => text,
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
                 Some(Ok(Message::Binary(_))) => return End::Close(Close::bad_message("it is binary")),
-                Some(Ok(Message::Close(_))) | None => return End::Gone,
+                Some(Ok(Message::Close(_))) => return End::Closed,
+                None => return End::Gone,
                 Some(Err(error)) => return End::Unreadable(Close::unreadable(&error)),
             };
             if let Err(close) = message::parse(&text).and_then(|message| self.handle(message)) {

@@ -8,11 +8,13 @@ use axum::http::{Request, Response};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use tower::ServiceExt;
@@ -138,6 +140,24 @@ impl App {
         Socket { stream: connect_async(request).await.unwrap().0 }
     }
 
+    /// The first message on a WebSocket whose client offers protocols that the server does not speak, and goes on all the same.
+    pub async fn other_protocols(&self, offered: &str) -> String {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let head = format!(
+            "GET /graphql HTTP/1.1\r\nhost: weir\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
+             sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-protocol: {offered}\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut response = Vec::new();
+        while !response.ends_with(b"\r\n\r\n") {
+            response.push(stream.read_u8().await.unwrap());
+        }
+        assert!(response.starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&response));
+        let stream = MaybeTlsStream::Plain(stream);
+        let stream = WebSocketStream::from_raw_socket(stream, Role::Client, None).await;
+        Socket { stream }.next().await
+    }
+
     /// Whether a WebSocket can be opened.
     pub async fn has_room(&self) -> bool {
         connect_async(format!("ws://{}/graphql", self.address)).await.is_ok()
@@ -165,6 +185,14 @@ impl Socket {
     pub async fn send_raw(&mut self, message: Message) {
         // The server may have closed already; what it said is read next.
         let _ = self.stream.send(message).await;
+    }
+
+    /// Sends messages so that they come at once.
+    pub async fn send_together(&mut self, messages: &[Value]) {
+        for message in messages {
+            self.stream.feed(Message::text(message.to_string())).await.unwrap();
+        }
+        self.stream.flush().await.unwrap();
     }
 
     pub async fn subscribe(&mut self, id: &str, query: &str) {
@@ -197,6 +225,12 @@ impl Socket {
             payload.shift_remove("extensions");
         }
         message
+    }
+
+    /// The next frame, whatever it is.
+    pub async fn next_raw(&mut self) -> Option<Message> {
+        let waited = tokio::time::timeout(Duration::from_secs(60), self.stream.next()).await;
+        waited.expect("the server sends nothing")?.ok()
     }
 
     /// Whether nothing comes for a while.

@@ -13,6 +13,7 @@ mod app;
 mod deltas;
 mod events;
 mod fairness;
+mod frames;
 mod graphql_over_http;
 mod lines;
 mod pages;

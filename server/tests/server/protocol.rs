@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use expect_test::expect;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use weir::ServerOptions;
 use weir::http::options::SocketOptions;
 
@@ -21,9 +22,25 @@ async fn a_client_that_does_not_speak_it_is_closed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_subprotocol_is_chosen_among_several() {
     let app = App::start().await;
-    let mut socket = app.socket(Some("graphql-ws, graphql-transport-ws")).await;
-    socket.send(json!({ "type": "connection_init", "payload": { "token": "x" } })).await;
-    assert_eq!(socket.next().await, r#"{"type":"connection_ack"}"#);
+    for offered in ["graphql-transport-ws", "graphql-ws, graphql-transport-ws", "graphql-transport-ws,soap, graphql-ws"]
+    {
+        let mut request = format!("ws://{}/graphql", app.address).into_client_request().unwrap();
+        request.headers_mut().insert("sec-websocket-protocol", offered.parse().unwrap());
+        let (_, response) = tokio_tungstenite::connect_async(request).await.unwrap();
+        assert_eq!(response.headers()["sec-websocket-protocol"], "graphql-transport-ws", "{offered}");
+    }
+    // A client of none of them is told why: it looks for a close code, not for a status.
+    assert_eq!(app.other_protocols("graphql-ws, soap").await, "close 4406 Subprotocol not acceptable");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handshake_may_carry_a_payload() {
+    let app = App::start().await;
+    for payload in [json!(null), json!({}), json!({ "token": "x", "deep": [{}] })] {
+        let mut socket = app.socket(PROTOCOL).await;
+        socket.send(json!({ "type": "connection_init", "payload": payload })).await;
+        assert_eq!(socket.next().await, r#"{"type":"connection_ack"}"#, "{payload}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -112,6 +129,59 @@ async fn an_id_in_use_closes_the_socket() {
     session.next().await;
     session.subscribe("a", "{ todos { id } }").await;
     assert_eq!(session.next().await, "close 4409 Subscriber for a already exists");
+}
+
+fn subscribe(id: &str, query: &str) -> Value {
+    json!({ "id": id, "type": "subscribe", "payload": { "query": query } })
+}
+
+// On one thread, so that no query has ended before what came with it has been read.
+#[tokio::test]
+async fn an_id_of_a_query_that_runs_is_in_use() {
+    let app = App::start().await;
+    let mut session = app.session().await;
+    session.send_together(&[subscribe("a", "{ todos { id } }"), subscribe("a", "subscription { todos { id } }")]).await;
+    assert_eq!(session.next().await, "close 4409 Subscriber for a already exists");
+}
+
+#[tokio::test]
+async fn a_result_is_not_sent_of_what_the_client_has_completed() {
+    let app = App::start().await;
+    let mut session = app.session().await;
+    let complete = json!({ "id": "a", "type": "complete" });
+    // The same, begun later: what is sent of the first comes before.
+    session.send_together(&[subscribe("a", "{ todos { id } }"), complete, subscribe("b", "{ todos { id } }")]).await;
+    assert_eq!(session.next_json().await["id"], "b");
+    assert_eq!(session.next_json().await, json!({ "id": "b", "type": "complete" }));
+    // The server has completed it too; that the client says so once more is no error.
+    session.send(json!({ "id": "b", "type": "complete" })).await;
+    session.send(json!({ "type": "ping" })).await;
+    assert_eq!(session.next().await, r#"{"type":"pong"}"#);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_operations_share_a_socket() {
+    let app = App::start().await;
+    let mut session = app.session().await;
+    session.subscribe("watch", "subscription { picky(most: 9) }").await;
+    assert_eq!(session.next_json().await["payload"]["data"]["picky"], 0);
+    let payload = json!({
+        "query": "query A { todos { id } } mutation B($text: String!) { add(text: $text, kind: to_do) }",
+        "operationName": "B", "variables": { "text": "a" }, "extensions": null,
+    });
+    session.send(json!({ "id": "add", "type": "subscribe", "payload": payload })).await;
+    let mut came = Vec::new();
+    for _ in 0..3 {
+        let message = session.next_json().await;
+        came.push(format!("{} {}", message["id"].as_str().unwrap(), message["type"].as_str().unwrap()));
+    }
+    // The value of the one may come before, between and after the messages of the other.
+    came.retain(|message| message != "watch next");
+    assert_eq!(came, ["add next", "add complete"]);
+    let payload =
+        json!({ "query": "{ picky(most: 9) }", "operationName": null, "variables": null, "extensions": null });
+    session.send(json!({ "id": "nulls", "type": "subscribe", "payload": payload })).await;
+    assert_eq!(session.next_json().await["payload"]["data"]["picky"], 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -207,7 +277,6 @@ async fn a_silent_peer_is_dead() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_from_elsewhere_may_not_connect() {
-    use tokio_tungstenite::tungstenite::client::IntoClientRequest;
     let app = App::start().await;
     for (origin, status) in [("https://evil.example", 403), ("http://localhost:3000", 101)] {
         let mut request = format!("ws://{}/graphql", app.address).into_client_request().unwrap();
