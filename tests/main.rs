@@ -20,6 +20,7 @@
 //! | [`events`] | server-sent events as `graphql-sse` and a browser's EventSource take them |
 //! | [`hostile`] | scripts that mean harm are stopped at their limits, and nobody else notices |
 //! | [`jobs`] | 10,000 jobs over kills, each once; `weir jobs` |
+//! | [`matrix`] | every client of the documentation asks, changes, fails and subscribes |
 //! | [`operations`] | backup, restore, export, import of everything, doctor; on a folder that is served and one that is not |
 //! | [`streaming`] | a million documents leave in order, and memory stays flat |
 //! | [`hot_row`] | 64 connections increment one document: the sum is exact, and nobody gets an error |
@@ -68,6 +69,7 @@ mod hot_row;
 mod jobs;
 mod kills;
 mod lockdown;
+mod matrix;
 mod operations;
 mod outsider;
 mod shop;

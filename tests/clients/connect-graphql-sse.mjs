@@ -1,0 +1,3 @@
+import { createClient } from "graphql-sse";
+
+export const connect = (url) => createClient({ url });

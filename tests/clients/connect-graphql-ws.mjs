@@ -1,0 +1,3 @@
+import { createClient } from "graphql-ws";
+
+export const connect = (url) => createClient({ url: url.replace("http", "ws") });
