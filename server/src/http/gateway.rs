@@ -17,7 +17,7 @@ pub struct Gateway {
     pub options: ServerOptions,
     /// One for each running upload.
     pub uploads: Places,
-    /// One permit for each open WebSocket; all of them back means that all sockets are closed.
+    /// One permit for each open WebSocket.
     pub sockets: Arc<Semaphore>,
     /// One permit for each running subscription.
     pub subscriptions: Arc<Semaphore>,

@@ -4,6 +4,9 @@
 //! |---|---|
 //! | [`options`] | every limit and time of the server, by name |
 //! | [`serve`] | from a listener to a graceful stop |
+//! | [`accept`] | the accept loop, and how many connections there may be |
+//! | [`conversation`] | one connection from its first byte to its last; [`activity`] tells when it has been quiet too long |
+//! | [`stream`] | the bytes of a connection |
 //! | [`connection`] | which connection a request came by |
 //! | [`gateway`] | what all handlers share |
 //! | [`router`] | which path goes where |
@@ -16,9 +19,12 @@
 //! | [`origin`] | which web pages may reach the server from a browser |
 //! | [`pages`] | GraphiQL, the SDL, health |
 
+pub mod accept;
+pub mod activity;
 pub mod body;
 pub mod body_lines;
 pub mod connection;
+pub mod conversation;
 pub mod endpoints;
 pub mod events;
 pub mod gateway;
@@ -30,6 +36,7 @@ pub mod origin;
 pub mod pages;
 pub mod router;
 pub mod serve;
+pub mod stream;
 pub mod upload;
 
 pub use options::ServerOptions;

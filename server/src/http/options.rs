@@ -7,6 +7,10 @@ use crate::graphql::DocumentLimits;
 /// How the server behaves. The defaults suit `weir dev` and `weir serve` alike.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerOptions {
+    /// Connections open at one time, WebSockets among them. Who comes when there are as many waits to be accepted.
+    pub connections: u32,
+    /// Each of them.
+    pub connection: ConnectionOptions,
     /// What a GraphQL document may ask.
     pub document: DocumentLimits,
     /// The body of a request, in bytes.
@@ -36,6 +40,8 @@ pub struct ServerOptions {
 impl Default for ServerOptions {
     fn default() -> Self {
         Self {
+            connections: 24_000,
+            connection: ConnectionOptions::default(),
             document: DocumentLimits::default(),
             body_bytes: 16 << 20,
             body_timeout: Duration::from_secs(120),
@@ -52,6 +58,47 @@ impl Default for ServerOptions {
     }
 }
 
+/// How one connection behaves, whatever comes by it. What is to end after some time ends before that has passed twice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectionOptions {
+    /// How long the head of a request may take to come, the first one from when the connection is open.
+    pub header_timeout: Duration,
+    /// How long a connection may be open without a request.
+    pub idle_timeout: Duration,
+    /// How long a peer may take nothing of a response that waits to be sent.
+    pub stalled_timeout: Duration,
+    /// How long a peer may take to answer that the connection is to be closed.
+    pub close_timeout: Duration,
+    /// The head of a request, in bytes; 8 KiB at least.
+    pub header_bytes: usize,
+    /// Requests that run on one connection of HTTP/2 at one time.
+    pub streams: u32,
+    /// Requests that a client of HTTP/2 may take back before they have begun, and those of its that are no requests; past
+    /// so many at one time the connection is closed.
+    pub resets: usize,
+    /// The time between pings of HTTP/2.
+    pub ping_interval: Duration,
+    /// How long a peer may take to answer one.
+    pub ping_timeout: Duration,
+}
+
+impl Default for ConnectionOptions {
+    fn default() -> Self {
+        Self {
+            header_timeout: Duration::from_secs(30),
+            // Longer than what stands before a server keeps its connections: who closes first loses no request.
+            idle_timeout: Duration::from_secs(75),
+            stalled_timeout: Duration::from_secs(30),
+            close_timeout: Duration::from_secs(2),
+            header_bytes: 64 << 10,
+            streams: 100,
+            resets: 50,
+            ping_interval: Duration::from_secs(25),
+            ping_timeout: Duration::from_secs(20),
+        }
+    }
+}
+
 /// How one WebSocket behaves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SocketOptions {
@@ -61,6 +108,8 @@ pub struct SocketOptions {
     pub ping_interval: Duration,
     /// How long a peer may take to answer a close frame.
     pub close_timeout: Duration,
+    /// How long queries and mutations may take after the server is told to stop. Less than [`ServerOptions::drain`].
+    pub grace: Duration,
     /// How long a peer may take nothing while something waits to be sent. It is dropped before this has passed twice.
     pub stalled_timeout: Duration,
     /// A message of a client, in bytes.
@@ -79,6 +128,7 @@ impl Default for SocketOptions {
             init_timeout: Duration::from_secs(3),
             ping_interval: Duration::from_secs(25),
             close_timeout: Duration::from_secs(2),
+            grace: Duration::from_secs(5),
             stalled_timeout: Duration::from_secs(30),
             message_bytes: 4 << 20,
             operations: 100,

@@ -11,7 +11,8 @@ use tokio::task::JoinHandle;
 use weir_engine::Engine;
 use weir_engine::places::Places;
 
-use super::connection::{Accepted, Numbering};
+use super::accept::Acceptor;
+use super::conversation::Conversations;
 use super::gateway::Gateway;
 use super::{ServerOptions, router};
 use crate::graphql::service::{Served, Service, follow};
@@ -56,39 +57,30 @@ impl Server {
         router::router(self.gateway.clone())
     }
 
-    /// Answers on the listener until `shutdown` is done. Then nothing new is accepted, WebSockets are closed with 1001,
-    /// and requests in flight have [`ServerOptions::drain`] to finish.
+    /// Answers on the listener until `shutdown` is done. Then nothing new is accepted, clients are told to send no more,
+    /// WebSockets are closed with 1001, and what is in flight has [`ServerOptions::drain`] to finish.
     pub async fn serve(
         self,
         listener: TcpListener,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> io::Result<()> {
-        let mut stopping = self.stop.subscribe();
-        let stop = self.stop.clone();
-        let server =
-            axum::serve(Numbering::of(listener), self.router().into_make_service_with_connect_info::<Accepted>())
-                .with_graceful_shutdown(async move {
-                    shutdown.await;
-                    stop.send_replace(true);
-                });
-        let drained = async {
-            let served = server.await;
-            // Upgraded connections are no longer the HTTP server's.
-            let _ = self.gateway.sockets.acquire_many(self.gateway.options.sockets).await;
-            served
+        let options = &self.gateway.options;
+        let places = Arc::new(Semaphore::new(options.connections as usize));
+        let conversations = Conversations::of(self.router(), options.connection.clone(), self.stop.subscribe());
+        let acceptor = Acceptor::of(listener, places.clone());
+        let accepting = acceptor.run(Arc::new(conversations), self.stop.subscribe());
+        let stopping = async {
+            shutdown.await;
+            self.stop.send_replace(true);
         };
-        let late = async {
-            let _ = stopping.wait_for(|stopping| *stopping).await;
-            tokio::time::sleep(self.gateway.options.drain).await;
-        };
-        let result = tokio::select! {
-            served = drained => served,
-            () = late => {
-                tracing::warn!("stopped with requests in flight after {:?}", self.gateway.options.drain);
-                Ok(())
-            }
-        };
+        let (mut running, ()) = tokio::join!(accepting, stopping);
+        // All places are free when the last connection is closed, and the last that has become a WebSocket.
+        let drained = places.acquire_many(options.connections);
+        if tokio::time::timeout(options.drain, drained).await.is_err() {
+            tracing::warn!("stopped with requests in flight after {:?}", options.drain);
+        }
+        running.shutdown().await;
         self.follower.abort();
-        result
+        Ok(())
     }
 }

@@ -54,6 +54,7 @@ impl<C: Clone> Operation<C> {
         let served = current(&mut changes)?;
         let operation = Box::pin(served.schema.prepare(&request.query, request.operation_name.as_deref())).await?;
         if operation.kind == OperationKind::Subscription {
+            self.outbox.goes_on(&self.ticket);
             let subscribed = subscribe(&served.schema, &operation, request.variables.clone())?;
             let Ok(_permit) = self.gateway.subscriptions.clone().try_acquire_owned() else {
                 return Err(vec![GraphqlError::limit("subscriptions", "all subscriptions of the server are taken")]);

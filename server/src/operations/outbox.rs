@@ -69,6 +69,8 @@ pub struct Outbox<C> {
     emptied: Notify,
     /// An event of a stream was taken.
     taken: Notify,
+    /// Something was taken, or an operation has ended or turned out to go on.
+    settling: Notify,
 }
 
 struct State<C> {
@@ -111,6 +113,8 @@ pub struct Forgotten;
 struct Slot {
     number: u64,
     task: Option<AbortHandle>,
+    /// Whether it is a subscription, with no end of its own.
+    goes_on: bool,
     queued: bool,
     next: Option<Next>,
     /// The last value that was taken, if it was one that patches may follow.
@@ -160,7 +164,7 @@ pub enum NotOpened {
 impl<C> Default for Outbox<C> {
     fn default() -> Self {
         let state = State { queue: VecDeque::new(), controls: 0, operations: HashMap::new(), opened: 0, last: None };
-        Self { state: Mutex::new(state), filled: Notify::new(), emptied: Notify::new(), taken: Notify::new() }
+        Self { state: Mutex::new(state), filled: Notify::new(), emptied: Notify::new(), taken: Notify::new(), settling: Notify::new() }
     }
 }
 
@@ -198,6 +202,28 @@ impl<C: Clone> Outbox<C> {
         let slot = self.state.lock().operations.remove(id);
         if let Some(task) = slot.and_then(|slot| slot.task) {
             task.abort();
+        }
+        self.settling.notify_waiters();
+    }
+
+    /// Says that an operation has no end of its own.
+    pub fn goes_on(&self, ticket: &Ticket) {
+        if let Some(slot) = self.state.lock().slot(ticket) {
+            slot.goes_on = true;
+        }
+        self.settling.notify_waiters();
+    }
+
+    /// Waits until nothing waits to be sent and nothing runs but what has no end of its own.
+    pub async fn settled(&self) {
+        loop {
+            let mut settling = std::pin::pin!(self.settling.notified());
+            // Counts from here on, also before it is awaited.
+            settling.as_mut().enable();
+            if self.state.lock().is_settled() {
+                return;
+            }
+            settling.await;
         }
     }
 
@@ -298,6 +324,14 @@ impl<C: Clone> Outbox<C> {
 
     /// What is to be sent next, if something waits.
     pub fn try_take(&self) -> Option<Outgoing<C>> {
+        let taken = self.take_waiting();
+        if taken.is_some() {
+            self.settling.notify_waiters();
+        }
+        taken
+    }
+
+    fn take_waiting(&self) -> Option<Outgoing<C>> {
         let mut state = self.state.lock();
         if let Some(last) = &state.last {
             return Some(Outgoing::Control(last.clone()));
@@ -360,6 +394,10 @@ impl<C> State<C> {
         self.opened += 1;
         self.operations.insert(id.to_owned(), Slot { number: self.opened, ..Slot::default() });
         Ticket { id: id.to_owned(), number: self.opened }
+    }
+
+    fn is_settled(&self) -> bool {
+        self.queue.is_empty() && self.operations.values().all(|slot| slot.goes_on)
     }
 
     fn slot(&mut self, ticket: &Ticket) -> Option<&mut Slot> {

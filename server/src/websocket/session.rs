@@ -173,9 +173,14 @@ impl Session {
         loop {
             self.outbox.has_room(self.gateway.options.socket.outbox_messages).await;
             let message = tokio::select! {
-                message = stream.next() => message,
+                message = stream.next() => Some(message),
                 () = sleep_until(self.init_deadline), if !self.acknowledged => return End::Close(Close::INIT_TIMEOUT),
-                _ = stopping.wait_for(|stopping| *stopping) => return End::Close(Close::GOING_AWAY),
+                _ = stopping.wait_for(|stopping| *stopping) => None,
+            };
+            let Some(message) = message else {
+                // What runs is finished and sent first, as requests over HTTP are.
+                let _ = timeout(self.gateway.options.socket.grace, self.outbox.settled()).await;
+                return End::Close(Close::GOING_AWAY);
             };
             heard.store(true, Ordering::Relaxed);
             let text = match message {

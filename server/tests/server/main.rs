@@ -10,6 +10,7 @@
 )]
 
 mod app;
+mod connections;
 mod deltas;
 mod events;
 mod fairness;
@@ -22,3 +23,4 @@ mod sorted_views;
 mod streams;
 mod subscriptions;
 mod uploads;
+mod wire;

@@ -194,3 +194,17 @@ fn a_value_that_the_client_has_is_not_sent_again_nor_what_it_takes_the_place_of(
     outbox.error(&a, error("another"));
     assert_eq!(taken(&outbox), ["another"]);
 }
+
+#[tokio::test]
+async fn it_is_settled_when_all_is_sent_and_only_subscriptions_go_on() {
+    let (outbox, [query, subscription]) = outbox(["q", "s"]);
+    let mut settled = std::pin::pin!(outbox.settled());
+    assert_eq!(poll_immediate(&mut settled).await, None);
+    outbox.goes_on(&subscription);
+    outbox.next(&query, data("q1"));
+    outbox.end(&query, End::Complete);
+    assert_eq!(shown(&outbox.take().await), "q1");
+    assert_eq!(poll_immediate(&mut settled).await, None);
+    assert_eq!(shown(&outbox.take().await), "q done");
+    assert_eq!(poll_immediate(&mut settled).await, Some(()));
+}

@@ -1,0 +1,102 @@
+//! One connection from its first byte to its last: HTTP/1.0, 1.1 and 2, until its time is over.
+//!
+//! A client speaks HTTP/2 by beginning with it. WebSockets are opened over HTTP/1.1 only; an opened one is no longer
+//! this conversation's.
+
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::connect_info::ConnectInfo;
+use axum::http::Request;
+use hyper::body::Incoming;
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::activity::{Counted, Quiet};
+use super::connection::Accepted;
+use super::options::ConnectionOptions;
+use super::stream::Counting;
+
+/// The least that the library takes as the bound of a head.
+const HEADER_BYTES_MIN: usize = 8 << 10;
+
+/// How conversations are held.
+pub struct Conversations {
+    http: auto::Builder<TokioExecutor>,
+    router: TowerToHyperService<Router>,
+    options: ConnectionOptions,
+    stopping: watch::Receiver<bool>,
+}
+
+impl Conversations {
+    /// Requests go to the router, until the server stops.
+    pub fn of(router: Router, options: ConnectionOptions, stopping: watch::Receiver<bool>) -> Self {
+        // Once for all, and not for each request.
+        let router = TowerToHyperService::new(router.with_state(()));
+        Self { http: http(&options), router, options, stopping }
+    }
+
+    /// Holds one, to its end or until there is a reason to end it.
+    pub async fn hold(self: Arc<Self>, stream: Counting, accepted: Accepted) {
+        let activity = accepted.written.0.clone();
+        let answer = service_fn(|request: Request<Incoming>| {
+            let running = accepted.written.0.begin(request.version());
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(ConnectInfo(accepted.clone()));
+            let answering = self.router.call(request);
+            async move {
+                let response = answering.await?;
+                Ok::<_, Infallible>(response.map(|body| Counted::of(body, running)))
+            }
+        });
+        let mut conversation = pin!(self.http.serve_connection_with_upgrades(TokioIo::new(stream), answer));
+        let mut stopping = self.stopping.clone();
+        let quiet = tokio::select! {
+            biased;
+            ended = conversation.as_mut() => return log(ended),
+            quiet = activity.quiet(&self.options) => Some(quiet),
+            _ = stopping.wait_for(|stopping| *stopping) => None,
+        };
+        let Some(quiet) = quiet else {
+            // What runs is finished, and the client told to send no more.
+            conversation.as_mut().graceful_shutdown();
+            return log(conversation.await);
+        };
+        tracing::debug!("a connection is closed: {quiet:?}");
+        if quiet == Quiet::Idle {
+            conversation.as_mut().graceful_shutdown();
+            // One that does not answer is closed all the same.
+            let _ = timeout(self.options.close_timeout, conversation).await;
+        }
+    }
+}
+
+fn log(ended: Result<(), Box<dyn std::error::Error + Send + Sync>>) {
+    if let Err(error) = ended {
+        tracing::debug!("a connection: {error}");
+    }
+}
+
+fn http(options: &ConnectionOptions) -> auto::Builder<TokioExecutor> {
+    let header_bytes = options.header_bytes.max(HEADER_BYTES_MIN);
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    // Its own timer for heads would be one more for each request; `Activity` has one for the connection.
+    builder.http1().header_read_timeout(None).max_buf_size(header_bytes);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(u32::try_from(header_bytes).unwrap_or(u32::MAX))
+        .max_concurrent_streams(options.streams)
+        .max_pending_accept_reset_streams(options.resets)
+        .max_local_error_reset_streams(options.resets)
+        .keep_alive_interval(options.ping_interval)
+        .keep_alive_timeout(options.ping_timeout);
+    builder
+}
