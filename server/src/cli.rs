@@ -14,6 +14,7 @@ mod graph;
 mod import;
 mod import_all;
 mod jobs;
+mod listening;
 mod lockdown_probe;
 mod logging;
 mod memory;

@@ -3,13 +3,10 @@
 //! The folder is watched. A change that compiles becomes the active release; one that does not is explained on stderr
 //! and the last good release goes on serving.
 
-use std::io::ErrorKind;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
-use tokio::net::TcpListener;
 use weir_engine::Engine;
 use weir_engine::engine::{ActivateError, RESULTS_BYTES_MAX};
 use weir_engine::jobs::Scheduler;
@@ -18,6 +15,7 @@ use weir_sandbox::pool::{self, PoolOptions};
 
 use super::build::{BuildError, build, print_mistakes, summary};
 use super::check::load_failure;
+use super::listening::ListeningArguments;
 use super::rotation::Rotation;
 use super::secrets::SecretsArguments;
 use super::storage::StorageArguments;
@@ -32,9 +30,8 @@ pub struct Arguments {
     /// The app folder.
     #[arg(default_value = ".")]
     app: PathBuf,
-    /// Where to listen; port 0 picks a free one.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4000")]
-    listen: SocketAddr,
+    #[command(flatten)]
+    listening: ListeningArguments,
     /// Where functions run: on threads of the server, or in worker processes that are locked down and can be killed.
     #[arg(long, value_enum, default_value_t = Isolation::Thread)]
     isolation: Isolation,
@@ -74,9 +71,10 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
 }
 
 async fn serve(arguments: Arguments) -> Result<(), Failure> {
-    let Arguments { app: folder, listen, isolation, results_mib, storage, secrets } = arguments;
+    let Arguments { app: folder, listening, isolation, results_mib, storage, secrets } = arguments;
     let sources = Sources::read(&folder).map_err(Failure::because)?;
-    let listener = bind(listen).await?;
+    let tls = listening.tls()?;
+    let listener = listening.bind().await?;
     let address = listener.local_addr().map_err(Failure::because)?;
     let data = default_data(&folder);
     let secrets = secrets.read(&storage.folder(&data))?;
@@ -95,12 +93,16 @@ async fn serve(arguments: Arguments) -> Result<(), Failure> {
     let watch = FolderWatch::start(&folder)
         .map_err(|error| Failure::because(format!("cannot watch {}: {error}", folder.display())))?;
     let jobs = Scheduler::start(engine.clone(), engine.clock().clone());
-    let server = Server::start(engine.clone(), ServerOptions::default());
+    let mut server = Server::start(engine.clone(), ServerOptions::default());
+    let mut scheme = "http";
+    if let Some(tls) = tls {
+        (server, scheme) = (server.with_tls(tls), "https");
+    }
     let ready = server.ready();
     let announcing = tokio::spawn(async move {
         ready.await;
-        anstream::println!("listening on http://{address}");
-        tracing::info!("GraphiQL: http://{address}/graphiql");
+        anstream::println!("listening on {scheme}://{address}");
+        tracing::info!("GraphiQL: {scheme}://{address}/graphiql");
     });
     let reloading = tokio::spawn(keep_up(engine.clone(), folder, sources, watch));
     let served = server.serve(listener, stop_signal()).await;
@@ -111,19 +113,6 @@ async fn serve(arguments: Arguments) -> Result<(), Failure> {
     rotation.stop().await;
     engine.close().await;
     served.map_err(|error| Failure::because(format!("the server stopped: {error}")))
-}
-
-async fn bind(listen: SocketAddr) -> Result<TcpListener, Failure> {
-    TcpListener::bind(listen).await.map_err(|error| {
-        Failure::because(match error.kind() {
-            ErrorKind::AddrInUse => format!(
-                "port {} is taken: stop what listens there, or choose another with --listen {}:0",
-                listen.port(),
-                listen.ip()
-            ),
-            _ => format!("cannot listen on {listen}: {error}"),
-        })
-    })
 }
 
 /// Makes each change of the folder the active release, if it can be one.

@@ -1,6 +1,6 @@
 //! One connection from its first byte to its last: HTTP/1.0, 1.1 and 2, until its time is over.
 //!
-//! A client speaks HTTP/2 by beginning with it. WebSockets are opened over HTTP/1.1 only; an opened one is no longer
+//! A client speaks HTTP/2 by beginning with it, inside TLS when both have said so in the handshake. WebSockets are opened over HTTP/1.1 only; an opened one is no longer
 //! this conversation's.
 
 use std::convert::Infallible;
@@ -18,11 +18,12 @@ use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use tokio::sync::watch;
 use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 
 use super::activity::{Counted, Quiet};
 use super::connection::Accepted;
 use super::options::ConnectionOptions;
-use super::stream::Counting;
+use super::stream::{Counting, Stream};
 
 /// The least that the library takes as the bound of a head.
 const HEADER_BYTES_MIN: usize = 8 << 10;
@@ -32,19 +33,26 @@ pub struct Conversations {
     http: auto::Builder<TokioExecutor>,
     router: TowerToHyperService<Router>,
     options: ConnectionOptions,
+    tls: Option<TlsAcceptor>,
     stopping: watch::Receiver<bool>,
 }
 
 impl Conversations {
     /// Requests go to the router, until the server stops.
-    pub fn of(router: Router, options: ConnectionOptions, stopping: watch::Receiver<bool>) -> Self {
+    pub fn of(
+        router: Router,
+        options: ConnectionOptions,
+        tls: Option<TlsAcceptor>,
+        stopping: watch::Receiver<bool>,
+    ) -> Self {
         // Once for all, and not for each request.
         let router = TowerToHyperService::new(router.with_state(()));
-        Self { http: http(&options), router, options, stopping }
+        Self { http: http(&options), router, options, tls, stopping }
     }
 
     /// Holds one, to its end or until there is a reason to end it.
     pub async fn hold(self: Arc<Self>, stream: Counting, accepted: Accepted) {
+        let Some(stream) = self.shake_hands(stream).await else { return };
         let activity = accepted.written.0.clone();
         let answer = service_fn(|request: Request<Incoming>| {
             let running = accepted.written.0.begin(request.version());
@@ -74,6 +82,27 @@ impl Conversations {
             conversation.as_mut().graceful_shutdown();
             // One that does not answer is closed all the same.
             let _ = timeout(self.options.close_timeout, conversation).await;
+        }
+    }
+
+    /// The connection as HTTP sees it; `None` if it does not come to that.
+    async fn shake_hands(&self, stream: Counting) -> Option<Stream> {
+        let Some(tls) = &self.tls else { return Some(Stream::Plain(stream)) };
+        let mut stopping = self.stopping.clone();
+        let shaken = tokio::select! {
+            shaken = timeout(self.options.handshake_timeout, tls.accept(stream)) => shaken,
+            _ = stopping.wait_for(|stopping| *stopping) => return None,
+        };
+        match shaken {
+            Ok(Ok(stream)) => Some(Stream::Tls(Box::new(stream))),
+            Ok(Err(error)) => {
+                tracing::debug!("a TLS handshake fails: {error}");
+                None
+            }
+            Err(_) => {
+                tracing::debug!("a TLS handshake has not come to its end in {:?}", self.options.handshake_timeout);
+                None
+            }
         }
     }
 }

@@ -6,7 +6,7 @@
 //! | [`serve`] | from a listener to a graceful stop |
 //! | [`accept`] | the accept loop, and how many connections there may be |
 //! | [`conversation`] | one connection from its first byte to its last; [`activity`] tells when it has been quiet too long |
-//! | [`stream`] | the bytes of a connection |
+//! | [`stream`] | the bytes of a connection; [`tls`] has the certificate |
 //! | [`connection`] | which connection a request came by |
 //! | [`gateway`] | what all handlers share |
 //! | [`router`] | which path goes where |
@@ -37,6 +37,7 @@ pub mod pages;
 pub mod router;
 pub mod serve;
 pub mod stream;
+pub mod tls;
 pub mod upload;
 
 pub use options::ServerOptions;

@@ -11,6 +11,8 @@ pub struct ServerOptions {
     pub connections: u32,
     /// Each of them.
     pub connection: ConnectionOptions,
+    /// The time between two looks at the files of the certificate, with TLS.
+    pub certificate_interval: Duration,
     /// What a GraphQL document may ask.
     pub document: DocumentLimits,
     /// The body of a request, in bytes.
@@ -42,6 +44,7 @@ impl Default for ServerOptions {
         Self {
             connections: 24_000,
             connection: ConnectionOptions::default(),
+            certificate_interval: Duration::from_secs(10),
             document: DocumentLimits::default(),
             body_bytes: 16 << 20,
             body_timeout: Duration::from_secs(120),
@@ -61,6 +64,8 @@ impl Default for ServerOptions {
 /// How one connection behaves, whatever comes by it. What is to end after some time ends before that has passed twice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectionOptions {
+    /// How long a TLS handshake may take.
+    pub handshake_timeout: Duration,
     /// How long the head of a request may take to come, the first one from when the connection is open.
     pub header_timeout: Duration,
     /// How long a connection may be open without a request.
@@ -85,6 +90,7 @@ pub struct ConnectionOptions {
 impl Default for ConnectionOptions {
     fn default() -> Self {
         Self {
+            handshake_timeout: Duration::from_secs(10),
             header_timeout: Duration::from_secs(30),
             // Longer than what stands before a server keeps its connections: who closes first loses no request.
             idle_timeout: Duration::from_secs(75),

@@ -7,13 +7,14 @@ use std::sync::Arc;
 use axum::Router;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use weir_engine::Engine;
 use weir_engine::places::Places;
 
 use super::accept::Acceptor;
 use super::conversation::Conversations;
 use super::gateway::Gateway;
+use super::tls::Tls;
 use super::{ServerOptions, router};
 use crate::graphql::service::{Served, Service, follow};
 
@@ -23,6 +24,7 @@ pub struct Server {
     served: watch::Receiver<Option<Arc<Served>>>,
     stop: watch::Sender<bool>,
     follower: JoinHandle<()>,
+    tls: Option<Tls>,
 }
 
 impl Server {
@@ -40,7 +42,12 @@ impl Server {
             stopping,
             options,
         };
-        Self { gateway: Arc::new(gateway), served, stop, follower }
+        Self { gateway: Arc::new(gateway), served, stop, follower, tls: None }
+    }
+
+    /// Answers over TLS.
+    pub fn with_tls(self, tls: Tls) -> Self {
+        Self { tls: Some(tls), ..self }
     }
 
     /// Waits until a release is served: until `/readyz` says so. Outlives the server.
@@ -66,7 +73,13 @@ impl Server {
     ) -> io::Result<()> {
         let options = &self.gateway.options;
         let places = Arc::new(Semaphore::new(options.connections as usize));
-        let conversations = Conversations::of(self.router(), options.connection.clone(), self.stop.subscribe());
+        let router = self.router();
+        let (acceptor, files) = self.tls.map(|tls| (tls.acceptor(), tls)).unzip();
+        let mut following = JoinSet::new();
+        if let Some(tls) = files {
+            following.spawn(tls.follow_files(options.certificate_interval));
+        }
+        let conversations = Conversations::of(router, options.connection.clone(), acceptor, self.stop.subscribe());
         let acceptor = Acceptor::of(listener, places.clone());
         let accepting = acceptor.run(Arc::new(conversations), self.stop.subscribe());
         let stopping = async {
@@ -80,6 +93,7 @@ impl Server {
             tracing::warn!("stopped with requests in flight after {:?}", options.drain);
         }
         running.shutdown().await;
+        following.shutdown().await;
         self.follower.abort();
         Ok(())
     }

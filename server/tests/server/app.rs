@@ -20,6 +20,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use tower::ServiceExt;
 use weir::graphql::{DocumentLimits, Schema};
 use weir::http::options::{EventOptions, SocketOptions};
+use weir::http::tls::Tls;
 use weir::{Server, ServerOptions};
 use weir_engine::Engine;
 use weir_sandbox::compile::{Sources, compile};
@@ -73,12 +74,20 @@ impl App {
     }
 
     pub async fn start_on(pool: PoolOptions, options: ServerOptions) -> Self {
+        Self::start_over(None, pool, options).await
+    }
+
+    pub async fn start_over(tls: Option<Tls>, pool: PoolOptions, options: ServerOptions) -> Self {
         weir_sandbox::isolate::prepare_v8();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().to_owned();
         let store = tokio::task::spawn_blocking(move || Store::open(&path, Options::default())).await.unwrap().unwrap();
         let engine = Engine::start(store, pool).unwrap();
         let server = Server::start(engine.clone(), options);
+        let server = match tls {
+            Some(tls) => server.with_tls(tls),
+            None => server,
+        };
         let router = server.router();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -22,5 +22,6 @@ mod protocol;
 mod sorted_views;
 mod streams;
 mod subscriptions;
+mod tls;
 mod uploads;
 mod wire;

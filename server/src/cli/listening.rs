@@ -1,0 +1,48 @@
+//! The arguments of every command that listens: where, and with which certificate.
+
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+use tokio::net::TcpListener;
+
+use super::Failure;
+use crate::http::tls::{Tls, TlsFiles};
+
+/// To be flattened into the arguments of a command.
+#[derive(Debug, Args)]
+pub struct ListeningArguments {
+    /// Where to listen; port 0 picks a free one.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4000")]
+    listen: SocketAddr,
+    /// Speak HTTPS with the certificate in this file: PEM text, the server's first. Read again when it changes.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// The private key of the certificate, PEM text.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+}
+
+impl ListeningArguments {
+    /// The certificate; `None`: plain HTTP.
+    pub fn tls(&self) -> Result<Option<Tls>, Failure> {
+        let (Some(certificate), Some(key)) = (self.tls_cert.clone(), self.tls_key.clone()) else { return Ok(None) };
+        Tls::read(TlsFiles { certificate, key }).map(Some).map_err(Failure::because)
+    }
+
+    /// Takes the port.
+    pub async fn bind(&self) -> Result<TcpListener, Failure> {
+        let listen = self.listen;
+        TcpListener::bind(listen).await.map_err(|error| {
+            Failure::because(match error.kind() {
+                ErrorKind::AddrInUse => format!(
+                    "port {} is taken: stop what listens there, or choose another with --listen {}:0",
+                    listen.port(),
+                    listen.ip()
+                ),
+                _ => format!("cannot listen on {listen}: {error}"),
+            })
+        })
+    }
+}
