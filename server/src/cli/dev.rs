@@ -93,7 +93,8 @@ async fn serve(arguments: Arguments) -> Result<(), Failure> {
     let watch = FolderWatch::start(&folder)
         .map_err(|error| Failure::because(format!("cannot watch {}: {error}", folder.display())))?;
     let jobs = Scheduler::start(engine.clone(), engine.clock().clone());
-    let mut server = Server::start(engine.clone(), ServerOptions::default());
+    let options = ServerOptions { origins: listening.origins(), ..ServerOptions::default() };
+    let mut server = Server::start(engine.clone(), options);
     let mut scheme = "http";
     if let Some(tls) = tls {
         (server, scheme) = (server.with_tls(tls), "https");

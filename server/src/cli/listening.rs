@@ -1,4 +1,4 @@
-//! The arguments of every command that listens: where, and with which certificate.
+//! The arguments of every command that listens: where, with which certificate, and to which pages.
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -8,6 +8,7 @@ use clap::Args;
 use tokio::net::TcpListener;
 
 use super::Failure;
+use crate::http::origin::{Origin, Origins};
 use crate::http::tls::{Tls, TlsFiles};
 
 /// To be flattened into the arguments of a command.
@@ -22,6 +23,10 @@ pub struct ListeningArguments {
     /// The private key of the certificate, PEM text.
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
+    /// Web pages that may call from a browser, such as https://app.example.com; may be given several times. Those of the
+    /// server's own host and of this machine may anyway.
+    #[arg(long, value_name = "ORIGIN")]
+    allow_origin: Vec<Origin>,
 }
 
 impl ListeningArguments {
@@ -29,6 +34,11 @@ impl ListeningArguments {
     pub fn tls(&self) -> Result<Option<Tls>, Failure> {
         let (Some(certificate), Some(key)) = (self.tls_cert.clone(), self.tls_key.clone()) else { return Ok(None) };
         Tls::read(TlsFiles { certificate, key }).map(Some).map_err(Failure::because)
+    }
+
+    /// The pages that may call from a browser.
+    pub fn origins(&self) -> Origins {
+        Origins::and(self.allow_origin.clone())
     }
 
     /// Takes the port.

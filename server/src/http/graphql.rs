@@ -56,6 +56,9 @@ pub async fn get(State(gateway): State<Arc<Gateway>>, request: HttpRequest<Body>
         };
     }
     let Some(media) = accepted(&parts.headers) else { return not_acceptable() };
+    if gateway.options.origins.may_get(&parts).is_err() {
+        return Refusal::foreign().into_response(media);
+    }
     let parameters = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri);
     let request = parameters.map_err(|error| bad(error.body_text())).and_then(|Query(given)| from_query(given));
     match request {
@@ -153,6 +156,13 @@ impl Refusal {
     /// It may be tried again.
     pub(super) fn unavailable(error: GraphqlError) -> Self {
         Self { status: StatusCode::SERVICE_UNAVAILABLE, error }
+    }
+
+    /// A page of another site may have sent it, and nobody was asked.
+    fn foreign() -> Self {
+        let message = "this GET comes from a page of another origin, unasked: send a POST with application/json or the header \
+                       X-Requested-With, and start the server with --allow-origin and the page's origin";
+        Self { status: StatusCode::FORBIDDEN, error: GraphqlError::new(ErrorCode::Forbidden, message) }
     }
 
     pub(super) fn no_release() -> Self {

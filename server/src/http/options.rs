@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::origin::Origins;
 use crate::graphql::DocumentLimits;
 
 /// How the server behaves. The defaults suit `weir dev` and `weir serve` alike.
@@ -13,6 +14,8 @@ pub struct ServerOptions {
     pub connection: ConnectionOptions,
     /// The time between two looks at the files of the certificate, with TLS.
     pub certificate_interval: Duration,
+    /// Web pages that may call from a browser, besides those of the server's own host and of its machine.
+    pub origins: Origins,
     /// What a GraphQL document may ask.
     pub document: DocumentLimits,
     /// The body of a request, in bytes.
@@ -45,6 +48,7 @@ impl Default for ServerOptions {
             connections: 24_000,
             connection: ConnectionOptions::default(),
             certificate_interval: Duration::from_secs(10),
+            origins: Origins::default(),
             document: DocumentLimits::default(),
             body_bytes: 16 << 20,
             body_timeout: Duration::from_secs(120),

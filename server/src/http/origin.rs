@@ -1,12 +1,124 @@
 //! Which web pages may reach the server from a browser.
 //!
-//! A browser lets any page open a WebSocket anywhere, and whoever reaches `weir dev` is the developer. So a page counts
-//! only if it comes from this machine or from the very host that it calls. Programs other than browsers send no origin.
+//! A browser lets any page open a WebSocket anywhere and send simple requests, and whoever reaches `weir dev` is the
+//! developer. So a page counts only if it comes from this machine, from the very host that it calls, or from an origin
+//! that the operator names. Programs other than browsers say nothing of a page, and are not asked.
+//!
+//! Simple requests are those that a browser sends without asking the server first (<https://fetch.spec.whatwg.org/>). A
+//! POST is none: its content type is JSON. A GET is one, unless it carries a header that no form and no image sends.
 
+use std::fmt;
+use std::str::FromStr;
+
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Uri, header};
 
+/// Headers that a page can only send after the browser has asked the server, which then has said yes to its origin. The
+/// first are what clients of GraphQL send for that very reason. `Authorization` is none of them: a browser adds it by itself
+/// where somebody has logged in by a dialogue of its own.
+const PREFLIGHTED: [&str; 4] =
+    ["apollo-require-preflight", "graphql-require-preflight", "x-apollo-operation-name", "x-requested-with"];
+
+/// An origin as browsers write it: `https://app.example.com`, with the port where it is not the scheme's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin(String);
+
+/// What is no origin.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "an origin is a scheme and a host, and a port if it has one, such as https://app.example.com or http://10.0.0.7:8080"
+)]
+pub struct NoOrigin;
+
+impl FromStr for Origin {
+    type Err = NoOrigin;
+
+    fn from_str(text: &str) -> Result<Self, NoOrigin> {
+        let uri: Uri = text.parse().map_err(|_| NoOrigin)?;
+        let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return Err(NoOrigin) };
+        let own_port = match scheme {
+            "http" => 80,
+            "https" => 443,
+            _ => return Err(NoOrigin),
+        };
+        let is_bare = uri.path() == "/" && uri.query().is_none() && !text.ends_with('/');
+        if !is_bare || authority.as_str().contains('@') || authority.as_str().ends_with(':') {
+            return Err(NoOrigin);
+        }
+        let host = authority.host().to_ascii_lowercase();
+        let port = authority.port_u16().filter(|port| *port != own_port);
+        Ok(Self(match port {
+            Some(port) => format!("{scheme}://{host}:{port}"),
+            None => format!("{scheme}://{host}"),
+        }))
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The pages that may reach the server, besides those of its own host.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origins(Vec<Origin>);
+
+/// The page is not among those that may do so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Foreign;
+
+impl Origins {
+    /// Those of this machine and these.
+    pub fn and(named: Vec<Origin>) -> Self {
+        Self(named)
+    }
+
+    /// Whether pages of an origin may call, wherever the server is.
+    pub fn contains(&self, origin: &HeaderValue) -> bool {
+        is_loopback(origin) || self.0.iter().any(|named| named.0.as_bytes() == origin.as_bytes())
+    }
+
+    /// Whether a WebSocket may be opened: a browser asks nobody before it opens one.
+    pub fn may_connect(&self, parts: &Parts) -> Result<(), Foreign> {
+        match parts.headers.get(header::ORIGIN) {
+            Some(origin) if !self.allows(origin, parts) => Err(Foreign),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a GET may be answered: that no page of another site has sent it unasked.
+    pub fn may_get(&self, parts: &Parts) -> Result<(), Foreign> {
+        let headers = &parts.headers;
+        let Some(site) = headers.get("sec-fetch-site") else {
+            // Old browsers name at least the origin of a script, and nobody else names any.
+            return if is_preflighted(headers) { Ok(()) } else { self.may_connect(parts) };
+        };
+        // What is typed into the address bar comes from no site.
+        let is_own = [&b"same-origin"[..], b"none"].contains(&site.as_bytes());
+        let origin = || headers.get(header::ORIGIN).is_some_and(|origin| self.allows(origin, parts));
+        if is_own || is_preflighted(headers) || origin() { Ok(()) } else { Err(Foreign) }
+    }
+
+    fn allows(&self, origin: &HeaderValue, parts: &Parts) -> bool {
+        is_of_host(origin, parts) || self.contains(origin)
+    }
+}
+
+fn is_preflighted(headers: &HeaderMap) -> bool {
+    PREFLIGHTED.iter().any(|name| headers.contains_key(*name))
+}
+
+/// Whether the page comes from the very host that it calls. Over HTTP/2 that is part of the address.
+fn is_of_host(origin: &HeaderValue, parts: &Parts) -> bool {
+    let named = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = named.or_else(|| Some(parts.uri.authority()?.as_str()));
+    let own = host.and_then(|host| Some(parse(origin)?.authority()?.as_str() == host));
+    own.unwrap_or_default()
+}
+
 /// Whether the page comes from a host that is this machine: `http://localhost:3000`.
-pub fn is_loopback(origin: &HeaderValue) -> bool {
+fn is_loopback(origin: &HeaderValue) -> bool {
     let host = parse(origin).and_then(|uri| uri.host().map(str::to_owned));
     host.is_some_and(|host| {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
@@ -16,24 +128,30 @@ pub fn is_loopback(origin: &HeaderValue) -> bool {
     })
 }
 
-/// Whether a WebSocket may be opened.
-pub fn may_connect(headers: &HeaderMap) -> bool {
-    let Some(origin) = headers.get(header::ORIGIN) else { return true };
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let same = parse(origin).and_then(|uri| Some(uri.authority()?.as_str() == host?)).unwrap_or_default();
-    same || is_loopback(origin)
-}
-
 fn parse(origin: &HeaderValue) -> Option<Uri> {
     origin.to_str().ok()?.parse().ok()
 }
 
 #[cfg(test)]
 mod tests {
+    use axum::http::Request;
+
     use super::*;
 
+    fn origins() -> Origins {
+        Origins::and(vec!["https://app.example.com".parse().unwrap()])
+    }
+
+    fn parts(headers: &[(&str, &str)]) -> Parts {
+        let mut request = Request::get("/graphql").header(header::HOST, "weir.test:4000");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.body(()).unwrap().into_parts().0
+    }
+
     #[test]
-    fn pages_of_this_machine_and_of_the_same_host_may_connect() {
+    fn pages_of_this_machine_of_the_same_host_and_of_named_origins_may_connect() {
         let table = [
             (None, true),
             (Some("http://localhost:3000"), true),
@@ -42,17 +160,80 @@ mod tests {
             (Some("http://[::1]:5173"), true),
             (Some("http://weir.test:4000"), true),
             (Some("http://weir.test:4001"), false),
+            (Some("https://app.example.com"), true),
+            (Some("http://app.example.com"), false),
+            (Some("https://app.example.com:8443"), false),
+            (Some("https://app.example.com.evil.example"), false),
             (Some("https://evil.example"), false),
             (Some("https://localhost.evil.example"), false),
             (Some("null"), false),
         ];
         for (origin, allowed) in table {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::HOST, HeaderValue::from_static("weir.test:4000"));
-            if let Some(origin) = origin {
-                headers.insert(header::ORIGIN, HeaderValue::from_static(origin));
-            }
-            assert_eq!(may_connect(&headers), allowed, "{origin:?}");
+            let parts = parts(&origin.map(|origin| ("origin", origin)).into_iter().collect::<Vec<_>>());
+            assert_eq!(origins().may_connect(&parts).is_ok(), allowed, "{origin:?}");
+        }
+        // HTTP/2 has no header for the host.
+        let http2 = Request::get("https://weir.test/graphql").header(header::ORIGIN, "https://weir.test");
+        let (parts, ()) = http2.body(()).unwrap().into_parts();
+        assert_eq!(origins().may_connect(&parts), Ok(()));
+    }
+
+    #[test]
+    fn a_get_that_a_page_of_another_site_has_sent_unasked_is_foreign() {
+        let (cross, own, typed) =
+            (("sec-fetch-site", "cross-site"), ("sec-fetch-site", "same-origin"), ("sec-fetch-site", "none"));
+        let beside = ("sec-fetch-site", "same-site");
+        let (evil, app, local) = (
+            ("origin", "https://evil.example"),
+            ("origin", "https://app.example.com"),
+            ("origin", "http://localhost:3000"),
+        );
+        let table: [(&[(&str, &str)], bool); 15] = [
+            // curl, a server, an audit.
+            (&[], true),
+            (&[("accept", "application/json")], true),
+            // GraphiQL, the address bar.
+            (&[own], true),
+            (&[typed], true),
+            // An image, a link, a form of another page, also one on a sibling of the host.
+            (&[cross], false),
+            (&[beside], false),
+            (&[cross, ("authorization", "Basic eDp5")], false),
+            (&[cross, ("sec-fetch-mode", "no-cors"), ("content-type", "text/plain")], false),
+            // A script.
+            (&[cross, evil], false),
+            (&[evil], false),
+            (&[cross, app], true),
+            (&[beside, local], true),
+            (&[app], true),
+            // What a browser has asked for first.
+            (&[cross, evil, ("x-requested-with", "weir")], true),
+            (&[evil, ("apollo-require-preflight", "true")], true),
+        ];
+        for (headers, allowed) in table {
+            assert_eq!(origins().may_get(&parts(headers)).is_ok(), allowed, "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn origins_are_written_as_browsers_write_them() {
+        let table = [
+            ("https://app.example.com", Some("https://app.example.com")),
+            ("HTTPS://App.Example.com:443", Some("https://app.example.com")),
+            ("http://10.0.0.7:80", Some("http://10.0.0.7")),
+            ("http://[::1]:8080", Some("http://[::1]:8080")),
+            ("https://app.example.com/", None),
+            ("https://app.example.com/path", None),
+            ("https://user@app.example.com", None),
+            ("app.example.com", None),
+            ("ftp://app.example.com", None),
+            ("null", None),
+            ("*", None),
+            ("", None),
+        ];
+        for (text, expected) in table {
+            let origin = text.parse::<Origin>().ok().map(|origin| origin.to_string());
+            assert_eq!(origin.as_deref(), expected, "{text}");
         }
     }
 }

@@ -1,22 +1,24 @@
 //! Which path goes where.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::http::{HeaderName, HeaderValue, Method, header, request};
 use axum::response::Redirect;
 use axum::routing::get;
-use tower_http::cors::{AllowOrigin, CorsLayer};
+use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use super::gateway::Gateway;
-use super::{endpoints, graphql, origin, pages};
+use super::origin::Origins;
+use super::{endpoints, graphql, pages};
 
 /// All routes.
 pub fn router(gateway: Arc<Gateway>) -> Router {
     let api = Router::new()
         .route("/graphql", get(graphql::get).post(graphql::post))
         .route("/schema.graphql", get(pages::sdl))
-        .layer(cors());
+        .layer(cors(gateway.options.origins.clone()));
     Router::new()
         .merge(api)
         .route("/healthz", get(pages::healthz))
@@ -28,11 +30,19 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .with_state(gateway)
 }
 
-/// Lets pages of the same machine call the API from a browser.
-fn cors() -> CorsLayer {
-    let allowed = |origin: &HeaderValue, _: &request::Parts| origin::is_loopback(origin);
+/// How long a browser need not ask again; some ask after two hours all the same.
+const ASK_AGAIN: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Lets the pages that may call the API call it from a browser. There are no cookies, so nothing is sent that the page did
+/// not put there itself.
+fn cors(origins: Origins) -> CorsLayer {
+    let allowed = move |origin: &HeaderValue, _: &request::Parts| origins.contains(origin);
     CorsLayer::new()
         .allow_origin(AllowOrigin::predicate(allowed))
         .allow_methods([Method::GET, Method::POST])
-        .allow_headers([header::CONTENT_TYPE, header::AUTHORIZATION, HeaderName::from_static("idempotency-key")])
+        // Whatever its client sends: a page that may call at all may call with it.
+        .allow_headers(AllowHeaders::mirror_request())
+        .expose_headers([header::ETAG, header::RETRY_AFTER, HeaderName::from_static("x-request-id")])
+        .max_age(ASK_AGAIN)
+        .vary([header::ORIGIN])
 }

@@ -17,8 +17,8 @@ use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use crate::http::connection;
 use crate::http::gateway::Gateway;
-use crate::http::{connection, origin};
 
 /// The one subprotocol spoken.
 pub const SUBPROTOCOL: &str = "graphql-transport-ws";
@@ -32,7 +32,7 @@ const WRITE_BUFFER_BYTES: usize = 4 << 10;
 
 /// Accepts a WebSocket and runs its session, or refuses it with a status.
 pub fn upgrade(gateway: Arc<Gateway>, upgrade: WebSocketUpgrade, parts: &Parts) -> Response {
-    if !origin::may_connect(&parts.headers) {
+    if gateway.options.origins.may_connect(parts).is_err() {
         return (StatusCode::FORBIDDEN, "pages of this origin may not connect\n").into_response();
     }
     if gateway.service.current().is_none() {

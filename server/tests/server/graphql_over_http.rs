@@ -4,6 +4,8 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Request, header};
 use expect_test::{Expect, expect};
 use serde_json::json;
+use weir::ServerOptions;
+use weir::http::origin::Origins;
 
 use crate::app::App;
 
@@ -155,18 +157,78 @@ async fn a_new_release_is_served_whole() {
     tokio::time::timeout(std::time::Duration::from_secs(5), refused).await.unwrap();
 }
 
+/// A server that pages of one origin may call.
+async fn start_for_a_page() -> App {
+    let origins = Origins::and(vec!["https://app.example.com".parse().unwrap()]);
+    App::start_with(ServerOptions { origins, ..ServerOptions::default() }).await
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn pages_of_this_machine_may_call_from_a_browser() {
-    let app = App::start().await;
-    for (origin, allowed) in [("http://localhost:3000", true), ("https://evil.example", false)] {
+async fn pages_of_this_machine_and_of_named_origins_may_call_from_a_browser() {
+    let app = start_for_a_page().await;
+    let origins = [("http://localhost:3000", true), ("https://app.example.com", true), ("https://evil.example", false)];
+    for (origin, allowed) in origins {
         let request = Request::options("/graphql")
             .header(header::ORIGIN, origin)
             .header(header::ACCESS_CONTROL_REQUEST_METHOD, "POST")
-            .header(header::ACCESS_CONTROL_REQUEST_HEADERS, "content-type");
+            .header(header::ACCESS_CONTROL_REQUEST_HEADERS, SENT_BY_CLIENTS);
         let response = app.send(request.body(Body::empty()).unwrap()).await;
-        let granted = response.headers().contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN);
-        assert_eq!(granted, allowed, "{origin}");
+        let text = |name| response.headers().get(name).map(|value| value.to_str().unwrap());
+        assert_eq!(text(header::ACCESS_CONTROL_ALLOW_ORIGIN), allowed.then_some(origin), "{origin}");
+        assert_eq!(text(header::ACCESS_CONTROL_ALLOW_HEADERS), Some(SENT_BY_CLIENTS));
+        assert_eq!(text(header::ACCESS_CONTROL_MAX_AGE), Some("86400"));
+        assert_eq!(text(header::VARY), Some("origin"));
+        let mut request = post("application/json", "*/*", r#"{"query":"{ __typename }"}"#);
+        request.headers_mut().insert(header::ORIGIN, origin.parse().unwrap());
+        let response = app.send(request).await;
+        let text = |name| response.headers().get(name).map(|value| value.to_str().unwrap());
+        assert_eq!(text(header::ACCESS_CONTROL_ALLOW_ORIGIN), allowed.then_some(origin), "{origin}");
+        assert_eq!(text(header::ACCESS_CONTROL_EXPOSE_HEADERS), Some("etag,retry-after,x-request-id"));
     }
+}
+
+/// What clients of GraphQL send, and the server's own.
+const SENT_BY_CLIENTS: &str = "content-type,authorization,idempotency-key,x-weir-release,apollo-require-preflight,\
+                               x-requested-with,last-event-id,if-none-match,x-request-id,content-encoding";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_page_of_another_site_sends_unasked_is_not_run() {
+    let app = start_for_a_page().await;
+    let cross = [("sec-fetch-site", "cross-site"), ("origin", "https://evil.example")];
+    let page = [("sec-fetch-site", "cross-site"), ("origin", "https://app.example.com")];
+    let image = [("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "no-cors")];
+    let with = |mut request: Request<Body>, headers: &[(&'static str, &'static str)]| {
+        for (name, value) in headers {
+            request.headers_mut().insert(*name, value.parse().unwrap());
+        }
+        request
+    };
+    let query = || get("query=%7B__typename%7D");
+    let form = |content: &str| post(content, "*/*", r#"{"query":"mutation { add(text: \"a\", kind: to_do) }"}"#);
+    let table = [
+        (query(), 200),
+        (with(query(), &page), 200),
+        (with(query(), &cross), 403),
+        (with(query(), &image), 403),
+        // All that a form or a script can send without asking first.
+        (form("text/plain"), 415),
+        (form("application/x-www-form-urlencoded"), 415),
+        (form("multipart/form-data; boundary=x"), 415),
+        (form("text/plain; application/json"), 415),
+        (with(form("text/plain"), &cross), 415),
+    ];
+    for (request, status) in table {
+        let shown = format!("{request:?}");
+        assert_eq!(app.send(request).await.status(), status, "{shown}");
+    }
+    let no_type = Request::post("/graphql").body(Body::from(r#"{"query":"{ __typename }"}"#)).unwrap();
+    assert_eq!(app.send(no_type).await.status(), 415);
+    check(&app, [with(query(), &image), get("query=%7Btodos%7Btext%7D%7D")], expect![[r#"
+        403 application/graphql-response+json; charset=utf-8
+        {"errors":[{"message":"this GET comes from a page of another origin, unasked: send a POST with application/json or the header X-Requested-With, and start the server with --allow-origin and the page's origin","extensions":{"code":"FORBIDDEN"}}]}
+        200 application/graphql-response+json; charset=utf-8
+        {"data":{"todos":[]}}
+    "#]]).await;
 }
 
 /// A mutation with an `Idempotency-Key`.

@@ -8,6 +8,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use weir::ServerOptions;
 use weir::http::options::SocketOptions;
+use weir::http::origin::Origins;
 
 use crate::app::App;
 
@@ -277,8 +278,10 @@ async fn a_silent_peer_is_dead() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_from_elsewhere_may_not_connect() {
-    let app = App::start().await;
-    for (origin, status) in [("https://evil.example", 403), ("http://localhost:3000", 101)] {
+    let origins = Origins::and(vec!["https://app.example.com".parse().unwrap()]);
+    let app = App::start_with(ServerOptions { origins, ..ServerOptions::default() }).await;
+    let table = [("https://evil.example", 403), ("http://localhost:3000", 101), ("https://app.example.com", 101)];
+    for (origin, status) in table {
         let mut request = format!("ws://{}/graphql", app.address).into_client_request().unwrap();
         request.headers_mut().insert("origin", origin.parse().unwrap());
         let answer = match tokio_tungstenite::connect_async(request).await {
