@@ -22,6 +22,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::activity::{Counted, Quiet};
 use super::connection::Accepted;
+use super::manners::Manners;
 use super::options::ConnectionOptions;
 use super::stream::{Counting, Stream};
 
@@ -58,9 +59,10 @@ impl Conversations {
             let running = accepted.written.0.begin(request.version());
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(ConnectInfo(accepted.clone()));
+            let manners = Manners::of(&request);
             let answering = self.router.call(request);
             async move {
-                let response = answering.await?;
+                let response = manners.keep(answering).await;
                 Ok::<_, Infallible>(response.map(|body| Counted::of(body, running)))
             }
         });

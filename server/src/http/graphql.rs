@@ -15,16 +15,20 @@ use serde_json::{Map, Value};
 use weir_schema::error::ErrorCode;
 
 use super::body::{Unread, whole};
+use super::compression::{self, Undecoded};
 use super::connection;
 use super::gateway::Gateway;
 use super::negotiate::{MediaType, accepted, accepts_events, is_json, is_json_lines};
-use super::{ServerOptions, events, lines, upload};
+use super::{ServerOptions, caching, events, lines, upload};
 use crate::graphql::plan::OperationKind;
 use crate::graphql::{GraphqlError, Request, Response};
 use crate::websocket;
 
 /// What a client that finds nobody ready is told, in seconds.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
+
+/// How the body of a request in JSON may be coded.
+const CODINGS_READ: HeaderValue = HeaderValue::from_static("gzip");
 
 /// A request that is not answered by execution.
 pub(super) struct Refusal {
@@ -119,8 +123,13 @@ async fn answer(
                 Err(error) => return Refusal { status: StatusCode::BAD_REQUEST, error }.into_response(media),
             };
             let service = gateway.service.on(connection::of(&parts.extensions));
-            let response = service.execute(&served, &operation, request.variables, &caller, key.as_ref());
-            write(media, &response.await)
+            let response = service.execute(&served, &operation, request.variables, &caller, key.as_ref()).await;
+            match method {
+                Method::Get if response.data.is_some() && response.errors.is_empty() => {
+                    caching::answer(&parts.headers, media.header(), response.to_json())
+                }
+                _ => write(media, &response),
+            }
         }
     }
 }
@@ -149,7 +158,8 @@ fn write(media: MediaType, response: &Response) -> HttpResponse {
         MediaType::Json | MediaType::GraphqlResponse => {}
     }
     let status = if response.data.is_some() { StatusCode::OK } else { media.refused() };
-    (status, [(header::CONTENT_TYPE, media.header())], response.to_json()).into_response()
+    let headers = [(header::CONTENT_TYPE, media.header()), (header::CACHE_CONTROL, caching::NEVER)];
+    (status, headers, response.to_json()).into_response()
 }
 
 impl Refusal {
@@ -176,11 +186,18 @@ impl Refusal {
             MediaType::EventStream => return self.into_response(MediaType::Json),
             MediaType::Json | MediaType::GraphqlResponse => {
                 let body = Response::refused(vec![self.error]).to_json();
-                (self.status, [(header::CONTENT_TYPE, media.header())], body).into_response()
+                let headers = [(header::CONTENT_TYPE, media.header()), (header::CACHE_CONTROL, caching::NEVER)];
+                (self.status, headers, body).into_response()
             }
         };
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+        match self.status {
+            StatusCode::SERVICE_UNAVAILABLE => {
+                response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+            }
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+                response.headers_mut().insert(header::ACCEPT_ENCODING, CODINGS_READ);
+            }
+            _ => {}
         }
         response
     }
@@ -211,6 +228,14 @@ async fn read(headers: &HeaderMap, body: Body, options: &ServerOptions) -> Resul
         Unread::TooLarge => too_large(),
         Unread::Broken => Refusal { status: StatusCode::BAD_REQUEST, error: bad(error.to_string()) },
         Unread::Late(_) => Refusal { status: StatusCode::REQUEST_TIMEOUT, error: bad(error.to_string()) },
+    })?;
+    let Some(coding) = compression::coding(headers) else {
+        let error = bad("send the body as it is, or with Content-Encoding: gzip");
+        return Err(Refusal { status: StatusCode::UNSUPPORTED_MEDIA_TYPE, error });
+    };
+    let body = compression::decode(coding, body, bytes_max).await.map_err(|error| match error {
+        Undecoded::TooLarge => too_large(),
+        Undecoded::Malformed => Refusal { status: StatusCode::BAD_REQUEST, error: bad(error.to_string()) },
     })?;
     let malformed = |error: serde_json::Error| bad(format!("the body is not JSON: {error}"));
     let request = serde_json::from_slice(&body).map_err(malformed).and_then(Request::parse);

@@ -7,6 +7,7 @@
 //! | [`accept`] | the accept loop, and how many connections there may be |
 //! | [`conversation`] | one connection from its first byte to its last; [`activity`] tells when it has been quiet too long |
 //! | [`stream`] | the bytes of a connection; [`tls`] has the certificate |
+//! | [`manners`] | what all requests and responses have: [`compression`] |
 //! | [`connection`] | which connection a request came by |
 //! | [`gateway`] | what all handlers share |
 //! | [`router`] | which path goes where |
@@ -15,6 +16,7 @@
 //! | [`events`] | results as server-sent events |
 //! | [`upload`] | many calls in JSON lines, answered while they are still being sent; [`body_lines`] takes a body apart |
 //! | [`body`] | a body that is needed whole |
+//! | [`caching`] | what may be kept of a response, and whether a client has it already |
 //! | [`negotiate`] | content types, in and out |
 //! | [`origin`] | which web pages may reach the server from a browser |
 //! | [`pages`] | GraphiQL, the SDL, health |
@@ -23,6 +25,8 @@ pub mod accept;
 pub mod activity;
 pub mod body;
 pub mod body_lines;
+pub mod caching;
+pub mod compression;
 pub mod connection;
 pub mod conversation;
 pub mod endpoints;
@@ -30,6 +34,7 @@ pub mod events;
 pub mod gateway;
 pub mod graphql;
 pub mod lines;
+pub mod manners;
 pub mod negotiate;
 pub mod options;
 pub mod origin;

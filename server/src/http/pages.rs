@@ -5,9 +5,10 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 
+use super::caching::{self, Tagged};
 use super::gateway::Gateway;
 
 /// What a browser is told about files that never change under their name.
@@ -30,10 +31,11 @@ pub async fn readyz(State(gateway): State<Arc<Gateway>>) -> Response {
 }
 
 /// `GET /schema.graphql`: the schema of the active release.
-pub async fn sdl(State(gateway): State<Arc<Gateway>>) -> Response {
+pub async fn sdl(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> Response {
     match gateway.service.current() {
         Some(served) => {
-            ([(header::CONTENT_TYPE, "application/graphql; charset=utf-8")], served.schema.sdl.clone()).into_response()
+            let media = HeaderValue::from_static("application/graphql; charset=utf-8");
+            caching::answer(&headers, media, served.schema.sdl.clone().into_bytes())
         }
         None => no_release(),
     }
@@ -90,7 +92,14 @@ const ASSETS: [Asset; 5] = [
 /// `GET /graphiql`: the query editor.
 pub async fn graphiql() -> Response {
     let page = include_str!("../../assets/graphiql/index.html");
-    ([(header::CACHE_CONTROL, "no-cache")], Html(page)).into_response()
+    let headers = [
+        (header::CACHE_CONTROL, "no-cache"),
+        // Nobody lays something over it that is clicked in its place.
+        (header::CONTENT_SECURITY_POLICY, "frame-ancestors 'none'"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    (headers, Html(page)).into_response()
 }
 
 /// `GET /graphiql/{file}`: what the query editor consists of.
@@ -103,10 +112,13 @@ pub async fn graphiql_file(Path(file): Path<String>, headers: HeaderMap) -> Resp
     asset.bytes.hash(&mut hasher);
     let etag = format!("\"{:016x}\"", hasher.finish());
     let caching = if asset.versioned { FOREVER } else { "no-cache" };
-    let unchanged = headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == etag.as_bytes());
-    let caching = [(header::ETAG, etag), (header::CACHE_CONTROL, caching.to_owned())];
-    if unchanged {
-        return (StatusCode::NOT_MODIFIED, caching).into_response();
+    let caching = HeaderValue::from_static(caching);
+    if let Some(known) = caching::known(&headers, &etag) {
+        return (StatusCode::NOT_MODIFIED, [(header::ETAG, known), (header::CACHE_CONTROL, caching)]).into_response();
     }
-    (caching, [(header::CONTENT_TYPE, asset.content_type)], asset.bytes).into_response()
+    let content = [(header::CONTENT_TYPE, asset.content_type), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
+    let mut response =
+        ([(header::CACHE_CONTROL, caching)], [(header::ETAG, etag)], content, asset.bytes).into_response();
+    response.extensions_mut().insert(Tagged);
+    response
 }

@@ -28,6 +28,7 @@ use weir_engine::row::{Row, Sealed};
 use weir_schema::error::ErrorCode;
 
 use super::body_lines::{BrokenOff, Line, Lines};
+use super::compression::{Coding, coding};
 use super::connection;
 use super::gateway::Gateway;
 use super::graphql::{Refusal, bad, key};
@@ -88,6 +89,10 @@ pub async fn post(gateway: Arc<Gateway>, parts: &Parts, body: Body) -> HttpRespo
     if !accepts_json_lines(&parts.headers) {
         let error = bad("JSON lines are answered as application/jsonl");
         return Refusal { status: StatusCode::NOT_ACCEPTABLE, error }.into_response(MediaType::Json);
+    }
+    if coding(&parts.headers) != Some(Coding::Identity) {
+        let error = bad("JSON lines are read as they come: send them without Content-Encoding");
+        return Refusal { status: StatusCode::UNSUPPORTED_MEDIA_TYPE, error }.into_response(MediaType::JsonLines);
     }
     start(&gateway, parts, body).unwrap_or_else(|refusal| refusal.into_response(MediaType::JsonLines))
 }

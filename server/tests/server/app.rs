@@ -134,9 +134,14 @@ impl App {
 
     /// Adds a to-do.
     pub async fn add(&self, text: &str) {
+        self.add_note(text, "to-do").await;
+    }
+
+    /// Adds a note.
+    pub async fn add_note(&self, text: &str, kind: &str) {
         let release = self.engine.releases().borrow().clone().unwrap();
         let caller = weir_engine::call::Caller::Developer;
-        let arguments = json!({ "text": text, "kind": "to-do" });
+        let arguments = json!({ "text": text, "kind": kind });
         self.engine.call(&release, &caller, "add", arguments).await.unwrap();
     }
 

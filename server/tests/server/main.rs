@@ -10,6 +10,7 @@
 )]
 
 mod app;
+mod caching;
 mod connections;
 mod deltas;
 mod events;
@@ -17,6 +18,7 @@ mod fairness;
 mod frames;
 mod graphql_over_http;
 mod lines;
+mod manners;
 mod pages;
 mod protocol;
 mod sorted_views;

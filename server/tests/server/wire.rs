@@ -20,16 +20,19 @@ pub struct Wire {
 /// A response.
 pub struct Answer {
     pub status: u16,
-    /// The status line and the headers, in lower case.
-    pub head: String,
+    /// The status line and the headers.
+    head: String,
     pub body: Vec<u8>,
 }
 
 impl Answer {
-    /// The value of a header, in lower case; empty if there is none.
+    /// The value of a header; empty if there is none.
     pub fn header(&self, name: &str) -> &str {
-        let line = self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
-        line.unwrap_or_default()
+        let header = self.head.lines().find_map(|line| {
+            let (found, value) = line.split_once(": ")?;
+            found.eq_ignore_ascii_case(name).then_some(value)
+        });
+        header.unwrap_or_default()
     }
 
     pub fn text(&self) -> String {
@@ -44,7 +47,11 @@ impl Wire {
 
     /// Sends text as it is. The server may have closed already; what it said is read next.
     pub async fn send(&mut self, text: &str) {
-        let _ = timeout(PATIENCE, self.stream.write_all(text.as_bytes())).await.expect("the server takes nothing");
+        self.send_bytes(text.as_bytes()).await;
+    }
+
+    pub async fn send_bytes(&mut self, bytes: &[u8]) {
+        let _ = timeout(PATIENCE, self.stream.write_all(bytes)).await.expect("the server takes what is sent");
     }
 
     /// Sends a GET with more headers, each line with its end.
@@ -59,7 +66,7 @@ impl Wire {
 
     async fn read_answer(&mut self) -> Option<Answer> {
         let end = self.read_until(b"\r\n\r\n").await?;
-        let head = String::from_utf8_lossy(&self.rest[..end]).to_lowercase();
+        let head = String::from_utf8_lossy(&self.rest[..end]).into_owned();
         self.rest.drain(..end);
         let status = head[9..12].parse().unwrap();
         let mut answer = Answer { status, head, body: Vec::new() };
