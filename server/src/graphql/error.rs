@@ -37,6 +37,9 @@ pub struct ErrorExtensions {
     /// When it may be worth another try, in milliseconds, with `UNAVAILABLE` where too many calls wait.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
+    /// The number of the request in the log, with `INTERNAL`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<Box<str>>,
     /// For the developer: what the function asked for when it was refused, such as `orders.insert`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host_call: Option<Box<str>>,
@@ -84,6 +87,7 @@ impl GraphqlError {
                 app_code: None,
                 limit: None,
                 retry_after_ms: None,
+                request_id: None,
                 host_call: None,
                 stack: Vec::new(),
             }),
@@ -109,6 +113,7 @@ impl GraphqlError {
                 app_code: error.app_code,
                 limit: error.limit.map(Limit::as_str),
                 retry_after_ms: error.retry_after.map(milliseconds),
+                request_id: None,
                 host_call: error.host_call.filter(|_| caller.sees_stacks()),
                 stack,
             }),

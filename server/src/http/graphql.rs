@@ -19,6 +19,7 @@ use super::compression::{self, Undecoded};
 use super::connection;
 use super::gateway::Gateway;
 use super::negotiate::{MediaType, accepted, accepts_events, is_json, is_json_lines};
+use super::request_id::RequestId;
 use super::{ServerOptions, caching, events, lines, upload};
 use crate::graphql::plan::OperationKind;
 use crate::graphql::{GraphqlError, Request, Response};
@@ -123,7 +124,8 @@ async fn answer(
                 Err(error) => return Refusal { status: StatusCode::BAD_REQUEST, error }.into_response(media),
             };
             let service = gateway.service.on(connection::of(&parts.extensions));
-            let response = service.execute(&served, &operation, request.variables, &caller, key.as_ref()).await;
+            let mut response = service.execute(&served, &operation, request.variables, &caller, key.as_ref()).await;
+            tell_defects(&mut response.errors);
             match method {
                 Method::Get if response.data.is_some() && response.errors.is_empty() => {
                     caching::answer(&parts.headers, media.header(), response.to_json())
@@ -149,6 +151,14 @@ pub(super) fn key(headers: &HeaderMap) -> Result<Option<&str>, GraphqlError> {
 /// Whether a subscription can be answered, whatever the client likes better.
 fn accepts_subscription(kind: OperationKind, headers: &HeaderMap) -> bool {
     kind == OperationKind::Subscription && accepts_events(headers)
+}
+
+/// Says the number of the request in errors that are a defect of Weir, and in the log what they are.
+fn tell_defects(errors: &mut [GraphqlError]) {
+    for error in errors.iter_mut().filter(|error| error.extensions.code == ErrorCode::Internal) {
+        tracing::error!("a defect of Weir: {}", error.message.escape_debug());
+        error.extensions.request_id = RequestId::current().map(|id| id.as_str().into());
+    }
 }
 
 fn write(media: MediaType, response: &Response) -> HttpResponse {

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::{HeaderName, HeaderValue, Method, header, request};
+use axum::http::{HeaderValue, Method, header, request};
 use axum::response::Redirect;
 use axum::routing::get;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use super::gateway::Gateway;
 use super::origin::Origins;
-use super::{endpoints, graphql, pages};
+use super::{endpoints, graphql, pages, request_id};
 
 /// All routes.
 pub fn router(gateway: Arc<Gateway>) -> Router {
@@ -42,7 +42,7 @@ fn cors(origins: Origins) -> CorsLayer {
         .allow_methods([Method::GET, Method::POST])
         // Whatever its client sends: a page that may call at all may call with it.
         .allow_headers(AllowHeaders::mirror_request())
-        .expose_headers([header::ETAG, header::RETRY_AFTER, HeaderName::from_static("x-request-id")])
+        .expose_headers([header::ETAG, header::RETRY_AFTER, request_id::HEADER])
         .max_age(ASK_AGAIN)
         .vary([header::ORIGIN])
 }

@@ -1,4 +1,4 @@
-//! What every response has, whatever it is about: a body no larger than need be.
+//! What every response has, whatever it is about: a number, and a body no larger than need be.
 
 use std::io::{Read, Write};
 
@@ -85,4 +85,24 @@ async fn a_request_may_come_in_gzip() {
     assert_eq!((status, taken.as_str()), (415, "gzip"));
     assert!(body.contains("Content-Encoding: gzip"), "{body}");
     assert_eq!(post("application/jsonl", "gzip", gzip("{}")).await.0, 415);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_has_a_number() {
+    let app = App::start().await;
+    let mut wire = Wire::to(app.address).await;
+    let mut numbers = Vec::new();
+    for path in ["/graphql?query=%7B__typename%7D", "/graphql", "/healthz", "/nowhere"] {
+        wire.get(path, "").await;
+        numbers.push(wire.answer().await.unwrap().header("x-request-id").to_owned());
+        wire.get(path, "X-Request-Id: order-17.b\r\n").await;
+        assert_eq!(wire.answer().await.unwrap().header("x-request-id"), "order-17.b", "{path}");
+        wire.get(path, "X-Request-Id: two words\r\n").await;
+        numbers.push(wire.answer().await.unwrap().header("x-request-id").to_owned());
+    }
+    numbers.sort();
+    let all = numbers.len();
+    numbers.dedup();
+    assert_eq!(numbers.len(), all, "{numbers:?}");
+    assert!(numbers.iter().all(|number| number.len() > 16), "{numbers:?}");
 }
