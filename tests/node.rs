@@ -19,15 +19,31 @@ const INSTALL_PATIENCE: Duration = Duration::from_secs(120);
 
 /// The folder with the scripts of `tests/clients` and `node_modules`. `None`: the test is to be skipped.
 pub fn packages(test: &str) -> Option<&'static Path> {
-    static PACKAGES: OnceLock<Option<PathBuf>> = OnceLock::new();
+    static PACKAGES: OnceLock<PathBuf> = OnceLock::new();
     let install = || install("tests/clients", "npm").unwrap_or_else(|error| panic!("{error}"));
-    let packages = PACKAGES.get_or_init(|| has_node().then(install)).as_deref();
-    if packages.is_none() {
+    if must_skip(test) {
+        return None;
+    }
+    Some(PACKAGES.get_or_init(install))
+}
+
+/// A package of the source tree, copied and with all that it needs installed. `None`: the test is to be skipped.
+pub fn package(test: &str, source: &str, name: &str) -> Option<PathBuf> {
+    if must_skip(test) {
+        return None;
+    }
+    Some(install(source, name).unwrap_or_else(|error| panic!("{error}")))
+}
+
+/// Whether Node is missing; says so, and fails where nothing may be skipped.
+fn must_skip(test: &str) -> bool {
+    let missing = !has_node();
+    if missing {
         let reason = format!("skipped: {test}: node is not installed");
         assert!(std::env::var_os("WEIR_TESTS_MUST_RUN").is_none(), "{reason}");
         say(&reason);
     }
-    packages
+    missing
 }
 
 /// Whether this machine has Node.
@@ -40,19 +56,14 @@ pub fn has_node() -> bool {
 }
 
 /// Installs the packages that a folder of the source tree names, unless they are there, into a folder of the target folder,
-/// and copies the other files there, to where they find them.
+/// and copies the other files there, to where they find them, with the folders in which they are.
 pub fn install(source: &str, name: &str) -> Result<PathBuf, String> {
     let folder = profile_folder().parent().unwrap().join("system-tests").join(name);
     fs::create_dir_all(&folder).unwrap();
     let lock = File::create(folder.join(".lock")).unwrap();
     lock.lock().unwrap();
     let source = root().join(source);
-    for entry in fs::read_dir(&source).unwrap() {
-        let entry = entry.unwrap();
-        if entry.file_type().unwrap().is_file() && entry.file_name() != "package-lock.json" {
-            fs::copy(entry.path(), folder.join(entry.file_name())).unwrap();
-        }
-    }
+    copy(&source, &folder);
     let wanted = fs::read(source.join("package-lock.json")).unwrap();
     let installed = folder.join("package-lock.json");
     // Written last: it is there only where the installation came to its end.
@@ -60,6 +71,20 @@ pub fn install(source: &str, name: &str) -> Result<PathBuf, String> {
         install_packages(&folder, &wanted)?;
     }
     Ok(folder)
+}
+
+/// Copies what is written by hand.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let (name, kind) = (entry.file_name(), entry.file_type().unwrap());
+        if kind.is_dir() && name != "node_modules" && name != "dist" {
+            copy(&entry.path(), &to.join(name));
+        } else if kind.is_file() && name != "package-lock.json" {
+            fs::copy(entry.path(), to.join(name)).unwrap();
+        }
+    }
 }
 
 fn install_packages(folder: &Path, lock: &[u8]) -> Result<(), String> {

@@ -167,9 +167,14 @@ fn the_readme_sets_up_with_two_commands() {
 
 #[test]
 fn packages_of_npm_are_locked_and_name_no_registry() {
-    for folder in ["tests/clients", "tests/benches/peers"] {
+    // What is published says which versions of others it works with; all else names one.
+    for (folder, exact) in [
+        ("tests/clients", "dependencies"),
+        ("tests/benches/peers", "dependencies"),
+        ("clients/typescript", "devDependencies"),
+    ] {
         let manifest: Value = serde_json::from_str(&text(&format!("{folder}/package.json"))).unwrap();
-        for (name, version) in manifest["dependencies"].as_object().unwrap() {
+        for (name, version) in manifest[exact].as_object().unwrap() {
             let version = version.as_str().unwrap();
             assert!(
                 version.split('.').count() == 3 && version.bytes().all(|b| b == b'.' || b.is_ascii_digit()),
@@ -177,7 +182,9 @@ fn packages_of_npm_are_locked_and_name_no_registry() {
             );
         }
         let lock: Value = serde_json::from_str(&text(&format!("{folder}/package-lock.json"))).unwrap();
-        assert_eq!(lock["packages"][""]["dependencies"], manifest["dependencies"]);
+        for section in ["dependencies", "devDependencies", "peerDependencies"] {
+            assert_eq!(lock["packages"][""].get(section), manifest.get(section), "{folder}: {section}");
+        }
         for (name, package) in lock["packages"].as_object().unwrap() {
             assert!(package.get("resolved").is_none(), "{name}");
             assert!(name.is_empty() || package["integrity"].is_string(), "{name}");
@@ -204,7 +211,8 @@ fn links_in_the_documentation_lead_somewhere() {
     let pages = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(PathBuf::from);
     let docs =
         fs::read_dir(root().join("docs")).unwrap().map(|entry| Path::new("docs").join(entry.unwrap().file_name()));
-    for page in pages.into_iter().chain(docs) {
+    let packages = [PathBuf::from("clients/typescript/README.md")];
+    for page in pages.into_iter().chain(docs).chain(packages) {
         let folder = root().join(&page).parent().unwrap().to_owned();
         for link in text(page.to_str().unwrap()).split("](").skip(1) {
             let target = link.split([')', '#']).next().unwrap();
