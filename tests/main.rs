@@ -28,6 +28,7 @@
 //! | [`lockdown`] | a worker process reaches nothing that it must not, and the doctor says so |
 //! | [`subscribers`] | hundreds of storms of changes: each message of a subscription is the value at its commit, over kills too |
 //! | [`tls`] | whose certificates `fetch` takes, and what it tells of others |
+//! | [`typed_clients`] | graphql-codegen and gql.tada make types of a served schema, and programs compile against them |
 //! | [`typescript_client`] | the npm package `@weir/client`: its own tests against the binary |
 //! | [`uploads`] | many calls in one request, as JSON lines: slow readers, clients that go, memory |
 //! | [`views`] | what views have computed is there after a kill; `weir views` |
@@ -79,6 +80,7 @@ mod shop;
 mod streaming;
 mod subscribers;
 mod tls;
+mod typed_clients;
 mod types;
 mod typescript_client;
 mod uploads;

@@ -82,7 +82,11 @@ fn copy(from: &Path, to: &Path) {
         if kind.is_dir() && name != "node_modules" && name != "dist" {
             copy(&entry.path(), &to.join(name));
         } else if kind.is_file() && name != "package-lock.json" {
-            fs::copy(entry.path(), to.join(name)).unwrap();
+            let text = fs::read(entry.path()).unwrap();
+            // Other tests may be reading it.
+            if fs::read(to.join(&name)).ok().as_ref() != Some(&text) {
+                fs::write(to.join(name), text).unwrap();
+            }
         }
     }
 }

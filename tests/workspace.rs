@@ -170,6 +170,7 @@ fn packages_of_npm_are_locked_and_name_no_registry() {
     // What is published says which versions of others it works with; all else names one.
     for (folder, exact) in [
         ("tests/clients", "dependencies"),
+        ("tests/typed", "dependencies"),
         ("tests/benches/peers", "dependencies"),
         ("clients/typescript", "devDependencies"),
     ] {
