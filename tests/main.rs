@@ -28,6 +28,7 @@
 //! | [`lockdown`] | a worker process reaches nothing that it must not, and the doctor says so |
 //! | [`subscribers`] | hundreds of storms of changes: each message of a subscription is the value at its commit, over kills too |
 //! | [`tls`] | whose certificates `fetch` takes, and what it tells of others |
+//! | [`schema_changes`] | `weir check --against`: what breaks clients, as GraphQL.js has it |
 //! | [`typed_clients`] | graphql-codegen and gql.tada make types of a served schema, and programs compile against them |
 //! | [`typescript_client`] | the npm package `@weir/client`: its own tests against the binary |
 //! | [`uploads`] | many calls in one request, as JSON lines: slow readers, clients that go, memory |
@@ -76,6 +77,7 @@ mod lockdown;
 mod matrix;
 mod operations;
 mod outsider;
+mod schema_changes;
 mod shop;
 mod streaming;
 mod subscribers;

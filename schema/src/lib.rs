@@ -10,6 +10,8 @@
 //! | [`validate`] | JSON against shapes: arguments, documents, results |
 //! | [`api`] | the GraphQL view of the declarations: named types, inputs, root fields |
 //! | [`sdl`] | that view as schema definition language |
+//! | [`outline`] | what clients can see of any GraphQL schema |
+//! | [`changes`] | what has changed between two of those, and whether it breaks clients |
 //! | [`manifest`] | `app.toml` |
 //! | [`outside`] | the hosts and secrets that `app.toml` names |
 //! | [`datetime`] | the one written form of a `DateTime` |
@@ -24,6 +26,7 @@
 //! | [`size`] | how long values are as JSON text |
 
 pub mod api;
+pub mod changes;
 pub mod codec;
 pub mod commit;
 pub mod cron;
@@ -38,6 +41,7 @@ pub mod id;
 pub mod limits;
 pub mod manifest;
 pub mod name;
+pub mod outline;
 pub mod outside;
 pub mod references;
 pub mod sdl;

@@ -2,6 +2,7 @@
 //!
 //! Every command exits 0 on success, 1 on a failure that it explains in one line, 2 on bad usage.
 
+mod against;
 mod backup;
 mod build;
 mod check;
@@ -46,7 +47,7 @@ struct Cli {
 enum Command {
     /// Serve an app while you write it: watches the folder, reloads, GraphiQL at /graphiql.
     Dev(dev::Arguments),
-    /// Compile an app and print its mistakes, or its GraphQL schema.
+    /// Compile an app and print its mistakes, its GraphQL schema, or what it changes for clients of another one.
     Check(check::Arguments),
     /// Print which functions of an app use which collections and each other.
     Graph(graph::Arguments),

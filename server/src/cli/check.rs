@@ -1,4 +1,4 @@
-//! `weir check APP [--schema]`
+//! `weir check APP [--schema] [--against URL|FILE]`
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,8 +9,8 @@ use weir_sandbox::protocol::ScriptError;
 use weir_sandbox::watchdog::{Ignored, Watchdog};
 use weir_schema::sdl;
 
-use super::Failure;
 use super::build::{Built, build_folder, summary};
+use super::{Failure, against};
 
 /// The arguments of `weir check`.
 #[derive(Debug, Args)]
@@ -20,6 +20,10 @@ pub struct Arguments {
     /// Print the GraphQL schema (SDL) on stdout.
     #[arg(long)]
     schema: bool,
+    /// Tell what the app changes for clients of another schema: a server's, at http://HOST:PORT/schema.graphql, or a file of
+    /// SDL. Fails if something breaks them.
+    #[arg(long, value_name = "URL|FILE", conflicts_with = "schema")]
+    against: Option<String>,
 }
 
 /// Compiles the app, loads it once, and prints what was asked for.
@@ -30,6 +34,9 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let watchdog = Watchdog::start(give_up).map_err(Failure::because)?;
     let place = Place::here(0, &watchdog).map_err(Failure::because)?;
     Isolate::new(&Arc::new(app), &place).map(drop).map_err(|error| Failure::because(load_failure(&error)))?;
+    if let Some(other) = &arguments.against {
+        return against::report(&api, other);
+    }
     if arguments.schema {
         anstream::print!("{}", sdl::print(&api));
     } else {

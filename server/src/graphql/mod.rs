@@ -22,11 +22,12 @@
 //! | [`patch`] | what changes one value into another, as a JSON Patch |
 //! | [`lines`] | the list of a query as newline-delimited JSON |
 //! | [`call`] | root fields as calls of the engine |
+//! | [`outline`] | schema definition language of whichever server, to compare |
 //! | [`service`] | the active release, and operations run against it |
 //!
 //! Architecture invariant: nothing but [`call`] and [`service`] knows the engine (the others know its words for calls),
 //! and nothing but [`library`], [`document`], [`scan`],
-//! [`typename`], [`compile`], [`merge`] and [`template`] knows async-graphql.
+//! [`typename`], [`compile`], [`merge`], [`template`] and [`outline`] knows async-graphql.
 
 pub mod cache;
 pub mod call;
@@ -42,6 +43,7 @@ pub mod library;
 pub mod limits;
 pub mod lines;
 pub mod merge;
+pub mod outline;
 pub mod patch;
 pub mod plan;
 pub mod project;
