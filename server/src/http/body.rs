@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 /// How much of a body that is too large is still read, and dropped: most clients look for an answer only when they have sent
 /// all, and would find a broken connection.
-const DROPPED_BYTES_MAX: usize = 32 << 20;
+pub(super) const DROPPED_BYTES_MAX: usize = 32 << 20;
 
 /// Why a body is not there whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

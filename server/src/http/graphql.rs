@@ -20,7 +20,7 @@ use super::connection;
 use super::gateway::Gateway;
 use super::negotiate::{MediaType, accepted, accepts_events, is_json, is_json_lines};
 use super::request_id::RequestId;
-use super::{ServerOptions, caching, events, lines, upload};
+use super::{ServerOptions, caching, events, lines, multipart, upload};
 use crate::graphql::plan::OperationKind;
 use crate::graphql::{GraphqlError, Request, Response};
 use crate::websocket;
@@ -44,6 +44,9 @@ pub async fn post(State(gateway): State<Arc<Gateway>>, request: HttpRequest<Body
         return upload::post(gateway, &parts, body).await;
     }
     let Some(media) = accepted(&parts.headers) else { return not_acceptable() };
+    if multipart::is_multipart(&parts.headers) {
+        return multipart::post(&gateway, &parts, body, media).await;
+    }
     let request = match read(&parts.headers, body, &gateway.options).await {
         Ok(request) => request,
         Err(refusal) => return refusal.into_response(media),
@@ -74,12 +77,12 @@ pub async fn get(State(gateway): State<Arc<Gateway>>, request: HttpRequest<Body>
 
 /// How the request came.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Method {
+pub(super) enum Method {
     Get,
     Post,
 }
 
-async fn answer(
+pub(super) async fn answer(
     gateway: &Arc<Gateway>,
     request: Request,
     parts: &Parts,
@@ -161,7 +164,7 @@ fn tell_defects(errors: &mut [GraphqlError]) {
     }
 }
 
-fn write(media: MediaType, response: &Response) -> HttpResponse {
+pub(super) fn write(media: MediaType, response: &Response) -> HttpResponse {
     match media {
         MediaType::JsonLines => return lines::refused(media.refused(), &response.errors),
         MediaType::EventStream => return events::refused(response.errors.clone()),

@@ -15,6 +15,7 @@
 //! | [`graphql`] | GraphQL over HTTP |
 //! | [`events`] | results as server-sent events |
 //! | [`upload`] | many calls in JSON lines, answered while they are still being sent; [`body_lines`] takes a body apart |
+//! | [`multipart`] | requests with files |
 //! | [`body`] | a body that is needed whole |
 //! | [`caching`] | what may be kept of a response, and whether a client has it already |
 //! | [`negotiate`] | content types, in and out |
@@ -35,6 +36,7 @@ pub mod gateway;
 pub mod graphql;
 pub mod lines;
 pub mod manners;
+pub mod multipart;
 pub mod negotiate;
 pub mod options;
 pub mod origin;

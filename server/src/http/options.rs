@@ -22,6 +22,10 @@ pub struct ServerOptions {
     pub body_bytes: usize,
     /// How long it may take to come, unless it is an upload.
     pub body_timeout: Duration,
+    /// Places in the variables of one request that files go to.
+    pub upload_files: usize,
+    /// One file of a request, in bytes.
+    pub upload_file_bytes: usize,
     /// Uploads of JSON lines running at one time.
     pub uploads: u32,
     /// Each of them.
@@ -52,6 +56,8 @@ impl Default for ServerOptions {
             document: DocumentLimits::default(),
             body_bytes: 16 << 20,
             body_timeout: Duration::from_secs(120),
+            upload_files: 16,
+            upload_file_bytes: 8 << 20,
             uploads: 100,
             upload: UploadOptions::default(),
             sockets: 20_000,

@@ -16,6 +16,7 @@ mod deltas;
 mod events;
 mod fairness;
 mod frames;
+mod files;
 mod graphql_over_http;
 mod lines;
 mod manners;
