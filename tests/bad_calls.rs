@@ -228,7 +228,7 @@ fn requests_that_do_not_fit() {
         { invoke(function: "add", args: { name: "a" }) }
             NOT_FOUND: Query has no function add
         { fien }
-            GRAPHQL_VALIDATION_FAILED: Unknown field "fien" on type "Query".
+            GRAPHQL_VALIDATION_FAILED: Unknown field "fien" on type "Query". Did you mean "fine"?
         { fine { name } }
             GRAPHQL_VALIDATION_FAILED: Field "fine" must not have a selection since type "String" has no subfields
         { throws
@@ -260,7 +260,7 @@ fn bodies_that_are_no_requests() {
     expect![[r#"
                                                       400 {"errors":[{"message":"the body is not JSON: EOF while parsing a value at line 1 column 0","extensions":{"code":"BAD_REQUEST"}}]}
         {                                             400 {"errors":[{"message":"the body is not JSON: EOF while parsing an object at line 1 column 1","extensions":{"code":"BAD_REQUEST"}}]}
-        []                                            400 {"errors":[{"message":"a request is a JSON object with the member query","extensions":{"code":"BAD_REQUEST"}}]}
+        []                                            400 {"errors":[{"message":"send one request, not an array of them: one document may have several root fields, and many calls go into the root field batch of mutations or into lines of application/jsonl","extensions":{"code":"BAD_REQUEST"}}]}
         null                                          400 {"errors":[{"message":"a request is a JSON object with the member query","extensions":{"code":"BAD_REQUEST"}}]}
         7                                             400 {"errors":[{"message":"a request is a JSON object with the member query","extensions":{"code":"BAD_REQUEST"}}]}
         {}                                            400 {"errors":[{"message":"the request has no query","extensions":{"code":"BAD_REQUEST"}}]}

@@ -365,6 +365,10 @@ fn what_is_called_again_and_again() {
         name = "app"
         version = "1.0.0"
 
+        [graphql.costs]
+        seen = 2
+        sen = 2
+
         [[cron]]
         name = "a"
         schedule = "0 3 * * *"
@@ -387,35 +391,42 @@ fn what_is_called_again_and_again() {
         call = "tidy"
         "#,
         expect![[r#"
-            error: the app has no function "tidyUp"
-             --> app.toml:7:8
+            error: the app has no function "sen"
+             --> app.toml:6:7
               |
-            7 | call = "tidyUp"
-              |        ^^^^^^^^
+            6 | sen = 2
+              |       ^
+            help: write the exported name of a function under [graphql.costs]
+
+            error: the app has no function "tidyUp"
+              --> app.toml:11:8
+               |
+            11 | call = "tidyUp"
+               |        ^^^^^^^^
             help: write the exported name of a procedure or action
 
             error: seen is a query, whose result nobody would see
-              --> app.toml:12:8
+              --> app.toml:16:8
                |
-            12 | call = "seen"
+            16 | call = "seen"
                |        ^^^^^^
             help: call a procedure or an action
 
             error: tidy does not take these arguments: args.days: expected Int, a whole number of 32 bits, got "many"
-              --> app.toml:18:8
+              --> app.toml:22:8
                |
-            18 | args = { days = "many" }
+            22 | args = { days = "many" }
                |        ^^^^^^^^^^^^^^^^^
             help: write them as args = { name = value }
 
             error: tidy does not take these arguments: args.days: missing; declared as Int, a whole number of 32 bits
-              --> app.toml:20:1
+              --> app.toml:24:1
                |
-            20 | [[cron]]
+            24 | [[cron]]
                | ^^^^^^^^
             help: write them as args = { name = value }
 
-            weir: 4 mistakes found
+            weir: 5 mistakes found
         "#]],
     );
 }

@@ -26,6 +26,7 @@
 //! | [`operations`] | backup, restore, export, import of everything, doctor; on a folder that is served and one that is not |
 //! | [`streaming`] | a million documents leave in order, and memory stays flat |
 //! | [`hot_row`] | 64 connections increment one document: the sum is exact, and nobody gets an error |
+//! | [`limits`] | what an app lets requests ask and cost, by its `app.toml` |
 //! | [`lockdown`] | a worker process reaches nothing that it must not, and the doctor says so |
 //! | [`subscribers`] | hundreds of storms of changes: each message of a subscription is the value at its commit, over kills too |
 //! | [`tls`] | whose certificates `fetch` takes, and what it tells of others |
@@ -75,6 +76,7 @@ mod hostile;
 mod hot_row;
 mod jobs;
 mod kills;
+mod limits;
 mod lockdown;
 mod matrix;
 mod operations;

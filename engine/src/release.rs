@@ -11,6 +11,7 @@ use weir_sandbox::pool::{Pool, PoolOptions};
 use weir_sandbox::watchdog::Watchdog;
 use weir_schema::declarations::{Declarations, Function, FunctionKind};
 use weir_schema::digest::Digest;
+use weir_schema::graphql::GraphqlSettings;
 use weir_schema::limits::{CallLimits, JobSettings};
 use weir_schema::manifest::Cron;
 
@@ -97,6 +98,11 @@ impl Release {
     /// What each of its calls may use.
     pub fn limits(&self) -> &CallLimits {
         &self.app.manifest.limits
+    }
+
+    /// How its GraphQL API answers.
+    pub fn graphql(&self) -> &GraphqlSettings {
+        &self.app.manifest.graphql
     }
 
     /// How its jobs are run.

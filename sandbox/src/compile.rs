@@ -15,6 +15,7 @@
 //! | `uses`, `dependencies`, `recursion` | which functions use which collections and each other, and no view itself |
 //! | `times` | what `app.toml` gives calls is no longer than their transactions may take |
 //! | `crons` | what `app.toml` calls again and again is there and takes what it is given |
+//! | `costs` | what `app.toml` names the cost of is there |
 //! | `typing`, `docs` | declared TypeScript types become shapes |
 //! | `emit`, `own`, `order` | types erased by oxc or swc: JavaScript, in the order in which it can run, open to the isolate |
 //! | [`types`] | the editor's view of the module "weir" |
@@ -22,6 +23,7 @@
 
 mod closures;
 mod collections;
+mod costs;
 mod crons;
 mod dependencies;
 mod docs;
@@ -132,6 +134,7 @@ fn compile_here(sources: &Sources) -> Result<Compiled, Vec<Diagnostic>> {
     if let (Ok(manifest), true) = (&manifest, report.is_clean()) {
         times::check(manifest, &declarations, sources, &report);
         crons::check(manifest, &declarations, sources, &report);
+        costs::check(manifest, &declarations, sources, &report);
     }
     if let (Ok(manifest), Ok(provider), true) = (manifest, provider, report.is_clean()) {
         let modules = emit_all(&arena, units, provider, sources, &report);

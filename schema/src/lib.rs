@@ -22,6 +22,7 @@
 //! | [`codec`] | order-preserving keys and the store's records, as they lie on disk |
 //! | [`digest`] | SHA-256, where something large or secret is known by it |
 //! | [`error`] | the closed list of error codes |
+//! | [`graphql`] | how an app's GraphQL API answers: the bounds of requests |
 //! | [`limits`] | every limit by name, with its default |
 //! | [`size`] | how long values are as JSON text |
 
@@ -37,6 +38,7 @@ pub mod digest;
 pub mod duration;
 pub mod endpoints;
 pub mod error;
+pub mod graphql;
 pub mod id;
 pub mod limits;
 pub mod manifest;

@@ -11,6 +11,7 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use crate::cron::Schedule;
+use crate::graphql::{self, GraphqlSettings};
 use crate::limits::{
     ARRAY_BUFFER_BYTES_MAX, BATCH_CALLS_MAX, CALL_MS_MAX, CRONS_MAX, CallLimits, HEAP_BYTES_MAX, HEAP_BYTES_MIN,
     JOB_ARGUMENTS_BYTES_MAX, JOB_MS_MAX, JOBS_RUNNING_MAX, JobSettings, RESPONSE_BYTES_MAX, RESULT_DEPTH_MAX,
@@ -33,6 +34,9 @@ pub struct Manifest {
     /// What one call may use.
     #[serde(default)]
     pub limits: CallLimits,
+    /// How its GraphQL API answers.
+    #[serde(default)]
+    pub graphql: GraphqlSettings,
     /// How jobs are run.
     #[serde(default)]
     pub jobs: JobSettings,
@@ -113,6 +117,13 @@ pub fn limit_place(text: &str, limit: &str) -> Option<Range<usize>> {
     table.get_ref().get("limits")?.get_ref().as_table()?.get(limit).map(Spanned::span)
 }
 
+/// Where the cost of a function in the `[graphql.costs]` of an `app.toml` stands, in bytes; `None` if it is not there.
+pub fn cost_place(text: &str, function: &str) -> Option<Range<usize>> {
+    let table = DeTable::parse(text).ok()?;
+    let graphql = table.get_ref().get("graphql")?.get_ref().as_table()?;
+    graphql.get("costs")?.get_ref().as_table()?.get(function).map(Spanned::span)
+}
+
 /// Where a key of an entry of `[[cron]]` stands, in bytes; the entry where it does not have the key.
 pub fn cron_place(text: &str, index: usize, key: &str) -> Option<Range<usize>> {
     let table = DeTable::parse(text).ok()?;
@@ -146,6 +157,9 @@ pub fn parse(text: &str) -> Result<Manifest, ManifestError> {
     }
     if let Some((name, message)) = out_of_range(&manifest.limits).or_else(|| jobs_out_of_range(&manifest.jobs)) {
         return Err(ManifestError { message: format!("{name} is {message}"), offset: text.find(name) });
+    }
+    if let Some((name, message)) = graphql::out_of_range(&manifest.graphql) {
+        return Err(ManifestError { message: format!("{name} is {message}"), offset: text.find(&name) });
     }
     match bad_cron(&manifest.cron) {
         Some((index, key, message)) => {
@@ -225,6 +239,16 @@ mod tests {
         assert_eq!((manifest.name.as_str(), manifest.limits.wall_ms), ("shop", 50));
         assert_eq!(manifest.limits.heap_bytes, 64 << 20);
         assert_eq!(manifest.transpiler, Transpiler::Oxc);
+    }
+
+    #[test]
+    fn a_manifest_bounds_its_graphql_api() {
+        let text = "name = \"shop\"\nversion = \"1.0.0\"\n[graphql]\nintrospection = false\ncost = 500\n[graphql.costs]\nordersOf = 5\n";
+        let manifest = parse(text).unwrap_or_else(|error| panic!("{error}"));
+        let GraphqlSettings { introspection, cost, costs, document_tokens, .. } = manifest.graphql;
+        assert_eq!((introspection, cost, costs.get("ordersOf"), document_tokens), (false, 500, Some(&5), 10_000));
+        assert_eq!(cost_place(text, "ordersOf").and_then(|place| text.get(place)), Some("5"));
+        assert_eq!(cost_place(text, "gone"), None);
     }
 
     #[test]
@@ -322,6 +346,12 @@ mod tests {
             ("name = \"shop\"\nversion = \"1.0.0\"\n[limits]\nbatch_calls = 2000000", "write 1000000 or less"),
             ("name = \"shop\"\nversion = \"1.0.0\"\n[limits]\nwall_ms = 9223372036854775807", "write 86400000 or less"),
             ("name = \"shop\"\nversion = \"1.0.0\"\n[limits]\nwall_ms = -1", "expected a whole number, 0 or more"),
+            ("name = \"shop\"\nversion = \"1.0.0\"\n[graphql]\ndocument_depth = 100", "write 60 or less"),
+            ("name = \"shop\"\nversion = \"1.0.0\"\n[graphql]\nroot_fields = 0", "write 1 or more"),
+            ("name = \"shop\"\nversion = \"1.0.0\"\n[graphql]\ndepth = 1", "unknown field `depth`"),
+            ("name = \"shop\"\nversion = \"1.0.0\"\n[graphql]\nintrospection = 0", "expected a boolean"),
+            ("name = \"shop\"\nversion = \"1.0.0\"\n[graphql.costs]\nf = -1", "expected a whole number, 0 or more"),
+            ("name = \"shop\"\nversion = \"1.0.0\"\n[graphql.costs]\nf = 9000000000000", "f is more than can be kept"),
             ("name = \"shop\"\nversion = \"1.0.0\"\n[fetch]\nhosts = \"a.example\"", "expected a sequence"),
             ("name = \"shop\"\nversion = \"1.0.0\"\n[fetch]\nhosts = [\"https://a.example\"]", "is more than a host"),
             ("name = \"shop\"\nversion = \"1.0.0\"\n[fetch]\nproxy = \"a\"", "unknown field `proxy`"),

@@ -9,8 +9,8 @@ use weir_schema::api::{Api, ApiError};
 use weir_schema::dependencies::DependencyGraph;
 
 use super::Failure;
+use crate::graphql::Schema;
 use crate::graphql::schema::SchemaError;
-use crate::graphql::{DocumentLimits, Schema};
 
 /// Why an app folder is no app.
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +44,7 @@ pub fn build(sources: &Sources) -> Result<Built, BuildError> {
     let Compiled { app, dependencies } = compile_and_relate(sources).map_err(BuildError::Mistakes)?;
     let api = Api::of(&app.declarations)?;
     // What cannot be served must be found before it replaces what is.
-    Schema::build(&app.declarations, &DocumentLimits::default())?;
+    Schema::build(&app.declarations, &app.manifest.graphql)?;
     Ok(Built { app, api, dependencies })
 }
 

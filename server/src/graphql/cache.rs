@@ -6,6 +6,9 @@ use quick_cache::{Equivalent, Weighter, sync::Cache};
 
 use super::document::Operation;
 
+/// Operations of one release that are kept, in bytes.
+pub const PLAN_CACHE_BYTES: u64 = 64 << 20;
+
 /// The operations of one schema, bounded by the bytes that they hold.
 pub struct OperationCache {
     operations: Cache<Key, Arc<Operation>, OperationBytes>,

@@ -12,12 +12,14 @@ use async_graphql::{Pos, Positioned};
 use parking_lot::Mutex;
 use weir_schema::api::Api;
 use weir_schema::error::ErrorCode;
+use weir_schema::graphql::GraphqlSettings;
 
 use super::compile::{Compiled, Conditions, Seen, compile};
+use super::cost::Cost;
 use super::error::Location;
 use super::plan::{OperationKind, Plan, Variable};
 use super::template::{Literals, Template, Variables, variable_type};
-use super::{DocumentLimits, GraphqlError, scan};
+use super::{GraphqlError, Schema, scan};
 
 /// Plans kept of one operation for different values of its conditions.
 const PLANS_MAX: usize = 16;
@@ -33,7 +35,6 @@ pub struct Operation {
     name: Option<String>,
     seen: Seen,
     selections: usize,
-    selections_max: usize,
     /// By the values of the variables in `seen`; they are booleans, so that there are few.
     plans: Mutex<HashMap<Vec<bool>, Arc<Prepared>>>,
 }
@@ -43,12 +44,14 @@ pub struct Operation {
 pub struct Prepared {
     /// What to run.
     pub plan: Plan,
+    /// What that costs, but for what variables say.
+    pub cost: Cost,
     /// A document that selects only the introspection fields.
     pub introspection: Option<ExecutableDocument>,
 }
 
 /// Parses a text within the limits.
-pub fn parse(text: &str, limits: &DocumentLimits) -> Result<ExecutableDocument, GraphqlError> {
+pub fn parse(text: &str, limits: &GraphqlSettings) -> Result<ExecutableDocument, GraphqlError> {
     scan::text(text, limits)?;
     let text = scan::surrogates(text)?;
     let document = parse_text(&text)?;
@@ -132,13 +135,8 @@ pub fn variables(api: &Api, operation: &OperationDefinition) -> Result<Vec<Varia
 
 impl Operation {
     /// Compiles one operation of a document that the library found valid.
-    pub fn compile(
-        api: &Api,
-        document: ExecutableDocument,
-        name: Option<&str>,
-        limits: &DocumentLimits,
-    ) -> Result<Self, GraphqlError> {
-        let selections_max = limits.document_selections;
+    pub fn compile(schema: &Schema, document: ExecutableDocument, name: Option<&str>) -> Result<Self, GraphqlError> {
+        let (api, selections_max) = (&schema.api, schema.settings.document_selections);
         // The other operations are not run, but an invalid document is refused whole.
         for (other, definition) in document.operations.iter() {
             if other.map(|other| other.as_str()) != name {
@@ -155,10 +153,10 @@ impl Operation {
         let mut plans = HashMap::new();
         let Compiled { plan, introspection, seen, selections } = compiled;
         if !seen.conditions {
-            plans.insert(Vec::new(), Arc::new(prepare(&document, definition, plan, introspection)));
+            plans.insert(Vec::new(), Arc::new(prepare(schema, kind, &document, definition, plan, introspection)?));
         }
         let name = name.map(str::to_owned);
-        Ok(Self { kind, variables, name, seen, selections, selections_max, plans: Mutex::new(plans), document })
+        Ok(Self { kind, variables, name, seen, selections, plans: Mutex::new(plans), document })
     }
 
     /// About how many bytes it holds, all plans that it may come to have included.
@@ -172,7 +170,7 @@ impl Operation {
     }
 
     /// The plan for these variables: compiled at the first use, then kept.
-    pub fn plan(&self, api: &Api, variables: &Variables<'_>) -> Result<Arc<Prepared>, GraphqlError> {
+    pub fn plan(&self, schema: &Schema, variables: &Variables<'_>) -> Result<Arc<Prepared>, GraphqlError> {
         let truth = |index: &usize| variables.get(*index).and_then(serde_json::Value::as_bool).unwrap_or_default();
         let choice: Vec<bool> = self.seen.variables.iter().map(truth).collect();
         if let Some(known) = self.plans.lock().get(&choice) {
@@ -181,15 +179,15 @@ impl Operation {
         let (_, definition) = choose(&self.document, self.name.as_deref())?;
         let conditions = Conditions::Chosen(variables);
         let Compiled { plan, introspection, .. } = compile(
-            api,
+            &schema.api,
             &self.document,
             &definition.node,
             self.kind,
             &self.variables,
             conditions,
-            self.selections_max,
+            schema.settings.document_selections,
         )?;
-        let prepared = Arc::new(prepare(&self.document, definition, plan, introspection));
+        let prepared = Arc::new(prepare(schema, self.kind, &self.document, definition, plan, introspection)?);
         let mut plans = self.plans.lock();
         if plans.len() < PLANS_MAX {
             plans.insert(choice, prepared.clone());
@@ -206,21 +204,27 @@ fn kind_of(ty: OperationType) -> OperationKind {
     }
 }
 
-/// Puts the introspection fields into a document of their own.
+/// Sums up what a plan costs, and puts the introspection fields into a document of their own.
 fn prepare(
+    schema: &Schema,
+    kind: OperationKind,
     document: &ExecutableDocument,
     definition: &Positioned<OperationDefinition>,
     plan: Plan,
     introspection: Vec<&Positioned<Selection>>,
-) -> Prepared {
-    if introspection.is_empty() {
-        return Prepared { plan, introspection: None };
+) -> Result<Prepared, GraphqlError> {
+    let cost = schema.prices.of(kind, &plan);
+    let Some(first) = introspection.first() else { return Ok(Prepared { plan, cost, introspection: None }) };
+    if !schema.settings.introspection {
+        let message = "the app does not tell its schema: introspection is off in its app.toml";
+        return Err(GraphqlError::new(ErrorCode::GraphqlValidationFailed, message).at(location(first.pos)));
     }
+    schema.prices.check_introspection(document, &introspection)?;
     let items = introspection.into_iter().map(|field| Positioned::new(Item::Field(field.clone()), field.pos));
     let set = Positioned::new(SelectionSet { items: items.collect() }, definition.node.selection_set.pos);
     let operation = OperationDefinition { selection_set: set, ..definition.node.clone() };
     let operations =
         async_graphql::parser::types::DocumentOperations::Single(Positioned::new(operation, definition.pos));
     let introspection = ExecutableDocument { operations, fragments: document.fragments.clone() };
-    Prepared { plan, introspection: Some(introspection) }
+    Ok(Prepared { plan, cost, introspection: Some(introspection) })
 }

@@ -14,7 +14,9 @@ use weir_engine::room::Room;
 use weir_schema::api::{BATCH, INVOKE, Object};
 use weir_schema::commit::Timestamp;
 use weir_schema::error::ErrorCode;
+use weir_schema::size::json_bytes;
 
+use super::cost::Lists;
 use super::delta::Version;
 use super::document::{Operation, Prepared};
 use super::error::GraphqlError;
@@ -57,7 +59,7 @@ where
     F: Fn(String, Invocation) -> R,
     R: Future<Output = Result<Answer, CallError>>,
 {
-    let (mut variables, prepared) = match start(schema, operation, variables) {
+    let (mut variables, prepared) = match start(schema, operation, variables, Lists::Whole) {
         Ok(started) => started,
         Err(errors) => return Response::refused(errors),
     };
@@ -127,7 +129,7 @@ pub fn subscribe(
     operation: &Operation,
     variables: Map<String, Value>,
 ) -> Result<Subscribed, Vec<GraphqlError>> {
-    let (mut variables, prepared) = start(schema, operation, variables)?;
+    let (mut variables, prepared) = start(schema, operation, variables, Lists::Whole)?;
     variables.expect_reads(&prepared.plan.reads);
     let call = prepared.plan.roots.iter().find_map(|root| match &root.source {
         RootSource::Call(call) => Some(call),
@@ -189,14 +191,23 @@ impl Subscribed {
     }
 }
 
-/// Coerces the variables and finds the plan for them.
+/// Coerces the variables and finds the plan for them. Refuses what is past `variables_bytes` or `cost`.
 pub(super) fn start<'o>(
     schema: &Schema,
     operation: &'o Operation,
     given: Map<String, Value>,
+    lists: Lists,
 ) -> Result<(Variables<'o>, Arc<Prepared>), Vec<GraphqlError>> {
-    let variables = Variables::coerce(&schema.api, &operation.variables, given)?;
-    let prepared = operation.plan(&schema.api, &variables).map_err(|error| vec![error])?;
+    let bytes_max = schema.settings.variables_bytes;
+    if json_bytes(&given) > bytes_max {
+        let message = format!("the variables have more than {bytes_max} bytes");
+        return Err(vec![GraphqlError::limit("variables_bytes", message)]);
+    }
+    let variables =
+        Variables::coerce(&schema.api, &operation.variables, given).map_err(|errors| schema.tell(errors))?;
+    let prepared = operation.plan(schema, &variables).map_err(|error| vec![error])?;
+    let Prepared { plan, cost, .. } = prepared.as_ref();
+    schema.prices.check(operation.kind, plan, cost, &variables, lists).map_err(|error| vec![error])?;
     Ok((variables, prepared))
 }
 

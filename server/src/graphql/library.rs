@@ -81,6 +81,8 @@ impl Library {
         let mut builder = Schema::build(&query.name, Some(&mutation.name), Some(&subscription.name))
             // `scan` has measured the document by this time.
             .limit_recursive_depth(usize::MAX)
+            // It would compare each unknown name with all that there are: `suggest` does it for a few.
+            .disable_suggestions()
             .extension(OnlyWhatIsAsked);
         for root in [query, mutation] {
             builder = builder.register(object(root));

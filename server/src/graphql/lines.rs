@@ -12,6 +12,7 @@ use weir_schema::commit::Timestamp;
 use weir_schema::error::ErrorCode;
 
 use super::GraphqlError;
+use super::cost::Lists;
 use super::document::{Operation, Prepared};
 use super::execute::{Invocation, invocation, start};
 use super::plan::{Complete, Completion, Key, OperationKind, RootCall, RootSource};
@@ -50,7 +51,7 @@ pub fn list(
         OperationKind::Mutation => return Err(refuse("this is a mutation, ask for application/json")),
         OperationKind::Subscription => return Err(refuse("this is a subscription, open a WebSocket")),
     }
-    let (mut variables, prepared) = start(schema, operation, variables)?;
+    let (mut variables, prepared) = start(schema, operation, variables, Lists::Lines)?;
     variables.expect_reads(&prepared.plan.reads);
     let root = match root_of(&prepared) {
         Some(root) => root,

@@ -2,6 +2,7 @@
 
 use indexmap::IndexMap;
 use weir_schema::api::Scalar;
+use weir_schema::error::ErrorCode;
 
 use super::GraphqlError;
 use super::compile::{Group, invalid};
@@ -32,57 +33,83 @@ pub(super) fn check_mergeable(key: &str, group: &Group<'_>) -> Result<(), Graphq
 
 /// Fields of different alternatives may share a response key only if their values have one shape
 /// (<https://spec.graphql.org/draft/#SameResponseShape()>).
+///
+/// Fields of one key are compared with the first of them, and what is selected of all their objects is looked at together:
+/// each field is compared once, where comparing them in pairs would take the square of their number.
 pub(super) fn check_shapes(alternatives: &[(String, Selected)]) -> Result<(), GraphqlError> {
-    let mut by_key: IndexMap<&str, Vec<&Member>> = IndexMap::new();
-    for field in alternatives.iter().flat_map(|(_, selected)| &selected.fields) {
-        let Some(member) = &field.member else { continue };
-        let members = by_key.entry(&field.key.name).or_default();
-        for other in members.iter() {
-            if !same_shape(&member.completion, &other.completion) {
+    let sets: Vec<&Selected> = alternatives.iter().map(|(_, selected)| selected).collect();
+    check_sets(&sets)
+}
+
+fn check_sets(sets: &[&Selected]) -> Result<(), GraphqlError> {
+    if sets.len() < 2 {
+        return Ok(());
+    }
+    // A field without a member is `__typename`.
+    let mut by_key: IndexMap<&str, Vec<Option<&Member>>> = IndexMap::new();
+    for field in sets.iter().flat_map(|set| &set.fields) {
+        by_key.entry(&field.key.name).or_default().push(field.member.as_ref());
+    }
+    for (key, members) in by_key {
+        let Some((first, others)) = members.split_first() else { continue };
+        for other in others {
+            compared();
+            if !same_shape(shape(*first), shape(*other)) {
                 let message = format!(
-                    "Fields \"{}\" conflict because they return conflicting types. Use different aliases to fetch both.",
-                    field.key.name
+                    "Fields \"{key}\" conflict because they return conflicting types. Use different aliases to fetch both."
                 );
-                return Err(invalid(message, other.location).at(member.location));
+                let error = GraphqlError::new(ErrorCode::GraphqlValidationFailed, message);
+                let places = [*first, *other].into_iter().flatten().map(|member| member.location);
+                return Err(places.fold(error, GraphqlError::at));
             }
         }
-        members.push(member);
+        let mut within = Vec::new();
+        for member in members.into_iter().flatten() {
+            add_objects(&member.completion, &mut within);
+        }
+        check_sets(&within)?;
     }
     Ok(())
 }
 
+/// A type without the members of its objects.
+fn shape(member: Option<&Member>) -> &Completion {
+    /// That of `__typename`.
+    static TYPENAME: Completion = Completion { nullable: false, of: Complete::Scalar(Scalar::String) };
+    member.map_or(&TYPENAME, |member| &member.completion)
+}
+
 fn same_shape(a: &Completion, b: &Completion) -> bool {
+    let is_composite = |of: &Complete| matches!(of, Complete::Object(_) | Complete::Union { .. });
     a.nullable == b.nullable
         && match (&a.of, &b.of) {
             (Complete::Scalar(a), Complete::Scalar(b)) => a == b,
             (Complete::Enum(a), Complete::Enum(b)) => a.name == b.name,
             (Complete::List(a), Complete::List(b)) => same_shape(a, b),
-            (a, b) => match (objects(a), objects(b)) {
-                (Some(a), Some(b)) => a.iter().all(|a| b.iter().all(|b| same_fields(a, b))),
-                _ => false,
-            },
+            (a, b) => is_composite(a) && is_composite(b),
         }
 }
 
-/// The selections of a composite type.
-fn objects(complete: &Complete) -> Option<Vec<&Selected>> {
-    match complete {
-        Complete::Object(selected) => Some(vec![selected]),
-        Complete::Union { alternatives, .. } => Some(alternatives.iter().map(|(_, selected)| selected).collect()),
-        _ => None,
+/// Adds what is selected of the objects that a value may be or hold.
+fn add_objects<'p>(completion: &'p Completion, sets: &mut Vec<&'p Selected>) {
+    match &completion.of {
+        Complete::Scalar(_) | Complete::Enum(_) => {}
+        Complete::List(element) => add_objects(element, sets),
+        Complete::Object(selected) => sets.push(selected),
+        Complete::Union { alternatives, .. } => sets.extend(alternatives.iter().map(|(_, selected)| selected)),
     }
 }
 
-fn same_fields(a: &Selected, b: &Selected) -> bool {
-    a.fields.iter().all(|field| {
-        let other = b.fields.iter().find(|other| other.key == field.key);
-        match (&field.member, other.map(|other| &other.member)) {
-            (_, None) | (None, Some(None)) => true,
-            (Some(a), Some(Some(b))) => same_shape(&a.completion, &b.completion),
-            // `__typename` is a `String!`.
-            (Some(one), Some(None)) | (None, Some(Some(one))) => {
-                !one.completion.nullable && matches!(one.completion.of, Complete::Scalar(Scalar::String))
-            }
-        }
-    })
+#[cfg(not(test))]
+fn compared() {}
+
+#[cfg(test)]
+fn compared() {
+    COMPARED.set(COMPARED.get() + 1);
+}
+
+#[cfg(test)]
+thread_local! {
+    /// Fields that this thread has compared.
+    pub(super) static COMPARED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }

@@ -9,6 +9,8 @@
 //! | [`schema`] | the schema of one release, and the way in: `prepare` |
 //! | [`library`] | all that async-graphql does: validation and introspection |
 //! | [`scan`] | bounds on a document before anything recursive touches it |
+//! | [`suggest`] | what a mistyped name may have been meant to be |
+//! | [`cost`] | what an operation costs, told before it runs |
 //! | [`typename`] | what the library's validator overlooks |
 //! | [`document`] | text to a valid operation |
 //! | [`plan`] | what a compiled operation consists of |
@@ -27,11 +29,12 @@
 //!
 //! Architecture invariant: nothing but [`call`] and [`service`] knows the engine (the others know its words for calls),
 //! and nothing but [`library`], [`document`], [`scan`],
-//! [`typename`], [`compile`], [`merge`], [`template`] and [`outline`] knows async-graphql.
+//! [`typename`], [`compile`], [`cost`], [`merge`], [`template`] and [`outline`] knows async-graphql.
 
 pub mod cache;
 pub mod call;
 pub mod compile;
+pub mod cost;
 pub mod delta;
 pub mod document;
 pub mod error;
@@ -40,7 +43,6 @@ pub mod execute;
 mod fixture;
 pub mod input;
 pub mod library;
-pub mod limits;
 pub mod lines;
 pub mod merge;
 pub mod outline;
@@ -52,13 +54,13 @@ pub mod response;
 pub mod scan;
 pub mod schema;
 pub mod service;
+pub mod suggest;
 pub mod template;
 #[cfg(test)]
 mod tests;
 pub mod typename;
 
 pub use error::GraphqlError;
-pub use limits::DocumentLimits;
 pub use request::Request;
 pub use response::Response;
 pub use schema::Schema;

@@ -9,6 +9,10 @@ use super::GraphqlError;
 /// The header of HTTP and the member of `extensions.weir` that carry an idempotency key.
 const KEY: &str = "Idempotency-Key or extensions.weir.idempotencyKey";
 
+/// What a client hears that sends an array of requests.
+pub(super) const SEVERAL: &str = "send one request, not an array of them: one document may have several root fields, and many calls go \
+                       into the root field batch of mutations or into lines of application/jsonl";
+
 /// A GraphQL request (<https://graphql.github.io/graphql-over-http/draft/#sec-Request-Parameters>).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Request {
@@ -25,8 +29,10 @@ pub struct Request {
 impl Request {
     /// Takes the parameters from the JSON that a client sent. `null` counts as left out.
     pub fn parse(value: Value) -> Result<Self, GraphqlError> {
-        let Value::Object(mut given) = value else {
-            return Err(bad("a request is a JSON object with the member query"));
+        let mut given = match value {
+            Value::Object(given) => given,
+            Value::Array(_) => return Err(bad(SEVERAL)),
+            _ => return Err(bad("a request is a JSON object with the member query")),
         };
         let query = match given.remove("query") {
             Some(Value::String(query)) => query,

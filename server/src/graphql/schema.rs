@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use weir_schema::api::{Api, ApiError};
 use weir_schema::declarations::Declarations;
+use weir_schema::graphql::GraphqlSettings;
 use weir_schema::sdl;
 
-use super::cache::OperationCache;
+use super::cache::{OperationCache, PLAN_CACHE_BYTES};
+use super::cost::Prices;
 use super::document::{Operation, choose, parse, variables};
 use super::library::Library;
 use super::typename::expose;
-use super::{DocumentLimits, GraphqlError};
+use super::{GraphqlError, suggest};
 
 /// All that requests need to know of one release. A new release gets a new one, whole.
 pub struct Schema {
@@ -18,9 +20,11 @@ pub struct Schema {
     pub api: Api,
     /// The same as text.
     pub sdl: String,
+    /// How the app wants it asked.
+    pub settings: GraphqlSettings,
     pub(super) library: Library,
+    pub(super) prices: Prices,
     cache: OperationCache,
-    limits: DocumentLimits,
 }
 
 /// Why declarations cannot be served.
@@ -36,11 +40,12 @@ pub enum SchemaError {
 
 impl Schema {
     /// Builds the schema of an app.
-    pub fn build(declarations: &Declarations, limits: &DocumentLimits) -> Result<Self, SchemaError> {
+    pub fn build(declarations: &Declarations, settings: &GraphqlSettings) -> Result<Self, SchemaError> {
         let api = Api::of(declarations)?;
         let library = Library::build(&api).map_err(|error| SchemaError::Library(error.to_string()))?;
-        let cache = OperationCache::new(limits.plan_cache_bytes);
-        Ok(Self { sdl: sdl::print(&api), api, library, cache, limits: limits.clone() })
+        let cache = OperationCache::new(PLAN_CACHE_BYTES);
+        let prices = Prices::new(&api, settings);
+        Ok(Self { sdl: sdl::print(&api), api, settings: settings.clone(), library, prices, cache })
     }
 
     /// The operation that a request names, valid and compiled. A known text skips all of that.
@@ -48,8 +53,20 @@ impl Schema {
         if let Some(known) = self.cache.get(text, operation) {
             return Ok(known);
         }
+        let compiled = self.compile(text, operation).await.map_err(|errors| self.tell(errors))?;
+        let compiled = Arc::new(compiled);
+        self.cache.insert(text, operation, compiled.clone());
+        Ok(compiled)
+    }
+
+    /// What clients may be told of these errors.
+    pub(super) fn tell(&self, errors: Vec<GraphqlError>) -> Vec<GraphqlError> {
+        suggest::tell(&self.api, self.settings.introspection, errors)
+    }
+
+    async fn compile(&self, text: &str, operation: Option<&str>) -> Result<Operation, Vec<GraphqlError>> {
         let one = |error| vec![error];
-        let document = parse(text, &self.limits).map_err(one)?;
+        let document = parse(text, &self.settings).map_err(one)?;
         // The library panics on variables of types that do not exist: they are looked up before.
         for (_, definition) in document.operations.iter() {
             variables(&self.api, &definition.node).map_err(one)?;
@@ -58,9 +75,6 @@ impl Schema {
         let any = document.operations.iter().next().and_then(|(name, _)| name).map(|name| name.as_str());
         self.library.validate(expose(document.clone()).map_err(one)?, any).await?;
         let name = chosen.map_err(one)?;
-        let compiled = Operation::compile(&self.api, document, name.as_deref(), &self.limits).map_err(one)?;
-        let compiled = Arc::new(compiled);
-        self.cache.insert(text, operation, compiled.clone());
-        Ok(compiled)
+        Operation::compile(self, document, name.as_deref()).map_err(one)
     }
 }

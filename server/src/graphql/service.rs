@@ -20,7 +20,7 @@ use weir_store::Poisoned;
 use super::document::Operation;
 use super::execute::{Subscribed, execute};
 use super::lines::Listed;
-use super::{DocumentLimits, Response, Schema, call};
+use super::{Response, Schema, call};
 
 /// A release and its schema. Whoever holds one keeps both, whatever is activated meanwhile.
 pub struct Served {
@@ -124,15 +124,11 @@ impl Service {
 /// Builds the schema of each release that the engine activates, and serves it whole. Ends with the engine.
 ///
 /// A release whose schema cannot be built is not served; the one before stays. `weir check` refuses such an app.
-pub async fn follow(
-    mut releases: watch::Receiver<Option<Arc<Release>>>,
-    limits: DocumentLimits,
-    served: watch::Sender<Option<Arc<Served>>>,
-) {
+pub async fn follow(mut releases: watch::Receiver<Option<Arc<Release>>>, served: watch::Sender<Option<Arc<Served>>>) {
     loop {
         let release = releases.borrow_and_update().clone();
         if let Some(release) = release {
-            match Schema::build(release.declarations(), &limits) {
+            match Schema::build(release.declarations(), release.graphql()) {
                 Ok(schema) => {
                     served.send_replace(Some(Arc::new(Served { release, schema })));
                 }

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::origin::Origins;
-use crate::graphql::DocumentLimits;
 
 /// How the server behaves. The defaults suit `weir dev` and `weir serve` alike.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,8 +15,6 @@ pub struct ServerOptions {
     pub certificate_interval: Duration,
     /// Web pages that may call from a browser, besides those of the server's own host and of its machine.
     pub origins: Origins,
-    /// What a GraphQL document may ask.
-    pub document: DocumentLimits,
     /// The body of a request, in bytes.
     pub body_bytes: usize,
     /// How long it may take to come, unless it is an upload.
@@ -53,7 +50,6 @@ impl Default for ServerOptions {
             connection: ConnectionOptions::default(),
             certificate_interval: Duration::from_secs(10),
             origins: Origins::default(),
-            document: DocumentLimits::default(),
             body_bytes: 16 << 20,
             body_timeout: Duration::from_secs(120),
             upload_files: 16,

@@ -33,6 +33,10 @@ pub async fn readyz(State(gateway): State<Arc<Gateway>>) -> Response {
 /// `GET /schema.graphql`: the schema of the active release.
 pub async fn sdl(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> Response {
     match gateway.service.current() {
+        Some(served) if !served.schema.settings.introspection => {
+            (StatusCode::NOT_FOUND, "the app does not tell its schema: introspection is off in its app.toml\n")
+                .into_response()
+        }
         Some(served) => {
             let media = HeaderValue::from_static("application/graphql; charset=utf-8");
             caching::answer(&headers, media, served.schema.sdl.clone().into_bytes())

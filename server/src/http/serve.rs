@@ -32,7 +32,7 @@ impl Server {
     pub fn start(engine: Engine, options: ServerOptions) -> Self {
         let (serve, served) = watch::channel(None);
         let (stop, stopping) = watch::channel(false);
-        let follower = tokio::spawn(follow(engine.releases(), options.document.clone(), serve));
+        let follower = tokio::spawn(follow(engine.releases(), serve));
         let gateway = Gateway {
             service: Service::new(engine, served.clone()),
             uploads: Places::new(options.uploads as usize),

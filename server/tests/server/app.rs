@@ -18,13 +18,14 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use tower::ServiceExt;
-use weir::graphql::{DocumentLimits, Schema};
+use weir::graphql::Schema;
 use weir::http::options::{EventOptions, SocketOptions};
 use weir::http::tls::Tls;
 use weir::{Server, ServerOptions};
 use weir_engine::Engine;
 use weir_sandbox::compile::{Sources, compile};
 use weir_sandbox::pool::PoolOptions;
+use weir_schema::graphql::GraphqlSettings;
 use weir_store::{Options, Store};
 
 /// Notes that can be added, listed and failed on.
@@ -107,7 +108,7 @@ impl App {
         let texts = [("app.toml", "name = \"notes\"\nversion = \"1.0.0\"\n"), ("functions/notes.ts", module)];
         let texts = texts.map(|(path, text)| (path.to_owned(), text.to_owned()));
         let app = compile(&Sources::from_texts(texts)).unwrap();
-        let sdl = Schema::build(&app.declarations, &DocumentLimits::default()).unwrap().sdl;
+        let sdl = Schema::build(&app.declarations, &GraphqlSettings::default()).unwrap().sdl;
         self.engine.activate(app).await.unwrap();
         let served = async {
             while self.sdl().await != sdl {

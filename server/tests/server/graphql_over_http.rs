@@ -91,7 +91,7 @@ async fn requests_have_their_statuses() {
             400 application/json; charset=utf-8
             {"errors":[{"message":"the body is not JSON: EOF while parsing a value at line 1 column 0","extensions":{"code":"BAD_REQUEST"}}]}
             400 application/json; charset=utf-8
-            {"errors":[{"message":"a request is a JSON object with the member query","extensions":{"code":"BAD_REQUEST"}}]}
+            {"errors":[{"message":"send one request, not an array of them: one document may have several root fields, and many calls go into the root field batch of mutations or into lines of application/jsonl","extensions":{"code":"BAD_REQUEST"}}]}
             400 application/json; charset=utf-8
             {"errors":[{"message":"query must be a string","extensions":{"code":"BAD_REQUEST"}}]}
             415 application/json; charset=utf-8

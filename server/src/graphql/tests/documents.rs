@@ -159,7 +159,7 @@ async fn invalid_documents_are_refused() {
         { order(id: 1) { lines { lines { lines { lines { lines { lin
           LIMIT_EXCEEDED: the document nests deeper than 48
         { order(id: 1) { ...F0 } } fragment F0 on Order { ...F1 line
-          LIMIT_EXCEEDED: the document selects more than 10000 fields
+          LIMIT_EXCEEDED: the document has more than 10000 fields with its fragments spread
     "#]].assert_eq(&out);
 }
 

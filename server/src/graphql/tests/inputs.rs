@@ -146,7 +146,8 @@ fn a_request_has_a_query_and_objects() {
     let table = [
         (json!({ "query": "q", "operationName": null, "variables": null, "extensions": null }), Ok(())),
         (json!({ "query": "q", "extensions": { "other": 1, "weir": { "after": "c" } } }), Ok(())),
-        (json!([{ "query": "q" }]), Err("a request is a JSON object with the member query")),
+        (json!([{ "query": "q" }]), Err(super::super::request::SEVERAL)),
+        (json!("q"), Err("a request is a JSON object with the member query")),
         (json!({}), Err("the request has no query")),
         (json!({ "query": 1 }), Err("query must be a string")),
         (json!({ "query": "q", "operationName": 1 }), Err("operationName must be a string")),

@@ -5,6 +5,8 @@
 
 mod documents;
 mod execution;
+mod hostile;
+mod hostile_documents;
 mod inputs;
 
 use std::sync::Mutex;
@@ -14,15 +16,16 @@ use serde_json::{Value, json};
 use weir_engine::call::{Answer, CallError, Caller};
 use weir_engine::room::Room;
 use weir_schema::commit::Timestamp;
+use weir_schema::graphql::GraphqlSettings;
 
 use super::execute::{Invocation, execute};
-use super::{DocumentLimits, Request, Response, Schema, fixture};
+use super::{Request, Response, Schema, fixture};
 
 /// Bytes of a response after which nothing more is called.
 const ROOM: usize = 4_000;
 
 fn schema() -> Schema {
-    Schema::build(&fixture::shop(), &DocumentLimits::default()).unwrap()
+    Schema::build(&fixture::shop(), &GraphqlSettings::default()).unwrap()
 }
 
 /// Runs a request. `functions` answers calls; what was called stands before the response, one call per line.
