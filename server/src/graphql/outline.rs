@@ -14,11 +14,12 @@ use async_graphql::parser::types::{
 use async_graphql_value::ConstValue;
 use indexmap::IndexMap;
 use weir_schema::api::Scalar;
+use weir_schema::graphql::GraphqlSettings;
 use weir_schema::outline::{
     Composite, Literal, Outline, OutlineDirective, OutlineField, OutlineInput, OutlineType, Ty,
 };
 
-use super::{DocumentLimits, scan};
+use super::scan;
 
 /// How large a schema may be, in bytes and in tokens.
 pub const SDL_BYTES_MAX: usize = 16 << 20;
@@ -32,9 +33,7 @@ pub struct BadSdl(String);
 /// Parses schema definition language, with extensions.
 pub fn parse(text: &str) -> Result<Outline, BadSdl> {
     let bad = |message: String| BadSdl(message.lines().map(str::trim).collect::<Vec<_>>().join(" "));
-    let limits =
-        DocumentLimits { document_bytes: SDL_BYTES_MAX, document_tokens: SDL_TOKENS_MAX, ..DocumentLimits::default() };
-    scan::text(text, &limits).map_err(|error| bad(error.message))?;
+    scan::text(text, &bounds()).map_err(|error| bad(error.message))?;
     let text = scan::surrogates(text).map_err(|error| bad(error.message))?;
     // The parser panics on some texts.
     let parsed = catch_unwind(AssertUnwindSafe(|| parse_schema(text)));
@@ -52,6 +51,18 @@ pub fn parse(text: &str) -> Result<Outline, BadSdl> {
     }
     check_names(&outline)?;
     Ok(outline)
+}
+
+/// What holds for a schema in place of the limits of documents: the colons of its members would count as aliases.
+fn bounds() -> GraphqlSettings {
+    GraphqlSettings {
+        document_bytes: SDL_BYTES_MAX,
+        document_tokens: SDL_TOKENS_MAX,
+        document_definitions: SDL_TOKENS_MAX,
+        document_aliases: SDL_TOKENS_MAX,
+        document_directives: SDL_TOKENS_MAX,
+        ..GraphqlSettings::default()
+    }
 }
 
 /// Adds a type, or what an extension adds to it.
