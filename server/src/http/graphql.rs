@@ -9,7 +9,7 @@ use axum::body::Body;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{FromRequestParts, Query, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Request as HttpRequest, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Request as HttpRequest, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response as HttpResponse};
 use serde_json::{Map, Value};
 use weir_schema::error::ErrorCode;
@@ -67,9 +67,7 @@ pub async fn get(State(gateway): State<Arc<Gateway>>, request: HttpRequest<Body>
     if gateway.options.origins.may_get(&parts).is_err() {
         return Refusal::foreign().into_response(media);
     }
-    let parameters = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri);
-    let request = parameters.map_err(|error| bad(error.body_text())).and_then(|Query(given)| from_query(given));
-    match request {
+    match of_uri(&parts.uri) {
         Ok(request) => answer(&gateway, request, &parts, media, Method::Get).await,
         Err(error) => Refusal { status: StatusCode::BAD_REQUEST, error }.into_response(media),
     }
@@ -250,13 +248,18 @@ async fn read(headers: &HeaderMap, body: Body, options: &ServerOptions) -> Resul
         Undecoded::TooLarge => too_large(),
         Undecoded::Malformed => Refusal { status: StatusCode::BAD_REQUEST, error: bad(error.to_string()) },
     })?;
+    of_body(&body).map_err(|error| Refusal { status: StatusCode::BAD_REQUEST, error })
+}
+
+/// Takes the parameters of a POST: a JSON object.
+pub fn of_body(body: &[u8]) -> Result<Request, GraphqlError> {
     let malformed = |error: serde_json::Error| bad(format!("the body is not JSON: {error}"));
-    let request = serde_json::from_slice(&body).map_err(malformed).and_then(Request::parse);
-    request.map_err(|error| Refusal { status: StatusCode::BAD_REQUEST, error })
+    serde_json::from_slice(body).map_err(malformed).and_then(Request::parse)
 }
 
 /// Takes the parameters of a GET: `variables` and `extensions` are JSON text.
-fn from_query(given: Vec<(String, String)>) -> Result<Request, GraphqlError> {
+pub fn of_uri(uri: &Uri) -> Result<Request, GraphqlError> {
+    let Query(given) = Query::<Vec<(String, String)>>::try_from_uri(uri).map_err(|error| bad(error.body_text()))?;
     let mut parameters = Map::new();
     for (name, text) in given {
         let value = match name.as_str() {

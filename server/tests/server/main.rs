@@ -17,6 +17,7 @@ mod events;
 mod fairness;
 mod frames;
 mod files;
+mod fuzz;
 mod graphql_over_http;
 mod lines;
 mod manners;
