@@ -41,6 +41,25 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
+    /// All of them, each at the place that it has as a number.
+    pub const ALL: [Self; 15] = [
+        Self::BadRequest,
+        Self::GraphqlParseFailed,
+        Self::GraphqlValidationFailed,
+        Self::BadArguments,
+        Self::Unauthenticated,
+        Self::Forbidden,
+        Self::NotFound,
+        Self::Conflict,
+        Self::RateLimited,
+        Self::LimitExceeded,
+        Self::FunctionFailed,
+        Self::RolledBack,
+        Self::OutcomeUnknown,
+        Self::Unavailable,
+        Self::Internal,
+    ];
+
     /// As it stands in `extensions.code`.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -8,6 +8,7 @@
 //! | [`cli`] | the commands of the binary `weir` |
 //! | [`control`] | how commands ask the process that has a data folder open |
 //! | [`http`] | routes, limits, content negotiation, pages |
+//! | [`metrics`] | what is counted, for Prometheus |
 //! | [`graphql`] | schemas, plans, execution: all that does not know how a request came |
 //! | [`operations`] | operations at work, for who sends their results as they come |
 //! | [`websocket`] | the `graphql-transport-ws` protocol |
@@ -19,6 +20,7 @@ pub mod cli;
 pub mod control;
 pub mod graphql;
 pub mod http;
+pub mod metrics;
 pub mod operations;
 pub mod websocket;
 

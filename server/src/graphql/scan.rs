@@ -29,7 +29,7 @@ struct Counts {
 /// `_name_bytes`, `_depth`, `_definitions`, `_aliases`, `_directives` and `_variables`. Looks at each byte once and stops at
 /// the first that is too much.
 pub fn text(text: &str, limits: &GraphqlSettings) -> Result<(), GraphqlError> {
-    at_most("document_bytes", text.len(), limits.document_bytes, "bytes")?;
+    size(text, limits)?;
     let (mut counts, mut depth, mut parentheses) = (Counts::default(), 0_usize, 0_usize);
     let mut rest = text.as_bytes();
     while let [first, after @ ..] = rest {
@@ -82,6 +82,11 @@ pub fn text(text: &str, limits: &GraphqlSettings) -> Result<(), GraphqlError> {
         }
     }
     Ok(())
+}
+
+/// Checks the text against `document_bytes` alone.
+pub fn size(text: &str, limits: &GraphqlSettings) -> Result<(), GraphqlError> {
+    at_most("document_bytes", text.len(), limits.document_bytes, "bytes")
 }
 
 /// Refuses a document that has more of something than a limit allows.

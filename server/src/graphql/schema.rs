@@ -7,12 +7,12 @@ use weir_schema::declarations::Declarations;
 use weir_schema::graphql::GraphqlSettings;
 use weir_schema::sdl;
 
-use super::cache::{OperationCache, PLAN_CACHE_BYTES};
+use super::cache::{CacheCounters, OperationCache, PLAN_CACHE_BYTES};
 use super::cost::Prices;
 use super::document::{Operation, choose, parse, variables};
 use super::library::Library;
 use super::typename::expose;
-use super::{GraphqlError, suggest};
+use super::{GraphqlError, scan, suggest};
 
 /// All that requests need to know of one release. A new release gets a new one, whole.
 pub struct Schema {
@@ -24,7 +24,7 @@ pub struct Schema {
     pub settings: GraphqlSettings,
     pub(super) library: Library,
     pub(super) prices: Prices,
-    cache: OperationCache,
+    pub(super) cache: OperationCache,
 }
 
 /// Why declarations cannot be served.
@@ -41,22 +41,28 @@ pub enum SchemaError {
 impl Schema {
     /// Builds the schema of an app.
     pub fn build(declarations: &Declarations, settings: &GraphqlSettings) -> Result<Self, SchemaError> {
+        Self::build_counted(declarations, settings, CacheCounters::default())
+    }
+
+    /// The same, where what its cache does is counted together with others.
+    pub fn build_counted(
+        declarations: &Declarations,
+        settings: &GraphqlSettings,
+        counters: CacheCounters,
+    ) -> Result<Self, SchemaError> {
         let api = Api::of(declarations)?;
         let library = Library::build(&api).map_err(|error| SchemaError::Library(error.to_string()))?;
-        let cache = OperationCache::new(PLAN_CACHE_BYTES);
+        let cache = OperationCache::new(PLAN_CACHE_BYTES, counters);
         let prices = Prices::new(&api, settings);
         Ok(Self { sdl: sdl::print(&api), api, settings: settings.clone(), library, prices, cache })
     }
 
     /// The operation that a request names, valid and compiled. A known text skips all of that.
     pub async fn prepare(&self, text: &str, operation: Option<&str>) -> Result<Arc<Operation>, Vec<GraphqlError>> {
-        if let Some(known) = self.cache.get(text, operation) {
-            return Ok(known);
-        }
-        let compiled = self.compile(text, operation).await.map_err(|errors| self.tell(errors))?;
-        let compiled = Arc::new(compiled);
-        self.cache.insert(text, operation, compiled.clone());
-        Ok(compiled)
+        // What no cache should be asked for, since looking it up takes as long as reading it.
+        scan::size(text, &self.settings).map_err(|error| vec![error])?;
+        let compile = async { self.compile(text, operation).await.map_err(|errors| self.tell(errors)) };
+        self.cache.get(text, operation, compile).await.map_err(|errors| errors.to_vec())
     }
 
     /// What clients may be told of these errors.

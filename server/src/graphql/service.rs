@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use tokio::sync::watch;
-use weir_engine::Engine;
 use weir_engine::call::{CallError, Caller};
 use weir_engine::idempotency::IdempotencyKey;
 use weir_engine::lines::Elements;
@@ -15,12 +14,17 @@ use weir_engine::release::Release;
 use weir_engine::room::Room;
 use weir_engine::row::Row;
 use weir_engine::streams::Stream;
+use weir_engine::{Engine, ResultCounts};
+use weir_schema::error::ErrorCode;
 use weir_store::Poisoned;
 
+use super::cache::{CacheCounters, OperationCache};
 use super::document::Operation;
 use super::execute::{Subscribed, execute};
 use super::lines::Listed;
-use super::{Response, Schema, call};
+use super::plan::OperationKind;
+use super::{GraphqlError, Request, Response, Schema, call};
+use crate::metrics::{Metrics, Readings};
 
 /// A release and its schema. Whoever holds one keeps both, whatever is activated meanwhile.
 pub struct Served {
@@ -35,17 +39,31 @@ pub struct Served {
 pub struct Service {
     engine: Engine,
     served: watch::Receiver<Option<Arc<Served>>>,
+    metrics: Arc<Metrics>,
 }
 
 impl Service {
     /// A service of what `served` holds.
-    pub fn new(engine: Engine, served: watch::Receiver<Option<Arc<Served>>>) -> Self {
-        Self { engine, served }
+    pub fn new(engine: Engine, served: watch::Receiver<Option<Arc<Served>>>, metrics: Arc<Metrics>) -> Self {
+        Self { engine, served, metrics }
+    }
+
+    /// The text of what is counted; `readings` has what the service cannot see.
+    pub fn metrics(&self, readings: Readings) -> String {
+        let current = self.current();
+        let cache = current.as_ref().map(|served| &served.schema.cache);
+        let ResultCounts { kept, joined, run } = self.engine.result_counts();
+        self.metrics.text(&Readings {
+            plan_cache_bytes: cache.map_or(0, OperationCache::bytes),
+            plan_cache_operations: cache.map_or(0, OperationCache::len) as u64,
+            results: [kept, joined, run],
+            ..readings
+        })
     }
 
     /// The same for what comes by a connection.
     pub fn on(&self, connection: Connection) -> Self {
-        Self { engine: self.engine.on(connection), served: self.served.clone() }
+        Self { engine: self.engine.on(connection), served: self.served.clone(), metrics: self.metrics.clone() }
     }
 
     /// Whether calls can be answered; if not, why.
@@ -63,6 +81,15 @@ impl Service {
         self.served.clone()
     }
 
+    /// The operation that a request asks for, valid and compiled.
+    pub async fn prepare(&self, served: &Served, request: &Request) -> Result<Arc<Operation>, Vec<GraphqlError>> {
+        let prepared = served.schema.prepare(&request.query, request.operation_name.as_deref()).await;
+        if let Err(errors) = &prepared {
+            self.metrics.request(None, outcome(errors));
+        }
+        prepared
+    }
+
     /// Runs a query or a mutation.
     pub async fn execute(
         &self,
@@ -74,7 +101,9 @@ impl Service {
     ) -> Response {
         let call = |field, asked| call::invoke(&self.engine, &served.release, caller, key, field, asked);
         let room = Room::new(served.release.limits().response_bytes);
-        execute(&served.schema, operation, variables, caller, room, call).await
+        let response = execute(&served.schema, operation, variables, caller, room, call).await;
+        self.metrics.request(Some(operation.kind), outcome(&response.errors));
+        response
     }
 
     /// Has an endpoint of the release answer a request.
@@ -90,12 +119,15 @@ impl Service {
     /// Watches what a subscription selects; `after` is the cursor of a message that the client has.
     pub fn watch(&self, served: &Served, subscribed: &Subscribed, caller: &Caller, after: Option<String>) -> Watch {
         let arguments = subscribed.arguments.clone();
+        self.metrics.request(Some(OperationKind::Subscription), Ok(()));
         self.engine.watch(&served.release, caller, &subscribed.function, arguments, after)
     }
 
     /// Calls the query whose list is to be answered line by line.
     pub async fn elements(&self, served: &Served, listed: &Listed, caller: &Caller) -> Result<Elements, CallError> {
-        self.engine.elements(&served.release, caller, &listed.function, listed.arguments.clone()).await
+        let elements = self.engine.elements(&served.release, caller, &listed.function, listed.arguments.clone()).await;
+        self.metrics.request(Some(OperationKind::Query), elements.as_ref().map(drop).map_err(|error| error.code));
+        elements
     }
 
     /// A place for one more `what` of a caller, on this connection.
@@ -117,18 +149,29 @@ impl Service {
         caller: &Caller,
     ) -> Result<Stream, CallError> {
         let arguments = subscribed.arguments.clone();
-        self.engine.stream(place, &served.release, caller, &subscribed.function, arguments)
+        let stream = self.engine.stream(place, &served.release, caller, &subscribed.function, arguments);
+        self.metrics.request(Some(OperationKind::Subscription), stream.as_ref().map(drop).map_err(|error| error.code));
+        stream
     }
+}
+
+/// What came of a request, by its first error.
+fn outcome(errors: &[GraphqlError]) -> Result<(), ErrorCode> {
+    errors.first().map_or(Ok(()), |error| Err(error.extensions.code))
 }
 
 /// Builds the schema of each release that the engine activates, and serves it whole. Ends with the engine.
 ///
 /// A release whose schema cannot be built is not served; the one before stays. `weir check` refuses such an app.
-pub async fn follow(mut releases: watch::Receiver<Option<Arc<Release>>>, served: watch::Sender<Option<Arc<Served>>>) {
+pub async fn follow(
+    mut releases: watch::Receiver<Option<Arc<Release>>>,
+    counters: CacheCounters,
+    served: watch::Sender<Option<Arc<Served>>>,
+) {
     loop {
         let release = releases.borrow_and_update().clone();
         if let Some(release) = release {
-            match Schema::build(release.declarations(), release.graphql()) {
+            match Schema::build_counted(release.declarations(), release.graphql(), counters.clone()) {
                 Ok(schema) => {
                     served.send_replace(Some(Arc::new(Served { release, schema })));
                 }

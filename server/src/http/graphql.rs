@@ -90,7 +90,7 @@ pub(super) async fn answer(
     let Some(served) = gateway.service.current() else {
         return Refusal::no_release().into_response(media);
     };
-    let operation = match served.schema.prepare(&request.query, request.operation_name.as_deref()).await {
+    let operation = match gateway.service.prepare(&served, &request).await {
         Ok(operation) => operation,
         Err(errors) => return write(media, &Response::refused(errors)),
     };

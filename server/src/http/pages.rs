@@ -7,9 +7,11 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
+use tokio::sync::Semaphore;
 
 use super::caching::{self, Tagged};
 use super::gateway::Gateway;
+use crate::metrics::{CONTENT_TYPE, Readings};
 
 /// What a browser is told about files that never change under their name.
 const FOREVER: &str = "public, max-age=31536000, immutable";
@@ -28,6 +30,17 @@ pub async fn readyz(State(gateway): State<Arc<Gateway>>) -> Response {
         Some(_) => "ready\n".into_response(),
         None => no_release(),
     }
+}
+
+/// `GET /metrics`: what is counted, for Prometheus.
+pub async fn metrics(State(gateway): State<Arc<Gateway>>) -> Response {
+    let taken = |max: u32, free: &Semaphore| u64::from(max).saturating_sub(free.available_permits() as u64);
+    let readings = Readings {
+        sockets: taken(gateway.options.sockets, &gateway.sockets),
+        subscriptions: taken(gateway.options.subscriptions, &gateway.subscriptions),
+        ..Readings::default()
+    };
+    ([(header::CONTENT_TYPE, CONTENT_TYPE)], gateway.service.metrics(readings)).into_response()
 }
 
 /// `GET /schema.graphql`: the schema of the active release.

@@ -23,6 +23,7 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .merge(api)
         .route("/healthz", get(pages::healthz))
         .route("/readyz", get(pages::readyz))
+        .route("/metrics", get(pages::metrics))
         .route("/", get(|| async { Redirect::temporary("/graphiql") }))
         .route("/graphiql", get(pages::graphiql))
         .route("/graphiql/{file}", get(pages::graphiql_file))

@@ -17,6 +17,7 @@ use super::gateway::Gateway;
 use super::tls::Tls;
 use super::{ServerOptions, router};
 use crate::graphql::service::{Served, Service, follow};
+use crate::metrics::Metrics;
 
 /// A server of one engine.
 pub struct Server {
@@ -32,9 +33,10 @@ impl Server {
     pub fn start(engine: Engine, options: ServerOptions) -> Self {
         let (serve, served) = watch::channel(None);
         let (stop, stopping) = watch::channel(false);
-        let follower = tokio::spawn(follow(engine.releases(), serve));
+        let metrics = Arc::<Metrics>::default();
+        let follower = tokio::spawn(follow(engine.releases(), metrics.plan_cache.clone(), serve));
         let gateway = Gateway {
-            service: Service::new(engine, served.clone()),
+            service: Service::new(engine, served.clone(), metrics),
             uploads: Places::new(options.uploads as usize),
             sockets: Arc::new(Semaphore::new(options.sockets as usize)),
             subscriptions: Arc::new(Semaphore::new(options.subscriptions as usize)),

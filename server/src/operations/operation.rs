@@ -52,7 +52,7 @@ impl<C: Clone> Operation<C> {
     async fn answer(&self, request: Request) -> Result<(), Vec<GraphqlError>> {
         let mut changes = self.service.changes();
         let served = current(&mut changes)?;
-        let operation = Box::pin(served.schema.prepare(&request.query, request.operation_name.as_deref())).await?;
+        let operation = Box::pin(self.service.prepare(&served, &request)).await?;
         if operation.kind == OperationKind::Subscription {
             self.outbox.goes_on(&self.ticket);
             let subscribed = subscribe(&served.schema, &operation, request.variables.clone())?;
@@ -134,7 +134,7 @@ impl<C: Clone> Operation<C> {
         changes: &mut watch::Receiver<Option<Arc<Served>>>,
         seen: &mut Option<String>,
     ) -> Result<ControlFlow<(), Arc<Served>>, Vec<GraphqlError>> {
-        let operation = Box::pin(served.schema.prepare(&request.query, request.operation_name.as_deref())).await?;
+        let operation = Box::pin(self.service.prepare(served, request)).await?;
         let subscribed = subscribe(&served.schema, &operation, request.variables.clone())?;
         drop(operation);
         let mut watch = self.service.watch(served, &subscribed, &self.caller, seen.clone());

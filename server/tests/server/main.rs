@@ -21,6 +21,7 @@ mod fuzz;
 mod graphql_over_http;
 mod lines;
 mod manners;
+mod metrics;
 mod pages;
 mod protocol;
 mod sorted_views;

@@ -1,0 +1,161 @@
+//! What is counted, in the words of Prometheus (<https://prometheus.io/docs/concepts/data_model/>).
+//!
+//! A counter is an atomic number that is looked up once, at start: counting takes no lock and looks at no label. What others
+//! count, or can be seen at any time, is read when it is asked for.
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use weir_schema::error::ErrorCode;
+
+use crate::graphql::cache::CacheCounters;
+use crate::graphql::plan::OperationKind;
+
+/// The form of the text (<https://prometheus.io/docs/specs/om/open_metrics_spec/>).
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+type Labels<const N: usize> = [(&'static str, &'static str); N];
+
+/// All that is counted.
+pub struct Metrics {
+    registry: Registry,
+    /// By kind and by outcome, in the order of [`KINDS`] and of [`ErrorCode::ALL`], what went well first.
+    requests: Vec<Vec<Counter>>,
+    /// What caches of operations have done.
+    pub plan_cache: CacheCounters,
+    plan_cache_bytes: Gauge,
+    plan_cache_operations: Gauge,
+    results: [Counter; 3],
+    sockets: Gauge,
+    subscriptions: Gauge,
+}
+
+/// The kinds of requests. One that is refused before it is known which it would be has the last.
+const KINDS: [&str; 4] = ["query", "mutation", "subscription", "unknown"];
+
+/// What is read when it is asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Readings {
+    /// Bytes of the operations that are kept.
+    pub plan_cache_bytes: u64,
+    /// How many those are.
+    pub plan_cache_operations: u64,
+    /// Calls of queries and views that were answered by what is kept, by a run of others, and by a run of their own.
+    pub results: [u64; 3],
+    /// WebSockets that are open.
+    pub sockets: u64,
+    /// Subscriptions that run.
+    pub subscriptions: u64,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("weir");
+        let by_kind = Family::<Labels<2>, Counter>::default();
+        let outcomes = || std::iter::once("OK").chain(ErrorCode::ALL.into_iter().map(ErrorCode::as_str));
+        let counters = |kind| {
+            let counter = |outcome| by_kind.get_or_create_owned(&[("kind", kind), ("outcome", outcome)]);
+            outcomes().map(counter).collect()
+        };
+        let requests = KINDS.into_iter().map(counters).collect();
+        registry.register(
+            "requests",
+            "GraphQL requests, by what came of them: OK or the code of the first error",
+            by_kind,
+        );
+        let plan_cache = CacheCounters::default();
+        registry.register("plan_cache_hits", "Documents that had been compiled before", plan_cache.hits.clone());
+        registry.register("plan_cache_misses", "Documents that were compiled", plan_cache.misses.clone());
+        registry.register("plan_cache_evictions", "Compiled documents that had to go", plan_cache.evictions.clone());
+        let by_answer = Family::<Labels<1>, Counter>::default();
+        let results = ["kept", "joined", "run"].map(|by| by_answer.get_or_create_owned(&[("by", by)]));
+        registry.register("results", "Calls of queries and views, by how they were answered", by_answer);
+        let [plan_cache_bytes, plan_cache_operations, sockets, subscriptions] =
+            std::array::from_fn(|_| Gauge::default());
+        registry.register("plan_cache_bytes", "What compiled documents hold", plan_cache_bytes.clone());
+        registry.register("plan_cache_operations", "Compiled documents", plan_cache_operations.clone());
+        registry.register("sockets", "Open WebSockets", sockets.clone());
+        registry.register("subscriptions", "Running subscriptions", subscriptions.clone());
+        Self {
+            registry,
+            requests,
+            plan_cache,
+            plan_cache_bytes,
+            plan_cache_operations,
+            results,
+            sockets,
+            subscriptions,
+        }
+    }
+}
+
+impl Metrics {
+    /// A request has been answered, or its first answer is on its way.
+    pub fn request(&self, kind: Option<OperationKind>, outcome: Result<(), ErrorCode>) {
+        let kind = match kind {
+            Some(OperationKind::Query) => 0,
+            Some(OperationKind::Mutation) => 1,
+            Some(OperationKind::Subscription) => 2,
+            None => 3,
+        };
+        let outcome = outcome.err().map_or(0, |code| code as usize + 1);
+        if let Some(counter) = self.requests.get(kind).and_then(|counters| counters.get(outcome)) {
+            counter.inc();
+        }
+    }
+
+    /// The text of all that is counted.
+    pub fn text(&self, readings: &Readings) -> String {
+        let set = |gauge: &Gauge, value: u64| {
+            gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        };
+        set(&self.plan_cache_bytes, readings.plan_cache_bytes);
+        set(&self.plan_cache_operations, readings.plan_cache_operations);
+        set(&self.sockets, readings.sockets);
+        set(&self.subscriptions, readings.subscriptions);
+        for (counter, value) in self.results.iter().zip(readings.results) {
+            counter.inner().store(value, std::sync::atomic::Ordering::Relaxed);
+        }
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_counted_by_kind_and_outcome() {
+        let metrics = Metrics::default();
+        metrics.request(Some(OperationKind::Query), Ok(()));
+        metrics.request(Some(OperationKind::Query), Ok(()));
+        metrics.request(Some(OperationKind::Mutation), Err(ErrorCode::Conflict));
+        metrics.request(None, Err(ErrorCode::GraphqlParseFailed));
+        metrics.plan_cache.hits.inc();
+        let text = metrics.text(&Readings { results: [1, 2, 3], sockets: 4, ..Readings::default() });
+        for line in [
+            "weir_requests_total{kind=\"query\",outcome=\"OK\"} 2",
+            "weir_requests_total{kind=\"mutation\",outcome=\"CONFLICT\"} 1",
+            "weir_requests_total{kind=\"unknown\",outcome=\"GRAPHQL_PARSE_FAILED\"} 1",
+            "weir_requests_total{kind=\"subscription\",outcome=\"OK\"} 0",
+            "weir_plan_cache_hits_total 1",
+            "weir_results_total{by=\"joined\"} 2",
+            "weir_sockets 4",
+            "# EOF",
+        ] {
+            assert!(text.lines().any(|there| there == line), "{line} is not in {text}");
+        }
+    }
+
+    #[test]
+    fn every_code_has_its_place() {
+        for (place, code) in ErrorCode::ALL.into_iter().enumerate() {
+            assert_eq!(code as usize, place, "{code}");
+        }
+    }
+}
