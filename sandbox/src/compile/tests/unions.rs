@@ -238,3 +238,22 @@ fn unions_in_arguments() {
         "#]],
     );
 }
+
+#[test]
+fn a_union_within_its_own_objects() {
+    check(
+        r#"
+        import { query } from "weir";
+        interface Leaf { kind: "leaf" }
+        interface Fork { kind: "fork"; left: Tree; right: Tree | null; all: Tree[] }
+        type Tree = Leaf | Fork;
+        export const f = query((): Tree => x);
+        "#,
+        expect![[r#"
+            query f(): Tree
+            union Tree by kind = "leaf" Leaf | "fork" Fork
+            type Leaf / LeafInput { kind: String = "leaf" }
+            type Fork / ForkInput { kind: String = "fork", left: Tree, right: Tree | null, all: [Tree] }
+        "#]],
+    );
+}

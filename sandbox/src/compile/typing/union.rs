@@ -200,6 +200,8 @@ impl<'a, 'g> Types<'a, 'g> {
     /// The members of an object that are always one literal.
     fn literal_members(&mut self, part: &Part<'a, 'g>) -> Result<Vec<(String, String)>, Reported> {
         let members = self.members(part.ty, &part.name.base)?;
+        // As inside of any object, a member may be of the very union at hand.
+        let expanding = std::mem::take(&mut self.expanding);
         let mut found = Vec::new();
         for member in members {
             let mut parts = Parts::default();
@@ -212,6 +214,7 @@ impl<'a, 'g> Types<'a, 'g> {
                 found.push((member.name, literal.clone()));
             }
         }
+        self.expanding = expanding;
         Ok(found)
     }
 
