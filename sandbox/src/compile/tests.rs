@@ -6,6 +6,7 @@ mod examples;
 mod functions;
 mod kept;
 mod modules;
+mod names;
 mod objects;
 mod recursion;
 mod references;

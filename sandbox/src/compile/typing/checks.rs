@@ -137,7 +137,9 @@ impl<'a, 'g> Registry<'a, 'g> {
 
     /// Checks that each name on the side of inputs and outputs together stands for one type.
     fn check_input_names(&self, inputs: &BTreeSet<&str>, outputs: &BTreeSet<&str>, report: &Report) {
-        let mut taken: BTreeMap<&str, &str> = outputs.iter().map(|name| (*name, *name)).collect();
+        // An enum has one name on both sides.
+        let enums = inputs.iter().filter(|name| matches!(self.get(name), Some(Definition::Enum(_))));
+        let mut taken: BTreeMap<&str, &str> = outputs.iter().chain(enums).map(|name| (*name, *name)).collect();
         for name in inputs {
             let Some((Some(Definition::Object(object)), place)) = self.definitions.get(*name) else {
                 continue;
