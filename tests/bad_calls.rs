@@ -202,13 +202,13 @@ fn requests_that_do_not_fit() {
     let table: String = calls.iter().map(|call| format!("{call}\n    {}\n", told(&client, call))).collect();
     expect![[r#"
         mutation { add { name } }
-            GRAPHQL_VALIDATION_FAILED: Field "add" argument "name" of type "Mutation" is required but not provided
+            GRAPHQL_VALIDATION_FAILED: Field "add" argument "name" of type "String!" is required but not provided.
         mutation { add(name: 1) { name } }
-            GRAPHQL_VALIDATION_FAILED: Invalid value for argument "name", expected type "String"
+            GRAPHQL_VALIDATION_FAILED: Argument name: expected String!, got 1
         mutation { add(name: null) { name } }
-            GRAPHQL_VALIDATION_FAILED: Invalid value for argument "name", expected type "String"
+            GRAPHQL_VALIDATION_FAILED: Argument name: expected String!, got null
         mutation { add(name: "a", size: 1.5) { name } }
-            GRAPHQL_VALIDATION_FAILED: Invalid value for argument "size", expected type "Int"
+            GRAPHQL_VALIDATION_FAILED: Argument size: expected Int, got 1.5
         mutation { add(name: "a", size: 3000000000) { name } }
             GRAPHQL_VALIDATION_FAILED: Argument size: expected Int, got 3000000000
         mutation { add(name: "a", colour: "red") { name } }
@@ -230,13 +230,13 @@ fn requests_that_do_not_fit() {
         { fien }
             GRAPHQL_VALIDATION_FAILED: Unknown field "fien" on type "Query". Did you mean "fine"?
         { fine { name } }
-            GRAPHQL_VALIDATION_FAILED: Field "fine" must not have a selection since type "String" has no subfields
+            GRAPHQL_VALIDATION_FAILED: Field "fine" must not have a selection since type "String" has no subfields.
         { throws
-            GRAPHQL_PARSE_FAILED: Syntax error: expected selection_set, selection, directive, or arguments
+            GRAPHQL_PARSE_FAILED: Syntax error: expected a field, a fragment or `}`, found the end of the document
         { fine ...Missing }
-            GRAPHQL_VALIDATION_FAILED: Unknown fragment: "Missing"
+            GRAPHQL_VALIDATION_FAILED: Unknown fragment "Missing".
 
-            GRAPHQL_PARSE_FAILED: Syntax error: expected executable_definition
+            GRAPHQL_PARSE_FAILED: Syntax error: expected an operation or a fragment, found the end of the document
         query A { fine } query B { fine }
             BAD_REQUEST: The document has several operations: send operationName too.
     "#]]

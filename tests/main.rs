@@ -14,6 +14,7 @@
 //! | [`bad_input`] | every mistake of an app is told with its place and what to do |
 //! | [`bad_calls`] | calls, requests and files that do not fit |
 //! | [`dependencies`] | `weir graph`: which functions use which collections and each other |
+//! | [`differential`] | random requests to random apps are answered as by the reference implementation of GraphQL |
 //! | [`types`] | the official compiler accepts the editor's types |
 //! | [`atlas`] | `examples/atlas` on all its real data; imports, and crashes in the middle of them |
 //! | [`kills`] | hundreds of kill -9 under load: what was acknowledged is there, whole, and retries tell the first answer |
@@ -69,6 +70,7 @@ mod demo;
 mod dependencies;
 mod dev;
 mod edge;
+mod differential;
 mod encryption;
 mod events;
 mod files;

@@ -50,7 +50,7 @@ impl Api {
         [&self.query, &self.mutation, &self.subscription]
     }
 
-    /// The scalars in use that are not GraphQL's own, in the order of [`Scalar::ALL`].
+    /// The scalars in use, in the order of [`Scalar::ALL`]. Introspection always uses `String` and `Boolean`.
     pub fn scalars(&self) -> Vec<Scalar> {
         let objects = self.types.values().filter_map(|ty| if let NamedType::Object(ty) = ty { Some(ty) } else { None });
         let inputs = self.types.values().filter_map(|ty| if let NamedType::Input(ty) = ty { Some(ty) } else { None });
@@ -58,8 +58,9 @@ impl Api {
         let results = fields.clone().map(|field| &field.ty);
         let arguments = fields.flat_map(|field| &field.arguments).chain(inputs.flat_map(|input| &input.fields));
         let used: HashSet<&str> = results.chain(arguments.map(|argument| &argument.ty)).map(TypeRef::name).collect();
-        let own = |scalar: &Scalar| scalar.specification().is_some() && used.contains(scalar.name());
-        Scalar::ALL.into_iter().filter(own).collect()
+        let is_used =
+            |scalar: &Scalar| matches!(scalar, Scalar::String | Scalar::Boolean) || used.contains(scalar.name());
+        Scalar::ALL.into_iter().filter(is_used).collect()
     }
 
     /// The object type of this name, roots included.
@@ -263,16 +264,41 @@ impl Scalar {
         Self::ALL.into_iter().find(|scalar| scalar.name() == name)
     }
 
-    /// For scalars that are not GraphQL's own: the description and the address of the specification they follow.
-    pub fn specification(self) -> Option<(&'static str, &'static str)> {
+    /// The address of the specification that it follows, unless it is GraphQL's own.
+    pub fn specified_by(self) -> Option<&'static str> {
         match self {
             Self::String | Self::Boolean | Self::Int | Self::Float | Self::Id => None,
-            Self::DateTime => Some((
-                "A date and time in UTC, as `2026-11-22T09:30:00.000Z`. Arguments may have any offset.",
-                "https://www.rfc-editor.org/rfc/rfc3339",
-            )),
-            Self::Json => Some(("Any JSON value, null included.", "https://www.rfc-editor.org/rfc/rfc8259")),
-            Self::Bytes => Some(("Bytes in padded base64.", "https://www.rfc-editor.org/rfc/rfc4648#section-4")),
+            Self::DateTime => Some("https://www.rfc-editor.org/rfc/rfc3339"),
+            Self::Json => Some("https://www.rfc-editor.org/rfc/rfc8259"),
+            Self::Bytes => Some("https://www.rfc-editor.org/rfc/rfc4648#section-4"),
+        }
+    }
+
+    /// What it is, for people. GraphQL's own are described as in its reference implementation.
+    pub fn description(self) -> &'static str {
+        match self {
+            Self::String => {
+                "The `String` scalar type represents textual data, represented as UTF-8 character sequences. The String \
+                 type is most often used by GraphQL to represent free-form human-readable text."
+            }
+            Self::Boolean => "The `Boolean` scalar type represents `true` or `false`.",
+            Self::Int => {
+                "The `Int` scalar type represents non-fractional signed whole numeric values. Int can represent values \
+                 between -(2^31) and 2^31 - 1."
+            }
+            Self::Float => {
+                "The `Float` scalar type represents signed double-precision fractional values as specified by \
+                 [IEEE 754](https://en.wikipedia.org/wiki/IEEE_floating_point)."
+            }
+            Self::Id => {
+                "The `ID` scalar type represents a unique identifier, often used to refetch an object or as key for a \
+                 cache. The ID type appears in a JSON response as a String; however, it is not intended to be \
+                 human-readable. When expected as an input type, any string (such as `\"4\"`) or integer (such as `4`) \
+                 input value will be accepted as an ID."
+            }
+            Self::DateTime => "A date and time in UTC, as `2026-11-22T09:30:00.000Z`. Arguments may have any offset.",
+            Self::Json => "Any JSON value, null included.",
+            Self::Bytes => "Bytes in padded base64.",
         }
     }
 }

@@ -4,6 +4,8 @@
 
 use std::fmt::Write;
 
+use serde_json::Value;
+
 use crate::api::{Api, Field, InputField, NamedType, Object};
 
 /// Prints the schema. What comes out always parses: [`Api`] holds no name that GraphQL does not allow.
@@ -16,9 +18,9 @@ pub fn print(api: &Api) -> String {
         named_type(&mut sdl, ty);
     }
     for scalar in api.scalars() {
-        if let Some((about, url)) = scalar.specification() {
+        if let Some(url) = scalar.specified_by() {
             separate(&mut sdl);
-            description(&mut sdl, "", Some(about));
+            description(&mut sdl, "", Some(scalar.description()));
             line(&mut sdl, format_args!("scalar {} @specifiedBy(url: {url:?})", scalar.name()));
         }
     }
@@ -87,9 +89,14 @@ fn object_field(sdl: &mut String, field: &Field) {
 
 fn input_field(field: &InputField) -> String {
     match &field.default {
-        Some(default) => format!("{}: {} = {default}", field.name, field.ty),
+        Some(default) => format!("{}: {} = {}", field.name, field.ty, default_text(default)),
         None => format!("{}: {}", field.name, field.ty),
     }
+}
+
+/// A default as GraphQL writes it: a scalar, which is written alike in JSON.
+pub fn default_text(default: &Value) -> String {
+    default.to_string()
 }
 
 /// Puts an empty line between definitions.
@@ -108,16 +115,24 @@ fn line(sdl: &mut String, text: std::fmt::Arguments<'_>) {
 /// A description is written on one line up to this.
 const LINE_BYTES_MAX: usize = 100;
 
+/// A description as it is told: without control characters, and blanks at the ends of lines and around it.
+pub fn description_text(text: &str) -> String {
+    let line = |line: &str| {
+        let line: String = line.chars().filter(|c| *c == '\t' || !c.is_control()).collect();
+        line.trim_end().to_owned()
+    };
+    text.trim().lines().map(line).collect::<Vec<_>>().join("\n").trim().to_owned()
+}
+
 /// Writes a description as a block string (<https://spec.graphql.org/draft/#sec-String-Value.Block-Strings>).
 fn description(sdl: &mut String, indent: &str, text: Option<&str>) {
-    let Some(text) = text.map(str::trim).filter(|text| !text.is_empty()) else { return };
+    let Some(text) = text.map(description_text).filter(|text| !text.is_empty()) else { return };
     if text.len() <= LINE_BYTES_MAX && !text.contains(|c: char| c.is_control() || c == '"' || c == '\\') {
         return line(sdl, format_args!("{indent}\"\"\"{text}\"\"\""));
     }
     line(sdl, format_args!("{indent}\"\"\""));
     for text in text.lines() {
-        let text: String = text.chars().filter(|c| *c == '\t' || !c.is_control()).collect();
-        match text.trim_end().replace("\"\"\"", "\\\"\"\"") {
+        match text.replace("\"\"\"", "\\\"\"\"") {
             empty if empty.is_empty() => sdl.push('\n'),
             text => line(sdl, format_args!("{indent}{text}")),
         }

@@ -1,7 +1,7 @@
 //! Selection sets merged into a plan (<https://spec.graphql.org/draft/#sec-Field-Selection-Merging>).
 //!
 //! A plan holds for one choice of what `@skip` and `@include` leave in, so that running it decides nothing. Compiling
-//! with [`Conditions::Ignored`] is also the check that all fields can be merged, which must hold whatever is left in.
+//! with [`Conditions::Ignored`] tells what the choice depends on, and how large a plan can become.
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
@@ -20,12 +20,12 @@ use weir_schema::error::ErrorCode;
 use super::GraphqlError;
 use super::document::location;
 use super::error::Location;
-use super::merge::{check_mergeable, check_shapes};
+use super::introspection::{Composite, Known, Types, vocabulary};
 use super::plan::{
     Argument, Complete, Completion, Key, Member, OperationKind, Plan, Root, RootCall, RootSource, Selected,
     SelectedField, Variable,
 };
-use super::template::{Literals, Variables, may_stand};
+use super::template::{Literals, Variables};
 
 /// What `@skip` and `@include` leave in.
 #[derive(Clone, Copy)]
@@ -46,11 +46,9 @@ pub struct Seen {
 }
 
 /// What came of a compilation.
-pub struct Compiled<'a> {
+pub struct Compiled {
     /// The plan.
     pub plan: Plan,
-    /// The root fields that the library answers.
-    pub introspection: Vec<&'a Positioned<Selection>>,
     /// What the plan depends on.
     pub seen: Seen,
     /// Selections merged into it, each time they were: a measure of its size.
@@ -58,10 +56,10 @@ pub struct Compiled<'a> {
 }
 
 /// The selections of one response key, in the order of the document; never empty.
-pub(super) type Group<'a> = Vec<&'a Positioned<Selection>>;
+type Group<'a> = Vec<&'a Positioned<Selection>>;
 
 struct Compiler<'a> {
-    api: &'a Api,
+    types: Types<'a>,
     document: &'a ExecutableDocument,
     variables: &'a [Variable],
     conditions: Conditions<'a>,
@@ -71,7 +69,7 @@ struct Compiler<'a> {
     selections_left: usize,
 }
 
-/// Compiles one operation of a document that the library found valid.
+/// Compiles one operation of a valid document.
 pub fn compile<'a>(
     api: &'a Api,
     document: &'a ExecutableDocument,
@@ -80,46 +78,37 @@ pub fn compile<'a>(
     variables: &'a [Variable],
     conditions: Conditions<'a>,
     selections_max: usize,
-) -> Result<Compiled<'a>, GraphqlError> {
+) -> Result<Compiled, GraphqlError> {
+    let types = Types::of(api);
     let (reads, seen, selections_left) = (vec![0; variables.len()], Seen::default(), selections_max);
-    let mut compiler = Compiler { api, document, variables, conditions, reads, seen, selections_left };
+    let mut compiler = Compiler { types, document, variables, conditions, reads, seen, selections_left };
     let root = match kind {
         OperationKind::Query => &api.query,
         OperationKind::Mutation => &api.mutation,
         OperationKind::Subscription => &api.subscription,
     };
     let groups = compiler.groups(root, &[&operation.selection_set.node])?;
-    if kind == OperationKind::Subscription {
-        check_single_root(&groups, &compiler.seen, location(operation.selection_set.pos))?;
-    }
-    let (mut roots, mut introspection) = (Vec::with_capacity(groups.len()), Vec::new());
+    let mut roots = Vec::with_capacity(groups.len());
     for (key, group) in groups {
         let Some(first) = group.first() else { continue };
         let source = match first.node.name.node.as_str() {
             "__typename" => RootSource::Typename(kind.root()),
-            "__schema" | "__type" if kind == OperationKind::Query => {
-                introspection.extend(&group);
-                RootSource::Introspection
-            }
+            "__schema" => RootSource::Schema {
+                completion: compiler.completion(&vocabulary().schema.ty, &group)?,
+                locations: locations(&group),
+            },
+            "__type" => compiler.introspected_type(first, &group)?,
             name => RootSource::Call(compiler.call(root, name, first, &group)?),
         };
         roots.push(Root { key: Key::new(key), source });
     }
     let Compiler { reads, seen, selections_left, .. } = compiler;
-    Ok(Compiled { plan: Plan { roots, reads }, introspection, seen, selections: selections_max - selections_left })
+    Ok(Compiled { plan: Plan { roots, reads }, seen, selections: selections_max - selections_left })
 }
 
-/// A subscription has exactly one root field, whatever the variables are
-/// (<https://spec.graphql.org/draft/#sec-Single-Root-Field>).
-fn check_single_root(groups: &IndexMap<&str, Group<'_>>, seen: &Seen, location: Location) -> Result<(), GraphqlError> {
-    let field = |group: &Group<'_>| group.first().is_some_and(|first| !first.node.name.node.starts_with("__"));
-    if groups.len() != 1 || !groups.values().all(field) {
-        return Err(invalid("A subscription must select exactly one root field.".into(), location));
-    }
-    if seen.conditions {
-        return Err(invalid("@skip and @include cannot stand at the root of a subscription.".into(), location));
-    }
-    Ok(())
+/// All places of a response key.
+fn locations(group: &Group<'_>) -> Box<[Location]> {
+    group.iter().map(|field| location(field.pos)).collect()
 }
 
 impl<'a> Compiler<'a> {
@@ -133,9 +122,6 @@ impl<'a> Compiler<'a> {
         let mut visited = HashSet::new();
         for set in sets {
             self.collect(object, set, &mut visited, &mut groups)?;
-        }
-        for (key, group) in &groups {
-            check_mergeable(key, group)?;
         }
         Ok(groups)
     }
@@ -177,11 +163,9 @@ impl<'a> Compiler<'a> {
 
     /// Whether a fragment on this type applies to the object.
     fn applies(&self, on: &str, object: &Object) -> bool {
-        match self.api.types.get(on) {
-            Some(NamedType::Union(union)) => {
-                union.alternatives.iter().any(|alternative| alternative.object == object.name)
-            }
-            _ => on == object.name,
+        match self.types.find(on) {
+            Some(Known::Composite(on)) => on.overlaps(Composite::Object(object)),
+            _ => false,
         }
     }
 
@@ -211,7 +195,7 @@ impl<'a> Compiler<'a> {
     fn condition(&mut self, name: &str, at: Location) -> Result<Option<bool>, GraphqlError> {
         let found = self.variables.iter().enumerate().find(|(_, variable)| variable.name == name);
         let boolean = TypeRef::required(Of::Scalar(Scalar::Boolean));
-        let Some((index, _)) = found.filter(|(_, variable)| may_stand(variable, &boolean, None)) else {
+        let Some((index, _)) = found.filter(|(_, variable)| variable.may_stand(&boolean, None)) else {
             return Err(invalid(format!("The variable ${name} must be declared as Boolean! to stand here."), at));
         };
         self.seen.variables.insert(index);
@@ -240,28 +224,41 @@ impl<'a> Compiler<'a> {
         let completion = self.completion(&field.ty, group)?;
         static FORMS: AtomicU64 = AtomicU64::new(0);
         let form = FORMS.fetch_add(1, Ordering::Relaxed);
-        Ok(RootCall { field: name.to_owned(), arguments, completion, location: at, form })
+        Ok(RootCall { field: name.to_owned(), arguments, completion, locations: locations(group), form })
+    }
+
+    fn introspected_type(
+        &mut self,
+        first: &Positioned<Selection>,
+        group: &Group<'a>,
+    ) -> Result<RootSource, GraphqlError> {
+        let field = &vocabulary().ty;
+        let name = self.arguments(field, first)?.pop().ok_or_else(|| defect("__type"))?;
+        let completion = self.completion(&field.ty, group)?;
+        Ok(RootSource::Type { name, completion, locations: locations(group) })
     }
 
     fn arguments(&mut self, field: &Field, first: &Positioned<Selection>) -> Result<Vec<Argument>, GraphqlError> {
         let mut arguments = Vec::with_capacity(field.arguments.len());
         for argument in &field.arguments {
             let default = argument.default.clone();
-            let value = match (first.node.get_argument(&argument.name), &default) {
+            let given = first.node.get_argument(&argument.name);
+            let location = location(given.map_or(first.pos, |literal| literal.pos));
+            let value = match (given, &default) {
                 (Some(literal), default) => {
-                    let mut literals = Literals::new(self.api, self.variables, &mut self.reads);
-                    literals.template(&argument.ty, default.as_ref(), &literal.node).map_err(|message| {
-                        invalid(format!("Argument {}: {message}", argument.name), location(literal.pos))
-                    })?
+                    let mut literals = Literals::new(self.types.api(), self.variables, &mut self.reads);
+                    literals
+                        .template(&argument.ty, default.as_ref(), &literal.node)
+                        .map_err(|message| invalid(format!("Argument {}: {message}", argument.name), location))?
                 }
                 (None, Some(default)) => super::template::Template::Constant(default.clone()),
                 (None, None) if argument.ty.nullable => continue,
                 (None, None) => {
                     let message = format!("Argument {} of type {} is missing.", argument.name, argument.ty);
-                    return Err(invalid(message, location(first.pos)));
+                    return Err(invalid(message, location));
                 }
             };
-            arguments.push(Argument { name: argument.name.clone(), value, default });
+            arguments.push(Argument { name: argument.name.clone(), value, default, location });
         }
         Ok(arguments)
     }
@@ -270,16 +267,15 @@ impl<'a> Compiler<'a> {
         let of = match &ty.of {
             Of::Scalar(scalar) => Complete::Scalar(*scalar),
             Of::List(element) => Complete::List(Box::new(self.completion(element, group)?)),
-            Of::Named(name) => match self.api.types.get(name) {
+            Of::Named(name) => match self.types.named(name) {
                 Some(NamedType::Enum(enumeration)) => Complete::Enum(Arc::new(enumeration.clone())),
                 Some(NamedType::Object(object)) => Complete::Object(self.selected(object, group)?),
                 Some(NamedType::Union(union)) => {
                     let mut alternatives = Vec::with_capacity(union.alternatives.len());
                     for alternative in &union.alternatives {
-                        let object = self.api.object(&alternative.object).ok_or_else(|| defect(name))?;
+                        let object = self.types.object(&alternative.object).ok_or_else(|| defect(name))?;
                         alternatives.push((alternative.literal.clone(), self.selected(object, group)?));
                     }
-                    check_shapes(&alternatives)?;
                     let discriminator = union.discriminator.clone();
                     Complete::Union { name: name.clone(), discriminator, alternatives }
                 }
@@ -300,8 +296,9 @@ impl<'a> Compiler<'a> {
                 "__typename" => None,
                 name => {
                     let field = object.field(name).ok_or_else(|| unknown_field(name, object, at))?;
+                    let arguments = self.arguments(field, first)?;
                     let completion = self.completion(&field.ty, &group)?;
-                    Some(Member { name: name.to_owned(), completion, location: at })
+                    Some(Member { name: name.to_owned(), arguments, completion, locations: locations(&group) })
                 }
             };
             fields.push(SelectedField { key: Key::new(key), member });
@@ -314,7 +311,7 @@ fn unknown_field(name: &str, object: &Object, at: Location) -> GraphqlError {
     invalid(format!("Cannot query field \"{name}\" on type \"{}\".", object.name), at)
 }
 
-pub(super) fn invalid(message: String, at: Location) -> GraphqlError {
+fn invalid(message: String, at: Location) -> GraphqlError {
     GraphqlError::new(ErrorCode::GraphqlValidationFailed, message).at(at)
 }
 

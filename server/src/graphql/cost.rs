@@ -10,8 +10,6 @@
 
 use std::collections::BTreeMap;
 
-use async_graphql::Positioned;
-use async_graphql::parser::types::{ExecutableDocument, Field, Selection, SelectionSet};
 use serde_json::Value;
 use weir_schema::api::{Api, BATCH, INVOKE, NamedType};
 use weir_schema::graphql::{GraphqlSettings, READ_COST, WRITE_COST};
@@ -100,7 +98,7 @@ impl Prices {
     /// Sums up a plan.
     pub fn of(&self, kind: OperationKind, plan: &Plan) -> Cost {
         let part = |source: &RootSource| match source {
-            RootSource::Typename(_) | RootSource::Introspection => Part { once: 1, ..Part::default() },
+            RootSource::Typename(_) | RootSource::Schema { .. } | RootSource::Type { .. } => Part { once: 1, ..Part::default() },
             RootSource::Call(call) => self.part(kind, call),
         };
         Cost(plan.roots.iter().map(|root| part(&root.source)).collect())
@@ -228,13 +226,12 @@ impl Prices {
         }
     }
 
-    /// Refuses introspection that gives much more than the schema has: lists of fields nest without end.
-    pub fn check_introspection(
-        &self,
-        document: &ExecutableDocument,
-        fields: &[&Positioned<Field>],
-    ) -> Result<(), GraphqlError> {
-        let costs = fields.iter().map(|field| self.introspected(document, &field.node));
+    /// Refuses introspection that gives much more than the schema has: its lists may be asked for under many names.
+    pub fn check_introspection(&self, plan: &Plan) -> Result<(), GraphqlError> {
+        let costs = plan.roots.iter().map(|root| match &root.source {
+            RootSource::Schema { completion, .. } | RootSource::Type { completion, .. } => self.introspected("", completion),
+            RootSource::Typename(_) | RootSource::Call(_) => 0,
+        });
         let cost = costs.fold(0, u64::saturating_add);
         let most = self.types.saturating_add(self.members).saturating_mul(INTROSPECTED_EACH);
         if cost <= most {
@@ -244,28 +241,29 @@ impl Prices {
         Err(GraphqlError::limit("introspection", message))
     }
 
-    /// About how many values an introspection field gives. The document has been measured: it does not recurse far.
-    fn introspected(&self, document: &ExecutableDocument, field: &Field) -> u64 {
-        let length = match field.name.node.as_str() {
+    /// About how many values a member of this name gives of something in the schema.
+    fn introspected(&self, name: &str, completion: &Completion) -> u64 {
+        let length = match name {
             "types" => self.types,
             "fields" | "inputFields" | "enumValues" | "possibleTypes" => self.members.div_ceil(self.types),
             "args" => 2,
             "directives" => 5,
             _ => 1,
         };
-        self.introspected_set(document, &field.selection_set.node).saturating_add(1).saturating_mul(length)
+        self.introspected_once(completion).saturating_add(1).saturating_mul(length)
     }
 
-    fn introspected_set(&self, document: &ExecutableDocument, set: &SelectionSet) -> u64 {
-        let costs = set.items.iter().map(|item| match &item.node {
-            Selection::Field(field) => self.introspected(document, &field.node),
-            Selection::InlineFragment(inline) => self.introspected_set(document, &inline.node.selection_set.node),
-            Selection::FragmentSpread(spread) => {
-                let fragment = document.fragments.get(&spread.node.fragment_name.node);
-                fragment.map_or(0, |fragment| self.introspected_set(document, &fragment.node.selection_set.node))
-            }
+    fn introspected_once(&self, completion: &Completion) -> u64 {
+        let selected = match &completion.of {
+            Complete::Object(selected) => selected,
+            Complete::List(element) => return self.introspected_once(element),
+            Complete::Scalar(_) | Complete::Enum(_) | Complete::Union { .. } => return 0,
+        };
+        let members = selected.fields.iter().map(|field| match &field.member {
+            Some(member) => self.introspected(&member.name, &member.completion),
+            None => 1,
         });
-        costs.fold(0, u64::saturating_add)
+        members.fold(0, u64::saturating_add)
     }
 }
 
@@ -385,16 +383,12 @@ mod tests {
         let schema = Schema::build(&fixture::shop(), &GraphqlSettings::default());
         let schema = schema.unwrap_or_else(|error| panic!("{error}"));
         let usual = include_str!("tests/introspection.graphql");
-        let nested = "fields { type { ".repeat(9) + "name" + &" } }".repeat(9);
+        let many: String = (0..300).map(|i| format!("t{i}: types {{ fields {{ args {{ name }} }} }} ")).collect();
         let table = [
             (usual.to_owned(), None),
             ("{ __schema { types { fields { type { fields { name } } } } } }".to_owned(), None),
-            (format!("{{ __schema {{ types {{ {nested} }} }} }}"), Some("introspection")),
-            (format!("{{ __type(name: \"Order\") {{ {nested} }} }}"), Some("introspection")),
-            (
-                format!("{{ __type(name: \"Order\") {{ ...F }} }} fragment F on __Type {{ {nested} }}"),
-                Some("introspection"),
-            ),
+            (format!("{{ __schema {{ {many} }} }}"), Some("introspection")),
+            (format!("{{ __schema {{ ...F }} }} fragment F on __Schema {{ {many} }}"), Some("introspection")),
         ];
         for (query, limit) in table {
             let refused = schema.prepare(&query, None).await.err();

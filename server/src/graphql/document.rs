@@ -1,13 +1,9 @@
 //! From a document's text to an operation that is valid for one schema.
 
 use std::collections::HashMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use async_graphql::parser::types::{
-    ExecutableDocument, Field as Selection, OperationDefinition, OperationType, Selection as Item, SelectionSet,
-};
-use async_graphql::parser::{Error as ParserError, parse_query};
+use async_graphql::parser::types::{ExecutableDocument, OperationDefinition, OperationType};
 use async_graphql::{Pos, Positioned};
 use parking_lot::Mutex;
 use weir_schema::api::Api;
@@ -17,9 +13,10 @@ use weir_schema::graphql::GraphqlSettings;
 use super::compile::{Compiled, Conditions, Seen, compile};
 use super::cost::Cost;
 use super::error::Location;
-use super::plan::{OperationKind, Plan, Variable};
+use super::introspection::Types;
+use super::plan::{OperationKind, Plan, Root, RootSource, Variable};
 use super::template::{Literals, Template, Variables, variable_type};
-use super::{GraphqlError, Schema, scan};
+use super::{GraphqlError, Schema, scan, syntax};
 
 /// Plans kept of one operation for different values of its conditions.
 const PLANS_MAX: usize = 16;
@@ -39,51 +36,21 @@ pub struct Operation {
     plans: Mutex<HashMap<Vec<bool>, Arc<Prepared>>>,
 }
 
-/// A plan, and what of it the library answers.
+/// A plan, and what it costs.
 #[derive(Debug)]
 pub struct Prepared {
     /// What to run.
     pub plan: Plan,
     /// What that costs, but for what variables say.
     pub cost: Cost,
-    /// A document that selects only the introspection fields.
-    pub introspection: Option<ExecutableDocument>,
 }
 
 /// Parses a text within the limits.
 pub fn parse(text: &str, limits: &GraphqlSettings) -> Result<ExecutableDocument, GraphqlError> {
     scan::text(text, limits)?;
-    let text = scan::surrogates(text)?;
-    let document = parse_text(&text)?;
+    let document = syntax::parse(text)?;
     scan::spread(&document, limits)?;
     Ok(document)
-}
-
-/// Calls the parser. It is known to panic on escapes that [`scan::surrogates`] takes out; should there be more, a
-/// client's text must not take the connection down.
-fn parse_text(text: &str) -> Result<ExecutableDocument, GraphqlError> {
-    let parsed = catch_unwind(AssertUnwindSafe(|| parse_query(text))).unwrap_or(Err(ParserError::MissingOperation));
-    parsed.map_err(|error| {
-        let code = match error {
-            ParserError::Syntax { .. } | ParserError::MissingOperation => ErrorCode::GraphqlParseFailed,
-            ParserError::RecursionLimitExceeded => {
-                return GraphqlError::limit("document_depth", "the document nests too deep");
-            }
-            _ => ErrorCode::GraphqlValidationFailed,
-        };
-        let message = match &error {
-            ParserError::Syntax { message, .. } => format!("Syntax error: {}", expectation(message)),
-            other => other.to_string(),
-        };
-        let refused = GraphqlError::new(code, message);
-        error.positions().fold(refused, |refused, pos| refused.at(location(pos)))
-    })
-}
-
-/// The last line of the parser's drawing: what it expected. The rest repeats the location.
-fn expectation(message: &str) -> &str {
-    let last = message.lines().last().unwrap_or(message).trim();
-    last.strip_prefix("= ").unwrap_or(last)
 }
 
 /// A place as our errors carry it.
@@ -91,7 +58,7 @@ pub fn location(pos: Pos) -> Location {
     Location { line: pos.line, column: pos.column }
 }
 
-/// The name under which the library finds the operation: `None` for the only one.
+/// The operation of this name, and its name; the only one where no name is given.
 pub fn choose<'d>(
     document: &'d ExecutableDocument,
     name: Option<&str>,
@@ -117,7 +84,7 @@ pub fn variables(api: &Api, operation: &OperationDefinition) -> Result<Vec<Varia
         let at = location(definition.pos);
         let invalid = |message: String| GraphqlError::new(ErrorCode::GraphqlValidationFailed, message).at(at);
         let name = definition.node.name.node.to_string();
-        let ty = variable_type(api, &definition.node.var_type.node).map_err(invalid)?;
+        let ty = variable_type(Types::of(api), &definition.node.var_type.node).map_err(invalid)?;
         let default = match &definition.node.default_value {
             None => None,
             Some(literal) => {
@@ -134,7 +101,7 @@ pub fn variables(api: &Api, operation: &OperationDefinition) -> Result<Vec<Varia
 }
 
 impl Operation {
-    /// Compiles one operation of a document that the library found valid.
+    /// Compiles one operation of a valid document.
     pub fn compile(schema: &Schema, document: ExecutableDocument, name: Option<&str>) -> Result<Self, GraphqlError> {
         let (api, selections_max) = (&schema.api, schema.settings.document_selections);
         // The other operations are not run, but an invalid document is refused whole.
@@ -151,9 +118,9 @@ impl Operation {
         let compiled =
             compile(api, &document, &definition.node, kind, &variables, Conditions::Ignored, selections_max)?;
         let mut plans = HashMap::new();
-        let Compiled { plan, introspection, seen, selections } = compiled;
+        let Compiled { plan, seen, selections } = compiled;
         if !seen.conditions {
-            plans.insert(Vec::new(), Arc::new(prepare(schema, kind, &document, definition, plan, introspection)?));
+            plans.insert(Vec::new(), Arc::new(prepare(schema, kind, plan)?));
         }
         let name = name.map(str::to_owned);
         Ok(Self { kind, variables, name, seen, selections, plans: Mutex::new(plans), document })
@@ -178,7 +145,7 @@ impl Operation {
         }
         let (_, definition) = choose(&self.document, self.name.as_deref())?;
         let conditions = Conditions::Chosen(variables);
-        let Compiled { plan, introspection, .. } = compile(
+        let Compiled { plan, .. } = compile(
             &schema.api,
             &self.document,
             &definition.node,
@@ -187,7 +154,7 @@ impl Operation {
             conditions,
             schema.settings.document_selections,
         )?;
-        let prepared = Arc::new(prepare(schema, self.kind, &self.document, definition, plan, introspection)?);
+        let prepared = Arc::new(prepare(schema, self.kind, plan)?);
         let mut plans = self.plans.lock();
         if plans.len() < PLANS_MAX {
             plans.insert(choice, prepared.clone());
@@ -204,27 +171,18 @@ fn kind_of(ty: OperationType) -> OperationKind {
     }
 }
 
-/// Sums up what a plan costs, and puts the introspection fields into a document of their own.
-fn prepare(
-    schema: &Schema,
-    kind: OperationKind,
-    document: &ExecutableDocument,
-    definition: &Positioned<OperationDefinition>,
-    plan: Plan,
-    introspection: Vec<&Positioned<Selection>>,
-) -> Result<Prepared, GraphqlError> {
-    let cost = schema.prices.of(kind, &plan);
-    let Some(first) = introspection.first() else { return Ok(Prepared { plan, cost, introspection: None }) };
-    if !schema.settings.introspection {
-        let message = "the app does not tell its schema: introspection is off in its app.toml";
-        return Err(GraphqlError::new(ErrorCode::GraphqlValidationFailed, message).at(location(first.pos)));
+/// Sums up what a plan costs, and looks at what it asks of the schema.
+fn prepare(schema: &Schema, kind: OperationKind, plan: Plan) -> Result<Prepared, GraphqlError> {
+    let introspection = |root: &Root| match &root.source {
+        RootSource::Schema { locations, .. } | RootSource::Type { locations, .. } => locations.first().copied(),
+        RootSource::Typename(_) | RootSource::Call(_) => None,
+    };
+    if let Some(location) = plan.roots.iter().find_map(introspection) {
+        if !schema.settings.introspection {
+            let message = "the app does not tell its schema: introspection is off in its app.toml";
+            return Err(GraphqlError::new(ErrorCode::GraphqlValidationFailed, message).at(location));
+        }
+        schema.prices.check_introspection(&plan)?;
     }
-    schema.prices.check_introspection(document, &introspection)?;
-    let items = introspection.into_iter().map(|field| Positioned::new(Item::Field(field.clone()), field.pos));
-    let set = Positioned::new(SelectionSet { items: items.collect() }, definition.node.selection_set.pos);
-    let operation = OperationDefinition { selection_set: set, ..definition.node.clone() };
-    let operations =
-        async_graphql::parser::types::DocumentOperations::Single(Positioned::new(operation, definition.pos));
-    let introspection = ExecutableDocument { operations, fragments: document.fragments.clone() };
-    Ok(Prepared { plan, cost, introspection: Some(introspection) })
+    Ok(Prepared { cost: schema.prices.of(kind, &plan), plan })
 }

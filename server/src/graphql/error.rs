@@ -126,6 +126,14 @@ impl GraphqlError {
         self
     }
 
+    /// With these places in the document, unless it knows better.
+    pub fn at_all(mut self, locations: &[Location]) -> Self {
+        if self.locations.is_empty() {
+            self.locations.extend_from_slice(locations);
+        }
+        self
+    }
+
     /// With a place in the response.
     pub fn on(mut self, path: Vec<PathStep>) -> Self {
         self.path = path;

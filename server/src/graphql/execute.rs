@@ -21,7 +21,8 @@ use super::delta::Version;
 use super::document::{Operation, Prepared};
 use super::error::GraphqlError;
 use super::input::BadInput;
-use super::plan::{Key, OperationKind, RootCall, RootSource};
+use super::introspection::{write_schema, write_type};
+use super::plan::{Argument, Complete, Completion, Key, OperationKind, RootCall, RootSource};
 use super::project::Projection;
 use super::response::{Response, WeirExtensions};
 use super::schema::Schema;
@@ -63,26 +64,31 @@ where
         Ok(started) => started,
         Err(errors) => return Response::refused(errors),
     };
-    let mut introspected = match &prepared.introspection {
-        None => Value::Null,
-        Some(document) => match schema.library.introspect(document.clone(), variables.to_json()).await {
-            Ok(answer) => answer,
-            Err(errors) => return Response::refused(errors),
-        },
-    };
-    variables.expect_reads(&prepared.plan.reads);
+    let plan = &prepared.plan;
+    variables.expect_reads(&plan.reads);
     let root = root_of(schema, operation.kind);
     let mut projection = Projection::start();
     let mut nulled = false;
     let (mut newest, mut oldest) = (None, None);
-    for field in &prepared.plan.roots {
+    for field in &plan.roots {
+        // Nothing can be told of what would come after.
+        if nulled {
+            break;
+        }
         projection.key(&field.key);
         match &field.source {
             RootSource::Typename(name) => projection.typename(name),
-            RootSource::Introspection => {
-                let answer = introspected.get_mut(&field.key.name).map(Value::take).unwrap_or_default();
-                projection.verbatim(&answer);
-            }
+            RootSource::Schema { completion, .. } => match check_schema(completion, &mut variables) {
+                Ok(()) => projection.written(|out| write_schema(out, &schema.api, completion)),
+                Err((key, error)) => {
+                    projection.failed_below(&field.key, key, error);
+                    nulled = true;
+                }
+            },
+            RootSource::Type { name, completion, locations } => match named(name, &mut variables) {
+                Ok(name) => projection.written(|out| write_type(out, &schema.api, &name, completion)),
+                Err(error) => nulled |= projection.failed(&field.key, completion, locations, error).is_err(),
+            },
             RootSource::Call(field_call) => {
                 let has_room = room.check().map_err(|full| GraphqlError::of_call(full, caller));
                 let answer = match has_room.and_then(|()| invocation(root, field_call, &mut variables)) {
@@ -132,12 +138,14 @@ pub fn subscribe(
     let (mut variables, prepared) = start(schema, operation, variables, Lists::Whole)?;
     variables.expect_reads(&prepared.plan.reads);
     let call = prepared.plan.roots.iter().find_map(|root| match &root.source {
-        RootSource::Call(call) => Some(call),
+        RootSource::Call(call) => Some((&root.key, call)),
         _ => None,
     });
     let defect = || vec![GraphqlError::new(ErrorCode::Internal, "the subscription selects nothing to watch")];
-    let call = call.ok_or_else(defect)?;
-    match invocation(&schema.api.subscription, call, &mut variables).map_err(|error| vec![error.at(call.location)])? {
+    let (key, call) = call.ok_or_else(defect)?;
+    match invocation(&schema.api.subscription, call, &mut variables)
+        .map_err(|error| vec![error.at_all(&call.locations).on(vec![key.step()])])?
+    {
         Invocation::Function { name, arguments } => Ok(Subscribed { function: name, arguments, prepared }),
         Invocation::Batch { .. } => Err(defect()),
     }
@@ -228,7 +236,7 @@ fn write<'p>(
 ) -> bool {
     let written = match value {
         Ok(content) => projection.shared(key, call, content),
-        Err(error) => projection.failed(key, &call.completion, call.location, error.clone()),
+        Err(error) => projection.failed(key, &call.completion, &call.locations, error.clone()),
     };
     written.is_err()
 }
@@ -236,6 +244,32 @@ fn write<'p>(
 /// Whether a function of the app is a field of this root.
 pub fn has_function(root: &Object, name: &str) -> bool {
     root.field(name).is_some() && name != INVOKE && name != BATCH
+}
+
+/// The value of an argument, if it has one.
+fn filled(argument: &Argument, variables: &mut Variables<'_>) -> Result<Option<Value>, GraphqlError> {
+    let value = argument.value.fill(variables).map_err(|bad| GraphqlError::from(bad).at(argument.location))?;
+    Ok(value.or_else(|| argument.default.clone()))
+}
+
+/// Checks the arguments in `__schema` that a variable may make null. An error comes with its response key.
+fn check_schema<'p>(completion: &'p Completion, variables: &mut Variables<'_>) -> Result<(), (&'p Key, GraphqlError)> {
+    let Complete::Object(selected) = &completion.of else { return Ok(()) };
+    for field in &selected.fields {
+        let Some(member) = &field.member else { continue };
+        for argument in &member.arguments {
+            filled(argument, variables).map_err(|error| (&field.key, error.at_all(&member.locations)))?;
+        }
+    }
+    Ok(())
+}
+
+/// The name in an argument.
+fn named(argument: &Argument, variables: &mut Variables<'_>) -> Result<String, GraphqlError> {
+    match filled(argument, variables)? {
+        Some(Value::String(name)) => Ok(name),
+        _ => Err(BadInput { path: argument.name.clone(), message: "missing".into() }.into()),
+    }
 }
 
 /// What a root field asks for, its arguments filled in.
@@ -246,8 +280,7 @@ pub(super) fn invocation(
 ) -> Result<Invocation, GraphqlError> {
     let mut arguments = Map::with_capacity(call.arguments.len());
     for argument in &call.arguments {
-        let value = argument.value.fill(variables)?;
-        if let Some(value) = value.or_else(|| argument.default.clone()) {
+        if let Some(value) = filled(argument, variables)? {
             arguments.insert(argument.name.clone(), value);
         }
     }

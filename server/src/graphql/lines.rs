@@ -15,7 +15,7 @@ use super::GraphqlError;
 use super::cost::Lists;
 use super::document::{Operation, Prepared};
 use super::execute::{Invocation, invocation, start};
-use super::plan::{Complete, Completion, Key, OperationKind, RootCall, RootSource};
+use super::plan::{Complete, Completion, Key, OperationKind, Plan, RootCall, RootSource};
 use super::project::Projection;
 use super::response::write_json;
 use super::schema::Schema;
@@ -53,13 +53,13 @@ pub fn list(
     }
     let (mut variables, prepared) = start(schema, operation, variables, Lists::Lines)?;
     variables.expect_reads(&prepared.plan.reads);
-    let root = match root_of(&prepared) {
+    let root = match root_of(&prepared.plan) {
         Some(root) => root,
         None if prepared.plan.roots.len() == 1 => return Err(refuse("this one's is not")),
         None => return Err(refuse("send one request for each")),
     };
     match invocation(&schema.api.query, root.call, &mut variables)
-        .map_err(|error| vec![error.at(root.call.location)])?
+        .map_err(|error| vec![error.at_all(&root.call.locations)])?
     {
         Invocation::Function { name, arguments } => Ok(Listed { function: name, arguments, prepared }),
         Invocation::Batch { .. } => Err(refuse("this is a batch")),
@@ -67,8 +67,8 @@ pub fn list(
 }
 
 /// The root field, if it is the only one and a list.
-fn root_of(prepared: &Prepared) -> Option<Root<'_>> {
-    let [root] = prepared.plan.roots.as_slice() else { return None };
+fn root_of(plan: &Plan) -> Option<Root<'_>> {
+    let [root] = plan.roots.as_slice() else { return None };
     let RootSource::Call(call) = &root.source else { return None };
     let Complete::List(element) = &call.completion.of else { return None };
     Some(Root { key: &root.key, call, element })
@@ -78,8 +78,8 @@ impl Listed {
     /// Writes the line of an element. An element that the schema does not allow is an error, and the end.
     pub fn write(&self, out: &mut Vec<u8>, index: usize, element: &Value) -> Result<(), Vec<GraphqlError>> {
         let defect = || vec![GraphqlError::new(ErrorCode::Internal, "the query selects no list")];
-        let Root { key, call, element: completion } = root_of(&self.prepared).ok_or_else(defect)?;
-        let projected = Projection::element(key, completion, call.location, index, element)?;
+        let Root { key, call, element: completion } = root_of(&self.prepared.plan).ok_or_else(defect)?;
+        let projected = Projection::element(key, completion, &call.locations, index, element)?;
         out.extend_from_slice(b"{\"data\":");
         out.extend_from_slice(&projected);
         out.extend_from_slice(b"}\n");
@@ -89,8 +89,8 @@ impl Listed {
     /// The errors of a call that failed.
     pub fn failed(&self, error: CallError, caller: &Caller) -> Vec<GraphqlError> {
         let error = GraphqlError::of_call(error, caller);
-        vec![match root_of(&self.prepared) {
-            Some(Root { key, call, .. }) => error.at(call.location).on(vec![key.step()]),
+        vec![match root_of(&self.prepared.plan) {
+            Some(Root { key, call, .. }) => error.at_all(&call.locations).on(vec![key.step()]),
             None => error,
         }]
     }

@@ -7,15 +7,15 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`schema`] | the schema of one release, and the way in: `prepare` |
-//! | [`library`] | all that async-graphql does: validation and introspection |
 //! | [`scan`] | bounds on a document before anything recursive touches it |
+//! | [`syntax`] | text to a syntax tree |
+//! | [`validate`] | a syntax tree against a schema |
 //! | [`suggest`] | what a mistyped name may have been meant to be |
 //! | [`cost`] | what an operation costs, told before it runs |
-//! | [`typename`] | what the library's validator overlooks |
+//! | [`introspection`] | the schema as a value |
 //! | [`document`] | text to a valid operation |
 //! | [`plan`] | what a compiled operation consists of |
 //! | [`compile`] | selection sets merged into a plan |
-//! | [`merge`] | which fields may share a response key |
 //! | [`template`] | arguments: constants and variables |
 //! | [`input`] | input coercion, GraphQL spelling to TypeScript spelling |
 //! | [`execute`] | root fields in order, each once |
@@ -28,8 +28,8 @@
 //! | [`service`] | the active release, and operations run against it |
 //!
 //! Architecture invariant: nothing but [`call`] and [`service`] knows the engine (the others know its words for calls),
-//! and nothing but [`library`], [`document`], [`scan`],
-//! [`typename`], [`compile`], [`cost`], [`merge`], [`template`] and [`outline`] knows async-graphql.
+//! and nothing but [`syntax`], [`document`], [`scan`], [`validate`],
+//! [`compile`], [`template`] and [`outline`] knows the syntax tree, which is async-graphql's.
 
 pub mod cache;
 pub mod call;
@@ -42,9 +42,8 @@ pub mod execute;
 #[cfg(test)]
 mod fixture;
 pub mod input;
-pub mod library;
+pub mod introspection;
 pub mod lines;
-pub mod merge;
 pub mod outline;
 pub mod patch;
 pub mod plan;
@@ -55,10 +54,11 @@ pub mod scan;
 pub mod schema;
 pub mod service;
 pub mod suggest;
+pub mod syntax;
 pub mod template;
 #[cfg(test)]
 mod tests;
-pub mod typename;
+pub mod validate;
 
 pub use error::GraphqlError;
 pub use request::Request;

@@ -3,6 +3,7 @@
 //! What GraphQL.js would refuse to build for names that are not there is refused here too, so that a comparison never says
 //! that something is gone which has only been forgotten.
 
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use async_graphql::Positioned;
@@ -19,7 +20,7 @@ use weir_schema::outline::{
     Composite, Literal, Outline, OutlineDirective, OutlineField, OutlineInput, OutlineType, Ty,
 };
 
-use super::scan;
+use super::scan::{self, skip_string, skip_while};
 
 /// How large a schema may be, in bytes and in tokens.
 pub const SDL_BYTES_MAX: usize = 16 << 20;
@@ -34,7 +35,7 @@ pub struct BadSdl(String);
 pub fn parse(text: &str) -> Result<Outline, BadSdl> {
     let bad = |message: String| BadSdl(message.lines().map(str::trim).collect::<Vec<_>>().join(" "));
     scan::text(text, &bounds()).map_err(|error| bad(error.message))?;
-    let text = scan::surrogates(text).map_err(|error| bad(error.message))?;
+    let text = surrogates(text)?;
     // The parser panics on some texts.
     let parsed = catch_unwind(AssertUnwindSafe(|| parse_schema(text)));
     let document = parsed.map_err(|_| bad("the parser fails".to_owned()))?.map_err(|error| bad(error.to_string()))?;
@@ -63,6 +64,70 @@ fn bounds() -> GraphqlSettings {
         document_directives: SDL_TOKENS_MAX,
         ..GraphqlSettings::default()
     }
+}
+
+/// Writes out surrogate pairs (`\u{d}83d\u{d}e00`), on which the parser would panic, and refuses single surrogates.
+fn surrogates(text: &str) -> Result<Cow<'_, str>, BadSdl> {
+    if !text.contains("\\u") {
+        return Ok(Cow::Borrowed(text));
+    }
+    let mut written = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find(['"', '#']) {
+        let (before, found) = rest.split_at(start);
+        written.push_str(before);
+        let after = found.get(1..).unwrap_or_default().as_bytes();
+        let left = if found.starts_with('#') {
+            skip_while(after, |byte| byte != b'\n' && byte != b'\r').len()
+        } else {
+            skip_string(after).len()
+        };
+        let (token, after) = found.split_at(found.len() - left);
+        if token.starts_with('"') && !token.starts_with("\"\"\"") {
+            write_pairs(&mut written, token)?;
+        } else {
+            written.push_str(token);
+        }
+        rest = after;
+    }
+    written.push_str(rest);
+    Ok(Cow::Owned(written))
+}
+
+fn write_pairs(written: &mut String, token: &str) -> Result<(), BadSdl> {
+    let unit = |text: &str| {
+        let digits = text.strip_prefix("\\u")?.get(..4)?;
+        u16::from_str_radix(digits, 16).ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    };
+    let mut rest = token;
+    while let Some(start) = rest.find('\\') {
+        let (before, escape) = rest.split_at(start);
+        written.push_str(before);
+        let (length, first) = match unit(escape) {
+            Some(first @ 0xd800..=0xdfff) => {
+                let second = escape.get(6..).and_then(unit);
+                let mut decoded = char::decode_utf16([Some(first), second].into_iter().flatten());
+                match decoded.next() {
+                    Some(Ok(c)) => {
+                        written.push(c);
+                        rest = escape.get(12..).unwrap_or_default();
+                        continue;
+                    }
+                    _ => {
+                        return Err(BadSdl("a string has half of a surrogate pair".to_owned()));
+                    }
+                }
+            }
+            // An escape of two characters at least, the second of which may be a backslash.
+            _ => (2, escape),
+        };
+        let end = first.char_indices().nth(length).map_or(first.len(), |(end, _)| end);
+        let (escape, after) = first.split_at(end);
+        written.push_str(escape);
+        rest = after;
+    }
+    written.push_str(rest);
+    Ok(())
 }
 
 /// Adds a type, or what an extension adds to it.
@@ -244,6 +309,24 @@ mod tests {
         ] {
             let BadSdl(message) = parse(text).unwrap_err();
             assert!(message.contains(expected) && !message.contains('\n'), "{text:.60}: {message}");
+        }
+    }
+    #[test]
+    fn surrogate_pairs_are_written_out() {
+        let table = [
+            (r#"{ a }"#, Some(r#"{ a }"#)),
+            (r#"{ a(b: "\ud83d\uDE00!") }"#, Some(r#"{ a(b: "😀!") }"#)),
+            (r#"{ a(b: "\u00e9\\\"\u0041") }"#, Some(r#"{ a(b: "\u00e9\\\"\u0041") }"#)),
+            (r#"{ a(b: "\\ud83d") }"#, Some(r#"{ a(b: "\\ud83d") }"#)),
+            (r#"{ a(b: """\ud83d""") }"#, Some(r#"{ a(b: """\ud83d""") }"#)),
+            ("# \"\\ud83d\n{ a }", Some("# \"\\ud83d\n{ a }")),
+            (r#"{ a(b: "\ud83d") }"#, None),
+            (r#"{ a(b: "\ud83dx\ude00") }"#, None),
+            (r#"{ a(b: "\ude00\ud83d") }"#, None),
+            (r#"{ a(b: "\ud8"#, Some(r#"{ a(b: "\ud8"#)),
+        ];
+        for (given, expected) in table {
+            assert_eq!(surrogates(given).ok().as_deref(), expected, "{given}");
         }
     }
 }

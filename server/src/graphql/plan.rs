@@ -68,8 +68,22 @@ pub struct Root {
 pub enum RootSource {
     /// `__typename`.
     Typename(&'static str),
-    /// `__schema` or `__type`: the library, once for all of them.
-    Introspection,
+    /// `__schema`.
+    Schema {
+        /// How it is written.
+        completion: Completion,
+        /// Where it stands, each time that it does.
+        locations: Box<[Location]>,
+    },
+    /// `__type`.
+    Type {
+        /// The name of the type.
+        name: Argument,
+        /// How it is written.
+        completion: Completion,
+        /// Where it stands, each time that it does.
+        locations: Box<[Location]>,
+    },
     /// A call.
     Call(RootCall),
 }
@@ -83,8 +97,8 @@ pub struct RootCall {
     pub arguments: Vec<Argument>,
     /// How its value is written.
     pub completion: Completion,
-    /// Where it stands first.
-    pub location: Location,
+    /// Where it stands, each time that it does.
+    pub locations: Box<[Location]>,
     /// Names what values are made into by it.
     pub form: FormId,
 }
@@ -98,6 +112,8 @@ pub struct Argument {
     pub value: Template,
     /// What it is when the document gives a variable without a value.
     pub default: Option<Value>,
+    /// Where its value stands; where its field does if the document gives none.
+    pub location: Location,
 }
 
 /// A response key.
@@ -175,8 +191,10 @@ pub struct SelectedField {
 pub struct Member {
     /// Its name.
     pub name: String,
+    /// By name. Only members of introspection take any.
+    pub arguments: Vec<Argument>,
     /// How its value is written.
     pub completion: Completion,
-    /// Where it stands first.
-    pub location: Location,
+    /// Where it stands, each time that it does.
+    pub locations: Box<[Location]>,
 }

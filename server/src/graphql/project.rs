@@ -38,8 +38,8 @@ pub struct Projection<'p> {
     out: Vec<u8>,
     errors: Vec<GraphqlError>,
     path: Vec<Step<'p>>,
-    /// The innermost field at hand.
-    location: Location,
+    /// Where the innermost field at hand stands.
+    locations: &'p [Location],
 }
 
 impl<'p> Projection<'p> {
@@ -47,7 +47,7 @@ impl<'p> Projection<'p> {
     pub fn start() -> Self {
         let mut out = Vec::with_capacity(RESPONSE_BYTES);
         out.push(b'{');
-        Self { out, errors: Vec::new(), path: Vec::new(), location: Location { line: 1, column: 1 } }
+        Self { out, errors: Vec::new(), path: Vec::new(), locations: &[] }
     }
 
     /// The JSON text of `data`, which is null if a null went up to the root, and the errors.
@@ -74,9 +74,9 @@ impl<'p> Projection<'p> {
         self.out.extend_from_slice(&key.json);
     }
 
-    /// Writes a value as it is.
-    pub fn verbatim(&mut self, value: &Value) {
-        write_value(&mut self.out, value);
+    /// Has a value written that is known to be as it must.
+    pub fn written(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        write(&mut self.out);
     }
 
     /// Writes a type's name, which JSON has not to escape.
@@ -91,10 +91,10 @@ impl<'p> Projection<'p> {
         &mut self,
         key: &'p Key,
         completion: &Completion,
-        location: Location,
+        locations: &[Location],
         error: GraphqlError,
     ) -> Result<(), Nulled> {
-        self.push(error.at(location).on(vec![key.step()]));
+        self.push(error.at_all(locations).on(vec![key.step()]));
         if completion.nullable {
             self.out.extend_from_slice(b"null");
             Ok(())
@@ -103,16 +103,21 @@ impl<'p> Projection<'p> {
         }
     }
 
+    /// Notes that a member of a root field failed for which null may not stand, nor for the root field.
+    pub fn failed_below(&mut self, root: &Key, member: &Key, error: GraphqlError) {
+        self.push(error.on(vec![root.step(), member.step()]));
+    }
+
     /// The JSON text of one element of a root field's list, by itself. No part of it may be missing.
     pub fn element(
         key: &'p Key,
         completion: &'p Completion,
-        location: Location,
+        locations: &'p [Location],
         index: usize,
         value: &Value,
     ) -> Result<Vec<u8>, Vec<GraphqlError>> {
         let path = vec![Step::Key(&key.name), Step::Index(index)];
-        let mut projection = Self { out: Vec::new(), errors: Vec::new(), path, location };
+        let mut projection = Self { out: Vec::new(), errors: Vec::new(), path, locations };
         match projection.value(completion, value) {
             Ok(()) if projection.errors.is_empty() => Ok(projection.out),
             _ => Err(projection.errors),
@@ -126,7 +131,7 @@ impl<'p> Projection<'p> {
             return Ok(());
         }
         let (start, errors) = (self.out.len(), self.errors.len());
-        self.root(key, &call.completion, call.location, content.value())?;
+        self.root(key, &call.completion, &call.locations, content.value())?;
         // Where nobody else has it, nobody will ask. What has errors is to be told with them.
         if Arc::strong_count(content) > 1 && self.errors.len() == errors {
             content.keep_form(call.form, self.out.get(start..).unwrap_or_default());
@@ -139,10 +144,10 @@ impl<'p> Projection<'p> {
         &mut self,
         key: &'p Key,
         completion: &'p Completion,
-        location: Location,
+        locations: &'p [Location],
         value: &Value,
     ) -> Result<(), Nulled> {
-        self.location = location;
+        self.locations = locations;
         self.path.clear();
         self.path.push(Step::Key(&key.name));
         self.value(completion, value)
@@ -160,12 +165,12 @@ impl<'p> Projection<'p> {
         }
         let start = self.out.len();
         let depth = self.path.len();
-        let location = self.location;
+        let locations = self.locations;
         match self.present(&completion.of, value) {
             Err(Nulled) if completion.nullable => {
                 self.out.truncate(start);
                 self.path.truncate(depth);
-                self.location = location;
+                self.locations = locations;
                 self.out.extend_from_slice(b"null");
                 Ok(())
             }
@@ -223,12 +228,12 @@ impl<'p> Projection<'p> {
             self.out.extend_from_slice(&field.key.json);
             match &field.member {
                 None => self.typename(&selected.typename),
-                Some(Member { name, completion, location }) => {
-                    let outer = std::mem::replace(&mut self.location, *location);
+                Some(Member { name, completion, locations, .. }) => {
+                    let outer = std::mem::replace(&mut self.locations, locations);
                     self.path.push(Step::Key(&field.key.name));
                     self.value(completion, value.get(name).unwrap_or(&Value::Null))?;
                     self.path.pop();
-                    self.location = outer;
+                    self.locations = outer;
                 }
             }
         }
@@ -246,7 +251,7 @@ impl<'p> Projection<'p> {
             Step::Key(key) => PathStep::Key((*key).to_owned()),
             Step::Index(index) => PathStep::Index(*index),
         });
-        let error = GraphqlError::new(ErrorCode::Internal, message).at(self.location).on(path.collect());
+        let error = GraphqlError::new(ErrorCode::Internal, message).at_all(self.locations).on(path.collect());
         self.push(error);
     }
 

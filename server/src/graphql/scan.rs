@@ -4,7 +4,6 @@
 //! on a document of a few kilobytes made for that. [`text`] bounds the text in one pass without recursion; [`spread`]
 //! bounds what the fragments expand to, looking at each of them once.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 use async_graphql::parser::types::{ExecutableDocument, Selection, SelectionSet};
@@ -97,13 +96,13 @@ fn at_most(limit: &'static str, found: usize, most: usize, of: &str) -> Result<(
     Err(GraphqlError::limit(limit, format!("the document has more than {most} {of}")))
 }
 
-fn skip_while(bytes: &[u8], goes_on: impl Fn(u8) -> bool) -> &[u8] {
+pub(super) fn skip_while(bytes: &[u8], goes_on: impl Fn(u8) -> bool) -> &[u8] {
     let end = bytes.iter().position(|byte| !goes_on(*byte)).unwrap_or(bytes.len());
     bytes.get(end..).unwrap_or_default()
 }
 
 /// Skips a string whose first quote is gone. An unfinished one reaches to the end; the parser will say so.
-fn skip_string(bytes: &[u8]) -> &[u8] {
+pub(super) fn skip_string(bytes: &[u8]) -> &[u8] {
     let (mut rest, block) = match bytes {
         [b'"', b'"', rest @ ..] => (rest, true),
         [b'"', rest @ ..] => return rest,
@@ -119,71 +118,6 @@ fn skip_string(bytes: &[u8]) -> &[u8] {
             [_, rest @ ..] => rest,
         };
     }
-}
-
-/// Writes out surrogate pairs (`\u{d}83d\u{d}e00`), on which the parser would panic, and refuses single surrogates.
-pub fn surrogates(text: &str) -> Result<Cow<'_, str>, GraphqlError> {
-    if !text.contains("\\u") {
-        return Ok(Cow::Borrowed(text));
-    }
-    let mut written = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(start) = rest.find(['"', '#']) {
-        let (before, found) = rest.split_at(start);
-        written.push_str(before);
-        let after = found.get(1..).unwrap_or_default().as_bytes();
-        let left = if found.starts_with('#') {
-            skip_while(after, |byte| byte != b'\n' && byte != b'\r').len()
-        } else {
-            skip_string(after).len()
-        };
-        let (token, after) = found.split_at(found.len() - left);
-        if token.starts_with('"') && !token.starts_with("\"\"\"") {
-            write_pairs(&mut written, token)?;
-        } else {
-            written.push_str(token);
-        }
-        rest = after;
-    }
-    written.push_str(rest);
-    Ok(Cow::Owned(written))
-}
-
-fn write_pairs(written: &mut String, token: &str) -> Result<(), GraphqlError> {
-    let unit = |text: &str| {
-        let digits = text.strip_prefix("\\u")?.get(..4)?;
-        u16::from_str_radix(digits, 16).ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
-    };
-    let mut rest = token;
-    while let Some(start) = rest.find('\\') {
-        let (before, escape) = rest.split_at(start);
-        written.push_str(before);
-        let (length, first) = match unit(escape) {
-            Some(first @ 0xd800..=0xdfff) => {
-                let second = escape.get(6..).and_then(unit);
-                let mut decoded = char::decode_utf16([Some(first), second].into_iter().flatten());
-                match decoded.next() {
-                    Some(Ok(c)) => {
-                        written.push(c);
-                        rest = escape.get(12..).unwrap_or_default();
-                        continue;
-                    }
-                    _ => {
-                        let message = "Syntax error: a string has half of a surrogate pair";
-                        return Err(GraphqlError::new(ErrorCode::GraphqlParseFailed, message));
-                    }
-                }
-            }
-            // An escape of two characters at least, the second of which may be a backslash.
-            _ => (2, escape),
-        };
-        let end = first.char_indices().nth(length).map_or(first.len(), |(end, _)| end);
-        let (escape, after) = first.split_at(end);
-        written.push_str(escape);
-        rest = after;
-    }
-    written.push_str(rest);
-    Ok(())
 }
 
 /// What a selection set comes to when all its fragments are spread.
@@ -277,6 +211,7 @@ impl<'a> Measure<'a> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::syntax;
     use super::*;
 
     fn limits() -> GraphqlSettings {
@@ -343,7 +278,7 @@ mod tests {
             ("{ a { b { ...F } } } fragment F on Q { c }", Some("document_depth")),
         ];
         for (given, limit) in table {
-            let document = async_graphql::parser::parse_query(given).unwrap_or_else(|error| panic!("{given}: {error}"));
+            let document = syntax::parse(given).unwrap_or_else(|error| panic!("{given}: {error:?}"));
             let refused = spread(&document, &limits()).err().and_then(|error| error.extensions.limit);
             assert_eq!(refused, limit, "{given}");
         }
@@ -353,29 +288,10 @@ mod tests {
     fn each_selection_is_looked_at_once_whatever_it_expands_to() {
         let fragments = (0..40).map(|i| format!("fragment F{i} on Q {{ ...F{0} ...F{0} }} ", i + 1));
         let bomb = format!("{{ ...F0 }} {} fragment F40 on Q {{ a }}", fragments.collect::<String>());
-        let document = async_graphql::parser::parse_query(bomb).unwrap_or_else(|error| panic!("{error}"));
+        let document = syntax::parse(&bomb).unwrap_or_else(|error| panic!("{error:?}"));
         let limits =
             GraphqlSettings { document_selections: usize::MAX, root_fields: usize::MAX, ..GraphqlSettings::default() };
         let visited = Measure::of(&document, &limits).map(|measure| measure.visited);
         assert_eq!(visited.ok(), Some(1 + 40 * 2 + 1));
-    }
-
-    #[test]
-    fn surrogate_pairs_are_written_out() {
-        let table = [
-            (r#"{ a }"#, Some(r#"{ a }"#)),
-            (r#"{ a(b: "\ud83d\uDE00!") }"#, Some(r#"{ a(b: "😀!") }"#)),
-            (r#"{ a(b: "\u00e9\\\"\u0041") }"#, Some(r#"{ a(b: "\u00e9\\\"\u0041") }"#)),
-            (r#"{ a(b: "\\ud83d") }"#, Some(r#"{ a(b: "\\ud83d") }"#)),
-            (r#"{ a(b: """\ud83d""") }"#, Some(r#"{ a(b: """\ud83d""") }"#)),
-            ("# \"\\ud83d\n{ a }", Some("# \"\\ud83d\n{ a }")),
-            (r#"{ a(b: "\ud83d") }"#, None),
-            (r#"{ a(b: "\ud83dx\ude00") }"#, None),
-            (r#"{ a(b: "\ude00\ud83d") }"#, None),
-            (r#"{ a(b: "\ud8"#, Some(r#"{ a(b: "\ud8"#)),
-        ];
-        for (given, expected) in table {
-            assert_eq!(surrogates(given).ok().as_deref(), expected, "{given}");
-        }
     }
 }

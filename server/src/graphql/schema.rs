@@ -9,9 +9,8 @@ use weir_schema::sdl;
 
 use super::cache::{CacheCounters, OperationCache, PLAN_CACHE_BYTES};
 use super::cost::Prices;
-use super::document::{Operation, choose, parse, variables};
-use super::library::Library;
-use super::typename::expose;
+use super::document::{Operation, choose, parse};
+use super::validate::validate;
 use super::{GraphqlError, scan, suggest};
 
 /// All that requests need to know of one release. A new release gets a new one, whole.
@@ -22,7 +21,6 @@ pub struct Schema {
     pub sdl: String,
     /// How the app wants it asked.
     pub settings: GraphqlSettings,
-    pub(super) library: Library,
     pub(super) prices: Prices,
     pub(super) cache: OperationCache,
 }
@@ -33,9 +31,6 @@ pub enum SchemaError {
     /// GraphQL does not allow them.
     #[error(transparent)]
     Api(#[from] ApiError),
-    /// The library refuses what [`Api::of`] let pass.
-    #[error("the GraphQL library refuses the schema: {0}")]
-    Library(String),
 }
 
 impl Schema {
@@ -51,10 +46,9 @@ impl Schema {
         counters: CacheCounters,
     ) -> Result<Self, SchemaError> {
         let api = Api::of(declarations)?;
-        let library = Library::build(&api).map_err(|error| SchemaError::Library(error.to_string()))?;
         let cache = OperationCache::new(PLAN_CACHE_BYTES, counters);
         let prices = Prices::new(&api, settings);
-        Ok(Self { sdl: sdl::print(&api), api, settings: settings.clone(), library, prices, cache })
+        Ok(Self { sdl: sdl::print(&api), api, settings: settings.clone(), prices, cache })
     }
 
     /// The operation that a request names, valid and compiled. A known text skips all of that.
@@ -73,14 +67,8 @@ impl Schema {
     async fn compile(&self, text: &str, operation: Option<&str>) -> Result<Operation, Vec<GraphqlError>> {
         let one = |error| vec![error];
         let document = parse(text, &self.settings).map_err(one)?;
-        // The library panics on variables of types that do not exist: they are looked up before.
-        for (_, definition) in document.operations.iter() {
-            variables(&self.api, &definition.node).map_err(one)?;
-        }
-        let chosen = choose(&document, operation).map(|(name, _)| name.map(str::to_owned));
-        let any = document.operations.iter().next().and_then(|(name, _)| name).map(|name| name.as_str());
-        self.library.validate(expose(document.clone()).map_err(one)?, any).await?;
-        let name = chosen.map_err(one)?;
+        validate(&self.api, &document)?;
+        let name = choose(&document, operation).map_err(one)?.0.map(str::to_owned);
         Operation::compile(self, document, name.as_deref()).map_err(one)
     }
 }

@@ -9,6 +9,7 @@ use weir_schema::api::{Api, InputObject, NamedType, Of, Scalar, TypeRef};
 
 use super::GraphqlError;
 use super::input::{self, BadInput};
+use super::introspection::{Known, Types};
 use super::plan::Variable;
 
 /// A coerced value with places for variables.
@@ -81,13 +82,6 @@ impl<'p> Variables<'p> {
     /// The value of a variable, for conditions.
     pub fn get(&self, index: usize) -> Option<&Value> {
         self.values.get(index).and_then(Option::as_ref)
-    }
-
-    /// The values by name, for introspection.
-    pub fn to_json(&self) -> Value {
-        let given = self.operation.iter().zip(&self.values);
-        let given = given.filter_map(|(variable, value)| Some((variable.name.clone(), value.clone()?)));
-        Value::Object(given.collect())
     }
 
     /// Announces how often the plan reads each variable.
@@ -171,13 +165,7 @@ impl<'a> Literals<'a> {
                 },
                 Of::Scalar(Scalar::Json) => self.json(literal),
                 Of::Scalar(kind) => {
-                    let value = match literal {
-                        Literal::Boolean(value) => Some(Value::Bool(*value)),
-                        Literal::Number(value) => Some(Value::Number(value.clone())),
-                        Literal::String(value) => Some(Value::String(value.clone())),
-                        _ => None,
-                    };
-                    let value = value.and_then(|value| input::scalar(*kind, value).ok());
+                    let value = scalar_literal(*kind, literal);
                     value.map(Template::Constant).ok_or_else(|| format!("expected {ty}, got {literal}"))
                 }
                 Of::Named(name) => match (self.api.types.get(name), literal) {
@@ -241,7 +229,7 @@ impl<'a> Literals<'a> {
 
     fn variable(&mut self, ty: &TypeRef, default: Option<&Value>, name: &str) -> Result<Template, String> {
         let (index, variable) = self.find(name)?;
-        if !may_stand(variable, ty, default) {
+        if !variable.may_stand(ty, default) {
             return Err(format!("the variable ${name} has the type {}, where {ty} is expected", variable.ty));
         }
         Ok(self.read(index, ty.nullable))
@@ -260,14 +248,34 @@ impl<'a> Literals<'a> {
     }
 }
 
-/// Whether a variable may stand where this type is expected
-/// (<https://spec.graphql.org/draft/#IsVariableUsageAllowed()>).
-pub fn may_stand(variable: &Variable, ty: &TypeRef, default: Option<&Value>) -> bool {
-    if !ty.nullable && variable.ty.nullable {
-        let has_value = variable.default.as_ref().is_some_and(|default| !default.is_null()) || default.is_some();
-        return has_value && compatible(&variable.ty, &TypeRef { nullable: true, of: ty.of.clone() });
+impl Variable {
+    /// Whether it may stand in a place of this type, with or without a default.
+    pub fn may_stand(&self, place: &TypeRef, default: Option<&Value>) -> bool {
+        let own = self.default.as_ref().is_some_and(|default| !default.is_null());
+        may_stand(&self.ty, own, place, default.is_some())
     }
-    compatible(&variable.ty, ty)
+}
+
+/// Whether a variable of a type, which has a default other than null or not, may stand in a place of a type, which has a
+/// default or not (<https://spec.graphql.org/draft/#IsVariableUsageAllowed()>).
+pub fn may_stand(given: &TypeRef, has_default: bool, place: &TypeRef, place_has_default: bool) -> bool {
+    if !place.nullable && given.nullable {
+        let has_value = has_default || place_has_default;
+        return has_value && compatible(given, &TypeRef { nullable: true, of: place.of.clone() });
+    }
+    compatible(given, place)
+}
+
+/// The value of a literal as a scalar other than JSON. A whole number has no fraction, not even `.0`, when it is a literal.
+pub fn scalar_literal(kind: Scalar, literal: &Literal) -> Option<Value> {
+    let value = match literal {
+        Literal::Boolean(value) => Value::Bool(*value),
+        Literal::Number(value) if kind == Scalar::Int && value.is_f64() && value.as_f64() != Some(0.0) => return None,
+        Literal::Number(value) => Value::Number(value.clone()),
+        Literal::String(value) => Value::String(value.clone()),
+        _ => return None,
+    };
+    input::scalar(kind, value).ok()
 }
 
 fn compatible(given: &TypeRef, expected: &TypeRef) -> bool {
@@ -280,15 +288,15 @@ fn compatible(given: &TypeRef, expected: &TypeRef) -> bool {
     }
 }
 
-/// The type that a variable is declared with. The error is a message for the place where it stands.
-pub fn variable_type(api: &Api, ty: &Type) -> Result<TypeRef, String> {
+/// The type that a variable is declared with, which may be none of arguments. The error is a message for the place where it
+/// stands.
+pub fn variable_type(types: Types<'_>, ty: &Type) -> Result<TypeRef, String> {
     let of = match &ty.base {
-        BaseType::List(element) => Of::List(Box::new(variable_type(api, element)?)),
-        BaseType::Named(name) => match (Scalar::parse(name), api.types.get(name.as_str())) {
-            (Some(scalar), _) => Of::Scalar(scalar),
-            (None, Some(NamedType::Input(_) | NamedType::Enum(_))) => Of::Named(name.to_string()),
-            (None, Some(_)) => return Err(format!("{name} is not a type of arguments")),
-            (None, None) => return Err(format!("Unknown type \"{name}\"")),
+        BaseType::List(element) => Of::List(Box::new(variable_type(types, element)?)),
+        BaseType::Named(name) => match types.find(name) {
+            Some(Known::Scalar(scalar)) => Of::Scalar(scalar),
+            Some(_) => Of::Named(name.to_string()),
+            None => return Err(format!("Unknown type \"{name}\"")),
         },
     };
     Ok(TypeRef { of, nullable: ty.nullable })

@@ -103,8 +103,9 @@ async fn what_cannot_be_given_is_a_bad_argument() {
         BAD_ARGUMENTS args.first: a page of an index has from 0 to 1000 entries; ask for more with `after`
         BAD_ARGUMENTS args.after: this is not a cursor
         BAD_ARGUMENTS args.prefix: `title` is of no use without `kind`, which comes before it in the key
-        GRAPHQL_VALIDATION_FAILED Invalid value for argument "gt", field "kind" of type "PostKind!" is required but not provided
-        GRAPHQL_VALIDATION_FAILED Invalid value for argument "key", expected type "String""#]].assert_eq(&lines.join("\n"));
+        GRAPHQL_VALIDATION_FAILED Argument gt: ByKindKeyInput needs kind: PostKind!
+        GRAPHQL_VALIDATION_FAILED Argument key: expected String, got 5"#]]
+    .assert_eq(&lines.join("\n"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -97,65 +97,66 @@ async fn invalid_documents_are_refused() {
     }
     expect![[r#"
 
-          GRAPHQL_PARSE_FAILED: Syntax error: expected executable_definition
+          GRAPHQL_PARSE_FAILED: Syntax error: expected an operation or a fragment, found the end of the document
         {
-          GRAPHQL_PARSE_FAILED: Syntax error: expected selection
+          GRAPHQL_PARSE_FAILED: Syntax error: expected a field, a fragment or `}`, found the end of the document
         { countOrders } }
-          GRAPHQL_PARSE_FAILED: Syntax error: expected EOI or executable_definition
+          GRAPHQL_PARSE_FAILED: Syntax error: expected an operation or a fragment, found `}`
         fragment F on Query { countOrders }
-          GRAPHQL_PARSE_FAILED: document does not contain an operation
+          GRAPHQL_VALIDATION_FAILED: Fragment "F" is never used.
         { nope }
           GRAPHQL_VALIDATION_FAILED: Unknown field "nope" on type "Query".
         { order(id: 1) }
-          GRAPHQL_VALIDATION_FAILED: Field "order" of type "Order" must have a selection of subfields
+          GRAPHQL_VALIDATION_FAILED: Field "order" of type "Order" must have a selection of subfields.
         { countOrders { x } }
-          GRAPHQL_VALIDATION_FAILED: Field "countOrders" must not have a selection since type "Int" has no subfields
-          GRAPHQL_VALIDATION_FAILED: Unknown field "x" on type "Int".
+          GRAPHQL_VALIDATION_FAILED: Field "countOrders" must not have a selection since type "Int" has no subfields.
         { order(id: 1) { id } order(id: 2) { total } }
-          GRAPHQL_VALIDATION_FAILED: Fields "id" conflict because they have differing arguments. Use different aliases on the fields to fetch both if this was intentional.
+          GRAPHQL_VALIDATION_FAILED: Fields "order" conflict because they have differing arguments. Use different aliases to fetch both.
         { order(id: 1) { x: id } ...F } fragment F on Query { order(
-          GRAPHQL_VALIDATION_FAILED: Fields "x" conflict because id and total are different fields. Use different aliases to fetch both.
+          GRAPHQL_VALIDATION_FAILED: Fields "x" conflict because they return conflicting types ID! and Float!. Use different aliases to fetch both.
         { lastTransfer { ... on Done { x: balance } ... on Refused {
-          GRAPHQL_VALIDATION_FAILED: Fields "x" conflict because they return conflicting types. Use different aliases to fetch both.
+          GRAPHQL_VALIDATION_FAILED: Fields "x" conflict because they return conflicting types Float! and String!. Use different aliases to fetch both.
         { lastTransfer { kind } }
           GRAPHQL_VALIDATION_FAILED: Unknown field "kind" on type "TransferResult".
         { lastTransfer { ... on Order { id } } }
-          GRAPHQL_VALIDATION_FAILED: Fragment cannot be spread here as objects of type "TransferResult" can never be of type "Order"
+          GRAPHQL_VALIDATION_FAILED: This fragment cannot be spread here: no object of type "TransferResult" can be of type "Order".
         { ...F } fragment F on Query { ...G } fragment G on Query { 
           GRAPHQL_VALIDATION_FAILED: Cannot spread fragment "F" within itself.
         { ...Gone }
-          GRAPHQL_VALIDATION_FAILED: Unknown fragment: "Gone"
+          GRAPHQL_VALIDATION_FAILED: Unknown fragment "Gone".
         query($x: Int) { countOrders }
-          GRAPHQL_VALIDATION_FAILED: Variable "$x" is not used
+          GRAPHQL_VALIDATION_FAILED: Variable "$x" is never used.
         query($x: Nope) { countOrders }
+          GRAPHQL_VALIDATION_FAILED: Variable "$x" is never used.
           GRAPHQL_VALIDATION_FAILED: Unknown type "Nope"
         query($x: [Nope] = [1]) { countOrders }
+          GRAPHQL_VALIDATION_FAILED: Variable "$x" is never used.
           GRAPHQL_VALIDATION_FAILED: Unknown type "Nope"
         query($x: Order) { countOrders }
-          GRAPHQL_VALIDATION_FAILED: Order is not a type of arguments
+          GRAPHQL_VALIDATION_FAILED: Variable "$x" is never used.
+          GRAPHQL_VALIDATION_FAILED: Order is not a type of arguments.
         query($x: Int = "a") { ordersOf(customer: 1, limit: $x) { id
           GRAPHQL_VALIDATION_FAILED: The default of $x: expected Int, got "a"
         query { countOrders @skip }
-          GRAPHQL_VALIDATION_FAILED: Directive "@skip" argument "if" of type "Boolean!" is required but not provided
+          GRAPHQL_VALIDATION_FAILED: Directive "@skip" argument "if" of type "Boolean!" is required but not provided.
         query($x: Int) { countOrders @skip(if: $x) }
-          GRAPHQL_VALIDATION_FAILED: The variable $x must be declared as Boolean! to stand here.
+          GRAPHQL_VALIDATION_FAILED: the variable $x has the type Int, where Boolean! is expected
         query { countOrders @nope }
-          GRAPHQL_VALIDATION_FAILED: Unknown directive "nope"
+          GRAPHQL_VALIDATION_FAILED: Unknown directive "@nope".
         query A { countOrders } query B { countOrders }
           BAD_REQUEST: The document has several operations: send operationName too.
         query A { countOrders } query A { countOrders }
-          GRAPHQL_VALIDATION_FAILED: operation A is defined twice
+          GRAPHQL_VALIDATION_FAILED: There can be only one operation named "A".
         query A { countOrders } { countOrders }
-          GRAPHQL_VALIDATION_FAILED: document contains multiple operations
+          GRAPHQL_VALIDATION_FAILED: This anonymous operation must be the only defined operation.
         subscription { countOrders lastTransfer { __typename } }
           GRAPHQL_VALIDATION_FAILED: A subscription must select exactly one root field.
         subscription { __typename }
-          GRAPHQL_VALIDATION_FAILED: Unknown field "__typename" on type "Subscription".
-          GRAPHQL_VALIDATION_FAILED: Unknown field "__typename" on type "Subscription".
+          GRAPHQL_VALIDATION_FAILED: A subscription must not select introspection at its root.
         subscription($x: Boolean!) { countOrders @skip(if: $x) }
           GRAPHQL_VALIDATION_FAILED: @skip and @include cannot stand at the root of a subscription.
         { order(id: "\uD800") { id } }
-          GRAPHQL_PARSE_FAILED: Syntax error: a string has half of a surrogate pair
+          GRAPHQL_PARSE_FAILED: Syntax error: a string has an escape that there is not, or half of a surrogate pair
         { order(id: 1) { lines { lines { lines { lines { lines { lin
           LIMIT_EXCEEDED: the document nests deeper than 48
         { order(id: 1) { ...F0 } } fragment F0 on Order { ...F1 line

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use expect_test::expect;
 use weir_schema::graphql::GraphqlSettings;
 
-use super::super::merge::COMPARED;
+use super::super::validate::merge::COMPARED;
 use super::super::{Schema, fixture};
 use super::hostile_documents::hostile_documents;
 

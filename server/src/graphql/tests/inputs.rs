@@ -104,21 +104,21 @@ async fn literals_are_coerced() {
         { ordersOf(customer: "c", limit: 2147483648) { id } }
           GRAPHQL_VALIDATION_FAILED: Argument limit: expected Int, got 2147483648
         { ordersOf(customer: "c", limit: "3") { id } }
-          GRAPHQL_VALIDATION_FAILED: Invalid value for argument "limit", expected type "Int"
+          GRAPHQL_VALIDATION_FAILED: Argument limit: expected Int, got "3"
         { ordersOf(customer: null) { id } }
-          GRAPHQL_VALIDATION_FAILED: Invalid value for argument "customer", expected type "ID"
+          GRAPHQL_VALIDATION_FAILED: Argument customer: expected ID!, got null
         { ordersOf(customer: "c", filter: { statuses: ["open"] }) { id } }
           GRAPHQL_VALIDATION_FAILED: Argument filter: statuses: expected OrderStatus (open | paid | fee_pool), got "open"
         { ordersOf(customer: "c", filter: { statuses: lost }) { id } }
-          GRAPHQL_VALIDATION_FAILED: Invalid value for argument "filter.statuses", enumeration type "OrderStatus" does not contain the value "lost"
+          GRAPHQL_VALIDATION_FAILED: Argument filter: statuses: expected OrderStatus (open | paid | fee_pool), got lost
         { ordersOf(customer: "c", filter: { max: 1 }) { id } }
-          GRAPHQL_VALIDATION_FAILED: Invalid value for argument "filter", unknown field "max" of type "OrderFilterInput"
+          GRAPHQL_VALIDATION_FAILED: Argument filter: OrderFilterInput has no field max; it has statuses, min, or
         { ordersOf { id } }
-          GRAPHQL_VALIDATION_FAILED: Field "ordersOf" argument "customer" of type "Query" is required but not provided
+          GRAPHQL_VALIDATION_FAILED: Field "ordersOf" argument "customer" of type "ID!" is required but not provided.
         query($l: String) { ordersOf(customer: "c", limit: $l) { id } }
-          GRAPHQL_VALIDATION_FAILED: Argument limit: the variable $l has the type String, where Int is expected
+          GRAPHQL_VALIDATION_FAILED: the variable $l has the type String, where Int is expected
         query($c: ID) { ordersOf(customer: $c) { id } }
-          GRAPHQL_VALIDATION_FAILED: Argument customer: the variable $c has the type ID, where ID! is expected
+          GRAPHQL_VALIDATION_FAILED: the variable $c has the type ID, where ID! is expected
         query($c: ID = 3) { ordersOf(customer: $c) { id } }
           ordersOf {"customer":"3"}
         { settings(key: bare) }
