@@ -1,4 +1,4 @@
-//! The edge of the server through the binary: HTTPS with files, and what of it cannot be.
+//! The edge of the server through the binary: HTTPS with files, pages by another name, numbers of requests in the log, and what cannot be served with.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -65,6 +65,47 @@ fn an_app_is_served_over_https() {
 }
 
 #[test]
+fn a_page_whose_name_points_to_this_machine_is_not_of_it() {
+    let app = App::of(APP);
+    let dev = Dev::starting_with(&app, &["--allow-origin", "https://tunnel.example.com"]).ready();
+    let body = r#"{"query":"{ hello }"}"#;
+    let status = |host: &str| {
+        let mut stream = TcpStream::connect(dev.url.trim_start_matches("http://")).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let request = format!(
+            "POST /graphql HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\nContent-Type: application/json\r\n\
+             Connection: close\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut response = String::new();
+        stream.read_to_string(&mut response).unwrap();
+        response[9..12].parse::<u16>().unwrap()
+    };
+    let table = [("127.0.0.1", 200), ("localhost:4000", 200), ("tunnel.example.com", 200), ("evil.example:4000", 403)];
+    for (host, expected) in table {
+        assert_eq!(status(host), expected, "{host}");
+    }
+}
+
+#[test]
+fn a_log_line_ends_with_the_number_of_its_request() {
+    let app = App::of(
+        "import { action, http } from \"weir\";\n\
+         export const fails = http.get(\"/fails\", action(async (request: HttpRequest): Promise<HttpResponse> => {\n\
+           throw new Error(\"no such luck\");\n\
+         }));\n",
+    );
+    let dev = Dev::start(&app);
+    let request = minreq::get(format!("{}/fails", dev.url)).with_header("x-request-id", "hook-7");
+    let response = request.with_timeout(PATIENCE.as_secs()).send().unwrap();
+    assert_eq!(response.status_code, 500);
+    assert!(response.headers.contains(&("x-request-id".to_owned(), "hook-7".to_owned())), "{:?}", response.headers);
+    let (_, line) = dev.log.wait_for(0, |line| line.contains("no such luck"));
+    assert!(line.ends_with(" request=hook-7"), "{line}");
+}
+
+#[test]
 fn what_cannot_be_served_with_is_told_at_once() {
     let app = App::of(APP);
     let (certificate_file, key, _) = certificate(&app, "server");
@@ -84,6 +125,13 @@ fn what_cannot_be_served_with_is_told_at_once() {
         start(&["--tls-cert", key, "--tls-key", key]),
         start(&["--tls-cert", certificate, "--tls-key", other_key]),
         start(&["--tls-cert", certificate]),
+        start(&["--allow-origin", "app.example.com"]),
     ];
-    expect![[r#""#]].assert_eq(&told.concat());
+    expect![[r#"
+        1: weir: cannot read DIR/missing.pem: No such file or directory (os error 2)
+        1: weir: DIR/server.key holds no certificate: it must be PEM text with BEGIN CERTIFICATE
+        1: weir: the key in DIR/other.key is not that of the certificate in DIR/server.pem: name the one that it was made with
+        2: error: the following required arguments were not provided:
+        2: error: invalid value 'app.example.com' for '--allow-origin <ORIGIN>': an origin is a scheme and a host, and a port if it has one, such as https://app.example.com or http://10.0.0.7:8080
+    "#]].assert_eq(&told.concat());
 }

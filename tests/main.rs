@@ -8,7 +8,7 @@
 //! | [`conformance`] | 61 of the 61 audits of GraphQL over HTTP are ok |
 //! | [`demo`] | `examples/live-demo.sh`: one terminal sees what is ordered in another |
 //! | [`dev`] | `weir dev`: saving, breaking and mending an app; starting and stopping |
-//! | [`edge`] | HTTPS with files, and what of them is of no use |
+//! | [`edge`] | HTTPS with files, numbers of requests in the log |
 //! | [`encryption`] | encryption keys: from a file or the environment, exchanged while serving, missing, wrong |
 //! | [`actions`] | which hosts actions reach, what they are told, and what of their secrets is seen |
 //! | [`bad_input`] | every mistake of an app is told with its place and what to do |

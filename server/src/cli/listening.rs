@@ -8,7 +8,7 @@ use clap::Args;
 use tokio::net::TcpListener;
 
 use super::Failure;
-use crate::http::origin::{Origin, Origins};
+use crate::http::origin::{Origin, Origins, Reach};
 use crate::http::tls::{Tls, TlsFiles};
 
 /// To be flattened into the arguments of a command.
@@ -38,7 +38,8 @@ impl ListeningArguments {
 
     /// The pages that may call from a browser.
     pub fn origins(&self) -> Origins {
-        Origins::and(self.allow_origin.clone())
+        let reach = if self.listen.ip().is_loopback() { Reach::Machine } else { Reach::Anywhere };
+        Origins::and(self.allow_origin.clone()).reached_from(reach)
     }
 
     /// Takes the port.

@@ -141,7 +141,9 @@ mod tests {
 
     use super::*;
 
-    fn response(headers: &[(&str, &str)], bytes: usize) -> Response {
+    type Headers<'a> = &'a [(&'a str, &'a str)];
+
+    fn response(headers: Headers, bytes: usize) -> Response {
         let mut response = Response::builder();
         for (name, value) in headers {
             response = response.header(*name, *value);
@@ -153,7 +155,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_is_compressed_if_there_is_something_to_gain() {
-        let table: [(&[(&str, &str)], usize, &str, Option<&str>); 13] = [
+        let table: [(Headers, usize, &str, Option<&str>); 13] = [
             (&[JSON], 5000, "gzip", Some("gzip")),
             (&[JSON], 5000, "gzip, deflate, br, zstd", Some("zstd")),
             (&[JSON], 5000, "zstd;q=0, gzip;q=0.1", Some("gzip")),

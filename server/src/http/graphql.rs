@@ -19,6 +19,7 @@ use super::compression::{self, Undecoded};
 use super::connection;
 use super::gateway::Gateway;
 use super::negotiate::{MediaType, accepted, accepts_events, is_json, is_json_lines};
+use super::origin::Foreign;
 use super::request_id::RequestId;
 use super::{ServerOptions, caching, events, lines, multipart, upload};
 use crate::graphql::plan::OperationKind;
@@ -40,6 +41,9 @@ pub(super) struct Refusal {
 /// `POST /graphql`.
 pub async fn post(State(gateway): State<Arc<Gateway>>, request: HttpRequest<Body>) -> HttpResponse {
     let (parts, body) = request.into_parts();
+    if let Err(foreign) = gateway.options.origins.may_ask(&parts) {
+        return Refusal::foreign(foreign).into_response(MediaType::Json);
+    }
     if is_json_lines(&parts.headers) {
         return upload::post(gateway, &parts, body).await;
     }
@@ -64,8 +68,8 @@ pub async fn get(State(gateway): State<Arc<Gateway>>, request: HttpRequest<Body>
         };
     }
     let Some(media) = accepted(&parts.headers) else { return not_acceptable() };
-    if gateway.options.origins.may_get(&parts).is_err() {
-        return Refusal::foreign().into_response(media);
+    if let Err(foreign) = gateway.options.origins.may_get(&parts) {
+        return Refusal::foreign(foreign).into_response(media);
     }
     match of_uri(&parts.uri) {
         Ok(request) => answer(&gateway, request, &parts, media, Method::Get).await,
@@ -179,11 +183,10 @@ impl Refusal {
         Self { status: StatusCode::SERVICE_UNAVAILABLE, error }
     }
 
-    /// A page of another site may have sent it, and nobody was asked.
-    fn foreign() -> Self {
-        let message = "this GET comes from a page of another origin, unasked: send a POST with application/json or the header \
-                       X-Requested-With, and start the server with --allow-origin and the page's origin";
-        Self { status: StatusCode::FORBIDDEN, error: GraphqlError::new(ErrorCode::Forbidden, message) }
+    /// What a browser may have been made to send.
+    fn foreign(foreign: Foreign) -> Self {
+        let error = GraphqlError::new(ErrorCode::Forbidden, foreign.to_string());
+        Self { status: StatusCode::FORBIDDEN, error }
     }
 
     pub(super) fn no_release() -> Self {
@@ -277,4 +280,20 @@ pub fn of_uri(uri: &Uri) -> Result<Request, GraphqlError> {
 
 pub(super) fn bad(message: impl Into<String>) -> GraphqlError {
     GraphqlError::new(ErrorCode::BadRequest, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_defect_has_the_number_of_its_request() {
+        let mut headers = HeaderMap::new();
+        headers.insert(super::super::request_id::HEADER, HeaderValue::from_static("order-17"));
+        let codes = [ErrorCode::Internal, ErrorCode::FunctionFailed];
+        let mut errors = codes.map(|code| GraphqlError::new(code, "no"));
+        RequestId::of(&headers).scope(async { tell_defects(&mut errors) }).await;
+        let numbers = errors.map(|error| error.extensions.request_id);
+        assert_eq!(numbers, [Some("order-17".into()), None]);
+    }
 }

@@ -27,11 +27,9 @@ use super::body::{DROPPED_BYTES_MAX, Unread};
 use super::gateway::Gateway;
 use super::graphql::{Method, Refusal, answer, bad, write};
 use super::negotiate::MediaType;
+use super::origin::is_preflighted;
 use crate::graphql::document::Operation;
 use crate::graphql::{GraphqlError, Request, Response};
-
-/// Headers that a form of a web page cannot have, so that a browser asks before it sends one.
-pub(super) const PREFLIGHT: [&str; 3] = ["graphql-preflight", "apollo-require-preflight", "x-requested-with"];
 
 /// Whether a body is a form that may have files.
 pub fn is_multipart(headers: &HeaderMap) -> bool {
@@ -77,7 +75,7 @@ async fn read(headers: &HeaderMap, body: Body, options: &ServerOptions) -> Resul
 
 /// What separates the parts of the form, if it may be taken.
 fn boundary(headers: &HeaderMap) -> Result<String, Refusal> {
-    if !PREFLIGHT.iter().any(|name| headers.get(*name).is_some_and(|value| !value.is_empty())) {
+    if !is_preflighted(headers) {
         return Err(refused(
             "a form with files needs a header that browsers ask for before they send it: add GraphQL-Preflight: 1 (or \
              Apollo-Require-Preflight, or X-Requested-With)",

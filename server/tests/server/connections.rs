@@ -99,6 +99,16 @@ async fn a_head_comes_within_its_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_body_comes_within_its_time() {
+    let options = ServerOptions { body_timeout: SHORT, connection: patient(), ..ServerOptions::default() };
+    let app = App::start_with(options).await;
+    let mut wire = Wire::to(app.address).await;
+    wire.send("POST /graphql HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
+        .await;
+    assert_eq!(wire.answer().await.unwrap().status, 408);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_connection_without_requests_is_closed() {
     let app = start(ConnectionOptions { idle_timeout: SHORT, ..patient() }).await;
     let mut wire = Wire::to(app.address).await;
@@ -183,6 +193,84 @@ async fn a_client_of_http_2_sends_its_requests_side_by_side() {
         let body = answer.into_body().collect().await.unwrap().to_bytes();
         assert_eq!(body, r#"{"data":{"picky":0}}"#);
     }
+}
+
+/// How a client of HTTP/2 begins: the preface, and no settings.
+const HTTP2: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_of_http_2_is_told_its_bounds() {
+    let app = start(ConnectionOptions { streams: 7, header_bytes: 20_000, ..patient() }).await;
+    let mut wire = Wire::to(app.address).await;
+    wire.send_bytes(HTTP2).await;
+    let head = wire.take(9).await.unwrap();
+    assert_eq!(head[3], 4, "settings come first");
+    let settings = wire.take(usize::from(head[2])).await.unwrap();
+    let setting = |name: u8| {
+        let setting = settings.chunks(6).find(|setting| setting[1] == name).unwrap();
+        u32::from_be_bytes(setting[2..].try_into().unwrap())
+    };
+    assert_eq!((setting(3), setting(6)), (7, 20_000));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_of_http_2_that_answers_no_ping_is_gone() {
+    let app = start(ConnectionOptions { ping_interval: SHORT, ping_timeout: SHORT, ..patient() }).await;
+    let mut wire = Wire::to(app.address).await;
+    wire.send_bytes(HTTP2).await;
+    wire.read_to_end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_of_http_2_may_not_take_back_all_that_it_asks_for() {
+    let app = start(ConnectionOptions { resets: 5, ..patient() }).await;
+    let mut wire = Wire::to(app.address).await;
+    let mut frames = HTTP2.to_vec();
+    for request in 0..500_u32 {
+        let stream = (request * 2 + 1).to_be_bytes();
+        // GET / of the host `a`, at its end; and back.
+        frames.extend_from_slice(&[0, 0, 6, 1, 5]);
+        frames.extend_from_slice(&stream);
+        frames.extend_from_slice(&[0x82, 0x86, 0x84, 0x41, 0x01, b'a']);
+        frames.extend_from_slice(&[0, 0, 4, 3, 0]);
+        frames.extend_from_slice(&stream);
+        frames.extend_from_slice(&[0, 0, 0, 8]);
+    }
+    wire.send_bytes(&frames).await;
+    wire.read_to_end().await;
+}
+
+/// A query that takes its time.
+const SLOW: &str = r#"
+import { query, type Int } from "weir";
+export const slow = query((): Int => {
+  let sum = 0;
+  for (let n = 0; n < 20_000_000; n++) sum = (sum + n) % 1_000;
+  return sum;
+});
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_on_a_web_socket_is_finished_when_the_server_stops() {
+    let mut app = start(patient()).await;
+    app.activate(SLOW).await;
+    let mut session = app.session().await;
+    session.subscribe("q", "{ slow }").await;
+    session.send(serde_json::json!({ "type": "ping" })).await;
+    let mut heard = Vec::new();
+    // The server has read what was sent before the ping.
+    while !heard.iter().any(|message: &String| message.contains("pong")) {
+        heard.push(session.next().await);
+    }
+    app.stop();
+    while heard.last().is_none_or(|message| message != "gone") {
+        heard.push(session.next().await);
+    }
+    heard.retain(|message| !message.contains("pong"));
+    let kinds: Vec<&str> =
+        heard.iter().map(|message| if message.contains("next") { "next" } else { message }).collect();
+    let complete = r#"{"id":"q","type":"complete"}"#;
+    assert_eq!(kinds, ["next", complete, "close 1001 The server is stopping", "gone"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -225,7 +225,7 @@ async fn what_a_page_of_another_site_sends_unasked_is_not_run() {
     assert_eq!(app.send(no_type).await.status(), 415);
     check(&app, [with(query(), &image), get("query=%7Btodos%7Btext%7D%7D")], expect![[r#"
         403 application/graphql-response+json; charset=utf-8
-        {"errors":[{"message":"this GET comes from a page of another origin, unasked: send a POST with application/json or the header X-Requested-With, and start the server with --allow-origin and the page's origin","extensions":{"code":"FORBIDDEN"}}]}
+        {"errors":[{"message":"a page of another origin has sent this unasked: start the server with --allow-origin and its origin, or have it send a POST with application/json or the header X-Requested-With","extensions":{"code":"FORBIDDEN"}}]}
         200 application/graphql-response+json; charset=utf-8
         {"data":{"todos":[]}}
     "#]]).await;

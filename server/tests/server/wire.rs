@@ -100,7 +100,7 @@ impl Wire {
         timeout(PATIENCE, end).await.expect("the server closes the connection");
     }
 
-    async fn take(&mut self, bytes: usize) -> Option<Vec<u8>> {
+    pub async fn take(&mut self, bytes: usize) -> Option<Vec<u8>> {
         while self.rest.len() < bytes {
             if !self.read_more().await {
                 return None;
