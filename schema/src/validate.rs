@@ -2,7 +2,8 @@
 //!
 //! The rules of the contract, in one place:
 //!
-//! - `a?: T`: a null becomes absent. `a: T | null`: an absent one becomes null. `a?: T | null` keeps both apart.
+//! - `a?: T`: a null becomes absent. `a: T | null`: an absent one becomes null, as does one of `a: JSON`. `a?: T | null` keeps both
+//!   apart.
 //! - Unknown members are errors in arguments and documents; in results they are dropped and absent members are null.
 //! - A `DateTime` is rewritten in its one form. A `-0` stays what it is.
 
@@ -205,10 +206,12 @@ impl<'a> Checker<'a> {
 
     fn member(&mut self, member: &'a Member, value: Option<Value>) -> Result<Option<Value>, Violation> {
         let slot = &member.slot;
+        // JSON holds null, and is nullable in GraphQL, whatever is declared.
+        let nullable = slot.nullable || slot.shape == Shape::Json;
         let checked = match (value, self.direction) {
-            (None, Direction::Out) if slot.may_be_null() => Value::Null,
+            (None, Direction::Out) if nullable || slot.optional => Value::Null,
             (None, _) if slot.optional => return Ok(None),
-            (None, _) if slot.nullable => Value::Null,
+            (None, _) if nullable => Value::Null,
             (None, _) => {
                 return Err(self.violation(format!("missing; declared as {}", self.name_of(&slot.shape))));
             }
@@ -276,4 +279,53 @@ fn is_base64(text: &str) -> bool {
     text.len().is_multiple_of(4)
         && padding <= 2
         && body.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/')
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::declarations::FunctionKind;
+
+    fn function(arguments: Vec<Member>) -> Function {
+        Function {
+            name: "f".into(),
+            kind: FunctionKind::Query,
+            description: None,
+            module: "functions/a.ts".into(),
+            line: 1,
+            arguments,
+            result: Slot::nullable(Shape::Json),
+            keep: None,
+            groups: None,
+            index: None,
+        }
+    }
+
+    /// GraphQL lets an argument of type JSON be left out, since it cannot be `JSON!`.
+    #[test]
+    fn absent_and_null_arguments() {
+        let member = |nullable, optional, shape| Member {
+            name: "a".into(),
+            description: None,
+            slot: Slot { shape, nullable, optional },
+            literal: None,
+        };
+        let table = [
+            (member(false, false, Shape::Int), json!({}), None),
+            (member(true, false, Shape::Int), json!({}), Some(json!({ "a": null }))),
+            (member(false, true, Shape::Int), json!({ "a": null }), Some(json!({}))),
+            (member(true, true, Shape::Int), json!({}), Some(json!({}))),
+            (member(true, true, Shape::Int), json!({ "a": null }), Some(json!({ "a": null }))),
+            (member(false, false, Shape::Json), json!({}), Some(json!({ "a": null }))),
+            (member(false, false, Shape::Json), json!({ "a": null }), Some(json!({ "a": null }))),
+            (member(false, true, Shape::Json), json!({}), Some(json!({}))),
+        ];
+        for (member, given, expected) in table {
+            let shown = format!("{member:?} {given}");
+            let checked = arguments(&function(vec![member]), &Definitions::new(), given);
+            assert_eq!(checked.ok(), expected, "{shown}");
+        }
+    }
 }
