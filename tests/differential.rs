@@ -7,6 +7,8 @@
 //! order, the same paths and places of errors, and the same calls of functions with the same arguments in the same order.
 //! Messages are Weir's own. Where Weir differs on purpose `reference.mjs` says so ("On purpose"), and does the same.
 //!
+//! [`whole`] asks the real server, with functions that run.
+//!
 //! A failure tells its seed, which `WEIR_TESTS_SEED` repeats, with all that was asked: the document as small as it could be
 //! made with the answers still apart.
 
@@ -18,6 +20,7 @@ mod mistakes;
 mod random;
 mod sides;
 mod table;
+mod whole;
 
 use std::env;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -56,7 +59,7 @@ fn random_requests_are_answered_as_by_the_reference() {
     for number in 0..APPS {
         let app = App::draw(&mut Random::of(seed, &[number]));
         let text = app.typescript(|_| "return null as never;".into());
-        let enums = sides.make(&text, &app.unions_by_literal(), app::DISCRIMINATOR);
+        let enums = sides.make(&text, &app.literals(), app::DISCRIMINATOR);
         for request in 0..REQUESTS {
             let case = document::draw(&app, &enums, &mut Random::of(seed, &[number, request]));
             let (weir, reference) = sides.ask(&case.asked());

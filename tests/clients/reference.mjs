@@ -2,10 +2,10 @@
 //
 // Takes JSON lines on stdin and answers each with one on stdout.
 //
-//   {"sdl": …, "enums": {ENUM: {VALUE: TYPESCRIPT}}, "unions": {UNION: {LITERAL: OBJECT}}, "discriminator": MEMBER,
+//   {"sdl": …, "enums": {ENUM: {VALUE: TYPESCRIPT}}, "literals": {OBJECT: LITERAL}, "discriminator": MEMBER,
 //    "types": [NAME…]}                      makes the schema, its types in the order of "types"; answers {}
 //   {"query": …, "operationName": …, "variables": …, "returns": {FUNCTION: {"value": …} | {"fail": MESSAGE}}, "checked": …}
-//                                           answers {"kind", "data", "errors", "rules", "calls"}
+//                                           answers {"kind", "data", "errors", "rules", "calls", "subscription"}
 //
 // Where Weir differs on purpose this does the same, by the rules below that begin with "On purpose".
 
@@ -18,8 +18,11 @@ let schema;
 let returns;
 let calls;
 let checked;
+let literals;
+let discriminator;
 
-function makeSchema({ sdl, enums, unions, discriminator, types }) {
+function makeSchema({ sdl, enums, types, ...told }) {
+  ({ literals, discriminator } = told);
   schema = graphql.buildSchema(sdl);
   const problems = graphql.validateSchema(schema);
   if (problems.length > 0) throw new Error(problems.join("\n"));
@@ -28,11 +31,10 @@ function makeSchema({ sdl, enums, unions, discriminator, types }) {
     if (graphql.isScalarType(type)) makeStrict(type);
     else if (graphql.isEnumType(type)) spell(type, enums[type.name]);
     else if (graphql.isUnionType(type)) {
-      const literals = unions[type.name];
-      type.resolveType = (value) => (isObject(value) && Object.hasOwn(literals, value[discriminator]) ? literals[value[discriminator]] : undefined);
+      type.resolveType = (value) => (isObject(value) ? type.getTypes().find(({ name }) => literals[name] === value[discriminator])?.name : undefined);
     } else if (graphql.isObjectType(type)) {
       type.isTypeOf = isObject;
-      for (const field of Object.values(type.getFields())) field.resolve = (source) => (Object.hasOwn(source, field.name) ? source[field.name] : undefined);
+      for (const field of Object.values(type.getFields())) field.resolve = (source) => own(source, field.name);
     }
   }
   for (const root of roots()) {
@@ -53,6 +55,9 @@ function makeSchema({ sdl, enums, unions, discriminator, types }) {
 }
 
 const roots = () => [schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()];
+
+// A member, and not what JavaScript gives every object: "constructor", "toString".
+const own = (object, name) => (Object.hasOwn(object, name) ? object[name] : undefined);
 
 const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
 
@@ -140,7 +145,10 @@ function answer(root, field, args) {
   const { value = null, fail } = returns[name] ?? {};
   if (fail !== undefined) throw new Error(fail);
   // On purpose: what a function returns is checked whole against its declared type, whatever of it is selected.
-  if (checked) check(root.getFields()[name].type, value);
+  if (checked) {
+    for (const argument of field.args) wellFormed(argument.type, own(args, argument.name));
+    check(root.getFields()[name].type, value);
+  }
   return value;
 }
 
@@ -153,11 +161,26 @@ function check(type, value) {
   if (graphql.isListType(type)) {
     if (!Array.isArray(value)) throw new Error("no list");
     for (const element of value) check(type.ofType, element);
-  } else if (graphql.isLeafType(type)) type.serialize(value);
-  else {
+  } else if (graphql.isLeafType(type)) {
+    type.serialize(value);
+    wellFormed(type, value);
+  } else {
     const name = graphql.isUnionType(type) ? type.resolveType(value) : type.name;
     if (name === undefined || !isObject(value)) throw new Error(`no ${type.name}`);
-    for (const field of Object.values(schema.getType(name).getFields())) check(field.type, value[field.name]);
+    if (name in literals && value[discriminator] !== literals[name]) throw new Error(`no ${name}`);
+    for (const field of Object.values(schema.getType(name).getFields())) check(field.type, own(value, field.name));
+  }
+}
+
+// What the specification does not ask of strings, as far as values are drawn here: of all there are only these are right.
+function wellFormed(type, value) {
+  if (value === null || value === undefined) return;
+  if (graphql.isNonNullType(type)) wellFormed(type.ofType, value);
+  else if (graphql.isListType(type)) value.forEach((element) => wellFormed(type.ofType, element));
+  else if (graphql.isInputObjectType(type)) for (const field of Object.values(type.getFields())) wellFormed(field.type, own(value, field.name));
+  else {
+    const form = { DateTime: /^2026-01-31T08:00:00.000Z$/, Bytes: /^(AA==)?$/, ID: /^[^\p{Cc}]+$/u }[type.name];
+    if (form && !form.test(value)) throw new Error(`no ${type.name}`);
   }
 }
 
@@ -259,7 +282,7 @@ function broken(document) {
 
 const plain = ({ locations, path, message }) => ({ locations, path, message });
 
-// Without what JavaScript gives every object: a member named "constructor" would otherwise always be there.
+// The same for variables, whose members the reference looks up itself.
 function bare(value) {
   if (Array.isArray(value)) return value.map(bare);
   if (!isObject(value)) return value;
@@ -278,14 +301,14 @@ async function run({ query, operationName, variables, ...rest }) {
     return { kind: "parse", errors: [plain(error)] };
   }
   const rules = broken(document);
-  if (Object.keys(rules).length > 0) return { kind: "validation", rules, errors: [] };
-  if (nullCondition(document, operationName, variables)) return { kind: "request", errors: [] };
+  const subscription = graphql.getOperationAST(document, operationName)?.operation === "subscription";
+  if (Object.keys(rules).length > 0) return { kind: "validation", rules, errors: [], subscription };
+  if (nullCondition(document, operationName, variables)) return { kind: "request", errors: [], subscription };
   const asked = { schema, document, operationName, variableValues: variables };
-  const isSubscription = graphql.getOperationAST(document, operationName)?.operation === "subscription";
-  let result = await (isSubscription ? graphql.subscribe(asked) : graphql.execute(asked));
+  let result = await (subscription ? graphql.subscribe(asked) : graphql.execute(asked));
   if (Symbol.asyncIterator in result) result = (await result.next()).value;
   const kind = "data" in result ? "executed" : "request";
-  return { kind, data: result.data, errors: (result.errors ?? []).map(plain), calls };
+  return { kind, data: result.data, errors: (result.errors ?? []).map(plain), calls, subscription };
 }
 
 for await (const line of createInterface({ input: process.stdin })) {

@@ -301,14 +301,9 @@ impl App {
         text
     }
 
-    /// The objects of all unions by their literals, for the reference.
-    pub fn unions_by_literal(&self) -> Value {
-        let union = |objects: &Vec<usize>| {
-            let objects = objects.iter().map(|object| (literal(*object), json!(format!("T{object}"))));
-            Value::Object(objects.collect())
-        };
-        let unions = self.unions.iter().enumerate().map(|(place, objects)| (format!("U{place}"), union(objects)));
-        Value::Object(unions.collect())
+    /// What tells each object apart, by its name.
+    pub fn literals(&self) -> Value {
+        (0..self.objects.len()).map(|place| (format!("T{place}"), json!(literal(place)))).collect::<Map<_, _>>().into()
     }
 
     /// A value that is right, in TypeScript's spelling.

@@ -1,8 +1,9 @@
 //! The two that are asked, and how their answers are compared.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 
@@ -53,14 +54,15 @@ pub struct Sides {
 impl Sides {
     /// Starts both.
     pub fn start(packages: &Path) -> Self {
-        let mut command = Command::new(example("graphql"));
+        static EXAMPLE: OnceLock<PathBuf> = OnceLock::new();
+        let mut command = Command::new(EXAMPLE.get_or_init(|| example("graphql")));
         command.stdin(Stdio::piped());
         let weir = Side::start(Process::start(command));
         Self { weir, reference: Side::start(node::start(packages, "reference.mjs", &[])) }
     }
 
     /// Makes the schema of an app, which both introspect alike. The spellings of its enums.
-    pub fn make(&mut self, typescript: &str, unions: &Value, discriminator: &str) -> Value {
+    pub fn make(&mut self, typescript: &str, literals: &Value, discriminator: &str) -> Value {
         let manifest = "name = \"app\"\nversion = \"1.0.0\"\n";
         let app = json!({ "app": { "app.toml": manifest, "functions/t.ts": typescript } });
         let made = self.weir.ask(&app);
@@ -72,7 +74,7 @@ impl Sides {
             .map(|ty| ty["name"].clone())
             .collect();
         let schema = json!({
-            "sdl": made["sdl"], "enums": made["enums"], "unions": unions, "discriminator": discriminator, "types": names,
+            "sdl": made["sdl"], "enums": made["enums"], "literals": literals, "discriminator": discriminator, "types": names,
         });
         self.reference.ask(&schema);
         let (weir, reference) = self.ask(&json!({ "query": include_str!("introspection.graphql"), "returns": {} }));
@@ -86,6 +88,11 @@ impl Sides {
         }
         assert_eq!(told.len(), wanted.len());
         made["enums"].clone()
+    }
+
+    /// Asks the reference alone.
+    pub fn ask_reference(&mut self, asked: &Value) -> Value {
+        self.reference.ask(asked)
     }
 
     /// Asks both.

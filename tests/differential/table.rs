@@ -37,7 +37,7 @@ fn line(sku: &str) -> Value {
 fn check(test: &str, returns: &Value, requests: &[(&str, Value)], expected: &Expect) {
     let Some(packages) = node::packages(test) else { return };
     let mut sides = Sides::start(packages);
-    sides.make(APP, &json!({ "Outcome": { "done": "Done", "refused": "Refused" } }), "kind");
+    sides.make(APP, &json!({ "Done": "done", "Refused": "refused" }), "kind");
     let mut shown = String::new();
     for (query, variables) in requests {
         let (weir, reference) = sides.ask(&json!({ "query": query, "variables": variables, "returns": returns }));

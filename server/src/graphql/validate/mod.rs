@@ -55,7 +55,9 @@ pub fn validate(api: &Api, document: &ExecutableDocument) -> Result<(), Vec<Grap
         validator.selections(on, &fragment.node.selection_set);
         fragments.push((name.as_str(), std::mem::take(&mut validator.usages)));
     }
-    validator.check_usages(&operations, &fragments.into_iter().collect());
+    if !validator.is_full() {
+        validator.check_usages(&operations, &fragments.into_iter().collect());
+    }
     if validator.errors.is_empty() {
         operations.iter().for_each(|(operation, _)| validator.check_merging(operation));
     }
@@ -75,16 +77,18 @@ struct Validator<'a> {
 }
 
 impl<'a> Validator<'a> {
-    fn is_full(&self) -> bool {
-        self.errors.len() >= ERRORS_MAX
-    }
-
+    /// Notes an error, unless there are enough.
     fn error(&mut self, message: String, at: &[Pos]) {
         if self.is_full() {
             return;
         }
         let error = GraphqlError::new(ErrorCode::GraphqlValidationFailed, message);
         self.errors.push(at.iter().fold(error, |error, at| error.at(location(*at))));
+    }
+
+    /// Whether there are as many errors as are told. Then the rest of the document is not looked at.
+    fn is_full(&self) -> bool {
+        self.errors.len() >= ERRORS_MAX
     }
 
     fn root(&self, ty: OperationType) -> &'a Object {
