@@ -9,6 +9,7 @@
 //! | [`demo`] | `examples/live-demo.sh`: one terminal sees what is ordered in another |
 //! | [`dev`] | `weir dev`: saving, breaking and mending an app; starting and stopping |
 //! | [`edge`] | HTTPS with files, numbers of requests in the log |
+//! | [`documents`] | documents by name: Apollo's and urql's links, `weir documents`, nothing but trusted ones |
 //! | [`encryption`] | encryption keys: from a file or the environment, exchanged while serving, missing, wrong |
 //! | [`actions`] | which hosts actions reach, what they are told, and what of their secrets is seen |
 //! | [`bad_input`] | every mistake of an app is told with its place and what to do |
@@ -71,6 +72,7 @@ mod dependencies;
 mod dev;
 mod edge;
 mod differential;
+mod documents;
 mod encryption;
 mod events;
 mod files;

@@ -35,6 +35,7 @@ use crate::scheduled;
 use crate::secrets::{Missing, Secrets};
 use crate::seed::Seed;
 use crate::streams::Stream;
+use crate::trusted::TrustedDocuments;
 
 /// Cheap to clone; all clones are one engine. A handle may stand for a connection: see [`Engine::on`].
 #[derive(Clone)]
@@ -49,6 +50,7 @@ pub(crate) struct Shared {
     pool: PoolOptions,
     active: watch::Sender<Option<Arc<Release>>>,
     results: Results,
+    trusted: TrustedDocuments,
     keeping: Keeping,
     clock: Clock,
     actions: Arc<Actions>,
@@ -107,11 +109,13 @@ impl Engine {
             );
         })?;
         let results = Results::start(&store, results_bytes_max, (pool.queue_max.min(pool.queue_share_max) / 2).max(1))?;
+        let trusted = TrustedDocuments::of(&store).map_err(std::io::Error::other)?;
         let notices = store.notices();
         let actions = Arc::default();
         let stream_places = Places::new(pool.stream_isolates);
         let (keeping, clock) = (Keeping::default(), Clock::system());
-        let shared = Shared { store, watchdog, pool, active, results, keeping, clock, actions, stream_places, secrets };
+        let shared =
+            Shared { store, watchdog, pool, active, results, trusted, keeping, clock, actions, stream_places, secrets };
         let engine = Self { shared: Arc::new(shared), origin: Origin::default() };
         tokio::spawn(pump(notices, Arc::downgrade(&engine.shared)));
         tokio::spawn(keep::run(Arc::downgrade(&engine.shared)));
@@ -314,6 +318,10 @@ impl Engine {
         arguments: Value,
     ) -> Result<Stream, CallError> {
         Stream::start(self, place, release, caller, function, arguments)
+    }
+
+    pub(crate) fn trusted_documents(&self) -> &TrustedDocuments {
+        &self.shared.trusted
     }
 
     pub(crate) fn store(&self) -> &Store {

@@ -63,6 +63,7 @@ mod scheduled;
 pub mod secrets;
 mod seed;
 pub mod streams;
+pub mod trusted;
 pub mod views;
 
 pub use engine::Engine;

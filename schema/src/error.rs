@@ -36,13 +36,15 @@ pub enum ErrorCode {
     OutcomeUnknown,
     /// Not now; a later try may do.
     Unavailable,
+    /// A digest whose document is not known yet: to be sent again with it. The name is Apollo's.
+    PersistedQueryNotFound,
     /// A defect of Weir.
     Internal,
 }
 
 impl ErrorCode {
     /// All of them, each at the place that it has as a number.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::BadRequest,
         Self::GraphqlParseFailed,
         Self::GraphqlValidationFailed,
@@ -57,6 +59,7 @@ impl ErrorCode {
         Self::RolledBack,
         Self::OutcomeUnknown,
         Self::Unavailable,
+        Self::PersistedQueryNotFound,
         Self::Internal,
     ];
 
@@ -77,6 +80,7 @@ impl ErrorCode {
             Self::RolledBack => "ROLLED_BACK",
             Self::OutcomeUnknown => "OUTCOME_UNKNOWN",
             Self::Unavailable => "UNAVAILABLE",
+            Self::PersistedQueryNotFound => "PERSISTED_QUERY_NOT_FOUND",
             Self::Internal => "INTERNAL",
         }
     }

@@ -11,6 +11,8 @@ use crate::limits::TEXT_BYTES_MAX;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GraphqlSettings {
+    /// Which documents run.
+    pub documents: Documents,
     /// Whether clients may ask for the schema, and whether errors suggest names of it.
     pub introspection: bool,
     /// The text of a document.
@@ -43,9 +45,21 @@ pub struct GraphqlSettings {
     pub costs: BTreeMap<String, u64>,
 }
 
+/// Which documents an app runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Documents {
+    /// Any that a client sends.
+    #[default]
+    Any,
+    /// Those alone that were pushed before (`weir documents push`).
+    Trusted,
+}
+
 impl Default for GraphqlSettings {
     fn default() -> Self {
         Self {
+            documents: Documents::default(),
             introspection: true,
             document_bytes: 256 << 10,
             document_tokens: 10_000,
@@ -70,6 +84,13 @@ pub const READ_COST: u64 = 1;
 /// What a call costs of a function that may write, unless the app says.
 pub const WRITE_COST: u64 = 10;
 
+/// Trusted documents of one data folder.
+pub const TRUSTED_DOCUMENTS_MAX: usize = 10_000;
+/// Their ids and texts together.
+pub const TRUSTED_BYTES_MAX: usize = 16 << 20;
+/// The longest id of one.
+pub const TRUSTED_ID_BYTES_MAX: usize = 255;
+
 /// The largest of the sizes: the parser has to hold what is let through.
 pub const DOCUMENT_BYTES_MAX: usize = 16 << 20;
 /// The largest of the numbers of things in a document.
@@ -82,6 +103,7 @@ pub const COST_MAX: u64 = 1_000_000_000_000;
 /// The first setting with a value that cannot be kept, and why.
 pub(crate) fn out_of_range(settings: &GraphqlSettings) -> Option<(String, String)> {
     let GraphqlSettings {
+        documents: _,
         introspection: _,
         document_bytes,
         document_tokens,

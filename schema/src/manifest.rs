@@ -350,6 +350,7 @@ mod tests {
             ("name = \"shop\"\nversion = \"1.0.0\"\n[graphql]\nroot_fields = 0", "write 1 or more"),
             ("name = \"shop\"\nversion = \"1.0.0\"\n[graphql]\ndepth = 1", "unknown field `depth`"),
             ("name = \"shop\"\nversion = \"1.0.0\"\n[graphql]\nintrospection = 0", "expected a boolean"),
+            ("name = \"shop\"\nversion = \"1.0.0\"\n[graphql]\ndocuments = \"some\"", "expected `any` or `trusted`"),
             ("name = \"shop\"\nversion = \"1.0.0\"\n[graphql.costs]\nf = -1", "expected a whole number, 0 or more"),
             ("name = \"shop\"\nversion = \"1.0.0\"\n[graphql.costs]\nf = 9000000000000", "f is more than can be kept"),
             ("name = \"shop\"\nversion = \"1.0.0\"\n[fetch]\nhosts = \"a.example\"", "expected a sequence"),

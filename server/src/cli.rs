@@ -8,6 +8,7 @@ mod build;
 mod check;
 mod dev;
 mod doctor;
+mod documents;
 mod encryption;
 mod export;
 mod folder;
@@ -67,6 +68,8 @@ enum Command {
     Jobs(jobs::Arguments),
     /// Show, compute and forget what is kept of views.
     Views(views::Arguments),
+    /// Have an app trust documents of its clients, list them, or trust them no longer.
+    Documents(documents::Arguments),
     /// Make a key for encryption at rest, or say which keys a data folder needs.
     Encryption(encryption::Arguments),
     /// Run an app's functions for another process of weir.
@@ -122,6 +125,7 @@ pub fn main() -> ExitCode {
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Jobs(arguments) => jobs::run(&arguments),
         Command::Views(arguments) => views::run(&arguments),
+        Command::Documents(arguments) => documents::run(&arguments),
         Command::Encryption(arguments) => encryption::run(arguments),
         #[cfg(unix)]
         Command::IsolateWorker { isolates, bytes_each } => {

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`cli`] | the commands of the binary `weir` |
 //! | [`control`] | how commands ask the process that has a data folder open |
+//! | [`documents`] | documents that are to be trusted: how tools write them, whether they fit |
 //! | [`http`] | routes, limits, content negotiation, pages |
 //! | [`metrics`] | what is counted, for Prometheus |
 //! | [`graphql`] | schemas, plans, execution: all that does not know how a request came |
@@ -18,6 +19,7 @@
 
 pub mod cli;
 pub mod control;
+pub mod documents;
 pub mod graphql;
 pub mod http;
 pub mod metrics;

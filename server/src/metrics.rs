@@ -28,6 +28,7 @@ pub struct Metrics {
     plan_cache_bytes: Gauge,
     plan_cache_operations: Gauge,
     results: [Counter; 3],
+    registered_bytes: Gauge,
     sockets: Gauge,
     subscriptions: Gauge,
 }
@@ -44,6 +45,8 @@ pub struct Readings {
     pub plan_cache_operations: u64,
     /// Calls of queries and views that were answered by what is kept, by a run of others, and by a run of their own.
     pub results: [u64; 3],
+    /// Bytes of the documents that clients have registered by their digests.
+    pub registered_bytes: u64,
     /// WebSockets that are open.
     pub sockets: u64,
     /// Subscriptions that run.
@@ -72,10 +75,12 @@ impl Default for Metrics {
         let by_answer = Family::<Labels<1>, Counter>::default();
         let results = ["kept", "joined", "run"].map(|by| by_answer.get_or_create_owned(&[("by", by)]));
         registry.register("results", "Calls of queries and views, by how they were answered", by_answer);
-        let [plan_cache_bytes, plan_cache_operations, sockets, subscriptions] =
+        let [plan_cache_bytes, plan_cache_operations, registered_bytes, sockets, subscriptions] =
             std::array::from_fn(|_| Gauge::default());
         registry.register("plan_cache_bytes", "What compiled documents hold", plan_cache_bytes.clone());
         registry.register("plan_cache_operations", "Compiled documents", plan_cache_operations.clone());
+        let about = "What documents hold that clients have registered by their digests";
+        registry.register("registered_documents_bytes", about, registered_bytes.clone());
         registry.register("sockets", "Open WebSockets", sockets.clone());
         registry.register("subscriptions", "Running subscriptions", subscriptions.clone());
         Self {
@@ -85,6 +90,7 @@ impl Default for Metrics {
             plan_cache_bytes,
             plan_cache_operations,
             results,
+            registered_bytes,
             sockets,
             subscriptions,
         }
@@ -113,6 +119,7 @@ impl Metrics {
         };
         set(&self.plan_cache_bytes, readings.plan_cache_bytes);
         set(&self.plan_cache_operations, readings.plan_cache_operations);
+        set(&self.registered_bytes, readings.registered_bytes);
         set(&self.sockets, readings.sockets);
         set(&self.subscriptions, readings.subscriptions);
         for (counter, value) in self.results.iter().zip(readings.results) {

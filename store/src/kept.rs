@@ -1,4 +1,5 @@
-//! What is kept of views: derived from the data, and no part of it. Losing all of it costs a computation.
+//! What is kept beside the data and is no part of it: of views, which follows from the data, so that losing it costs a
+//! computation; and the documents that an app trusts.
 //!
 //! The committer writes it with the next group of commits, or alone where there is none. It is in no journal entry: nobody is
 //! told of it, and no transaction reads it. A write is whole or not there, also after a crash, and none that came before it is
@@ -37,6 +38,8 @@ pub enum KeptKey {
     Results,
     /// A result.
     Result(Digest),
+    /// A document that the app trusts, by its id.
+    Trusted(String),
 }
 
 impl KeptKey {
@@ -46,12 +49,16 @@ impl KeptKey {
             Self::Contribution(view, id) => key::contribution(view, id),
             Self::Results => key::results_all(),
             Self::Result(digest) => key::result(digest),
+            Self::Trusted(id) => key::trusted(id),
         }
     }
 
     fn decode(key: &[u8]) -> Option<Self> {
         if key == key::results_all() {
             return Some(Self::Results);
+        }
+        if let Some(id) = key::trusted_id(key) {
+            return Some(Self::Trusted(id.to_owned()));
         }
         match key::groups_parts(key) {
             Some((view, Some(id))) => Some(Self::Contribution(view, id)),
@@ -105,6 +112,11 @@ impl Store {
     /// Some of what documents contribute to a view of groups, with the commit that it is as of, in the same way.
     pub fn kept_groups(&self, view: &Digest, after: Option<&KeptKey>, bytes_max: usize) -> Result<KeptPage, Poisoned> {
         self.kept_page(key::groups(view), after, bytes_max)
+    }
+
+    /// Some of the documents that the app trusts, in the same way.
+    pub fn kept_trusted(&self, after: Option<&KeptKey>, bytes_max: usize) -> Result<KeptPage, Poisoned> {
+        self.kept_page(key::trusted_all(), after, bytes_max)
     }
 
     /// The views of groups of which something is kept.
@@ -277,6 +289,7 @@ mod tests {
         let contributions = (0..10).map(|number| KeptKey::Contribution(one, id(&format!("d{number}"))));
         let mut keys: Vec<KeptKey> = contributions.chain([KeptKey::Groups(other), KeptKey::Results]).collect();
         keys.push(KeptKey::Result(other));
+        keys.push(KeptKey::Trusted("sha256:0a".to_owned()));
         let text = Bytes::from_static(b"text");
         store.keep(keys.iter().map(|key| (key.clone(), Some(text.clone()))).collect()).await.unwrap();
         let head = store.head();
@@ -298,6 +311,8 @@ mod tests {
         views.sort_unstable();
         assert_eq!(store.kept_views().unwrap(), views);
         assert_eq!(store.kept_results(None, usize::MAX).unwrap().records.len(), 2);
+        let trusted = store.kept_trusted(None, usize::MAX).unwrap().records;
+        assert_eq!(trusted, [(KeptKey::Trusted("sha256:0a".to_owned()), text.clone())]);
         store.keep(keys.into_iter().map(|key| (key, None)).collect()).await.unwrap();
         assert_eq!(store.kept_views().unwrap(), []);
         store.close().await;

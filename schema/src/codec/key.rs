@@ -20,6 +20,7 @@
 //! | `M` `journal` | how far the journal reaches |
 //! | `R` | the commit as of which results of views are kept, as JSON |
 //! | `R` digest | a result of a view |
+//! | `T` `id` | the text of a trusted document |
 //! | `W` milliseconds `id` | empty: when a job is due that waits or runs |
 //!
 //! Numbers are 32 bits (sequences, audit numbers and times 64), big endian; digests are 32 bytes. The id at the end of a key stands as it is.
@@ -54,6 +55,7 @@ const JOB: u8 = b'J';
 const JOURNAL: u8 = b'L';
 const GROUPS: u8 = b'G';
 const RESULT: u8 = b'R';
+const TRUSTED: u8 = b'T';
 const WAITING: u8 = b'W';
 
 /// The number of a collection in the catalog; never used again after the collection is gone.
@@ -263,6 +265,23 @@ pub fn results_all() -> Key {
 /// The digest in the key of a kept result.
 pub fn result_digest(key: &[u8]) -> Option<Digest> {
     Some(Digest::from_bytes(key.strip_prefix(&[RESULT])?.try_into().ok()?))
+}
+
+/// The key of a trusted document.
+pub fn trusted(id: &str) -> Key {
+    let mut key = trusted_all();
+    key.extend_from_slice(id.as_bytes());
+    key
+}
+
+/// What the keys of all trusted documents start with.
+pub fn trusted_all() -> Key {
+    vec![TRUSTED]
+}
+
+/// The id in the key of a trusted document.
+pub fn trusted_id(key: &[u8]) -> Option<&str> {
+    std::str::from_utf8(key.strip_prefix(&[TRUSTED])?).ok()
 }
 
 /// The first key after all that start with `prefix`. Every key starts with a letter, so there always is one.

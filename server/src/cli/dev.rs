@@ -38,6 +38,9 @@ pub struct Arguments {
     /// How much memory kept results of queries and views may take, roughly, in MiB; those with subscribers stay.
     #[arg(long, value_name = "MIB", default_value_t = RESULTS_BYTES_MAX >> 20)]
     results_mib: usize,
+    /// Run only documents that were pushed (weir documents push), and those that ask for the schema.
+    #[arg(long)]
+    trusted_documents: bool,
     #[command(flatten)]
     storage: StorageArguments,
     #[command(flatten)]
@@ -71,7 +74,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
 }
 
 async fn serve(arguments: Arguments) -> Result<(), Failure> {
-    let Arguments { app: folder, listening, isolation, results_mib, storage, secrets } = arguments;
+    let Arguments { app: folder, listening, isolation, results_mib, trusted_documents, storage, secrets } = arguments;
     let sources = Sources::read(&folder).map_err(Failure::because)?;
     let tls = listening.tls()?;
     let listener = listening.bind().await?;
@@ -93,7 +96,7 @@ async fn serve(arguments: Arguments) -> Result<(), Failure> {
     let watch = FolderWatch::start(&folder)
         .map_err(|error| Failure::because(format!("cannot watch {}: {error}", folder.display())))?;
     let jobs = Scheduler::start(engine.clone(), engine.clock().clone());
-    let options = ServerOptions { origins: listening.origins(), ..ServerOptions::default() };
+    let options = ServerOptions { origins: listening.origins(), trusted_documents, ..ServerOptions::default() };
     let mut server = Server::start(engine.clone(), options);
     let mut scheme = "http";
     if let Some(tls) = tls {

@@ -2,7 +2,7 @@
 //!
 //! A folder is open in one process. If that one serves, it is asked; otherwise the command opens the folder itself.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::de::DeserializeOwned;
@@ -26,6 +26,11 @@ pub struct FolderArguments {
 }
 
 impl FolderArguments {
+    /// The app folder.
+    pub fn app(&self) -> &Path {
+        &self.app
+    }
+
     /// The data folder.
     pub fn data(&self) -> PathBuf {
         self.storage.folder(&default_data(&self.app))

@@ -24,6 +24,8 @@ use weir_store::{JobFilter, Store};
 
 use super::address::Address;
 use super::message::{Answer, BackedUp, REQUEST_BYTES_MAX, Request};
+use crate::documents;
+use crate::graphql::Schema;
 
 /// Connections at the same time. Further ones are told to come back.
 const CONNECTIONS_MAX: usize = 8;
@@ -232,6 +234,22 @@ async fn perform(request: Request, served: &Served, watch: Watch) -> Result<Valu
             let retried = control::retry(store, &id, &Clock::system()).await.map_err(|error| error.to_string())?;
             tracing::info!("the job {id} is to run now");
             outcome(&retried)
+        }
+        Request::PushDocuments { files, anyway } => {
+            files.iter().try_for_each(|file| absolute(file).map(drop))?;
+            let release = engine.releases().borrow().clone();
+            let release = release.ok_or("no release is active yet: see the log of the server")?;
+            let schema = Schema::build(release.declarations(), release.graphql()).map_err(|error| error.to_string())?;
+            let keep = async |documents| engine.push_trusted(documents).await;
+            let pushed = documents::push(&schema, &files, anyway, keep).await.map_err(|error| error.to_string())?;
+            tracing::info!("{} more trusted documents", pushed.new);
+            outcome(&pushed)
+        }
+        Request::Documents { after } => outcome(&documents::page(&engine.trusted_all(), after.as_deref())),
+        Request::RemoveDocuments { ids } => {
+            engine.remove_trusted(&ids).await.map_err(|error| error.to_string())?;
+            tracing::info!("{} documents are trusted no longer", ids.len());
+            outcome(&())
         }
         Request::Views => outcome(&engine.views().map_err(|error| error.to_string())?),
         Request::RefreshView { name } => outcome(&engine.refresh_view(&name).await.map_err(|error| error.to_string())?),

@@ -56,6 +56,23 @@ pub enum Request {
         /// The view.
         name: String,
     },
+    /// Documents to be trusted. Done with [`crate::documents::Pushed`].
+    PushDocuments {
+        /// The files and folders that have them.
+        files: Vec<PathBuf>,
+        /// Also those that do not fit the schema.
+        anyway: bool,
+    },
+    /// Some of the trusted documents. Done with them, by id; with none after the last.
+    Documents {
+        /// Those after this one.
+        after: Option<String>,
+    },
+    /// The end of trust in documents. Done with null.
+    RemoveDocuments {
+        /// Their ids.
+        ids: Vec<String>,
+    },
     /// The end of all that is kept of a view. Done with [`weir_engine::views::ViewStatus`].
     DropView {
         /// The view.

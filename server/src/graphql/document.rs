@@ -28,6 +28,8 @@ pub struct Operation {
     pub kind: OperationKind,
     /// In the order of declaration.
     pub variables: Vec<Variable>,
+    /// Whether it calls nothing: it asks for the schema and for names of types.
+    pub only_introspects: bool,
     document: ExecutableDocument,
     name: Option<String>,
     seen: Seen,
@@ -119,11 +121,12 @@ impl Operation {
             compile(api, &document, &definition.node, kind, &variables, Conditions::Ignored, selections_max)?;
         let mut plans = HashMap::new();
         let Compiled { plan, seen, selections } = compiled;
+        let only_introspects = plan.roots.iter().all(|root| !matches!(root.source, RootSource::Call(_)));
         if !seen.conditions {
             plans.insert(Vec::new(), Arc::new(prepare(schema, kind, plan)?));
         }
         let name = name.map(str::to_owned);
-        Ok(Self { kind, variables, name, seen, selections, plans: Mutex::new(plans), document })
+        Ok(Self { kind, variables, only_introspects, name, seen, selections, plans: Mutex::new(plans), document })
     }
 
     /// About how many bytes it holds, all plans that it may come to have included.

@@ -25,9 +25,10 @@
 //! | [`lines`] | the list of a query as newline-delimited JSON |
 //! | [`call`] | root fields as calls of the engine |
 //! | [`outline`] | schema definition language of whichever server, to compare |
+//! | [`persisted`] | documents that clients name instead of sending them |
 //! | [`service`] | the active release, and operations run against it |
 //!
-//! Architecture invariant: nothing but [`call`] and [`service`] knows the engine (the others know its words for calls),
+//! Architecture invariant: nothing but [`call`], [`persisted`] and [`service`] knows the engine (the others know its words for calls),
 //! and nothing but [`syntax`], [`document`], [`scan`], [`validate`],
 //! [`compile`], [`template`] and [`outline`] knows the syntax tree, which is async-graphql's.
 
@@ -46,6 +47,7 @@ pub mod introspection;
 pub mod lines;
 pub mod outline;
 pub mod patch;
+pub mod persisted;
 pub mod plan;
 pub mod project;
 pub mod request;

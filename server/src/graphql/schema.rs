@@ -59,6 +59,15 @@ impl Schema {
         self.cache.get(text, operation, compile).await.map_err(|errors| errors.to_vec())
     }
 
+    /// Whether a document fits, whichever of its operations are asked for. What comes of it is not kept.
+    pub async fn check(&self, text: &str) -> Result<(), Vec<GraphqlError>> {
+        let document = parse(text, &self.settings).map_err(|error| vec![error])?;
+        let name = document.operations.iter().next().and_then(|(name, _)| name).map(|name| name.as_str());
+        let checked = self.compile(text, name).await;
+        // Who pushes documents may know the schema, whatever clients may.
+        checked.map(drop).map_err(|errors| suggest::tell(&self.api, true, errors))
+    }
+
     /// What clients may be told of these errors.
     pub(super) fn tell(&self, errors: Vec<GraphqlError>) -> Vec<GraphqlError> {
         suggest::tell(&self.api, self.settings.introspection, errors)

@@ -22,6 +22,7 @@ use super::cache::{CacheCounters, OperationCache};
 use super::document::Operation;
 use super::execute::{Subscribed, execute};
 use super::lines::Listed;
+use super::persisted::Persisted;
 use super::plan::OperationKind;
 use super::{GraphqlError, Request, Response, Schema, call};
 use crate::metrics::{Metrics, Readings};
@@ -40,12 +41,23 @@ pub struct Service {
     engine: Engine,
     served: watch::Receiver<Option<Arc<Served>>>,
     metrics: Arc<Metrics>,
+    persisted: Arc<Persisted>,
 }
 
 impl Service {
     /// A service of what `served` holds.
-    pub fn new(engine: Engine, served: watch::Receiver<Option<Arc<Served>>>, metrics: Arc<Metrics>) -> Self {
-        Self { engine, served, metrics }
+    pub fn new(
+        engine: Engine,
+        served: watch::Receiver<Option<Arc<Served>>>,
+        metrics: Arc<Metrics>,
+        persisted: Persisted,
+    ) -> Self {
+        Self { engine, served, metrics, persisted: Arc::new(persisted) }
+    }
+
+    /// Whether only trusted documents run on a release.
+    pub fn is_trusted_only(&self, served: &Served) -> bool {
+        self.persisted.is_trusted_only(served)
     }
 
     /// The text of what is counted; `readings` has what the service cannot see.
@@ -57,13 +69,14 @@ impl Service {
             plan_cache_bytes: cache.map_or(0, OperationCache::bytes),
             plan_cache_operations: cache.map_or(0, OperationCache::len) as u64,
             results: [kept, joined, run],
+            registered_bytes: self.persisted.registered_bytes(),
             ..readings
         })
     }
 
     /// The same for what comes by a connection.
     pub fn on(&self, connection: Connection) -> Self {
-        Self { engine: self.engine.on(connection), served: self.served.clone(), metrics: self.metrics.clone() }
+        Self { engine: self.engine.on(connection), ..self.clone() }
     }
 
     /// Whether calls can be answered; if not, why.
@@ -83,7 +96,7 @@ impl Service {
 
     /// The operation that a request asks for, valid and compiled.
     pub async fn prepare(&self, served: &Served, request: &Request) -> Result<Arc<Operation>, Vec<GraphqlError>> {
-        let prepared = served.schema.prepare(&request.query, request.operation_name.as_deref()).await;
+        let prepared = self.persisted.prepare(&self.engine, served, request).await;
         if let Err(errors) = &prepared {
             self.metrics.request(None, outcome(errors));
         }

@@ -15,6 +15,8 @@ pub struct ServerOptions {
     pub certificate_interval: Duration,
     /// Web pages that may call from a browser, besides those of the server's own host and of its machine.
     pub origins: Origins,
+    /// Whether only trusted documents run, whatever the app says.
+    pub trusted_documents: bool,
     /// The body of a request, in bytes.
     pub body_bytes: usize,
     /// How long it may take to come, unless it is an upload.
@@ -50,6 +52,7 @@ impl Default for ServerOptions {
             connection: ConnectionOptions::default(),
             certificate_interval: Duration::from_secs(10),
             origins: Origins::default(),
+            trusted_documents: false,
             body_bytes: 16 << 20,
             body_timeout: Duration::from_secs(120),
             upload_files: 16,

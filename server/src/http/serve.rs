@@ -16,6 +16,7 @@ use super::conversation::Conversations;
 use super::gateway::Gateway;
 use super::tls::Tls;
 use super::{ServerOptions, router};
+use crate::graphql::persisted::Persisted;
 use crate::graphql::service::{Served, Service, follow};
 use crate::metrics::Metrics;
 
@@ -36,7 +37,7 @@ impl Server {
         let metrics = Arc::<Metrics>::default();
         let follower = tokio::spawn(follow(engine.releases(), metrics.plan_cache.clone(), serve));
         let gateway = Gateway {
-            service: Service::new(engine, served.clone(), metrics),
+            service: Service::new(engine, served.clone(), metrics, Persisted::new(options.trusted_documents)),
             uploads: Places::new(options.uploads as usize),
             sockets: Arc::new(Semaphore::new(options.sockets as usize)),
             subscriptions: Arc::new(Semaphore::new(options.subscriptions as usize)),

@@ -103,6 +103,11 @@ fn start(gateway: &Arc<Gateway>, parts: &Parts, body: Body) -> Result<HttpRespon
         Err(error) => return Err(Refusal { status: StatusCode::BAD_REQUEST, error }),
     };
     let served = gateway.service.current().ok_or_else(Refusal::no_release)?;
+    if gateway.service.is_trusted_only(&served) {
+        let message = "only trusted documents run here: send the documentId of one instead of calls";
+        let error = GraphqlError::new(ErrorCode::Forbidden, message);
+        return Err(Refusal { status: StatusCode::FORBIDDEN, error });
+    }
     let (service, caller) = (gateway.service.on(connection::of(&parts.extensions)), gateway.caller());
     let place = service.place(&gateway.uploads, &caller, "uploads");
     let place = place.map_err(|error| Refusal::unavailable(GraphqlError::of_call(error, &caller)))?;

@@ -51,7 +51,7 @@ async fn run(
         };
         async move { Ok(Answer::new(answer?, Timestamp(7))) }
     };
-    let response = match schema.prepare(&request.query, None).await {
+    let response = match schema.prepare(query, None).await {
         Ok(operation) => {
             execute(schema, &operation, request.variables, &Caller::Developer, Room::new(ROOM), call).await
         }
