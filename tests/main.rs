@@ -29,6 +29,7 @@
 //! | [`streaming`] | a million documents leave in order, and memory stays flat |
 //! | [`hot_row`] | 64 connections increment one document: the sum is exact, and nobody gets an error |
 //! | [`limits`] | what an app lets requests ask and cost, by its `app.toml` |
+//! | [`loads`] | the load tests of `load-tests/` hold in their quick form, and fail where an answer is wrong |
 //! | [`lockdown`] | a worker process reaches nothing that it must not, and the doctor says so |
 //! | [`subscribers`] | hundreds of storms of changes: each message of a subscription is the value at its commit, over kills too |
 //! | [`tls`] | whose certificates `fetch` takes, and what it tells of others |
@@ -81,6 +82,7 @@ mod hot_row;
 mod jobs;
 mod kills;
 mod limits;
+mod loads;
 mod lockdown;
 mod matrix;
 mod operations;

@@ -212,7 +212,7 @@ fn links_in_the_documentation_lead_somewhere() {
     let pages = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(PathBuf::from);
     let docs =
         fs::read_dir(root().join("docs")).unwrap().map(|entry| Path::new("docs").join(entry.unwrap().file_name()));
-    let packages = [PathBuf::from("clients/typescript/README.md")];
+    let packages = ["clients/typescript/README.md", "load-tests/README.md"].map(PathBuf::from);
     for page in pages.into_iter().chain(docs).chain(packages) {
         let folder = root().join(&page).parent().unwrap().to_owned();
         for link in text(page.to_str().unwrap()).split("](").skip(1) {
