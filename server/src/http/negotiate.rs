@@ -50,20 +50,20 @@ impl MediaType {
 }
 
 /// A range of media types that a client accepts (<https://www.rfc-editor.org/rfc/rfc9110#name-accept>).
-struct Range {
-    /// In lower case, without parameters: `application/json`, `text/*`, `*/*`.
-    name: String,
+struct Range<'a> {
+    /// Without parameters: `application/json`, `text/*`, `*/*`.
+    name: &'a str,
     /// From 0, which is not at all, to 1.
     quality: f32,
 }
 
-impl Range {
-    fn parse(text: &str) -> Option<Self> {
-        let mut parts = text.split(';').map(|part| part.trim().to_ascii_lowercase());
+impl<'a> Range<'a> {
+    fn parse(text: &'a str) -> Option<Self> {
+        let mut parts = text.split(';').map(str::trim);
         let name = parts.next().filter(|name| !name.is_empty())?;
-        let quality = match parts.find_map(|part| part.strip_prefix("q=").map(str::parse::<f32>)) {
+        let quality = match parts.find_map(|part| part.strip_prefix(['q', 'Q'])?.strip_prefix('=')).map(str::parse) {
             None => 1.0,
-            Some(Ok(quality)) if quality.is_finite() => quality.clamp(0.0, 1.0),
+            Some(Ok(quality)) if f32::is_finite(quality) => quality.clamp(0.0, 1.0),
             // Nothing that anybody could wish for.
             Some(_) => 0.0,
         };
@@ -73,22 +73,21 @@ impl Range {
     /// How closely it names a type, if it does.
     fn closeness(&self, media: MediaType) -> Option<u8> {
         let kind = media.name().split('/').next()?;
-        match self.name.as_str() {
-            name if name == media.name() => Some(2),
-            name if name.strip_suffix("/*") == Some(kind) => Some(1),
-            "*/*" => Some(0),
-            _ => None,
+        match self.name.strip_suffix("/*") {
+            Some("*") => Some(0),
+            Some(all_of) => all_of.eq_ignore_ascii_case(kind).then_some(1),
+            None => self.name.eq_ignore_ascii_case(media.name()).then_some(2),
         }
     }
 }
 
-fn ranges(headers: &HeaderMap) -> Vec<Range> {
+fn ranges(headers: &HeaderMap) -> Vec<Range<'_>> {
     let texts = headers.get_all(header::ACCEPT).iter().flat_map(|header| header.to_str().unwrap_or("?").split(','));
     texts.filter_map(Range::parse).collect()
 }
 
 /// How much a client wants a type, and the place in its header where it says so: what names the type most closely counts.
-fn wish(ranges: &[Range], media: MediaType) -> Option<(f32, usize)> {
+fn wish(ranges: &[Range<'_>], media: MediaType) -> Option<(f32, usize)> {
     let named = ranges.iter().enumerate().filter_map(|(place, range)| Some((range.closeness(media)?, place, range)));
     let (_, place, range) = named.min_by_key(|(closeness, place, _)| (u8::MAX - closeness, *place))?;
     (range.quality > 0.0).then_some((range.quality, place))
@@ -177,6 +176,7 @@ mod tests {
             (Some("application/json;q=nan"), None),
             (Some("application/json;q=7, text/event-stream"), Some(Json)),
             (Some(""), Some(Json)),
+            (Some("Text/Event-Stream;Q=0.5, APPLICATION/*;q=0.4"), Some(EventStream)),
             (Some("text/html"), None),
             (Some("application/json;q=0"), None),
             (Some("application/json;q=x"), None),
