@@ -214,7 +214,7 @@ struct Returning {
 }
 
 impl Returning {
-    const NAMES: [&str; 4] = ["apollo", "graphql-ws", "patches", "urql"];
+    const NAMES: [&str; 5] = ["apollo", "graphql-sse", "graphql-ws", "patches", "urql"];
 
     fn start(packages: &Path, dev: &Dev, customer: &str) -> Self {
         let url = dev.url.replace("http://", "ws://") + "/graphql";

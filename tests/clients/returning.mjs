@@ -1,4 +1,4 @@
-// Three real clients that hold a subscription each, whatever becomes of the server: nothing here is done when it goes and
+// Real clients that hold a subscription each, whatever becomes of the server: nothing here is done when it goes and
 // when it comes back.
 //
 // `returning.mjs URL CUSTOMER` writes `{"name": CLIENT, "totals": […]}` for every value that comes, and
@@ -8,6 +8,7 @@ import { ApolloClient, gql, InMemoryCache } from "@apollo/client";
 import { GraphQLWsLink } from "@apollo/client/link/subscriptions";
 import { Client, subscriptionExchange } from "@urql/core";
 import jsonpatch from "fast-json-patch";
+import { createClient as createEventsClient } from "graphql-sse";
 import { createClient } from "graphql-ws";
 import WebSocket from "ws";
 
@@ -19,6 +20,8 @@ const write = (message) => console.log(JSON.stringify(message));
 const show = (name, data) => write({ name, totals: data.ordersOf.map((order) => order.total) });
 const end = (name) => (reason) => write({ name, ended: `${reason?.code ?? ""} ${reason?.reason ?? reason}` });
 
+const pause = () => new Promise((resolve) => setTimeout(resolve, 200));
+
 // Without end: a server may be away for long. That it refuses connections meanwhile is no reason to give up.
 const connect = () =>
   createClient({
@@ -26,7 +29,7 @@ const connect = () =>
     webSocketImpl: WebSocket,
     retryAttempts: Infinity,
     shouldRetry: () => true,
-    retryWait: () => new Promise((resolve) => setTimeout(resolve, 200)),
+    retryWait: pause,
   });
 
 function subscribeWithGraphqlWs(name, extensions) {
@@ -43,6 +46,12 @@ function subscribeWithGraphqlWs(name, extensions) {
       complete: end(name),
     },
   );
+}
+
+function subscribeWithGraphqlSse(name) {
+  const events = createEventsClient({ url: url.replace("ws", "http"), retryAttempts: Infinity, retry: pause });
+  const next = ({ data }) => show(name, data);
+  events.subscribe({ query, variables }, { next, error: end(name), complete: end(name) });
 }
 
 function subscribeWithApollo(name) {
@@ -65,6 +74,7 @@ function subscribeWithUrql(name) {
 }
 
 subscribeWithGraphqlWs("graphql-ws");
+subscribeWithGraphqlSse("graphql-sse");
 subscribeWithGraphqlWs("patches", { weir: { delta: "json-patch" } });
 subscribeWithApollo("apollo");
 subscribeWithUrql("urql");

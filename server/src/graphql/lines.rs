@@ -49,7 +49,9 @@ pub fn list(
     match operation.kind {
         OperationKind::Query => {}
         OperationKind::Mutation => return Err(refuse("this is a mutation, ask for application/json")),
-        OperationKind::Subscription => return Err(refuse("this is a subscription, open a WebSocket")),
+        OperationKind::Subscription => {
+            return Err(refuse("this is a subscription, ask for text/event-stream or open a WebSocket"));
+        }
     }
     let (mut variables, prepared) = start(schema, operation, variables, Lists::Lines)?;
     variables.expect_reads(&prepared.plan.reads);

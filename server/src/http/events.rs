@@ -66,6 +66,11 @@ pub fn refused(errors: Vec<GraphqlError>) -> HttpResponse {
     response(Body::from(refusal(errors)))
 }
 
+/// An answer that ends before anything came: after it a browser asks again, as it does after no status but 200.
+pub fn nothing_yet() -> HttpResponse {
+    response(Body::from(COMMENT))
+}
+
 /// The request with what its headers say: an idempotency key, and the last event that a browser has got, which it tells by
 /// itself when it comes back.
 pub fn with_headers(mut request: Request, headers: &HeaderMap) -> Result<Request, GraphqlError> {

@@ -92,7 +92,10 @@ pub(super) async fn answer(
     method: Method,
 ) -> HttpResponse {
     let Some(served) = gateway.service.current() else {
-        return Refusal::no_release().into_response(media);
+        return match (media, method) {
+            (MediaType::EventStream, Method::Get) => events::nothing_yet(),
+            _ => Refusal::no_release().into_response(media),
+        };
     };
     let operation = match gateway.service.prepare(&served, &request).await {
         Ok(operation) => operation,

@@ -84,7 +84,7 @@ async fn a_client_that_closes_is_answered_and_its_operations_end() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_server_pings_and_who_answers_stays() {
-    let socket = SocketOptions { ping_interval: Duration::from_secs(2), ..SocketOptions::default() };
+    let socket = SocketOptions { ping_interval: Duration::from_secs(5), ..SocketOptions::default() };
     let app = App::start_with(ServerOptions { socket, ..ServerOptions::default() }).await;
     let mut session = app.session().await;
     // Reading answers the first; that the second comes shows that it was heard.

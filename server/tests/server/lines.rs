@@ -114,7 +114,7 @@ async fn what_is_no_list_is_refused_with_what_would_do() {
         ("{ invoke(function: \"texts\") }", "this one's is not"),
         ("{ texts todos { text } }", "send one request for each"),
         ("mutation { addAll(n: 1, bytes: 1) }", "this is a mutation, ask for application/json"),
-        ("subscription { texts }", "this is a subscription, open a WebSocket"),
+        ("subscription { texts }", "this is a subscription, ask for text/event-stream or open a WebSocket"),
         ("{ texts(x: 1) }", "Unknown argument"),
         ("{ nothing", "expected"),
     ] {
