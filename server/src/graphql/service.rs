@@ -94,13 +94,18 @@ impl Service {
         self.served.clone()
     }
 
-    /// The operation that a request asks for, valid and compiled.
+    /// The operation that a request asks for, valid and compiled. One that is refused counts as answered.
     pub async fn prepare(&self, served: &Served, request: &Request) -> Result<Arc<Operation>, Vec<GraphqlError>> {
-        let prepared = self.persisted.prepare(&self.engine, served, request).await;
+        let prepared = self.operation(served, request).await;
         if let Err(errors) = &prepared {
             self.metrics.request(None, outcome(errors));
         }
         prepared
+    }
+
+    /// The same of a request that will be answered by another way.
+    pub async fn operation(&self, served: &Served, request: &Request) -> Result<Arc<Operation>, Vec<GraphqlError>> {
+        self.persisted.prepare(&self.engine, served, request).await
     }
 
     /// Runs a query or a mutation.

@@ -45,7 +45,7 @@ pub async fn post(gateway: &Arc<Gateway>, parts: &Parts, body: Body, media: Medi
     };
     // Whatever else is wrong with the document is told when it is answered.
     if let Some(served) = gateway.service.current()
-        && let Ok(operation) = served.schema.prepare(&request.query, request.operation_name.as_deref()).await
+        && let Ok(operation) = gateway.service.operation(&served, &request).await
         && let Some(place) = places.iter().find(|place| !takes_file(&served.schema.api, &operation, place))
     {
         let message = format!("${}: only Bytes take a file; declare it as Bytes", place.0.join("."));
