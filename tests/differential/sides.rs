@@ -64,8 +64,12 @@ impl Sides {
     /// Makes the schema of an app, which both introspect alike. The spellings of its enums.
     pub fn make(&mut self, typescript: &str, literals: &Value, discriminator: &str) -> Value {
         let manifest = "name = \"app\"\nversion = \"1.0.0\"\n";
-        let app = json!({ "app": { "app.toml": manifest, "functions/t.ts": typescript } });
-        let made = self.weir.ask(&app);
+        self.make_of(&json!({ "app.toml": manifest, "functions/t.ts": typescript }), literals, discriminator)
+    }
+
+    /// The same for an app of several files.
+    pub fn make_of(&mut self, files: &Value, literals: &Value, discriminator: &str) -> Value {
+        let made = self.weir.ask(&json!({ "app": files }));
         let names = self.weir.ask(&json!({ "query": "{ __schema { types { name } } }", "returns": {} }));
         let names: Value = names["response"]["data"]["__schema"]["types"]
             .as_array()
@@ -84,7 +88,7 @@ impl Sides {
         if let Some(apart) = apart {
             let around = apart.saturating_sub(20)..(apart + 5).min(told.len()).min(wanted.len());
             let (told, wanted) = (told[around.clone()].join("\n"), wanted[around].join("\n"));
-            panic!("introspection gives\n{told}\nand should give\n{wanted}\n{typescript}");
+            panic!("introspection gives\n{told}\nand should give\n{wanted}\n{files:#}");
         }
         assert_eq!(told.len(), wanted.len());
         made["enums"].clone()

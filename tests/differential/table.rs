@@ -1,11 +1,14 @@
 //! Fixed requests, answered as by the reference: what each rule of execution and validation comes to, one line each.
 
 use std::fmt::Write;
+use std::fs;
+use std::path::Path;
 
 use expect_test::{Expect, expect};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::sides::{Sides, difference};
+use crate::apps::root;
 use crate::node;
 
 const APP: &str = r#"
@@ -452,6 +455,30 @@ fn subscriptions_have_one_root_field() {
           BAD_ARGUMENTS: $f: no value given; expected Int!
     "#]],
     );
+}
+
+/// Pages, groups, indexes and whatever else the compiler makes types of.
+#[test]
+fn whole_apps_introspect_as_their_sdl_says() {
+    let Some(packages) = node::packages("whole_apps_introspect_as_their_sdl_says") else { return };
+    let mut sides = Sides::start(packages);
+    for app in ["examples/shop", "examples/atlas", "tests/fixtures/jobs", "tests/fixtures/observatory"] {
+        let mut files = Map::new();
+        read(&root().join(app), "", &mut files);
+        sides.make_of(&files.into(), &json!({}), "kind");
+    }
+}
+
+fn read(folder: &Path, prefix: &str, files: &mut Map<String, Value>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let (path, name) = entry.map(|entry| (entry.path(), entry.file_name().into_string().unwrap())).unwrap();
+        let name = format!("{prefix}{name}");
+        if path.is_dir() {
+            read(&path, &format!("{name}/"), files);
+        } else if name == "app.toml" || name.ends_with(".ts") {
+            files.insert(name, fs::read_to_string(path).unwrap().into());
+        }
+    }
 }
 
 #[test]

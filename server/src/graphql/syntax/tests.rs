@@ -1,9 +1,12 @@
 //! Texts in, a syntax tree as text or an error out.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 use async_graphql::parser::types::{ExecutableDocument, Selection, SelectionSet};
 use expect_test::expect;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
 
 use super::parse;
 
@@ -217,4 +220,62 @@ fn places_count_lines_and_utf_16_units() {
     let mut shown = String::new();
     places(&operation.node.selection_set.node, &mut shown);
     assert_eq!(shown.trim_end(), "1:3 1:15 2:3 3:2 3:12 4:2 6:6");
+}
+
+const TOKENS: [&str; 38] = [
+    "{",
+    "}",
+    "(",
+    ")",
+    "[",
+    "]",
+    ":",
+    "!",
+    "$",
+    "@",
+    "=",
+    "...",
+    "|",
+    "&",
+    "query",
+    "mutation",
+    "fragment",
+    "on",
+    "a",
+    "b",
+    "_x1",
+    "true",
+    "null",
+    "1",
+    "-0",
+    "1.5",
+    "1e9",
+    "01",
+    "\"s\"",
+    "\"\"",
+    "\"\"\"b\"\"\"",
+    "\"\\u{1F600}\"",
+    "\"\\ud83d\"",
+    "\"",
+    "#c\n",
+    "\r\n",
+    "é",
+    ",",
+];
+
+proptest! {
+    /// Whatever a client sends is a document or an error with a place.
+    #[test]
+    fn no_text_is_too_strange(text in "[ \n\r,#a-cu0-9{}():!$@=.|&\"\\\\é😀\u{feff}\\[\\]-]{0,80}") {
+        if let Err(error) = parse(&text) {
+            prop_assert!(!error.locations.is_empty());
+        }
+    }
+
+    #[test]
+    fn no_row_of_tokens_is_too_strange(tokens in vec(select(&TOKENS[..]), 0..40), glue in select(&["", " "][..])) {
+        if let Err(error) = parse(&tokens.join(glue)) {
+            prop_assert!(!error.locations.is_empty());
+        }
+    }
 }
