@@ -21,6 +21,7 @@
 //! | [`kills`] | hundreds of kill -9 under load: what was acknowledged is there, whole, and retries tell the first answer |
 //! | [`bank`] | a minute of transfers, batches, savepoints, repeats, cut connections and a kill: money is conserved at every commit |
 //! | [`events`] | server-sent events as `graphql-sse` and a browser's EventSource take them |
+//! | [`graphiql`] | GraphiQL in a browser: written, run, watched, with pictures in `target/artefacts` |
 //! | [`files`] | files that Apollo Client uploads |
 //! | [`hostile`] | scripts that mean harm are stopped at their limits, and nobody else notices |
 //! | [`jobs`] | 10,000 jobs over kills, each once; `weir jobs` |
@@ -77,6 +78,7 @@ mod documents;
 mod encryption;
 mod events;
 mod files;
+mod graphiql;
 mod hostile;
 mod hot_row;
 mod jobs;

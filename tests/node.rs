@@ -39,11 +39,16 @@ pub fn package(test: &str, source: &str, name: &str) -> Option<PathBuf> {
 fn must_skip(test: &str) -> bool {
     let missing = !has_node();
     if missing {
-        let reason = format!("skipped: {test}: node is not installed");
-        assert!(std::env::var_os("WEIR_TESTS_MUST_RUN").is_none(), "{reason}");
-        say(&reason);
+        skip(test, "node is not installed");
     }
     missing
+}
+
+/// Says that a test is skipped, and fails where nothing may be.
+pub fn skip(test: &str, reason: &str) {
+    let reason = format!("skipped: {test}: {reason}");
+    assert!(std::env::var_os("WEIR_TESTS_MUST_RUN").is_none(), "{reason}");
+    say(&reason);
 }
 
 /// Whether this machine has Node.

@@ -171,6 +171,7 @@ fn packages_of_npm_are_locked_and_name_no_registry() {
     for (folder, exact) in [
         ("tests/clients", "dependencies"),
         ("tests/typed", "dependencies"),
+        ("tests/browser", "dependencies"),
         ("tests/benches/peers", "dependencies"),
         ("clients/typescript", "devDependencies"),
     ] {

@@ -106,13 +106,20 @@ const ASSETS: [Asset; 5] = [
     },
 ];
 
-/// `GET /graphiql`: the query editor.
-pub async fn graphiql() -> Response {
-    let page = include_str!("../../assets/graphiql/index.html");
+/// What the query editor consists of and whom it asks is this server, and nobody lays something over it that is clicked in
+/// its place. Its libraries write styles into the page as they run, and have fonts in their style sheet.
+const GRAPHIQL_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; font-src data:; \
+    img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// `GET /graphiql`: the query editor, with the name of the app.
+pub async fn graphiql(State(gateway): State<Arc<Gateway>>) -> Response {
+    let served = gateway.service.current();
+    // Names and versions consist of letters, digits and punctuation that HTML takes as it is.
+    let app = served.map_or_else(|| "Weir".to_owned(), |served| served.release.name());
+    let page = include_str!("../../assets/graphiql/index.html").replace("{app}", &app);
     let headers = [
         (header::CACHE_CONTROL, "no-cache"),
-        // Nobody lays something over it that is clicked in its place.
-        (header::CONTENT_SECURITY_POLICY, "frame-ancestors 'none'"),
+        (header::CONTENT_SECURITY_POLICY, GRAPHIQL_POLICY),
         (header::REFERRER_POLICY, "no-referrer"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];
