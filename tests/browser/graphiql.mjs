@@ -216,9 +216,10 @@ const use = async () => {
 
 try {
   await use();
+  console.log(JSON.stringify({ ...seen, elsewhere }));
 } catch (error) {
   await picture("failed");
   throw error;
+} finally {
+  await browser.close();
 }
-console.log(JSON.stringify({ ...seen, elsewhere }));
-await browser.close();
