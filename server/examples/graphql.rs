@@ -25,6 +25,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Map, Value, json};
 use weir::graphql::execute::{Invocation, execute, subscribe};
 use weir::graphql::plan::OperationKind;
+use weir::graphql::request::Asked;
 use weir::graphql::{Request, Response, Schema, call};
 use weir_engine::call::{Answer, CallError, Caller, Emission};
 use weir_engine::content::Content;
@@ -82,7 +83,8 @@ async fn answer(schema: &Schema, mut asked: Value) -> String {
     let request = Request::parse(asked).unwrap();
     let calls = Calls::default();
     let caller = Caller::Anonymous;
-    let response = match schema.prepare(&request.query, request.operation_name.as_deref()).await {
+    let Asked::Text(text) = &request.asked else { panic!("the text of a document") };
+    let response = match schema.prepare(text, request.operation_name.as_deref()).await {
         Err(errors) => Response::refused(errors),
         Ok(operation) if operation.kind == OperationKind::Subscription => {
             match subscribe(schema, &operation, request.variables) {

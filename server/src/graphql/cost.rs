@@ -98,7 +98,9 @@ impl Prices {
     /// Sums up a plan.
     pub fn of(&self, kind: OperationKind, plan: &Plan) -> Cost {
         let part = |source: &RootSource| match source {
-            RootSource::Typename(_) | RootSource::Schema { .. } | RootSource::Type { .. } => Part { once: 1, ..Part::default() },
+            RootSource::Typename(_) | RootSource::Schema { .. } | RootSource::Type { .. } => {
+                Part { once: 1, ..Part::default() }
+            }
             RootSource::Call(call) => self.part(kind, call),
         };
         Cost(plan.roots.iter().map(|root| part(&root.source)).collect())
@@ -229,7 +231,9 @@ impl Prices {
     /// Refuses introspection that gives much more than the schema has: its lists may be asked for under many names.
     pub fn check_introspection(&self, plan: &Plan) -> Result<(), GraphqlError> {
         let costs = plan.roots.iter().map(|root| match &root.source {
-            RootSource::Schema { completion, .. } | RootSource::Type { completion, .. } => self.introspected("", completion),
+            RootSource::Schema { completion, .. } | RootSource::Type { completion, .. } => {
+                self.introspected("", completion)
+            }
             RootSource::Typename(_) | RootSource::Call(_) => 0,
         });
         let cost = costs.fold(0, u64::saturating_add);

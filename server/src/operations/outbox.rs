@@ -164,7 +164,13 @@ pub enum NotOpened {
 impl<C> Default for Outbox<C> {
     fn default() -> Self {
         let state = State { queue: VecDeque::new(), controls: 0, operations: HashMap::new(), opened: 0, last: None };
-        Self { state: Mutex::new(state), filled: Notify::new(), emptied: Notify::new(), taken: Notify::new(), settling: Notify::new() }
+        Self {
+            state: Mutex::new(state),
+            filled: Notify::new(),
+            emptied: Notify::new(),
+            taken: Notify::new(),
+            settling: Notify::new(),
+        }
     }
 }
 

@@ -42,7 +42,8 @@ const ERRORS_MAX: usize = 100;
 /// All that is wrong with a document, in the order of the document. Where that is very much, no more is looked for.
 pub fn validate(api: &Api, document: &ExecutableDocument) -> Result<(), Vec<GraphqlError>> {
     let types = Types::of(api);
-    let mut validator = Validator { types, document, errors: Vec::new(), usages: Usages::default(), depths: Depths::of(document) };
+    let mut validator =
+        Validator { types, document, errors: Vec::new(), usages: Usages::default(), depths: Depths::of(document) };
     let mut operations = Vec::new();
     for (_, operation) in document.operations.iter() {
         operations.push((operation, validator.operation(operation)));
