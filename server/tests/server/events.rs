@@ -177,7 +177,7 @@ async fn events_are_framed_as_the_standard_says() {
         200 OK "text/event-stream; charset=utf-8"
         event: next
         id:
-        data: {"errors":[{"message":"Syntax error: expected selection","locations":[{"line":1,"column":2}],"extensions":{"code":"GRAPHQL_PARSE_FAILED"}}]}
+        data: {"errors":[{"message":"Syntax error: expected a field, a fragment or `}`, found the end of the document","locations":[{"line":1,"column":2}],"extensions":{"code":"GRAPHQL_PARSE_FAILED"}}]}
 
         event: complete
         data:

@@ -289,11 +289,11 @@ async fn who_may_not_ask_for_the_schema_is_told_no_names_of_it() {
           open: Unknown argument "filer" on field "ordersOf" of type "Query". Did you mean "filter"?
           closed: Unknown argument "filer" on field "ordersOf" of type "Query".
         { ordersOf(customer: 1, filter: { status: open }) { id } }
-          open: Invalid value for argument "filter", unknown field "status" of type "OrderFilterInput"
-          closed: Invalid value for argument "filter", unknown field "status" of type "OrderFilterInput"
+          open: Argument filter: OrderFilterInput has no field status; it has statuses, min, or
+          closed: Argument filter: OrderFilterInput has no field status
         { ordersOf(customer: 1, filter: { statuses: [closed] }) { id } }
-          open: Invalid value for argument "filter.statuses.0", enumeration type "OrderStatus" does not contain the value "closed"
-          closed: Invalid value for argument "filter.statuses.0", enumeration type "OrderStatus" does not contain the value "closed"
+          open: Argument filter: statuses: expected OrderStatus (open | paid | fee_pool), got closed
+          closed: Argument filter: statuses: expected OrderStatus, got closed
         query($f: OrderFilterInput) { ordersOf(customer: 1, filter: $f) { id } }
           open: $f: OrderFilterInput has no field state; it has statuses, min, or
           closed: $f: OrderFilterInput has no field state
