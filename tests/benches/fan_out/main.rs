@@ -36,6 +36,7 @@ mod graphql;
 mod load;
 #[path = "../../node.rs"]
 mod node;
+mod open_files;
 mod servers;
 #[path = "../../socket.rs"]
 mod socket;
@@ -50,6 +51,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use audience::Audience;
+use open_files::open_files;
 use serde_json::{Value, json};
 use servers::{POINTS_FIRST, Server};
 use socket::Socket;
@@ -107,21 +109,6 @@ fn scaled(number: usize) -> usize {
 /// So many rounds, as far as this run goes.
 fn rounds(number: usize) -> usize {
     scaled(number).max(ROUNDS_MIN)
-}
-
-/// Raises how many files this process and its children may have open as far as it may; how many that is.
-#[cfg(unix)]
-fn open_files() -> usize {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    // Where it may not be raised it stays, and what does not fit is left out.
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
-    getrlimit(Resource::Nofile).current.map_or(usize::MAX, |files| files as usize)
-}
-
-#[cfg(not(unix))]
-fn open_files() -> usize {
-    usize::MAX
 }
 
 /// Subscribers of one query, each on a socket and then many on each.
@@ -320,7 +307,7 @@ fn reads() {
         let [board, nothing] = requests.each_ref().map(|request| {
             runtime.block_on(async {
                 let expected = load::answer(server.address, request).await;
-                load::throughput(&[server.address], connections, request, &expected).await
+                load::throughput(&[server.address], connections, load::Request::Same(request), &expected).await
             })
         });
         println!(

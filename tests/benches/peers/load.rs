@@ -1,13 +1,15 @@
 //! Load over HTTP: connections that are kept alive, each with one request at a time. The same for whoever answers.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 const WARM_UP: Duration = Duration::from_secs(1);
-const MEASURED: Duration = Duration::from_secs(3);
+/// How long it is measured.
+pub const MEASURED: Duration = Duration::from_secs(3);
 
 /// The bytes of a request.
 pub fn request(path: &str, body: &str) -> String {
@@ -66,59 +68,96 @@ pub async fn answer(address: SocketAddr, request: &str) -> String {
 const NUMBERED: &str = "\"call\":";
 /// Digits of that number.
 const DIGITS: usize = 9;
+const FIRST: u64 = 10_u64.pow(DIGITS as u32 - 1);
+
+/// Numbers that no request of this program has had.
+static NEXT: AtomicU64 = AtomicU64::new(FIRST);
 
 /// A variable of the request for that number.
 pub fn number() -> u64 {
-    10_u64.pow(DIGITS as u32 - 1)
+    FIRST
 }
 
-/// A request whose number, if it has one, is counted up each time.
-struct Numbered {
+/// So many numbers that no other request has: the first of them.
+pub fn reserve(count: u64) -> u64 {
+    let first = NEXT.fetch_add(count, Ordering::Relaxed);
+    assert!(first + count < FIRST * 10, "a number has {DIGITS} digits");
+    first
+}
+
+/// What is sent.
+#[derive(Clone, Copy)]
+pub enum Request<'a> {
+    /// Each time the same.
+    Same(&'a str),
+    /// With another number each time.
+    Counted(&'a str),
+}
+
+/// The text of a request, and where its number is, if it is counted.
+struct Text {
     text: String,
     at: Option<usize>,
-    next: u64,
 }
 
-impl Numbered {
-    fn new(text: &str, client: usize) -> Self {
-        let at = text.find(NUMBERED).map(|at| at + NUMBERED.len());
-        Self { text: text.to_owned(), at, next: number() + client as u64 * 2_000_000 }
+impl Text {
+    fn of(request: Request<'_>) -> Self {
+        match request {
+            Request::Same(text) => Self { text: text.to_owned(), at: None },
+            Request::Counted(text) => {
+                let at = text.find(NUMBERED).expect("there is a number") + NUMBERED.len();
+                Self { text: text.to_owned(), at: Some(at) }
+            }
+        }
     }
 
     fn next(&mut self) -> &str {
         if let Some(at) = self.at {
-            self.next += 1;
-            self.text.replace_range(at..at + DIGITS, &self.next.to_string());
+            self.text.replace_range(at..at + DIGITS, &reserve(1).to_string());
         }
         &self.text
     }
 }
 
 /// Requests per second, over so many connections, which are dealt out to the addresses. Every answer must be the one expected.
-pub async fn throughput(addresses: &[SocketAddr], connections: usize, request: &str, expected: &str) -> f64 {
+pub async fn throughput(addresses: &[SocketAddr], connections: usize, request: Request<'_>, expected: &str) -> f64 {
+    times(addresses, connections, request, expected).await.len() as f64 / MEASURED.as_secs_f64()
+}
+
+/// The same: how long each answer took, within the time that is measured.
+pub async fn times(
+    addresses: &[SocketAddr],
+    connections: usize,
+    request: Request<'_>,
+    expected: &str,
+) -> Vec<Duration> {
     let start = Instant::now() + WARM_UP;
     let clients: Vec<_> = addresses
         .iter()
         .copied()
         .cycle()
         .take(connections)
-        .enumerate()
-        .map(|(client, address)| {
-            let (mut request, expected) = (Numbered::new(request, client), expected.to_owned());
+        .map(|address| {
+            let (mut text, expected) = (Text::of(request), expected.to_owned());
             tokio::spawn(async move {
                 let mut connection = Connection::open(address).await;
-                let mut counted = 0_u64;
-                while start.elapsed() < MEASURED {
-                    assert_eq!(connection.ask(request.next()).await, expected.as_bytes());
-                    counted += u64::from(Instant::now() > start);
+                let mut times = Vec::new();
+                loop {
+                    let asked = Instant::now();
+                    if asked >= start + MEASURED {
+                        return times;
+                    }
+                    assert_eq!(connection.ask(text.next()).await, expected.as_bytes());
+                    if asked >= start {
+                        times.push(asked.elapsed());
+                    }
                 }
-                counted
             })
         })
         .collect();
-    let mut sum = 0;
+    let mut all = Vec::new();
     for client in clients {
-        sum += client.await.unwrap();
+        all.extend(client.await.unwrap());
     }
-    sum as f64 / MEASURED.as_secs_f64()
+    all
 }

@@ -62,7 +62,8 @@ fn main() {
             measured.push(runtime.block_on(async {
                 let expected = load::answer(server.addresses[0], &request).await;
                 assert_is_right(&expected, &numbers);
-                load::throughput(&server.addresses, CONNECTIONS, &request, &expected).await
+                let request = load::Request::Counted(&request);
+                load::throughput(&server.addresses, CONNECTIONS, request, &expected).await
             }));
         }
     }
