@@ -172,6 +172,7 @@ fn packages_of_npm_are_locked_and_name_no_registry() {
         ("tests/clients", "dependencies"),
         ("tests/typed", "dependencies"),
         ("tests/browser", "dependencies"),
+        ("tests/benches/edge/node", "dependencies"),
         ("tests/benches/peers", "dependencies"),
         ("clients/typescript", "devDependencies"),
     ] {
