@@ -34,6 +34,7 @@
 //! | [`lockdown`] | a worker process reaches nothing that it must not, and the doctor says so |
 //! | [`subscribers`] | hundreds of storms of changes: each message of a subscription is the value at its commit, over kills too |
 //! | [`tls`] | whose certificates `fetch` takes, and what it tells of others |
+//! | [`paging`] | pages of lists and sorted views from both ends, also while they change |
 //! | [`schema_changes`] | `weir check --against`: what breaks clients, as GraphQL.js has it |
 //! | [`typed_clients`] | graphql-codegen and gql.tada make types of a served schema, and programs compile against them |
 //! | [`typescript_client`] | the npm package `@weir/client`: its own tests against the binary |
@@ -89,6 +90,7 @@ mod lockdown;
 mod matrix;
 mod operations;
 mod outsider;
+mod paging;
 mod schema_changes;
 mod shop;
 mod streaming;

@@ -116,6 +116,8 @@ pub fn finish(mut command: Command, patience: Duration) -> Ended {
     let stdout = read(Box::new(process.0.stdout.take().unwrap()));
     let stderr = read(Box::new(process.0.stderr.take().unwrap()));
     let status = process.wait(patience);
+    // Its pipes end with it.
+    let _ = process.0.kill();
     let (stdout, stderr) = (stdout.join().unwrap(), stderr.join().unwrap());
     let Some(status) = status else {
         panic!("{command:?} did not end within {patience:?}\n{stdout}{stderr}");

@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use weir_sandbox::pool::InFlight;
 use weir_sandbox::protocol::{
-    Answering, Bounds, Host, HostCall, HostError, Observed, Order, Outcome, Plan, SavepointStep, Taken, Wanted,
+    Answering, Bounds, Host, HostCall, HostError, Observed, Order, Outcome, PageEnd, Plan, SavepointStep, Taken, Wanted,
 };
 use weir_schema::declarations::FunctionKind;
 use weir_schema::id::DocumentId;
 use weir_schema::limits::Limit;
-use weir_store::{Direction, Pinned, Position, Range, Rows, Scan, ScanError, Transaction};
+use weir_store::{BadCursor, Direction, End, Pinned, Position, Range, Rows, Scan, ScanError, Transaction};
 
 use crate::attempts::Attempts;
 use crate::call::{CallError, Caller};
@@ -266,18 +266,16 @@ impl RunHost {
         Ok(answer)
     }
 
-    /// Reads the rows of a plan. All of them unless `limit` says otherwise, within the limit on documents.
-    fn scan(&mut self, plan: Plan, limit: Option<usize>, after: Option<Position>) -> Result<Rows, HostError> {
+    /// Reads rows, all of those that the scan asks for, within the limit on documents.
+    fn scan(&mut self, collection: &str, mut scan: Scan) -> Result<Rows, HostError> {
         let left = self.release.limits().documents_read.saturating_sub(self.used.documents_read) as usize;
-        let bound = limit.map_or(left.saturating_add(1), |limit| limit.min(left.saturating_add(1)));
-        let (collection, mut scan) = scan_of(plan);
-        scan.limit = Some(bound);
-        scan.after = after;
+        let bound = left.saturating_add(1);
+        scan.limit = Some(scan.limit.map_or(bound, |limit| limit.min(bound)));
         let heap = self.release.limits().heap_bytes;
         scan.bytes = Some(self.release.limits().read_bytes.saturating_sub(self.used.read_bytes).min(heap));
         let rows = match &mut self.pinned {
-            Some(pinned) => pinned.scan(&collection, &scan),
-            None => self.transaction()?.scan(&collection, &scan),
+            Some(pinned) => pinned.scan(collection, &scan),
+            None => self.transaction()?.scan(collection, &scan),
         };
         let rows = rows.map_err(|error| self.refuse_scan(error))?;
         self.count_read(rows.rows.len())?;
@@ -287,11 +285,9 @@ impl RunHost {
         if bytes > heap { Err(HostError::Limit(Limit::Heap)) } else { Ok(rows) }
     }
 
-    fn page(&mut self, plan: Plan, first: usize, after: Option<String>) -> Result<String, HostError> {
-        let has_previous = after.is_some();
-        let after = after.map(|cursor| Position::parse(&cursor)).transpose();
-        let after = after.map_err(|bad| HostError::Refused(bad.to_string()))?;
-        let rows = self.scan(plan, Some(first), after)?;
+    fn page(&mut self, collection: &str, scan: Scan) -> Result<String, HostError> {
+        let from = scan.from;
+        let rows = self.scan(collection, scan)?;
         let mut edges = String::from("[");
         let mut ends: Option<(String, String)> = None;
         for row in &rows.rows {
@@ -305,12 +301,11 @@ impl RunHost {
         }
         edges.push(']');
         let (start, end) = ends.unzip();
-        let info = json!({
-            "hasNextPage": rows.more,
-            "hasPreviousPage": has_previous,
-            "startCursor": start,
-            "endCursor": end,
-        });
+        let (next, previous) = match from {
+            End::First => (rows.more, rows.others),
+            End::Last => (rows.others, rows.more),
+        };
+        let info = json!({ "hasNextPage": next, "hasPreviousPage": previous, "startCursor": start, "endCursor": end });
         Ok(format!("{{\"edges\":{edges},\"pageInfo\":{info}}}"))
     }
 
@@ -373,16 +368,28 @@ impl Host for RunHost {
             }
             HostCall::Rows { plan, taken: Taken::Whole, .. } if self.pinned.is_some() && self.feed.is_none() => {
                 // What is wrong with the plan is told where it was made.
-                self.scan(plan.clone(), Some(0), None)?;
+                let (collection, scan) = scan_of(plan.clone());
+                self.scan(&collection, Scan { limit: Some(0), ..scan })?;
                 self.rows = Some(plan);
                 Ok("null".to_owned())
             }
             HostCall::Rows { plan, limit, .. } => {
-                let rows = self.scan(plan, limit, None)?;
+                let (collection, scan) = scan_of(plan);
+                let rows = self.scan(&collection, Scan { limit, ..scan })?;
                 let texts: Result<Vec<String>, HostError> = rows.rows.iter().map(|row| text(&row.document)).collect();
                 Ok(format!("[{}]", texts?.join(",")))
             }
-            HostCall::Page { plan, first, after } => self.page(plan, first, after),
+            HostCall::Page { plan, size, from, after, before } => {
+                let position = |cursor: Option<String>| cursor.map(|cursor| Position::parse(&cursor)).transpose();
+                let refused = |bad: BadCursor| HostError::Refused(bad.to_string());
+                let (after, before) = (position(after).map_err(refused)?, position(before).map_err(refused)?);
+                let from = match from {
+                    PageEnd::First => End::First,
+                    PageEnd::Last => End::Last,
+                };
+                let (collection, scan) = scan_of(plan);
+                self.page(&collection, Scan { limit: Some(size), from, after, before, ..scan })
+            }
             HostCall::Count { plan } => self.count(plan),
             HostCall::Observe(Observed::Depth) => {
                 self.fold_views();

@@ -385,13 +385,13 @@ async fn what_cannot_be_given_of_a_sorted_view_is_told() {
     };
     assert_eq!(
         told("byTotal", json!({ "first": 1001 })).await,
-        "BadArguments args.first: a page of an index has from 0 to 1000 entries; ask for more with `after`"
+        "BadArguments args.first: a page of an index has from 0 to 1000 entries; ask for more with `after` or `before`"
     );
     assert_eq!(told("byTotal", json!({ "after": "x" })).await, "BadArguments args.after: this is not a cursor");
     let inside = told("pageAnew", json!({ "name": "byTotal", "with": { "first": 1001 } })).await;
     assert_eq!(
         inside,
-        "FunctionFailed args.first: a page of an index has from 0 to 1000 entries; ask for more with `after`"
+        "FunctionFailed args.first: a page of an index has from 0 to 1000 entries; ask for more with `after` or `before`"
     );
     let inside = told("pageAnew", json!({ "name": "byTotal", "with": { "after": "x" } })).await;
     assert_eq!(inside, "FunctionFailed args.after: this is not a cursor");

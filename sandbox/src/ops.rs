@@ -192,6 +192,7 @@ deno_core::extension!(
         "schedule.js",
         "bytes.js",
         "cursors.js",
+        "paging.js",
         "indexes.js",
         "fetch.js",
         "http.js",

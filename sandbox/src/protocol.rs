@@ -111,9 +111,14 @@ pub enum HostCall {
         #[serde(flatten)]
         plan: Plan,
         /// At most so many.
-        first: usize,
+        size: usize,
+        /// From which end.
+        #[serde(default)]
+        from: PageEnd,
         /// The cursor to go on after.
         after: Option<String>,
+        /// The cursor to end before.
+        before: Option<String>,
     },
     /// How many they are.
     Count {
@@ -258,6 +263,17 @@ pub enum Taken {
     Apart,
     /// They are the result of the call, untouched. A host that reads them by itself, later, answers null.
     Whole,
+}
+
+/// An end of a list.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum PageEnd {
+    /// What comes first, behind `after`.
+    #[default]
+    First,
+    /// What comes last, before `before`.
+    Last,
 }
 
 /// Bounds on one field.

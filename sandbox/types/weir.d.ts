@@ -60,7 +60,7 @@ export interface Page<T> {
 export interface Edge<T> {
   /** The document. */
   node: T;
-  /** Pass it as `after` to get what follows this document. */
+  /** Pass it as `after` to get what follows this document, as `before` to get what is ahead of it. */
   cursor: string;
 }
 
@@ -76,12 +76,16 @@ export interface PageInfo {
   endCursor: string | null;
 }
 
-/** Which page to read. */
+/** Which page to read: the first documents behind a cursor, or the last before one. */
 export interface PageArguments {
   /** How many documents; 20 unless told. */
   first?: Int | null;
   /** The cursor of the document before the page. */
   after?: string | null;
+  /** How many documents, from the end; not together with `first`. */
+  last?: Int | null;
+  /** The cursor of the document behind the page. Alone it gives the last 20 before it. */
+  before?: string | null;
 }
 
 // ---- collections ----
@@ -335,6 +339,10 @@ export interface IndexArguments<K> {
   first?: Int | null;
   /** The cursor of the entry before the page. */
   after?: string | null;
+  /** How many entries at most, from the end of those that are asked for; not together with `first`. */
+  last?: Int | null;
+  /** The cursor of the entry behind the page. Alone it gives the last 20 before it. */
+  before?: string | null;
 }
 
 /** One page of a sorted view: a {@link Page} whose edges have the key too. */

@@ -74,7 +74,8 @@ impl Transaction {
         let fixed = key::referrers(&prefix, target);
         let interval = Interval::prefix(fixed.clone());
         let source = Source::Index { number: index.number, fields: index.components() };
-        let plan = Plan { source, prefix, fixed, interval, is_point: false, direction: Direction::Asc };
+        let direction = Direction::Asc;
+        let plan = Plan { source, prefix, fixed, interval, is_point: false, direction, others: None };
         let mut covered = plan.interval.clone();
         let state = self.base.state()?;
         let view = View { state: &state, overlay: &self.overlay, collection: collection.number };

@@ -117,7 +117,7 @@ pub use position::{BadCursor, Position};
 pub use read_index::ReadIndex;
 pub use read_set::ReadSet;
 pub use references::PutAllError;
-pub use scan::{Direction, Range, Row, Rows, Scan};
+pub use scan::{Direction, End, Range, Row, Rows, Scan};
 pub use store::Store;
 pub use transact::{Run, Transacted};
 pub use transaction::Transaction;

@@ -12,7 +12,7 @@ use crate::catalog::{Collection, Index, IndexState};
 use crate::error::ScanError;
 use crate::position::{BadCursor, Position};
 use crate::read_set::Interval;
-use crate::scan::{Direction, Range, Scan};
+use crate::scan::{Direction, End, Range, Scan};
 
 /// The member that every document has and no index names.
 const ID: &str = "id";
@@ -28,7 +28,10 @@ pub(crate) struct Plan {
     pub(crate) interval: Interval,
     /// The interval holds one key at most.
     pub(crate) is_point: bool,
+    /// In which the keys are walked.
     pub(crate) direction: Direction,
+    /// What the position cuts off from which rows are taken.
+    pub(crate) others: Option<Interval>,
 }
 
 /// The keys that are walked.
@@ -45,10 +48,16 @@ pub(crate) fn plan(name: &str, collection: &Collection, scan: &Scan) -> Result<P
     let query = Query { name, collection, scan, range: scan.range.as_ref() };
     query.check_fields()?;
     let mut plan = if query.is_by_id()? { query.by_id()? } else { query.by_index()? };
-    if let Some(after) = &scan.after {
-        query.start_after(&mut plan, after)?;
-    }
+    query.cut(&mut plan)?;
     Ok(plan)
+}
+
+impl Plan {
+    /// How to look, from the position on, at what it cuts off.
+    pub(crate) fn to_others(&self) -> Option<Self> {
+        let others = self.others.clone()?;
+        Some(Self { interval: others, direction: self.direction.opposite(), others: None, ..self.clone() })
+    }
 }
 
 struct Query<'a> {
@@ -141,7 +150,8 @@ impl Query<'_> {
         }
         let is_point = !self.scan.equal.is_empty();
         let fixed = prefix.clone();
-        Ok(Plan { source: Source::Documents, prefix, fixed, interval, is_point, direction: self.direction() })
+        let (source, direction) = (Source::Documents, self.direction());
+        Ok(Plan { source, prefix, fixed, interval, is_point, direction, others: None })
     }
 
     fn by_index(&self) -> Result<Plan, ScanError> {
@@ -171,7 +181,7 @@ impl Query<'_> {
             }
         }
         let source = Source::Index { number: index.number, fields: index.fields.len() };
-        Ok(Plan { source, prefix, fixed, interval, is_point, direction: self.direction() })
+        Ok(Plan { source, prefix, fixed, interval, is_point, direction: self.direction(), others: None })
     }
 
     fn encode(&self, key: &mut Key, value: &Value, field: &IndexField) -> Result<(), ScanError> {
@@ -237,24 +247,42 @@ impl Query<'_> {
         ScanError::NoIndex { collection: self.name.to_owned(), asked: asked.join("."), declare }
     }
 
-    fn start_after(&self, plan: &mut Plan, after: &Position) -> Result<(), ScanError> {
+    /// Narrows a plan to what is between the positions, and turns it to the end that is asked for.
+    fn cut(&self, plan: &mut Plan) -> Result<(), ScanError> {
+        let whole = plan.interval.clone();
+        let direction = plan.direction;
+        for (end, position) in [(End::First, &self.scan.after), (End::Last, &self.scan.before)] {
+            let Some(position) = position else { continue };
+            let key = self.key_of(plan, position)?;
+            // The position itself is left out of what is read.
+            let (rest, cut_off) = match (end, direction) {
+                (End::First, Direction::Asc) | (End::Last, Direction::Desc) => (Edge::Gt, Edge::Lte),
+                (End::First, Direction::Desc) | (End::Last, Direction::Asc) => (Edge::Lt, Edge::Gte),
+            };
+            rest.cut(&mut plan.interval, key.clone(), key::successor);
+            if end == self.scan.from {
+                let mut others = whole.clone();
+                cut_off.cut(&mut others, key, key::successor);
+                plan.others = Some(others);
+            }
+        }
+        if self.scan.from == End::Last {
+            plan.direction = direction.opposite();
+        }
+        Ok(())
+    }
+
+    fn key_of(&self, plan: &Plan, position: &Position) -> Result<Key, ScanError> {
         let index = match plan.source {
             Source::Documents => None,
             Source::Index { number, .. } => Some(number),
         };
-        if after.collection != self.collection.number || after.index != index {
+        if position.collection != self.collection.number || position.index != index {
             return Err(BadCursor::Foreign.into());
         }
         let mut key = plan.prefix.clone();
-        key.extend_from_slice(&after.suffix);
-        if !key.starts_with(&plan.fixed) {
-            return Err(BadCursor::Foreign.into());
-        }
-        match plan.direction {
-            Direction::Asc => Edge::Gt.cut(&mut plan.interval, key, key::successor),
-            Direction::Desc => Edge::Lt.cut(&mut plan.interval, key, key::successor),
-        }
-        Ok(())
+        key.extend_from_slice(&position.suffix);
+        if key.starts_with(&plan.fixed) { Ok(key) } else { Err(BadCursor::Foreign.into()) }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::overlay::{EntryChange, Overlay};
 use crate::planner::{Plan, Source};
 use crate::position::Position;
 use crate::read_set::Interval;
-use crate::scan::{Direction, Row, Rows, Scan};
+use crate::scan::{Direction, End, Row, Rows, Scan};
 use crate::snapshot::State;
 
 /// What rows are read from.
@@ -37,16 +37,41 @@ impl View<'_> {
     /// more included.
     pub(crate) fn rows(&self, plan: &Plan, scan: &Scan) -> Result<(Rows, Interval), Poisoned> {
         let (mut rows, mut bytes) = (Vec::new(), 0);
+        let mut further = None;
         for found in self.walk(plan)? {
             let found = found?;
             if scan.limit == Some(rows.len()) || scan.bytes.is_some_and(|most| bytes > most) {
-                return Ok((Rows { rows, more: true }, covered_to(plan, found.key)));
+                further = Some(found.key);
+                break;
             }
             let row = self.row(plan, found)?;
             bytes += row.document.len();
             rows.push(row);
         }
-        Ok((Rows { rows, more: false }, plan.interval.clone()))
+        if scan.from == End::Last {
+            rows.reverse();
+        }
+        let more = further.is_some();
+        let covered = further.map_or_else(|| plan.interval.clone(), |key| covered_to(plan, key));
+        let (others, covered) = match plan.to_others() {
+            Some(others) => self.others(&others, covered)?,
+            None => (false, covered),
+        };
+        Ok((Rows { rows, more, others }, covered))
+    }
+
+    /// Whether there is anything in a plan, and what is covered by that together with what lies beside it.
+    fn others(&self, plan: &Plan, beside: Interval) -> Result<(bool, Interval), Poisoned> {
+        let nearest = self.walk(plan)?.next().transpose()?;
+        let others = nearest.is_some();
+        let Interval { start, end } =
+            nearest.map_or_else(|| plan.interval.clone(), |found| covered_to(plan, found.key));
+        // An interval that holds nothing lies anywhere.
+        let covered = match beside.is_empty() {
+            true => Interval { start, end },
+            false => Interval { start: start.min(beside.start), end: end.max(beside.end) },
+        };
+        Ok((others, covered))
     }
 
     /// Counts rows up to `limit` without reading what an index leads to.

@@ -23,6 +23,20 @@ pub struct Scan {
     pub bytes: Option<usize>,
     /// Only what comes after this position.
     pub after: Option<Position>,
+    /// Only what comes before this position.
+    pub before: Option<Position>,
+    /// From which end the rows are taken that `limit` allows.
+    pub from: End,
+}
+
+/// An end of what a scan could read. Rows are in order whichever they are taken from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum End {
+    /// The first rows, behind `after`.
+    #[default]
+    First,
+    /// The last rows, before `before`.
+    Last,
 }
 
 /// Bounds on a field. With any bound, absent and null values are out; with none, all documents are in.
@@ -40,7 +54,7 @@ pub struct Range {
     pub lte: Option<Value>,
 }
 
-/// Which end comes first.
+/// Which of two values comes first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Direction {
     /// The least first; null before all else.
@@ -50,6 +64,16 @@ pub enum Direction {
     Desc,
 }
 
+impl Direction {
+    /// The other one.
+    pub(crate) fn opposite(self) -> Self {
+        match self {
+            Self::Asc => Self::Desc,
+            Self::Desc => Self::Asc,
+        }
+    }
+}
+
 /// What a scan found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rows {
@@ -57,6 +81,9 @@ pub struct Rows {
     pub rows: Vec<Row>,
     /// Further rows exist beyond the limit.
     pub more: bool,
+    /// Rows exist on the other side of the position from which these were taken: at it or before `after`, at it or behind
+    /// `before`. Without a position there are none.
+    pub others: bool,
 }
 
 /// One document and where it stands in the scan.

@@ -1,12 +1,13 @@
 //! Entries of documents in the order of their keys.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, btree_set};
 use std::ops::Bound;
 use std::sync::Arc;
 use std::{iter, slice};
 
 use weir_schema::id::DocumentId;
+use weir_store::End;
 
 use super::scalar::{Scalar, cmp_utf16};
 use super::{ALLOCATION_BYTES, Contribution, Located, Packed, Place, differing, index_of};
@@ -48,6 +49,32 @@ pub(crate) struct Position {
 pub(crate) struct Range {
     pub(crate) lower: Option<Position>,
     pub(crate) upper: Option<Position>,
+}
+
+/// Which of the entries of a range are asked for.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Window {
+    /// Only those behind this one, in the order in which they are given.
+    pub(crate) after: Option<Position>,
+    /// Only those ahead of this one.
+    pub(crate) before: Option<Position>,
+    /// Whether they are given from the end of the range.
+    pub(crate) descending: bool,
+    /// From which end of what is left.
+    pub(crate) from: End,
+    /// How many at most.
+    pub(crate) size: usize,
+}
+
+/// Entries that were asked for.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Page {
+    /// In the order asked for.
+    pub(crate) entries: Vec<Entry>,
+    /// Whether there are more beyond the size.
+    pub(crate) more: bool,
+    /// Whether there are others on the other side of the position from which these were taken.
+    pub(crate) others: bool,
 }
 
 /// What an entry has beside its key.
@@ -115,22 +142,53 @@ impl Index {
         before
     }
 
-    /// The first entries of a range, in order or from its end: at most `first`, and whether there are more.
+    /// Entries of a range.
     ///
     /// Takes time in the logarithm of the number of entries, and in how many it gives.
-    pub(crate) fn page(&self, Range { lower, upper }: &Range, descending: bool, first: usize) -> (Vec<Entry>, bool) {
-        // A tree takes no bounds in the wrong order.
-        if let (Some(lower), Some(upper)) = (lower, upper)
-            && lower >= upper
-        {
-            return (Vec::new(), false);
-        }
+    pub(crate) fn page(&self, range: &Range, window: &Window) -> Page {
+        let Window { after, before, descending, from, size } = window;
+        let (low, high) = if *descending { (before, after) } else { (after, before) };
+        let mut rest = range.clone();
+        low.iter().for_each(|position| rest.from(position.clone()));
+        high.iter().for_each(|position| rest.until(position.clone()));
+        let mut within = self.within(&rest);
+        let backwards = *descending == (*from == End::First);
+        let mut next = || if backwards { within.next_back() } else { within.next() };
+        let mut entries: Vec<Entry> =
+            iter::from_fn(&mut next).take(*size).filter_map(|position| self.entry(position)).collect();
+        let more = next().is_some();
+        let start = match from {
+            End::First => after,
+            End::Last => {
+                entries.reverse();
+                before
+            }
+        };
+        let others = start.as_ref().is_some_and(|start| {
+            // What is at the position counts: it is cut off too.
+            if range.contains(start) && self.entries.contains(start) {
+                return true;
+            }
+            let mut others = range.clone();
+            if backwards {
+                others.from(start.clone())
+            } else {
+                others.until(start.clone())
+            }
+            self.within(&others).next().is_some()
+        });
+        Page { entries, more, others }
+    }
+
+    /// The places of entries in a range.
+    fn within(&self, Range { lower, upper }: &Range) -> btree_set::Range<'_, Position> {
         let bound = |position: &'_ Option<Position>| position.clone().map_or(Bound::Unbounded, Bound::Excluded);
-        let mut within = self.entries.range((bound(lower), bound(upper)));
-        let mut next = || if descending { within.next_back() } else { within.next() };
-        let page: Vec<Entry> =
-            iter::from_fn(&mut next).take(first).filter_map(|position| self.entry(position)).collect();
-        (page, next().is_some())
+        // A tree takes no bounds in the wrong order.
+        let upper = match (lower, upper) {
+            (Some(lower), Some(upper)) if lower >= upper => return btree_set::Range::default(),
+            (_, upper) => upper,
+        };
+        self.entries.range((bound(lower), bound(upper)))
     }
 
     /// How many documents have entries.
@@ -186,6 +244,11 @@ impl Index {
 }
 
 impl Range {
+    fn contains(&self, position: &Position) -> bool {
+        self.lower.as_ref().is_none_or(|lower| lower < position)
+            && self.upper.as_ref().is_none_or(|upper| position < upper)
+    }
+
     /// Without what is not behind a position.
     pub(crate) fn from(&mut self, lower: Position) {
         let before = self.lower.take();

@@ -4,10 +4,10 @@ use serde_json::{Map, Value, json};
 use weir_schema::declarations::{self, Function, ViewIndex};
 use weir_schema::id::DocumentId;
 use weir_schema::limits::{CallLimits, Limit};
-use weir_store::{Head, Store};
+use weir_store::{End, Head, Store};
 
 use super::elements::Elements;
-use super::index::{Entry, Form, Index};
+use super::index::{Entry, Form, Index, Page};
 use super::question::{BadQuestion, Question};
 use super::{Aggregate, Cell, Contribution, Groups, Packed, Row, cursor};
 use crate::call::CallError;
@@ -28,13 +28,13 @@ pub(super) enum Kept {
 /// What it is asked.
 pub(super) enum Asked {
     Rows,
-    Page(Question),
+    Page(Box<Question>),
 }
 
 /// What it answers with, of which some has yet to be read.
 pub(super) enum Found {
     Rows(Vec<Row>),
-    Page { entries: Vec<Entry>, more: bool, goes_on: bool },
+    Page(Page, End),
 }
 
 impl Declared {
@@ -63,7 +63,9 @@ impl Declared {
     pub(super) fn asked(&self, arguments: &Value) -> Result<Asked, BadQuestion> {
         match self {
             Self::Groups(_) => Ok(Asked::Rows),
-            Self::Index(name, index) => Question::parse(name, index, arguments).map(Asked::Page),
+            Self::Index(name, index) => {
+                Question::parse(name, index, arguments).map(|question| Asked::Page(Box::new(question)))
+            }
         }
     }
 
@@ -79,9 +81,13 @@ impl Declared {
             (Self::Groups(declared), Found::Rows(rows)) => {
                 rows.into_iter().map(|row| row_json(declared, row, &mut elements)).collect()
             }
-            (Self::Index(name, declared), Found::Page { entries, more, goes_on }) => {
+            (Self::Index(name, declared), Found::Page(Page { entries, more, others }, from)) => {
                 let edges = entries.into_iter().map(|entry| edge_json(name, declared, entry, &mut elements));
-                Ok(page_json(edges.collect::<Result<_, _>>()?, more, goes_on))
+                let (next, previous) = match from {
+                    End::First => (more, others),
+                    End::Last => (others, more),
+                };
+                Ok(page_json(edges.collect::<Result<_, _>>()?, next, previous))
             }
             _ => Err(CallError::unavailable("the view was asked for what it has not")),
         }
@@ -138,9 +144,9 @@ impl Kept {
                 let rows = groups.rows().map(|row| size.count(&row, limits).map(|()| row));
                 Ok(Found::Rows(rows.collect::<Result<_, _>>()?))
             }
-            (Self::Index(index), Asked::Page(Question { range, descending, first, goes_on }), _) => {
-                let (entries, more) = index.page(range, *descending, *first);
-                Ok(Found::Page { entries, more, goes_on: *goes_on })
+            (Self::Index(index), Asked::Page(question), _) => {
+                let Question { range, window } = &**question;
+                Ok(Found::Page(index.page(range, window), window.from))
             }
             _ => Err(CallError::unavailable("the view was asked for what it has not")),
         }
@@ -210,11 +216,11 @@ fn edge_json(name: &str, declared: &ViewIndex, entry: Entry, elements: &mut Elem
     Ok(json!({ "key": key, "document": entry.place.document, "node": node, "cursor": cursor }))
 }
 
-fn page_json(edges: Vec<Value>, more: bool, goes_on: bool) -> Value {
+fn page_json(edges: Vec<Value>, next: bool, previous: bool) -> Value {
     let cursor = |edge: Option<&Value>| edge.and_then(|edge| edge.get("cursor")).cloned();
     let info = json!({
-        "hasNextPage": more,
-        "hasPreviousPage": goes_on,
+        "hasNextPage": next,
+        "hasPreviousPage": previous,
         "startCursor": cursor(edges.first()),
         "endCursor": cursor(edges.last()),
     });

@@ -3,21 +3,18 @@
 use serde_json::{Map, Value};
 use weir_schema::declarations::{Function, ViewIndex};
 use weir_schema::limits::{INDEX_PAGE_DEFAULT, INDEX_PAGE_MAX};
+use weir_store::End;
 
-use super::index::{Key, Part, Position, Range, Spot};
+use super::index::{Key, Part, Position, Range, Spot, Window};
 use super::{Scalar, cursor};
 
 /// Which page is asked for.
 #[derive(Debug, Clone)]
 pub(crate) struct Question {
-    /// Where its entries are.
+    /// Where its entries are, without regard to cursors.
     pub(super) range: Range,
-    /// Whether they are given from the end of the range.
-    pub(super) descending: bool,
-    /// How many at most.
-    pub(super) first: usize,
-    /// Whether it goes on behind a cursor.
-    pub(super) goes_on: bool,
+    /// Which of them it has.
+    pub(super) window: Window,
 }
 
 /// Arguments that ask for nothing that can be given. Shown to the caller.
@@ -48,13 +45,23 @@ impl Question {
             narrow_to(prefix, declared, &mut range)?;
         }
         let descending = given("order").and_then(Value::as_str) == Some("desc");
-        let after = given("after").and_then(Value::as_str);
-        if let Some(after) = after {
-            let after = cursor::read(after, view, declared.key_parts())
-                .map_err(|bad| BadQuestion { argument: "after", message: bad.to_string() })?;
-            if descending { range.until(after) } else { range.from(after) }
-        }
-        Ok(Self { range, descending, first: first(given("first"))?, goes_on: after.is_some() })
+        let position = |argument: &'static str| {
+            let cursor = given(argument).and_then(Value::as_str);
+            let read = cursor.map(|cursor| cursor::read(cursor, view, declared.key_parts())).transpose();
+            read.map_err(|bad| BadQuestion { argument, message: bad.to_string() })
+        };
+        let (after, before) = (position("after")?, position("before")?);
+        let (from, size) = match (given("first"), given("last")) {
+            (Some(_), Some(_)) => {
+                let message = "it stands with `first`: say one of them".to_owned();
+                return Err(BadQuestion { argument: "last", message });
+            }
+            (None, Some(last)) => (End::Last, size("last", last)?),
+            (Some(first), None) => (End::First, size("first", first)?),
+            (None, None) if after.is_none() && before.is_some() => (End::Last, INDEX_PAGE_DEFAULT as usize),
+            (None, None) => (End::First, INDEX_PAGE_DEFAULT as usize),
+        };
+        Ok(Self { range, window: Window { after, before, descending, from, size } })
     }
 }
 
@@ -64,11 +71,12 @@ pub(crate) fn check(function: &Function, arguments: &Value) -> Result<(), BadQue
 }
 
 /// How many entries a page has at most.
-fn first(given: Option<&Value>) -> Result<usize, BadQuestion> {
-    let first = given.map_or(Some(i64::from(INDEX_PAGE_DEFAULT)), Value::as_i64);
-    first.filter(|first| (0..=i64::from(INDEX_PAGE_MAX)).contains(first)).map(|first| first as usize).ok_or_else(|| {
-        let message = format!("a page of an index has from 0 to {INDEX_PAGE_MAX} entries; ask for more with `after`");
-        BadQuestion { argument: "first", message }
+fn size(argument: &'static str, given: &Value) -> Result<usize, BadQuestion> {
+    let size = given.as_u64().filter(|size| *size <= u64::from(INDEX_PAGE_MAX));
+    size.map(|size| size as usize).ok_or_else(|| {
+        let message =
+            format!("a page of an index has from 0 to {INDEX_PAGE_MAX} entries; ask for more with `after` or `before`");
+        BadQuestion { argument, message }
     })
 }
 

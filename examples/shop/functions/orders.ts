@@ -7,8 +7,8 @@ export const ordersOf = query((args: { customer: ID; limit?: Int }): Doc<Order>[
 );
 
 /** All orders, newest first, page by page. */
-export const ordersPage = query((args: { first?: Int; after?: string }): Page<Doc<Order>> =>
-  orders.orderBy("at", "desc").page({ first: args.first ?? 20, after: args.after }),
+export const ordersPage = query((args: { first?: Int; after?: string; last?: Int; before?: string }): Page<Doc<Order>> =>
+  orders.orderBy("at", "desc").page(args),
 );
 
 /** Revenue per day, kept up to date as orders change. */

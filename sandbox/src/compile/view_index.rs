@@ -243,6 +243,8 @@ impl<'a, 'g> Reading<'_, '_, 'a, 'g> {
             argument("order", "Ascending unless told.", &order),
             argument("first", "How many entries at most, up to 1,000; 20 unless told.", &Shape::Int),
             argument("after", "The cursor of the entry before the page.", &Shape::String),
+            argument("last", "How many entries at most, from the end of those that are asked for.", &Shape::Int),
+            argument("before", "The cursor of the entry behind the page.", &Shape::String),
         ])
         .collect()
     }

@@ -3,6 +3,7 @@
 import { checkCount, checkDocument, checkField, checkId, checkOperand, checkOptions, checkText, shown } from "ext:weir/arguments.js";
 import { ask, askText, atHand, mustBeInside, mustWrite } from "ext:weir/call.js";
 import { Elements } from "ext:weir/elements.js";
+import { pagingOf } from "ext:weir/paging.js";
 import { valuesText } from "ext:weir/values.js";
 
 const { stringify } = JSON;
@@ -78,12 +79,14 @@ function narrowing(name, plan) {
     },
     page(options = {}) {
       checkOptions("page", options);
-      const first = options.first ?? 20;
-      const after = options.after ?? null;
-      checkCount("page", first);
-      if (typeof after !== "string" && after !== null) throw new TypeError(`page({ after: ${shown(after)} }): pass the cursor of an edge, a string`);
-      if (after !== null) checkText("page", after);
-      return read("page", "page", { first, after });
+      const paging = pagingOf(options);
+      checkCount("page", paging.size);
+      for (const name of ["after", "before"]) {
+        const cursor = paging[name];
+        if (typeof cursor !== "string" && cursor !== null) throw new TypeError(`page({ ${name}: ${shown(cursor)} }): pass the cursor of an edge, a string`);
+        if (cursor !== null) checkText("page", cursor);
+      }
+      return read("page", "page", paging);
     },
   };
   return methods;

@@ -32,13 +32,13 @@ function written(part) {
   }
 }
 
-/** The place that a cursor names, in a view of this name whose keys have so many parts. */
-export function placeOf(cursor, view, parts) {
-  if (typeof cursor !== "string") throw new TypeError(`after is ${shown(cursor)}: pass the cursor of an edge, a string`);
+/** The place that a cursor names, which is an argument of this name, in a view of this name whose keys have so many parts. */
+export function placeOf(argument, cursor, view, parts) {
+  if (typeof cursor !== "string") throw new TypeError(`${argument} is ${shown(cursor)}: pass the cursor of an edge, a string`);
   const [of, key, document, place] = listIn(cursor);
   const isPlace = typeof of === "string" && isArray(key) && key.every((part) => typeof part === "string" && PART.test(part)) && typeof document === "string" && isSafeInteger(place);
-  if (!isPlace) throw new TypeError("after: this is not a cursor");
-  if (of !== view || key.length !== parts) throw new TypeError("after: this cursor belongs to another query: start again without it");
+  if (!isPlace) throw new TypeError(`${argument}: this is not a cursor`);
+  if (of !== view || key.length !== parts) throw new TypeError(`${argument}: this cursor belongs to another query: start again without it`);
   return { key: key.map(read), document, place };
 }
 

@@ -2,6 +2,7 @@
 
 import { checkOptions, shown } from "ext:weir/arguments.js";
 import { cursorOf, placeOf } from "ext:weir/cursors.js";
+import { pageInfoOf, pagingOf } from "ext:weir/paging.js";
 import { compareIds, compareKeys, scalarKey } from "ext:weir/scalars.js";
 import { documentsOf, sourceOf } from "ext:weir/sources.js";
 import { resultText } from "ext:weir/values.js";
@@ -11,13 +12,12 @@ const { isSafeInteger } = Number;
 const { stringify } = JSON;
 const { ownKeys: reflectOwnKeys } = Reflect;
 
-/** How many entries a page has at most, and unless it is said. The host knows both too. */
+/** How many entries a page has at most. The host knows it too. */
 const PAGE_MAX = 1000;
-const PAGE_DEFAULT = 20;
 /** How many characters a text in a key has at most. */
 const KEY_TEXT_MAX = 4096;
 
-const ARGUMENTS = ["key", "gt", "gte", "lt", "lte", "prefix", "order", "first", "after"];
+const ARGUMENTS = ["key", "gt", "gte", "lt", "lte", "prefix", "order", "first", "after", "last", "before"];
 
 /** Views by what is called, to what takes that which the compiler knows of them. */
 const learning = new WeakMap();
@@ -70,25 +70,27 @@ export function index(source, keysOf, valueOf) {
   const contributions = (documents) => documents.map((document) => entriesOf(document).map(contribution));
 
   const page = (args = {}) => {
-    const { isWithin, first, after, sign } = questionOf(args, name, parts);
+    const { isWithin, paging, sign } = questionOf(args, name, parts);
+    const { size, from, after, before } = paging;
+    const walk = from === "first" ? sign : -sign;
     const found = [];
+    let others = false;
     for (const document of documentsOf(collection)) {
       entriesOf(document).forEach(({ key, node }, place) => {
         const entry = { key, document: document.id, place, node };
-        if (isWithin(key) && (after === null || compareEntries(entry, after) * sign > 0)) insert(found, entry, sign, first + 1);
+        if (!isWithin(key)) return;
+        const isAfter = after === null || compareEntries(entry, after) * sign > 0;
+        const isBefore = before === null || compareEntries(entry, before) * sign < 0;
+        if (!(from === "first" ? isAfter : isBefore)) others = true;
+        if (isAfter && isBefore) insert(found, entry, walk, size + 1);
       });
     }
-    const edges = found.slice(0, first).map((entry) => {
+    const edges = found.slice(0, size).map((entry) => {
       const { key, document, node } = entry;
       return { key: keyFrom(key, parts), document, node, cursor: cursorOf(entry, name) };
     });
-    const pageInfo = {
-      hasNextPage: found.length > first,
-      hasPreviousPage: after !== null,
-      startCursor: edges[0]?.cursor ?? null,
-      endCursor: edges.at(-1)?.cursor ?? null,
-    };
-    return { edges, pageInfo };
+    if (from === "last") edges.reverse();
+    return { edges, pageInfo: pageInfoOf(paging, found.length > size, others, edges) };
   };
   return { page, contributions, learn };
 }
@@ -141,14 +143,15 @@ function compareEntries(a, b) {
 
 // ---- what is asked ----
 
-/** Which keys are asked for, how many entries, after which, and in which direction: 1 or -1. */
+/** Which keys are asked for, which page of them, and in which direction: 1 or -1. */
 function questionOf(args, view, names) {
   checkOptions("an index", args);
   const unknown = reflectOwnKeys(args).find((name) => !ARGUMENTS.includes(name));
   if (unknown !== undefined) throw new TypeError(`an index takes ${ARGUMENTS.join(", ")}, not ${String(unknown)}`);
   const { order = "asc", prefix } = args;
-  const first = args.first ?? PAGE_DEFAULT;
-  if (!isSafeInteger(first) || first < 0 || first > PAGE_MAX) throw new TypeError(`first is ${shown(first)}: a page of an index has from 0 to ${PAGE_MAX} entries`);
+  const paging = pagingOf(args);
+  const { size, from } = paging;
+  if (!isSafeInteger(size) || size < 0 || size > PAGE_MAX) throw new TypeError(`${from} is ${shown(size)}: a page of an index has from 0 to ${PAGE_MAX} entries`);
   if (order !== null && order !== "asc" && order !== "desc") throw new TypeError(`order is ${shown(order)}: say "asc" or "desc"`);
   const checks = [];
   const bound = (name, holds) => {
@@ -163,10 +166,10 @@ function questionOf(args, view, names) {
   bound("lt", (order) => order < 0);
   bound("lte", (order) => order <= 0);
   if (prefix !== undefined && prefix !== null) checks.push(names === null ? textPrefix(prefix) : partsPrefix(prefix, names));
+  const place = (argument) => (paging[argument] === null ? null : placeOf(argument, paging[argument], view, names === null ? 1 : names.length));
   return {
     isWithin: (key) => checks.every((check) => check(key)),
-    first,
-    after: args.after === undefined || args.after === null ? null : placeOf(args.after, view, names === null ? 1 : names.length),
+    paging: { size, from, after: place("after"), before: place("before") },
     sign: order === "desc" ? -1 : 1,
   };
 }

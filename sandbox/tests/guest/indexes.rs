@@ -89,23 +89,36 @@ fn entries_and_pages() {
 }
 
 #[test]
-fn cursors_lead_on() {
+fn cursors_lead_on_from_both_ends() {
     let documents: Vec<Value> = ["a", "\u{ffff}", "\u{1f600}"].iter().map(|id| json!({ "id": id })).collect();
     for order in ["asc", "desc"] {
         let mut guest = view("orders, () => ['k', 0.1, true]", None, &documents);
-        let whole: Value = serde_json::from_str(&guest.call(&json!({ "order": order }).to_string())).unwrap();
-        let mut after = Value::Null;
-        for edge in whole["edges"].as_array().unwrap() {
-            let page = guest.call(&json!({ "order": order, "first": 1, "after": after }).to_string());
-            let page: Value = serde_json::from_str(&page).unwrap();
+        let mut ask =
+            |arguments: Value| -> Value { serde_json::from_str(&guest.call(&arguments.to_string())).unwrap() };
+        let whole = ask(json!({ "order": order }));
+        let whole = whole["edges"].as_array().unwrap();
+        let (mut after, mut before) = (Value::Null, Value::Null);
+        for (number, edge) in whole.iter().enumerate() {
+            let page = ask(json!({ "order": order, "first": 1, "after": after }));
             assert_eq!(page["edges"], json!([edge]));
-            assert_eq!(page["pageInfo"]["hasPreviousPage"], json!(!after.is_null()));
+            let info = (&page["pageInfo"]["hasPreviousPage"], &page["pageInfo"]["hasNextPage"]);
+            assert_eq!(info, (&json!(number > 0), &json!(number + 1 < whole.len())));
             after = edge["cursor"].clone();
         }
-        let last: Value =
-            serde_json::from_str(&guest.call(&json!({ "order": order, "after": after }).to_string())).unwrap();
+        for (number, edge) in whole.iter().rev().enumerate() {
+            let page = ask(json!({ "order": order, "last": 1, "before": before }));
+            assert_eq!(page["edges"], json!([edge]));
+            let info = (&page["pageInfo"]["hasNextPage"], &page["pageInfo"]["hasPreviousPage"]);
+            assert_eq!(info, (&json!(number > 0), &json!(number + 1 < whole.len())));
+            before = edge["cursor"].clone();
+        }
+        let past = ask(json!({ "order": order, "after": after }));
         let info = json!({ "hasNextPage": false, "hasPreviousPage": true, "startCursor": null, "endCursor": null });
-        assert_eq!((&last["edges"], &last["pageInfo"]), (&json!([]), &info));
+        assert_eq!((&past["edges"], &past["pageInfo"]), (&json!([]), &info));
+        let between = ask(json!({ "order": order, "after": before, "before": after }));
+        assert_eq!(between["edges"], json!(whole[1..whole.len() - 1]));
+        // A cursor to end before asks for the last ones by itself.
+        assert_eq!(ask(json!({ "order": order, "before": after }))["edges"], json!(whole[..whole.len() - 1]));
     }
 }
 
@@ -123,6 +136,9 @@ fn what_is_wrong() {
         .map(|arguments| format!("{arguments}: {}", load(arguments)));
     let asked = [
         r#"{"first":1.5}"#,
+        r#"{"last":-1}"#,
+        r#"{"first":1,"last":1}"#,
+        r#"{"before":"x"}"#,
         r#"{"first":1001}"#,
         r#"{"order":"up"}"#,
         r#"{"afterwards":1}"#,
@@ -150,9 +166,12 @@ fn what_is_wrong() {
         orders: TypeError: view.index(..., undefined): pass a function of a document
         orders, (o) => o.n, 5: TypeError: view.index(..., ..., 5): pass a function of a document
         {"first":1.5}: failed: TypeError: first is 1.5: a page of an index has from 0 to 1000 entries
+        {"last":-1}: failed: TypeError: last is -1: a page of an index has from 0 to 1000 entries
+        {"first":1,"last":1}: failed: TypeError: first and last stand together: say one of them
+        {"before":"x"}: failed: TypeError: before: this is not a cursor
         {"first":1001}: failed: TypeError: first is 1001: a page of an index has from 0 to 1000 entries
         {"order":"up"}: failed: TypeError: order is "up": say "asc" or "desc"
-        {"afterwards":1}: failed: TypeError: an index takes key, gt, gte, lt, lte, prefix, order, first, after, not afterwards
+        {"afterwards":1}: failed: TypeError: an index takes key, gt, gte, lt, lte, prefix, order, first, after, last, before, not afterwards
         {"after":5}: failed: TypeError: after is 5: pass the cursor of an edge, a string
         {"after":"x"}: failed: TypeError: after: this is not a cursor
         {"after":"W10="}: failed: TypeError: after: this is not a cursor

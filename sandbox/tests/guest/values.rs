@@ -361,6 +361,11 @@ fn arguments_of_reading() {
             "orders.page({ after: 5 })",
             "orders.page({ first: null, after: null })",
             "orders.page({ after: '\\ud800' })",
+            "orders.page({ last: 5, before: 'x' })",
+            "orders.page({ before: 'x' })",
+            "orders.page({ after: 'x', before: 'y' })",
+            "orders.page({ first: 1, last: 1 })",
+            "orders.page({ before: 5 })",
             "orders.get.call({}, 'o1')",
             "Reflect.construct(orders.constructor, []).count()",
             "collection().count()",
@@ -415,8 +420,13 @@ fn arguments_of_reading() {
             orders.page({ first: -1 }) => failed: TypeError: page(-1): pass a whole number, 0 or more
             orders.page({ first: 'x' }) => failed: TypeError: page("x"): pass a whole number, 0 or more
             orders.page({ after: 5 }) => failed: TypeError: page({ after: 5 }): pass the cursor of an edge, a string
-            orders.page({ first: null, after: null }) => "done" [Page { plan: Plan { collection: "orders", equal: [], range: None, order: None }, first: 20, after: None }]
+            orders.page({ first: null, after: null }) => "done" [Page { plan: Plan { collection: "orders", equal: [], range: None, order: None }, size: 20, from: First, after: None, before: None }]
             orders.page({ after: '\ud800' }) => failed: TypeError: page("\ud800"): the text has half of a surrogate pair in it: cut text by characters, [...text], or mend it with text.toWellFormed()
+            orders.page({ last: 5, before: 'x' }) => "done" [Page { plan: Plan { collection: "orders", equal: [], range: None, order: None }, size: 5, from: Last, after: None, before: Some("x") }]
+            orders.page({ before: 'x' }) => "done" [Page { plan: Plan { collection: "orders", equal: [], range: None, order: None }, size: 20, from: Last, after: None, before: Some("x") }]
+            orders.page({ after: 'x', before: 'y' }) => "done" [Page { plan: Plan { collection: "orders", equal: [], range: None, order: None }, size: 20, from: First, after: Some("x"), before: Some("y") }]
+            orders.page({ first: 1, last: 1 }) => failed: TypeError: first and last stand together: say one of them
+            orders.page({ before: 5 }) => failed: TypeError: page({ before: 5 }): pass the cursor of an edge, a string
             orders.get.call({}, 'o1') => failed: TypeError: Cannot read private member #name from an object whose class did not declare it
             Reflect.construct(orders.constructor, []).count() => failed: this collection is not exported, so it has no name: export it from its module
             collection().count() => failed: this collection is not exported, so it has no name: export it from its module"#]],

@@ -100,7 +100,7 @@ async fn what_cannot_be_given_is_a_bad_argument() {
         lines.push(told(query).await);
     }
     expect![[r#"
-        BAD_ARGUMENTS args.first: a page of an index has from 0 to 1000 entries; ask for more with `after`
+        BAD_ARGUMENTS args.first: a page of an index has from 0 to 1000 entries; ask for more with `after` or `before`
         BAD_ARGUMENTS args.after: this is not a cursor
         BAD_ARGUMENTS args.prefix: `title` is of no use without `kind`, which comes before it in the key
         GRAPHQL_VALIDATION_FAILED Argument gt: ByKindKeyInput needs kind: PostKind!
@@ -133,7 +133,7 @@ async fn types_are_named_after_the_view() {
     let blocks = sdl.split("\n\n").filter(|block| {
         ["enum IndexOrder", "type ByTag", "type ByKindKey", "input ByKind"].iter().any(|start| block.contains(start))
     });
-    let query = sdl.lines().skip_while(|line| !line.contains("Posts by their tags")).take(24);
+    let query = sdl.lines().skip_while(|line| !line.contains("Posts by their tags")).take(25);
     let shown = format!("{}\n\n{}", blocks.collect::<Vec<_>>().join("\n\n"), query.collect::<Vec<_>>().join("\n"));
     expect![[r#"
         type ByTagConnection {
@@ -194,9 +194,10 @@ async fn types_are_named_after_the_view() {
             first: Int
             """The cursor of the entry before the page."""
             after: String
-          ): ByTagConnection
-          byKind(
-            """Only this key."""
-            key: ByKindKeyInput"#]]
+            """How many entries at most, from the end of those that are asked for."""
+            last: Int
+            """The cursor of the entry behind the page."""
+            before: String
+          ): ByTagConnection"#]]
     .assert_eq(&shown);
 }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::{Map, Value, json};
 use weir_schema::id::DocumentId;
-use weir_store::{CommitError, Direction, NoSavepoint, Range, ReadSet, Scan, Store, Transaction};
+use weir_store::{CommitError, Direction, End as Side, NoSavepoint, Range, ReadSet, Rows, Scan, Store, Transaction};
 
 use crate::support::{declare, id, open, options};
 
@@ -205,17 +205,27 @@ fn take_step(transaction: &mut Transaction, model: &mut Model, saved: &mut Vec<M
                 return;
             }
             let expected: Vec<Value> = naive_scan(model, &scan).iter().map(|(id, d)| text(id, d)).collect();
-            let (mut all, mut after) = (Vec::new(), None);
-            loop {
-                let page = Scan { limit: Some(size), after: after.take(), ..scan.clone() };
-                let (rows, more, last) = found(transaction, &page);
-                all.extend(rows);
-                after = last;
-                if !more {
-                    break;
+            for from in [Side::First, Side::Last] {
+                let mut all = Vec::new();
+                let mut page = Scan { limit: Some(size), from, ..scan.clone() };
+                loop {
+                    let Rows { rows, more, others } = transaction.scan("things", &page).unwrap();
+                    assert_eq!(others, !all.is_empty(), "{page:?}");
+                    let read = rows.iter().map(|row| serde_json::from_slice::<Value>(&row.document).unwrap());
+                    match from {
+                        Side::First => all.extend(read),
+                        Side::Last => drop(all.splice(0..0, read)),
+                    }
+                    match from {
+                        Side::First => page.after = rows.last().map(|row| row.position.clone()),
+                        Side::Last => page.before = rows.first().map(|row| row.position.clone()),
+                    }
+                    if !more {
+                        break;
+                    }
                 }
+                assert_eq!(all, expected, "{scan:?} by {size} from {from:?}");
             }
-            assert_eq!(all, expected, "{scan:?} by {size}");
         }
     }
 }
@@ -223,14 +233,25 @@ fn take_step(transaction: &mut Transaction, model: &mut Model, saved: &mut Vec<M
 /// A scan that was made on the store, what it found and what it read.
 struct Watch {
     scan: Scan,
-    rows: (Vec<Value>, bool),
+    rows: Rows,
     read_set: ReadSet,
 }
 
 fn watch(store: &Store, scan: Scan) -> Watch {
     let mut transaction = store.begin().unwrap();
-    let (rows, more, _) = found(&mut transaction, &scan);
-    Watch { scan, rows: (rows, more), read_set: transaction.into_read_set() }
+    let rows = transaction.scan("things", &scan).unwrap();
+    Watch { scan, rows, read_set: transaction.into_read_set() }
+}
+
+/// A scan, and the pages that follow it from both ends.
+fn watch_pages(store: &Store, scan: &Scan) -> Vec<Watch> {
+    let first = watch(store, scan.clone());
+    let last = watch(store, Scan { from: Side::Last, ..scan.clone() });
+    let after = first.rows.rows.last().map(|row| Scan { after: Some(row.position.clone()), ..scan.clone() });
+    let before = last.rows.rows.first().map(|row| row.position.clone());
+    let before = before.map(|position| Scan { before: Some(position), ..last.scan.clone() });
+    let following: Vec<Watch> = after.into_iter().chain(before).map(|scan| watch(store, scan)).collect();
+    [first, last].into_iter().chain(following).collect()
 }
 
 /// What a commit does not touch is as it was.
@@ -266,7 +287,7 @@ async fn run(rounds: Vec<Round>) {
                 let mut saved = Vec::new();
                 for step in steps {
                     if let Step::Scan(scan) = &step {
-                        watches.push(watch(&store, scan.clone()));
+                        watches.extend(watch_pages(&store, scan));
                     }
                     take_step(&mut transaction, &mut changed, &mut saved, step);
                 }

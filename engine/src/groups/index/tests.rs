@@ -111,27 +111,48 @@ fn recomputed<'a>(
     entries
 }
 
-/// Reads everything that the arguments want, page by page, and compares it with what is computed from nothing.
+/// Reads everything that the arguments want, page by page from either end, and compares it with what is computed from nothing.
 fn compare(declared: &ViewIndex, index: &Index, arguments: &Value, documents: &BTreeMap<usize, Vec<Said>>, seed: u64) {
     let wanted = recomputed(declared, arguments, documents);
-    let first = arguments["first"].as_u64().unwrap() as usize;
-    let (mut arguments, mut read) = (arguments.clone(), 0);
-    loop {
-        let Question { range, descending, first: asked, goes_on } = Question::parse("v", declared, &arguments).unwrap();
-        assert_eq!((asked, goes_on), (first, read > 0));
-        let (page, more) = index.page(&range, descending, asked);
-        let told = format!("seed {seed}, {arguments}, after {read} of {}", wanted.len());
-        assert_eq!(page.len(), first.min(wanted.len() - read), "{told}");
-        for (entry, (key, document, place, (_, at, value))) in page.iter().zip(&wanted[read..]) {
-            let parts: Vec<Value> = entry.key.scalars().map(Scalar::to_value).collect();
-            assert!(keys_compared(&parts, key).is_eq() && parts.len() == key.len(), "{parts:?} and {key:?}, {told}");
-            assert_eq!((&entry.place.document, entry.place.contribution), (document, *place), "{told}");
-            assert_eq!((&entry.located.at, entry.value.as_deref()), (at, value.as_deref()), "{told}");
+    let size = arguments["first"].as_u64().unwrap() as usize;
+    for (count, cursor, opposite) in [("first", "after", "before"), ("last", "before", "after")] {
+        let mut arguments = arguments.clone();
+        arguments["first"] = Value::Null;
+        arguments[count] = json!(size);
+        let mut read = 0;
+        loop {
+            let Question { range, window } = Question::parse("v", declared, &arguments).unwrap();
+            let Page { entries, more, others } = index.page(&range, &window);
+            let told = format!("seed {seed}, {arguments}, after {read} of {}", wanted.len());
+            let left = if count == "first" { &wanted[read..] } else { &wanted[..wanted.len() - read] };
+            let taken = size.min(left.len());
+            let expected = if count == "first" { &left[..taken] } else { &left[left.len() - taken..] };
+            assert_eq!(entries.len(), expected.len(), "{told}");
+            for (entry, (key, document, place, (_, at, value))) in entries.iter().zip(expected) {
+                let parts: Vec<Value> = entry.key.scalars().map(Scalar::to_value).collect();
+                assert!(
+                    keys_compared(&parts, key).is_eq() && parts.len() == key.len(),
+                    "{parts:?} and {key:?}, {told}"
+                );
+                assert_eq!((&entry.place.document, entry.place.contribution), (document, *place), "{told}");
+                assert_eq!((&entry.located.at, entry.value.as_deref()), (at, value.as_deref()), "{told}");
+            }
+            assert_eq!(others, read > 0, "{told}");
+            read += entries.len();
+            assert_eq!(more, read < wanted.len(), "{told}");
+            let end = if count == "first" { entries.last() } else { entries.first() };
+            let Some(end) = end else { break };
+            // The other cursor narrows what comes, and says nothing about what is beyond it.
+            let mut between = arguments.clone();
+            between[opposite] = json!(cursor::write("v", &end.key, &end.place));
+            let Question { range, window } = Question::parse("v", declared, &between).unwrap();
+            let page = index.page(&range, &window);
+            assert_eq!((page.entries.len(), page.more, page.others), (entries.len() - 1, false, others), "{told}");
+            if !more {
+                break;
+            }
+            arguments[cursor] = between[opposite].take();
         }
-        read += page.len();
-        assert_eq!(more, read < wanted.len(), "{told}");
-        let Some(last) = page.last().filter(|_| more) else { return };
-        arguments["after"] = json!(cursor::write("v", &last.key, &last.place));
     }
 }
 
@@ -239,14 +260,20 @@ fn arguments_that_ask_for_nothing_are_told() {
     let lines = [
         json!({ "first": 1001 }),
         json!({ "first": -1 }),
+        json!({ "last": 1001 }),
+        json!({ "first": 1, "last": 1 }),
+        json!({ "before": "x" }),
         json!({ "prefix": { "part1": "a" } }),
         json!({ "prefix": { "part0": "a", "part2": "a" } }),
         json!({ "after": "" }),
         json!({ "after": cursor::write("v", &Key::One(Part::Is(Scalar::Null)), &Place { document: id(1), contribution: 0 }) }),
     ];
     expect_test::expect![[r#"
-        args.first: a page of an index has from 0 to 1000 entries; ask for more with `after`
-        args.first: a page of an index has from 0 to 1000 entries; ask for more with `after`
+        args.first: a page of an index has from 0 to 1000 entries; ask for more with `after` or `before`
+        args.first: a page of an index has from 0 to 1000 entries; ask for more with `after` or `before`
+        args.last: a page of an index has from 0 to 1000 entries; ask for more with `after` or `before`
+        args.last: it stands with `first`: say one of them
+        args.before: this is not a cursor
         args.prefix: `part1` is of no use without `part0`, which comes before it in the key
         args.prefix: `part2` is of no use without `part1`, which comes before it in the key
         args.after: this is not a cursor
@@ -267,12 +294,17 @@ fn bounds_that_leave_nothing_between_them_are_no_mistake() {
         json!({ "first": 0, "gt": 5 }),
     ];
     for arguments in none {
-        let Question { range, descending, first, .. } = Question::parse("v", &declared, &arguments).unwrap();
-        assert_eq!(index.page(&range, descending, first), (vec![], false), "{arguments}");
+        let Question { range, window } = Question::parse("v", &declared, &arguments).unwrap();
+        let nothing = Page { entries: vec![], more: false, others: false };
+        assert_eq!(index.page(&range, &window), nothing, "{arguments}");
     }
-    let Question { range, .. } = Question::parse("v", &declared, &json!({ "gte": 5, "lte": 5 })).unwrap();
-    assert_eq!(index.page(&range, false, 0), (vec![], true));
-    assert_eq!(index.page(&range, true, 1).0.len(), 1);
+    let page = |size: usize, order: &str| {
+        let arguments = json!({ "gte": 5, "lte": 5, "first": size, "order": order });
+        let Question { range, window } = Question::parse("v", &declared, &arguments).unwrap();
+        index.page(&range, &window)
+    };
+    assert_eq!(page(0, "asc"), Page { entries: vec![], more: true, others: false });
+    assert_eq!(page(1, "desc").entries.len(), 1);
 }
 
 #[test]
@@ -290,8 +322,8 @@ fn a_page_costs_no_more_where_there_are_many_entries() {
     // Reading all for each page would take hours.
     let mut after = json!({ "first": 10, "gte": 1000 });
     for page in 0..2_000 {
-        let Question { range, descending, first, .. } = Question::parse("v", &declared, &after).unwrap();
-        let (entries, more) = index.page(&range, descending, first);
+        let Question { range, window } = Question::parse("v", &declared, &after).unwrap();
+        let Page { entries, more, .. } = index.page(&range, &window);
         let keys: Vec<Value> = entries.iter().flat_map(|entry| entry.key.scalars().map(Scalar::to_value)).collect();
         let wanted: Vec<Value> = (0..10).map(|n| json!(1000 + page * 10 + n)).collect();
         assert_eq!((keys, more), (wanted, true));

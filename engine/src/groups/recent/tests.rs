@@ -31,7 +31,7 @@ fn seen(recent: &Recent, declared: &Declared) -> String {
     let asked = declared.asked(&json!({ "first": 1000 })).unwrap();
     let found = match recent.kept().find(&asked, declared, &CallLimits::default()).unwrap() {
         Found::Rows(rows) => format!("{rows:?}"),
-        Found::Page { entries, .. } => format!("{entries:?}"),
+        Found::Page(page, _) => format!("{:?}", page.entries),
     };
     format!("{found} {:?}", recent.error().map(|error| &error.message))
 }

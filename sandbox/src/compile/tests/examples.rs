@@ -37,7 +37,7 @@ fn shop() {
         procedure removeCustomer(id: Id): Boolean "Removes a customer with all orders. Says whether there was one."
         procedure seed(): Counts "Fills an empty shop with the same few customers and orders every time."
         query ordersOf(customer: Id, limit?: Int): [Order] "Orders of one customer, newest first."
-        query ordersPage(first?: Int, after?: String): OrderConnection "All orders, newest first, page by page."
+        query ordersPage(first?: Int, after?: String, last?: Int, before?: String): OrderConnection "All orders, newest first, page by page."
         view revenueByDay(): [RevenueByDayRow] "Revenue per day, kept up to date as orders change."
           over orders revenue=Sum orders=Count
         procedure placeOrder(customer: Id, total: Float): Order "Places an order for an existing customer."

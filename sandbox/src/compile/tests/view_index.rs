@@ -25,21 +25,21 @@ fn keys_and_values() {
         "#,
         expect![[r#"
             collection orders: Order OrderValue
-            view byTotal(key?: Int, gt?: Int, gte?: Int, lt?: Int, lte?: Int, order?: IndexOrder, first?: Int, after?: String): ByTotalConnection "By total."
+            view byTotal(key?: Int, gt?: Int, gte?: Int, lt?: Int, lte?: Int, order?: IndexOrder, first?: Int, after?: String, last?: Int, before?: String): ByTotalConnection "By total."
               over orders by key
-            view byTag(key?: String, gt?: String, gte?: String, lt?: String, lte?: String, prefix?: String, order?: IndexOrder, first?: Int, after?: String): ByTagConnection
+            view byTag(key?: String, gt?: String, gte?: String, lt?: String, lte?: String, prefix?: String, order?: IndexOrder, first?: Int, after?: String, last?: Int, before?: String): ByTagConnection
               over orders by key with values
-            view byDay(key?: String, gt?: String, gte?: String, lt?: String, lte?: String, prefix?: String, order?: IndexOrder, first?: Int, after?: String): ByDayConnection
+            view byDay(key?: String, gt?: String, gte?: String, lt?: String, lte?: String, prefix?: String, order?: IndexOrder, first?: Int, after?: String, last?: Int, before?: String): ByDayConnection
               over orders by key with values
-            view byKind(key?: ByKindKey, gt?: ByKindKey, gte?: ByKindKey, lt?: ByKindKey, lte?: ByKindKey, prefix?: ByKindPrefix, order?: IndexOrder, first?: Int, after?: String): ByKindConnection
+            view byKind(key?: ByKindKey, gt?: ByKindKey, gte?: ByKindKey, lt?: ByKindKey, lte?: ByKindKey, prefix?: ByKindPrefix, order?: IndexOrder, first?: Int, after?: String, last?: Int, before?: String): ByKindConnection
               over orders by kind, note, day
-            view byBoth(key?: String, gt?: String, gte?: String, lt?: String, lte?: String, prefix?: String, order?: IndexOrder, first?: Int, after?: String): ByBothConnection
+            view byBoth(key?: String, gt?: String, gte?: String, lt?: String, lte?: String, prefix?: String, order?: IndexOrder, first?: Int, after?: String, last?: Int, before?: String): ByBothConnection
               over orders by key
-            view byWord(key?: String, gt?: String, gte?: String, lt?: String, lte?: String, prefix?: String, order?: IndexOrder, first?: Int, after?: String): ByWordConnection
+            view byWord(key?: String, gt?: String, gte?: String, lt?: String, lte?: String, prefix?: String, order?: IndexOrder, first?: Int, after?: String, last?: Int, before?: String): ByWordConnection
               over orders by key with values
-            view byLine(key?: Line, gt?: Line, gte?: Line, lt?: Line, lte?: Line, prefix?: ByLinePrefix, order?: IndexOrder, first?: Int, after?: String): ByLineConnection
+            view byLine(key?: Line, gt?: Line, gte?: Line, lt?: Line, lte?: Line, prefix?: ByLinePrefix, order?: IndexOrder, first?: Int, after?: String, last?: Int, before?: String): ByLineConnection
               over orders.lines by product, quantity
-            view byWhen(key?: ByWhenKey, gt?: ByWhenKey, gte?: ByWhenKey, lt?: ByWhenKey, lte?: ByWhenKey, prefix?: ByWhenPrefix, order?: IndexOrder, first?: Int, after?: String): ByWhenConnection
+            view byWhen(key?: ByWhenKey, gt?: ByWhenKey, gte?: ByWhenKey, lt?: ByWhenKey, lte?: ByWhenKey, prefix?: ByWhenPrefix, order?: IndexOrder, first?: Int, after?: String, last?: Int, before?: String): ByWhenConnection
               over orders by at, total
             type OrderValue / OrderInput { kind: OrderKind, total: Int, at: DateTime, note?: String, other?: String, tags: [String], lines?: [Line] }
             enum OrderKind { a, b }
