@@ -267,6 +267,8 @@ fn inputs_are_coerced() {
         ("{ find(limit: 2147483648) { __typename } }", json!({})),
         ("{ find(id: 7, ratio: 3, any: nullable) { __typename } }", json!({})),
         ("{ find(id: 7.0) { __typename } }", json!({})),
+        ("{ find(id: -0, limit: -0) { __typename } }", json!({})),
+        ("{ find(limit: 0.0) { __typename } }", json!({})),
         ("{ find(any: \"open\") { __typename } }", json!({})),
         ("{ find(any: [fee_pool, null]) { __typename } }", json!({})),
         ("{ find(filter: { min: 1, min: 2 }) { __typename } }", json!({})),
@@ -280,107 +282,112 @@ fn inputs_are_coerced() {
         &returns,
         &requests,
         &expect![[r#"
-        query($f: FilterInput, $l: Int, $i: ID, $r: Float, $a: [Status]) { find(filter: $f, limit: $l, id: $i, ratio: $r, any: $a) { __typename } }
-          called find {}
-          {"find":[]}
-        query($f: FilterInput, $l: Int, $i: ID, $r: Float, $a: [Status]) { find(filter: $f, limit: $l, id: $i, ratio: $r, any: $a) { __typename } } {"f":null,"l":null,"i":null,"r":null,"a":null}
-          called find {"filter":null,"limit":null,"id":null,"ratio":null,"any":null}
-          {"find":[]}
-        query($f: FilterInput, $l: Int, $i: ID, $r: Float, $a: [Status]) { find(filter: $f, limit: $l, id: $i, ratio: $r, any: $a) { __typename } } {"l":2147483647,"i":12,"r":3,"a":"fee_pool"}
-          called find {"limit":2147483647,"id":"12","ratio":3,"any":["fee-pool"]}
-          {"find":[]}
-        query($f: FilterInput, $l: Int, $i: ID, $r: Float, $a: [Status]) { find(filter: $f, limit: $l, id: $i, ratio: $r, any: $a) { __typename } } {"l":-2147483648,"i":-1,"r":1e+300,"a":["nullable",null]}
-          called find {"limit":-2147483648,"id":"-1","ratio":1e+300,"any":["nullable",null]}
-          {"find":[]}
-        query($f: FilterInput, $l: Int, $i: ID, $r: Float, $a: [Status]) { find(filter: $f, limit: $l, id: $i, ratio: $r, any: $a) { __typename } } {"l":5.0,"i":"","a":[]}
-          called find {"limit":5,"id":"","any":[]}
-          {"find":[]}
-        query($f: FilterInput, $l: Int, $i: ID, $r: Float, $a: [Status]) { find(filter: $f, limit: $l, id: $i, ratio: $r, any: $a) { __typename } } {"l":2147483648}
-          BAD_ARGUMENTS: $l: expected Int, got 2147483648
-        query($f: FilterInput, $l: Int, $i: ID, $r: Float, $a: [Status]) { find(filter: $f, limit: $l, id: $i, ratio: $r, any: $a) { __typename } } {"l":1.5,"i":1.5,"r":"1","a":["fee-pool"]}
-          BAD_ARGUMENTS: $l: expected Int, got 1.5
-          BAD_ARGUMENTS: $i: expected ID, got 1.5
-          BAD_ARGUMENTS: $r: expected Float, got "1"
-          BAD_ARGUMENTS: $a[0]: expected Status (open | fee_pool | nullable), got "fee-pool"
-        query($f: FilterInput, $l: Int, $i: ID, $r: Float, $a: [Status]) { find(filter: $f, limit: $l, id: $i, ratio: $r, any: $a) { __typename } } {"l":"1","i":true,"r":true,"a":[["open"]]}
-          BAD_ARGUMENTS: $l: expected Int, got "1"
-          BAD_ARGUMENTS: $i: expected ID, got true
-          BAD_ARGUMENTS: $r: expected Float, got true
-          BAD_ARGUMENTS: $a[0]: expected Status (open | fee_pool | nullable), got a list
-        query($f: FilterInput, $l: Int, $i: ID, $r: Float, $a: [Status]) { find(filter: $f, limit: $l, id: $i, ratio: $r, any: $a) { __typename } } {"f":{"min":1,"ids":"a","any":"open","also":{"min":2,"ids":[1,"b"]}}}
-          called find {"filter":{"any":["open"],"ids":["a"],"min":1,"also":{"ids":["1","b"],"min":2}}}
-          {"find":[]}
-        query($f: FilterInput, $l: Int, $i: ID, $r: Float, $a: [Status]) { find(filter: $f, limit: $l, id: $i, ratio: $r, any: $a) { __typename } } {"f":{"min":1,"also":null,"status":null,"data":{"a":[1]}}}
-          called find {"filter":{"status":null,"min":1,"also":null,"data":{"a":[1]}}}
-          {"find":[]}
-        query($f: FilterInput, $l: Int, $i: ID, $r: Float, $a: [Status]) { find(filter: $f, limit: $l, id: $i, ratio: $r, any: $a) { __typename } } {"f":{"status":"open"}}
-          BAD_ARGUMENTS: $f: FilterInput needs min: Float!
-        query($f: FilterInput, $l: Int, $i: ID, $r: Float, $a: [Status]) { find(filter: $f, limit: $l, id: $i, ratio: $r, any: $a) { __typename } } {"f":{"min":1,"also":{"min":null}}}
-          BAD_ARGUMENTS: $f.also.min: expected Float!, got null
-        query($f: FilterInput, $l: Int, $i: ID, $r: Float, $a: [Status]) { find(filter: $f, limit: $l, id: $i, ratio: $r, any: $a) { __typename } } {"f":{"min":1,"more":1}}
-          BAD_ARGUMENTS: $f: FilterInput has no field more; it has status, any, ids, min, also, data
-        query($f: FilterInput, $l: Int, $i: ID, $r: Float, $a: [Status]) { find(filter: $f, limit: $l, id: $i, ratio: $r, any: $a) { __typename } } {"f":[]}
-          BAD_ARGUMENTS: $f: expected FilterInput, an object, got a list
-        query($f: FilterInput, $l: Int, $i: ID, $r: Float, $a: [Status]) { find(filter: $f, limit: $l, id: $i, ratio: $r, any: $a) { __typename } } {"f":"x"}
-          BAD_ARGUMENTS: $f: expected FilterInput, an object, got "x"
-        query($s: ID!, $o: Boolean!) { line(sku: $s, on: $o) { sku } } {"s":"a","o":false}
-          called line {"sku":"a","on":false}
-          {"line":null}
-        query($s: ID!, $o: Boolean!) { line(sku: $s, on: $o) { sku } } {"s":null}
-          BAD_ARGUMENTS: $s: expected ID!, got null
-          BAD_ARGUMENTS: $o: no value given; expected Boolean!
-        query($s: ID = "d", $o: Boolean = true) { line(sku: $s, on: $o) { sku } }
-          called line {"sku":"d","on":true}
-          {"line":null}
-        query($s: ID = "d", $o: Boolean = true) { line(sku: $s, on: $o) { sku } find { __typename } } {"s":null}
-          BAD_ARGUMENTS at ["line"]: $s: null was given where a value is needed
-          called find {}
-          {"line":null,"find":[]}
-        query($s: ID, $o: Boolean!) { line(sku: $s, on: $o) { sku } } {"s":"a","o":false}
-          GRAPHQL_VALIDATION_FAILED: the variable $s has the type ID, where ID! is expected
-        query($s: ID = null) { line(sku: $s, on: true) { sku } } {"s":"a"}
-          GRAPHQL_VALIDATION_FAILED: the variable $s has the type ID, where ID! is expected
-        query($i: [ID!] = "a") { find(filter: { min: 1, ids: $i }) { __typename } }
-          called find {"filter":{"ids":["a"],"min":1}}
-          {"find":[]}
-        query($m: Float = 2) { find(filter: { min: $m }) { __typename } }
-          called find {"filter":{"min":2}}
-          {"find":[]}
-        query($m: Float = 2) { find(filter: { min: $m }) { __typename } } {"m":null}
-          BAD_ARGUMENTS at ["find"]: $m: null was given where a value is needed
-          {"find":null}
-        query($a: Status) { find(any: [$a, open]) { __typename } }
-          called find {"any":[null,"open"]}
-          {"find":[]}
-        query($a: Status) { find(any: $a) { __typename } } {"a":"open"}
-          GRAPHQL_VALIDATION_FAILED: the variable $a has the type Status, where [Status] is expected
-        { find(limit: 3.0) { __typename } }
-          GRAPHQL_VALIDATION_FAILED: Argument limit: expected Int, got 3.0
-        { find(limit: 2147483648) { __typename } }
-          GRAPHQL_VALIDATION_FAILED: Argument limit: expected Int, got 2147483648
-        { find(id: 7, ratio: 3, any: nullable) { __typename } }
-          called find {"id":"7","ratio":3,"any":["nullable"]}
-          {"find":[]}
-        { find(id: 7.0) { __typename } }
-          GRAPHQL_VALIDATION_FAILED: Argument id: expected ID, got 7.0
-        { find(any: "open") { __typename } }
-          GRAPHQL_VALIDATION_FAILED: Argument any: expected Status (open | fee_pool | nullable), got "open"
-        { find(any: [fee_pool, null]) { __typename } }
-          called find {"any":["fee-pool",null]}
-          {"find":[]}
-        { find(filter: { min: 1, min: 2 }) { __typename } }
-          GRAPHQL_VALIDATION_FAILED: There can be only one input field named "min".
-        query($x: Int) { raw(data: { a: [1, 2.5, "s", true, null, $x], b: $x, c: { d: [] } }) }
-          called raw {"data":{"a":[1,2.5,"s",true,null,null],"c":{"d":[]}}}
-          {"raw":null}
-        query($x: Bytes) { raw(data: { b: $x }) } {"x":"AA=="}
-          called raw {"data":{"b":"AA=="}}
-          {"raw":null}
-        query($x: DateTime) { raw(data: { b: $x }) }
-          GRAPHQL_VALIDATION_FAILED: Unknown type "DateTime"
-        { raw(data: word) }
-          GRAPHQL_VALIDATION_FAILED: Argument data: expected JSON, got word; write it as a string
-    "#]],
+            query($f: FilterInput, $l: Int, $i: ID, $r: Float, $a: [Status]) { find(filter: $f, limit: $l, id: $i, ratio: $r, any: $a) { __typename } }
+              called find {}
+              {"find":[]}
+            query($f: FilterInput, $l: Int, $i: ID, $r: Float, $a: [Status]) { find(filter: $f, limit: $l, id: $i, ratio: $r, any: $a) { __typename } } {"f":null,"l":null,"i":null,"r":null,"a":null}
+              called find {"filter":null,"limit":null,"id":null,"ratio":null,"any":null}
+              {"find":[]}
+            query($f: FilterInput, $l: Int, $i: ID, $r: Float, $a: [Status]) { find(filter: $f, limit: $l, id: $i, ratio: $r, any: $a) { __typename } } {"l":2147483647,"i":12,"r":3,"a":"fee_pool"}
+              called find {"limit":2147483647,"id":"12","ratio":3,"any":["fee-pool"]}
+              {"find":[]}
+            query($f: FilterInput, $l: Int, $i: ID, $r: Float, $a: [Status]) { find(filter: $f, limit: $l, id: $i, ratio: $r, any: $a) { __typename } } {"l":-2147483648,"i":-1,"r":1e+300,"a":["nullable",null]}
+              called find {"limit":-2147483648,"id":"-1","ratio":1e+300,"any":["nullable",null]}
+              {"find":[]}
+            query($f: FilterInput, $l: Int, $i: ID, $r: Float, $a: [Status]) { find(filter: $f, limit: $l, id: $i, ratio: $r, any: $a) { __typename } } {"l":5.0,"i":"","a":[]}
+              called find {"limit":5,"id":"","any":[]}
+              {"find":[]}
+            query($f: FilterInput, $l: Int, $i: ID, $r: Float, $a: [Status]) { find(filter: $f, limit: $l, id: $i, ratio: $r, any: $a) { __typename } } {"l":2147483648}
+              BAD_ARGUMENTS: $l: expected Int, got 2147483648
+            query($f: FilterInput, $l: Int, $i: ID, $r: Float, $a: [Status]) { find(filter: $f, limit: $l, id: $i, ratio: $r, any: $a) { __typename } } {"l":1.5,"i":1.5,"r":"1","a":["fee-pool"]}
+              BAD_ARGUMENTS: $l: expected Int, got 1.5
+              BAD_ARGUMENTS: $i: expected ID, got 1.5
+              BAD_ARGUMENTS: $r: expected Float, got "1"
+              BAD_ARGUMENTS: $a[0]: expected Status (open | fee_pool | nullable), got "fee-pool"
+            query($f: FilterInput, $l: Int, $i: ID, $r: Float, $a: [Status]) { find(filter: $f, limit: $l, id: $i, ratio: $r, any: $a) { __typename } } {"l":"1","i":true,"r":true,"a":[["open"]]}
+              BAD_ARGUMENTS: $l: expected Int, got "1"
+              BAD_ARGUMENTS: $i: expected ID, got true
+              BAD_ARGUMENTS: $r: expected Float, got true
+              BAD_ARGUMENTS: $a[0]: expected Status (open | fee_pool | nullable), got a list
+            query($f: FilterInput, $l: Int, $i: ID, $r: Float, $a: [Status]) { find(filter: $f, limit: $l, id: $i, ratio: $r, any: $a) { __typename } } {"f":{"min":1,"ids":"a","any":"open","also":{"min":2,"ids":[1,"b"]}}}
+              called find {"filter":{"any":["open"],"ids":["a"],"min":1,"also":{"ids":["1","b"],"min":2}}}
+              {"find":[]}
+            query($f: FilterInput, $l: Int, $i: ID, $r: Float, $a: [Status]) { find(filter: $f, limit: $l, id: $i, ratio: $r, any: $a) { __typename } } {"f":{"min":1,"also":null,"status":null,"data":{"a":[1]}}}
+              called find {"filter":{"status":null,"min":1,"also":null,"data":{"a":[1]}}}
+              {"find":[]}
+            query($f: FilterInput, $l: Int, $i: ID, $r: Float, $a: [Status]) { find(filter: $f, limit: $l, id: $i, ratio: $r, any: $a) { __typename } } {"f":{"status":"open"}}
+              BAD_ARGUMENTS: $f: FilterInput needs min: Float!
+            query($f: FilterInput, $l: Int, $i: ID, $r: Float, $a: [Status]) { find(filter: $f, limit: $l, id: $i, ratio: $r, any: $a) { __typename } } {"f":{"min":1,"also":{"min":null}}}
+              BAD_ARGUMENTS: $f.also.min: expected Float!, got null
+            query($f: FilterInput, $l: Int, $i: ID, $r: Float, $a: [Status]) { find(filter: $f, limit: $l, id: $i, ratio: $r, any: $a) { __typename } } {"f":{"min":1,"more":1}}
+              BAD_ARGUMENTS: $f: FilterInput has no field more; it has status, any, ids, min, also, data
+            query($f: FilterInput, $l: Int, $i: ID, $r: Float, $a: [Status]) { find(filter: $f, limit: $l, id: $i, ratio: $r, any: $a) { __typename } } {"f":[]}
+              BAD_ARGUMENTS: $f: expected FilterInput, an object, got a list
+            query($f: FilterInput, $l: Int, $i: ID, $r: Float, $a: [Status]) { find(filter: $f, limit: $l, id: $i, ratio: $r, any: $a) { __typename } } {"f":"x"}
+              BAD_ARGUMENTS: $f: expected FilterInput, an object, got "x"
+            query($s: ID!, $o: Boolean!) { line(sku: $s, on: $o) { sku } } {"s":"a","o":false}
+              called line {"sku":"a","on":false}
+              {"line":null}
+            query($s: ID!, $o: Boolean!) { line(sku: $s, on: $o) { sku } } {"s":null}
+              BAD_ARGUMENTS: $s: expected ID!, got null
+              BAD_ARGUMENTS: $o: no value given; expected Boolean!
+            query($s: ID = "d", $o: Boolean = true) { line(sku: $s, on: $o) { sku } }
+              called line {"sku":"d","on":true}
+              {"line":null}
+            query($s: ID = "d", $o: Boolean = true) { line(sku: $s, on: $o) { sku } find { __typename } } {"s":null}
+              BAD_ARGUMENTS at ["line"]: $s: null was given where a value is needed
+              called find {}
+              {"line":null,"find":[]}
+            query($s: ID, $o: Boolean!) { line(sku: $s, on: $o) { sku } } {"s":"a","o":false}
+              GRAPHQL_VALIDATION_FAILED: the variable $s has the type ID, where ID! is expected
+            query($s: ID = null) { line(sku: $s, on: true) { sku } } {"s":"a"}
+              GRAPHQL_VALIDATION_FAILED: the variable $s has the type ID, where ID! is expected
+            query($i: [ID!] = "a") { find(filter: { min: 1, ids: $i }) { __typename } }
+              called find {"filter":{"ids":["a"],"min":1}}
+              {"find":[]}
+            query($m: Float = 2) { find(filter: { min: $m }) { __typename } }
+              called find {"filter":{"min":2}}
+              {"find":[]}
+            query($m: Float = 2) { find(filter: { min: $m }) { __typename } } {"m":null}
+              BAD_ARGUMENTS at ["find"]: $m: null was given where a value is needed
+              {"find":null}
+            query($a: Status) { find(any: [$a, open]) { __typename } }
+              called find {"any":[null,"open"]}
+              {"find":[]}
+            query($a: Status) { find(any: $a) { __typename } } {"a":"open"}
+              GRAPHQL_VALIDATION_FAILED: the variable $a has the type Status, where [Status] is expected
+            { find(limit: 3.0) { __typename } }
+              GRAPHQL_VALIDATION_FAILED: Argument limit: expected Int, got 3.0
+            { find(limit: 2147483648) { __typename } }
+              GRAPHQL_VALIDATION_FAILED: Argument limit: expected Int, got 2147483648
+            { find(id: 7, ratio: 3, any: nullable) { __typename } }
+              called find {"id":"7","ratio":3,"any":["nullable"]}
+              {"find":[]}
+            { find(id: 7.0) { __typename } }
+              GRAPHQL_VALIDATION_FAILED: Argument id: expected ID, got 7.0
+            { find(id: -0, limit: -0) { __typename } }
+              called find {"limit":0,"id":"-0"}
+              {"find":[]}
+            { find(limit: 0.0) { __typename } }
+              GRAPHQL_VALIDATION_FAILED: Argument limit: expected Int, got 0.0
+            { find(any: "open") { __typename } }
+              GRAPHQL_VALIDATION_FAILED: Argument any: expected Status (open | fee_pool | nullable), got "open"
+            { find(any: [fee_pool, null]) { __typename } }
+              called find {"any":["fee-pool",null]}
+              {"find":[]}
+            { find(filter: { min: 1, min: 2 }) { __typename } }
+              GRAPHQL_VALIDATION_FAILED: There can be only one input field named "min".
+            query($x: Int) { raw(data: { a: [1, 2.5, "s", true, null, $x], b: $x, c: { d: [] } }) }
+              called raw {"data":{"a":[1,2.5,"s",true,null,null],"c":{"d":[]}}}
+              {"raw":null}
+            query($x: Bytes) { raw(data: { b: $x }) } {"x":"AA=="}
+              called raw {"data":{"b":"AA=="}}
+              {"raw":null}
+            query($x: DateTime) { raw(data: { b: $x }) }
+              GRAPHQL_VALIDATION_FAILED: Unknown type "DateTime"
+            { raw(data: word) }
+              GRAPHQL_VALIDATION_FAILED: Argument data: expected JSON, got word; write it as a string
+        "#]],
     );
 }
 

@@ -4,7 +4,7 @@ use async_graphql::Name;
 use async_graphql::parser::types::{BaseType, Type};
 use async_graphql_value::Value as Literal;
 use indexmap::IndexMap;
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 use weir_schema::api::{Api, InputObject, NamedType, Of, Scalar, TypeRef};
 
 use super::GraphqlError;
@@ -266,11 +266,15 @@ pub fn may_stand(given: &TypeRef, has_default: bool, place: &TypeRef, place_has_
     compatible(given, place)
 }
 
-/// The value of a literal as a scalar other than JSON. A whole number has no fraction, not even `.0`, when it is a literal.
+/// The value of a literal as a scalar other than JSON. A whole number has no fraction, not even `.0`, when it is a literal; the
+/// tree does not tell `-0` and `-0.0` apart, and both are whole.
 pub fn scalar_literal(kind: Scalar, literal: &Literal) -> Option<Value> {
+    let is_negative_zero =
+        |number: &Number| number.as_f64() == Some(0.0) && number.as_f64().is_some_and(f64::is_sign_negative);
     let value = match literal {
+        Literal::Number(value) if kind == Scalar::Id && is_negative_zero(value) => Value::from("-0"),
         Literal::Boolean(value) => Value::Bool(*value),
-        Literal::Number(value) if kind == Scalar::Int && value.is_f64() && value.as_f64() != Some(0.0) => return None,
+        Literal::Number(value) if kind == Scalar::Int && value.is_f64() && !is_negative_zero(value) => return None,
         Literal::Number(value) => Value::Number(value.clone()),
         Literal::String(value) => Value::String(value.clone()),
         _ => return None,

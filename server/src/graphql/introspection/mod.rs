@@ -1,6 +1,6 @@
 //! Introspection (<https://spec.graphql.org/draft/#sec-Introspection>): the schema as a value that is asked for like any other.
 //!
-//! Nothing of it is made before it is asked for: a [`Node`] is a place in the schema, and what is selected of it is
+//! Nothing of it is made before it is asked for: a `Node` is a place in the schema, and what is selected of it is
 //! written from there. How deep that may go round in circles is bounded by [`super::validate`].
 
 mod types;

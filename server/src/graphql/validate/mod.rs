@@ -6,10 +6,10 @@
 //! | module | which rules |
 //! |---|---|
 //! | this | fields, arguments, fragments, directives: one walk over the document |
-//! | [`values`] | literals have the types of their places |
-//! | [`variables`] | variables are declared, used, and stand where their types allow |
-//! | [`merge`] | fields of one response key can be merged; looked for where all else is right |
-//! | [`limits`] | one root field in a subscription; how deep introspection goes |
+//! | `values` | literals have the types of their places |
+//! | `variables` | variables are declared, used, and stand where their types allow |
+//! | `merge` | fields of one response key can be merged; looked for where all else is right |
+//! | `limits` | one root field in a subscription; how deep introspection goes |
 //!
 //! An error names the places that the reference implementation names. Inside of a literal the syntax tree knows no places: that
 //! of the whole literal stands for them.
