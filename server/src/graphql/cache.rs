@@ -98,17 +98,20 @@ impl OperationCache {
         Self { operations, counters }
     }
 
-    /// What this text came to; compiles it if that is not known.
+    /// What this text came to, if that is known.
+    pub fn known(&self, text: &str, operation_name: Option<&str>) -> Option<Outcome> {
+        let known = self.operations.get(&KeyRef { text, operation_name })?;
+        self.counters.hits.inc();
+        Some(known)
+    }
+
+    /// What this text came to, where that was not known; compiles it unless somebody does.
     pub async fn get(
         &self,
         text: &str,
         operation_name: Option<&str>,
         compile: impl Future<Output = Result<Operation, Vec<GraphqlError>>>,
     ) -> Outcome {
-        if let Some(known) = self.operations.get(&KeyRef { text, operation_name }) {
-            self.counters.hits.inc();
-            return known;
-        }
         let key = Key { text: text.to_owned(), operation_name: operation_name.map(str::to_owned) };
         match self.operations.get_value_or_guard_async(&key).await {
             Ok(known) => {

@@ -55,6 +55,11 @@ impl Schema {
     pub async fn prepare(&self, text: &str, operation: Option<&str>) -> Result<Arc<Operation>, Vec<GraphqlError>> {
         // What no cache should be asked for, since looking it up takes as long as reading it.
         scan::size(text, &self.settings).map_err(|error| vec![error])?;
+        if let Some(known) = self.cache.known(text, operation) {
+            return known.map_err(|errors| errors.to_vec());
+        }
+        // What has too much of something is refused as fast as it could be found, and takes no room.
+        scan::text(text, &self.settings).map_err(|error| vec![error])?;
         let compile = async { self.compile(text, operation).await.map_err(|errors| self.tell(errors)) };
         self.cache.get(text, operation, compile).await.map_err(|errors| errors.to_vec())
     }
