@@ -297,5 +297,6 @@ async fn who_may_not_ask_for_the_schema_is_told_no_names_of_it() {
         query($f: OrderFilterInput) { ordersOf(customer: 1, filter: $f) { id } }
           open: $f: OrderFilterInput has no field state; it has statuses, min, or
           closed: $f: OrderFilterInput has no field state
-    "#]].assert_eq(&out);
+    "#]]
+    .assert_eq(&out);
 }
