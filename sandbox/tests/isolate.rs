@@ -528,7 +528,7 @@ fn views_group_rows() {
         "export const f = view.groupBy(orders, (o) => o.total > 5, { n: count(), all: sum((o) => o.total), mean: avg((o) => o.total), low: min((o) => o.total), high: max((o) => o.total) });",
         expect![[r#"
             Value("[{\"key\":false,\"n\":1,\"all\":5,\"mean\":5,\"low\":5,\"high\":5},{\"key\":true,\"n\":1,\"all\":7,\"mean\":7,\"low\":7,\"high\":7}]")
-            Page { plan: Plan { collection: "orders", equal: [], range: None, order: None }, first: 1000, after: None }"#]],
+            Page { plan: Plan { collection: "orders", equal: [], range: None, order: None }, size: 1000, from: First, after: None, before: None }"#]],
     );
 }
 
