@@ -61,11 +61,14 @@ struct OutcomeBytes;
 
 impl Weighter<Key, Outcome> for OutcomeBytes {
     fn weight(&self, key: &Key, outcome: &Outcome) -> u64 {
-        /// Of an error, with its message and what the cache itself holds of an entry.
+        /// Of an error, with its places, and what the cache itself holds of an entry.
         const ERROR_BYTES: usize = 512;
         match outcome {
             Ok(operation) => operation.bytes(&key.text),
-            Err(errors) => (key.text.len() + (errors.len() + 1) * ERROR_BYTES) as u64,
+            Err(errors) => {
+                let told: usize = errors.iter().map(|error| error.message.len() + ERROR_BYTES).sum();
+                (key.text.len() + told + ERROR_BYTES) as u64
+            }
         }
     }
 }

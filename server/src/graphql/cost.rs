@@ -114,8 +114,7 @@ impl Prices {
             BATCH => place("calls").map(Calls::Batch),
             _ => None,
         };
-        let at_root = if lengths.is_empty() { Level::Inside } else { Level::Root };
-        let Below { once, each } = self.below(&call.completion, at_root);
+        let Below { once, each } = self.below(&call.completion, Level::Root);
         let known = if calls.is_none() { self.call(kind, &call.field) } else { 0 };
         Part { once: once.saturating_add(known).saturating_add(1), each, lengths, calls: calls.unwrap_or_default() }
     }
@@ -301,8 +300,8 @@ fn given<'v>(template: &'v Template, variables: &'v Variables<'_>) -> Option<&'v
 /// The length that an argument tells, if it is given.
 fn length(argument: &Argument, variables: &Variables<'_>) -> Option<u64> {
     let value = given(&argument.value, variables).or(argument.default.as_ref())?.as_f64()?;
-    // Lengths past what a float holds exactly are past all limits; what is below zero is none.
-    Some(value as u64)
+    // Lengths past what a float holds exactly are past all limits; what is below zero may mean anything.
+    (value >= 0.0).then_some(value as u64)
 }
 
 #[cfg(test)]
@@ -343,7 +342,8 @@ mod tests {
             ("query($n: Int) { ordersOf(customer: 1, limit: $n) { id } }", json!({ "n": null }), 2 + 7 * 2),
             ("query($n: Int = 3) { ordersOf(customer: 1, limit: $n) { id } }", json!({}), 2 + 3 * 2),
             ("{ ordersOf(customer: 1, limit: 0) { id } }", json!({}), 2),
-            ("{ ordersOf(customer: 1, limit: -5) { id } }", json!({}), 2),
+            // Below zero may mean anything.
+            ("{ ordersOf(customer: 1, limit: -5) { id } }", json!({}), 2 + 7 * 2),
             ("{ ordersOf(customer: 1, limit: 4) { lines { sku } } }", json!({}), 2 + 4 * (1 + 1 + 7 * 2)),
             // The dearest alternative of a union.
             ("{ lastTransfer { ... on Done { kind balance } ... on Refused { kind } } }", json!({}), 2 + 1 + 2),
@@ -363,6 +363,7 @@ mod tests {
         assert_eq!(cost(&schema, open, json!({ "f": "placeOrder" }), Lists::Whole).await, 1 + 20 + 7 * 2);
         let lines = "{ ordersOf(customer: 1, limit: 1000000) { id } }";
         assert_eq!(cost(&schema, lines, json!({}), Lists::Lines).await, 2 + 2);
+        assert_eq!(cost(&schema, "{ ordersOf(customer: 1) { id } }", json!({}), Lists::Lines).await, 2 + 2);
     }
 
     #[tokio::test]

@@ -30,10 +30,12 @@ pub struct Operation {
     pub variables: Vec<Variable>,
     /// Whether it calls nothing: it asks for the schema and for names of types.
     pub only_introspects: bool,
-    document: ExecutableDocument,
+    /// For plans that are still to be made.
+    document: Option<ExecutableDocument>,
     name: Option<String>,
     seen: Seen,
     selections: usize,
+    tokens: usize,
     /// By the values of the variables in `seen`; they are booleans, so that there are few.
     plans: Mutex<HashMap<Vec<bool>, Arc<Prepared>>>,
 }
@@ -47,12 +49,12 @@ pub struct Prepared {
     pub cost: Cost,
 }
 
-/// Parses a text within the limits.
-pub fn parse(text: &str, limits: &GraphqlSettings) -> Result<ExecutableDocument, GraphqlError> {
-    scan::text(text, limits)?;
+/// Parses a text within the limits. How many tokens it has comes with it.
+pub fn parse(text: &str, limits: &GraphqlSettings) -> Result<(ExecutableDocument, usize), GraphqlError> {
+    let tokens = scan::text(text, limits)?;
     let document = syntax::parse(text)?;
     scan::spread(&document, limits)?;
-    Ok(document)
+    Ok((document, tokens))
 }
 
 /// A place as our errors carry it.
@@ -103,17 +105,14 @@ pub fn variables(api: &Api, operation: &OperationDefinition) -> Result<Vec<Varia
 }
 
 impl Operation {
-    /// Compiles one operation of a valid document.
-    pub fn compile(schema: &Schema, document: ExecutableDocument, name: Option<&str>) -> Result<Self, GraphqlError> {
+    /// Compiles one operation of a valid document, which has so many tokens.
+    pub fn compile(
+        schema: &Schema,
+        document: ExecutableDocument,
+        tokens: usize,
+        name: Option<&str>,
+    ) -> Result<Self, GraphqlError> {
         let (api, selections_max) = (&schema.api, schema.settings.document_selections);
-        // The other operations are not run, but an invalid document is refused whole.
-        for (other, definition) in document.operations.iter() {
-            if other.map(|other| other.as_str()) != name {
-                let variables = variables(api, &definition.node)?;
-                let (kind, conditions) = (kind_of(definition.node.ty), Conditions::Ignored);
-                compile(api, &document, &definition.node, kind, &variables, conditions, selections_max)?;
-            }
-        }
         let (name, definition) = choose(&document, name)?;
         let kind = kind_of(definition.node.ty);
         let variables = variables(api, &definition.node)?;
@@ -126,31 +125,41 @@ impl Operation {
             plans.insert(Vec::new(), Arc::new(prepare(schema, kind, plan)?));
         }
         let name = name.map(str::to_owned);
-        Ok(Self { kind, variables, only_introspects, name, seen, selections, plans: Mutex::new(plans), document })
+        // Where the plan is made, nobody needs the tree any more.
+        let document = seen.conditions.then_some(document);
+        let plans = Mutex::new(plans);
+        Ok(Self { kind, variables, only_introspects, name, seen, selections, tokens, plans, document })
     }
 
     /// About how many bytes it holds, all plans that it may come to have included.
     pub fn bytes(&self, text: &str) -> u64 {
-        /// Of a syntax tree, for each byte of text.
-        const TREE_BYTES: usize = 16;
+        /// Of a syntax tree, for each token.
+        const TREE_BYTES: usize = 256;
+        /// Of the values in a plan, for each token.
+        const VALUE_BYTES: usize = 96;
         /// Of a plan, for each selection.
         const SELECTION_BYTES: usize = 256;
         let plans = if self.seen.conditions { PLANS_MAX.min(1 << self.seen.variables.len().min(8)) } else { 1 };
-        (text.len() * TREE_BYTES + self.selections * SELECTION_BYTES * plans) as u64
+        let tree = if self.document.is_some() { self.tokens * TREE_BYTES } else { 0 };
+        let plan = self.selections * SELECTION_BYTES + self.tokens * VALUE_BYTES + text.len();
+        (text.len() * 2 + tree + plan * plans) as u64
     }
 
     /// The plan for these variables: compiled at the first use, then kept.
     pub fn plan(&self, schema: &Schema, variables: &Variables<'_>) -> Result<Arc<Prepared>, GraphqlError> {
-        let truth = |index: &usize| variables.get(*index).and_then(serde_json::Value::as_bool).unwrap_or_default();
-        let choice: Vec<bool> = self.seen.variables.iter().map(truth).collect();
-        if let Some(known) = self.plans.lock().get(&choice) {
-            return Ok(known.clone());
+        // Null, which there is no plan for, is told when the plan is made.
+        let truth = |index: &usize| variables.get(*index).and_then(serde_json::Value::as_bool);
+        let choice: Option<Vec<bool>> = self.seen.variables.iter().map(truth).collect();
+        if let Some(known) = choice.as_ref().and_then(|choice| self.plans.lock().get(choice).cloned()) {
+            return Ok(known);
         }
-        let (_, definition) = choose(&self.document, self.name.as_deref())?;
+        let defect = || GraphqlError::new(ErrorCode::Internal, "the document of an operation is gone");
+        let document = self.document.as_ref().ok_or_else(defect)?;
+        let (_, definition) = choose(document, self.name.as_deref())?;
         let conditions = Conditions::Chosen(variables);
         let Compiled { plan, .. } = compile(
             &schema.api,
-            &self.document,
+            document,
             &definition.node,
             self.kind,
             &self.variables,
@@ -159,7 +168,9 @@ impl Operation {
         )?;
         let prepared = Arc::new(prepare(schema, self.kind, plan)?);
         let mut plans = self.plans.lock();
-        if plans.len() < PLANS_MAX {
+        if let Some(choice) = choice
+            && plans.len() < PLANS_MAX
+        {
             plans.insert(choice, prepared.clone());
         }
         Ok(prepared)

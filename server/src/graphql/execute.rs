@@ -21,7 +21,7 @@ use super::delta::Version;
 use super::document::{Operation, Prepared};
 use super::error::GraphqlError;
 use super::input::BadInput;
-use super::introspection::{write_schema, write_type};
+use super::introspection::{BYTES_MAX as INTROSPECTION_BYTES_MAX, write_schema, write_type};
 use super::plan::{Argument, Complete, Completion, Key, OperationKind, RootCall, RootSource};
 use super::project::Projection;
 use super::response::{Response, WeirExtensions};
@@ -78,15 +78,25 @@ where
         projection.key(&field.key);
         match &field.source {
             RootSource::Typename(name) => projection.typename(name),
-            RootSource::Schema { completion, .. } => match check_schema(completion, &mut variables) {
-                Ok(()) => projection.written(|out| write_schema(out, &schema.api, completion)),
+            RootSource::Schema { completion, locations } => match check_schema(completion, &mut variables) {
+                Ok(()) => {
+                    let written = projection.written(|out| write_schema(out, &schema.api, completion));
+                    if written.is_err() {
+                        nulled |= projection.failed(&field.key, completion, locations, too_much()).is_err();
+                    }
+                }
                 Err((key, error)) => {
                     projection.failed_below(&field.key, key, error);
                     nulled = true;
                 }
             },
             RootSource::Type { name, completion, locations } => match named(name, &mut variables) {
-                Ok(name) => projection.written(|out| write_type(out, &schema.api, &name, completion)),
+                Ok(name) => {
+                    let written = projection.written(|out| write_type(out, &schema.api, &name, completion));
+                    if written.is_err() {
+                        nulled |= projection.failed(&field.key, completion, locations, too_much()).is_err();
+                    }
+                }
                 Err(error) => nulled |= projection.failed(&field.key, completion, locations, error).is_err(),
             },
             RootSource::Call(field_call) => {
@@ -114,6 +124,12 @@ where
     let commit = newest.filter(is_told);
     let weir = commit.map(|commit| WeirExtensions { cursor: None, commit, age_ms: oldest.map(age_ms) });
     Response { data: Some(data), errors, weir }
+}
+
+/// Why introspection gives nothing.
+fn too_much() -> GraphqlError {
+    let message = format!("asking for the schema in this way gives more than {INTROSPECTION_BYTES_MAX} bytes");
+    GraphqlError::limit("introspection", message)
 }
 
 fn age_ms(age: Duration) -> u64 {
@@ -216,6 +232,15 @@ pub(super) fn start<'o>(
     let prepared = operation.plan(schema, &variables).map_err(|error| vec![error])?;
     let Prepared { plan, cost, .. } = prepared.as_ref();
     schema.prices.check(operation.kind, plan, cost, &variables, lists).map_err(|error| vec![error])?;
+    // A variable is there once more each time that it is used again.
+    let copies = plan.reads.iter().enumerate().filter(|(_, reads)| **reads > 1).map(|(index, reads)| {
+        let bytes = variables.get(index).map_or(0, json_bytes);
+        bytes.saturating_mul(*reads as usize)
+    });
+    if copies.fold(0, usize::saturating_add) > bytes_max {
+        let message = format!("the variables, as often as they are used, have more than {bytes_max} bytes");
+        return Err(vec![GraphqlError::limit("variables_bytes", message)]);
+    }
     Ok((variables, prepared))
 }
 

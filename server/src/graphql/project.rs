@@ -74,9 +74,10 @@ impl<'p> Projection<'p> {
         self.out.extend_from_slice(&key.json);
     }
 
-    /// Has a value written that is known to be as it must.
-    pub fn written(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
-        write(&mut self.out);
+    /// Has a value written that is known to be as it must. Of one that cannot be written whole, nothing is.
+    pub fn written<E>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) -> Result<(), E> {
+        let start = self.out.len();
+        write(&mut self.out).inspect_err(|_| self.out.truncate(start))
     }
 
     /// Writes a type's name, which JSON has not to escape.

@@ -26,8 +26,8 @@ struct Counts {
 
 /// Checks the text against the limits of what can be counted without understanding it: `document_bytes`, `_tokens`,
 /// `_name_bytes`, `_depth`, `_definitions`, `_aliases`, `_directives` and `_variables`. Looks at each byte once and stops at
-/// the first that is too much.
-pub fn text(text: &str, limits: &GraphqlSettings) -> Result<(), GraphqlError> {
+/// the first that is too much. Gives the number of tokens.
+pub fn text(text: &str, limits: &GraphqlSettings) -> Result<usize, GraphqlError> {
     size(text, limits)?;
     let (mut counts, mut depth, mut parentheses) = (Counts::default(), 0_usize, 0_usize);
     let mut rest = text.as_bytes();
@@ -80,12 +80,21 @@ pub fn text(text: &str, limits: &GraphqlSettings) -> Result<(), GraphqlError> {
             return Err(GraphqlError::limit("document_depth", message));
         }
     }
-    Ok(())
+    Ok(counts.tokens)
 }
 
 /// Checks the text against `document_bytes` alone.
 pub fn size(text: &str, limits: &GraphqlSettings) -> Result<(), GraphqlError> {
     at_most("document_bytes", text.len(), limits.document_bytes, "bytes")
+}
+
+/// Checks the name of an operation against `document_name_bytes`: no document could have it.
+pub fn name(operation: Option<&str>, limits: &GraphqlSettings) -> Result<(), GraphqlError> {
+    let most = limits.document_name_bytes;
+    if operation.is_none_or(|name| name.len() <= most) {
+        return Ok(());
+    }
+    Err(GraphqlError::limit("document_name_bytes", format!("operationName has more than {most} bytes")))
 }
 
 /// Refuses a document that has more of something than a limit allows.

@@ -55,6 +55,7 @@ impl Schema {
     pub async fn prepare(&self, text: &str, operation: Option<&str>) -> Result<Arc<Operation>, Vec<GraphqlError>> {
         // What no cache should be asked for, since looking it up takes as long as reading it.
         scan::size(text, &self.settings).map_err(|error| vec![error])?;
+        scan::name(operation, &self.settings).map_err(|error| vec![error])?;
         if let Some(known) = self.cache.known(text, operation) {
             return known.map_err(|errors| errors.to_vec());
         }
@@ -66,11 +67,13 @@ impl Schema {
 
     /// Whether a document fits, whichever of its operations are asked for. What comes of it is not kept.
     pub async fn check(&self, text: &str) -> Result<(), Vec<GraphqlError>> {
-        let document = parse(text, &self.settings).map_err(|error| vec![error])?;
-        let name = document.operations.iter().next().and_then(|(name, _)| name).map(|name| name.as_str());
-        let checked = self.compile(text, name).await;
-        // Who pushes documents may know the schema, whatever clients may.
-        checked.map(drop).map_err(|errors| suggest::tell(&self.api, true, errors))
+        let (document, _) = parse(text, &self.settings).map_err(|error| vec![error])?;
+        for (name, _) in document.operations.iter() {
+            let checked = self.compile(text, name.map(|name| name.as_str())).await;
+            // Who pushes documents may know the schema, whatever clients may.
+            checked.map_err(|errors| suggest::tell(&self.api, true, errors))?;
+        }
+        Ok(())
     }
 
     /// What clients may be told of these errors.
@@ -80,9 +83,9 @@ impl Schema {
 
     async fn compile(&self, text: &str, operation: Option<&str>) -> Result<Operation, Vec<GraphqlError>> {
         let one = |error| vec![error];
-        let document = parse(text, &self.settings).map_err(one)?;
+        let (document, tokens) = parse(text, &self.settings).map_err(one)?;
         validate(&self.api, &document)?;
         let name = choose(&document, operation).map_err(one)?.0.map(str::to_owned);
-        Operation::compile(self, document, name.as_deref()).map_err(one)
+        Operation::compile(self, document, tokens, name.as_deref()).map_err(one)
     }
 }

@@ -44,43 +44,61 @@ enum Answer<'a> {
     Nodes(Vec<Node<'a>>),
 }
 
+/// The most that one introspection field may give: one schema may be asked for many times over.
+pub const BYTES_MAX: usize = 16 << 20;
+
+/// There would be more than [`BYTES_MAX`]. What has been written is not whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooMuch;
+
 /// Writes `__schema` as it is selected.
-pub fn write_schema(out: &mut Vec<u8>, api: &Api, completion: &Completion) {
-    Writer { types: Types::of(api), out }.complete(&completion.of, Answer::Node(Node::Schema));
+pub fn write_schema(out: &mut Vec<u8>, api: &Api, completion: &Completion) -> Result<(), TooMuch> {
+    Writer::of(Types::of(api), out).complete(&completion.of, Answer::Node(Node::Schema))
 }
 
 /// Writes `__type` as it is selected; null where there is no type of this name.
-pub fn write_type(out: &mut Vec<u8>, api: &Api, name: &str, completion: &Completion) {
+pub fn write_type(out: &mut Vec<u8>, api: &Api, name: &str, completion: &Completion) -> Result<(), TooMuch> {
     let types = Types::of(api);
     let answer = by_name(types, name).map_or(Answer::Null, Answer::Node);
-    Writer { types, out }.complete(&completion.of, answer);
+    Writer::of(types, out).complete(&completion.of, answer)
 }
 
 struct Writer<'a, 'o> {
     types: Types<'a>,
     out: &'o mut Vec<u8>,
+    /// As long as `out` may become.
+    end: usize,
 }
 
-impl<'a> Writer<'a, '_> {
-    fn complete(&mut self, of: &Complete, answer: Answer<'a>) {
+impl<'a, 'o> Writer<'a, 'o> {
+    fn of(types: Types<'a>, out: &'o mut Vec<u8>) -> Self {
+        let end = out.len().saturating_add(BYTES_MAX);
+        Self { types, out, end }
+    }
+
+    fn complete(&mut self, of: &Complete, answer: Answer<'a>) -> Result<(), TooMuch> {
+        if self.out.len() > self.end {
+            return Err(TooMuch);
+        }
         match (of, answer) {
-            (Complete::Object(selected), Answer::Node(node)) => self.selected(selected, node),
+            (Complete::Object(selected), Answer::Node(node)) => self.selected(selected, node)?,
             (Complete::List(element), Answer::Nodes(nodes)) => {
                 self.out.push(b'[');
                 for (index, node) in nodes.into_iter().enumerate() {
                     if index > 0 {
                         self.out.push(b',');
                     }
-                    self.complete(&element.of, Answer::Node(node));
+                    self.complete(&element.of, Answer::Node(node))?;
                 }
                 self.out.push(b']');
             }
             (_, Answer::Value(value)) => write_value(self.out, &value),
             _ => write_value(self.out, &Value::Null),
         }
+        Ok(())
     }
 
-    fn selected(&mut self, selected: &Selected, node: Node<'a>) {
+    fn selected(&mut self, selected: &Selected, node: Node<'a>) -> Result<(), TooMuch> {
         self.out.push(b'{');
         for (index, field) in selected.fields.iter().enumerate() {
             if index > 0 {
@@ -89,10 +107,11 @@ impl<'a> Writer<'a, '_> {
             self.out.extend_from_slice(&field.key.json);
             match &field.member {
                 None => write_value(self.out, &Value::from(selected.typename.as_str())),
-                Some(member) => self.complete(&member.completion.of, self.types.member(node, &member.name)),
+                Some(member) => self.complete(&member.completion.of, self.types.member(node, &member.name))?,
             }
         }
         self.out.push(b'}');
+        Ok(())
     }
 }
 

@@ -237,6 +237,39 @@ async fn refused_by(schema: &Schema, document: &str, variables: &str) -> Option<
 }
 
 #[tokio::test]
+async fn what_is_small_and_used_many_times_counts_each_time() {
+    let schema = schema(&GraphqlSettings { variables_bytes: 1_000, ..GraphqlSettings::default() });
+    let uses = |count: usize| format!("query($b: JSON) {{ invoke(function: \"f\", args: [{}]) }}", "$b ".repeat(count));
+    let given = format!(r#"{{"b":"{}"}}"#, "x".repeat(98));
+    for (count, expected) in [(1, None), (10, None), (11, Some("variables_bytes"))] {
+        assert_eq!(refused_by(&schema, &uses(count), &given).await.as_deref(), expected, "{count}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_no_operation_can_have_takes_no_room() {
+    let schema = schema(&GraphqlSettings::default());
+    let before = schema.cache.bytes();
+    let errors = schema.prepare("{ countOrders }", Some(&"x".repeat(256))).await.err();
+    assert_eq!(errors.and_then(|errors| errors[0].extensions.limit), Some("document_name_bytes"));
+    assert_eq!(schema.cache.bytes(), before);
+}
+
+#[tokio::test]
+async fn null_is_no_condition_whatever_others_have_asked() {
+    let schema = schema(&GraphqlSettings::default());
+    let document = "query($b: Boolean = true) { countOrders @include(if: $b) __typename }";
+    for (given, expected) in [
+        (r#"{"b":null}"#, Some("BAD_ARGUMENTS")),
+        (r#"{"b":false}"#, None),
+        (r#"{}"#, None),
+        (r#"{"b":null}"#, Some("BAD_ARGUMENTS")),
+    ] {
+        assert_eq!(refused_by(&schema, document, given).await.as_deref(), expected, "{given}");
+    }
+}
+
+#[tokio::test]
 async fn who_may_not_ask_for_the_schema_is_told_no_names_of_it() {
     let open = schema(&GraphqlSettings::default());
     let closed = schema(&GraphqlSettings { introspection: false, ..GraphqlSettings::default() });
