@@ -269,7 +269,7 @@ fn bodies_that_are_no_requests() {
     "#]].assert_eq(&table);
     // Longer than any request may be: refused before it is sent.
     let announced = format!(
-        "POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        "POST /graphql HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
         1_u64 << 40
     );
     let answer = raw(&dev, &announced);

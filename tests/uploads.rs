@@ -45,7 +45,7 @@ fn open(dev: &Dev, key: Option<&str>) -> TcpStream {
     stream.set_write_timeout(Some(PATIENCE)).unwrap();
     let key = key.map(|key| format!("idempotency-key: {key}\r\n")).unwrap_or_default();
     let head = format!(
-        "POST /graphql HTTP/1.1\r\nhost: weir\r\ncontent-type: application/jsonl\r\n{key}transfer-encoding: chunked\r\n\r\n"
+        "POST /graphql HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/jsonl\r\n{key}transfer-encoding: chunked\r\n\r\n"
     );
     stream.write_all(head.as_bytes()).unwrap();
     stream

@@ -11,7 +11,7 @@ fn text_of(request: &Value, key: Option<&str>) -> String {
     let body = request.to_string();
     let key = key.map(|key| format!("idempotency-key: \"{key}\"\r\n")).unwrap_or_default();
     format!(
-        "POST /graphql HTTP/1.1\r\nhost: weir\r\ncontent-type: application/json\r\n{key}content-length: {}\r\n\r\n{body}",
+        "POST /graphql HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n{key}content-length: {}\r\n\r\n{body}",
         body.len()
     )
 }

@@ -71,7 +71,9 @@ impl Look {
         let sent = self.written.saturating_sub(other.written) >= PROGRESS_BYTES_MIN;
         // Answers to the head of a request begin after it.
         let sent = sent && self.quiet != Some(Quiet::Head);
-        self.quiet == other.quiet && self.requests == other.requests && !sent
+        // Who asks for more takes nothing by that.
+        let asked = self.requests != other.requests && self.quiet != Some(Quiet::Stalled);
+        self.quiet == other.quiet && !asked && !sent
     }
 }
 
@@ -110,6 +112,11 @@ impl Activity {
             self.is_shared.store(true, Ordering::Relaxed);
         }
         Running(self.clone())
+    }
+
+    /// Whether a response is not at its end.
+    pub fn is_running(&self) -> bool {
+        self.running.load(Ordering::Relaxed) > 0
     }
 
     /// Gives the connection up.
@@ -211,7 +218,8 @@ impl HttpBody for Counted {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
-        let is_held = matches!(polled, Poll::Ready(Some(Ok(_)))) && !self.body.is_end_stream();
+        // Also after the last piece: over HTTP/2 it waits there for the peer's window.
+        let is_held = matches!(polled, Poll::Ready(Some(Ok(_))));
         self.hold(is_held);
         polled
     }

@@ -17,7 +17,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use super::activity::{Counted, Quiet};
@@ -82,8 +82,12 @@ impl Conversations {
         tracing::debug!("a connection is closed: {quiet:?}");
         if quiet == Quiet::Idle {
             conversation.as_mut().graceful_shutdown();
-            // One that does not answer is closed all the same.
-            let _ = timeout(self.options.close_timeout, conversation).await;
+            // One that does not answer is closed all the same, once nothing runs that was asked for meanwhile.
+            let end = Instant::now() + self.options.idle_timeout;
+            while timeout(self.options.close_timeout, conversation.as_mut()).await.is_err()
+                && activity.is_running()
+                && Instant::now() < end
+            {}
         }
     }
 

@@ -61,7 +61,9 @@ pub async fn post(State(gateway): State<Arc<Gateway>>, request: HttpRequest<Body
 /// `GET /graphql`: a query, or a WebSocket.
 pub async fn get(State(gateway): State<Arc<Gateway>>, request: HttpRequest<Body>) -> HttpResponse {
     let (mut parts, _) = request.into_parts();
-    if parts.headers.contains_key(header::UPGRADE) {
+    // Another protocol that a client would like to speak is not spoken.
+    let upgrade = parts.headers.get(header::UPGRADE);
+    if upgrade.is_some_and(|protocol| protocol.as_bytes().eq_ignore_ascii_case(b"websocket")) {
         return match WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
             Ok(upgrade) => websocket::upgrade(gateway, upgrade, &parts),
             Err(rejection) => rejection.into_response(),

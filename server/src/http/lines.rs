@@ -16,6 +16,7 @@ use weir_engine::call::{Answer, Caller};
 use weir_engine::lines::Elements;
 use weir_schema::commit::Timestamp;
 
+use super::caching;
 use super::gateway::Gateway;
 use super::graphql::Refusal;
 use super::negotiate::MediaType;
@@ -63,14 +64,16 @@ pub async fn answer(
         let chunk = receive.recv().await?;
         Some((Ok::<_, std::convert::Infallible>(chunk), receive))
     });
-    (StatusCode::OK, [(header::CONTENT_TYPE, MediaType::JsonLines.header())], Body::from_stream(chunks)).into_response()
+    let headers = [(header::CONTENT_TYPE, MediaType::JsonLines.header()), (header::CACHE_CONTROL, caching::NEVER)];
+    (StatusCode::OK, headers, Body::from_stream(chunks)).into_response()
 }
 
 /// A request that was refused before it ran: a single line.
 pub fn refused(status: StatusCode, errors: &[GraphqlError]) -> HttpResponse {
     let mut line = Vec::new();
     write_errors(&mut line, errors);
-    (status, [(header::CONTENT_TYPE, MediaType::JsonLines.header())], line).into_response()
+    let headers = [(header::CONTENT_TYPE, MediaType::JsonLines.header()), (header::CACHE_CONTROL, caching::NEVER)];
+    (status, headers, line).into_response()
 }
 
 /// The client has gone, or takes nothing.

@@ -24,6 +24,7 @@ use weir_schema::error::ErrorCode;
 
 use super::ServerOptions;
 use super::body::{DROPPED_BYTES_MAX, Unread};
+use super::compression::{Coding, coding};
 use super::gateway::Gateway;
 use super::graphql::{Method, Refusal, answer, bad, write};
 use super::negotiate::MediaType;
@@ -65,6 +66,10 @@ struct Upload {
 struct Place(Vec<String>);
 
 async fn read(headers: &HeaderMap, body: Body, options: &ServerOptions) -> Result<Upload, Refusal> {
+    if coding(headers) != Some(Coding::Identity) {
+        let error = bad("send a form with files as it is, without Content-Encoding");
+        return Err(Refusal { status: StatusCode::UNSUPPORTED_MEDIA_TYPE, error });
+    }
     let mut stream = body.into_data_stream();
     let taken = timeout(options.body_timeout, take(&mut stream, boundary(headers), options)).await;
     taken.unwrap_or_else(|_| {

@@ -5,6 +5,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use tokio::sync::Semaphore;
@@ -33,7 +34,10 @@ pub async fn readyz(State(gateway): State<Arc<Gateway>>) -> Response {
 }
 
 /// `GET /metrics`: what is counted, for Prometheus.
-pub async fn metrics(State(gateway): State<Arc<Gateway>>) -> Response {
+pub async fn metrics(State(gateway): State<Arc<Gateway>>, parts: Parts) -> Response {
+    if let Err(foreign) = gateway.options.origins.may_ask(&parts) {
+        return (StatusCode::FORBIDDEN, format!("{foreign}\n")).into_response();
+    }
     let taken = |max: u32, free: &Semaphore| u64::from(max).saturating_sub(free.available_permits() as u64);
     let readings = Readings {
         sockets: taken(gateway.options.sockets, &gateway.sockets),
@@ -44,7 +48,10 @@ pub async fn metrics(State(gateway): State<Arc<Gateway>>) -> Response {
 }
 
 /// `GET /schema.graphql`: the schema of the active release.
-pub async fn sdl(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> Response {
+pub async fn sdl(State(gateway): State<Arc<Gateway>>, parts: Parts) -> Response {
+    if let Err(foreign) = gateway.options.origins.may_ask(&parts) {
+        return (StatusCode::FORBIDDEN, format!("{foreign}\n")).into_response();
+    }
     match gateway.service.current() {
         Some(served) if !served.schema.settings.introspection => {
             (StatusCode::NOT_FOUND, "the app does not tell its schema: introspection is off in its app.toml\n")
@@ -52,7 +59,7 @@ pub async fn sdl(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> Res
         }
         Some(served) => {
             let media = HeaderValue::from_static("application/graphql; charset=utf-8");
-            caching::answer(&headers, media, served.schema.sdl.clone().into_bytes())
+            caching::answer(&parts.headers, media, served.schema.sdl.clone().into_bytes())
         }
         None => no_release(),
     }

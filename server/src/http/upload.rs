@@ -28,6 +28,7 @@ use weir_engine::row::{Row, Sealed};
 use weir_schema::error::ErrorCode;
 
 use super::body_lines::{BrokenOff, Line, Lines};
+use super::caching;
 use super::compression::{Coding, coding};
 use super::connection;
 use super::gateway::Gateway;
@@ -138,8 +139,8 @@ fn start(gateway: &Arc<Gateway>, parts: &Parts, body: Body) -> Result<HttpRespon
         stream::unfold(Answers { given, waiting: None, state: State::Going, _task: task }, |mut answers| async {
             answers.chunk().await.map(|chunk| (chunk, answers))
         });
-    let content = [(header::CONTENT_TYPE, MediaType::JsonLines.header())];
-    Ok((StatusCode::OK, content, Body::from_stream(chunks)).into_response())
+    let headers = [(header::CONTENT_TYPE, MediaType::JsonLines.header()), (header::CACHE_CONTROL, caching::NEVER)];
+    Ok((StatusCode::OK, headers, Body::from_stream(chunks)).into_response())
 }
 
 fn parse_key(text: &str) -> Result<IdempotencyKey, GraphqlError> {

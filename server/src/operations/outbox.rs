@@ -331,9 +331,8 @@ impl<C: Clone> Outbox<C> {
     /// What is to be sent next, if something waits.
     pub fn try_take(&self) -> Option<Outgoing<C>> {
         let taken = self.take_waiting();
-        if taken.is_some() {
-            self.settling.notify_waiters();
-        }
+        // Also where what waited came to nothing.
+        self.settling.notify_waiters();
         taken
     }
 

@@ -32,8 +32,8 @@ const WRITE_BUFFER_BYTES: usize = 4 << 10;
 
 /// Accepts a WebSocket and runs its session, or refuses it with a status.
 pub fn upgrade(gateway: Arc<Gateway>, upgrade: WebSocketUpgrade, parts: &Parts) -> Response {
-    if gateway.options.origins.may_connect(parts).is_err() {
-        return (StatusCode::FORBIDDEN, "pages of this origin may not connect\n").into_response();
+    if let Err(foreign) = gateway.options.origins.may_connect(parts) {
+        return (StatusCode::FORBIDDEN, format!("{foreign}\n")).into_response();
     }
     if gateway.service.current().is_none() {
         // Not accepted, so that clients try again: an operation that is refused they would take for ended.
