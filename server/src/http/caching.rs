@@ -85,7 +85,7 @@ mod tests {
             ("\"abc\"", Some("\"abc\"")),
             ("W/\"abc\"", Some("\"abc\"")),
             ("\"x\", \"abc-gzip\"", Some("\"abc-gzip\"")),
-            ("\"abc-zstd\"", Some("\"abc-zstd\"")),
+            ("\"abc-zstd\"", None),
             ("*", Some("\"abc\"")),
             ("\"abcd\"", None),
             ("\"abc-br\"", None),

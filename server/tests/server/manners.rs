@@ -36,10 +36,10 @@ async fn large_bodies_are_compressed_for_who_takes_that() {
         assert_eq!((answer.status, answer.header("etag")), (304, known.as_str()));
     }
     // GraphiQL and the schema.
-    for (path, coding) in [("/graphiql/graphiql-3.9.0.min.js", "zstd"), ("/graphiql/react-18.3.1.min.js", "gzip")] {
-        wire.get(path, &format!("Accept-Encoding: {coding}\r\n")).await;
+    for path in ["/graphiql/graphiql-3.9.0.min.js", "/graphiql/react-18.3.1.min.js"] {
+        wire.get(path, "Accept-Encoding: gzip\r\n").await;
         let answer = wire.answer().await.unwrap();
-        assert_eq!((answer.status, answer.header("content-encoding")), (200, coding), "{path}");
+        assert_eq!((answer.status, answer.header("content-encoding")), (200, "gzip"), "{path}");
         assert_eq!(answer.header("vary"), "accept-encoding");
     }
     // What comes line by line goes as it comes, and what is small stays.
