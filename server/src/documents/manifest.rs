@@ -176,8 +176,8 @@ mod tests {
         };
         let (a, b) = (format!("sha256:{}", digest(text)), format!("sha256:{}", digest(other)));
         assert_eq!(read(&["codegen.json"]).unwrap(), ["5d41", &a]);
-        assert_eq!(read(&["apollo.json"]).unwrap(), [a.clone()]);
-        assert_eq!(read(&["b.graphql"]).unwrap(), [b.clone()]);
+        assert_eq!(read(&["apollo.json"]).unwrap(), std::slice::from_ref(&a));
+        assert_eq!(read(&["b.graphql"]).unwrap(), std::slice::from_ref(&b));
         let mut all = vec!["5d41".to_owned(), a, b];
         all.sort();
         assert_eq!(read(&["."]).unwrap(), all);
