@@ -95,7 +95,7 @@ pub const TRUSTED_ID_BYTES_MAX: usize = 255;
 pub const DOCUMENT_BYTES_MAX: usize = 16 << 20;
 /// The largest of the numbers of things in a document.
 pub const DOCUMENT_ITEMS_MAX: usize = 1_000_000;
-/// The largest `document_depth`: the parser gives up at 64 itself.
+/// The largest `document_depth`: what recurses on a document has a stack for more, and no client needs it.
 pub const DOCUMENT_DEPTH_MAX: usize = 60;
 /// The largest `cost`, `list_size` and cost of a call.
 pub const COST_MAX: u64 = 1_000_000_000_000;

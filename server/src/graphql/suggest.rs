@@ -1,8 +1,7 @@
 //! "Did you mean": what a mistyped name may have been meant to be.
 //!
-//! The library would compare each unknown name with all that there are, however many both are. So it suggests nothing, and
-//! this does for the first few errors of a document; not at all where clients may not know the schema. There no name of it is
-//! told either that a client has not written itself.
+//! Each suggestion compares a name with all that there are, so that only the first few errors of a document get one; none does
+//! where clients may not know the schema. There what is wrong with a document or with variables lists no names of it either.
 
 use weir_schema::api::Api;
 
@@ -78,7 +77,7 @@ fn names(api: &Api, message: &str) -> Option<String> {
     }
 }
 
-/// What follows the words by which an unknown field is told of: the library's, or ours.
+/// What follows the words by which an unknown field is told of.
 fn prefixed(message: &str) -> Option<&str> {
     message.strip_prefix("Unknown field \"").or_else(|| message.strip_prefix("Cannot query field \""))
 }
