@@ -9,6 +9,7 @@ use serde_json::Value;
 use weir_engine::content::Content;
 use weir_schema::api::Scalar;
 use weir_schema::error::ErrorCode;
+use weir_schema::size::json_bytes;
 
 use super::GraphqlError;
 use super::error::{Location, PathStep};
@@ -21,6 +22,14 @@ const ERRORS_MAX: usize = 100;
 
 /// Bytes reserved for a response, to begin with.
 const RESPONSE_BYTES: usize = 256;
+
+/// What is selected of a result may come to so many bytes whatever it is: a document may select one value under a thousand names.
+const SELECTED_BYTES: usize = 1 << 20;
+/// To so many times what it has itself it may come besides.
+const SELECTED_TIMES: usize = 4;
+
+/// What is selected of a result comes to more than that.
+struct TooLarge;
 
 /// A null that the place above has to take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +49,10 @@ pub struct Projection<'p> {
     path: Vec<Step<'p>>,
     /// Where the innermost field at hand stands.
     locations: &'p [Location],
+    /// As long as `out` may become.
+    end: usize,
+    /// Whether it would become longer: then no place takes a null.
+    is_over: bool,
 }
 
 impl<'p> Projection<'p> {
@@ -47,7 +60,7 @@ impl<'p> Projection<'p> {
     pub fn start() -> Self {
         let mut out = Vec::with_capacity(RESPONSE_BYTES);
         out.push(b'{');
-        Self { out, errors: Vec::new(), path: Vec::new(), locations: &[] }
+        Self { out, errors: Vec::new(), path: Vec::new(), locations: &[], end: usize::MAX, is_over: false }
     }
 
     /// The JSON text of `data`, which is null if a null went up to the root, and the errors.
@@ -117,11 +130,19 @@ impl<'p> Projection<'p> {
         index: usize,
         value: &Value,
     ) -> Result<Vec<u8>, Vec<GraphqlError>> {
-        let path = vec![Step::Key(&key.name), Step::Index(index)];
-        let mut projection = Self { out: Vec::new(), errors: Vec::new(), path, locations };
-        match projection.value(completion, value) {
-            Ok(()) if projection.errors.is_empty() => Ok(projection.out),
-            _ => Err(projection.errors),
+        let mut projection = Self { out: Vec::new(), ..Self::start() };
+        let written = projection.bounded(value, |projection| {
+            projection.locations = locations;
+            projection.path = vec![Step::Key(&key.name), Step::Index(index)];
+            projection.value(completion, value)
+        });
+        match written {
+            Ok(Ok(())) if projection.errors.is_empty() => Ok(projection.out),
+            Ok(_) => Err(projection.errors),
+            Err(TooLarge) => {
+                let path = vec![key.step(), PathStep::Index(index)];
+                Err(vec![too_large().at_all(locations).on(path)])
+            }
         }
     }
 
@@ -132,12 +153,40 @@ impl<'p> Projection<'p> {
             return Ok(());
         }
         let (start, errors) = (self.out.len(), self.errors.len());
-        self.root(key, &call.completion, &call.locations, content.value())?;
+        let value = content.value();
+        match self.bounded(value, |this| this.root(key, &call.completion, &call.locations, value)) {
+            Ok(written) => written?,
+            Err(TooLarge) => return self.failed(key, &call.completion, &call.locations, too_large()),
+        }
         // Where nobody else has it, nobody will ask. What has errors is to be told with them.
         if Arc::strong_count(content) > 1 && self.errors.len() == errors {
             content.keep_form(call.form, self.out.get(start..).unwrap_or_default());
         }
         Ok(())
+    }
+
+    /// Writes what is selected of a result within its bound. Of what goes past it, nothing is written.
+    fn bounded(
+        &mut self,
+        value: &Value,
+        write: impl Fn(&mut Self) -> Result<(), Nulled>,
+    ) -> Result<Result<(), Nulled>, TooLarge> {
+        let (start, errors) = (self.out.len(), self.errors.len());
+        let mut most = None;
+        loop {
+            self.end = start.saturating_add(most.unwrap_or(SELECTED_BYTES));
+            let written = write(self);
+            if !std::mem::take(&mut self.is_over) {
+                return Ok(written);
+            }
+            self.out.truncate(start);
+            self.errors.truncate(errors);
+            // Few results are so large that their own size counts, which takes time to tell.
+            if most.is_some() {
+                return Err(TooLarge);
+            }
+            most = Some(json_bytes(value).saturating_mul(SELECTED_TIMES).saturating_add(SELECTED_BYTES));
+        }
     }
 
     /// Writes the value of a root field.
@@ -155,6 +204,10 @@ impl<'p> Projection<'p> {
     }
 
     fn value(&mut self, completion: &'p Completion, value: &Value) -> Result<(), Nulled> {
+        if self.out.len() > self.end {
+            self.is_over = true;
+            return Err(Nulled);
+        }
         if value.is_null() {
             return if completion.nullable {
                 self.out.extend_from_slice(b"null");
@@ -168,7 +221,7 @@ impl<'p> Projection<'p> {
         let depth = self.path.len();
         let locations = self.locations;
         match self.present(&completion.of, value) {
-            Err(Nulled) if completion.nullable => {
+            Err(Nulled) if completion.nullable && !self.is_over => {
                 self.out.truncate(start);
                 self.path.truncate(depth);
                 self.locations = locations;
@@ -261,6 +314,13 @@ impl<'p> Projection<'p> {
             self.errors.push(error);
         }
     }
+}
+
+fn too_large() -> GraphqlError {
+    let message = format!(
+        "what is selected comes to more than {SELECTED_TIMES} times the result: select it under fewer names at once"
+    );
+    GraphqlError::limit("response_bytes", message)
 }
 
 fn is_scalar(scalar: Scalar, value: &Value) -> bool {

@@ -42,6 +42,17 @@ async fn nothing_is_called_once_the_response_is_full() {
 }
 
 #[tokio::test]
+async fn one_result_comes_to_no_more_than_a_few_times_what_it_has() {
+    let large = json!({ "id": "x".repeat(2 << 20), "total": 2.5, "status": "paid", "note": null, "lines": [] });
+    for (names, is_told) in [(1, true), (4, true), (9, false)] {
+        let ids: String = (0..names).map(|n| format!("i{n}: id ")).collect();
+        let shown = run(&schema(), &format!("{{ order(id: 1) {{ {ids} }} }}"), &json!({}), |_| Ok(large.clone())).await;
+        assert_eq!(shown.contains("LIMIT_EXCEEDED at [\"order\"]"), !is_told, "{names}");
+        assert_eq!(shown.contains("\"order\":null"), !is_told, "{names}");
+    }
+}
+
+#[tokio::test]
 async fn a_key_runs_once_and_mutations_run_in_order() {
     let place = r#"placeOrder(order: { total: 1, status: paid, lines: { sku: "a", quantity: 1 } })"#;
     check(
