@@ -9,6 +9,7 @@ use weir_engine::idempotency::IdempotencyKey;
 use weir_engine::release::Release;
 use weir_schema::commit::Timestamp;
 
+use super::error::tell_defect;
 use super::execute::Invocation;
 
 /// Does what a root field asks for; `field` is its name in the response. With a key, what changes something is done once.
@@ -48,6 +49,7 @@ pub fn call_result(outcome: Result<Answer, CallError>) -> Value {
     match outcome {
         Ok(answer) => json!({ "value": answer.value.take(), "error": null }),
         Err(CallError { code, message, app_code, .. }) => {
+            tell_defect(code, &message);
             json!({ "value": null, "error": { "code": code.as_str(), "message": message, "appCode": app_code } })
         }
     }

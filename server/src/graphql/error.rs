@@ -7,6 +7,8 @@ use weir_engine::call::{CallError, Caller, Frame};
 use weir_schema::error::ErrorCode;
 use weir_schema::limits::Limit;
 
+use crate::http::request_id::RequestId;
+
 /// One entry of `errors` (<https://spec.graphql.org/draft/#sec-Errors>).
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct GraphqlError {
@@ -78,8 +80,10 @@ impl Serialize for PathStep {
 impl GraphqlError {
     /// An error without further detail.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        let message = message.into();
+        let request_id = tell_defect(code, &message);
         Self {
-            message: message.into(),
+            message,
             locations: Vec::new(),
             path: Vec::new(),
             extensions: Box::new(ErrorExtensions {
@@ -87,7 +91,7 @@ impl GraphqlError {
                 app_code: None,
                 limit: None,
                 retry_after_ms: None,
-                request_id: None,
+                request_id,
                 host_call: None,
                 stack: Vec::new(),
             }),
@@ -104,6 +108,7 @@ impl GraphqlError {
     /// A failed call, as this caller may see it.
     pub fn of_call(error: CallError, caller: &Caller) -> Self {
         let stack = if caller.sees_stacks() { error.stack.iter().map(frame).collect() } else { Vec::new() };
+        let request_id = tell_defect(error.code, &error.message);
         Self {
             message: error.message,
             locations: Vec::new(),
@@ -113,7 +118,7 @@ impl GraphqlError {
                 app_code: error.app_code,
                 limit: error.limit.map(Limit::as_str),
                 retry_after_ms: error.retry_after.map(milliseconds),
-                request_id: None,
+                request_id,
                 host_call: error.host_call.filter(|_| caller.sees_stacks()),
                 stack,
             }),
@@ -139,6 +144,15 @@ impl GraphqlError {
         self.path = path;
         self
     }
+}
+
+/// Says in the log what is a defect of Weir, and the number of the request under which it stands there.
+pub fn tell_defect(code: ErrorCode, message: &str) -> Option<Box<str>> {
+    if code != ErrorCode::Internal {
+        return None;
+    }
+    tracing::error!("a defect of Weir: {}", message.escape_debug());
+    RequestId::current().map(|id| id.as_str().into())
 }
 
 fn milliseconds(duration: Duration) -> u64 {

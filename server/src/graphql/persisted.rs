@@ -116,6 +116,15 @@ impl Persisted {
         Ok(operation)
     }
 
+    /// Has a request hold the text that it names, if that may be forgotten before the request is over.
+    pub fn hold(&self, request: &mut Request) {
+        if let Asked::Hash { hash, text: text @ None } = &mut request.asked
+            && let Some(digest) = Digest::parse(hash)
+        {
+            *text = self.registered.peek(&digest).map(|known| known.to_string());
+        }
+    }
+
     /// The bytes of texts that clients have registered.
     pub fn registered_bytes(&self) -> u64 {
         self.registered.weight()

@@ -108,6 +108,11 @@ impl Service {
         self.persisted.prepare(&self.engine, served, request).await
     }
 
+    /// Has a request know its document for as long as it goes on: it will be prepared again for the next release.
+    pub fn hold(&self, request: &mut Request) {
+        self.persisted.hold(request);
+    }
+
     /// Runs a query or a mutation.
     pub async fn execute(
         &self,

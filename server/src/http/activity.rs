@@ -37,6 +37,8 @@ pub struct Activity {
     held: AtomicU32,
     /// The value of `read` when the last response was at its end.
     read_before: AtomicU64,
+    /// What [`Bodies`](super::bodies::Bodies) hold of its requests.
+    pub(super) bodies: AtomicU64,
     /// Whether it was given up.
     is_cut: AtomicBool,
     /// Who waits to write.

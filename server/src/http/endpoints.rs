@@ -67,13 +67,15 @@ pub async fn answer(State(gateway): State<Arc<Gateway>>, request: Request<Body>)
     };
     // The action gets it as one of its arguments: more than they may have is not even read.
     let bytes_max = gateway.options.body_bytes.min(served.release.limits().arguments_bytes);
-    let body = match whole(body, bytes_max, gateway.options.body_timeout).await {
+    let mut held = gateway.bodies.hold(&connection::accepted(&parts.extensions).written);
+    let body = match whole(body, bytes_max, gateway.options.body_timeout, &mut held).await {
         Ok(body) => body,
         Err(error) => {
             let status = match error {
                 Unread::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
                 Unread::Broken => StatusCode::BAD_REQUEST,
                 Unread::Late(_) => StatusCode::REQUEST_TIMEOUT,
+                Unread::NoRoom(_) => return unavailable("there is no memory for the body: try again\n", RETRY_AFTER),
             };
             return (status, format!("{error}\n")).into_response();
         }

@@ -21,6 +21,7 @@ use super::connection::{self, Stalled, Written};
 use super::gateway::Gateway;
 use super::graphql::{bad, key};
 use super::negotiate::MediaType;
+use super::request_id::RequestId;
 use crate::graphql::plan::OperationKind;
 use crate::graphql::{GraphqlError, Request, Response};
 use crate::operations::operation::Operation;
@@ -41,7 +42,7 @@ pub fn answer(gateway: &Arc<Gateway>, kind: OperationKind, request: Request, par
     let operation = Operation::new(ticket, gateway.clone(), service, outbox.clone());
     let (send, receive) = mpsc::channel(1);
     let (gateway, gone) = (gateway.clone(), send.clone());
-    tokio::spawn(async move {
+    tokio::spawn(RequestId::carry(async move {
         let running = async {
             operation.run(request).await;
             // What it has said last is still to be sent.
@@ -53,7 +54,7 @@ pub fn answer(gateway: &Arc<Gateway>, kind: OperationKind, request: Request, par
             () = stopped(&gateway, kind) => {}
             () = running => {}
         }
-    });
+    }));
     let events = unfold(receive, async |mut receive: mpsc::Receiver<Bytes>| {
         let event = receive.recv().await?;
         Some((Ok::<_, Infallible>(event), receive))

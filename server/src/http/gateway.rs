@@ -7,6 +7,7 @@ use weir_engine::call::Caller;
 use weir_engine::places::Places;
 
 use super::ServerOptions;
+use super::bodies::Bodies;
 use crate::graphql::service::Service;
 
 /// What all handlers share.
@@ -15,6 +16,8 @@ pub struct Gateway {
     pub service: Service,
     /// Limits and times.
     pub options: ServerOptions,
+    /// What the bodies of requests take.
+    pub bodies: Bodies,
     /// One for each running upload.
     pub uploads: Places,
     /// One permit for each open WebSocket.

@@ -14,13 +14,13 @@ use axum::response::{IntoResponse, Response as HttpResponse};
 use serde_json::{Map, Value};
 use weir_schema::error::ErrorCode;
 
+use super::bodies::{Held, NoRoom};
 use super::body::{Unread, whole};
-use super::compression::{self, Undecoded};
+use super::compression::{self, Coding, Undecoded};
 use super::connection;
 use super::gateway::Gateway;
 use super::negotiate::{MediaType, accepted, accepts_events, is_json, is_json_lines};
 use super::origin::Foreign;
-use super::request_id::RequestId;
 use super::{ServerOptions, caching, events, lines, multipart, upload};
 use crate::graphql::plan::OperationKind;
 use crate::graphql::{GraphqlError, Request, Response};
@@ -51,7 +51,8 @@ pub async fn post(State(gateway): State<Arc<Gateway>>, request: HttpRequest<Body
     if multipart::is_multipart(&parts.headers) {
         return multipart::post(&gateway, &parts, body, media).await;
     }
-    let request = match read(&parts.headers, body, &gateway.options).await {
+    let mut held = gateway.bodies.hold(&connection::accepted(&parts.extensions).written);
+    let request = match read(&parts.headers, body, &gateway.options, &mut held).await {
         Ok(request) => request,
         Err(refusal) => return refusal.into_response(media),
     };
@@ -105,8 +106,8 @@ pub(super) async fn answer(
     };
     match (operation.kind, method) {
         _ if media == MediaType::JsonLines => {
-            let service = gateway.service.on(connection::of(&parts.extensions));
-            lines::answer(gateway, service, &served, &operation, request.variables).await
+            let accepted = connection::accepted(&parts.extensions);
+            lines::answer(gateway, accepted, &served, &operation, request.variables).await
         }
         (OperationKind::Mutation, Method::Get) => {
             let error = bad("GET runs queries only: send mutations with POST");
@@ -134,8 +135,7 @@ pub(super) async fn answer(
                 Err(error) => return Refusal { status: StatusCode::BAD_REQUEST, error }.into_response(media),
             };
             let service = gateway.service.on(connection::of(&parts.extensions));
-            let mut response = service.execute(&served, &operation, request.variables, &caller, key.as_ref()).await;
-            tell_defects(&mut response.errors);
+            let response = service.execute(&served, &operation, request.variables, &caller, key.as_ref()).await;
             match method {
                 Method::Get if response.data.is_some() && response.errors.is_empty() => {
                     caching::answer(&parts.headers, media.header(), response.to_json())
@@ -163,14 +163,6 @@ fn accepts_subscription(kind: OperationKind, headers: &HeaderMap) -> bool {
     kind == OperationKind::Subscription && accepts_events(headers)
 }
 
-/// Says the number of the request in errors that are a defect of Weir, and in the log what they are.
-fn tell_defects(errors: &mut [GraphqlError]) {
-    for error in errors.iter_mut().filter(|error| error.extensions.code == ErrorCode::Internal) {
-        tracing::error!("a defect of Weir: {}", error.message.escape_debug());
-        error.extensions.request_id = RequestId::current().map(|id| id.as_str().into());
-    }
-}
-
 pub(super) fn write(media: MediaType, response: &Response) -> HttpResponse {
     match media {
         MediaType::JsonLines => return lines::refused(media.refused(), &response.errors),
@@ -192,6 +184,10 @@ impl Refusal {
     fn foreign(foreign: Foreign) -> Self {
         let error = GraphqlError::new(ErrorCode::Forbidden, foreign.to_string());
         Self { status: StatusCode::FORBIDDEN, error }
+    }
+
+    pub(super) fn no_room(no_room: NoRoom) -> Self {
+        Self::unavailable(GraphqlError::new(ErrorCode::Unavailable, no_room.to_string()))
     }
 
     pub(super) fn no_release() -> Self {
@@ -229,7 +225,12 @@ fn not_acceptable() -> HttpResponse {
     Refusal { status: StatusCode::NOT_ACCEPTABLE, error }.into_response(MediaType::Json)
 }
 
-async fn read(headers: &HeaderMap, body: Body, options: &ServerOptions) -> Result<Request, Refusal> {
+async fn read(
+    headers: &HeaderMap,
+    body: Body,
+    options: &ServerOptions,
+    held: &mut Held,
+) -> Result<Request, Refusal> {
     let bytes_max = options.body_bytes;
     if !is_json(headers) {
         let error = bad("send the request as application/json in UTF-8, or many calls as application/jsonl");
@@ -243,10 +244,11 @@ async fn read(headers: &HeaderMap, body: Body, options: &ServerOptions) -> Resul
     if announced.is_some_and(|announced: usize| announced > bytes_max) {
         return Err(too_large());
     }
-    let body = whole(body, bytes_max, options.body_timeout).await.map_err(|error| match error {
+    let body = whole(body, bytes_max, options.body_timeout, held).await.map_err(|error| match error {
         Unread::TooLarge => too_large(),
         Unread::Broken => Refusal { status: StatusCode::BAD_REQUEST, error: bad(error.to_string()) },
         Unread::Late(_) => Refusal { status: StatusCode::REQUEST_TIMEOUT, error: bad(error.to_string()) },
+        Unread::NoRoom(no_room) => Refusal::no_room(no_room),
     })?;
     let Some(coding) = compression::coding(headers) else {
         let error = bad("send the body as it is, or with Content-Encoding: gzip");
@@ -256,6 +258,9 @@ async fn read(headers: &HeaderMap, body: Body, options: &ServerOptions) -> Resul
         Undecoded::TooLarge => too_large(),
         Undecoded::Malformed => Refusal { status: StatusCode::BAD_REQUEST, error: bad(error.to_string()) },
     })?;
+    if coding != Coding::Identity {
+        held.grow(body.len()).map_err(Refusal::no_room)?;
+    }
     of_body(&body).map_err(|error| Refusal { status: StatusCode::BAD_REQUEST, error })
 }
 
@@ -285,20 +290,4 @@ pub fn of_uri(uri: &Uri) -> Result<Request, GraphqlError> {
 
 pub(super) fn bad(message: impl Into<String>) -> GraphqlError {
     GraphqlError::new(ErrorCode::BadRequest, message)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_defect_has_the_number_of_its_request() {
-        let mut headers = HeaderMap::new();
-        headers.insert(super::super::request_id::HEADER, HeaderValue::from_static("order-17"));
-        let codes = [ErrorCode::Internal, ErrorCode::FunctionFailed];
-        let mut errors = codes.map(|code| GraphqlError::new(code, "no"));
-        RequestId::of(&headers).scope(async { tell_defects(&mut errors) }).await;
-        let numbers = errors.map(|error| error.extensions.request_id);
-        assert_eq!(numbers, [Some("order-17".into()), None]);
-    }
 }

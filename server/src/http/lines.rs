@@ -4,6 +4,7 @@
 //! list however long. It ends with the client, and with one that takes nothing for too long.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::http::{StatusCode, header};
@@ -11,15 +12,16 @@ use axum::response::{IntoResponse, Response as HttpResponse};
 use futures_util::stream::unfold;
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
-use tokio::time::timeout;
 use weir_engine::call::{Answer, Caller};
 use weir_engine::lines::Elements;
 use weir_schema::commit::Timestamp;
 
 use super::caching;
+use super::connection::{Accepted, Stalled, Written};
 use super::gateway::Gateway;
 use super::graphql::Refusal;
 use super::negotiate::MediaType;
+use super::request_id::RequestId;
 use crate::graphql::GraphqlError;
 use crate::graphql::document::Operation;
 use crate::graphql::lines::{Listed, list, write_end, write_errors};
@@ -31,11 +33,12 @@ const CHUNK_BYTES: usize = 64 << 10;
 /// Calls what a query asks for and answers with a line for each element.
 pub async fn answer(
     gateway: &Arc<Gateway>,
-    service: Service,
+    accepted: Accepted,
     served: &Arc<Served>,
     operation: &Operation,
     variables: Map<String, Value>,
 ) -> HttpResponse {
+    let service = gateway.service.on(accepted.connection);
     let listed = match list(&served.schema, operation, variables) {
         Ok(listed) => listed,
         Err(errors) => return refused(StatusCode::BAD_REQUEST, &errors),
@@ -50,16 +53,17 @@ pub async fn answer(
     };
     let (send, receive) = mpsc::channel(1);
     let (chunk, gone) = (Vec::new(), send.clone());
-    let sender = Sender { gateway: gateway.clone(), service, listed, caller, chunk, send };
+    let written = accepted.written;
+    let sender = Sender { stalled: gateway.options.line_timeout, written, service, listed, caller, chunk, send };
     let served = served.clone();
-    tokio::spawn(async move {
+    tokio::spawn(RequestId::carry(async move {
         let _place = place;
         // Who has gone hears nothing, and wants nothing: not even what has not begun to be sent.
         tokio::select! {
             _ = sender.send_list(&served) => {}
             () = gone.closed() => {}
         }
-    });
+    }));
     let chunks = unfold(receive, async |mut receive: mpsc::Receiver<Bytes>| {
         let chunk = receive.recv().await?;
         Some((Ok::<_, std::convert::Infallible>(chunk), receive))
@@ -81,7 +85,9 @@ struct Gone;
 
 /// Makes the lines of one result.
 struct Sender {
-    gateway: Arc<Gateway>,
+    /// How long the client may take nothing.
+    stalled: Duration,
+    written: Written,
     service: Service,
     listed: Listed,
     caller: Caller,
@@ -150,11 +156,12 @@ impl Sender {
 
     async fn flush(&mut self) -> Result<(), Gone> {
         let chunk = Bytes::from(std::mem::take(&mut self.chunk));
-        match timeout(self.gateway.options.line_timeout, self.send.send(chunk)).await {
+        match self.written.advancing(self.stalled, self.send.send(chunk)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(Gone),
-            Err(_) => {
-                tracing::info!("a result is cut: its client took none of its lines for too long");
+            Err(Stalled) => {
+                tracing::info!("a result is cut: its client took nothing of it for {:?}", self.stalled);
+                self.written.cut();
                 Err(Gone)
             }
         }

@@ -16,7 +16,8 @@
 //! | [`events`] | results as server-sent events |
 //! | [`upload`] | many calls in JSON lines, answered while they are still being sent; [`body_lines`] takes a body apart |
 //! | [`multipart`] | requests with files |
-//! | [`body`] | a body that is needed whole |
+//! | [`lines`] | results as lines of JSON, sent as they are taken |
+//! | [`body`] | a body that is needed whole; [`bodies`] bounds what all of them take together |
 //! | [`caching`] | what may be kept of a response, and whether a client has it already |
 //! | [`negotiate`] | content types, in and out |
 //! | [`origin`] | which web pages may reach the server from a browser |
@@ -24,6 +25,7 @@
 
 pub mod accept;
 pub mod activity;
+pub mod bodies;
 pub mod body;
 pub mod body_lines;
 pub mod caching;

@@ -23,8 +23,10 @@ use weir_schema::api::{Api, NamedType, Of, Scalar, TypeRef};
 use weir_schema::error::ErrorCode;
 
 use super::ServerOptions;
+use super::bodies::Held;
 use super::body::{DROPPED_BYTES_MAX, Unread};
 use super::compression::{Coding, coding};
+use super::connection;
 use super::gateway::Gateway;
 use super::graphql::{Method, Refusal, answer, bad, write};
 use super::negotiate::MediaType;
@@ -40,7 +42,8 @@ pub fn is_multipart(headers: &HeaderMap) -> bool {
 
 /// `POST /graphql` with files.
 pub async fn post(gateway: &Arc<Gateway>, parts: &Parts, body: Body, media: MediaType) -> HttpResponse {
-    let Upload { request, places } = match read(&parts.headers, body, &gateway.options).await {
+    let mut held = gateway.bodies.hold(&connection::accepted(&parts.extensions).written);
+    let Upload { request, places } = match read(&parts.headers, body, &gateway.options, &mut held).await {
         Ok(upload) => upload,
         Err(refusal) => return refusal.into_response(media),
     };
@@ -65,13 +68,13 @@ struct Upload {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Place(Vec<String>);
 
-async fn read(headers: &HeaderMap, body: Body, options: &ServerOptions) -> Result<Upload, Refusal> {
+async fn read(headers: &HeaderMap, body: Body, options: &ServerOptions, held: &mut Held) -> Result<Upload, Refusal> {
     if coding(headers) != Some(Coding::Identity) {
         let error = bad("send a form with files as it is, without Content-Encoding");
         return Err(Refusal { status: StatusCode::UNSUPPORTED_MEDIA_TYPE, error });
     }
     let mut stream = body.into_data_stream();
-    let taken = timeout(options.body_timeout, take(&mut stream, boundary(headers), options)).await;
+    let taken = timeout(options.body_timeout, take(&mut stream, boundary(headers), options, held)).await;
     taken.unwrap_or_else(|_| {
         let error = bad(Unread::Late(options.body_timeout).to_string());
         Err(Refusal { status: StatusCode::REQUEST_TIMEOUT, error })
@@ -96,6 +99,7 @@ async fn take(
     stream: &mut BodyDataStream,
     boundary: Result<String, Refusal>,
     options: &ServerOptions,
+    held: &mut Held,
 ) -> Result<Upload, Refusal> {
     let limits = SizeLimit::new()
         .whole_stream(options.body_bytes as u64)
@@ -104,7 +108,7 @@ async fn take(
         .per_field(options.upload_file_bytes as u64);
     let constraints = Constraints::new().size_limit(limits);
     let taken = match boundary {
-        Ok(boundary) => fields(Multipart::with_constraints(&mut *stream, boundary, constraints), options).await,
+        Ok(boundary) => fields(Multipart::with_constraints(&mut *stream, boundary, constraints), options, held).await,
         Err(refusal) => Err(refusal),
     };
     if taken.is_err() {
@@ -119,13 +123,13 @@ async fn take(
     taken
 }
 
-async fn fields(mut form: Multipart<'_>, options: &ServerOptions) -> Result<Upload, Refusal> {
+async fn fields(mut form: Multipart<'_>, options: &ServerOptions, held: &mut Held) -> Result<Upload, Refusal> {
     let unread = |error| unread(error, options);
-    let mut operations = json_of(&mut form, "operations", options).await?;
+    let mut operations = json_of(&mut form, "operations", options, held).await?;
     if operations.is_array() {
         return Err(refused("operations is a list: send a form for each request"));
     }
-    let map = json_of(&mut form, "map", options).await?;
+    let map = json_of(&mut form, "map", options, held).await?;
     let mut map = parse_map(map)?;
     let places: Vec<Place> = map.values().flatten().cloned().collect();
     if places.len() > options.upload_files {
@@ -145,8 +149,10 @@ async fn fields(mut form: Multipart<'_>, options: &ServerOptions) -> Result<Uplo
         let name = field.name().unwrap_or_default().to_owned();
         let places = map.shift_remove(&name);
         let places = places.ok_or_else(|| refused(format!("the part {name:?} is not in map, or there twice")))?;
-        let text = base64_of(field).await.map_err(unread)?;
+        let text = base64_of(field, options, held).await?;
         for place in places {
+            // Each place has a text of its own.
+            held.grow(text.len()).map_err(Refusal::no_room)?;
             if let Some(value) = place.in_variables(&mut operations) {
                 *value = Value::String(text.clone());
             }
@@ -160,13 +166,22 @@ async fn fields(mut form: Multipart<'_>, options: &ServerOptions) -> Result<Uplo
 }
 
 /// The next part, which must have this name and be JSON.
-async fn json_of(form: &mut Multipart<'_>, name: &str, options: &ServerOptions) -> Result<Value, Refusal> {
+async fn json_of(
+    form: &mut Multipart<'_>,
+    name: &str,
+    options: &ServerOptions,
+    held: &mut Held,
+) -> Result<Value, Refusal> {
     let field = form.next_field().await.map_err(|error| unread(error, options))?;
     let field = field.filter(|field| field.name() == Some(name));
-    let field =
+    let mut field =
         field.ok_or_else(|| refused("the parts of the form are operations, map, then the files, in this order"))?;
-    let bytes = field.bytes().await.map_err(|error| unread(error, options))?;
-    serde_json::from_slice(&bytes).map_err(|error| refused(format!("{name} is not JSON: {error}")))
+    let mut text = Vec::new();
+    while let Some(piece) = field.chunk().await.map_err(|error| unread(error, options))? {
+        held.grow(piece.len()).map_err(Refusal::no_room)?;
+        text.extend_from_slice(&piece);
+    }
+    serde_json::from_slice(&text).map_err(|error| refused(format!("{name} is not JSON: {error}")))
 }
 
 /// Which file goes where.
@@ -199,9 +214,10 @@ impl Place {
     }
 }
 
-async fn base64_of(mut field: Field<'_>) -> Result<String, multer::Error> {
+async fn base64_of(mut field: Field<'_>, options: &ServerOptions, held: &mut Held) -> Result<String, Refusal> {
     let mut text = EncoderStringWriter::new(&STANDARD);
-    while let Some(piece) = field.chunk().await? {
+    while let Some(piece) = field.chunk().await.map_err(|error| unread(error, options))? {
+        held.grow(piece.len()).map_err(Refusal::no_room)?;
         // Writing to a string cannot fail.
         let _ = text.write_all(&piece);
     }

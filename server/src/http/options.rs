@@ -19,7 +19,9 @@ pub struct ServerOptions {
     pub trusted_documents: bool,
     /// The body of a request, in bytes.
     pub body_bytes: usize,
-    /// How long it may take to come, unless it is an upload.
+    /// The bodies of all requests that are being read and answered, in bytes.
+    pub bodies_bytes: u64,
+    /// How long one may take to come, unless it is an upload.
     pub body_timeout: Duration,
     /// Places in the variables of one request that files go to.
     pub upload_files: usize,
@@ -54,6 +56,7 @@ impl Default for ServerOptions {
             origins: Origins::default(),
             trusted_documents: false,
             body_bytes: 16 << 20,
+            bodies_bytes: 512 << 20,
             body_timeout: Duration::from_secs(120),
             upload_files: 16,
             upload_file_bytes: 8 << 20,

@@ -55,6 +55,19 @@ impl RequestId {
         CURRENT.scope(self, answering).await
     }
 
+    /// Has a task that is made here for the request know its number too.
+    pub fn carry<F: Future>(task: F) -> impl Future<Output = F::Output> {
+        Self::under(Self::current(), task)
+    }
+
+    /// Runs what belongs to a request, if it has a number.
+    pub async fn under<F: Future>(id: Option<Self>, task: F) -> F::Output {
+        match id {
+            Some(id) => id.scope(task).await,
+            None => task.await,
+        }
+    }
+
     /// That of the request that is being answered here.
     pub fn current() -> Option<Self> {
         CURRENT.try_with(Self::clone).ok()
@@ -74,7 +87,10 @@ fn is_sane(given: &HeaderValue) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use weir_schema::error::ErrorCode;
+
     use super::*;
+    use crate::graphql::GraphqlError;
 
     #[test]
     fn a_sane_number_is_taken_over() {
@@ -104,6 +120,19 @@ mod tests {
     async fn what_answers_a_request_knows_its_number() {
         let id = RequestId::new();
         assert_eq!(RequestId::current(), None);
-        assert_eq!(id.clone().scope(async { RequestId::current() }).await, Some(id));
+        assert_eq!(id.clone().scope(async { RequestId::current() }).await, Some(id.clone()));
+        let task = id.clone().scope(async { tokio::spawn(RequestId::carry(async { RequestId::current() })) }).await;
+        assert_eq!(task.await.unwrap(), Some(id));
+        assert_eq!(RequestId::carry(async { RequestId::current() }).await, None);
+    }
+
+    #[tokio::test]
+    async fn a_defect_has_the_number_of_its_request() {
+        let id = RequestId::new();
+        let errors = id.clone().scope(async {
+            [ErrorCode::Internal, ErrorCode::FunctionFailed].map(|code| GraphqlError::new(code, "no"))
+        });
+        let numbers = errors.await.map(|error| error.extensions.request_id);
+        assert_eq!(numbers, [Some(id.as_str().into()), None]);
     }
 }

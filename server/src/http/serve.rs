@@ -38,6 +38,7 @@ impl Server {
         let follower = tokio::spawn(follow(engine.releases(), metrics.plan_cache.clone(), serve));
         let gateway = Gateway {
             service: Service::new(engine, served.clone(), metrics, Persisted::new(options.trusted_documents)),
+            bodies: Bodies::new(options.bodies_bytes),
             uploads: Places::new(options.uploads as usize),
             sockets: Arc::new(Semaphore::new(options.sockets as usize)),
             subscriptions: Arc::new(Semaphore::new(options.subscriptions as usize)),

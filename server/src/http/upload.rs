@@ -35,6 +35,7 @@ use super::gateway::Gateway;
 use super::graphql::{Refusal, bad, key};
 use super::negotiate::{MediaType, accepts_json_lines};
 use super::options::UploadOptions;
+use super::request_id::RequestId;
 use crate::graphql::GraphqlError;
 use crate::graphql::call::call_result;
 use crate::graphql::execute::has_function;
@@ -125,7 +126,7 @@ fn start(gateway: &Arc<Gateway>, parts: &Parts, body: Body) -> Result<HttpRespon
         answers,
     };
     let mut stopping = gateway.stopping.clone();
-    let task = Task(tokio::spawn(async move {
+    let task = Task(tokio::spawn(RequestId::carry(async move {
         let _place = place;
         let ended = tokio::select! {
             ended = upload.run() => ended,
@@ -134,7 +135,7 @@ fn start(gateway: &Arc<Gateway>, parts: &Parts, body: Body) -> Result<HttpRespon
         if let Err(ended) = ended {
             tracing::debug!("an upload is broken off: {ended}");
         }
-    }));
+    })));
     let chunks =
         stream::unfold(Answers { given, waiting: None, state: State::Going, _task: task }, |mut answers| async {
             answers.chunk().await.map(|chunk| (chunk, answers))

@@ -49,7 +49,7 @@ impl<C: Clone> Operation<C> {
     }
 
     /// Sends results. An error is that of a request that was refused, or is no longer possible.
-    async fn answer(&self, request: Request) -> Result<(), Vec<GraphqlError>> {
+    async fn answer(&self, mut request: Request) -> Result<(), Vec<GraphqlError>> {
         let mut changes = self.service.changes();
         let served = current(&mut changes)?;
         let operation = Box::pin(self.service.prepare(&served, &request)).await?;
@@ -64,6 +64,7 @@ impl<C: Clone> Operation<C> {
                 Some(FunctionKind::Stream) => Box::pin(self.stream(&served, &subscribed)).await,
                 _ => {
                     drop((operation, subscribed));
+                    self.service.hold(&mut request);
                     self.watch(request, form, served, changes).await
                 }
             };

@@ -19,6 +19,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::http::connection;
 use crate::http::gateway::Gateway;
+use crate::http::request_id::RequestId;
 
 /// The one subprotocol spoken.
 pub const SUBPROTOCOL: &str = "graphql-transport-ws";
@@ -46,6 +47,7 @@ pub fn upgrade(gateway: Arc<Gateway>, upgrade: WebSocketUpgrade, parts: &Parts) 
     };
     let accepted = connection::accepted(&parts.extensions);
     let message_bytes = gateway.options.socket.message_bytes;
+    let id = RequestId::current();
     upgrade
         .protocols([SUBPROTOCOL])
         .read_buffer_size(READ_BUFFER_BYTES)
@@ -54,7 +56,7 @@ pub fn upgrade(gateway: Arc<Gateway>, upgrade: WebSocketUpgrade, parts: &Parts) 
         .max_frame_size(message_bytes)
         .on_failed_upgrade(|error| tracing::debug!("WebSocket upgrade: {error}"))
         .on_upgrade(async move |socket: WebSocket| {
-            session::run(gateway, accepted, socket).await;
+            RequestId::under(id, session::run(gateway, accepted, socket)).await;
             drop(permit);
         })
 }

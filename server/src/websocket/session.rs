@@ -20,6 +20,7 @@ use crate::graphql::service::Service;
 use crate::graphql::{GraphqlError, Request};
 use crate::http::connection::{Accepted, Stalled, Written};
 use crate::http::gateway::Gateway;
+use crate::http::request_id::RequestId;
 use crate::operations::operation::Operation;
 use crate::operations::outbox::{NotOpened, Outbox, Outgoing};
 
@@ -234,7 +235,7 @@ impl Session {
         while self.operations.try_join_next().is_some() {}
         let (gateway, service) = (self.gateway.clone(), self.service.clone());
         let operation = Operation::new(ticket.clone(), gateway, service, self.outbox.clone());
-        let task = self.operations.spawn(operation.run(request));
+        let task = self.operations.spawn(RequestId::carry(operation.run(request)));
         self.outbox.run(&ticket, task);
         Ok(())
     }
