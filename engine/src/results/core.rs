@@ -7,6 +7,7 @@
 //! A result may depend on those of views that its run has read ([`edges`]). A commit that touches one of these puts what depends
 //! on it in doubt; the views are run first, and where they give the same as before all that depends on them is good again.
 
+mod asked;
 mod classes;
 mod edges;
 mod saving;
@@ -17,12 +18,13 @@ use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
-use indexmap::IndexSet;
+use indexmap::{IndexMap, IndexSet};
 use tokio::sync::watch;
 use weir_sandbox::protocol::ScriptCaller;
 use weir_schema::commit::Timestamp;
 use weir_store::{Head, Notice, ReadIndex};
 
+use self::asked::Asked;
 use self::classes::Habits;
 use self::saving::Saving;
 pub(crate) use self::saving::{Unsaved, Unwritten};
@@ -40,9 +42,10 @@ const EVICTION_SAMPLE: usize = 16;
 
 /// All results. `S` is who a watched one is run for.
 pub(crate) struct Core<S> {
-    entries: HashMap<u64, Entry<S>>,
+    // Whatever grows under the lock must be quick to move: so there are boxes, and hashes are not made again.
+    entries: HashMap<u64, Box<Entry<S>>>,
     /// Those that may be found by who asks the same.
-    listed: HashMap<(QueryKey, Class), u64>,
+    listed: IndexMap<(QueryKey, Class), u64>,
     /// What runs of a function have looked at so far, by release and function.
     habits: HashMap<(u64, usize), Habits>,
     index: ReadIndex,
@@ -58,6 +61,7 @@ pub(crate) struct Core<S> {
     /// Nobody watches these, nothing depends on them, and no run of theirs is in progress.
     idle: IndexSet<u64>,
     retired: HashSet<u64>,
+    asked: Asked,
     next_id: u64,
     bytes: usize,
     bytes_max: usize,
@@ -109,7 +113,7 @@ impl<S: Clone> Core<S> {
     pub(crate) fn new(applied: Head, bytes_max: usize) -> Self {
         Self {
             entries: HashMap::new(),
-            listed: HashMap::new(),
+            listed: IndexMap::new(),
             habits: HashMap::new(),
             index: ReadIndex::default(),
             applied,
@@ -119,6 +123,7 @@ impl<S: Clone> Core<S> {
             again: Vec::new(),
             idle: IndexSet::new(),
             retired: HashSet::new(),
+            asked: Asked::default(),
             next_id: 0,
             bytes: 0,
             bytes_max,
@@ -256,12 +261,16 @@ impl<S: Clone> Core<S> {
             let habits = self.habits.entry((key.release, key.function)).or_default();
             habits.is_volatile = looked.is_volatile;
         }
-        match id {
-            Some(id) => self.settle(id, caller, end),
+        let id = match id {
+            Some(id) => {
+                self.settle(id, caller, end);
+                Some(id)
+            }
             None => self.admit(key, caller, end),
-        }
+        };
         flight.land(Some(landing.clone()));
         self.ripen();
+        self.admit_again(id, key);
         self.evict();
         landing
     }
@@ -354,16 +363,28 @@ impl<S: Clone> Core<S> {
     }
 
     /// Keeps what a run that nobody could wait for came to, if somebody else may ask for it.
-    fn admit(&mut self, key: &QueryKey, caller: &ScriptCaller, settled: Settled<S>) {
+    fn admit(&mut self, key: &QueryKey, caller: &ScriptCaller, settled: Settled<S>) -> Option<u64> {
         let Settled { end, touched_at, .. } = &settled;
         let is_kept = end.result.is_ok()
             && !end.looked.is_volatile
             && touched_at.is_none()
             && !self.retired.contains(&key.release)
             && self.find(key, caller).is_none();
-        if is_kept {
+        is_kept.then(|| {
             let id = self.open(key, caller, true);
             self.settle(id, caller, settled);
+            id
+        })
+    }
+
+    /// Where there is no room without others going, lets only what was asked before make them go.
+    fn admit_again(&mut self, id: Option<u64>, key: &QueryKey) {
+        if self.bytes > self.bytes_max
+            && let Some(id) = id
+            && self.idle.contains(&id)
+            && !self.asked.before(key)
+        {
+            self.remove(id);
         }
     }
 
@@ -378,12 +399,15 @@ impl<S: Clone> Core<S> {
     /// Gives an entry a result, and to those who watch it if it is another than they have.
     fn fill(&mut self, id: u64, caller: &ScriptCaller, settled: Settled<S>) {
         let Settled { end, dependencies, touched_at } = settled;
-        let is_sure = |view: &Dependency| self.entries.get(&view.id).is_some_and(Entry::is_fresh);
+        let is_sure = |view: &Dependency| self.entries.get(&view.id).is_some_and(|entry| entry.is_fresh());
         let is_sure = dependencies.iter().all(is_sure);
         let touched_at = touched_at.or_else(|| (!is_sure).then_some(end.head.sequence + 1));
         let RunEnd { result, head, reads, looked, cost, may_pass, .. } = end;
-        let is_outdone = |entry: &Entry<S>| entry.is_fresh() || (entry.kept.is_some() && entry.since > head.sequence);
-        if self.entries.get(&id).is_some_and(is_outdone) {
+        let is_outdone = self
+            .entries
+            .get(&id)
+            .is_some_and(|entry| entry.is_fresh() || (entry.kept.is_some() && entry.since > head.sequence));
+        if is_outdone {
             // What it gave is known by a run for somebody else, or that has seen more.
             self.doubtful.push(id);
             return;
@@ -513,7 +537,7 @@ impl<S: Clone> Core<S> {
         }
         let views = self.detach(id, &entry);
         if entry.is_listed {
-            self.listed.remove(&(entry.key, entry.class));
+            self.listed.swap_remove(&(entry.key, entry.class));
         }
         self.idle.swap_remove(&id);
         self.bytes = self.bytes.saturating_sub(entry.bytes);

@@ -52,7 +52,9 @@ impl Held {
         self.bytes += bytes;
         let all = self.all.fetch_add(bytes, Ordering::Relaxed) + bytes;
         let connection = self.connection.bodies.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        match connection <= ALWAYS_BYTES || connection <= self.bytes_max.saturating_sub(all.saturating_sub(connection)) / 2 {
+        match connection <= ALWAYS_BYTES
+            || connection <= self.bytes_max.saturating_sub(all.saturating_sub(connection)) / 2
+        {
             true => Ok(()),
             // What was asked for is given back with the rest.
             false => Err(NoRoom),

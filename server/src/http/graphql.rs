@@ -225,12 +225,7 @@ fn not_acceptable() -> HttpResponse {
     Refusal { status: StatusCode::NOT_ACCEPTABLE, error }.into_response(MediaType::Json)
 }
 
-async fn read(
-    headers: &HeaderMap,
-    body: Body,
-    options: &ServerOptions,
-    held: &mut Held,
-) -> Result<Request, Refusal> {
+async fn read(headers: &HeaderMap, body: Body, options: &ServerOptions, held: &mut Held) -> Result<Request, Refusal> {
     let bytes_max = options.body_bytes;
     if !is_json(headers) {
         let error = bad("send the request as application/json in UTF-8, or many calls as application/jsonl");

@@ -12,6 +12,7 @@ use weir_engine::Engine;
 use weir_engine::places::Places;
 
 use super::accept::Acceptor;
+use super::bodies::Bodies;
 use super::conversation::Conversations;
 use super::gateway::Gateway;
 use super::tls::Tls;

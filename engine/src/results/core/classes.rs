@@ -1,8 +1,8 @@
 //! Who gets the same result: callers who agree on all that runs of a function have looked at.
 
-use std::collections::hash_map::Entry as Place;
 use std::mem;
 
+use indexmap::map::Entry as Place;
 use weir_sandbox::protocol::ScriptCaller;
 
 use super::{Core, ENTRY_BYTES, Entry};
@@ -42,7 +42,7 @@ impl<S: Clone> Core<S> {
             self.listed.insert((key.clone(), class.clone()), id);
         }
         self.bytes += ENTRY_BYTES;
-        self.entries.insert(id, Entry::new(key.clone(), class, is_listed));
+        self.entries.insert(id, Box::new(Entry::new(key.clone(), class, is_listed)));
         id
     }
 
@@ -59,7 +59,7 @@ impl<S: Clone> Core<S> {
                 let class = Class::of(caller, looked.claims);
                 let wider = mem::replace(&mut entry.class, class.clone());
                 let key = entry.key.clone();
-                self.listed.remove(&(key.clone(), wider));
+                self.listed.swap_remove(&(key.clone(), wider));
                 let place = self.listed.entry((key, class));
                 if let Place::Occupied(_) = place {
                     // Another has come to the same.

@@ -102,12 +102,15 @@ impl<S: Clone> Core<S> {
     /// Whether none of the views that an entry was computed from is in doubt.
     fn is_sure_of_views(&self, id: u64) -> bool {
         let Some(entry) = self.entries.get(&id) else { return false };
-        entry.dependencies.iter().all(|dependency| self.entries.get(&dependency.id).is_some_and(Entry::is_fresh))
+        entry
+            .dependencies
+            .iter()
+            .all(|dependency| self.entries.get(&dependency.id).is_some_and(|entry| entry.is_fresh()))
     }
 
     /// The commit since which it is known of all views that an entry was computed from what they give.
     pub(super) fn views_since(&self, id: u64) -> u64 {
-        let views = self.entries.get(&id).map(Entry::views).unwrap_or_default();
+        let views = self.entries.get(&id).map(|entry| entry.views()).unwrap_or_default();
         views.into_iter().filter_map(|view| Some(self.entries.get(&view)?.since)).max().unwrap_or_default()
     }
 
