@@ -1,10 +1,11 @@
 //! Who calls what, and what can come of it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 use weir_schema::commit::Timestamp;
 use weir_schema::error::ErrorCode;
 use weir_schema::limits::Limit;
@@ -25,6 +26,65 @@ pub enum Caller {
     Scheduler,
     /// Somebody who showed nothing: whoever calls an HTTP endpoint.
     Anonymous,
+    /// Somebody who showed a token that was verified.
+    Token(#[serde(with = "shared")] Arc<Identity>),
+}
+
+/// An identity is written down as what it is, whoever else has it.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::Identity;
+
+    pub(super) fn serialize<S: Serializer>(identity: &Identity, serializer: S) -> Result<S::Ok, S::Error> {
+        identity.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<Identity>, D::Error> {
+        Identity::deserialize(deserializer).map(Arc::new)
+    }
+}
+
+/// What a verified token says of who shows it. Whoever makes one has verified it, or read it back from where such a one was
+/// kept: a job keeps its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Identity {
+    /// Whether a person or a program. A caller is written down with a `kind` of its own, so this one has another name there.
+    #[serde(rename = "tokenKind")]
+    pub kind: TokenKind,
+    /// `iss`: who says so.
+    pub issuer: String,
+    /// `sub`: who it is among those whom the issuer knows.
+    pub subject: String,
+    /// Sorted, without repeats.
+    pub roles: Vec<String>,
+    /// Sorted, without repeats.
+    pub scopes: Vec<String>,
+    /// The claims of the token that `app.toml` declares, each of its declared type.
+    pub claims: Map<String, Value>,
+}
+
+/// For whom a token was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum TokenKind {
+    /// A person.
+    User,
+    /// A program.
+    Service,
+}
+
+impl TokenKind {
+    /// Its name, as scripts see it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Service => "service",
+        }
+    }
 }
 
 /// The kinds of callers that scripts see.
@@ -37,15 +97,20 @@ impl Caller {
             Self::Developer => ScriptCaller { kind: "developer", subject: None },
             Self::Scheduler => ScriptCaller { kind: "service", subject: Some("cron".to_owned()) },
             Self::Anonymous => ScriptCaller { kind: "anonymous", subject: None },
+            Self::Token(identity) => {
+                ScriptCaller { kind: identity.kind.name(), subject: Some(identity.subject.clone()) }
+            }
         }
     }
 
-    /// Who it is, for the audit log and as the owner of idempotency keys.
-    pub(crate) fn identity(&self) -> &str {
+    /// Who it is, for the audit log and as the owner of idempotency keys. No two have the same: of a token it is the issuer and
+    /// the subject as a list of JSON, which no other text is.
+    pub fn identity(&self) -> Cow<'static, str> {
         match self {
-            Self::Developer => "developer",
-            Self::Scheduler => "cron",
-            Self::Anonymous => "anonymous",
+            Self::Developer => "developer".into(),
+            Self::Scheduler => "cron".into(),
+            Self::Anonymous => "anonymous".into(),
+            Self::Token(identity) => json!([identity.issuer, identity.subject]).to_string().into(),
         }
     }
 
@@ -178,5 +243,60 @@ impl CallError {
     /// The store stopped.
     pub(crate) fn unavailable(error: impl std::fmt::Display) -> Self {
         Self::new(ErrorCode::Unavailable, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(issuer: &str, subject: &str) -> Caller {
+        Caller::Token(Arc::new(Identity {
+            kind: TokenKind::User,
+            issuer: issuer.to_owned(),
+            subject: subject.to_owned(),
+            roles: vec!["admin".to_owned()],
+            scopes: Vec::new(),
+            claims: Map::from_iter([("org".to_owned(), json!("acme"))]),
+        }))
+    }
+
+    #[test]
+    fn no_two_callers_have_one_identity() {
+        let callers = [
+            Caller::Developer,
+            Caller::Scheduler,
+            Caller::Anonymous,
+            token("a", "b"),
+            token("b", "a"),
+            token("a\",\"b", ""),
+            token("a", "\",\"b"),
+            token("developer", ""),
+            token("", "developer"),
+        ];
+        for (place, one) in callers.iter().enumerate() {
+            for other in &callers[..place] {
+                assert_ne!(one.identity(), other.identity());
+            }
+        }
+        assert_eq!(token("https://idp.example", "ada").identity(), r#"["https://idp.example","ada"]"#);
+    }
+
+    #[test]
+    fn a_job_keeps_who_scheduled_it() {
+        let texts = [
+            (Caller::Developer, json!({ "kind": "developer" })),
+            (
+                token("a", "b"),
+                json!({
+                    "kind": "token", "tokenKind": "user", "issuer": "a", "subject": "b", "roles": ["admin"], "scopes": [],
+                    "claims": { "org": "acme" },
+                }),
+            ),
+        ];
+        for (caller, kept) in texts {
+            assert_eq!(serde_json::to_value(&caller).unwrap_or_default(), kept);
+            assert_eq!(serde_json::from_value::<Caller>(kept).ok(), Some(caller));
+        }
     }
 }

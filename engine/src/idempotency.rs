@@ -38,7 +38,8 @@ impl IdempotencyKey {
     /// has it, so that a request may call one function several times.
     pub fn scope(&self, caller: &Caller, field: &str) -> Scope {
         // There is one tenant so far.
-        let parts = ["", caller.identity(), &self.0, field];
+        let identity = caller.identity();
+        let parts = ["", &identity, &self.0, field];
         Scope(Digest::of_parts(&parts.map(str::as_bytes)))
     }
 }

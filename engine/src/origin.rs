@@ -1,7 +1,7 @@
 //! Where calls come from, and so in whose line they wait for an isolate.
 //!
-//! A caller is known by its identity. As long as nobody has a token all have the same one, so the connection counts too:
-//! one is not kept waiting for what another asks.
+//! Who has a token is known by it, whatever connections the calls come by. All others have the same identity, so there the
+//! connection counts too: one is not kept waiting for what another asks.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::LazyLock;
@@ -41,7 +41,10 @@ impl Origin {
     pub(crate) fn share(self, caller: &Caller) -> Share {
         static NUMBERS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
         let caller = match self.place {
-            Place::Outside | Place::Action => NUMBERS.hash_one((caller.identity(), self.connection)),
+            Place::Outside | Place::Action => {
+                let connection = (!matches!(caller, Caller::Token(_))).then_some(self.connection);
+                NUMBERS.hash_one((caller.identity(), connection))
+            }
             // A line of its own, whoever is the first to watch.
             Place::Upkeep => NUMBERS.hash_one("upkeep"),
         };

@@ -293,8 +293,8 @@ fn note(group: &[Prepared]) -> AuditNote {
     let names = group.iter().filter_map(|prepared| Some(prepared.function().ok()?.name.clone()));
     let mut targets: Vec<String> = names.collect();
     targets.dedup();
-    let actor = group.first().map_or("", |prepared| prepared.caller.identity());
-    AuditNote { actor: actor.to_owned(), action: "call".to_owned(), targets }
+    let actor = group.first().map(|prepared| prepared.caller.identity().into_owned());
+    AuditNote { actor: actor.unwrap_or_default(), action: "call".to_owned(), targets }
 }
 
 /// The last call that wrote the document.

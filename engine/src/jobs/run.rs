@@ -151,7 +151,7 @@ impl JobRun<'_> {
 
     /// For the audit log: for whom what ran.
     fn note(&self, job: &Job, prepared: &Prepared) -> AuditNote {
-        let actor = prepared.caller.identity().to_owned();
+        let actor = prepared.caller.identity().into_owned();
         AuditNote { actor, action: "job".to_owned(), targets: vec![job.function.clone()] }
     }
 
