@@ -151,7 +151,7 @@ fn keys_come_from_the_environment_or_a_file_but_not_from_both_and_not_from_besid
     let key = generate(&file);
     save(&app, &[&key]);
     let twice = expect![[r#"
-        weir: encryption keys are given twice: leave out --encryption-keys TMP/keys or unset WEIR_ENCRYPTION_KEYS
+        weir: encryption keys are given twice: leave out the file TMP/keys or unset WEIR_ENCRYPTION_KEYS
     "#]];
     refused(&app, &["--encryption-keys", &file], Some(&key), twice);
     let empty = expect![[r#"

@@ -35,6 +35,7 @@
 //! | [`subscribers`] | hundreds of storms of changes: each message of a subscription is the value at its commit, over kills too |
 //! | [`tls`] | whose certificates `fetch` takes, and what it tells of others |
 //! | [`paging`] | pages of lists and sorted views from both ends, also while they change |
+//! | [`serve`] | `weir serve`: configured, empty, and from a key to an answered query |
 //! | [`schema_changes`] | `weir check --against`: what breaks clients, as GraphQL.js has it |
 //! | [`typed_clients`] | graphql-codegen and gql.tada make types of a served schema, and programs compile against them |
 //! | [`typescript_client`] | the npm package `@weir/client`: its own tests against the binary |
@@ -92,6 +93,7 @@ mod operations;
 mod outsider;
 mod paging;
 mod schema_changes;
+mod serve;
 mod shop;
 mod streaming;
 mod subscribers;

@@ -25,6 +25,8 @@ mod restore;
 mod rotation;
 mod rows;
 mod secrets;
+mod serve;
+mod serving;
 mod storage;
 mod types;
 mod views;
@@ -48,6 +50,8 @@ struct Cli {
 enum Command {
     /// Serve an app while you write it: watches the folder, reloads, GraphiQL at /graphiql.
     Dev(dev::Arguments),
+    /// Serve what was deployed: callers show tokens, and only signed bundles run.
+    Serve(serve::Arguments),
     /// Compile an app and print its mistakes, its GraphQL schema, or what it changes for clients of another one.
     Check(check::Arguments),
     /// Print which functions of an app use which collections and each other.
@@ -115,6 +119,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
         Command::Dev(arguments) => dev::run(arguments),
+        Command::Serve(arguments) => serve::run(arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Graph(arguments) => graph::run(&arguments),
         Command::Types(arguments) => types::run(&arguments),

@@ -6,6 +6,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`cli`] | the commands of the binary `weir` |
+//! | [`config`] | `weir.toml` |
 //! | [`control`] | how commands ask the process that has a data folder open |
 //! | [`documents`] | documents that are to be trusted: how tools write them, whether they fit |
 //! | [`http`] | routes, limits, content negotiation, pages |
@@ -18,6 +19,7 @@
 //! it.
 
 pub mod cli;
+pub mod config;
 pub mod control;
 pub mod documents;
 pub mod graphql;

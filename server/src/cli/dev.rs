@@ -6,23 +6,21 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use weir_engine::Engine;
 use weir_engine::engine::{ActivateError, RESULTS_BYTES_MAX};
-use weir_engine::jobs::Scheduler;
 use weir_sandbox::compile::Sources;
-use weir_sandbox::pool::{self, PoolOptions};
 
 use super::build::{BuildError, build, print_mistakes, summary};
 use super::check::load_failure;
-use super::listening::ListeningArguments;
-use super::rotation::Rotation;
+use super::listening::{Listening, ListeningArguments};
 use super::secrets::SecretsArguments;
+use super::serving::{Announce, Open, Plan};
 use super::storage::StorageArguments;
 use super::watch::FolderWatch;
 use super::{Failure, default_data, logging, memory, runtime, types};
-use crate::control::Control;
-use crate::http::{Server, ServerOptions};
+use crate::config::Isolation;
+use crate::http::ServerOptions;
 
 /// The arguments of `weir dev`.
 #[derive(Debug, Args)]
@@ -47,24 +45,6 @@ pub struct Arguments {
     secrets: SecretsArguments,
 }
 
-/// Where functions run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Isolation {
-    /// On threads of the server: for those who trust their own code.
-    Thread,
-    /// In worker processes.
-    Process,
-}
-
-impl From<Isolation> for pool::Isolation {
-    fn from(isolation: Isolation) -> Self {
-        match isolation {
-            Isolation::Thread => Self::Thread,
-            Isolation::Process => Self::Process,
-        }
-    }
-}
-
 /// Serves until SIGTERM or Ctrl-C.
 pub fn run(arguments: Arguments) -> Result<(), Failure> {
     memory::give_back();
@@ -76,47 +56,18 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
 async fn serve(arguments: Arguments) -> Result<(), Failure> {
     let Arguments { app: folder, listening, isolation, results_mib, trusted_documents, storage, secrets } = arguments;
     let sources = Sources::read(&folder).map_err(Failure::because)?;
-    let tls = listening.tls()?;
-    let listener = listening.bind().await?;
-    let address = listener.local_addr().map_err(Failure::because)?;
-    let data = default_data(&folder);
-    let secrets = secrets.read(&storage.folder(&data))?;
-    let store = storage.open(&data)?;
-    let data_folder = storage.folder(&data);
-    let rotation = Rotation::start(store.clone(), storage, data).await?;
+    let listening = Listening::from(listening);
+    let origins = listening.origins();
+    let default_data = default_data(&folder);
+    let open = Open::open(Plan { listening, storage, default_data, secrets, isolation, results_mib }).await?;
     if let Err(error) = types::write(&folder) {
         tracing::warn!("cannot write the editor's types into {}: {error}", folder.display());
     }
-    let pool = PoolOptions { isolation: isolation.into(), ..PoolOptions::default() };
-    let engine = Engine::start_with(store.clone(), pool, secrets, results_mib.saturating_mul(1 << 20))
-        .map_err(Failure::because)?;
-    let control = Control::start(store, engine.clone(), &data_folder).map_err(|error| {
-        Failure::because(format!("cannot listen for commands in {}: {error}", data_folder.display()))
-    })?;
     let watch = FolderWatch::start(&folder)
         .map_err(|error| Failure::because(format!("cannot watch {}: {error}", folder.display())))?;
-    let jobs = Scheduler::start(engine.clone(), engine.clock().clone());
-    let options = ServerOptions { origins: listening.origins(), trusted_documents, ..ServerOptions::default() };
-    let mut server = Server::start(engine.clone(), options);
-    let mut scheme = "http";
-    if let Some(tls) = tls {
-        (server, scheme) = (server.with_tls(tls), "https");
-    }
-    let ready = server.ready();
-    let announcing = tokio::spawn(async move {
-        ready.await;
-        anstream::println!("listening on {scheme}://{address}");
-        tracing::info!("GraphiQL: {scheme}://{address}/graphiql");
-    });
-    let reloading = tokio::spawn(keep_up(engine.clone(), folder, sources, watch));
-    let served = server.serve(listener, stop_signal()).await;
-    announcing.abort();
-    reloading.abort();
-    control.stop().await;
-    jobs.stop().await;
-    rotation.stop().await;
-    engine.close().await;
-    served.map_err(|error| Failure::because(format!("the server stopped: {error}")))
+    let reloading = tokio::spawn(keep_up(open.engine.clone(), folder, sources, watch));
+    let options = ServerOptions { origins, trusted_documents, ..ServerOptions::default() };
+    open.serve(options, Announce::WhenServed, Some(reloading)).await
 }
 
 /// Makes each change of the folder the active release, if it can be one.
@@ -172,29 +123,4 @@ fn explain(error: &ReloadError, has_release: bool) {
     }
     let state = if has_release { "the last good release goes on serving" } else { "waiting for a change" };
     anstream::eprintln!("weir: {state}");
-}
-
-/// Done on SIGTERM or Ctrl-C.
-async fn stop_signal() {
-    let interrupted = async {
-        // Without a handler there is nothing to wait for: then only SIGTERM stops it.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    };
-    #[cfg(unix)]
-    let terminated = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut signal) => {
-                signal.recv().await;
-            }
-            Err(_) => std::future::pending::<()>().await,
-        }
-    };
-    #[cfg(not(unix))]
-    let terminated = std::future::pending::<()>();
-    tokio::select! {
-        () = interrupted => {}
-        () = terminated => {}
-    }
 }

@@ -1,4 +1,4 @@
-//! The arguments of every command that listens: where, with which certificate, and to which pages.
+//! Where a server listens, with which certificate, and to which pages: from arguments or from `weir.toml`.
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -10,6 +10,17 @@ use tokio::net::TcpListener;
 use super::Failure;
 use crate::http::origin::{Origin, Origins, Reach};
 use crate::http::tls::{Tls, TlsFiles};
+
+/// Where is listened.
+#[derive(Debug)]
+pub struct Listening {
+    /// Where to listen; port 0 picks a free one.
+    pub listen: SocketAddr,
+    /// The certificate and its key; `None`: plain HTTP.
+    pub tls: Option<TlsFiles>,
+    /// Pages that may call from a browser.
+    pub allow_origins: Vec<Origin>,
+}
 
 /// To be flattened into the arguments of a command.
 #[derive(Debug, Args)]
@@ -29,17 +40,25 @@ pub struct ListeningArguments {
     allow_origin: Vec<Origin>,
 }
 
-impl ListeningArguments {
+impl From<ListeningArguments> for Listening {
+    fn from(arguments: ListeningArguments) -> Self {
+        let ListeningArguments { listen, tls_cert, tls_key, allow_origin } = arguments;
+        // Each of the two requires the other.
+        let tls = tls_cert.zip(tls_key).map(|(certificate, key)| TlsFiles { certificate, key });
+        Self { listen, tls, allow_origins: allow_origin }
+    }
+}
+
+impl Listening {
     /// The certificate; `None`: plain HTTP.
     pub fn tls(&self) -> Result<Option<Tls>, Failure> {
-        let (Some(certificate), Some(key)) = (self.tls_cert.clone(), self.tls_key.clone()) else { return Ok(None) };
-        Tls::read(TlsFiles { certificate, key }).map(Some).map_err(Failure::because)
+        self.tls.clone().map(Tls::read).transpose().map_err(Failure::because)
     }
 
     /// The pages that may call from a browser.
     pub fn origins(&self) -> Origins {
         let reach = if self.listen.ip().is_loopback() { Reach::Machine } else { Reach::Anywhere };
-        Origins::and(self.allow_origin.clone()).reached_from(reach)
+        Origins::and(self.allow_origins.clone()).reached_from(reach)
     }
 
     /// Takes the port.

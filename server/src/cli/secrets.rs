@@ -58,6 +58,11 @@ enum SecretsError {
 }
 
 impl SecretsArguments {
+    /// What a configuration says.
+    pub fn of(secrets: Option<PathBuf>) -> Self {
+        Self { secrets }
+    }
+
     /// Reads them. `data` is the data folder, which need not exist yet.
     pub fn read(&self, data: &Path) -> Result<Secrets, Failure> {
         let mut values = environment()?;

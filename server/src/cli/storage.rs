@@ -24,6 +24,11 @@ pub struct StorageArguments {
 }
 
 impl StorageArguments {
+    /// What a configuration says.
+    pub fn of(data: Option<PathBuf>, encryption_keys: Option<PathBuf>) -> Self {
+        Self { data, encryption_keys }
+    }
+
     /// The data folder: `default` unless another was named.
     pub fn folder(&self, default: &Path) -> PathBuf {
         self.data.clone().unwrap_or_else(|| default.to_owned())
@@ -33,7 +38,7 @@ impl StorageArguments {
     pub fn keys(&self, default: &Path) -> Result<Option<KeyRing>, Failure> {
         match (&self.encryption_keys, environment()?) {
             (Some(file), Some(_)) => Err(Failure::because(format!(
-                "encryption keys are given twice: leave out --encryption-keys {} or unset {KEYS_VARIABLE}",
+                "encryption keys are given twice: leave out the file {} or unset {KEYS_VARIABLE}",
                 file.display()
             ))),
             (Some(file), None) => KeyRing::read(file, &self.folder(default))

@@ -3,6 +3,7 @@
 //! They come from anywhere, webhooks of other services for the most part, and show nothing of who sends them. So their caller
 //! is anonymous in `weir dev` too, and what goes wrong is told to the log and not to them.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,7 +43,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 pub async fn answer(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Response {
     let (parts, body) = request.into_parts();
     let Some(served) = gateway.service.current() else {
-        return unavailable("no release is active yet\n", RETRY_AFTER);
+        return unavailable(format!("{}\n", gateway.nothing_served()), RETRY_AFTER);
     };
     let endpoints = &served.release.declarations().endpoints;
     let method = if parts.method == Method::HEAD { &Method::GET } else { &parts.method };
@@ -194,10 +195,10 @@ fn failure(error: &CallError) -> Response {
     (StatusCode::INTERNAL_SERVER_ERROR, "the endpoint failed\n").into_response()
 }
 
-fn unavailable(text: &'static str, retry_after: Duration) -> Response {
+fn unavailable(text: impl Into<Cow<'static, str>>, retry_after: Duration) -> Response {
     // Whole seconds, and never none.
     let seconds = retry_after.as_millis().div_ceil(1_000).max(1).to_string();
-    (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, seconds)], text).into_response()
+    (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, seconds)], text.into()).into_response()
 }
 
 /// The author finds the message and the place in the server's log.

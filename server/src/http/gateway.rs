@@ -31,8 +31,13 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Who calls. There are no tokens yet: whoever reaches `weir dev` is the developer.
+    /// Who calls, where nobody shows a token: the developer with `weir dev`, nobody in particular with `weir serve`.
     pub fn caller(&self) -> Caller {
-        Caller::Developer
+        self.options.tokenless.clone()
+    }
+
+    /// What is said while there is no release.
+    pub fn nothing_served(&self) -> &str {
+        &self.options.nothing_served
     }
 }

@@ -97,7 +97,7 @@ pub(super) async fn answer(
     let Some(served) = gateway.service.current() else {
         return match (media, method) {
             (MediaType::EventStream, Method::Get) => events::nothing_yet(),
-            _ => Refusal::no_release().into_response(media),
+            _ => Refusal::no_release(gateway).into_response(media),
         };
     };
     let operation = match gateway.service.prepare(&served, &request).await {
@@ -190,8 +190,8 @@ impl Refusal {
         Self::unavailable(GraphqlError::new(ErrorCode::Unavailable, no_room.to_string()))
     }
 
-    pub(super) fn no_release() -> Self {
-        Self::unavailable(GraphqlError::new(ErrorCode::Unavailable, "no release is active yet"))
+    pub(super) fn no_release(gateway: &Gateway) -> Self {
+        Self::unavailable(GraphqlError::new(ErrorCode::Unavailable, gateway.nothing_served()))
     }
 
     pub(super) fn into_response(self, media: MediaType) -> HttpResponse {

@@ -1,12 +1,21 @@
 //! Every limit and time of the server, by name.
 
+use std::borrow::Cow;
 use std::time::Duration;
+
+use weir_engine::call::Caller;
 
 use super::origin::Origins;
 
-/// How the server behaves. The defaults suit `weir dev` and `weir serve` alike.
+/// How the server behaves. But for the first three the defaults suit `weir dev` and `weir serve` alike.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerOptions {
+    /// Who somebody is who shows no token.
+    pub tokenless: Caller,
+    /// Whether there is the query editor.
+    pub graphiql: bool,
+    /// What is said while there is no release.
+    pub nothing_served: Cow<'static, str>,
     /// Connections open at one time, WebSockets among them. Who comes when there are as many waits to be accepted.
     pub connections: u32,
     /// Each of them.
@@ -50,6 +59,9 @@ pub struct ServerOptions {
 impl Default for ServerOptions {
     fn default() -> Self {
         Self {
+            tokenless: Caller::Developer,
+            graphiql: true,
+            nothing_served: Cow::Borrowed("no release is active yet"),
             connections: 24_000,
             connection: ConnectionOptions::default(),
             certificate_interval: Duration::from_secs(10),

@@ -29,7 +29,7 @@ pub async fn readyz(State(gateway): State<Arc<Gateway>>) -> Response {
     }
     match gateway.service.current() {
         Some(_) => "ready\n".into_response(),
-        None => no_release(),
+        None => no_release(&gateway),
     }
 }
 
@@ -61,12 +61,12 @@ pub async fn sdl(State(gateway): State<Arc<Gateway>>, parts: Parts) -> Response 
             let media = HeaderValue::from_static("application/graphql; charset=utf-8");
             caching::answer(&parts.headers, media, served.schema.sdl.clone().into_bytes())
         }
-        None => no_release(),
+        None => no_release(&gateway),
     }
 }
 
-fn no_release() -> Response {
-    (StatusCode::SERVICE_UNAVAILABLE, "no release is active yet\n").into_response()
+fn no_release(gateway: &Gateway) -> Response {
+    (StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", gateway.nothing_served())).into_response()
 }
 
 /// A file of GraphiQL, as `assets/graphiql/README.md` tells.

@@ -19,16 +19,23 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route("/graphql", get(graphql::get).post(graphql::post))
         .route("/schema.graphql", get(pages::sdl))
         .layer(cors(gateway.options.origins.clone()));
+    let editor = if gateway.options.graphiql { graphiql() } else { Router::new() };
     Router::new()
         .merge(api)
+        .merge(editor)
         .route("/healthz", get(pages::healthz))
         .route("/readyz", get(pages::readyz))
         .route("/metrics", get(pages::metrics))
+        .fallback(endpoints::answer)
+        .with_state(gateway)
+}
+
+/// The query editor, which is also what there is to see at the root.
+fn graphiql() -> Router<Arc<Gateway>> {
+    Router::new()
         .route("/", get(|| async { Redirect::temporary("/graphiql") }))
         .route("/graphiql", get(pages::graphiql))
         .route("/graphiql/{file}", get(pages::graphiql_file))
-        .fallback(endpoints::answer)
-        .with_state(gateway)
 }
 
 /// How long a browser need not ask again; some ask after two hours all the same.

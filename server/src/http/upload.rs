@@ -104,7 +104,7 @@ fn start(gateway: &Arc<Gateway>, parts: &Parts, body: Body) -> Result<HttpRespon
         Ok(key) => key,
         Err(error) => return Err(Refusal { status: StatusCode::BAD_REQUEST, error }),
     };
-    let served = gateway.service.current().ok_or_else(Refusal::no_release)?;
+    let served = gateway.service.current().ok_or_else(|| Refusal::no_release(gateway))?;
     if gateway.service.is_trusted_only(&served) {
         let message = "only trusted documents run here: send the documentId of one instead of calls";
         let error = GraphqlError::new(ErrorCode::Forbidden, message);

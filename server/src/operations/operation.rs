@@ -51,7 +51,7 @@ impl<C: Clone> Operation<C> {
     /// Sends results. An error is that of a request that was refused, or is no longer possible.
     async fn answer(&self, mut request: Request) -> Result<(), Vec<GraphqlError>> {
         let mut changes = self.service.changes();
-        let served = current(&mut changes)?;
+        let served = current(&mut changes, &self.gateway)?;
         let operation = Box::pin(self.service.prepare(&served, &request)).await?;
         if operation.kind == OperationKind::Subscription {
             self.outbox.goes_on(&self.ticket);
@@ -149,7 +149,7 @@ impl<C: Clone> Operation<C> {
                     if changed.is_err() {
                         return Ok(ControlFlow::Break(()));
                     }
-                    return Ok(ControlFlow::Continue(current(changes)?));
+                    return Ok(ControlFlow::Continue(current(changes, &self.gateway)?));
                 }
             }
         }
@@ -194,9 +194,12 @@ impl Form {
     }
 }
 
-fn current(changes: &mut watch::Receiver<Option<Arc<Served>>>) -> Result<Arc<Served>, Vec<GraphqlError>> {
+fn current(
+    changes: &mut watch::Receiver<Option<Arc<Served>>>,
+    gateway: &Gateway,
+) -> Result<Arc<Served>, Vec<GraphqlError>> {
     let served = changes.borrow_and_update().clone();
-    served.ok_or_else(|| vec![GraphqlError::new(ErrorCode::Unavailable, "no release is active yet")])
+    served.ok_or_else(|| vec![GraphqlError::new(ErrorCode::Unavailable, gateway.nothing_served())])
 }
 
 /// `extensions.weir.after`: a cursor of an earlier message.

@@ -38,8 +38,8 @@ pub fn upgrade(gateway: Arc<Gateway>, upgrade: WebSocketUpgrade, parts: &Parts) 
     }
     if gateway.service.current().is_none() {
         // Not accepted, so that clients try again: an operation that is refused they would take for ended.
-        return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], "no release is active yet\n")
-            .into_response();
+        let reason = format!("{}\n", gateway.nothing_served());
+        return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], reason).into_response();
     }
     let Ok(permit) = gateway.sockets.clone().try_acquire_owned() else {
         let retry_after = [(header::RETRY_AFTER, "1")];

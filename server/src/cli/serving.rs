@@ -1,0 +1,140 @@
+//! What `weir dev` and `weir serve` have in common: everything that is open while something is served, and the order in which it
+//! is opened and closed. What is served, and from where it comes, is for the commands.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use weir_engine::Engine;
+use weir_engine::jobs::Scheduler;
+use weir_sandbox::pool::PoolOptions;
+
+use super::Failure;
+use super::listening::Listening;
+use super::rotation::Rotation;
+use super::secrets::SecretsArguments;
+use super::storage::StorageArguments;
+use crate::config::Isolation;
+use crate::control::Control;
+use crate::http::tls::Tls;
+use crate::http::{Server, ServerOptions};
+
+/// What a command has made of its arguments.
+pub struct Plan {
+    /// Where.
+    pub listening: Listening,
+    /// Where the data is.
+    pub storage: StorageArguments,
+    /// The data folder where `storage` names none.
+    pub default_data: PathBuf,
+    /// What actions may know.
+    pub secrets: SecretsArguments,
+    /// Where functions run.
+    pub isolation: Isolation,
+    /// How much memory kept results may take, in MiB.
+    pub results_mib: usize,
+}
+
+/// When the line is printed that says where the server listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Announce {
+    /// When a release is served.
+    WhenServed,
+    /// At once: a release may come by the server itself.
+    AtOnce,
+}
+
+/// All that is open.
+pub struct Open {
+    /// Runs what is served.
+    pub engine: Engine,
+    listener: TcpListener,
+    address: SocketAddr,
+    tls: Option<Tls>,
+    rotation: Rotation,
+    control: Control,
+    jobs: Scheduler,
+}
+
+impl Open {
+    /// Opens everything: the port first, which is the likeliest to be taken.
+    pub async fn open(plan: Plan) -> Result<Self, Failure> {
+        let Plan { listening, storage, default_data, secrets, isolation, results_mib } = plan;
+        let tls = listening.tls()?;
+        let listener = listening.bind().await?;
+        let address = listener.local_addr().map_err(Failure::because)?;
+        let data = storage.folder(&default_data);
+        let secrets = secrets.read(&data)?;
+        let store = storage.open(&default_data)?;
+        let rotation = Rotation::start(store.clone(), storage, default_data).await?;
+        let pool = PoolOptions { isolation: isolation.into(), ..PoolOptions::default() };
+        let results_bytes = results_mib.saturating_mul(1 << 20);
+        let engine = Engine::start_with(store.clone(), pool, secrets, results_bytes).map_err(Failure::because)?;
+        let control = Control::start(store, engine.clone(), &data)
+            .map_err(|error| Failure::because(format!("cannot listen for commands in {}: {error}", data.display())))?;
+        let jobs = Scheduler::start(engine.clone(), engine.clock().clone());
+        Ok(Self { engine, listener, address, tls, rotation, control, jobs })
+    }
+
+    /// Serves until SIGTERM or Ctrl-C, and closes everything. What runs `alongside` ends then too.
+    pub async fn serve(
+        self,
+        options: ServerOptions,
+        announce: Announce,
+        alongside: Option<JoinHandle<()>>,
+    ) -> Result<(), Failure> {
+        let Self { engine, listener, address, tls, rotation, control, jobs } = self;
+        let has_editor = options.graphiql;
+        let mut server = Server::start(engine.clone(), options);
+        let mut scheme = "http";
+        if let Some(tls) = tls {
+            (server, scheme) = (server.with_tls(tls), "https");
+        }
+        let ready = server.ready();
+        let announcing = tokio::spawn(async move {
+            if announce == Announce::WhenServed {
+                ready.await;
+            }
+            anstream::println!("listening on {scheme}://{address}");
+            if has_editor {
+                tracing::info!("GraphiQL: {scheme}://{address}/graphiql");
+            }
+        });
+        let served = server.serve(listener, stop_signal()).await;
+        announcing.abort();
+        if let Some(task) = alongside {
+            task.abort();
+        }
+        control.stop().await;
+        jobs.stop().await;
+        rotation.stop().await;
+        engine.close().await;
+        served.map_err(|error| Failure::because(format!("the server stopped: {error}")))
+    }
+}
+
+/// Done on SIGTERM or Ctrl-C.
+async fn stop_signal() {
+    let interrupted = async {
+        // Without a handler there is nothing to wait for: then only SIGTERM stops it.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    #[cfg(unix)]
+    let terminated = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(_) => std::future::pending::<()>().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let terminated = std::future::pending::<()>();
+    tokio::select! {
+        () = interrupted => {}
+        () = terminated => {}
+    }
+}

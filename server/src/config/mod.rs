@@ -1,0 +1,132 @@
+//! `weir.toml`: how `weir serve` is set up. One struct and one file for each section.
+//!
+//! Rule: what is not understood is refused, with its line and what would be. Paths are those of the file's own folder, so that a
+//! server behaves the same from wherever it is started.
+
+mod server;
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+pub use server::{Isolation, ServerSection, TlsSection};
+
+/// The file that is read where none is named and it is there.
+pub const FILE: &str = "weir.toml";
+/// The largest file, in bytes.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// All sections. What the file leaves out has its default.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where is served, what and how.
+    pub server: ServerSection,
+}
+
+/// Why a file is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The system does not give it out.
+    #[error("cannot read {}: {error}", file.display())]
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// Nobody writes so much.
+    #[error("{} is larger than {FILE_BYTES_MAX} bytes, so it is no configuration", .0.display())]
+    TooLarge(PathBuf),
+    /// It is no TOML, or says what nobody understands.
+    #[error("{}:{line}: {message}", file.display())]
+    Malformed {
+        /// The file.
+        file: PathBuf,
+        /// From 1.
+        line: usize,
+        /// What is wrong there, and what is expected.
+        message: String,
+    },
+}
+
+impl Config {
+    /// Reads a file.
+    pub fn read(file: &Path) -> Result<Self, ConfigError> {
+        let unreadable = |error| ConfigError::Unreadable { file: file.to_owned(), error };
+        let mut text = String::new();
+        let opened = File::open(file).map_err(unreadable)?;
+        opened.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(unreadable)?;
+        if text.len() as u64 > FILE_BYTES_MAX {
+            return Err(ConfigError::TooLarge(file.to_owned()));
+        }
+        let mut config = Self::parse(&text, file)?;
+        config.server.resolve(file.parent().unwrap_or(Path::new("")));
+        Ok(config)
+    }
+
+    /// Reads the text of a file, whose paths stay as they are written.
+    pub fn parse(text: &str, file: &Path) -> Result<Self, ConfigError> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let malformed = |line, message: String| ConfigError::Malformed { file: file.to_owned(), line, message };
+        let config: Self = toml::from_str(text).map_err(|error| {
+            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            // What the parser says may have lines of its own.
+            malformed(before.matches('\n').count() + 1, error.message().trim_end().replace('\n', ": "))
+        })?;
+        Ok(config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(text: &str) -> String {
+        match Config::parse(text, Path::new(FILE)) {
+            Ok(config) => format!("{:?}", config.server.listen),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn mistakes_are_told_with_their_line_and_what_to_do() {
+        let table = [
+            ("", "127.0.0.1:4000"),
+            ("\u{feff}[server]\nlisten = \"[::1]:80\"\n", "[::1]:80"),
+            ("\n[server]\nlissten = \"x\"\n", "weir.toml:3: unknown field `lissten`, expected one of `listen`, "),
+            ("[serwer]\n", "weir.toml:1: unknown field `serwer`, expected "),
+            ("[server]\nlisten = 4000\n", "weir.toml:2: invalid type: integer `4000`, expected "),
+            ("[server]\nlisten = \"everywhere\"\n", "weir.toml:2: invalid socket address syntax"),
+            ("[server]\nisolation = \"none\"\n", "weir.toml:2: unknown variant `none`, expected `process` or `thread`"),
+            ("[server]\nallow_origins = [\"x\"]\n", "weir.toml:2: an origin is a scheme and a host, "),
+            ("[server.tls]\ncertificate = \"c.pem\"\n", "weir.toml:1: missing field `key`"),
+            ("[server\n", "weir.toml:1: "),
+            ("[server]\ndata = \"a\"\ndata = \"b\"\n", "weir.toml:3: duplicate key"),
+        ];
+        for (text, expected) in table {
+            let shown = shown(text);
+            assert!(shown.starts_with(expected) && !shown.contains('\n'), "{text:?}: {shown}");
+        }
+    }
+
+    #[test]
+    #[allow(clippy::unwrap_used, reason = "tests")]
+    fn paths_are_those_of_the_folder_of_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(FILE);
+        let text =
+            "[server]\ndata = \"data\"\nsecrets = \"/etc/secrets\"\ntls = { certificate = \"c\", key = \"k\" }\n";
+        std::fs::write(&file, text).unwrap();
+        let server = Config::read(&file).unwrap().server;
+        let here = |name: &str| folder.path().join(name);
+        assert_eq!(server.data, Some(here("data")));
+        assert_eq!(server.secrets, Some(PathBuf::from("/etc/secrets")));
+        assert_eq!(server.tls, Some(TlsSection { certificate: here("c"), key: here("k") }));
+        assert!(Config::read(&here("none.toml")).unwrap_err().to_string().starts_with("cannot read "));
+        std::fs::write(&file, "#".repeat(FILE_BYTES_MAX as usize + 1)).unwrap();
+        assert!(Config::read(&file).unwrap_err().to_string().ends_with("so it is no configuration"));
+    }
+}
