@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use weir_schema::caller::{CallerSettings, ClaimType};
 use weir_schema::commit::Timestamp;
 use weir_schema::error::ErrorCode;
 use weir_schema::limits::Limit;
@@ -91,14 +92,24 @@ impl TokenKind {
 pub(crate) const CALLER_KINDS: [&str; 4] = ["developer", "user", "service", "anonymous"];
 
 impl Caller {
-    /// The caller as scripts see it.
-    pub(crate) fn in_script(&self) -> ScriptCaller {
+    /// The caller as scripts of an app see it that declares these claims. A claim is null that the token has not, or of another
+    /// type: a job may have been scheduled under an earlier version of the app.
+    pub(crate) fn in_script(&self, app: &CallerSettings) -> ScriptCaller {
         match self {
-            Self::Developer => ScriptCaller { kind: "developer", subject: None },
-            Self::Scheduler => ScriptCaller { kind: "service", subject: Some("cron".to_owned()) },
-            Self::Anonymous => ScriptCaller { kind: "anonymous", subject: None },
+            Self::Developer => ScriptCaller::without_token("developer"),
+            Self::Scheduler => {
+                ScriptCaller { subject: Some("cron".to_owned()), ..ScriptCaller::without_token("service") }
+            }
+            Self::Anonymous => ScriptCaller::without_token("anonymous"),
             Self::Token(identity) => {
-                ScriptCaller { kind: identity.kind.name(), subject: Some(identity.subject.clone()) }
+                let Identity { kind, issuer, subject, roles, scopes, claims } = &**identity;
+                let claim = |(name, of): (&String, &ClaimType)| match claims.get(name).filter(|value| of.has(value)) {
+                    Some(value) => text(value),
+                    None => "null".into(),
+                };
+                let mut more = vec![text(issuer), text(roles), text(scopes)];
+                more.extend(app.claims.iter().map(claim));
+                ScriptCaller { kind: kind.name(), subject: Some(subject.clone()), more }
             }
         }
     }
@@ -118,6 +129,11 @@ impl Caller {
     pub fn sees_stacks(&self) -> bool {
         matches!(self, Self::Developer)
     }
+}
+
+/// As JSON text, which texts, lists of them and JSON always have.
+fn text(value: &impl Serialize) -> Box<str> {
+    serde_json::to_string(value).unwrap_or_default().into()
 }
 
 /// One call of a batch.

@@ -201,7 +201,7 @@ impl RunHost {
         if !self.has_room(view, 0) {
             return Ok(None);
         }
-        let Some(kept) = self.engine.kept_view(&key, &self.caller.in_script(), head.sequence) else {
+        let Some(kept) = self.engine.kept_view(&key, view.seen(), head.sequence) else {
             return match self.maintained(view, head.sequence) {
                 Maintained::Known(content) => Ok(Some(content)),
                 Maintained::Unknown => Ok(None),

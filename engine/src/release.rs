@@ -9,6 +9,7 @@ use weir_sandbox::App;
 use weir_sandbox::isolate::IsolateError;
 use weir_sandbox::pool::{Pool, PoolOptions};
 use weir_sandbox::watchdog::Watchdog;
+use weir_schema::caller::CallerSettings;
 use weir_schema::declarations::{Declarations, Function, FunctionKind};
 use weir_schema::digest::Digest;
 use weir_schema::graphql::GraphqlSettings;
@@ -103,6 +104,11 @@ impl Release {
     /// How its GraphQL API answers.
     pub fn graphql(&self) -> &GraphqlSettings {
         &self.app.manifest.graphql
+    }
+
+    /// What its functions may know of who calls.
+    pub fn caller(&self) -> &CallerSettings {
+        &self.app.manifest.caller
     }
 
     /// How its jobs are run.

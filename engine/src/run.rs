@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde_json::Value;
 use tokio::sync::oneshot;
 use weir_sandbox::pool::{Isolation, QueueFull};
-use weir_sandbox::protocol::{CallRequest, Frame, Outcome, Plan, ScriptError};
+use weir_sandbox::protocol::{CallRequest, Frame, Outcome, Plan, ScriptCaller, ScriptError};
 use weir_schema::declarations::{Function, FunctionKind};
 use weir_schema::error::ErrorCode;
 use weir_schema::id::DocumentId;
@@ -38,7 +38,9 @@ pub struct Prepared {
     pub release: Arc<Release>,
     /// Who calls.
     pub caller: Caller,
-    /// The same for the script.
+    /// The same as scripts of the release see it.
+    seen: ScriptCaller,
+    /// That as JSON text.
     in_script: Arc<str>,
     /// Its place in the declarations.
     pub index: usize,
@@ -92,14 +94,7 @@ impl Prepared {
         if arguments.len() > allowed {
             return Err(CallError::limit(Limit::Arguments, allowed));
         }
-        Ok(Self {
-            release: release.clone(),
-            caller: caller.clone(),
-            in_script: caller.in_script().text(),
-            index,
-            arguments,
-            maps: false,
-        })
+        Ok(Self::made(release, caller, index, arguments))
     }
 
     /// What gives the contributions of documents, as JSON texts, to a view of groups.
@@ -112,15 +107,14 @@ impl Prepared {
             arguments.extend_from_slice(document);
         }
         arguments.extend_from_slice(b"]}");
-        let caller = Caller::Scheduler;
-        Self {
-            release: release.clone(),
-            in_script: caller.in_script().text(),
-            caller,
-            index,
-            arguments: String::from_utf8_lossy(&arguments).into(),
-            maps: true,
-        }
+        let arguments = String::from_utf8_lossy(&arguments).into();
+        Self { maps: true, ..Self::made(release, &Caller::Scheduler, index, arguments) }
+    }
+
+    fn made(release: &Arc<Release>, caller: &Caller, index: usize, arguments: Arc<str>) -> Self {
+        let seen = caller.in_script(release.caller());
+        let in_script = seen.text();
+        Self { release: release.clone(), caller: caller.clone(), seen, in_script, index, arguments, maps: false }
     }
 
     /// What answers the endpoint at a place among those of the release; `request` is made by the host and has no type.
@@ -130,8 +124,12 @@ impl Prepared {
             return Err(CallError::limit(Limit::Arguments, allowed));
         }
         let index = release.declarations().functions.len() + place;
-        let in_script = caller.in_script().text();
-        Ok(Self { release: release.clone(), caller: caller.clone(), in_script, index, arguments, maps: false })
+        Ok(Self::made(release, caller, index, arguments))
+    }
+
+    /// Who calls, as scripts see it.
+    pub(crate) fn seen(&self) -> &ScriptCaller {
+        &self.seen
     }
 
     /// What it asks.

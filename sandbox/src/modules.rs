@@ -94,7 +94,8 @@ pub fn entry(app: &App) -> String {
             code.push_str(&format!("  [{name:?}, m{index}.{name}, {unnoticed:?}{parts}],\n", name = function.name));
         }
     }
-    code.push_str("];\n");
+    let claims: Vec<&String> = app.manifest.caller.claims.keys().collect();
+    code.push_str(&format!("];\nexport const claims = {claims:?};\n"));
     code
 }
 

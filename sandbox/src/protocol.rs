@@ -40,12 +40,40 @@ pub struct ScriptCaller {
     pub kind: &'static str,
     /// The subject of the token, if there is one.
     pub subject: Option<String>,
+    /// What else a token says, each as JSON text: the issuer, the roles, the scopes, then the claims that the app declares, in
+    /// their order. Empty without a token.
+    pub more: Vec<Box<str>>,
+}
+
+/// Where in [`ScriptCaller::more`] something stands.
+pub mod more {
+    /// Who made the token.
+    pub const ISSUER: usize = 0;
+    /// The caller's roles.
+    pub const ROLES: usize = 1;
+    /// What the token may be used for.
+    pub const SCOPES: usize = 2;
+    /// The first of the declared claims.
+    pub const CLAIMS: usize = 3;
 }
 
 impl ScriptCaller {
+    /// Somebody without a token.
+    pub fn without_token(kind: &'static str) -> Self {
+        Self { kind, subject: None, more: Vec::new() }
+    }
+
     /// As JSON text.
     pub fn text(&self) -> Arc<str> {
-        serde_json::json!({ "kind": self.kind, "subject": self.subject }).to_string().into()
+        let more = |place: usize, none: &'static str| self.more.get(place).map_or(none, |text| text);
+        // Strings always have a JSON form.
+        let [kind, subject] = [serde_json::json!(self.kind), serde_json::json!(self.subject)];
+        let (issuer, roles, scopes) = (more(more::ISSUER, "null"), more(more::ROLES, "[]"), more(more::SCOPES, "[]"));
+        let claims = self.more.get(more::CLAIMS..).unwrap_or_default().join(",");
+        format!(
+            "{{\"kind\":{kind},\"subject\":{subject},\"issuer\":{issuer},\"roles\":{roles},\"scopes\":{scopes},\"claims\":[{claims}]}}"
+        )
+        .into()
     }
 }
 
@@ -211,6 +239,14 @@ pub enum Observed {
     Kind,
     /// `caller.subject`.
     Subject,
+    /// `caller.issuer`.
+    Issuer,
+    /// `caller.roles`.
+    Roles,
+    /// `caller.scopes`.
+    Scopes,
+    /// A member of `caller.claims`, by its place among those that the app declares.
+    Claim(u8),
     /// The time.
     Time,
     /// `Math.random`.

@@ -137,7 +137,7 @@ fn call(isolate: &mut Isolate, arguments: &str) -> (Outcome, Vec<String>) {
         arguments: arguments.into(),
         now_ms: 1_700_000_000_000,
         seed: [1, 2, 3, 4],
-        caller: ScriptCaller { kind: "developer", subject: None }.text(),
+        caller: ScriptCaller::without_token("developer").text(),
     };
     isolate.call(&request, Box::new(TableHost { log: vec![], done }));
     outcome.recv().unwrap()

@@ -429,9 +429,20 @@ export interface Caller {
   readonly kind: "developer" | "user" | "service" | "anonymous";
   /** The subject of the caller's token, or null without one. `"cron"` for what `app.toml` calls again and again. */
   readonly subject: string | null;
+  /** Who made the caller's token, or null without one. */
+  readonly issuer: string | null;
+  /** What the caller is allowed to be: sorted, without repeats, and empty without a token. */
+  readonly roles: readonly string[];
+  /** What the caller's token may be used for: sorted, without repeats, and empty without one. */
+  readonly scopes: readonly string[];
+  /** What else the token says, as far as `app.toml` declares it under `[caller]`; null where the token does not. */
+  readonly claims: CallerClaims;
 }
 
-/** Who calls. A result that depended on it is shared with nobody else. */
+/** The claims that `app.toml` declares under `[caller]`. */
+export interface CallerClaims {}
+
+/** Who calls. A result is shared with all callers who agree on those members that it was computed from. */
 export declare const caller: Caller;
 
 /**

@@ -13,6 +13,7 @@
 //! | [`outline`] | what clients can see of any GraphQL schema |
 //! | [`changes`] | what has changed between two of those, and whether it breaks clients |
 //! | [`manifest`] | `app.toml` |
+//! | [`caller`] | the claims of tokens that `app.toml` declares |
 //! | [`outside`] | the hosts and secrets that `app.toml` names |
 //! | [`datetime`] | the one written form of a `DateTime` |
 //! | [`duration`] | lengths of time as users write them |
@@ -27,6 +28,7 @@
 //! | [`size`] | how long values are as JSON text |
 
 pub mod api;
+pub mod caller;
 pub mod changes;
 pub mod codec;
 pub mod commit;

@@ -323,6 +323,18 @@ pub const FETCH_CONNECT_MS_MAX: u64 = 10_000;
 pub const FETCHES_AT_ONCE_MAX: usize = 256;
 /// Secrets that one app may name in `app.toml`.
 pub const SECRETS_MAX: usize = 200;
+
+/// The most claims that an app may declare. What of them a run has looked at is told in one number of the script's.
+pub const CLAIMS_MAX: usize = 20;
+
+/// The most revocations of tokens that are kept.
+pub const REVOCATIONS_MAX: usize = 100_000;
+
+/// The longest issuer, subject or id of a token that can be revoked, in bytes.
+pub const REVOCATION_TEXT_BYTES_MAX: usize = 1_024;
+
+/// The longest name of a claim in bytes.
+pub const CLAIM_NAME_BYTES_MAX: usize = 128;
 /// The longest name of a secret, in bytes.
 pub const SECRET_NAME_BYTES_MAX: usize = 64;
 /// The shortest secret, in bytes: what is shorter is found by chance in text that does not hold it.

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use toml::Spanned;
 use toml::de::DeTable;
 
+use crate::caller::CallerSettings;
 use crate::cron::Schedule;
 use crate::graphql::{self, GraphqlSettings};
 use crate::limits::{
@@ -43,6 +44,9 @@ pub struct Manifest {
     /// What is called again and again.
     #[serde(default)]
     pub cron: Vec<Cron>,
+    /// What functions may know of who calls.
+    #[serde(default)]
+    pub caller: CallerSettings,
     /// Where its actions may fetch from.
     #[serde(default)]
     pub fetch: Fetch,

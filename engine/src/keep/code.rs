@@ -13,10 +13,11 @@ const FORMAT: &str = "weir views 1";
 /// A digest for each function of an app, in the order of declaration.
 ///
 /// It covers the module of the function with all that it imports, its declaration with all types and collections that this
-/// names, those of all views, which say what its calls of views give, the limits of calls, and what of Weir runs in the isolate.
+/// names, those of all views, which say what its calls of views give, the limits of calls, the claims that the app declares, and what of Weir
+/// runs in the isolate.
 /// So a change elsewhere in the app leaves it as it is.
 pub(crate) fn digests(app: &App) -> Vec<Digest> {
-    let limits = text(&app.manifest.limits);
+    let (limits, caller) = (text(&app.manifest.limits), text(&app.manifest.caller));
     let modules: HashMap<&str, &weir_sandbox::app::Module> =
         app.modules.iter().map(|module| (module.path.as_str(), module)).collect();
     let named = Named::of(app);
@@ -27,7 +28,7 @@ pub(crate) fn digests(app: &App) -> Vec<Digest> {
     let weir = weir_sandbox::isolate::snapshot_digest().to_string();
     let digest = |function: &Function| {
         let declared = text(&named.around(function));
-        let mut parts = vec![FORMAT, env!("CARGO_PKG_VERSION"), &weir, &limits, &views, &declared];
+        let mut parts = vec![FORMAT, env!("CARGO_PKG_VERSION"), &weir, &limits, &caller, &views, &declared];
         for path in imported(&modules, &function.module) {
             parts.extend(modules.get(path).map(|module| [path, module.code.as_str()]).into_iter().flatten());
         }
@@ -159,6 +160,11 @@ mod tests {
         assert_eq!(
             changed(("app.toml", "1.0.0\"\n", "1.0.0\"\n[limits]\nresult_bytes = 10\n")),
             ["byDay", "one", "size"]
+        );
+        assert_eq!(
+            changed(("app.toml", "1.0.0\"\n", "1.0.0\"\n[caller]\nclaims = { org = \"string\" }\n")),
+            ["byDay", "one", "size"],
+            "what is kept names claims by their places"
         );
     }
 }

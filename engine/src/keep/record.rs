@@ -111,7 +111,8 @@ mod tests {
 
     #[test]
     fn a_record_is_read_as_it_was_written_and_a_damaged_one_is_none() {
-        let caller = ScriptCaller { kind: "service", subject: Some("cron".to_owned()) };
+        let more = [r#""https://idp.example""#, r#"["admin"]"#, "[]", "null", "7"].map(Into::into).to_vec();
+        let caller = ScriptCaller { kind: "service", subject: Some("cron".to_owned()), more };
         let header = Header {
             function: "total".to_owned(),
             code: Digest::of(b"code"),

@@ -290,7 +290,7 @@ mod tests {
     use crate::results::key::Claims;
 
     fn record(number: usize, bytes: usize, is_scheduled: bool) -> Record {
-        let caller = ScriptCaller { kind: "anonymous", subject: None };
+        let caller = ScriptCaller::without_token("anonymous");
         let header = Header {
             function: "view".to_owned(),
             code: Digest::of(b"code"),

@@ -153,12 +153,12 @@ impl Engine {
             let timed = self.read_timed(query, &timing).await?;
             return Ok(Answer { age: Some(timed.age()), value: timed.value, commit: timed.commit });
         }
-        let (key, caller) = (query.key(), query.caller.in_script());
+        let (key, caller) = (query.key(), query.seen());
         let (mut joins, mut losses) = (0, 0);
         let counts = &self.results().counts;
         loop {
             let reading = self.on_results(|core| match joins < JOINS_MAX {
-                true => core.read(&key, &caller),
+                true => core.read(&key, caller),
                 false => Reading::Run(core.depart_alone()),
             });
             let departure = match reading {
@@ -170,7 +170,7 @@ impl Engine {
                 Reading::Joined(flight, arrival) => {
                     joins += 1;
                     match flight.landing().await {
-                        Some(landing) if landing.serves(&caller, arrival.sequence) => {
+                        Some(landing) if landing.serves(caller, arrival.sequence) => {
                             counts.joined.fetch_add(1, Ordering::Relaxed);
                             return answer(&landing, arrival.timestamp);
                         }
@@ -184,7 +184,7 @@ impl Engine {
                 Ok(end) => {
                     self.take_into_account(end.head).await?;
                     counts.run.fetch_add(1, Ordering::Relaxed);
-                    return answer(&leave.land(query, &caller, end), Timestamp::ZERO);
+                    return answer(&leave.land(query, end), Timestamp::ZERO);
                 }
                 Err(NotRun::Lost(_)) if losses + 1 < RUNS_MAX => losses += 1,
                 Err(NotRun::Never(error) | NotRun::Yet(error) | NotRun::Lost(error)) => return Err(error),
@@ -194,8 +194,8 @@ impl Engine {
 
     /// Begins to watch a query or view.
     pub(crate) fn watch_results(&self, query: &Arc<Prepared>) -> Watched {
-        let (key, caller) = (query.key(), query.caller.in_script());
-        let watching = self.on_results(|core| core.watch(&key, &caller, query.clone()));
+        let (key, caller) = (query.key(), query.seen());
+        let watching = self.on_results(|core| core.watch(&key, caller, query.clone()));
         Watched { engine: self.clone(), watching }
     }
 
@@ -232,11 +232,11 @@ struct Leave<'e> {
 }
 
 impl Leave<'_> {
-    fn land(mut self, query: &Prepared, caller: &ScriptCaller, end: End) -> Arc<Landing> {
+    fn land(mut self, query: &Prepared, end: End) -> Arc<Landing> {
         let departure = self.departure.take();
         self.engine.on_results(|core| {
             let departure = departure.unwrap_or_else(|| core.depart_alone());
-            core.land(departure, &query.key(), caller, end)
+            core.land(departure, &query.key(), query.seen(), end)
         })
     }
 
@@ -291,7 +291,7 @@ async fn refresh(engine: Engine, id: u64) {
                     continue;
                 }
             };
-            leave.land(&query, &query.caller.in_script(), end);
+            leave.land(&query, end);
             return;
         }
     }

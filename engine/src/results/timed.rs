@@ -276,13 +276,13 @@ enum For {
 impl Engine {
     /// Answers a view that is computed now and then: as of the last time, which one caller makes for all.
     pub(crate) async fn read_timed(&self, query: &Prepared, timing: &Timing) -> Result<Timed, CallError> {
-        let (timed, caller) = (&self.results().timed, query.caller.in_script());
+        let (timed, caller) = (&self.results().timed, query.seen());
         let question = timed.question(&query.key());
-        if let Some(answer) = question.answer(&caller) {
+        if let Some(answer) = question.answer(caller) {
             return Ok(answer);
         }
         let _turn = question.turn.lock().await;
-        if let Some(answer) = question.answer(&caller) {
+        if let Some(answer) = question.answer(caller) {
             return Ok(answer);
         }
         self.run_timed(query, timing, &question, For::Caller).await
@@ -330,7 +330,6 @@ impl Engine {
         question: &Question,
         reason: For,
     ) -> Result<Timed, CallError> {
-        let caller = query.caller.in_script();
         let mut losses = 0;
         loop {
             match run(self, query).await {
@@ -338,7 +337,7 @@ impl Engine {
                     let (value, now_ms) = (result?, self.clock().now_ms());
                     let lasts = Some(timing.lasts(now_ms)).filter(|_| reason == For::Caller);
                     let answer = Timed::new(value, head.timestamp, now_ms, Duration::ZERO, lasts);
-                    let class = Class::of(&caller, looked.claims);
+                    let class = Class::of(query.seen(), looked.claims);
                     self.keeping().note_timed(query, &class, &answer, cost);
                     self.results().timed.keep(question, class, answer.clone());
                     return Ok(answer);
@@ -369,8 +368,8 @@ mod tests {
     #[test]
     fn an_answer_is_good_for_its_time_and_its_callers() {
         let (results, hour) = (TimedResults::default(), Some(Duration::from_secs(3_600)));
-        let user = ScriptCaller { kind: "user", subject: Some("ada".to_owned()) };
-        let nobody = ScriptCaller { kind: "anonymous", subject: None };
+        let user = ScriptCaller { subject: Some("ada".to_owned()), ..ScriptCaller::without_token("user") };
+        let nobody = ScriptCaller::without_token("anonymous");
         let question = results.question(&key(1, "{}"));
         results.keep(&question, Class::of(&user, Claims::ALL), timed("ada's", hour));
         assert_eq!(*results.question(&key(1, "{}")).answer(&user).unwrap().value, json!("ada's"));
@@ -386,7 +385,7 @@ mod tests {
     #[test]
     fn a_schedule_replaces_its_last_answer_whomever_that_was_for() {
         let results = TimedResults::default();
-        let user = ScriptCaller { kind: "user", subject: Some("ada".to_owned()) };
+        let user = ScriptCaller { subject: Some("ada".to_owned()), ..ScriptCaller::without_token("user") };
         let question = results.question(&key(1, "{}"));
         let answer = |value: &str, at_ms: u64| Timed { at_ms, ..timed(value, None) };
         results.keep(&question, Class::of(&user, Claims::NONE), answer("first", 1));
@@ -401,12 +400,12 @@ mod tests {
         let results = TimedResults::default();
         for number in 0..10 * QUESTIONS_MIN {
             let question = results.question(&key(1, &number.to_string()));
-            let caller = ScriptCaller { kind: "anonymous", subject: None };
+            let caller = ScriptCaller::without_token("anonymous");
             let lasts = if number == 0 { None } else { Some(Duration::ZERO) };
             results.keep(&question, Class::of(&caller, Claims::NONE), timed("x", lasts));
         }
         assert!(results.kept.lock().questions.len() <= QUESTIONS_MIN);
-        let caller = ScriptCaller { kind: "anonymous", subject: None };
+        let caller = ScriptCaller::without_token("anonymous");
         assert!(results.question(&key(1, "0")).answer(&caller).is_some());
     }
 }

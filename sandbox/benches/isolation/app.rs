@@ -58,7 +58,7 @@ pub fn request(app: &App, function: &str, arguments: &str) -> CallRequest {
         arguments: arguments.into(),
         now_ms: 1_700_000_000_000,
         seed: [1, 2, 3, 4],
-        caller: ScriptCaller { kind: "developer", subject: None }.text(),
+        caller: ScriptCaller::without_token("developer").text(),
     }
 }
 

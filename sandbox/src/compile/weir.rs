@@ -33,7 +33,7 @@ pub(super) const TYPES: [&str; 11] =
     ["ID", "Int", "Float", "DateTime", "JSON", "Bytes", "Doc", "Ref", "Page", "Edge", "PageInfo"];
 
 /// Its types for code only: GraphQL knows nothing like them.
-pub(super) const CODE_TYPES: [&str; 28] = [
+pub(super) const CODE_TYPES: [&str; 29] = [
     "Rows",
     "Reading",
     "Collection",
@@ -53,6 +53,7 @@ pub(super) const CODE_TYPES: [&str; 28] = [
     "IndexEdge",
     "Aggregate",
     "Caller",
+    "CallerClaims",
     "Attempted",
     "When",
     "FetchOptions",

@@ -19,8 +19,13 @@ export const atHand = {
   observed: 0,
 };
 
-/** What a call can look at besides its arguments and the store. */
-export const OBSERVED = Object.freeze({ __proto__: null, kind: 1, subject: 2, time: 4, randomness: 8, all: 15 });
+/** What a call can look at besides its arguments and the store. `all` has a bit that no look has by itself. */
+export const OBSERVED = Object.freeze({
+  __proto__: null, kind: 1, subject: 2, time: 4, randomness: 8, issuer: 16, roles: 32, scopes: 64, all: 0x7fffffff,
+});
+
+/** The bit of the first claim that the app declares; those of the others come after it. There are at most 20. */
+const FIRST_CLAIM = 128;
 
 /** Errors that the host threw, and what was asked of it. */
 const hostCalls = new WeakMap();
@@ -54,6 +59,14 @@ export function observe(what) {
   if ((atHand.observed & OBSERVED[what]) !== 0) return;
   atHand.observed |= OBSERVED[what];
   ask("weir", what, `{"observe":"${what}"}`);
+}
+
+/** The same of the declared claim at a place. */
+export function observeClaim(place) {
+  const bit = FIRST_CLAIM << place;
+  if ((atHand.observed & bit) !== 0) return;
+  atHand.observed |= bit;
+  ask("weir", "claim", `{"observe":{"claim":${place}}}`);
 }
 
 export function mustBeInside() {

@@ -6,7 +6,7 @@
 import { avg, count, max, min, sum, top } from "ext:weir/aggregates.js";
 import { checkText } from "ext:weir/arguments.js";
 import { hmac, timingSafeEqual } from "ext:weir/bytes.js";
-import { ask, atHand, hostCall, isThenable, observe, OBSERVED } from "ext:weir/call.js";
+import { ask, atHand, hostCall, isThenable, observe, observeClaim, OBSERVED } from "ext:weir/call.js";
 import { Collection, collection, nameCollection, textOfRows } from "ext:weir/collections.js";
 import { freezeModules, resetPatterns } from "ext:weir/constants.js";
 import { beginClock, endClock, fixedNow } from "ext:weir/determinism.js";
@@ -23,6 +23,7 @@ import { resultText } from "ext:weir/values.js";
 
 const { parse, stringify } = JSON;
 const { isFinite: isFiniteNumber } = Number;
+const { defineProperty, freeze } = Object;
 
 view.groupBy = (source, keyOf, aggregates) => {
   const { rows, contributions } = groupBy(source, keyOf, aggregates);
@@ -49,12 +50,45 @@ const caller = Object.freeze({
   get subject() {
     return whoCalls("subject");
   },
+  get issuer() {
+    return whoCalls("issuer");
+  },
+  get roles() {
+    return whoCalls("roles");
+  },
+  get scopes() {
+    return whoCalls("scopes");
+  },
+  get claims() {
+    mustRun();
+    return claims;
+  },
 });
 
-function whoCalls(claim) {
+function whoCalls(what) {
+  mustRun();
+  observe(what);
+  return callerNow[what];
+}
+
+function mustRun() {
   if (atHand.running === null) throw new Error("who calls is known only inside a function, not while a module loads or after the call");
-  observe(claim);
-  return callerNow[claim];
+}
+
+/** A member for each claim that the app declares. */
+let claims = null;
+
+function nameClaims(names) {
+  const made = { __proto__: null };
+  for (let place = 0; place < names.length; place++) {
+    const get = () => {
+      mustRun();
+      observeClaim(place);
+      return callerNow.claims[place] ?? null;
+    };
+    defineProperty(made, names[place], { __proto__: null, get: freeze(get), enumerable: true });
+  }
+  claims = freeze(made);
 }
 
 function metric(name, value) {
@@ -106,8 +140,9 @@ export const shared = [
 const exported = [];
 
 /** Tells collections and functions their exported names; takes what the entry module exports, and a limit. */
-function bind({ modules, collections, functions }, callDepth) {
+function bind({ modules, collections, functions, claims }, callDepth) {
   limitDepth(callDepth);
+  nameClaims(claims);
   for (const [name, value] of collections) nameCollection(value, name);
   for (const [name, value, unnoticed, keyParts = null] of functions) {
     const made = nameFunction(value, name, unnoticed);
@@ -128,6 +163,8 @@ function begin({ callable, kind, body }, argumentsText, caller, nowMs, seed0, se
   if (caller !== callerText) {
     callerNow = parse(caller);
     callerText = caller;
+    // The next call of the same caller is given the same lists.
+    for (const list of [callerNow.roles, callerNow.scopes, ...callerNow.claims]) freeze(list);
   }
   atHand.running = { kind, depth: 0, callable, outer: null };
   // Only what is read can be kept, and then shared.

@@ -140,7 +140,7 @@ impl Guest {
             arguments: arguments.into(),
             now_ms: 1_700_000_000_000,
             seed: [1, 2, 3, 4],
-            caller: ScriptCaller { kind: "developer", subject: None }.text(),
+            caller: ScriptCaller::without_token("developer").text(),
         };
         let host = TableHost { documents: self.documents, events: self.events, savepoints: 0, log: vec![], done };
         self.isolate.call(&request, Box::new(host));

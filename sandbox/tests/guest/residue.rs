@@ -235,6 +235,10 @@ fn what_is_asked_outside_of_a_call_is_refused() {
     let lines = [
         "caller.kind",
         "caller.subject",
+        "caller.issuer",
+        "caller.roles",
+        "caller.scopes",
+        "caller.claims",
         "now()",
         "Math.random()",
         "orders.get('o1')",
@@ -256,6 +260,10 @@ fn what_is_asked_outside_of_a_call_is_refused() {
     expect![[r#"
         caller.kind => does not load: who calls is known only inside a function, not while a module loads or after the call
         caller.subject => does not load: who calls is known only inside a function, not while a module loads or after the call
+        caller.issuer => does not load: who calls is known only inside a function, not while a module loads or after the call
+        caller.roles => does not load: who calls is known only inside a function, not while a module loads or after the call
+        caller.scopes => does not load: who calls is known only inside a function, not while a module loads or after the call
+        caller.claims => does not load: who calls is known only inside a function, not while a module loads or after the call
         now() => does not load: the time and randomness exist only inside a function, not while a module loads
         Math.random() => does not load: the time and randomness exist only inside a function, not while a module loads
         orders.get('o1') => does not load: data can be read and written only while a function runs, not while a module loads or after the call

@@ -98,7 +98,7 @@ pub fn call_at(isolate: &mut RemoteIsolate, function: usize, arguments: &str) ->
         arguments: arguments.into(),
         now_ms: 1_700_000_000_000,
         seed: [1, 2, 3, 4],
-        caller: ScriptCaller { kind: "developer", subject: None }.text(),
+        caller: ScriptCaller::without_token("developer").text(),
     };
     isolate.call(&request, Box::new(TableHost { done, events: Vec::new(), wanted: 0, reader: Duration::ZERO }));
     outcome.recv().unwrap().0
@@ -112,7 +112,7 @@ pub fn stream(isolate: &mut RemoteIsolate, wanted: usize, reader: Duration) -> (
         arguments: "{}".into(),
         now_ms: 1_700_000_000_000,
         seed: [1, 2, 3, 4],
-        caller: ScriptCaller { kind: "developer", subject: None }.text(),
+        caller: ScriptCaller::without_token("developer").text(),
     };
     isolate.call(&request, Box::new(TableHost { done, events: Vec::new(), wanted, reader }));
     let (outcome, events) = outcome.recv().unwrap();

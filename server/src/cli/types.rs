@@ -5,7 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use weir_sandbox::compile::types::TYPES;
+use weir_sandbox::compile::types;
+use weir_schema::manifest;
 
 use super::Failure;
 
@@ -41,16 +42,18 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Writes `.weir/types/weir.d.ts`, and a `tsconfig.json` that finds it if the folder has none.
+/// Writes `.weir/types/weir.d.ts`, with the claims that the folder's `app.toml` declares if that is as it should be, and a `tsconfig.json` that finds it if the folder has none.
 pub fn write(folder: &Path) -> io::Result<PathBuf> {
     if !folder.is_dir() {
         return Err(io::Error::new(io::ErrorKind::NotADirectory, "not a folder"));
     }
-    let types = folder.join(".weir").join("types");
-    fs::create_dir_all(&types)?;
-    let path = types.join("weir.d.ts");
-    if fs::read_to_string(&path).ok().as_deref() != Some(TYPES) {
-        fs::write(&path, TYPES)?;
+    let manifest = fs::read_to_string(folder.join("app.toml")).ok().and_then(|text| manifest::parse(&text).ok());
+    let text = types::of_app(&manifest.map(|manifest| manifest.caller).unwrap_or_default());
+    let directory = folder.join(".weir").join("types");
+    fs::create_dir_all(&directory)?;
+    let path = directory.join("weir.d.ts");
+    if fs::read_to_string(&path).ok().as_deref() != Some(text.as_str()) {
+        fs::write(&path, text)?;
     }
     let tsconfig = folder.join("tsconfig.json");
     if !tsconfig.exists() {

@@ -8,6 +8,10 @@ use weir_sandbox::protocol::ScriptCaller;
 use super::{Core, ENTRY_BYTES, Entry};
 use crate::results::key::{Claims, Class, Looked, QueryKey};
 
+/// So many sets of claims are told apart for a function. What is found by other sets is for callers who agree on everything, so
+/// that finding a result does not take longer and longer where each run looks at other claims.
+const SETS_MAX: usize = 16;
+
 /// What runs of a function have looked at.
 #[derive(Default)]
 pub(super) struct Habits {
@@ -33,7 +37,7 @@ impl<S: Clone> Core<S> {
     /// function looked at.
     pub(super) fn open(&mut self, key: &QueryKey, caller: &ScriptCaller, is_listed: bool) -> u64 {
         let habits = self.habits.get(&(key.release, key.function));
-        let known = habits.filter(|habits| !habits.claims.is_empty());
+        let known = habits.filter(|habits| !habits.claims.is_empty() && habits.claims.len() < SETS_MAX);
         let claims = known.map_or(Claims::ALL, |habits| habits.claims.iter().fold(Claims::NONE, |all, one| all | *one));
         let class = Class::of(caller, claims);
         let id = self.next_id;
@@ -52,6 +56,11 @@ impl<S: Clone> Core<S> {
         if looked.is_volatile {
             return !entry.is_listed;
         }
+        let habits = self.habits.get(&(entry.key.release, entry.key.function));
+        let is_full =
+            habits.is_some_and(|habits| habits.claims.len() >= SETS_MAX && !habits.claims.contains(&looked.claims));
+        // For all of it there is a place always.
+        let looked = if is_full { Looked { claims: Claims::ALL, ..looked } } else { looked };
         let is_narrower = !entry.is_settled && entry.is_listed && looked.claims != entry.class.claims;
         if looked.claims.are_among(entry.class.claims) {
             entry.is_settled = true;

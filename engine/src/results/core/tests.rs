@@ -106,7 +106,7 @@ fn question(function: usize) -> QueryKey {
 
 fn caller(number: usize) -> ScriptCaller {
     let (kind, subject) = CALLERS[number];
-    ScriptCaller { kind, subject: subject.map(str::to_owned) }
+    ScriptCaller { subject: subject.map(str::to_owned), ..ScriptCaller::without_token(kind) }
 }
 
 fn head(sequence: usize) -> Head {

@@ -148,7 +148,7 @@ impl Trial {
             arguments: "{}".into(),
             now_ms: 1_700_000_000_000,
             seed: [1, 2, 3, 4],
-            caller: ScriptCaller { kind: "developer", subject: None }.text(),
+            caller: ScriptCaller::without_token("developer").text(),
         };
         let (done, outcome) = channel();
         isolate.call(&request, Box::new(NoHost(done)));
