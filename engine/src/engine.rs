@@ -28,6 +28,7 @@ use crate::procedures;
 use crate::release::{Release, Surroundings};
 use crate::results::Results;
 use crate::results::pump::pump;
+use crate::revoked::Revocations;
 use crate::room::Room;
 use crate::row::{Row, Sealed};
 use crate::run::{Prepared, RUNS_MAX, Ran};
@@ -51,6 +52,7 @@ pub(crate) struct Shared {
     active: watch::Sender<Option<Arc<Release>>>,
     results: Results,
     trusted: TrustedDocuments,
+    revoked: Revocations,
     keeping: Keeping,
     clock: Clock,
     actions: Arc<Actions>,
@@ -110,12 +112,25 @@ impl Engine {
         })?;
         let results = Results::start(&store, results_bytes_max, (pool.queue_max.min(pool.queue_share_max) / 2).max(1))?;
         let trusted = TrustedDocuments::of(&store).map_err(std::io::Error::other)?;
+        let revoked = Revocations::of(&store).map_err(std::io::Error::other)?;
         let notices = store.notices();
         let actions = Arc::default();
         let stream_places = Places::new(pool.stream_isolates);
         let (keeping, clock) = (Keeping::default(), Clock::system());
-        let shared =
-            Shared { store, watchdog, pool, active, results, trusted, keeping, clock, actions, stream_places, secrets };
+        let shared = Shared {
+            store,
+            watchdog,
+            pool,
+            active,
+            results,
+            trusted,
+            revoked,
+            keeping,
+            clock,
+            actions,
+            stream_places,
+            secrets,
+        };
         let engine = Self { shared: Arc::new(shared), origin: Origin::default() };
         tokio::spawn(pump(notices, Arc::downgrade(&engine.shared)));
         tokio::spawn(keep::run(Arc::downgrade(&engine.shared)));
@@ -322,6 +337,10 @@ impl Engine {
 
     pub(crate) fn trusted_documents(&self) -> &TrustedDocuments {
         &self.shared.trusted
+    }
+
+    pub(crate) fn revocations(&self) -> &Revocations {
+        &self.shared.revoked
     }
 
     pub(crate) fn store(&self) -> &Store {

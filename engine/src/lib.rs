@@ -11,12 +11,13 @@
 //! | `attempts` | savepoints: what `attempt(fn)` takes back |
 //! | `documents` | insert, replace, patch and delete, with the document's type checked |
 //! | `eager` | views that are computed whether anybody asks or not |
-//! | `fetch` | what actions ask of other servers: which hosts, which addresses, how much |
+//! | [`fetch`] | what actions ask of other servers: which hosts, which addresses, how much |
 //! | `scheduled` | views that are computed at the times of a schedule |
 //! | [`secrets`] | what actions may know and nobody may read |
 //! | `outside` | what a run asks of these two |
 //! | `actions` | actions with an idempotency key: one at a time, the outcome kept when it is over |
 //! | `procedures` | runs and commits, again as long as what was read has changed |
+//! | [`revoked`] | which tokens are good no longer |
 //! | [`room`] | how much the results of one request may be together |
 //! | [`row`] | calls one after the other, each its own transaction, that share the disk's time |
 //! | [`idempotency`] | a call with a key runs once, repeats get its outcome |
@@ -40,7 +41,7 @@ pub mod content;
 mod documents;
 mod eager;
 pub mod engine;
-mod fetch;
+pub mod fetch;
 mod groups;
 mod host;
 pub mod idempotency;
@@ -56,6 +57,7 @@ pub mod places;
 mod procedures;
 pub mod release;
 mod results;
+pub mod revoked;
 pub mod room;
 pub mod row;
 mod run;

@@ -1,5 +1,5 @@
 //! What is kept beside the data and is no part of it: of views, which follows from the data, so that losing it costs a
-//! computation; and the documents that an app trusts.
+//! computation; the documents that an app trusts; and which tokens are revoked.
 //!
 //! The committer writes it with the next group of commits, or alone where there is none. It is in no journal entry: nobody is
 //! told of it, and no transaction reads it. A write is whole or not there, also after a crash, and none that came before it is
@@ -40,6 +40,8 @@ pub enum KeptKey {
     Result(Digest),
     /// A document that the app trusts, by its id.
     Trusted(String),
+    /// A revocation of tokens, by the digest of which they are.
+    Revoked(Digest),
 }
 
 impl KeptKey {
@@ -50,6 +52,7 @@ impl KeptKey {
             Self::Results => key::results_all(),
             Self::Result(digest) => key::result(digest),
             Self::Trusted(id) => key::trusted(id),
+            Self::Revoked(digest) => key::revoked(digest),
         }
     }
 
@@ -59,6 +62,9 @@ impl KeptKey {
         }
         if let Some(id) = key::trusted_id(key) {
             return Some(Self::Trusted(id.to_owned()));
+        }
+        if let Some(digest) = key::revoked_digest(key) {
+            return Some(Self::Revoked(digest));
         }
         match key::groups_parts(key) {
             Some((view, Some(id))) => Some(Self::Contribution(view, id)),
@@ -117,6 +123,11 @@ impl Store {
     /// Some of the documents that the app trusts, in the same way.
     pub fn kept_trusted(&self, after: Option<&KeptKey>, bytes_max: usize) -> Result<KeptPage, Poisoned> {
         self.kept_page(key::trusted_all(), after, bytes_max)
+    }
+
+    /// Some of the revocations of tokens, in the same way.
+    pub fn kept_revocations(&self, after: Option<&KeptKey>, bytes_max: usize) -> Result<KeptPage, Poisoned> {
+        self.kept_page(key::revoked_all(), after, bytes_max)
     }
 
     /// The views of groups of which something is kept.
@@ -290,6 +301,7 @@ mod tests {
         let mut keys: Vec<KeptKey> = contributions.chain([KeptKey::Groups(other), KeptKey::Results]).collect();
         keys.push(KeptKey::Result(other));
         keys.push(KeptKey::Trusted("sha256:0a".to_owned()));
+        keys.push(KeptKey::Revoked(one));
         let text = Bytes::from_static(b"text");
         store.keep(keys.iter().map(|key| (key.clone(), Some(text.clone()))).collect()).await.unwrap();
         let head = store.head();
@@ -313,6 +325,8 @@ mod tests {
         assert_eq!(store.kept_results(None, usize::MAX).unwrap().records.len(), 2);
         let trusted = store.kept_trusted(None, usize::MAX).unwrap().records;
         assert_eq!(trusted, [(KeptKey::Trusted("sha256:0a".to_owned()), text.clone())]);
+        let revoked = store.kept_revocations(None, usize::MAX).unwrap().records;
+        assert_eq!(revoked, [(KeptKey::Revoked(one), text.clone())]);
         store.keep(keys.into_iter().map(|key| (key, None)).collect()).await.unwrap();
         assert_eq!(store.kept_views().unwrap(), []);
         store.close().await;

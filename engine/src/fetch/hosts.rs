@@ -64,8 +64,8 @@ fn default_port(tls: bool) -> u16 {
     if tls { 443 } else { 80 }
 }
 
-/// Looks at a URL: what it leads to, if the list allows that.
-pub fn allowed(url: &Url, hosts: &[AllowedHost]) -> Result<Target, FetchError> {
+/// What a URL leads to, whoever may ask for it.
+pub fn target(url: &Url) -> Result<Target, FetchError> {
     let tls = match url.scheme() {
         "https" => true,
         "http" => false,
@@ -75,7 +75,12 @@ pub fn allowed(url: &Url, hosts: &[AllowedHost]) -> Result<Target, FetchError> {
         return Err(FetchError::Credentials);
     }
     let host = url.host().ok_or(FetchError::Url(url::ParseError::EmptyHost))?.to_owned();
-    let target = Target { host, port: url.port().unwrap_or(default_port(tls)), tls };
+    Ok(Target { host, port: url.port().unwrap_or(default_port(tls)), tls })
+}
+
+/// Looks at a URL: what it leads to, if the list allows that.
+pub fn allowed(url: &Url, hosts: &[AllowedHost]) -> Result<Target, FetchError> {
+    let target = target(url)?;
     let of_host = || hosts.iter().filter(|allowed| is_of(&allowed.host, &target.host));
     if of_host().any(|allowed| has_port(allowed, &target)) {
         return Ok(target);

@@ -19,6 +19,7 @@ mod request;
 #[cfg(test)]
 mod tests;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -31,13 +32,14 @@ use serde_json::{Value, json};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
+use url::{Host, Url};
 use weir_sandbox::protocol::{FetchRequest, HostError, Redirect};
 use weir_schema::limits::{FETCH_REDIRECTS_MAX, FETCHES_AT_ONCE_MAX, Limit};
 use weir_schema::manifest::Manifest;
 use weir_schema::outside::AllowedHost;
 
 use client::Responding;
-use error::FetchError;
+pub use error::FetchError;
 use hosts::{Resolve, Target, resolve_by_system};
 use request::Outgoing;
 
@@ -185,6 +187,35 @@ impl Shared {
         })
         .to_string())
     }
+}
+
+/// Reads what is at a URL that whoever runs the server has written, as no app does: whole, if it is there and no longer than that.
+/// Redirects are not followed.
+pub async fn get(url: &Url, bytes_max: usize, patience: Duration) -> Result<Vec<u8>, FetchError> {
+    let target = hosts::target(url)?;
+    let asked = async {
+        let addresses = match &target.host {
+            Host::Domain(name) => resolve_by_system()(name.clone(), target.port).await,
+            Host::Ipv4(address) => Ok(vec![SocketAddr::new((*address).into(), target.port)]),
+            Host::Ipv6(address) => Ok(vec![SocketAddr::new((*address).into(), target.port)]),
+        };
+        let addresses = addresses.map_err(|_| FetchError::Unknown(target.name()))?;
+        let responding = client::send(&target, &addresses, &Outgoing::get(url.clone())).await?;
+        let unusable = |because: String| FetchError::Response { host: target.name(), because };
+        let status = responding.response.status();
+        if status != StatusCode::OK {
+            return Err(unusable(format!("its status is {status}")));
+        }
+        let mut left = bytes_max;
+        let admit = |bytes| {
+            left = left.checked_sub(bytes).ok_or_else(|| unusable(format!("it has more than {bytes_max} bytes")))?;
+            Ok(())
+        };
+        client::read(&target, responding, admit).await
+    };
+    let ms = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
+    let late = |_| FetchError::Timeout { host: target.name(), ms };
+    tokio::time::timeout(patience, asked).await.map_err(late)?
 }
 
 /// Where a response leads on to, if it is a redirect that is not to be returned as it is.

@@ -54,6 +54,12 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
+    /// A request for what is at a URL, and no more.
+    pub fn get(url: Url) -> Self {
+        let headers = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static("application/json"))]);
+        Self { method: Method::GET, url, headers, body: None, redirect: Redirect::Error, timeout: None }
+    }
+
     /// Checks what a script, or a worker in its name, asks for.
     pub fn parse(request: FetchRequest) -> Result<Self, FetchError> {
         let FetchRequest { url, method, headers, body, redirect, timeout_ms } = request;

@@ -398,3 +398,27 @@ async fn a_request_that_nobody_waits_for_is_given_up() {
     let end = tokio::time::timeout(Duration::from_secs(20), stream.read(&mut part)).await.unwrap();
     assert!(end.is_err() || end.is_ok_and(|read| read == 0));
 }
+
+#[tokio::test]
+async fn what_a_server_is_set_up_with_is_read_whole_or_not_at_all() {
+    let server = Server::start().await;
+    let get = async |path: &str, bytes_max, patience| {
+        let url = url::Url::parse(&server.url(path)).unwrap();
+        super::get(&url, bytes_max, patience).await.map_err(|error| error.to_string())
+    };
+    let (much, long) = (BUDGET, Duration::from_secs(20));
+    let text = String::from_utf8(get("/echo", much, long).await.unwrap()).unwrap();
+    assert!(text.starts_with("GET /echo HTTP/1.1\r\n") && text.contains("accept: application/json\r\n"), "{text}");
+    let host = server.address.to_string();
+    let table = [
+        ("/latin", much, long, format!("the response of {host} cannot be read: its status is 404 Not Found")),
+        ("/to/echo", much, long, format!("the response of {host} cannot be read: its status is 302 Found")),
+        ("/endless", 1_000, long, format!("the response of {host} cannot be read: it has more than 1000 bytes")),
+        ("/silent", much, Duration::from_millis(100), format!("no response from {host} within 100 ms")),
+    ];
+    for (path, bytes_max, patience, expected) in table {
+        assert_eq!(get(path, bytes_max, patience).await.unwrap_err(), expected, "{path}");
+    }
+    let ftp = url::Url::parse("ftp://127.0.0.1/").unwrap();
+    assert!(super::get(&ftp, 1, long).await.unwrap_err().to_string().starts_with("ftp: URLs are not fetched"));
+}

@@ -22,6 +22,7 @@
 //! | `R` digest | a result of a view |
 //! | `T` `id` | the text of a trusted document |
 //! | `W` milliseconds `id` | empty: when a job is due that waits or runs |
+//! | `X` digest | which tokens are revoked, as JSON |
 //!
 //! Numbers are 32 bits (sequences, audit numbers and times 64), big endian; digests are 32 bytes. The id at the end of a key stands as it is.
 
@@ -57,6 +58,7 @@ const GROUPS: u8 = b'G';
 const RESULT: u8 = b'R';
 const TRUSTED: u8 = b'T';
 const WAITING: u8 = b'W';
+const REVOKED: u8 = b'X';
 
 /// The number of a collection in the catalog; never used again after the collection is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
@@ -282,6 +284,23 @@ pub fn trusted_all() -> Key {
 /// The id in the key of a trusted document.
 pub fn trusted_id(key: &[u8]) -> Option<&str> {
     std::str::from_utf8(key.strip_prefix(&[TRUSTED])?).ok()
+}
+
+/// The key of a revocation of tokens, by the digest of which they are.
+pub fn revoked(digest: &Digest) -> Key {
+    let mut key = revoked_all();
+    key.extend_from_slice(digest.as_bytes());
+    key
+}
+
+/// What the keys of all revocations start with.
+pub fn revoked_all() -> Key {
+    vec![REVOKED]
+}
+
+/// The digest in the key of a revocation.
+pub fn revoked_digest(key: &[u8]) -> Option<Digest> {
+    Some(Digest::from_bytes(key.strip_prefix(&[REVOKED])?.try_into().ok()?))
 }
 
 /// The first key after all that start with `prefix`. Every key starts with a letter, so there always is one.
