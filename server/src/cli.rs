@@ -28,6 +28,7 @@ mod secrets;
 mod serve;
 mod serving;
 mod storage;
+mod token;
 mod types;
 mod views;
 mod watch;
@@ -74,6 +75,8 @@ enum Command {
     Views(views::Arguments),
     /// Have an app trust documents of its clients, list them, or trust them no longer.
     Documents(documents::Arguments),
+    /// Make a token for weir dev, or revoke tokens.
+    Token(token::Arguments),
     /// Make a key for encryption at rest, or say which keys a data folder needs.
     Encryption(encryption::Arguments),
     /// Run an app's functions for another process of weir.
@@ -131,6 +134,7 @@ pub fn main() -> ExitCode {
         Command::Jobs(arguments) => jobs::run(&arguments),
         Command::Views(arguments) => views::run(&arguments),
         Command::Documents(arguments) => documents::run(&arguments),
+        Command::Token(arguments) => token::run(&arguments),
         Command::Encryption(arguments) => encryption::run(arguments),
         #[cfg(unix)]
         Command::IsolateWorker { isolates, bytes_each } => {

@@ -5,6 +5,7 @@
 //!
 //! | module | what it does |
 //! |---|---|
+//! | [`auth`] | who calls: tokens, whose they are, and how long they are good |
 //! | [`cli`] | the commands of the binary `weir` |
 //! | [`config`] | `weir.toml` |
 //! | [`control`] | how commands ask the process that has a data folder open |
@@ -18,6 +19,7 @@
 //! Architecture invariant: [`graphql`] knows neither [`http`] nor [`websocket`]: a request is the same whatever brought
 //! it.
 
+pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod control;

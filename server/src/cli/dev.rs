@@ -19,7 +19,11 @@ use super::serving::{Announce, Open, Plan};
 use super::storage::StorageArguments;
 use super::watch::FolderWatch;
 use super::{Failure, default_data, logging, memory, runtime, types};
-use crate::config::Isolation;
+use crate::auth::Tokens;
+use crate::auth::mint::DevKey;
+use crate::auth::remote::Outside;
+use crate::auth::verify::Issuers;
+use crate::config::{Config, Isolation};
 use crate::http::ServerOptions;
 
 /// The arguments of `weir dev`.
@@ -43,6 +47,9 @@ pub struct Arguments {
     storage: StorageArguments,
     #[command(flatten)]
     secrets: SecretsArguments,
+    /// A weir.toml, of which [[issuer]] and [tokens] are read: whose tokens are taken besides those of weir token.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
 }
 
 /// Serves until SIGTERM or Ctrl-C.
@@ -54,7 +61,9 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
 }
 
 async fn serve(arguments: Arguments) -> Result<(), Failure> {
-    let Arguments { app: folder, listening, isolation, results_mib, trusted_documents, storage, secrets } = arguments;
+    let Arguments { app: folder, listening, isolation, results_mib, trusted_documents, storage, secrets, config } =
+        arguments;
+    let config = config.map(|file| Config::read(&file)).transpose().map_err(Failure::because)?.unwrap_or_default();
     let sources = Sources::read(&folder).map_err(Failure::because)?;
     let listening = Listening::from(listening);
     let origins = listening.origins();
@@ -63,11 +72,20 @@ async fn serve(arguments: Arguments) -> Result<(), Failure> {
     if let Err(error) = types::write(&folder) {
         tracing::warn!("cannot write the editor's types into {}: {error}", folder.display());
     }
+    let tokens = tokens(&config, &open.data)?;
     let watch = FolderWatch::start(&folder)
         .map_err(|error| Failure::because(format!("cannot watch {}: {error}", folder.display())))?;
     let reloading = tokio::spawn(keep_up(open.engine.clone(), folder, sources, watch));
     let options = ServerOptions { origins, trusted_documents, ..ServerOptions::default() };
-    open.serve(options, Announce::WhenServed, Some(reloading)).await
+    open.serve(options, tokens, Announce::WhenServed, Some(reloading)).await
+}
+
+/// Those of the configuration, and those that `weir token` makes with the key of the data folder.
+fn tokens(config: &Config, data: &Path) -> Result<Tokens, Failure> {
+    let mut issuers = Issuers::new(&config.issuer, &config.tokens, &Outside::real()).map_err(Failure::because)?;
+    let key = DevKey::open_or_make(data).map_err(Failure::because)?;
+    issuers.and_own(&DevKey::issuer(), key.keys());
+    Ok(Tokens { issuers, remembered: config.tokens.remembered })
 }
 
 /// Makes each change of the folder the active release, if it can be one.

@@ -14,6 +14,9 @@ use super::secrets::SecretsArguments;
 use super::serving::{Announce, Open, Plan};
 use super::storage::StorageArguments;
 use super::{Failure, logging, memory, runtime};
+use crate::auth::Tokens;
+use crate::auth::remote::Outside;
+use crate::auth::verify::Issuers;
 use crate::config::{self, Config, Isolation, ServerSection};
 use crate::http::ServerOptions;
 use crate::http::tls::TlsFiles;
@@ -76,6 +79,8 @@ async fn serve(config: Config) -> Result<(), Failure> {
         results_mib,
         trusted_documents,
     } = config.server;
+    let issuers = Issuers::new(&config.issuer, &config.tokens, &Outside::real()).map_err(Failure::because)?;
+    let tokens = Tokens { issuers, remembered: config.tokens.remembered };
     let Some(data) = data else {
         let reason = format!("name the data folder: with --data, or as data in [server] of {}", config::FILE);
         return Err(Failure::because(reason));
@@ -100,5 +105,5 @@ async fn serve(config: Config) -> Result<(), Failure> {
         trusted_documents,
         ..ServerOptions::default()
     };
-    open.serve(options, Announce::AtOnce, None).await
+    open.serve(options, tokens, Announce::AtOnce, None).await
 }

@@ -15,6 +15,7 @@ use super::listening::Listening;
 use super::rotation::Rotation;
 use super::secrets::SecretsArguments;
 use super::storage::StorageArguments;
+use crate::auth::Tokens;
 use crate::config::Isolation;
 use crate::control::Control;
 use crate::http::tls::Tls;
@@ -49,6 +50,8 @@ pub enum Announce {
 pub struct Open {
     /// Runs what is served.
     pub engine: Engine,
+    /// The data folder.
+    pub data: PathBuf,
     listener: TcpListener,
     address: SocketAddr,
     tls: Option<Tls>,
@@ -74,19 +77,20 @@ impl Open {
         let control = Control::start(store, engine.clone(), &data)
             .map_err(|error| Failure::because(format!("cannot listen for commands in {}: {error}", data.display())))?;
         let jobs = Scheduler::start(engine.clone(), engine.clock().clone());
-        Ok(Self { engine, listener, address, tls, rotation, control, jobs })
+        Ok(Self { engine, data, listener, address, tls, rotation, control, jobs })
     }
 
     /// Serves until SIGTERM or Ctrl-C, and closes everything. What runs `alongside` ends then too.
     pub async fn serve(
         self,
         options: ServerOptions,
+        tokens: Tokens,
         announce: Announce,
         alongside: Option<JoinHandle<()>>,
     ) -> Result<(), Failure> {
-        let Self { engine, listener, address, tls, rotation, control, jobs } = self;
+        let Self { engine, listener, address, tls, rotation, control, jobs, .. } = self;
         let has_editor = options.graphiql;
-        let mut server = Server::start(engine.clone(), options);
+        let mut server = Server::start_with(engine.clone(), options, tokens);
         let mut scheme = "http";
         if let Some(tls) = tls {
             (server, scheme) = (server.with_tls(tls), "https");

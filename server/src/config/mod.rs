@@ -3,6 +3,7 @@
 //! Rule: what is not understood is refused, with its line and what would be. Paths are those of the file's own folder, so that a
 //! server behaves the same from wherever it is started.
 
+mod issuers;
 mod server;
 
 use std::fs::File;
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+pub use issuers::{BadIssuer, IssuerSection, KeyFile, Keys, KindOf, TokensSection, is_of_this_machine, key_url};
 pub use server::{Isolation, ServerSection, TlsSection};
 
 /// The file that is read where none is named and it is there.
@@ -24,6 +26,11 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 pub struct Config {
     /// Where is served, what and how.
     pub server: ServerSection,
+    /// Whose tokens are taken.
+    #[serde(deserialize_with = "issuers::issuers")]
+    pub issuer: Vec<IssuerSection>,
+    /// How tokens are taken.
+    pub tokens: TokensSection,
 }
 
 /// Why a file is refused.
@@ -63,7 +70,9 @@ impl Config {
             return Err(ConfigError::TooLarge(file.to_owned()));
         }
         let mut config = Self::parse(&text, file)?;
-        config.server.resolve(file.parent().unwrap_or(Path::new("")));
+        let folder = file.parent().unwrap_or(Path::new(""));
+        config.server.resolve(folder);
+        config.issuer.iter_mut().for_each(|issuer| issuer.resolve(folder));
         Ok(config)
     }
 

@@ -17,8 +17,8 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{interval, sleep, timeout};
-use weir_engine::Engine;
 use weir_engine::jobs::{Clock, control};
+use weir_engine::{Engine, revoked};
 use weir_store::progress::{Progress, Watch};
 use weir_store::{JobFilter, Store};
 
@@ -29,6 +29,8 @@ use crate::graphql::Schema;
 
 /// Connections at the same time. Further ones are told to come back.
 const CONNECTIONS_MAX: usize = 8;
+/// Revocations that are told at once.
+const REVOCATIONS_AT_ONCE: usize = 200;
 /// For a request to arrive, and for a line of an answer to be taken.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// For what is being done to end when the server stops.
@@ -250,6 +252,16 @@ async fn perform(request: Request, served: &Served, watch: Watch) -> Result<Valu
             engine.remove_trusted(&ids).await.map_err(|error| error.to_string())?;
             tracing::info!("{} documents are trusted no longer", ids.len());
             outcome(&())
+        }
+        Request::RevokeTokens { revocation } => {
+            let revoked = engine.revoke(revocation).await.map_err(|error| error.to_string())?;
+            tracing::info!("revoked tokens of the issuer {:?}", revoked.revocation.issuer);
+            outcome(&revoked)
+        }
+        Request::Revocations { after } => {
+            let all = revoked::stored(store).map_err(|error| error.to_string())?;
+            let rest = all.into_iter().filter(|revoked| after.as_ref().is_none_or(|after| revoked > after));
+            outcome(&rest.take(REVOCATIONS_AT_ONCE).collect::<Vec<_>>())
         }
         Request::Views => outcome(&engine.views().map_err(|error| error.to_string())?),
         Request::RefreshView { name } => outcome(&engine.refresh_view(&name).await.map_err(|error| error.to_string())?),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use weir_engine::revoked::{Revocation, Revoked};
 use weir_schema::codec::job::JobState;
 use weir_schema::id::DocumentId;
 use weir_store::Manifest;
@@ -72,6 +73,16 @@ pub enum Request {
     RemoveDocuments {
         /// Their ids.
         ids: Vec<String>,
+    },
+    /// The end of tokens. Done with [`weir_engine::revoked::Revoked`].
+    RevokeTokens {
+        /// Which.
+        revocation: Revocation,
+    },
+    /// Some of what is revoked. Done with a list of [`weir_engine::revoked::Revoked`]; with none after the last.
+    Revocations {
+        /// Those after this one.
+        after: Option<Revoked>,
     },
     /// The end of all that is kept of a view. Done with [`weir_engine::views::ViewStatus`].
     DropView {

@@ -2,8 +2,8 @@
 //! (<https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md>).
 //!
 //! A task takes from the outbox of the operation when the connection has room for more: of a subscription so the newest
-//! value. It ends with the operation, with the client, with one that takes nothing for too long, and, where the operation is
-//! a subscription, with the server.
+//! value. It ends with the operation, with the client, with one that takes nothing for too long, with the token, and, where the
+//! operation is a subscription, with the server.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -19,9 +19,12 @@ use tokio::time::timeout;
 
 use super::connection::{self, Stalled, Written};
 use super::gateway::Gateway;
-use super::graphql::{bad, key};
+use super::graphql::{Refusal, bad, key};
 use super::negotiate::MediaType;
 use super::request_id::RequestId;
+use crate::auth::Credentials;
+use crate::auth::error::Unauthenticated;
+use crate::auth::sessions::over;
 use crate::graphql::plan::OperationKind;
 use crate::graphql::{GraphqlError, Request, Response};
 use crate::operations::operation::Operation;
@@ -34,12 +37,22 @@ const COMMENT: Bytes = Bytes::from_static(b":\n\n");
 const COMPLETE: &[u8] = b"event: complete\ndata:\n\n";
 
 /// Runs an operation and answers with its results as they come.
-pub fn answer(gateway: &Arc<Gateway>, kind: OperationKind, request: Request, parts: &Parts) -> HttpResponse {
+pub fn answer(
+    gateway: &Arc<Gateway>,
+    kind: OperationKind,
+    request: Request,
+    parts: &Parts,
+    credentials: &Credentials,
+) -> HttpResponse {
+    let mut session = match gateway.auth.session(credentials) {
+        Ok(session) => session,
+        Err(error) => return Refusal::from(&Unauthenticated::from(error)).into_response(MediaType::EventStream),
+    };
     let accepted = connection::accepted(&parts.extensions);
     let (outbox, ticket) = Outbox::of_one();
     let outbox = Arc::new(outbox);
     let service = gateway.service.on(accepted.connection);
-    let operation = Operation::new(ticket, gateway.clone(), service, outbox.clone());
+    let operation = Operation::new(ticket, gateway.clone(), service, outbox.clone(), credentials.clone());
     let (send, receive) = mpsc::channel(1);
     let (gateway, gone) = (gateway.clone(), send.clone());
     tokio::spawn(RequestId::carry(async move {
@@ -53,6 +66,11 @@ pub fn answer(gateway: &Arc<Gateway>, kind: OperationKind, request: Request, par
             () = gone.closed() => {}
             () = stopped(&gateway, kind) => {}
             () = running => {}
+            // What has not been given out by now is not.
+            error = over(&mut session) => {
+                let end = refusal(vec![GraphqlError::from(&error)]);
+                let _ = timeout(gateway.options.events.stalled_timeout, send.send(end)).await;
+            }
         }
     }));
     let events = unfold(receive, async |mut receive: mpsc::Receiver<Bytes>| {

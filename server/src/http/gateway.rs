@@ -3,17 +3,19 @@
 use std::sync::Arc;
 
 use tokio::sync::{Semaphore, watch};
-use weir_engine::call::Caller;
 use weir_engine::places::Places;
 
 use super::ServerOptions;
 use super::bodies::Bodies;
+use crate::auth::Auth;
 use crate::graphql::service::Service;
 
 /// What all handlers share.
 pub struct Gateway {
     /// The way to the engine.
     pub service: Service,
+    /// Who calls.
+    pub auth: Auth,
     /// Limits and times.
     pub options: ServerOptions,
     /// What the bodies of requests take.
@@ -31,11 +33,6 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Who calls, where nobody shows a token: the developer with `weir dev`, nobody in particular with `weir serve`.
-    pub fn caller(&self) -> Caller {
-        self.options.tokenless.clone()
-    }
-
     /// What is said while there is no release.
     pub fn nothing_served(&self) -> &str {
         &self.options.nothing_served

@@ -12,6 +12,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Request as HttpRequest, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response as HttpResponse};
 use serde_json::{Map, Value};
+use weir_engine::call::Caller;
 use weir_schema::error::ErrorCode;
 
 use super::bodies::{Held, NoRoom};
@@ -22,6 +23,8 @@ use super::gateway::Gateway;
 use super::negotiate::{MediaType, accepted, accepts_events, is_json, is_json_lines};
 use super::origin::Foreign;
 use super::{ServerOptions, caching, events, lines, multipart, upload};
+use crate::auth::Credentials;
+use crate::auth::error::Unauthenticated;
 use crate::graphql::plan::OperationKind;
 use crate::graphql::{GraphqlError, Request, Response};
 use crate::websocket;
@@ -33,7 +36,7 @@ const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 const CODINGS_READ: HeaderValue = HeaderValue::from_static("gzip");
 
 /// A request that is not answered by execution.
-pub(super) struct Refusal {
+pub(crate) struct Refusal {
     pub(super) status: StatusCode,
     pub(super) error: GraphqlError,
 }
@@ -44,19 +47,25 @@ pub async fn post(State(gateway): State<Arc<Gateway>>, request: HttpRequest<Body
     if let Err(foreign) = gateway.options.origins.may_ask(&parts) {
         return Refusal::foreign(foreign).into_response(MediaType::Json);
     }
+    let media = accepted(&parts.headers);
+    // Before anything else of the request is looked at.
+    let credentials = match gateway.auth.of_headers(&parts.headers).await {
+        Ok(credentials) => credentials,
+        Err(error) => return Refusal::from(&error).into_response(media.unwrap_or(MediaType::Json)),
+    };
     if is_json_lines(&parts.headers) {
-        return upload::post(gateway, &parts, body).await;
+        return upload::post(gateway, &parts, body, &credentials).await;
     }
-    let Some(media) = accepted(&parts.headers) else { return not_acceptable() };
+    let Some(media) = media else { return not_acceptable() };
     if multipart::is_multipart(&parts.headers) {
-        return multipart::post(&gateway, &parts, body, media).await;
+        return multipart::post(&gateway, &parts, body, media, &credentials).await;
     }
     let mut held = gateway.bodies.hold(&connection::accepted(&parts.extensions).written);
     let request = match read(&parts.headers, body, &gateway.options, &mut held).await {
         Ok(request) => request,
         Err(refusal) => return refusal.into_response(media),
     };
-    answer(&gateway, request, &parts, media, Method::Post).await
+    answer(&gateway, request, &parts, &credentials, media, Method::Post).await
 }
 
 /// `GET /graphql`: a query, or a WebSocket.
@@ -66,7 +75,7 @@ pub async fn get(State(gateway): State<Arc<Gateway>>, request: HttpRequest<Body>
     let upgrade = parts.headers.get(header::UPGRADE);
     if upgrade.is_some_and(|protocol| protocol.as_bytes().eq_ignore_ascii_case(b"websocket")) {
         return match WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
-            Ok(upgrade) => websocket::upgrade(gateway, upgrade, &parts),
+            Ok(upgrade) => websocket::upgrade(gateway, upgrade, &parts).await,
             Err(rejection) => rejection.into_response(),
         };
     }
@@ -74,8 +83,12 @@ pub async fn get(State(gateway): State<Arc<Gateway>>, request: HttpRequest<Body>
     if let Err(foreign) = gateway.options.origins.may_get(&parts) {
         return Refusal::foreign(foreign).into_response(media);
     }
+    let credentials = match gateway.auth.of_headers(&parts.headers).await {
+        Ok(credentials) => credentials,
+        Err(error) => return Refusal::from(&error).into_response(media),
+    };
     match of_uri(&parts.uri) {
-        Ok(request) => answer(&gateway, request, &parts, media, Method::Get).await,
+        Ok(request) => answer(&gateway, request, &parts, &credentials, media, Method::Get).await,
         Err(error) => Refusal { status: StatusCode::BAD_REQUEST, error }.into_response(media),
     }
 }
@@ -91,6 +104,7 @@ pub(super) async fn answer(
     gateway: &Arc<Gateway>,
     request: Request,
     parts: &Parts,
+    credentials: &Credentials,
     media: MediaType,
     method: Method,
 ) -> HttpResponse {
@@ -100,6 +114,10 @@ pub(super) async fn answer(
             _ => Refusal::no_release(gateway).into_response(media),
         };
     };
+    let caller = match credentials.caller(served.release.caller()) {
+        Ok(caller) => caller,
+        Err(error) => return Refusal::from(&Unauthenticated::from(error)).into_response(media),
+    };
     let operation = match gateway.service.prepare(&served, &request).await {
         Ok(operation) => operation,
         Err(errors) => return write(media, &Response::refused(errors)),
@@ -107,7 +125,8 @@ pub(super) async fn answer(
     match (operation.kind, method) {
         _ if media == MediaType::JsonLines => {
             let accepted = connection::accepted(&parts.extensions);
-            lines::answer(gateway, accepted, &served, &operation, request.variables).await
+            let shown = Shown { caller, credentials };
+            lines::answer(gateway, accepted, &served, &operation, request.variables, shown).await
         }
         (OperationKind::Mutation, Method::Get) => {
             let error = bad("GET runs queries only: send mutations with POST");
@@ -117,7 +136,7 @@ pub(super) async fn answer(
         }
         (kind, _) if media == MediaType::EventStream || accepts_subscription(kind, &parts.headers) => {
             match events::with_headers(request, &parts.headers) {
-                Ok(request) => events::answer(gateway, kind, request, parts),
+                Ok(request) => events::answer(gateway, kind, request, parts, credentials),
                 Err(error) => Refusal { status: StatusCode::BAD_REQUEST, error }.into_response(media),
             }
         }
@@ -129,7 +148,6 @@ pub(super) async fn answer(
             write(media, &Response::refused(vec![error]))
         }
         (OperationKind::Query | OperationKind::Mutation, _) => {
-            let caller = gateway.caller();
             let key = match key(&parts.headers).and_then(|header| request.idempotency_key(header)) {
                 Ok(key) => key,
                 Err(error) => return Refusal { status: StatusCode::BAD_REQUEST, error }.into_response(media),
@@ -174,6 +192,24 @@ pub(super) fn write(media: MediaType, response: &Response) -> HttpResponse {
     (status, headers, response.to_json()).into_response()
 }
 
+/// Who calls, and by what that is known.
+pub struct Shown<'a> {
+    /// Who calls.
+    pub caller: Caller,
+    /// What was shown.
+    pub credentials: &'a Credentials,
+}
+
+impl From<&Unauthenticated> for Refusal {
+    fn from(error: &Unauthenticated) -> Self {
+        let error = GraphqlError::from(error);
+        match error.extensions.code {
+            ErrorCode::Unavailable => Self::unavailable(error),
+            _ => Self { status: StatusCode::UNAUTHORIZED, error },
+        }
+    }
+}
+
 impl Refusal {
     /// It may be tried again.
     pub(super) fn unavailable(error: GraphqlError) -> Self {
@@ -194,7 +230,8 @@ impl Refusal {
         Self::unavailable(GraphqlError::new(ErrorCode::Unavailable, gateway.nothing_served()))
     }
 
-    pub(super) fn into_response(self, media: MediaType) -> HttpResponse {
+    pub(crate) fn into_response(self, media: MediaType) -> HttpResponse {
+        let challenge = (self.status == StatusCode::UNAUTHORIZED).then(|| challenge(&self.error.message));
         let mut response = match media {
             MediaType::JsonLines => lines::refused(self.status, &[self.error]),
             // What is no request, or cannot be run now, has no events: clients look at the status first.
@@ -205,6 +242,9 @@ impl Refusal {
                 (self.status, headers, body).into_response()
             }
         };
+        if let Some(challenge) = challenge {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
         match self.status {
             StatusCode::SERVICE_UNAVAILABLE => {
                 response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
@@ -216,6 +256,14 @@ impl Refusal {
         }
         response
     }
+}
+
+/// How one is to say who one is, and what was wrong with that (RFC 6750, 3).
+fn challenge(why: &str) -> HeaderValue {
+    // What may stand between quotes.
+    let why: String = why.chars().filter(|c| matches!(c, ' '..='~') && !matches!(c, '"' | '\\')).collect();
+    let text = format!("Bearer realm=\"weir\", error=\"invalid_token\", error_description=\"{why}\"");
+    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("Bearer realm=\"weir\""))
 }
 
 fn not_acceptable() -> HttpResponse {

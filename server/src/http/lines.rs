@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response as HttpResponse};
 use futures_util::stream::unfold;
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use weir_engine::call::{Answer, Caller};
 use weir_engine::lines::Elements;
 use weir_schema::commit::Timestamp;
@@ -19,9 +20,11 @@ use weir_schema::commit::Timestamp;
 use super::caching;
 use super::connection::{Accepted, Stalled, Written};
 use super::gateway::Gateway;
-use super::graphql::Refusal;
+use super::graphql::{Refusal, Shown};
 use super::negotiate::MediaType;
 use super::request_id::RequestId;
+use crate::auth::error::Unauthenticated;
+use crate::auth::sessions::over;
 use crate::graphql::GraphqlError;
 use crate::graphql::document::Operation;
 use crate::graphql::lines::{Listed, list, write_end, write_errors};
@@ -37,13 +40,18 @@ pub async fn answer(
     served: &Arc<Served>,
     operation: &Operation,
     variables: Map<String, Value>,
+    shown: Shown<'_>,
 ) -> HttpResponse {
     let service = gateway.service.on(accepted.connection);
     let listed = match list(&served.schema, operation, variables) {
         Ok(listed) => listed,
         Err(errors) => return refused(StatusCode::BAD_REQUEST, &errors),
     };
-    let caller = gateway.caller();
+    let Shown { caller, credentials } = shown;
+    let mut session = match gateway.auth.session(credentials) {
+        Ok(session) => session,
+        Err(error) => return Refusal::from(&Unauthenticated::from(error)).into_response(MediaType::JsonLines),
+    };
     let place = match service.place(&gateway.json_lines, &caller, "results in lines") {
         Ok(place) => place,
         Err(error) => {
@@ -52,9 +60,9 @@ pub async fn answer(
         }
     };
     let (send, receive) = mpsc::channel(1);
-    let (chunk, gone) = (Vec::new(), send.clone());
-    let written = accepted.written;
-    let sender = Sender { stalled: gateway.options.line_timeout, written, service, listed, caller, chunk, send };
+    let (chunk, gone, last) = (Vec::new(), send.clone(), send.clone());
+    let (written, stalled) = (accepted.written, gateway.options.line_timeout);
+    let sender = Sender { stalled, written, service, listed, caller, chunk, send };
     let served = served.clone();
     tokio::spawn(RequestId::carry(async move {
         let _place = place;
@@ -62,6 +70,12 @@ pub async fn answer(
         tokio::select! {
             _ = sender.send_list(&served) => {}
             () = gone.closed() => {}
+            error = over(&mut session) => {
+                let mut line = Vec::new();
+                write_errors(&mut line, &[GraphqlError::from(&error)]);
+                // Who takes nothing is not told either.
+                let _ = timeout(stalled, last.send(line.into())).await;
+            }
         }
     }));
     let chunks = unfold(receive, async |mut receive: mpsc::Receiver<Bytes>| {

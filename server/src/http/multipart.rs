@@ -31,6 +31,7 @@ use super::gateway::Gateway;
 use super::graphql::{Method, Refusal, answer, bad, write};
 use super::negotiate::MediaType;
 use super::origin::is_preflighted;
+use crate::auth::Credentials;
 use crate::graphql::document::Operation;
 use crate::graphql::{GraphqlError, Request, Response};
 
@@ -41,7 +42,13 @@ pub fn is_multipart(headers: &HeaderMap) -> bool {
 }
 
 /// `POST /graphql` with files.
-pub async fn post(gateway: &Arc<Gateway>, parts: &Parts, body: Body, media: MediaType) -> HttpResponse {
+pub async fn post(
+    gateway: &Arc<Gateway>,
+    parts: &Parts,
+    body: Body,
+    media: MediaType,
+    credentials: &Credentials,
+) -> HttpResponse {
     let mut held = gateway.bodies.hold(&connection::accepted(&parts.extensions).written);
     let Upload { request, places } = match read(&parts.headers, body, &gateway.options, &mut held).await {
         Ok(upload) => upload,
@@ -55,7 +62,7 @@ pub async fn post(gateway: &Arc<Gateway>, parts: &Parts, body: Body, media: Medi
         let message = format!("${}: only Bytes take a file; declare it as Bytes", place.0.join("."));
         return write(media, &Response::refused(vec![GraphqlError::new(ErrorCode::BadArguments, message)]));
     }
-    answer(gateway, request, parts, media, Method::Post).await
+    answer(gateway, request, parts, credentials, media, Method::Post).await
 }
 
 /// A request with its files where they belong.

@@ -17,6 +17,7 @@ use super::conversation::Conversations;
 use super::gateway::Gateway;
 use super::tls::Tls;
 use super::{ServerOptions, router};
+use crate::auth::{Auth, Tokens, sessions};
 use crate::graphql::persisted::Persisted;
 use crate::graphql::service::{Served, Service, follow};
 use crate::metrics::Metrics;
@@ -27,17 +28,28 @@ pub struct Server {
     served: watch::Receiver<Option<Arc<Served>>>,
     stop: watch::Sender<bool>,
     follower: JoinHandle<()>,
+    /// Ends what outlives its token.
+    watchman: JoinHandle<()>,
     tls: Option<Tls>,
 }
 
 impl Server {
-    /// Starts to follow the engine's releases. Needs a tokio runtime.
+    /// Starts to follow the engine's releases, and takes nobody's tokens. Needs a tokio runtime.
     pub fn start(engine: Engine, options: ServerOptions) -> Self {
+        Self::start_with(engine, options, Tokens::default())
+    }
+
+    /// The same, with these tokens taken.
+    pub fn start_with(engine: Engine, options: ServerOptions, tokens: Tokens) -> Self {
         let (serve, served) = watch::channel(None);
         let (stop, stopping) = watch::channel(false);
         let metrics = Arc::<Metrics>::default();
         let follower = tokio::spawn(follow(engine.releases(), metrics.plan_cache.clone(), serve));
+        let Tokens { issuers, remembered } = tokens;
+        let auth = Auth::new(engine.clone(), issuers, remembered, options.tokenless.clone());
+        let watchman = tokio::spawn(sessions::watch_over(auth.sessions().clone(), engine.clone()));
         let gateway = Gateway {
+            auth,
             service: Service::new(engine, served.clone(), metrics, Persisted::new(options.trusted_documents)),
             bodies: Bodies::new(options.bodies_bytes),
             uploads: Places::new(options.uploads as usize),
@@ -47,7 +59,7 @@ impl Server {
             stopping,
             options,
         };
-        Self { gateway: Arc::new(gateway), served, stop, follower, tls: None }
+        Self { gateway: Arc::new(gateway), served, stop, follower, watchman, tls: None }
     }
 
     /// Answers over TLS.
@@ -99,6 +111,7 @@ impl Server {
         }
         running.shutdown().await;
         following.shutdown().await;
+        self.watchman.abort();
         self.follower.abort();
         Ok(())
     }

@@ -36,6 +36,9 @@ use super::graphql::{Refusal, bad, key};
 use super::negotiate::{MediaType, accepts_json_lines};
 use super::options::UploadOptions;
 use super::request_id::RequestId;
+use crate::auth::Credentials;
+use crate::auth::error::{TokenError, Unauthenticated};
+use crate::auth::sessions::over;
 use crate::graphql::GraphqlError;
 use crate::graphql::call::call_result;
 use crate::graphql::execute::has_function;
@@ -84,10 +87,12 @@ enum Ended {
     Gone,
     #[error("the server is stopping")]
     Stopping,
+    #[error(transparent)]
+    Token(TokenError),
 }
 
 /// Answers an upload.
-pub async fn post(gateway: Arc<Gateway>, parts: &Parts, body: Body) -> HttpResponse {
+pub async fn post(gateway: Arc<Gateway>, parts: &Parts, body: Body, credentials: &Credentials) -> HttpResponse {
     if !accepts_json_lines(&parts.headers) {
         let error = bad("JSON lines are answered as application/jsonl");
         return Refusal { status: StatusCode::NOT_ACCEPTABLE, error }.into_response(MediaType::Json);
@@ -96,10 +101,15 @@ pub async fn post(gateway: Arc<Gateway>, parts: &Parts, body: Body) -> HttpRespo
         let error = bad("JSON lines are read as they come: send them without Content-Encoding");
         return Refusal { status: StatusCode::UNSUPPORTED_MEDIA_TYPE, error }.into_response(MediaType::JsonLines);
     }
-    start(&gateway, parts, body).unwrap_or_else(|refusal| refusal.into_response(MediaType::JsonLines))
+    start(&gateway, parts, body, credentials).unwrap_or_else(|refusal| refusal.into_response(MediaType::JsonLines))
 }
 
-fn start(gateway: &Arc<Gateway>, parts: &Parts, body: Body) -> Result<HttpResponse, Refusal> {
+fn start(
+    gateway: &Arc<Gateway>,
+    parts: &Parts,
+    body: Body,
+    credentials: &Credentials,
+) -> Result<HttpResponse, Refusal> {
     let key = match key(&parts.headers).and_then(|key| key.map(parse_key).transpose()) {
         Ok(key) => key,
         Err(error) => return Err(Refusal { status: StatusCode::BAD_REQUEST, error }),
@@ -110,7 +120,10 @@ fn start(gateway: &Arc<Gateway>, parts: &Parts, body: Body) -> Result<HttpRespon
         let error = GraphqlError::new(ErrorCode::Forbidden, message);
         return Err(Refusal { status: StatusCode::FORBIDDEN, error });
     }
-    let (service, caller) = (gateway.service.on(connection::of(&parts.extensions)), gateway.caller());
+    let refused = |error| Refusal::from(&Unauthenticated::from(error));
+    let caller = credentials.caller(served.release.caller()).map_err(refused)?;
+    let mut session = gateway.auth.session(credentials).map_err(refused)?;
+    let service = gateway.service.on(connection::of(&parts.extensions));
     let place = service.place(&gateway.uploads, &caller, "uploads");
     let place = place.map_err(|error| Refusal::unavailable(GraphqlError::of_call(error, &caller)))?;
     let options = gateway.options.upload.clone();
@@ -131,6 +144,7 @@ fn start(gateway: &Arc<Gateway>, parts: &Parts, body: Body) -> Result<HttpRespon
         let ended = tokio::select! {
             ended = upload.run() => ended,
             _ = stopping.wait_for(|stopping| *stopping) => Err(Ended::Stopping),
+            error = over(&mut session) => Err(Ended::Token(error)),
         };
         if let Err(ended) = ended {
             tracing::debug!("an upload is broken off: {ended}");

@@ -14,6 +14,7 @@ use weir_schema::declarations::FunctionKind;
 use weir_schema::error::ErrorCode;
 
 use super::outbox::{End, Forgotten, Outbox, Ticket};
+use crate::auth::Credentials;
 use crate::graphql::execute::{Subscribed, subscribe};
 use crate::graphql::plan::OperationKind;
 use crate::graphql::service::{Served, Service};
@@ -26,14 +27,24 @@ pub struct Operation<C> {
     gateway: Arc<Gateway>,
     service: Service,
     outbox: Arc<Outbox<C>>,
-    caller: Caller,
+    credentials: Credentials,
 }
 
 impl<C: Clone> Operation<C> {
     /// An operation that the outbox has room for.
-    pub fn new(ticket: Ticket, gateway: Arc<Gateway>, service: Service, outbox: Arc<Outbox<C>>) -> Self {
-        let caller = gateway.caller();
-        Self { ticket, gateway, service, outbox, caller }
+    pub fn new(
+        ticket: Ticket,
+        gateway: Arc<Gateway>,
+        service: Service,
+        outbox: Arc<Outbox<C>>,
+        credentials: Credentials,
+    ) -> Self {
+        Self { ticket, gateway, service, outbox, credentials }
+    }
+
+    /// Who calls, as a release may know it.
+    fn caller(&self, served: &Served) -> Result<Caller, Vec<GraphqlError>> {
+        self.credentials.caller(served.release.caller()).map_err(|error| vec![GraphqlError::from(&error)])
     }
 
     /// Runs it to its end.
@@ -70,8 +81,8 @@ impl<C: Clone> Operation<C> {
             };
         }
         let key = request.idempotency_key(None).map_err(|error| vec![error])?;
-        let (variables, key) = (request.variables, key.as_ref());
-        let response = Box::pin(self.service.execute(&served, &operation, variables, &self.caller, key)).await;
+        let (variables, key, caller) = (request.variables, key.as_ref(), self.caller(&served)?);
+        let response = Box::pin(self.service.execute(&served, &operation, variables, &caller, key)).await;
         if response.data.is_none() {
             return Err(response.errors);
         }
@@ -81,18 +92,19 @@ impl<C: Clone> Operation<C> {
 
     /// Sends the events of a stream, each when the one before is on its way. An error is its last.
     async fn stream(&self, served: &Served, subscribed: &Subscribed) -> Result<(), Vec<GraphqlError>> {
-        let place = self.service.stream_place(&self.caller);
-        let place = place.map_err(|error| vec![GraphqlError::of_call(error, &self.caller)])?;
-        let mut stream = match self.service.stream(place, served, subscribed, &self.caller) {
+        let caller = self.caller(served)?;
+        let place = self.service.stream_place(&caller);
+        let place = place.map_err(|error| vec![GraphqlError::of_call(error, &caller)])?;
+        let mut stream = match self.service.stream(place, served, subscribed, &caller) {
             Ok(stream) => stream,
             Err(error) => {
-                let response = subscribed.respond(Err(&error), &self.caller);
+                let response = subscribed.respond(Err(&error), &caller);
                 self.outbox.next(&self.ticket, response);
                 return Ok(());
             }
         };
         while let Some(event) = stream.next().await {
-            let response = subscribed.respond_event(event.as_ref(), &self.caller);
+            let response = subscribed.respond_event(event.as_ref(), &caller);
             if self.outbox.pass(&self.ticket, response).await == Err(Forgotten) {
                 break;
             }
@@ -138,11 +150,13 @@ impl<C: Clone> Operation<C> {
         let operation = Box::pin(self.service.prepare(served, request)).await?;
         let subscribed = subscribe(&served.schema, &operation, request.variables.clone())?;
         drop(operation);
-        let mut watch = self.service.watch(served, &subscribed, &self.caller, seen.clone());
+        // The release before may have known less of the caller.
+        let caller = self.caller(served)?;
+        let mut watch = self.service.watch(served, &subscribed, &caller, seen.clone());
         loop {
             tokio::select! {
                 emission = watch.next() => {
-                    self.send(&subscribed, form, emission.as_ref());
+                    self.send(&subscribed, form, emission.as_ref(), &caller);
                     *seen = emission.ok().map(|emission| emission.cursor);
                 }
                 changed = changes.changed() => {
@@ -156,10 +170,10 @@ impl<C: Clone> Operation<C> {
     }
 
     /// Sends what came of a watch.
-    fn send(&self, subscribed: &Subscribed, form: Form, emission: Result<&Emission, &CallError>) {
+    fn send(&self, subscribed: &Subscribed, form: Form, emission: Result<&Emission, &CallError>, caller: &Caller) {
         let response = match form {
-            Form::Whole => subscribed.respond(emission, &self.caller),
-            Form::JsonPatch => match subscribed.version(emission, &self.caller) {
+            Form::Whole => subscribed.respond(emission, caller),
+            Form::JsonPatch => match subscribed.version(emission, caller) {
                 Ok(version) => return self.outbox.update(&self.ticket, version),
                 Err(response) => response,
             },

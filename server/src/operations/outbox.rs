@@ -212,6 +212,27 @@ impl<C: Clone> Outbox<C> {
         self.settling.notify_waiters();
     }
 
+    /// Ends all operations that have no end of their own, and says why. What waits of them is dropped.
+    pub fn end_subscriptions(&self, errors: &[GraphqlError]) {
+        let mut state = self.state.lock();
+        let State { operations, queue, .. } = &mut *state;
+        for (id, slot) in operations.iter_mut().filter(|(_, slot)| slot.goes_on && slot.end.is_none()) {
+            if let Some(task) = &slot.task {
+                task.abort();
+            }
+            // No ticket has it: whoever works for it speaks for nobody any more.
+            slot.number = 0;
+            slot.next = None;
+            slot.end = Some(End::Refused(errors.to_vec()));
+            if !std::mem::replace(&mut slot.queued, true) {
+                queue.push_back(Entry::Operation(id.clone()));
+            }
+        }
+        drop(state);
+        self.filled.notify_one();
+        self.taken.notify_waiters();
+    }
+
     /// Says that an operation has no end of its own.
     pub fn goes_on(&self, ticket: &Ticket) {
         if let Some(slot) = self.state.lock().slot(ticket) {

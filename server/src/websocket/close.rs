@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use axum::extract::ws::{CloseFrame, Utf8Bytes};
 
+use crate::auth::error::Unauthenticated;
+
 /// Why the server closes a socket: a code, and a reason for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Close {
@@ -48,6 +50,11 @@ impl Close {
             error if error.starts_with("UTF-8") => Self::NOT_UTF8,
             _ => Self::PROTOCOL,
         }
+    }
+
+    /// A token that is not taken, or is good no longer.
+    pub fn forbidden(error: &Unauthenticated) -> Self {
+        Self { code: 4403, reason: cut(format!("Forbidden: {error}")) }
     }
 
     /// An operation of this id is still running.

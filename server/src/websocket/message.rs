@@ -1,18 +1,25 @@
 //! The protocol's messages, parsed and written.
 
+use std::fmt;
+
 use axum::extract::ws::Utf8Bytes;
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+use weir_schema::datetime::{self, Moment};
 
 use super::close::Close;
+use crate::auth;
+use crate::auth::error::Unauthenticated;
 use crate::graphql::{GraphqlError, Request};
 use crate::operations::outbox::{End, Part};
 
 /// What a client may send.
 #[derive(Debug, PartialEq)]
 pub enum ClientMessage {
-    /// The handshake.
-    ConnectionInit,
+    /// The handshake, perhaps with a token.
+    ConnectionInit(Option<Token>),
+    /// A token in place of the one before.
+    Token(Token),
     /// Answered by a pong with the same payload.
     Ping(Option<Value>),
     /// A sign of life.
@@ -31,6 +38,16 @@ pub enum ClientMessage {
     },
 }
 
+/// A token. It shows nothing of itself.
+#[derive(PartialEq, Eq)]
+pub struct Token(pub String);
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(…)")
+    }
+}
+
 /// Parses a message; anything else closes the socket.
 pub fn parse(text: &str) -> Result<ClientMessage, Close> {
     let bad = Close::bad_message;
@@ -42,8 +59,15 @@ pub fn parse(text: &str) -> Result<ClientMessage, Close> {
         _ => return Err(bad("it has no type")),
     };
     match kind.as_str() {
-        "connection_init" => payload(&mut message).map(|_| ClientMessage::ConnectionInit),
-        "ping" => payload(&mut message).map(ClientMessage::Ping),
+        "connection_init" => {
+            let payload = payload(&mut message)?;
+            Ok(ClientMessage::ConnectionInit(token(payload.as_ref(), &["Authorization", "authorization", "token"])?))
+        }
+        "ping" => {
+            let payload = payload(&mut message)?;
+            let token = token(payload.as_ref(), &["token"])?;
+            Ok(token.map_or(ClientMessage::Ping(payload), ClientMessage::Token))
+        }
         "pong" => payload(&mut message).map(|_| ClientMessage::Pong),
         "complete" => Ok(ClientMessage::Complete { id: id(&mut message)? }),
         "subscribe" => {
@@ -72,9 +96,39 @@ fn payload(message: &mut Map<String, Value>) -> Result<Option<Value>, Close> {
     }
 }
 
-/// `connection_ack`.
-pub fn ack() -> Utf8Bytes {
-    Utf8Bytes::from_static(r#"{"type":"connection_ack"}"#)
+/// The token in a payload, under one of these names: by itself under `token`, as in the header of that name under the others.
+fn token(payload: Option<&Value>, names: &[&str]) -> Result<Option<Token>, Close> {
+    let mut found = names.iter().filter_map(|name| Some((*name, payload?.get(*name)?)));
+    let Some((name, value)) = found.next() else { return Ok(None) };
+    let several = found.next().is_some();
+    let text = value.as_str().filter(|_| !several).ok_or(Close::bad_message("it has one token, a string"))?;
+    let token = if name == "token" { Some(text) } else { auth::bearer(text) };
+    match token {
+        Some(token) => Ok(Some(Token(token.to_owned()))),
+        None => Err(Close::forbidden(&Unauthenticated::Scheme)),
+    }
+}
+
+/// `connection_ack`; until when the token is good, where there is one.
+pub fn ack(until_ms: Option<u64>) -> Utf8Bytes {
+    match until_ms {
+        Some(until_ms) => format!(r#"{{"type":"connection_ack","payload":{}}}"#, expiry(until_ms)).into(),
+        None => Utf8Bytes::from_static(r#"{"type":"connection_ack"}"#),
+    }
+}
+
+/// `pong`, the answer to a new token.
+pub fn renewed(until_ms: u64) -> Utf8Bytes {
+    format!(r#"{{"type":"pong","payload":{}}}"#, expiry(until_ms)).into()
+}
+
+/// Until when a token is good, by the server's clock.
+fn expiry(until_ms: u64) -> Value {
+    let seconds = i64::try_from(until_ms / 1_000).unwrap_or(i64::MAX);
+    let nanoseconds = u32::try_from(until_ms % 1_000 * 1_000_000).unwrap_or_default();
+    // Later than the year 9999 there is no such text.
+    let at = datetime::format(Moment { seconds, nanoseconds }).ok();
+    json!({ "expiresAt": at })
 }
 
 /// `pong`, with the payload of the ping.

@@ -19,6 +19,8 @@ use axum::response::{IntoResponse, Response};
 
 use crate::http::connection;
 use crate::http::gateway::Gateway;
+use crate::http::graphql::Refusal;
+use crate::http::negotiate::MediaType;
 use crate::http::request_id::RequestId;
 
 /// The one subprotocol spoken.
@@ -32,7 +34,7 @@ const READ_BUFFER_BYTES: usize = 4 << 10;
 const WRITE_BUFFER_BYTES: usize = 4 << 10;
 
 /// Accepts a WebSocket and runs its session, or refuses it with a status.
-pub fn upgrade(gateway: Arc<Gateway>, upgrade: WebSocketUpgrade, parts: &Parts) -> Response {
+pub async fn upgrade(gateway: Arc<Gateway>, upgrade: WebSocketUpgrade, parts: &Parts) -> Response {
     if let Err(foreign) = gateway.options.origins.may_connect(parts) {
         return (StatusCode::FORBIDDEN, format!("{foreign}\n")).into_response();
     }
@@ -41,6 +43,11 @@ pub fn upgrade(gateway: Arc<Gateway>, upgrade: WebSocketUpgrade, parts: &Parts) 
         let reason = format!("{}\n", gateway.nothing_served());
         return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], reason).into_response();
     }
+    // Programs can send a header, which browsers cannot: they show their token in `connection_init`.
+    let credentials = match gateway.auth.of_headers(&parts.headers).await {
+        Ok(credentials) => credentials,
+        Err(error) => return Refusal::from(&error).into_response(MediaType::Json),
+    };
     let Ok(permit) = gateway.sockets.clone().try_acquire_owned() else {
         let retry_after = [(header::RETRY_AFTER, "1")];
         return (StatusCode::SERVICE_UNAVAILABLE, retry_after, "all sockets are taken\n").into_response();
@@ -56,7 +63,7 @@ pub fn upgrade(gateway: Arc<Gateway>, upgrade: WebSocketUpgrade, parts: &Parts) 
         .max_frame_size(message_bytes)
         .on_failed_upgrade(|error| tracing::debug!("WebSocket upgrade: {error}"))
         .on_upgrade(async move |socket: WebSocket| {
-            RequestId::under(id, session::run(gateway, accepted, socket)).await;
+            RequestId::under(id, session::run(gateway, accepted, credentials, socket)).await;
             drop(permit);
         })
 }

@@ -12,10 +12,13 @@ use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, interval_at, sleep_until, timeout};
+use tokio::time::{Instant, interval_at, sleep_until, timeout, timeout_at};
 
 use super::close::Close;
-use super::message::{self, ClientMessage};
+use super::message::{self, ClientMessage, Token};
+use crate::auth::Credentials;
+use crate::auth::error::{TokenError, Unauthenticated};
+use crate::auth::sessions::{Session as TokenSession, over};
 use crate::graphql::service::Service;
 use crate::graphql::{GraphqlError, Request};
 use crate::http::connection::{Accepted, Stalled, Written};
@@ -36,7 +39,7 @@ enum Control {
 }
 
 /// Runs a session to its end.
-pub async fn run(gateway: Arc<Gateway>, accepted: Accepted, socket: WebSocket) {
+pub async fn run(gateway: Arc<Gateway>, accepted: Accepted, credentials: Credentials, socket: WebSocket) {
     let spoken = socket.protocol().and_then(|spoken| spoken.to_str().ok()) == Some(super::SUBPROTOCOL);
     let (sink, mut stream) = socket.split();
     let outbox = Arc::new(Outbox::default());
@@ -46,8 +49,16 @@ pub async fn run(gateway: Arc<Gateway>, accepted: Accepted, socket: WebSocket) {
     let options = gateway.options.socket.clone();
     let init_deadline = Instant::now() + options.init_timeout;
     let (service, operations) = (gateway.service.on(accepted.connection), JoinSet::new());
-    let mut session =
-        Session { gateway, service, outbox: outbox.clone(), operations, init_deadline, acknowledged: false };
+    let mut session = Session {
+        gateway,
+        service,
+        outbox: outbox.clone(),
+        operations,
+        init_deadline,
+        acknowledged: false,
+        credentials,
+        token: None,
+    };
     let heard = AtomicBool::new(true);
     let writing = write(sink, &outbox, &accepted.written, options.stalled_timeout);
     tokio::pin!(writing);
@@ -165,6 +176,10 @@ struct Session {
     operations: JoinSet<()>,
     init_deadline: Instant,
     acknowledged: bool,
+    /// What was shown last.
+    credentials: Credentials,
+    /// How long that is good; with the handshake, if it is a token.
+    token: Option<TokenSession>,
 }
 
 impl Session {
@@ -172,11 +187,15 @@ impl Session {
     async fn read(&mut self, stream: &mut SplitStream<WebSocket>, heard: &AtomicBool) -> End {
         let mut stopping = self.gateway.stopping.clone();
         loop {
-            self.outbox.has_room(self.gateway.options.socket.outbox_messages).await;
+            let next = async {
+                self.outbox.has_room(self.gateway.options.socket.outbox_messages).await;
+                stream.next().await
+            };
             let message = tokio::select! {
-                message = stream.next() => Some(message),
+                message = next => Some(message),
                 () = sleep_until(self.init_deadline), if !self.acknowledged => return End::Close(Close::INIT_TIMEOUT),
                 _ = stopping.wait_for(|stopping| *stopping) => None,
+                error = over(&mut self.token) => return End::Close(Close::forbidden(&error.into())),
             };
             let Some(message) = message else {
                 // What runs is finished and sent first, as requests over HTTP are.
@@ -192,19 +211,22 @@ impl Session {
                 None => return End::Gone,
                 Some(Err(error)) => return End::Unreadable(Close::unreadable(&error)),
             };
-            if let Err(close) = message::parse(&text).and_then(|message| self.handle(message)) {
+            let handled = match message::parse(&text) {
+                Ok(message) => self.handle(message).await,
+                Err(close) => Err(close),
+            };
+            if let Err(close) = handled {
                 return End::Close(close);
             }
         }
     }
 
-    fn handle(&mut self, message: ClientMessage) -> Result<(), Close> {
+    async fn handle(&mut self, message: ClientMessage) -> Result<(), Close> {
         match message {
-            ClientMessage::ConnectionInit if self.acknowledged => return Err(Close::INIT_TWICE),
-            ClientMessage::ConnectionInit => {
-                self.acknowledged = true;
-                self.outbox.control(Control::Message(message::ack()));
-            }
+            ClientMessage::ConnectionInit(_) if self.acknowledged => return Err(Close::INIT_TWICE),
+            ClientMessage::ConnectionInit(token) => self.begin(token).await?,
+            ClientMessage::Token(_) if !self.acknowledged => return Err(Close::UNAUTHORIZED),
+            ClientMessage::Token(token) => self.go_on_with(token).await?,
             ClientMessage::Ping(payload) => {
                 self.outbox.control(Control::Message(message::pong(payload.as_ref())));
             }
@@ -213,6 +235,45 @@ impl Session {
             ClientMessage::Subscribe { id, request } => self.subscribe(id, *request)?,
             ClientMessage::Complete { id } => self.outbox.cancel(&id),
         }
+        Ok(())
+    }
+
+    /// The handshake: what it shows counts more than what came with the upgrade.
+    async fn begin(&mut self, token: Option<Token>) -> Result<(), Close> {
+        let refused = |error| Close::forbidden(&Unauthenticated::Token(error));
+        if let Some(Token(token)) = token {
+            let verified = timeout_at(self.init_deadline, self.gateway.auth.of_token(&token)).await;
+            self.credentials = Credentials::Token(verified.map_err(|_| Close::INIT_TIMEOUT)?.map_err(refused)?);
+        }
+        self.token = self.gateway.auth.session(&self.credentials).map_err(refused)?;
+        self.acknowledged = true;
+        let until_ms = self.credentials.token().map(|verified| verified.until_ms());
+        self.outbox.control(Control::Message(message::ack(until_ms)));
+        Ok(())
+    }
+
+    /// Another token of the same caller, before the one before is over.
+    async fn go_on_with(&mut self, Token(token): Token) -> Result<(), Close> {
+        let refused = |error| Close::forbidden(&Unauthenticated::Token(error));
+        let (Some(before), Some(session)) = (self.credentials.token().cloned(), &mut self.token) else {
+            return Err(refused(TokenError::Another));
+        };
+        let verified = tokio::select! {
+            verified = self.gateway.auth.of_token(&token) => verified.map_err(refused)?,
+            error = session.over() => return Err(refused(error)),
+        };
+        if !verified.is_of_the_same_as(&before) {
+            return Err(refused(TokenError::Another));
+        }
+        session.goes_on_with(verified.clone());
+        self.gateway.auth.is_good(&verified).map_err(refused)?;
+        // What runs began with what the token before said.
+        let served = self.gateway.service.current();
+        if served.is_some_and(|served| !verified.says_the_same_as(&before, served.release.caller())) {
+            self.outbox.end_subscriptions(&[GraphqlError::from(&TokenError::Changed)]);
+        }
+        self.outbox.control(Control::Message(message::renewed(verified.until_ms())));
+        self.credentials = Credentials::Token(verified);
         Ok(())
     }
 
@@ -234,7 +295,8 @@ impl Session {
         // Those that have ended are only counted by the outbox.
         while self.operations.try_join_next().is_some() {}
         let (gateway, service) = (self.gateway.clone(), self.service.clone());
-        let operation = Operation::new(ticket.clone(), gateway, service, self.outbox.clone());
+        let credentials = self.credentials.clone();
+        let operation = Operation::new(ticket.clone(), gateway, service, self.outbox.clone(), credentials);
         let task = self.operations.spawn(RequestId::carry(operation.run(request)));
         self.outbox.run(&ticket, task);
         Ok(())

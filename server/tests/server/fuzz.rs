@@ -42,7 +42,20 @@ fn messages(bytes: &[u8]) {
             assert_eq!((error["id"].as_str(), &error["type"]), (Some(id.as_str()), &json!("error")));
         }
         Ok(ClientMessage::Complete { id }) => assert!(!id.is_empty()),
-        Ok(ClientMessage::ConnectionInit | ClientMessage::Pong) => {}
+        Ok(ClientMessage::ConnectionInit(token)) => {
+            let given: Value = serde_json::from_str(text).unwrap();
+            let payload = given["payload"].as_object();
+            assert_eq!(
+                token.is_some(),
+                payload.is_some_and(|payload| {
+                    ["Authorization", "authorization", "token"].iter().any(|name| payload.contains_key(*name))
+                })
+            );
+        }
+        Ok(ClientMessage::Token(token)) => {
+            assert_eq!(serde_json::from_str::<Value>(text).unwrap()["payload"]["token"], token.0)
+        }
+        Ok(ClientMessage::Pong) => {}
     }
 }
 
@@ -67,7 +80,7 @@ fn addresses(bytes: &[u8]) {
 fn headers(bytes: &[u8]) {
     let Ok(value) = HeaderValue::from_bytes(bytes) else { return };
     let mut headers = HeaderMap::new();
-    for name in ["accept", "content-type", "idempotency-key", "last-event-id"] {
+    for name in ["accept", "content-type", "idempotency-key", "last-event-id", "authorization"] {
         headers.insert(name, value.clone());
     }
     let best = accepted(&headers);

@@ -1,0 +1,94 @@
+//! Why a token is not taken.
+//!
+//! Whoever shows one learns what is wrong with it, and nothing of the server: no address of keys, no name of a file. None of the
+//! messages repeats a token, a signature or a claim's value.
+
+use std::time::Duration;
+
+use weir_schema::error::ErrorCode;
+
+use crate::graphql::GraphqlError;
+
+/// Why a token is not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// More than a token ever has.
+    #[error("the token has more than {0} bytes")]
+    TooLong(usize),
+    /// Not three parts of base64url, or no JSON in them.
+    #[error("the token cannot be read: {0}")]
+    Malformed(&'static str),
+    /// `alg` is none that a token may have.
+    #[error("the token is signed by an algorithm that no issuer here uses")]
+    Algorithm,
+    /// The header says how the token is to be taken, where only the configuration may.
+    #[error("the header of the token has {0}, which is not taken here")]
+    Header(&'static str),
+    /// Nobody knows who it is.
+    #[error("the issuer of the token is not known here")]
+    Issuer,
+    /// `(iss, kid)` leads to no key.
+    #[error("the key that the token is signed with is not known here")]
+    Key,
+    /// There are no keys to look at now.
+    #[error("the keys of the token's issuer cannot be had now; try again later")]
+    KeysUnavailable {
+        /// When it may be worth another try.
+        retry_after: Duration,
+    },
+    /// Made by somebody else, or changed.
+    #[error("the signature of the token does not hold")]
+    Signature,
+    /// Meant for somebody else.
+    #[error("the token is not meant for this server")]
+    Audience,
+    /// It lacks what it must have, or has something else there.
+    #[error("the claim {0} of the token is missing, or not what it should be")]
+    Claim(String),
+    /// Too late.
+    #[error("the token has expired")]
+    Expired,
+    /// Too early.
+    #[error("the token is not good yet")]
+    NotYet,
+    /// It was good.
+    #[error("the token was revoked")]
+    Revoked,
+    /// Somebody else's, where the same was to go on.
+    #[error("the token is not of the caller who opened this connection")]
+    Another,
+    /// What runs began with what the token before said.
+    #[error("the new token says something else than the one before: start what runs again")]
+    Changed,
+}
+
+/// Why a request's credentials are not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unauthenticated {
+    /// Not `Bearer`, several of them, or not text.
+    #[error("send one header Authorization: Bearer, and the token after it")]
+    Scheme,
+    /// A token that is not taken.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+}
+
+impl From<&TokenError> for GraphqlError {
+    fn from(error: &TokenError) -> Self {
+        let TokenError::KeysUnavailable { retry_after } = error else {
+            return Self::new(ErrorCode::Unauthenticated, error.to_string());
+        };
+        let mut unavailable = Self::new(ErrorCode::Unavailable, error.to_string());
+        unavailable.extensions.retry_after_ms = u64::try_from(retry_after.as_millis()).ok();
+        unavailable
+    }
+}
+
+impl From<&Unauthenticated> for GraphqlError {
+    fn from(error: &Unauthenticated) -> Self {
+        match error {
+            Unauthenticated::Scheme => Self::new(ErrorCode::Unauthenticated, error.to_string()),
+            Unauthenticated::Token(error) => error.into(),
+        }
+    }
+}

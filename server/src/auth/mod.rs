@@ -1,0 +1,167 @@
+//! Who calls: from the token of a request or a socket to the [`Caller`].
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`verify`] | whether a token is one, and what it says |
+//! | [`keys`] | the keys of an issuer, from files and sets of keys |
+//! | [`remote`] | keys that an issuer publishes: when they are read, and for how long they are believed |
+//! | [`sessions`] | sockets and streams of events end when their token does |
+//! | [`mint`] | tokens for development |
+//! | [`error`] | why a token is not taken |
+//! | `crypto` | signatures |
+//! | `strict` | JSON in which no member is there twice |
+
+mod crypto;
+pub mod error;
+pub mod keys;
+pub mod mint;
+pub mod remote;
+pub mod sessions;
+mod strict;
+#[cfg(test)]
+mod tests;
+pub mod verify;
+
+use std::sync::Arc;
+
+use axum::http::{HeaderMap, header};
+use quick_cache::sync::Cache;
+use weir_engine::Engine;
+use weir_engine::call::Caller;
+use weir_schema::caller::CallerSettings;
+use weir_schema::digest::Digest;
+
+use self::error::{TokenError, Unauthenticated};
+use self::sessions::{Session, Sessions};
+use self::verify::{Issuers, Verified};
+
+/// Whose tokens are taken.
+pub struct Tokens {
+    /// The issuers.
+    pub issuers: Issuers,
+    /// So many verified tokens are remembered.
+    pub remembered: usize,
+}
+
+impl Default for Tokens {
+    /// Nobody's.
+    fn default() -> Self {
+        Self { issuers: Issuers::none(), remembered: 1 }
+    }
+}
+
+/// What tokens are checked with, for as long as the server runs.
+pub struct Auth {
+    issuers: Issuers,
+    /// Tokens that were verified, by their digest: nobody shall find them in memory by what they are kept under.
+    remembered: Cache<Digest, Arc<Verified>>,
+    sessions: Arc<Sessions>,
+    engine: Engine,
+    /// Who somebody is who shows no token.
+    tokenless: Caller,
+}
+
+/// What somebody has shown.
+#[derive(Clone)]
+pub enum Credentials {
+    /// Nothing.
+    Tokenless(Caller),
+    /// A token.
+    Token(Arc<Verified>),
+}
+
+impl Credentials {
+    /// The caller, for an app with these declarations.
+    pub fn caller(&self, app: &CallerSettings) -> Result<Caller, TokenError> {
+        match self {
+            Self::Tokenless(caller) => Ok(caller.clone()),
+            Self::Token(verified) => verified.caller(app),
+        }
+    }
+
+    /// The token, if there is one.
+    pub fn token(&self) -> Option<&Arc<Verified>> {
+        match self {
+            Self::Tokenless(_) => None,
+            Self::Token(verified) => Some(verified),
+        }
+    }
+}
+
+impl Auth {
+    /// Takes the tokens of these issuers, and remembers so many of them.
+    pub fn new(engine: Engine, issuers: Issuers, remembered: usize, tokenless: Caller) -> Self {
+        Self { issuers, remembered: Cache::new(remembered), sessions: Arc::default(), engine, tokenless }
+    }
+
+    /// What goes on for longer than a request.
+    pub fn sessions(&self) -> &Arc<Sessions> {
+        &self.sessions
+    }
+
+    /// Who sends a request with these headers.
+    pub async fn of_headers(&self, headers: &HeaderMap) -> Result<Credentials, Unauthenticated> {
+        let mut all = headers.get_all(header::AUTHORIZATION).iter();
+        let Some(value) = all.next() else { return Ok(self.tokenless()) };
+        let text = value.to_str().ok().filter(|_| all.next().is_none()).ok_or(Unauthenticated::Scheme)?;
+        self.of_authorization(text).await
+    }
+
+    /// Who shows what would stand in that header.
+    pub async fn of_authorization(&self, text: &str) -> Result<Credentials, Unauthenticated> {
+        let token = bearer(text).ok_or(Unauthenticated::Scheme)?;
+        Ok(Credentials::Token(self.of_token(token).await?))
+    }
+
+    /// Who shows nothing.
+    pub fn tokenless(&self) -> Credentials {
+        Credentials::Tokenless(self.tokenless.clone())
+    }
+
+    /// What a token says, if it is one that is good now.
+    pub async fn of_token(&self, token: &str) -> Result<Arc<Verified>, TokenError> {
+        // Before anything of it is read.
+        if token.len() > self.issuers.token_bytes() {
+            return Err(TokenError::TooLong(self.issuers.token_bytes()));
+        }
+        let digest = Digest::of(token.as_bytes());
+        let known = self.remembered.get(&digest).filter(|verified| verified.has_its_keys());
+        let verified = match known {
+            Some(verified) => verified,
+            None => {
+                let verified = Arc::new(self.issuers.verify(token).await?);
+                // One that is not good would only take the place of others.
+                self.is_good(&verified)?;
+                self.remembered.insert(digest, verified.clone());
+                return Ok(verified);
+            }
+        };
+        if let Err(error) = self.is_good(&verified) {
+            self.remembered.remove(&digest);
+            return Err(error);
+        }
+        Ok(verified)
+    }
+
+    /// Whether a token is good now.
+    pub fn is_good(&self, verified: &Verified) -> Result<(), TokenError> {
+        verified.is_good_at(self.engine.clock().now_ms())?;
+        if self.engine.revoked().has(&verified.shown()) { Err(TokenError::Revoked) } else { Ok(()) }
+    }
+
+    /// Begins something that goes on for as long as the token is good; `None` for who has none.
+    pub fn session(&self, credentials: &Credentials) -> Result<Option<Session>, TokenError> {
+        let Some(verified) = credentials.token() else { return Ok(None) };
+        let session = self.sessions.open(verified.clone());
+        // What was revoked before it was in the table is not looked for there.
+        self.is_good(verified)?;
+        Ok(Some(session))
+    }
+}
+
+/// The token in `Bearer TOKEN` (RFC 6750, 2.1).
+pub fn bearer(text: &str) -> Option<&str> {
+    let (scheme, token) = text.trim_ascii().split_once(' ')?;
+    let token = token.trim_ascii_start();
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() && !token.contains(' ')).then_some(token)
+}

@@ -1,0 +1,141 @@
+//! What goes on for longer than a request: sockets and streams of events, each with the token that it began with.
+//!
+//! Rule: none outlives its token, or a revocation of it, by a second. The time of day decides, not the time that has passed: a
+//! clock that is put right puts this right too.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use weir_engine::Engine;
+use weir_engine::jobs::Clock;
+
+use super::error::TokenError;
+use super::verify::Verified;
+
+/// How often the clock is looked at.
+const TICK: Duration = Duration::from_millis(250);
+
+/// All that go on.
+#[derive(Default)]
+pub struct Sessions {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    opened: u64,
+    open: HashMap<u64, Open>,
+    /// When each ends at the latest, and its number.
+    ends: BTreeSet<(u64, u64)>,
+}
+
+struct Open {
+    verified: Arc<Verified>,
+    over: watch::Sender<Option<TokenError>>,
+}
+
+/// One of them, until it is dropped.
+pub struct Session {
+    sessions: Arc<Sessions>,
+    number: u64,
+    over: watch::Receiver<Option<TokenError>>,
+}
+
+impl Sessions {
+    /// One that goes on for as long as its token is good.
+    pub fn open(self: &Arc<Self>, verified: Arc<Verified>) -> Session {
+        let (sender, over) = watch::channel(None);
+        let mut state = self.state.lock();
+        state.opened += 1;
+        let number = state.opened;
+        state.ends.insert((verified.until_ms(), number));
+        state.open.insert(number, Open { verified, over: sender });
+        drop(state);
+        Session { sessions: self.clone(), number, over }
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.state.lock().open.len()
+    }
+
+    /// Ends those whose time is over.
+    fn expire(&self, now_ms: u64) {
+        let mut state = self.state.lock();
+        while let Some((until_ms, number)) = state.ends.first().copied().filter(|(until_ms, _)| *until_ms <= now_ms) {
+            state.ends.remove(&(until_ms, number));
+            if let Some(open) = state.open.get(&number) {
+                open.over.send_replace(Some(TokenError::Expired));
+            }
+        }
+    }
+
+    /// Ends those of which `is_over` says why.
+    fn end(&self, is_over: impl Fn(&Verified) -> Option<TokenError>) {
+        for open in self.state.lock().open.values() {
+            if let Some(reason) = is_over(&open.verified) {
+                open.over.send_if_modified(|over| over.is_none() && over.replace(reason).is_none());
+            }
+        }
+    }
+}
+
+impl Session {
+    /// Waits until it is over; says why.
+    pub async fn over(&mut self) -> TokenError {
+        let over = self.over.wait_for(Option::is_some).await.ok().and_then(|over| over.clone());
+        match over {
+            Some(error) => error,
+            // The other end is in the table until this one is dropped.
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Goes on with another token.
+    pub fn goes_on_with(&self, verified: Arc<Verified>) {
+        let mut state = self.sessions.state.lock();
+        let until_ms = verified.until_ms();
+        let Some(open) = state.open.get_mut(&self.number) else { return };
+        let before = std::mem::replace(&mut open.verified, verified);
+        state.ends.remove(&(before.until_ms(), self.number));
+        state.ends.insert((until_ms, self.number));
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let mut state = self.sessions.state.lock();
+        if let Some(open) = state.open.remove(&self.number) {
+            state.ends.remove(&(open.verified.until_ms(), self.number));
+        }
+    }
+}
+
+/// Waits until a session is over; says why. Without one that never comes.
+pub async fn over(session: &mut Option<Session>) -> TokenError {
+    match session {
+        Some(session) => session.over().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Ends sessions when it is time, for as long as the server runs.
+pub async fn watch_over(sessions: Arc<Sessions>, engine: Engine) {
+    let (clock, mut revocations): (Clock, _) = (engine.clock().clone(), engine.revocations_changed());
+    loop {
+        sessions.expire(clock.now_ms());
+        tokio::select! {
+            () = tokio::time::sleep(TICK) => {}
+            changed = revocations.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                let revoked = engine.revoked();
+                sessions.end(|verified| revoked.has(&verified.shown()).then_some(TokenError::Revoked));
+            }
+        }
+    }
+}

@@ -1,0 +1,358 @@
+//! Whether a token is one, and what it says: everything about it that can be known without the store.
+//!
+//! Rule: the configuration says how a token is taken. Of its header three members are looked at, `alg`, `kid` and `typ`, to find
+//! what the configuration has under `(iss, kid)`; whatever else would have it taken in another way is refused, not ignored.
+
+use std::str::FromStr;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::errors::ErrorKind;
+use jsonwebtoken::{Algorithm, Validation, decode};
+use parking_lot::Mutex;
+use serde_json::{Map, Value};
+use weir_engine::call::{Caller, Identity, TokenKind};
+use weir_engine::revoked::Shown;
+use weir_schema::caller::CallerSettings;
+
+use super::crypto;
+use super::error::TokenError;
+use super::keys::{KID_BYTES_MAX, KeySet, KeysError};
+use super::remote::{Outside, Remote, Source};
+use super::strict::Strict;
+use crate::config::{IssuerSection, Keys, KindOf, TokensSection};
+
+/// The longest subject or id of a token, in bytes.
+const NAME_BYTES_MAX: usize = 1_024;
+/// The most roles, and the most scopes.
+const NAMES_MAX: usize = 1_000;
+
+/// Members of a header that say how a token is to be taken: with which key, or as what.
+const REFUSED: [&str; 9] = ["crit", "jku", "jwk", "x5u", "x5c", "b64", "zip", "enc", "cty"];
+
+/// Whose tokens are taken.
+pub struct Issuers {
+    issuers: Vec<Issuer>,
+    clock_skew_s: u64,
+    token_bytes: usize,
+}
+
+/// One of them.
+struct Issuer {
+    name: String,
+    keys: IssuerKeys,
+    algorithms: Vec<Algorithm>,
+    audience: Vec<String>,
+    required: Vec<String>,
+    roles: Vec<String>,
+    scopes: Vec<String>,
+    kind: KindOf,
+}
+
+#[derive(Clone)]
+enum IssuerKeys {
+    Here(Arc<KeySet>),
+    Remote(Arc<Remote>),
+}
+
+/// What a token says that was verified.
+pub struct Verified {
+    /// Of whom it tells.
+    identity: Identity,
+    /// `jti`
+    id: Option<String>,
+    /// When it was made, in seconds since 1970; 0 where it does not say.
+    made_s: u64,
+    /// From when on it is good.
+    from_ms: u64,
+    /// Until when it is good.
+    until_ms: u64,
+    /// With which keys it was checked.
+    issuer: IssuerKeys,
+    keys: Arc<KeySet>,
+    /// The caller for the app that asked last, by what it declares.
+    caller: Mutex<Option<(CallerSettings, Arc<Identity>)>>,
+}
+
+/// Why no tokens can be taken.
+#[derive(Debug, thiserror::Error)]
+#[error("the keys of the issuer {issuer:?}: {error}")]
+pub struct IssuersError {
+    issuer: String,
+    error: KeysError,
+}
+
+impl Issuers {
+    /// Nobody's.
+    pub fn none() -> Self {
+        Self { issuers: Vec::new(), clock_skew_s: 0, token_bytes: TokensSection::default().token_bytes }
+    }
+
+    /// Reads what is in files. What is elsewhere is read when a token needs it.
+    pub fn new(sections: &[IssuerSection], tokens: &TokensSection, outside: &Outside) -> Result<Self, IssuersError> {
+        crypto::install();
+        let mut issuers = Vec::new();
+        for section in sections {
+            let failed = |error| IssuersError { issuer: section.issuer.clone(), error };
+            let remote = |source| Remote::new(&section.issuer, source, &section.algorithms, tokens, outside.clone());
+            let keys = match &section.keys {
+                Keys::Files(files) => {
+                    IssuerKeys::Here(Arc::new(KeySet::of_files(files, &section.algorithms).map_err(failed)?))
+                }
+                Keys::Secret(file) => {
+                    IssuerKeys::Here(Arc::new(KeySet::of_secret(file, &section.algorithms).map_err(failed)?))
+                }
+                Keys::Jwks(url) => IssuerKeys::Remote(Arc::new(remote(Source::Jwks(url.clone())))),
+                Keys::Discovery(metadata) => {
+                    let source = Source::Discovery { metadata: metadata.clone(), issuer: section.issuer.clone() };
+                    IssuerKeys::Remote(Arc::new(remote(source)))
+                }
+            };
+            let IssuerSection { issuer, algorithms, audience, required, roles, scopes, kind, .. } = section.clone();
+            issuers.push(Issuer { name: issuer, keys, algorithms, audience, required, roles, scopes, kind });
+        }
+        let clock_skew_s = tokens.clock_skew.as_secs();
+        Ok(Self { issuers, clock_skew_s, token_bytes: tokens.token_bytes })
+    }
+
+    /// Takes tokens that are signed with this key too, by the clock of this machine.
+    pub fn and_own(&mut self, section: &IssuerSection, keys: KeySet) {
+        crypto::install();
+        let IssuerSection { issuer, algorithms, audience, required, roles, scopes, kind, .. } = section.clone();
+        let keys = IssuerKeys::Here(Arc::new(keys));
+        self.issuers.push(Issuer { name: issuer, keys, algorithms, audience, required, roles, scopes, kind });
+    }
+
+    /// The longest token.
+    pub fn token_bytes(&self) -> usize {
+        self.token_bytes
+    }
+
+    /// Looks at a token. Whether it is good at a time, and not revoked, is not said yet.
+    pub async fn verify(&self, token: &str) -> Result<Verified, TokenError> {
+        if token.len() > self.token_bytes {
+            return Err(TokenError::TooLong(self.token_bytes));
+        }
+        let mut parts = token.split('.');
+        let (Some(header), Some(claims), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(TokenError::Malformed("it has three parts with dots between"));
+        };
+        let (algorithm, kid) = read_header(&object(header)?)?;
+        // Not believed yet: it says under which name to look for a key.
+        let claims = object(claims)?;
+        let named = claims.get("iss").and_then(Value::as_str).ok_or_else(|| TokenError::Claim("iss".to_owned()))?;
+        let issuer = self.issuers.iter().find(|issuer| issuer.name == named).ok_or(TokenError::Issuer)?;
+        if !issuer.algorithms.contains(&algorithm) {
+            return Err(TokenError::Algorithm);
+        }
+        let keys = match &issuer.keys {
+            IssuerKeys::Here(keys) => keys.clone(),
+            IssuerKeys::Remote(remote) => remote.keys(kid.as_deref()).await?,
+        };
+        let key = keys.get(kid.as_deref()).ok_or(TokenError::Key)?;
+        if !key.algorithms.contains(&algorithm) {
+            return Err(TokenError::Algorithm);
+        }
+        let checked = decode::<Strict>(token, &key.decoding, &issuer.validation(algorithm));
+        let Value::Object(claims) = checked.map_err(|error| refusal(error.kind()))?.claims.0 else {
+            return Err(TokenError::Malformed("its claims are no object"));
+        };
+        self.verified(issuer, keys.clone(), claims)
+    }
+
+    fn verified(&self, issuer: &Issuer, keys: Arc<KeySet>, claims: Map<String, Value>) -> Result<Verified, TokenError> {
+        let missing = |name: &str| TokenError::Claim(name.to_owned());
+        let until_s = seconds(&claims, "exp")?.ok_or_else(|| missing("exp"))?;
+        let (not_before_s, made_s) = (seconds(&claims, "nbf")?, seconds(&claims, "iat")?);
+        let named = |name: &str| match claims.get(name) {
+            None => Ok(None),
+            Some(Value::String(text)) if !text.is_empty() && text.len() <= NAME_BYTES_MAX => Ok(Some(text.clone())),
+            Some(_) => Err(missing(name)),
+        };
+        let subject = named("sub")?.ok_or_else(|| missing("sub"))?;
+        let id = named("jti")?;
+        for name in &issuer.required {
+            if claims.get(name).is_none_or(Value::is_null) {
+                return Err(missing(name));
+            }
+        }
+        let kind = match &issuer.kind {
+            KindOf::Fixed(kind) => *kind,
+            KindOf::Claim(name) => match claims.get(name).and_then(Value::as_str) {
+                Some("user") => TokenKind::User,
+                Some("service") => TokenKind::Service,
+                _ => return Err(missing(name)),
+            },
+        };
+        let (roles, scopes) = (names(&claims, &issuer.roles)?, names(&claims, &issuer.scopes)?);
+        let ms = |seconds: u64| seconds.saturating_mul(1_000);
+        let from_s = not_before_s.unwrap_or(0).max(made_s.unwrap_or(0)).saturating_sub(self.clock_skew_s);
+        Ok(Verified {
+            identity: Identity { kind, issuer: issuer.name.clone(), subject, roles, scopes, claims },
+            id,
+            made_s: made_s.unwrap_or(0),
+            from_ms: ms(from_s),
+            until_ms: ms(until_s.saturating_add(self.clock_skew_s)),
+            issuer: issuer.keys.clone(),
+            keys,
+            caller: Mutex::default(),
+        })
+    }
+}
+
+impl Issuer {
+    /// What jsonwebtoken is to look at. Times are looked at here, by a clock that tests can set.
+    fn validation(&self, algorithm: Algorithm) -> Validation {
+        let mut validation = Validation::new(algorithm);
+        validation.set_issuer(&[&self.name]);
+        validation.set_audience(&self.audience);
+        validation.set_required_spec_claims(&["iss", "aud", "exp", "sub"]);
+        validation.validate_exp = false;
+        validation
+    }
+}
+
+impl Verified {
+    /// Whether it is good at a time, in milliseconds since 1970.
+    pub fn is_good_at(&self, now_ms: u64) -> Result<(), TokenError> {
+        if now_ms < self.from_ms {
+            return Err(TokenError::NotYet);
+        }
+        if now_ms >= self.until_ms { Err(TokenError::Expired) } else { Ok(()) }
+    }
+
+    /// Until when it is good, in milliseconds since 1970.
+    pub fn until_ms(&self) -> u64 {
+        self.until_ms
+    }
+
+    /// What a revocation may name it by.
+    pub fn shown(&self) -> Shown<'_> {
+        let Identity { issuer, subject, .. } = &self.identity;
+        Shown { issuer, subject, id: self.id.as_deref(), made_s: self.made_s }
+    }
+
+    /// Whether the keys that it was checked with are those that its issuer has.
+    pub fn has_its_keys(&self) -> bool {
+        match &self.issuer {
+            IssuerKeys::Here(_) => true,
+            IssuerKeys::Remote(remote) => remote.still_has(&self.keys),
+        }
+    }
+
+    /// Whether another token is the same caller's.
+    pub fn is_of_the_same_as(&self, other: &Self) -> bool {
+        self.identity.issuer == other.identity.issuer && self.identity.subject == other.identity.subject
+    }
+
+    /// Whether another token says the same of its caller, as far as an app can see it.
+    pub fn says_the_same_as(&self, other: &Self, app: &CallerSettings) -> bool {
+        match (self.caller(app), other.caller(app)) {
+            (Ok(one), Ok(other)) => one == other,
+            _ => false,
+        }
+    }
+
+    /// The caller, with the claims that an app declares.
+    pub fn caller(&self, app: &CallerSettings) -> Result<Caller, TokenError> {
+        let mut made = self.caller.lock();
+        if let Some((for_app, identity)) = made.as_ref()
+            && for_app == app
+        {
+            return Ok(Caller::Token(identity.clone()));
+        }
+        let mut claims = Map::new();
+        for (name, of) in &app.claims {
+            match self.identity.claims.get(name) {
+                None | Some(Value::Null) => {}
+                Some(value) if of.has(value) => {
+                    claims.insert(name.clone(), value.clone());
+                }
+                Some(_) => {
+                    return Err(TokenError::Claim(format!("{name} (app.toml declares it as {})", of.described())));
+                }
+            }
+        }
+        let identity = Arc::new(Identity { claims, ..self.identity.clone() });
+        *made = Some((app.clone(), identity.clone()));
+        Ok(Caller::Token(identity))
+    }
+}
+
+/// A part of a token: a JSON object in base64url.
+fn object(part: &str) -> Result<Map<String, Value>, TokenError> {
+    let text = URL_SAFE_NO_PAD.decode(part).map_err(|_| TokenError::Malformed("its parts are base64url"))?;
+    match serde_json::from_slice(&text) {
+        Ok(Strict(Value::Object(object))) => Ok(object),
+        _ => Err(TokenError::Malformed("its header and its claims are JSON objects, with each member once")),
+    }
+}
+
+/// The algorithm and the `kid`.
+fn read_header(header: &Map<String, Value>) -> Result<(Algorithm, Option<String>), TokenError> {
+    if let Some(refused) = REFUSED.into_iter().find(|name| header.contains_key(*name)) {
+        return Err(TokenError::Header(refused));
+    }
+    match header.get("typ") {
+        None => {}
+        Some(Value::String(typ))
+            if ["JWT", "at+jwt", "application/at+jwt"].iter().any(|one| typ.eq_ignore_ascii_case(one)) => {}
+        Some(_) => return Err(TokenError::Header("a typ other than JWT")),
+    }
+    let kid = match header.get("kid") {
+        None => None,
+        Some(Value::String(kid)) if !kid.is_empty() && kid.len() <= KID_BYTES_MAX => Some(kid.clone()),
+        Some(_) => return Err(TokenError::Header("a kid that is none")),
+    };
+    let algorithm = header.get("alg").and_then(Value::as_str).and_then(|name| Algorithm::from_str(name).ok());
+    Ok((algorithm.ok_or(TokenError::Algorithm)?, kid))
+}
+
+/// A time of a token: seconds since 1970, perhaps with a part of one.
+fn seconds(claims: &Map<String, Value>, name: &str) -> Result<Option<u64>, TokenError> {
+    let Some(value) = claims.get(name) else { return Ok(None) };
+    let whole = value.as_u64();
+    // Below 2^53 each whole number is one; later times nobody means.
+    let part = value.as_f64().filter(|seconds| (0.0..9e15).contains(seconds)).map(|seconds| seconds as u64);
+    whole.or(part).map(Some).ok_or_else(|| TokenError::Claim(name.to_owned()))
+}
+
+/// Roles or scopes: a list of texts, or one text with spaces between. Sorted, without repeats; none where there is nothing.
+fn names(claims: &Map<String, Value>, path: &[String]) -> Result<Vec<String>, TokenError> {
+    let bad = || TokenError::Claim(path.join("."));
+    // A claim may have dots in its own name.
+    let mut found = claims.get(&path.join("."));
+    if found.is_none()
+        && let [first, rest @ ..] = path
+    {
+        found = rest.iter().try_fold(claims.get(first), |value, name| Some(value?.get(name))).flatten();
+    }
+    let mut names: Vec<String> = match found {
+        None | Some(Value::Null) => Vec::new(),
+        Some(Value::String(text)) => text.split_ascii_whitespace().map(str::to_owned).collect(),
+        Some(Value::Array(list)) => {
+            let texts = list.iter().map(|name| name.as_str().map(str::to_owned));
+            texts.collect::<Option<_>>().ok_or_else(bad)?
+        }
+        Some(_) => return Err(bad()),
+    };
+    names.sort_unstable();
+    names.dedup();
+    if names.len() > NAMES_MAX { Err(bad()) } else { Ok(names) }
+}
+
+/// What jsonwebtoken has found.
+fn refusal(error: &ErrorKind) -> TokenError {
+    match error {
+        ErrorKind::InvalidAudience => TokenError::Audience,
+        ErrorKind::InvalidIssuer => TokenError::Issuer,
+        ErrorKind::MissingRequiredClaim(name) | ErrorKind::InvalidClaimFormat(name) => TokenError::Claim(name.clone()),
+        ErrorKind::InvalidAlgorithm | ErrorKind::UnsupportedAlgorithm => TokenError::Algorithm,
+        ErrorKind::Json(_) | ErrorKind::Base64(_) | ErrorKind::InvalidToken => {
+            TokenError::Malformed("its header, claims and signature are base64url")
+        }
+        _ => TokenError::Signature,
+    }
+}
