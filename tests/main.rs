@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`workspace`] | the parts depend on each other in one direction only; what is vendored is what it says |
 //! | [`shop`] | `examples/shop` answers as its types say, errors included |
+//! | [`bundles`] | from `weir keys generate` to an answered query; what is refused on the way |
 //! | [`clients`] | real clients (`graphql-ws`, Apollo Client, urql): live queries, resuming, reloads, restarts |
 //! | [`conformance`] | 61 of the 61 audits of GraphQL over HTTP are ok |
 //! | [`demo`] | `examples/live-demo.sh`: one terminal sees what is ordered in another |
@@ -69,6 +70,7 @@ mod atlas;
 mod bad_calls;
 mod bad_input;
 mod bank;
+mod bundles;
 mod clients;
 mod conformance;
 mod demo;

@@ -9,7 +9,7 @@ use crate::graphql::Client;
 use crate::weir::{Dev, Process, run, weir};
 
 /// Starts `weir serve` with these arguments and waits until it listens.
-fn serve(arguments: &[&str]) -> Dev {
+pub fn serve(arguments: &[&str]) -> Dev {
     let mut command = weir(&["serve"]);
     command.args(arguments).stdin(std::process::Stdio::null());
     Dev::of(Process::start(command))

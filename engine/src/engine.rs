@@ -3,7 +3,7 @@
 use std::sync::{Arc, Weak};
 
 use serde_json::Value;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use weir_sandbox::App;
 use weir_sandbox::isolate::IsolateError;
 use weir_sandbox::pool::PoolOptions;
@@ -15,6 +15,7 @@ use weir_store::{CatalogError, Poisoned, Store};
 
 use crate::actions::{self, Actions};
 use crate::call::{Answer, Call, CallError, Caller};
+use crate::control::refusals::{self, Refusals};
 use crate::eager;
 use crate::groups;
 use crate::idempotency::Scope;
@@ -60,6 +61,19 @@ pub(crate) struct Shared {
     stream_places: Places,
     /// `None`: apps run without those that they name.
     secrets: Option<Secrets>,
+    runs: Runs,
+    refusals: Refusals,
+    /// Held while a release is being deployed: one after the other.
+    deploying: Mutex<()>,
+}
+
+/// Which apps may become active.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Runs {
+    /// Whatever its author has compiled: for development, and for commands on a data folder.
+    Anything,
+    /// What comes out of a bundle that was verified, and nothing else.
+    SignedBundles,
 }
 
 /// How much memory kept results take before some of them go, roughly, in bytes, where nobody says otherwise.
@@ -77,13 +91,16 @@ pub enum ActivateError {
     /// The server's configuration lacks secrets that it names.
     #[error(transparent)]
     Secrets(#[from] Missing),
+    /// Only signed bundles run here.
+    #[error("only signed bundles run here: deploy one with weir deploy")]
+    Unsigned,
 }
 
 impl Engine {
     /// An engine on an open store, without a release. Apps run on it without the secrets that they name, as suits who
     /// calls no action.
     pub fn start(store: Store, pool: PoolOptions) -> std::io::Result<Self> {
-        Self::start_having(store, pool, None, RESULTS_BYTES_MAX)
+        Self::start_with(store, pool, None, RESULTS_BYTES_MAX, Runs::Anything)
     }
 
     /// The same with the secrets of the configuration: an app that names others does not become active. Kept results take
@@ -91,17 +108,9 @@ impl Engine {
     pub fn start_with(
         store: Store,
         pool: PoolOptions,
-        secrets: Secrets,
-        results_bytes_max: usize,
-    ) -> std::io::Result<Self> {
-        Self::start_having(store, pool, Some(secrets), results_bytes_max)
-    }
-
-    fn start_having(
-        store: Store,
-        pool: PoolOptions,
         secrets: Option<Secrets>,
         results_bytes_max: usize,
+        runs: Runs,
     ) -> std::io::Result<Self> {
         let (active, _) = watch::channel(None);
         let watchdog = Watchdog::start(|ignored| {
@@ -117,6 +126,7 @@ impl Engine {
         let actions = Arc::default();
         let stream_places = Places::new(pool.stream_isolates);
         let (keeping, clock) = (Keeping::default(), Clock::system());
+        let deploying = Mutex::new(());
         let shared = Shared {
             store,
             watchdog,
@@ -130,10 +140,14 @@ impl Engine {
             actions,
             stream_places,
             secrets,
+            runs,
+            refusals: Refusals::default(),
+            deploying,
         };
         let engine = Self { shared: Arc::new(shared), origin: Origin::default() };
         tokio::spawn(pump(notices, Arc::downgrade(&engine.shared)));
         tokio::spawn(keep::run(Arc::downgrade(&engine.shared)));
+        tokio::spawn(refusals::run(Arc::downgrade(&engine.shared)));
         Ok(engine)
     }
 
@@ -162,25 +176,54 @@ impl Engine {
         Self { shared: self.shared.clone(), origin: Origin { place: Place::Upkeep, ..self.origin } }
     }
 
-    /// Makes an app the active release: loads it, brings the collections and indexes in line, then switches.
+    /// Makes an app that nobody has signed the active release: loads it, brings the collections and indexes in line, then
+    /// switches. Refused where only signed bundles run, which [`Self::deploy`] takes.
     ///
     /// Calls in progress end on the release that they began on.
     pub async fn activate(&self, app: App) -> Result<Arc<Release>, ActivateError> {
+        if !self.runs_anything() {
+            return Err(ActivateError::Unsigned);
+        }
+        let release = self.load(app).await?;
+        self.switch(&release).await;
+        Ok(release)
+    }
+
+    /// Loads an app and brings the collections and indexes in line. What is active stays so.
+    pub(crate) async fn load(&self, app: App) -> Result<Arc<Release>, ActivateError> {
         let (watchdog, pool) = (self.shared.watchdog.clone(), self.shared.pool.clone());
         let surroundings = Surroundings::of(&app, self.shared.secrets.as_ref())?;
         let starting = tokio::task::spawn_blocking(move || Release::start(app, surroundings, &watchdog, &pool));
         let release = starting.await.map_err(|error| IsolateError::Internal(error.to_string()))??;
         let release = Arc::new(release);
         self.shared.store.apply_collections(release.declarations()).await?;
-        if let Err(error) = Keeping::hand_over(self, &release).await {
+        Ok(release)
+    }
+
+    /// Makes a loaded release the active one.
+    pub(crate) async fn switch(&self, release: &Arc<Release>) {
+        if let Err(error) = Keeping::hand_over(self, release).await {
             tracing::warn!("what views have computed before is not used: {error}");
         }
-        release.keep_groups(groups::keep::keep_all(self, &release));
+        release.keep_groups(groups::keep::keep_all(self, release));
         self.shared.active.send_replace(Some(release.clone()));
         self.keep_results_of(release.number());
-        eager::watch_all(self, &release);
-        scheduled::run_all(self, &release);
-        Ok(release)
+        eager::watch_all(self, release);
+        scheduled::run_all(self, release);
+    }
+
+    /// Whether apps run that nobody has signed.
+    pub(crate) fn runs_anything(&self) -> bool {
+        self.shared.runs == Runs::Anything
+    }
+
+    pub(crate) fn refusals(&self) -> &Refusals {
+        &self.shared.refusals
+    }
+
+    /// Held while a release is being deployed.
+    pub(crate) fn deploying(&self) -> &Mutex<()> {
+        &self.shared.deploying
     }
 
     /// The active release, and every one that replaces it. `None` until the first is activated.
@@ -195,6 +238,7 @@ impl Engine {
 
     /// Finishes the commits that wait and closes the store. Views that are computed eagerly keep an engine until then.
     pub async fn close(&self) {
+        self.write_refusals().await;
         self.keeping().end(self).await;
         // What runs for a release, and not for a caller, ends.
         self.shared.active.send_replace(None);
@@ -343,7 +387,8 @@ impl Engine {
         &self.shared.revoked
     }
 
-    pub(crate) fn store(&self) -> &Store {
+    /// The store.
+    pub fn store(&self) -> &Store {
         &self.shared.store
     }
 

@@ -86,7 +86,7 @@ fn load(
     }
     *all_written.lock() = written;
     let (actor, action) = ("import".to_owned(), "import".to_owned());
-    transaction.record(AuditNote { actor, action, targets: vec![collection.to_owned()] });
+    transaction.record(AuditNote { actor, action, targets: vec![collection.to_owned()], ..AuditNote::default() });
     Run::Commit(transaction, Ok(()))
 }
 

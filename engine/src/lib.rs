@@ -3,7 +3,9 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`engine`] | the entry: activate a release, call, batch, watch |
+//! | [`bundle`] | apps in one file: packed, signed, and verified before they may run |
 //! | [`call`] | who calls what, and what can come of it |
+//! | [`control`] | the control plane: keys, administrators, what is deployed |
 //! | [`content`] | the value of a result, shared by all who have it |
 //! | [`release`] | a compiled app made ready to run: its declarations, its warm isolates |
 //! | `run` | one run of one function in an isolate, and what its outcome means to a caller |
@@ -36,8 +38,10 @@
 
 mod actions;
 mod attempts;
+pub mod bundle;
 pub mod call;
 pub mod content;
+pub mod control;
 mod documents;
 mod eager;
 pub mod engine;

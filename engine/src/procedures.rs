@@ -294,7 +294,7 @@ fn note(group: &[Prepared]) -> AuditNote {
     let mut targets: Vec<String> = names.collect();
     targets.dedup();
     let actor = group.first().map(|prepared| prepared.caller.identity().into_owned());
-    AuditNote { actor: actor.unwrap_or_default(), action: "call".to_owned(), targets }
+    AuditNote { actor: actor.unwrap_or_default(), action: "call".to_owned(), targets, ..AuditNote::default() }
 }
 
 /// The last call that wrote the document.

@@ -4,6 +4,7 @@
 
 pub mod audit;
 pub mod component;
+pub mod control;
 pub mod job;
 pub mod journal;
 pub mod key;

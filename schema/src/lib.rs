@@ -12,6 +12,7 @@
 //! | [`sdl`] | that view as schema definition language |
 //! | [`outline`] | what clients can see of any GraphQL schema |
 //! | [`changes`] | what has changed between two of those, and whether it breaks clients |
+//! | [`bundle`] | an app in one file, and who has signed it; [`base64`] how bytes stand in JSON |
 //! | [`manifest`] | `app.toml` |
 //! | [`caller`] | the claims of tokens that `app.toml` declares |
 //! | [`outside`] | the hosts and secrets that `app.toml` names |
@@ -29,6 +30,8 @@
 
 pub mod api;
 pub mod caller;
+pub mod base64;
+pub mod bundle;
 pub mod changes;
 pub mod codec;
 pub mod commit;

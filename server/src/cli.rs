@@ -2,10 +2,13 @@
 //!
 //! Every command exits 0 on success, 1 on a failure that it explains in one line, 2 on bad usage.
 
+mod admin;
 mod against;
+mod audit;
 mod backup;
 mod build;
 mod check;
+mod deploy;
 mod dev;
 mod doctor;
 mod documents;
@@ -16,19 +19,26 @@ mod graph;
 mod import;
 mod import_all;
 mod jobs;
+mod keys;
 mod listening;
 mod lockdown_probe;
 mod logging;
 mod memory;
+mod pack;
+mod place;
+mod private_file;
 mod progress;
+mod remote;
 mod restore;
 mod rotation;
 mod rows;
 mod secrets;
 mod serve;
 mod serving;
+mod signing;
 mod storage;
 mod token;
+mod times;
 mod types;
 mod views;
 mod watch;
@@ -53,6 +63,16 @@ enum Command {
     Dev(dev::Arguments),
     /// Serve what was deployed: callers show tokens, and only signed bundles run.
     Serve(serve::Arguments),
+    /// Make a bundle of an app: all of it in one file, the same for the same sources.
+    Build(pack::Arguments),
+    /// Have a server serve a bundle, or an app that is built first.
+    Deploy(deploy::Arguments),
+    /// Make keys for signing bundles; list, trust and revoke those of a server.
+    Keys(keys::Arguments),
+    /// Make tokens for who may use the control plane of a server, list and revoke them.
+    Admin(admin::Arguments),
+    /// Say whether the audit log is whole, or print its end, signed.
+    Audit(audit::Arguments),
     /// Compile an app and print its mistakes, its GraphQL schema, or what it changes for clients of another one.
     Check(check::Arguments),
     /// Print which functions of an app use which collections and each other.
@@ -123,6 +143,11 @@ pub fn main() -> ExitCode {
     let done = match cli.command {
         Command::Dev(arguments) => dev::run(arguments),
         Command::Serve(arguments) => serve::run(arguments),
+        Command::Build(arguments) => pack::run(&arguments),
+        Command::Deploy(arguments) => deploy::run(&arguments),
+        Command::Keys(arguments) => keys::run(&arguments),
+        Command::Admin(arguments) => admin::run(&arguments),
+        Command::Audit(arguments) => audit::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Graph(arguments) => graph::run(&arguments),
         Command::Types(arguments) => types::run(&arguments),

@@ -5,6 +5,7 @@
 //!
 //! | module | what it does |
 //! |---|---|
+//! | [`admin`] | the control plane, `/admin/graphql` |
 //! | [`auth`] | who calls: tokens, whose they are, and how long they are good |
 //! | [`cli`] | the commands of the binary `weir` |
 //! | [`config`] | `weir.toml` |
@@ -19,6 +20,7 @@
 //! Architecture invariant: [`graphql`] knows neither [`http`] nor [`websocket`]: a request is the same whatever brought
 //! it.
 
+pub mod admin;
 pub mod auth;
 pub mod cli;
 pub mod config;

@@ -78,7 +78,7 @@ async fn commit_ours(store: Store, number: u64) {
     let mut transaction = store.begin().unwrap();
     transaction.put("orders", &id(number), document(number)).unwrap();
     let (actor, action) = ("developer".to_owned(), "call".to_owned());
-    transaction.record(AuditNote { actor, action, targets: vec!["placeOrder".to_owned()] });
+    transaction.record(AuditNote { actor, action, targets: vec!["placeOrder".to_owned()], ..AuditNote::default() });
     store.commit(transaction).await.unwrap();
 }
 

@@ -1,6 +1,6 @@
 //! Commits that become durable together, and how they are written.
 //!
-//! Rule: documents, index entries, jobs, journal entry, audit record and kept outcome of a commit are in one write to the
+//! Rule: documents, index entries, jobs, records of the control plane, journal entry, audit record and kept outcome of a commit are in one write to the
 //! engine, with the records that say how far all of these reach.
 
 use std::collections::{BTreeMap, HashMap};
@@ -145,7 +145,7 @@ impl Group {
             let Head { sequence, timestamp, .. } = commit.head;
             for (key, value) in commit.writes.iter() {
                 match value {
-                    _ if key::is_of_job(key) => drop(last.insert(key.clone(), value.clone())),
+                    _ if key::has_no_history(key) => drop(last.insert(key.clone(), value.clone())),
                     Some(value) => batch.put_at(key, value, timestamp)?,
                     None => batch.remove_at(key, timestamp)?,
                 }

@@ -40,6 +40,7 @@
 //! | [`progress`] | how far these are |
 //! | `engine` | surrealkv behind the few calls that are used; `health` stops the store after a failure |
 //! | [`keys`] | the keys that a folder is encrypted with; [`encryption`] exchanges them and says which ones files need |
+//! | `control` | what the control plane knows: releases, keys, administrators |
 //! | `jobs` | calls that are to be made later: written with a transaction, found by when they are due |
 //! | [`error`], [`options`] | errors per operation; limits by name |
 
@@ -48,6 +49,7 @@ mod backup;
 mod catalog;
 mod clock;
 mod committer;
+mod control;
 mod declare;
 mod deletion;
 pub mod encryption;
@@ -96,6 +98,7 @@ pub use backup::BackupError;
 pub use backup::manifest::{FileEntry, Manifest};
 pub use backup::restore::{RestoreError, Restored, restore};
 pub use backup::staging::Existing;
+pub use control::{ControlKey, ControlKind};
 pub use deletion::Deleted;
 pub use encryption::{EncryptionError, EncryptionStatus};
 pub use error::{
@@ -122,6 +125,7 @@ pub use store::Store;
 pub use transact::{Run, Transacted};
 pub use transaction::Transaction;
 pub use validation::Validation;
+pub use verify::audit::AuditReport;
 pub use verify::{Report, VerifyError};
 pub use weir_migrations::is_data_folder;
 pub use weir_schema::codec::journal::Head;

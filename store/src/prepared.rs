@@ -12,6 +12,7 @@ use weir_schema::digest::Digest;
 use weir_schema::id::DocumentId;
 
 use crate::catalog::Catalog;
+use crate::control;
 use crate::overlay::EntryChange;
 use crate::read_set::ReadSet;
 use crate::transaction::Transaction;
@@ -26,7 +27,7 @@ pub(crate) struct Prepared {
     pub(crate) epoch: Option<u64>,
     /// What must not have changed since.
     pub(crate) read_set: ReadSet,
-    /// Documents, index entries, jobs and the catalog; `None` removes.
+    /// Documents, index entries, jobs, the control plane and the catalog; `None` removes.
     pub(crate) writes: Vec<(Key, Option<Bytes>)>,
     /// Unique keys that it takes.
     pub(crate) claims: Vec<Claim>,
@@ -40,6 +41,8 @@ pub(crate) struct Prepared {
     pub(crate) kept: Option<Kept>,
     /// For the audit log.
     pub(crate) audit: Option<AuditNote>,
+    /// Whether that is all that it is for.
+    pub(crate) is_on_record: bool,
     /// What the writes were made by.
     pub(crate) catalog: Arc<Catalog>,
     /// What is the catalog once this is committed, if that changes it.
@@ -68,11 +71,13 @@ pub(crate) struct Kept {
 impl Prepared {
     /// Takes a transaction apart.
     pub(crate) fn new(transaction: Transaction) -> Self {
-        let Transaction { head, catalog, overlay, read_set, epoch, turn, kept, audit, .. } = transaction;
+        let Transaction { head, catalog, overlay, read_set, epoch, turn, kept, audit, control, is_on_record, .. } =
+            transaction;
         let mut prepared =
-            Self { since: head.sequence, epoch, read_set, catalog, turn, kept, audit, ..Self::default() };
+            Self { since: head.sequence, epoch, read_set, catalog, turn, kept, audit, is_on_record, ..Self::default() };
         let (documents, entries, jobs) = overlay.into_parts();
         jobs.prepare(&mut prepared);
+        control::prepare(control, &mut prepared);
         for (key, written) in documents {
             if !written.existed && written.document.is_none() {
                 continue;
@@ -109,6 +114,6 @@ impl Prepared {
 
     /// Whether there is nothing to commit.
     pub(crate) fn is_empty(&self) -> bool {
-        self.writes.is_empty() && self.kept.is_none()
+        self.writes.is_empty() && self.kept.is_none() && !self.is_on_record
     }
 }

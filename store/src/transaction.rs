@@ -19,6 +19,7 @@ use weir_schema::limits::DOCUMENT_BYTES_MAX;
 use weir_schema::size::json_bytes;
 
 use crate::catalog::{Catalog, Collection, Entry};
+use crate::control::ControlWrites;
 use crate::error::{CommitError, Poisoned, ReadError, ScanError, WriteError};
 use crate::group::to_json;
 use crate::overlay::{NoSavepoint, Overlay, Written};
@@ -59,6 +60,9 @@ pub struct Transaction {
     pub(crate) told: Option<Arc<Mutex<Seen>>>,
     pub(crate) kept: Option<Kept>,
     pub(crate) audit: Option<AuditNote>,
+    pub(crate) control: ControlWrites,
+    /// Whether it is committed for its audit record alone.
+    pub(crate) is_on_record: bool,
     at_hand: VecDeque<(Key, Option<Bytes>)>,
     knows_catalog: bool,
     allowance: Allowance,
@@ -90,6 +94,8 @@ impl Transaction {
             told: None,
             kept: None,
             audit: None,
+            control: ControlWrites::default(),
+            is_on_record: false,
             at_hand: VecDeque::new(),
             knows_catalog: false,
             allowance,
@@ -132,7 +138,7 @@ impl Transaction {
 
     /// Whether nothing was read or written.
     pub(crate) fn is_untouched(&self) -> bool {
-        self.read_set.is_empty() && self.overlay.is_empty() && self.kept.is_none()
+        self.read_set.is_empty() && self.overlay.is_empty() && self.control.is_empty() && self.kept.is_none()
     }
 
     /// The last commit that it sees.
@@ -149,12 +155,13 @@ impl Transaction {
 
     /// Whether anything was written.
     pub fn has_writes(&self) -> bool {
-        !self.overlay.is_empty()
+        !self.overlay.is_empty() || !self.control.is_empty()
     }
 
     /// Forgets what was written, not what was read, and all savepoints.
     pub fn undo(&mut self) {
         self.overlay = Overlay::default();
+        self.control.clear();
     }
 
     /// Sets a savepoint inside of those that are set. Returns its number, from 1 for the outermost.
@@ -193,6 +200,12 @@ impl Transaction {
     /// Says in the audit log who made the commit, and by what. A transaction that commits nothing leaves no record.
     pub fn record(&mut self, note: AuditNote) {
         self.audit = Some(note);
+    }
+
+    /// The same for what leaves nothing else behind, such as what was refused: the transaction is committed for it alone.
+    pub fn record_alone(&mut self, note: AuditNote) {
+        self.audit = Some(note);
+        self.is_on_record = true;
     }
 
     /// A document as JSON text, `id` first.

@@ -4,7 +4,7 @@
 //! [`PROBLEMS_MAX`] of them, and all are counted. A table that cannot be read at all is no finding: the engine's error
 //! stops the store as it would stop any reader.
 
-mod audit;
+pub(crate) mod audit;
 mod documents;
 mod jobs;
 mod journal;

@@ -106,7 +106,12 @@ async fn change(
         match changed {
             Ok(job) => {
                 let targets = vec![job.function.clone(), id.as_str().to_owned()];
-                transaction.record(AuditNote { actor: "operator".to_owned(), action: action.to_owned(), targets });
+                transaction.record(AuditNote {
+                    actor: "operator".to_owned(),
+                    action: action.to_owned(),
+                    targets,
+                    ..AuditNote::default()
+                });
                 Run::Commit(transaction, Ok(job))
             }
             Err(error) => Run::Abort(Err(error)),

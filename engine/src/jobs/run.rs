@@ -152,7 +152,7 @@ impl JobRun<'_> {
     /// For the audit log: for whom what ran.
     fn note(&self, job: &Job, prepared: &Prepared) -> AuditNote {
         let actor = prepared.caller.identity().into_owned();
-        AuditNote { actor, action: "job".to_owned(), targets: vec![job.function.clone()] }
+        AuditNote { actor, action: "job".to_owned(), targets: vec![job.function.clone()], ..AuditNote::default() }
     }
 
     /// Runs an action between two commits: one that says that it runs, one that ends the job.

@@ -10,7 +10,7 @@ use crate::commit::Timestamp;
 use crate::digest::Digest;
 
 /// What is known of an act before it is committed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AuditNote {
     /// Who acted.
     pub actor: String,
@@ -18,6 +18,12 @@ pub struct AuditNote {
     pub action: String,
     /// What was acted on: for a call the functions, in order.
     pub targets: Vec<String>,
+    /// From where: the address of who acted, where it is known.
+    pub from: Option<String>,
+    /// What came of it, where that is not what was wanted.
+    pub outcome: Option<String>,
+    /// How many acts it stands for, where that are several alike.
+    pub times: Option<u64>,
 }
 
 /// One act, as the log keeps it.
@@ -37,6 +43,15 @@ pub struct AuditRecord {
     pub action: String,
     /// See [`AuditNote::targets`].
     pub targets: Vec<String>,
+    /// See [`AuditNote::from`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// See [`AuditNote::outcome`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
+    /// See [`AuditNote::times`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub times: Option<u64>,
 }
 
 /// The last link of the chain (JSON text under `M` `audit`).
@@ -83,9 +98,9 @@ pub enum BrokenChain {
 impl AuditHead {
     /// The text of the next record and the head after it.
     pub fn append(self, note: AuditNote, commit: u64, timestamp: Timestamp) -> (Self, Vec<u8>) {
-        let AuditNote { actor, action, targets } = note;
-        let number = self.number + 1;
-        let record = AuditRecord { number, previous: self.digest, commit, timestamp, actor, action, targets };
+        let AuditNote { actor, action, targets, from, outcome, times } = note;
+        let (number, previous) = (self.number + 1, self.digest);
+        let record = AuditRecord { number, previous, commit, timestamp, actor, action, targets, from, outcome, times };
         // Numbers and text always have a JSON form.
         let text = serde_json::to_vec(&record).unwrap_or_default();
         (Self { number, digest: Digest::of(&text) }, text)
@@ -127,7 +142,12 @@ mod tests {
         let mut head = AuditHead::default();
         let mut records = Vec::new();
         for number in 1..=4 {
-            let note = AuditNote { actor: "ada".into(), action: "call".into(), targets: vec!["pay".into()] };
+            let note = AuditNote {
+                actor: "ada".into(),
+                action: "call".into(),
+                targets: vec!["pay".into()],
+                ..AuditNote::default()
+            };
             let appended = head.append(note, number * 10, Timestamp(number));
             head = appended.0;
             records.push((number, String::from_utf8_lossy(&appended.1).into_owned()));
@@ -143,6 +163,17 @@ mod tests {
             .try_fold(AuditHead::default(), |head, (number, text)| head.follow(*number, text.as_bytes()))
             .and_then(|end| end.ends_at(head));
         expected.assert_eq(&walked.err().map_or("whole".to_owned(), |broken| broken.to_string()));
+    }
+
+    #[test]
+    fn records_of_before_have_the_same_text() {
+        let old = r#"{"number":1,"previous":"0000000000000000000000000000000000000000000000000000000000000000","commit":10,"timestamp":1,"actor":"ada","action":"call","targets":["pay"]}"#;
+        assert_eq!(chain().0[0].1, old);
+        let record: AuditRecord = serde_json::from_str(old).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!((record.from, record.outcome, record.times), (None, None, None));
+        let note = AuditNote { from: Some("10.0.0.1".into()), times: Some(3), ..AuditNote::default() };
+        let (_, text) = AuditHead::default().append(note, 1, Timestamp(1));
+        assert!(String::from_utf8_lossy(&text).ends_with(r#","targets":[],"from":"10.0.0.1","times":3}"#));
     }
 
     #[test]

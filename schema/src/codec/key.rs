@@ -18,6 +18,10 @@
 //! | `M` `head` | timestamp and sequence of the last commit |
 //! | `M` `history` | from when on old versions are known |
 //! | `M` `journal` | how far the journal reaches |
+//! | `P` `a` name | somebody who may use the control plane, as JSON |
+//! | `P` `b` | the bundle of the active release |
+//! | `P` `k` key id | a key that bundles may be signed with, as JSON |
+//! | `P` `r` sequence | what is known of a release, as JSON |
 //! | `R` | the commit as of which results of views are kept, as JSON |
 //! | `R` digest | a result of a view |
 //! | `T` `id` | the text of a trusted document |
@@ -29,6 +33,7 @@
 use serde_json::{Map, Value};
 
 use super::component::{self, BadComponent, TAG_NULL, TextOrder};
+use crate::bundle::envelope::KeyId;
 use crate::digest::Digest;
 use crate::id::DocumentId;
 use crate::limits::INDEX_KEY_BYTES_MAX;
@@ -55,6 +60,7 @@ const INDEX: u8 = b'I';
 const JOB: u8 = b'J';
 const JOURNAL: u8 = b'L';
 const GROUPS: u8 = b'G';
+const CONTROL: u8 = b'P';
 const RESULT: u8 = b'R';
 const TRUSTED: u8 = b'T';
 const WAITING: u8 = b'W';
@@ -221,9 +227,50 @@ pub fn waiting_job(key: &[u8]) -> Option<(u64, DocumentId)> {
     Some((u64::from_be_bytes(due_ms.try_into().ok()?), id_from(id)?))
 }
 
-/// Whether a key is one of a job, which has no history.
-pub fn is_of_job(key: &[u8]) -> bool {
-    matches!(key.first(), Some(&(JOB | WAITING)))
+/// Whether what lies under a key has no history: jobs, and what the control plane knows.
+pub fn has_no_history(key: &[u8]) -> bool {
+    matches!(key.first(), Some(&(JOB | WAITING | CONTROL)))
+}
+
+/// The key of the bundle of the active release.
+pub fn control_bundle() -> Key {
+    vec![CONTROL, b'b']
+}
+
+/// The key of what is known of a release. Their order is that of the sequences.
+pub fn control_release(sequence: u64) -> Key {
+    let mut key = control_releases();
+    key.extend_from_slice(&sequence.to_be_bytes());
+    key
+}
+
+/// What the keys of all releases start with.
+pub fn control_releases() -> Key {
+    vec![CONTROL, b'r']
+}
+
+/// The key of a key that bundles may be signed with.
+pub fn control_signing_key(id: &KeyId) -> Key {
+    let mut key = control_signing_keys();
+    key.extend_from_slice(id.to_string().as_bytes());
+    key
+}
+
+/// What the keys of all keys that bundles may be signed with start with.
+pub fn control_signing_keys() -> Key {
+    vec![CONTROL, b'k']
+}
+
+/// The key of somebody who may use the control plane.
+pub fn control_administrator(name: &str) -> Key {
+    let mut key = control_administrators();
+    key.extend_from_slice(name.as_bytes());
+    key
+}
+
+/// What the keys of all who may use the control plane start with.
+pub fn control_administrators() -> Key {
+    vec![CONTROL, b'a']
 }
 
 /// The key that says how far a view of groups is kept, and what all keys about it start with.

@@ -50,8 +50,12 @@ pub fn build(sources: &Sources) -> Result<Built, BuildError> {
 
 /// Reads and compiles a folder; mistakes go to stderr.
 pub fn build_folder(folder: &Path) -> Result<Built, Failure> {
-    let sources = Sources::read(folder).map_err(Failure::because)?;
-    build(&sources).map_err(|error| match error {
+    build_or_explain(&Sources::read(folder).map_err(Failure::because)?)
+}
+
+/// Compiles sources; mistakes go to stderr.
+pub fn build_or_explain(sources: &Sources) -> Result<Built, Failure> {
+    build(sources).map_err(|error| match error {
         BuildError::Mistakes(mistakes) => {
             print_mistakes(&mistakes);
             Failure::Explained

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use clap::Args;
 use weir_engine::Engine;
-use weir_engine::engine::{ActivateError, RESULTS_BYTES_MAX};
+use weir_engine::engine::{ActivateError, RESULTS_BYTES_MAX, Runs};
 use weir_sandbox::compile::Sources;
 
 use super::build::{BuildError, build, print_mistakes, summary};
@@ -67,8 +67,9 @@ async fn serve(arguments: Arguments) -> Result<(), Failure> {
     let sources = Sources::read(&folder).map_err(Failure::because)?;
     let listening = Listening::from(listening);
     let origins = listening.origins();
-    let default_data = default_data(&folder);
-    let open = Open::open(Plan { listening, storage, default_data, secrets, isolation, results_mib }).await?;
+    let (default_data, runs) = (default_data(&folder), Runs::Anything);
+    let plan = Plan { listening, storage, default_data, secrets, isolation, results_mib, runs };
+    let open = Open::open(plan).await?;
     if let Err(error) = types::write(&folder) {
         tracing::warn!("cannot write the editor's types into {}: {error}", folder.display());
     }

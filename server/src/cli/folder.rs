@@ -26,6 +26,11 @@ pub struct FolderArguments {
 }
 
 impl FolderArguments {
+    /// A data folder that was found otherwise.
+    pub fn at(storage: StorageArguments) -> Self {
+        Self { app: PathBuf::from("."), storage }
+    }
+
     /// The app folder.
     pub fn app(&self) -> &Path {
         &self.app

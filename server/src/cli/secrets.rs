@@ -6,8 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::env;
-use std::fs::{self, File, Metadata};
-use std::io::{self, Read};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::str;
 
@@ -17,6 +16,7 @@ use weir_schema::outside::{BadSecretName, SecretName};
 use zeroize::Zeroizing;
 
 use super::Failure;
+use super::private_file::{self, PrivateFileError};
 
 /// The largest file of secrets, in bytes.
 const FILE_BYTES_MAX: usize = 1 << 20;
@@ -35,16 +35,10 @@ type Values = BTreeMap<SecretName, Zeroizing<String>>;
 /// Why secrets are refused. No message repeats anything of a value.
 #[derive(Debug, thiserror::Error)]
 enum SecretsError {
-    #[error("cannot be read: {0}")]
-    Unreadable(#[from] io::Error),
-    #[error("is not a file")]
-    NotAFile,
-    #[error("is open to others (mode {mode:03o}): restrict it with chmod 600")]
-    Open { mode: u32 },
+    #[error(transparent)]
+    File(#[from] PrivateFileError),
     #[error("lies in the data folder: keep secrets apart from the data")]
     BesideTheData,
-    #[error("is larger than {FILE_BYTES_MAX} bytes, so it is no file of secrets")]
-    TooLarge,
     #[error("is not text: it has one secret a line, NAME=value")]
     NotText,
     #[error("line {0} is no secret: write NAME=value")]
@@ -97,41 +91,13 @@ fn environment() -> Result<Values, Failure> {
 }
 
 fn text_of(file: &Path, data: &Path) -> Result<Zeroizing<String>, SecretsError> {
-    // Before it is opened: opening a pipe waits for whoever writes to it.
-    check(&fs::metadata(file)?)?;
+    let bytes = private_file::read(file, FILE_BYTES_MAX)?;
     let data = fs::canonicalize(data);
     if data.is_ok_and(|data| fs::canonicalize(file).is_ok_and(|file| file.starts_with(data))) {
         return Err(SecretsError::BesideTheData);
     }
-    let file = File::open(file)?;
-    // The name may lead elsewhere by now, so what was opened decides.
-    let metadata = file.metadata()?;
-    check(&metadata)?;
-    let expected = usize::try_from(metadata.len()).unwrap_or(usize::MAX);
-    if expected > FILE_BYTES_MAX {
-        return Err(SecretsError::TooLarge);
-    }
-    // All of the room at once: a vector that grows leaves copies behind.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(expected + 1));
-    file.take(FILE_BYTES_MAX as u64).read_to_end(&mut bytes)?;
     let text = str::from_utf8(&bytes).map_err(|_| SecretsError::NotText)?;
     Ok(Zeroizing::new(text.to_owned()))
-}
-
-fn check(metadata: &Metadata) -> Result<(), SecretsError> {
-    if !metadata.is_file() {
-        return Err(SecretsError::NotAFile);
-    }
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-
-        let mode = metadata.permissions().mode() & 0o777;
-        if mode & 0o077 != 0 {
-            return Err(SecretsError::Open { mode });
-        }
-    }
-    Ok(())
 }
 
 fn parse(text: &str) -> Result<Values, SecretsError> {
@@ -231,6 +197,6 @@ mod tests {
         fs::write(&file, [0xff]).unwrap();
         assert_eq!(refusal(&file, &data), "is not text: it has one secret a line, NAME=value");
         fs::write(&file, "#".repeat(FILE_BYTES_MAX + 1)).unwrap();
-        assert_eq!(refusal(&file, &data), "is larger than 1048576 bytes, so it is no file of secrets");
+        assert_eq!(refusal(&file, &data), "is larger than 1048576 bytes");
     }
 }

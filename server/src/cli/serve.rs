@@ -4,12 +4,16 @@
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use weir_engine::call::Caller;
+use weir_engine::control::administrators;
+use weir_engine::engine::Runs;
+use weir_store::Store;
 
 use super::listening::Listening;
+use super::place::no_data;
 use super::secrets::SecretsArguments;
 use super::serving::{Announce, Open, Plan};
 use super::storage::StorageArguments;
@@ -17,12 +21,17 @@ use super::{Failure, logging, memory, runtime};
 use crate::auth::Tokens;
 use crate::auth::remote::Outside;
 use crate::auth::verify::Issuers;
-use crate::config::{self, Config, Isolation, ServerSection};
+use crate::config::{Config, Isolation, ServerSection};
+use crate::graphql::schema::servable;
 use crate::http::ServerOptions;
 use crate::http::tls::TlsFiles;
 
 /// What is said before the first release.
 const NOTHING_DEPLOYED: &str = "nothing is deployed yet: weir deploy APP";
+/// What is said where the one that is kept may not run.
+const NOT_SERVED: &str = "what was deployed is not served, the log of the server says why: deploy again";
+/// The name of the first administrator.
+const FIRST_ADMINISTRATOR: &str = "root";
 
 /// The arguments of `weir serve`. What they say counts more than what the configuration says.
 #[derive(Debug, Args)]
@@ -40,6 +49,9 @@ pub struct Arguments {
     /// [default: process]
     #[arg(long, value_enum)]
     isolation: Option<Isolation>,
+    /// Make the first administrator and print the token, once. Refused where there is one already.
+    #[arg(long)]
+    bootstrap: bool,
 }
 
 /// Serves until SIGTERM or Ctrl-C.
@@ -48,17 +60,12 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
     logging::start();
     let config = configuration(&arguments)?;
     let runtime = runtime()?;
-    runtime.block_on(serve(config))
+    runtime.block_on(serve(config, arguments.bootstrap))
 }
 
 /// The configuration with what the command line changes of it.
 fn configuration(arguments: &Arguments) -> Result<Config, Failure> {
-    let default = Path::new(config::FILE);
-    let mut config = match &arguments.config {
-        Some(file) => Config::read(file).map_err(Failure::because)?,
-        None if default.exists() => Config::read(default).map_err(Failure::because)?,
-        None => Config::default(),
-    };
+    let mut config = Config::find(arguments.config.as_deref()).map_err(Failure::because)?;
     let Arguments { listen, data, isolation, .. } = arguments;
     let server = &mut config.server;
     server.listen = listen.unwrap_or(server.listen);
@@ -67,7 +74,7 @@ fn configuration(arguments: &Arguments) -> Result<Config, Failure> {
     Ok(config)
 }
 
-async fn serve(config: Config) -> Result<(), Failure> {
+async fn serve(config: Config, is_bootstrap: bool) -> Result<(), Failure> {
     let ServerSection {
         listen,
         data,
@@ -81,10 +88,7 @@ async fn serve(config: Config) -> Result<(), Failure> {
     } = config.server;
     let issuers = Issuers::new(&config.issuer, &config.tokens, &Outside::real()).map_err(Failure::because)?;
     let tokens = Tokens { issuers, remembered: config.tokens.remembered };
-    let Some(data) = data else {
-        let reason = format!("name the data folder: with --data, or as data in [server] of {}", config::FILE);
-        return Err(Failure::because(reason));
-    };
+    let data = data.ok_or_else(no_data)?;
     let tls = tls.map(|tls| TlsFiles { certificate: tls.certificate, key: tls.key });
     let listening = Listening { listen, tls, allow_origins };
     let origins = listening.origins();
@@ -95,15 +99,41 @@ async fn serve(config: Config) -> Result<(), Failure> {
         secrets: SecretsArguments::of(secrets),
         isolation,
         results_mib,
+        runs: Runs::SignedBundles,
     };
     let open = Open::open(plan).await?;
+    if is_bootstrap && let Err(failure) = bootstrap(open.engine.store()).await {
+        open.close().await;
+        return Err(failure);
+    }
+    let nothing_served = match open.engine.restore(&servable).await {
+        Ok(Some(release)) => {
+            tracing::info!("{} {} is served", release.app, release.version);
+            NOTHING_DEPLOYED
+        }
+        Ok(None) => NOTHING_DEPLOYED,
+        // Another one can be deployed: for that it has to run.
+        Err(error) => {
+            tracing::error!("what was deployed is not served: {error}");
+            NOT_SERVED
+        }
+    };
     let options = ServerOptions {
         tokenless: Caller::Anonymous,
         graphiql: false,
-        nothing_served: Cow::Borrowed(NOTHING_DEPLOYED),
+        control_plane: true,
+        nothing_served: Cow::Borrowed(nothing_served),
         origins,
         trusted_documents,
         ..ServerOptions::default()
     };
-    open.serve(options, tokens, Announce::AtOnce, None).await
+    let announce = if open.engine.releases().borrow().is_some() { Announce::WhenServed } else { Announce::AtOnce };
+    open.serve(options, tokens, announce, None).await
+}
+
+/// Makes the first administrator and tells the token, which is nowhere else.
+async fn bootstrap(store: &Store) -> Result<(), Failure> {
+    let token = administrators::bootstrap(store, FIRST_ADMINISTRATOR).await.map_err(Failure::because)?;
+    anstream::println!("token of the administrator {FIRST_ADMINISTRATOR}, shown once: {}", token.reveal());
+    Ok(())
 }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use weir_engine::Engine;
+use weir_engine::engine::Runs;
 use weir_engine::jobs::Scheduler;
 use weir_sandbox::pool::PoolOptions;
 
@@ -35,6 +36,8 @@ pub struct Plan {
     pub isolation: Isolation,
     /// How much memory kept results may take, in MiB.
     pub results_mib: usize,
+    /// Which apps may become active.
+    pub runs: Runs,
 }
 
 /// When the line is printed that says where the server listens.
@@ -63,7 +66,7 @@ pub struct Open {
 impl Open {
     /// Opens everything: the port first, which is the likeliest to be taken.
     pub async fn open(plan: Plan) -> Result<Self, Failure> {
-        let Plan { listening, storage, default_data, secrets, isolation, results_mib } = plan;
+        let Plan { listening, storage, default_data, secrets, isolation, results_mib, runs } = plan;
         let tls = listening.tls()?;
         let listener = listening.bind().await?;
         let address = listener.local_addr().map_err(Failure::because)?;
@@ -73,11 +76,17 @@ impl Open {
         let rotation = Rotation::start(store.clone(), storage, default_data).await?;
         let pool = PoolOptions { isolation: isolation.into(), ..PoolOptions::default() };
         let results_bytes = results_mib.saturating_mul(1 << 20);
-        let engine = Engine::start_with(store.clone(), pool, secrets, results_bytes).map_err(Failure::because)?;
+        let engine = Engine::start_with(store.clone(), pool, Some(secrets), results_bytes, runs);
+        let engine = engine.map_err(Failure::because)?;
         let control = Control::start(store, engine.clone(), &data)
             .map_err(|error| Failure::because(format!("cannot listen for commands in {}: {error}", data.display())))?;
         let jobs = Scheduler::start(engine.clone(), engine.clock().clone());
         Ok(Self { engine, data, listener, address, tls, rotation, control, jobs })
+    }
+
+    /// Closes everything, where nothing is served after all.
+    pub async fn close(self) {
+        close(self.engine, self.control, self.jobs, self.rotation).await;
     }
 
     /// Serves until SIGTERM or Ctrl-C, and closes everything. What runs `alongside` ends then too.
@@ -110,12 +119,17 @@ impl Open {
         if let Some(task) = alongside {
             task.abort();
         }
-        control.stop().await;
-        jobs.stop().await;
-        rotation.stop().await;
-        engine.close().await;
+        close(engine, control, jobs, rotation).await;
         served.map_err(|error| Failure::because(format!("the server stopped: {error}")))
     }
+}
+
+/// The store last: all others use it.
+async fn close(engine: Engine, control: Control, jobs: Scheduler, rotation: Rotation) {
+    control.stop().await;
+    jobs.stop().await;
+    rotation.stop().await;
+    engine.close().await;
 }
 
 /// Done on SIGTERM or Ctrl-C.

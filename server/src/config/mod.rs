@@ -60,6 +60,16 @@ pub enum ConfigError {
 }
 
 impl Config {
+    /// The configuration that is named, or that of this folder if there is one.
+    pub fn find(named: Option<&Path>) -> Result<Self, ConfigError> {
+        let default = Path::new(FILE);
+        match named {
+            Some(file) => Self::read(file),
+            None if default.exists() => Self::read(default),
+            None => Ok(Self::default()),
+        }
+    }
+
     /// Reads a file.
     pub fn read(file: &Path) -> Result<Self, ConfigError> {
         let unreadable = |error| ConfigError::Unreadable { file: file.to_owned(), error };

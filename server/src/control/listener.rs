@@ -17,15 +17,19 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{interval, sleep, timeout};
+use weir_engine::bundle::key::PublicKey;
+use weir_engine::control::{Actor, administrators, keys};
 use weir_engine::jobs::{Clock, control};
 use weir_engine::{Engine, revoked};
+use weir_schema::bundle::{BUNDLE_BYTES_MAX, BadBundle};
 use weir_store::progress::{Progress, Watch};
 use weir_store::{JobFilter, Store};
 
 use super::address::Address;
-use super::message::{Answer, BackedUp, REQUEST_BYTES_MAX, Request};
+use super::message::{AdministratorShown, Answer, BackedUp, REQUEST_BYTES_MAX, Request, RevokedKey, Shipped};
 use crate::documents;
 use crate::graphql::Schema;
+use crate::graphql::schema::servable;
 
 /// Connections at the same time. Further ones are told to come back.
 const CONNECTIONS_MAX: usize = 8;
@@ -262,6 +266,46 @@ async fn perform(request: Request, served: &Served, watch: Watch) -> Result<Valu
             let all = revoked::stored(store).map_err(|error| error.to_string())?;
             let rest = all.into_iter().filter(|revoked| after.as_ref().is_none_or(|after| revoked > after));
             outcome(&rest.take(REVOCATIONS_AT_ONCE).collect::<Vec<_>>())
+        }
+        Request::SigningKeys => outcome(&keys::list(store).map_err(|error| error.to_string())?),
+        Request::TrustKey { public, for_ms } => {
+            let public = PublicKey::parse(&public).map_err(|error| format!("the key {error}"))?;
+            let key = keys::trust(store, &Actor::operator(), &public, for_ms).await;
+            outcome(&key.map_err(|error| error.to_string())?)
+        }
+        Request::RevokeKey { id } => {
+            let revoked = RevokedKey::of(store, &Actor::operator(), &id).await.map_err(|error| error.to_string())?;
+            tracing::info!("the key {id} is revoked");
+            outcome(&revoked)
+        }
+        Request::Deploy { file } => {
+            let file = absolute(&file)?.to_owned();
+            let unreadable = |error: io::Error| format!("cannot read {}: {error}", file.display());
+            let length = fs::metadata(&file).map_err(unreadable)?.len();
+            if length > BUNDLE_BYTES_MAX as u64 {
+                return Err(BadBundle::TooLarge.to_string());
+            }
+            let bundle = tokio::fs::read(&file).await.map_err(unreadable)?;
+            let deployed = engine.deploy(&bundle, &Actor::operator(), &servable).await;
+            let shipped = Shipped::from(deployed.map_err(|error| error.to_string())?);
+            tracing::info!("{} {} is served", shipped.release.app, shipped.release.version);
+            outcome(&shipped)
+        }
+        Request::AuditHead => outcome(&store.audit_head().map_err(|error| error.to_string())?),
+        Request::VerifyAudit { through } => {
+            outcome(&store.verify_audit(through, watch).await.map_err(|error| error.to_string())?)
+        }
+        Request::Administrators => {
+            let known = administrators::list(store).map_err(|error| error.to_string())?;
+            outcome(&known.into_iter().map(AdministratorShown::from).collect::<Vec<_>>())
+        }
+        Request::CreateAdministrator { name, permissions } => {
+            let token = administrators::create(store, None, &name, &permissions).await;
+            outcome(&token.map_err(|error| error.to_string())?.reveal())
+        }
+        Request::RevokeAdministrator { name } => {
+            let revoked = administrators::revoke(store, &Actor::operator(), &name).await;
+            outcome(&revoked.map_err(|error| error.to_string())?)
         }
         Request::Views => outcome(&engine.views().map_err(|error| error.to_string())?),
         Request::RefreshView { name } => outcome(&engine.refresh_view(&name).await.map_err(|error| error.to_string())?),

@@ -4,11 +4,16 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use weir_engine::control::Actor;
+use weir_engine::control::keys::{self, KeysError};
+use weir_engine::control::releases::{self, Deployed};
 use weir_engine::revoked::{Revocation, Revoked};
+use weir_schema::codec::audit::AuditHead;
+use weir_schema::codec::control::{AdministratorRecord, Permission, ReleaseRecord, SigningKeyRecord};
 use weir_schema::codec::job::JobState;
 use weir_schema::id::DocumentId;
-use weir_store::Manifest;
 use weir_store::progress::Progress;
+use weir_store::{Manifest, Store};
 
 /// The longest request, in bytes.
 pub const REQUEST_BYTES_MAX: u64 = 64 << 10;
@@ -84,6 +89,46 @@ pub enum Request {
         /// Those after this one.
         after: Option<Revoked>,
     },
+    /// The keys that bundles may be signed with. Done with a list of [`SigningKeyRecord`].
+    SigningKeys,
+    /// Trust in one. Done with a [`SigningKeyRecord`].
+    TrustKey {
+        /// The public key, as PEM text.
+        public: String,
+        /// For how long; until it is revoked without.
+        for_ms: Option<u64>,
+    },
+    /// The end of trust in one. Done with [`RevokedKey`].
+    RevokeKey {
+        /// Its id.
+        id: String,
+    },
+    /// A bundle to be served. Done with [`Shipped`].
+    Deploy {
+        /// Its file.
+        file: PathBuf,
+    },
+    /// The end of the audit log. Done with an [`AuditHead`].
+    AuditHead,
+    /// A look at the audit log. Done with [`weir_store::AuditReport`].
+    VerifyAudit {
+        /// An earlier end that it has to lead through.
+        through: Option<AuditHead>,
+    },
+    /// Who may use the control plane. Done with a list of [`AdministratorShown`].
+    Administrators,
+    /// One more. Done with the token.
+    CreateAdministrator {
+        /// The name.
+        name: String,
+        /// What they may do.
+        permissions: Vec<Permission>,
+    },
+    /// One less. Done with null.
+    RevokeAdministrator {
+        /// The name.
+        name: String,
+    },
     /// The end of all that is kept of a view. Done with [`weir_engine::views::ViewStatus`].
     DropView {
         /// The view.
@@ -123,5 +168,63 @@ pub struct BackedUp {
 impl From<&Manifest> for BackedUp {
     fn from(manifest: &Manifest) -> Self {
         Self { sequence: manifest.sequence, files: manifest.files.len() as u64, bytes: manifest.bytes() }
+    }
+}
+
+/// A key that counts no more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RevokedKey {
+    /// The key.
+    pub key: SigningKeyRecord,
+    /// The version of the active release, if no key that counts has signed it any more.
+    pub orphan: Option<String>,
+}
+
+impl RevokedKey {
+    /// Revokes a key.
+    pub async fn of(store: &Store, actor: &Actor, id: &str) -> Result<Self, KeysError> {
+        let key = keys::revoke(store, actor, id).await?;
+        let (known, active) = (keys::list(store)?, releases::list(store)?.pop());
+        let counts = |signer| known.iter().any(|key| key.id == signer && key.revoked_ms.is_none());
+        let orphan = active.filter(|release| !release.signers.iter().any(|signer| counts(*signer)));
+        Ok(Self { key, orphan: orphan.map(|release| release.version) })
+    }
+}
+
+/// A bundle that is served.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Shipped {
+    /// The release that is active now.
+    pub release: ReleaseRecord,
+    /// Whether it was before.
+    pub was_active: bool,
+}
+
+impl From<Deployed> for Shipped {
+    fn from(Deployed { release, was_active }: Deployed) -> Self {
+        Self { release, was_active }
+    }
+}
+
+/// An administrator, without what is known of the token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AdministratorShown {
+    /// The name.
+    pub name: String,
+    /// What they may do.
+    pub permissions: Vec<Permission>,
+    /// When it was made, in milliseconds since 1970.
+    pub created_ms: u64,
+    /// By whom.
+    pub created_by: String,
+}
+
+impl From<AdministratorRecord> for AdministratorShown {
+    fn from(record: AdministratorRecord) -> Self {
+        let AdministratorRecord { name, permissions, created_ms, created_by, .. } = record;
+        Self { name, permissions, created_ms, created_by }
     }
 }

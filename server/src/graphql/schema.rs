@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use weir_sandbox::App;
 use weir_schema::api::{Api, ApiError};
 use weir_schema::declarations::Declarations;
 use weir_schema::graphql::GraphqlSettings;
@@ -31,6 +32,11 @@ pub enum SchemaError {
     /// GraphQL does not allow them.
     #[error(transparent)]
     Api(#[from] ApiError),
+}
+
+/// Whether the schema of an app can be served; if not, why.
+pub fn servable(app: &App) -> Result<(), String> {
+    Schema::build(&app.declarations, &app.manifest.graphql).map(drop).map_err(|error| error.to_string())
 }
 
 impl Schema {

@@ -55,6 +55,11 @@ impl Service {
         Self { engine, served, metrics, persisted: Arc::new(persisted) }
     }
 
+    /// What runs the operations.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
     /// Whether only trusted documents run on a release.
     pub fn is_trusted_only(&self, served: &Served) -> bool {
         self.persisted.is_trusted_only(served)

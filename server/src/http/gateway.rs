@@ -9,6 +9,7 @@ use super::ServerOptions;
 use super::bodies::Bodies;
 use crate::auth::Auth;
 use crate::graphql::service::Service;
+use crate::metrics::Readings;
 
 /// What all handlers share.
 pub struct Gateway {
@@ -33,6 +34,17 @@ pub struct Gateway {
 }
 
 impl Gateway {
+    /// What is counted, for Prometheus.
+    pub fn metrics(&self) -> String {
+        let taken = |max: u32, free: &Semaphore| u64::from(max).saturating_sub(free.available_permits() as u64);
+        let readings = Readings {
+            sockets: taken(self.options.sockets, &self.sockets),
+            subscriptions: taken(self.options.subscriptions, &self.subscriptions),
+            ..Readings::default()
+        };
+        self.service.metrics(readings)
+    }
+
     /// What is said while there is no release.
     pub fn nothing_served(&self) -> &str {
         &self.options.nothing_served

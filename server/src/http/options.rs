@@ -7,13 +7,15 @@ use weir_engine::call::Caller;
 
 use super::origin::Origins;
 
-/// How the server behaves. But for the first three the defaults suit `weir dev` and `weir serve` alike.
+/// How the server behaves. But for the first four the defaults suit `weir dev` and `weir serve` alike.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerOptions {
     /// Who somebody is who shows no token.
     pub tokenless: Caller,
     /// Whether there is the query editor.
     pub graphiql: bool,
+    /// Whether there is the control plane.
+    pub control_plane: bool,
     /// What is said while there is no release.
     pub nothing_served: Cow<'static, str>,
     /// Connections open at one time, WebSockets among them. Who comes when there are as many waits to be accepted.
@@ -61,6 +63,7 @@ impl Default for ServerOptions {
         Self {
             tokenless: Caller::Developer,
             graphiql: true,
+            control_plane: false,
             nothing_served: Cow::Borrowed("no release is active yet"),
             connections: 24_000,
             connection: ConnectionOptions::default(),

@@ -8,11 +8,12 @@ use axum::extract::{Path, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
-use tokio::sync::Semaphore;
+use weir_schema::codec::control::Permission;
 
 use super::caching::{self, Tagged};
 use super::gateway::Gateway;
-use crate::metrics::{CONTENT_TYPE, Readings};
+use crate::admin;
+use crate::metrics::CONTENT_TYPE;
 
 /// What a browser is told about files that never change under their name.
 const FOREVER: &str = "public, max-age=31536000, immutable";
@@ -33,18 +34,22 @@ pub async fn readyz(State(gateway): State<Arc<Gateway>>) -> Response {
     }
 }
 
-/// `GET /metrics`: what is counted, for Prometheus.
+/// `GET /metrics`: what is counted, for Prometheus. Where there is a control plane it is for administrators.
 pub async fn metrics(State(gateway): State<Arc<Gateway>>, parts: Parts) -> Response {
     if let Err(foreign) = gateway.options.origins.may_ask(&parts) {
         return (StatusCode::FORBIDDEN, format!("{foreign}\n")).into_response();
     }
-    let taken = |max: u32, free: &Semaphore| u64::from(max).saturating_sub(free.available_permits() as u64);
-    let readings = Readings {
-        sockets: taken(gateway.options.sockets, &gateway.sockets),
-        subscriptions: taken(gateway.options.subscriptions, &gateway.subscriptions),
-        ..Readings::default()
-    };
-    ([(header::CONTENT_TYPE, CONTENT_TYPE)], gateway.service.metrics(readings)).into_response()
+    if gateway.options.control_plane {
+        match admin::http::administrator(&gateway, &parts.headers) {
+            Ok(Some(administrator)) if administrator.may(Permission::Read) => {}
+            Ok(_) => {
+                let needs = "this is for administrators with the permission read: send Authorization: Bearer and the token of one\n";
+                return (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")], needs).into_response();
+            }
+            Err(unavailable) => return (StatusCode::SERVICE_UNAVAILABLE, format!("{unavailable}\n")).into_response(),
+        }
+    }
+    ([(header::CONTENT_TYPE, CONTENT_TYPE)], gateway.metrics()).into_response()
 }
 
 /// `GET /schema.graphql`: the schema of the active release.

@@ -6,12 +6,14 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::{HeaderValue, Method, header, request};
 use axum::response::Redirect;
-use axum::routing::get;
+use axum::routing::{get, post};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use super::gateway::Gateway;
 use super::origin::Origins;
 use super::{endpoints, graphql, pages, request_id};
+use crate::admin;
+use crate::admin::http::Plane;
 
 /// All routes.
 pub fn router(gateway: Arc<Gateway>) -> Router {
@@ -20,14 +22,23 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route("/schema.graphql", get(pages::sdl))
         .layer(cors(gateway.options.origins.clone()));
     let editor = if gateway.options.graphiql { graphiql() } else { Router::new() };
+    let control_plane = if gateway.options.control_plane { control_plane(&gateway) } else { Router::new() };
     Router::new()
         .merge(api)
         .merge(editor)
+        .merge(control_plane)
         .route("/healthz", get(pages::healthz))
         .route("/readyz", get(pages::readyz))
         .route("/metrics", get(pages::metrics))
         .fallback(endpoints::answer)
         .with_state(gateway)
+}
+
+/// The control plane, which no page of another origin may ask.
+fn control_plane(gateway: &Arc<Gateway>) -> Router<Arc<Gateway>> {
+    let schema = admin::schema(gateway.clone());
+    let plane = Plane { gateway: gateway.clone(), schema };
+    Router::new().route("/admin/graphql", post(admin::http::post).with_state(plane))
 }
 
 /// The query editor, which is also what there is to see at the root.

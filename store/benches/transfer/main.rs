@@ -116,7 +116,7 @@ async fn transfer_once(store: &Store, transfer: Transfer) -> u64 {
         attempts += 1;
         move_money(&mut transaction, transfer);
         let (actor, action) = ("developer".to_owned(), "call".to_owned());
-        transaction.record(AuditNote { actor, action, targets: vec!["transfer".to_owned()] });
+        transaction.record(AuditNote { actor, action, targets: vec!["transfer".to_owned()], ..AuditNote::default() });
         ready(Run::Commit(transaction, ()))
     });
     transacted.await.unwrap();

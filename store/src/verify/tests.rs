@@ -5,13 +5,15 @@
 use expect_test::{Expect, expect};
 use serde_json::{Map, Value};
 use tempfile::TempDir;
-use weir_schema::codec::audit::AuditNote;
+use weir_schema::codec::audit::{AuditHead, AuditNote};
 use weir_schema::codec::key::{CollectionNumber, IndexNumber, Key};
+use weir_schema::commit::Timestamp;
 use weir_schema::declarations::{Collection, Declarations, Index};
 use weir_schema::id::DocumentId;
 use weir_schema::shape::{Definition, Member, ObjectDefinition, Shape, Slot};
 
 use super::*;
+use crate::group::to_json;
 use crate::options::Options;
 use crate::progress::unwatched;
 use weir_schema::codec::key;
@@ -201,7 +203,12 @@ async fn a_missing_or_changed_journal_entry_is_found() {
 
 #[tokio::test]
 async fn a_broken_audit_log_is_found() {
-    let note = || AuditNote { actor: "ada".to_owned(), action: "call".to_owned(), targets: vec!["pay".to_owned()] };
+    let note = || AuditNote {
+        actor: "ada".to_owned(),
+        action: "call".to_owned(),
+        targets: vec!["pay".to_owned()],
+        ..AuditNote::default()
+    };
     for (missing, expected) in [
         (None, Vec::new()),
         (Some(2), vec!["audit record 2 is missing: 3 stands in its place"]),
@@ -222,6 +229,79 @@ async fn a_broken_audit_log_is_found() {
         let report = store.verify(unwatched()).await.unwrap();
         assert_eq!(report.audit_records, if missing.is_some() { 2 } else { 3 });
         assert_eq!(report.problems, expected);
+    }
+}
+
+/// What somebody does to a log of three records who can write the data folder.
+enum Tampering {
+    Nothing,
+    Edits,
+    Removes,
+    Reorders,
+    CutsOff,
+    /// And writes an end that fits.
+    CutsOffWell,
+    /// Writes a whole other log, in which everything fits.
+    Forges,
+}
+
+#[tokio::test]
+async fn what_was_done_to_the_audit_log_is_told_by_its_first_record() {
+    let note = |actor: &str| AuditNote { actor: actor.to_owned(), action: "call".to_owned(), ..AuditNote::default() };
+    let table = [
+        (Tampering::Nothing, None, None),
+        (Tampering::Edits, Some("audit record 2 was changed after it was written"), None),
+        (Tampering::Removes, Some("audit record 2 is missing: 3 stands in its place"), None),
+        (Tampering::Reorders, Some("audit record 1 is missing: 2 stands in its place"), None),
+        (Tampering::CutsOff, Some("the audit log ends with record 2, it had 3"), None),
+        (Tampering::CutsOffWell, None, Some("the audit log ends with record 2, it had 3")),
+        (Tampering::Forges, None, Some("audit record 3 was changed after it was written")),
+    ];
+    for (tampering, expected, with_an_end) in table {
+        let (store, _folder) = people().await;
+        for name in ["d", "e", "f"] {
+            let mut transaction = store.begin().unwrap();
+            transaction.put("people", &id(name), Map::new()).unwrap();
+            transaction.record(note("ada"));
+            store.commit(transaction).await.unwrap();
+        }
+        let end = store.audit_head().unwrap();
+        let live = store.core().engine.live().unwrap();
+        let text = |number| live.get(&key::audit(number)).unwrap().unwrap();
+        let mut batch = store.core().engine.batch().unwrap();
+        match tampering {
+            Tampering::Nothing => {}
+            Tampering::Edits => {
+                let edited = String::from_utf8_lossy(&text(2)).replace("ada", "eve");
+                batch.replace(&key::audit(2), edited.as_bytes()).unwrap();
+            }
+            Tampering::Removes => batch.erase(&key::audit(2)).unwrap(),
+            Tampering::Reorders => {
+                batch.replace(&key::audit(1), &text(2)).unwrap();
+                batch.replace(&key::audit(2), &text(1)).unwrap();
+            }
+            Tampering::CutsOff => batch.erase(&key::audit(3)).unwrap(),
+            Tampering::CutsOffWell => {
+                let [one, two] = [1, 2].map(text);
+                let end = AuditHead::default().follow(1, &one).and_then(|head| head.follow(2, &two)).unwrap();
+                batch.erase(&key::audit(3)).unwrap();
+                batch.replace(key::AUDIT_HEAD, &to_json(&end)).unwrap();
+            }
+            Tampering::Forges => {
+                let mut end = AuditHead::default();
+                for number in 1..=3 {
+                    let (next, text) = end.append(note("eve"), number, Timestamp(number));
+                    batch.replace(&key::audit(number), &text).unwrap();
+                    end = next;
+                }
+                batch.replace(key::AUDIT_HEAD, &to_json(&end)).unwrap();
+            }
+        }
+        batch.commit().await.unwrap();
+        let problem = async |through| store.verify_audit(through, unwatched()).await.unwrap().problem;
+        assert_eq!(problem(None).await.as_deref(), expected);
+        assert_eq!(problem(Some(end)).await.as_deref(), expected.or(with_an_end));
+        store.close().await;
     }
 }
 

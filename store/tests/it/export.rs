@@ -33,7 +33,7 @@ async fn some() -> (Store, TempDir, TempDir) {
     let mut audited = store.begin().unwrap();
     audited.put("gone", &id("1"), doc(r#"{"x":"kept"}"#)).unwrap();
     let (actor, action, targets) = ("ada".to_owned(), "call".to_owned(), vec!["keep".to_owned()]);
-    audited.record(AuditNote { actor, action, targets });
+    audited.record(AuditNote { actor, action, targets, ..AuditNote::default() });
     store.commit(audited).await.unwrap();
     store.apply_collections(&declare(&DECLARED[..1])).await.unwrap();
     (store, folder, tempfile::tempdir().unwrap())

@@ -10,6 +10,7 @@
 mod ahead;
 mod backup;
 mod conflicts;
+mod control;
 mod disk;
 mod encryption;
 mod export;

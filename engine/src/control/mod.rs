@@ -1,0 +1,129 @@
+//! The control plane: which keys are trusted, who administers, what is deployed. It needs the store alone, so that it works
+//! whether it is served or not.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`keys`] | keys that bundles may be signed with |
+//! | [`administrators`] | who may use the control plane, and the tokens that they show |
+//! | [`audit`] | the end of the audit log, signed |
+//! | [`refusals`] | what was refused, on record |
+//! | [`releases`] | what is deployed, and how it becomes the active release |
+//!
+//! Architecture invariant: every change has an audit record, in the commit that makes it.
+
+pub mod administrators;
+pub mod audit;
+pub mod keys;
+pub mod refusals;
+pub mod releases;
+
+use std::future::ready;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use weir_schema::codec::audit::AuditNote;
+use weir_store::{CommitError, ControlKind, Poisoned, ReadError, Run, Store, Transaction};
+
+use crate::jobs::Clock;
+
+/// How long a change may keep others waiting.
+const TURN_MAX: Duration = Duration::from_secs(5);
+
+/// Who changes something, for the audit log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    name: String,
+    from: Option<String>,
+}
+
+impl Actor {
+    /// Whoever has the data folder: commands on the machine of the server.
+    pub fn operator() -> Self {
+        Self { name: "operator".to_owned(), from: None }
+    }
+
+    /// An administrator, whose name nobody else has.
+    pub fn administrator(name: &str) -> Self {
+        Self { name: format!("administrator {name}"), from: None }
+    }
+
+    /// The same, from an address.
+    pub fn at(self, address: impl ToString) -> Self {
+        Self { from: Some(address.to_string()), ..self }
+    }
+
+    /// The name in the audit log.
+    pub fn as_str(&self) -> &str {
+        &self.name
+    }
+}
+
+/// Why the control plane could not be read or changed, whatever was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// The store cannot.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    /// The store has stopped.
+    #[error(transparent)]
+    Poisoned(#[from] Poisoned),
+    /// The transaction cannot go on.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// A record is not what was written.
+    #[error("a record of the control plane cannot be read: {0}")]
+    Damaged(String),
+}
+
+/// What a change came to, and what is to be said of it in the audit log.
+struct Changed<T> {
+    value: T,
+    action: &'static str,
+    targets: Vec<String>,
+}
+
+/// Makes a change and its audit record in one commit.
+async fn change<T, E: From<ControlError>>(
+    store: &Store,
+    actor: &Actor,
+    change: impl Fn(&mut Transaction) -> Result<Changed<T>, E>,
+) -> Result<T, E> {
+    let attempt = |mut transaction: Transaction| match change(&mut transaction) {
+        Ok(Changed { value, action, targets }) => {
+            let Actor { name, from } = actor.clone();
+            let action = action.to_owned();
+            transaction.record(AuditNote { actor: name, action, targets, from, ..AuditNote::default() });
+            Run::Commit(transaction, Ok(value))
+        }
+        Err(error) => Run::Abort(Err(error)),
+    };
+    let transacted = store.transact(TURN_MAX, |transaction| ready(attempt(transaction))).await;
+    transacted.map_err(|error| E::from(ControlError::from(error)))?.value
+}
+
+/// All records of a kind, as of the last commit.
+fn all<T: DeserializeOwned>(store: &Store, kind: ControlKind) -> Result<Vec<T>, ControlError> {
+    store.control_all(kind)?.iter().map(|text| parse(text)).collect()
+}
+
+/// All records of a kind, as a transaction sees them.
+fn all_in<T: DeserializeOwned>(transaction: &mut Transaction, kind: ControlKind) -> Result<Vec<T>, ControlError> {
+    transaction.control_all(kind)?.iter().map(|text| parse(text)).collect()
+}
+
+fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, ControlError> {
+    serde_json::from_slice(text).map_err(|error| ControlError::Damaged(error.to_string()))
+}
+
+/// A record of our own, which always has a JSON form.
+fn text(record: &impl serde::Serialize) -> Bytes {
+    serde_json::to_vec(record).unwrap_or_default().into()
+}
+
+fn now_ms() -> u64 {
+    Clock::system().now_ms()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,298 @@
+//! The control plane on a real store: what a bundle changes, what a refused one does not, who may do what, what is on record.
+
+use expect_test::{Expect, expect};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use weir_sandbox::App;
+use weir_sandbox::compile::{Sources, compile};
+use weir_sandbox::pool::PoolOptions;
+use weir_schema::codec::control::Permission;
+use weir_store::{Options, Store};
+
+use super::administrators::{self, Administrator};
+use super::releases::{self, DeployError};
+use super::{Actor, keys};
+use crate::Engine;
+use crate::bundle::key::SigningKey;
+use crate::bundle::sign::{Terms, pack, sign};
+use crate::call::Caller;
+use crate::engine::{ActivateError, RESULTS_BYTES_MAX, Runs};
+
+const COLLECTIONS: &str = r#"
+import { collection, type Int } from "weir";
+export interface Item { n: Int }
+export const items = collection<Item>();
+"#;
+
+fn sources(version: &str, collections: &str, functions: &str) -> Sources {
+    let manifest = format!("name = \"shop\"\nversion = \"{version}\"\n");
+    let functions = format!(
+        "import {{ procedure, query, type Int }} from \"weir\";\nimport {{ items }} from \"../collections\";\n{functions}"
+    );
+    let texts = [("app.toml", manifest.as_str()), ("collections.ts", collections), ("functions/f.ts", &functions)];
+    Sources::from_texts(texts.map(|(path, text)| (path.to_owned(), text.to_owned())))
+}
+
+fn answering(version: &str, answer: u32) -> Sources {
+    let add = "export const add = procedure((args: { n: Int }): Int => { items.insert(args); return args.n; });";
+    sources(version, COLLECTIONS, &format!("{add}\nexport const answer = query((): Int => {answer});"))
+}
+
+fn bundle(key: &SigningKey, sources: &Sources, sequence: u64) -> Vec<u8> {
+    let manifest = weir_schema::manifest::parse(sources.text("app.toml").unwrap()).unwrap();
+    let terms = Terms { sequence, expires_ms: u64::MAX };
+    sign(&pack(sources).unwrap(), &manifest, terms, std::slice::from_ref(key)).unwrap()
+}
+
+struct Bench {
+    folder: TempDir,
+    store: Store,
+    engine: Engine,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self::open(tempfile::tempdir().unwrap())
+    }
+
+    fn open(folder: TempDir) -> Self {
+        let store = Store::open(&folder.path().join("data"), Options::default()).unwrap();
+        let pool = PoolOptions::default();
+        let engine = Engine::start_with(store.clone(), pool, None, RESULTS_BYTES_MAX, Runs::SignedBundles).unwrap();
+        Self { folder, store, engine }
+    }
+
+    async fn reopened(self) -> Self {
+        let Self { folder, store, engine } = self;
+        engine.close().await;
+        drop((engine, store));
+        Self::open(folder)
+    }
+
+    async fn trust(&self, key: &SigningKey) {
+        keys::trust(&self.store, &Actor::operator(), key.public(), None).await.unwrap();
+    }
+
+    async fn deploy(&self, bundle: &[u8]) -> Result<bool, DeployError> {
+        let deployed = self.engine.deploy(bundle, &Actor::operator(), &|_| Ok(())).await;
+        deployed.map(|deployed| deployed.was_active)
+    }
+
+    async fn call(&self, function: &str, arguments: Value) -> Value {
+        let release = self.engine.releases().borrow().clone().unwrap();
+        let answer = self.engine.call(&release, &Caller::Anonymous, function, arguments).await;
+        answer.unwrap().value.take()
+    }
+
+    async fn answer(&self) -> Value {
+        self.call("answer", Value::Null).await
+    }
+
+    /// All that the control plane has on record, as lines.
+    fn audit(&self) -> String {
+        let line = |record: weir_schema::codec::audit::AuditRecord| {
+            format!("{} {} {}\n", record.actor, record.action, record.targets.join(" "))
+        };
+        self.store.audit(0, 1_000).unwrap().into_iter().map(line).collect()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployed_bundle_is_served_also_after_a_restart() {
+    let (bench, key) = (Bench::new(), SigningKey::generate().unwrap());
+    bench.trust(&key).await;
+    assert_eq!(bench.engine.restore(&|_| Ok(())).await.unwrap(), None);
+    let first = bundle(&key, &answering("1.0.0", 1), 10);
+    assert!(!bench.deploy(&first).await.unwrap());
+    assert!(bench.deploy(&first).await.unwrap(), "it is the one that is active");
+    assert_eq!(bench.answer().await, json!(1));
+    assert!(!bench.deploy(&bundle(&key, &answering("1.1.0", 2), 11)).await.unwrap());
+    assert_eq!(bench.answer().await, json!(2));
+    let bench = bench.reopened().await;
+    let restored = bench.engine.restore(&|_| Ok(())).await.unwrap().unwrap();
+    assert_eq!((restored.version.as_str(), restored.sequence), ("1.1.0", 11));
+    assert_eq!(bench.answer().await, json!(2));
+    // What was downgraded to was good once.
+    let refusal = bench.deploy(&first).await.unwrap_err().to_string();
+    assert_eq!(
+        refusal,
+        "the bundle has sequence 10, and release 1.1.0 that is active has 11: sign it anew, so that it is newer"
+    );
+    // So it is signed anew to be rolled back to.
+    bench.deploy(&bundle(&key, &answering("1.0.0", 1), 12)).await.unwrap();
+    assert_eq!(bench.answer().await, json!(1));
+    let versions: Vec<String> =
+        releases::list(&bench.store).unwrap().into_iter().map(|release| release.version).collect();
+    assert_eq!(versions, ["1.0.0", "1.1.0", "1.0.0"]);
+    bench.engine.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_served_changes_nothing() {
+    let (bench, key) = (Bench::new(), SigningKey::generate().unwrap());
+    bench.trust(&key).await;
+    bench.deploy(&bundle(&key, &answering("1.0.0", 1), 10)).await.unwrap();
+    for _ in 0..2 {
+        bench.call("add", json!({ "n": 7 })).await;
+    }
+    let before = (releases::list(&bench.store).unwrap(), bench.store.head().catalog);
+    let refused = async |sources: &Sources, expected: Expect| {
+        let refusal = bench.deploy(&bundle(&key, sources, 20)).await.unwrap_err().to_string();
+        let said = refusal.lines().take(2).collect::<Vec<_>>().join(" ");
+        // Which documents stand against each other is another thing each time.
+        expected.assert_eq(said.split(": items ").next().unwrap().trim_end());
+        assert_eq!((releases::list(&bench.store).unwrap(), bench.store.head().catalog), before);
+        assert_eq!(bench.answer().await, json!(1));
+    };
+    refused(
+        &sources("2.0.0", COLLECTIONS, "export const answer = query((): Elsewhere => 1);"),
+        expect![
+            "the app of the bundle has mistakes, as this version of weir sees it: error: there is no type `Elsewhere`"
+        ],
+    )
+    .await;
+    let throwing =
+        "const broken = ((): Int => { throw new Error(\"no\"); })();\nexport const answer = query((): Int => broken);";
+    refused(&sources("2.0.0", COLLECTIONS, throwing), expect!["the app cannot become active: no"]).await;
+    let unique = COLLECTIONS.replace("collection<Item>()", "collection<Item>({ unique: [\"n\"] })");
+    refused(
+        &sources("2.0.0", &unique, "export const answer = query((): Int => 2);"),
+        expect!["the app cannot become active: a new unique index is violated"],
+    )
+    .await;
+    let denied = bench
+        .engine
+        .deploy(&bundle(&key, &answering("2.0.0", 2), 20), &Actor::operator(), &|_: &App| Err("no".to_owned()))
+        .await;
+    assert_eq!(denied.unwrap_err().to_string(), "the app cannot be served: no");
+    // Somebody signs one app as another.
+    let manifest = weir_schema::manifest::parse("name = \"shop\"\nversion = \"9.0.0\"\n").unwrap();
+    let terms = Terms { sequence: 20, expires_ms: u64::MAX };
+    let mislabelled =
+        sign(&pack(&answering("2.0.0", 2)).unwrap(), &manifest, terms, std::slice::from_ref(&key)).unwrap();
+    assert_eq!(
+        bench.deploy(&mislabelled).await.unwrap_err().to_string(),
+        "the bundle is signed as shop 9.0.0, and its app.toml says shop 2.0.0: build it anew"
+    );
+    assert_eq!((releases::list(&bench.store).unwrap(), bench.store.head().catalog), before);
+    assert_eq!(bench.answer().await, json!(1));
+    bench.engine.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_runs_that_nobody_has_signed() {
+    let (bench, key) = (Bench::new(), SigningKey::generate().unwrap());
+    let app = compile(&answering("1.0.0", 1)).unwrap();
+    assert!(matches!(bench.engine.activate(app.clone()).await, Err(ActivateError::Unsigned)));
+    let signed = bundle(&key, &answering("1.0.0", 1), 1);
+    let refusal = bench.deploy(&signed).await.unwrap_err().to_string();
+    assert!(refusal.ends_with("which this server does not trust: weir keys trust FILE"), "{refusal}");
+    bench.trust(&key).await;
+    bench.deploy(&signed).await.unwrap();
+    // A key that is revoked counts no more, also for what is deployed already.
+    let id = key.public().id().to_string();
+    keys::revoke(&bench.store, &Actor::operator(), &id).await.unwrap();
+    let bench = bench.reopened().await;
+    let refusal = bench.engine.restore(&|_| Ok(())).await.unwrap_err().to_string();
+    assert_eq!(refusal, format!("the bundle is signed by key {id}, which was revoked: sign it with another"));
+    assert!(bench.engine.releases().borrow().is_none());
+    let again = keys::trust(&bench.store, &Actor::operator(), key.public(), None).await.unwrap_err().to_string();
+    assert!(again.contains("is never trusted again"), "{again}");
+    bench.engine.close().await;
+    // Who develops runs what they like, and nothing is deployed there.
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("data"), Options::default()).unwrap();
+    let engine = Engine::start(store, PoolOptions::default()).unwrap();
+    engine.activate(app).await.unwrap();
+    let refused = engine.deploy(&signed, &Actor::operator(), &|_| Ok(())).await;
+    assert!(matches!(refused, Err(DeployError::Develops)));
+    engine.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_change_is_on_record_and_a_refused_bundle_too() {
+    let (bench, key) = (Bench::new(), SigningKey::generate().unwrap());
+    let store = &bench.store;
+    let root = administrators::bootstrap(store, "root").await.unwrap();
+    let root = administrators::authenticate(store, root.reveal()).unwrap().unwrap();
+    administrators::create(store, Some(&root), "ci", &[Permission::Deploy]).await.unwrap();
+    bench.trust(&key).await;
+    let signed = bundle(&key, &answering("1.0.0", 1), 10);
+    bench.engine.deploy(&signed, &root.actor(), &|_| Ok(())).await.unwrap();
+    administrators::revoke(store, &root.actor(), "ci").await.unwrap();
+    let id = key.public().id().to_string();
+    keys::revoke(store, &root.actor(), &id).await.unwrap();
+    // Nothing comes of these.
+    administrators::bootstrap(store, "other").await.unwrap_err();
+    administrators::revoke(store, &root.actor(), "ci").await.unwrap_err();
+    keys::revoke(store, &root.actor(), &id).await.unwrap_err();
+    bench.deploy(&bundle(&key, &answering("1.0.1", 1), 11)).await.unwrap_err();
+    let digest = releases::list(store).unwrap()[0].digest.to_string();
+    expect![[r#"
+        operator bootstrap root read deploy keys administrators audit
+        administrator root createAdministrator ci deploy
+        operator trustKey KEY
+        administrator root deploy shop 1.0.0 10 DIGEST
+        administrator root revokeAdministrator ci
+        administrator root revokeKey KEY
+    "#]]
+    .assert_eq(&bench.audit().replace(&id, "KEY").replace(&digest, "DIGEST"));
+    let bench = bench.reopened().await;
+    let refused = bench.store.audit(6, 10).unwrap();
+    assert_eq!(refused.len(), 1);
+    assert_eq!((refused[0].action.as_str(), refused[0].times), ("deploy", None));
+    assert!(refused[0].outcome.as_ref().unwrap().contains("which was revoked"), "{refused:?}");
+    bench.engine.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn administrators_have_tokens_that_are_told_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("data"), Options::default()).unwrap();
+    let known = |token: &str| administrators::authenticate(&store, token).unwrap();
+    let root = administrators::bootstrap(&store, "root").await.unwrap();
+    let token = root.reveal();
+    assert!(token.starts_with("weir_admin_") && token.len() == "weir_admin_".len() + 43, "256 bits");
+    let root = known(token).unwrap();
+    assert_eq!(root, Administrator { name: "root".to_owned(), permissions: Permission::ALL.to_vec() });
+    for other in ["", "weir_admin_", "root", &token[1..], &token[..token.len() - 1], &format!("{token}x")] {
+        assert_eq!(known(other), None, "{other}");
+    }
+    let refused = async |by: Option<&Administrator>, name: &str, permissions: &[Permission]| {
+        administrators::create(&store, by, name, permissions).await.unwrap_err().to_string()
+    };
+    let makes = [Permission::Administrators, Permission::Read];
+    let maker = administrators::create(&store, Some(&root), "maker", &makes).await.unwrap();
+    let maker = known(maker.reveal()).unwrap();
+    let all = &Permission::ALL;
+    let table = [
+        (
+            refused(Some(&maker), "x", &[Permission::Deploy]).await,
+            "you cannot give the permission deploy, which you do not have",
+        ),
+        (
+            refused(None, "maker", all).await,
+            "there is an administrator maker already: choose another name, or revoke that one first",
+        ),
+        (
+            refused(None, "x", &[]).await,
+            "an administrator has at least one permission: read, deploy, keys, administrators, audit",
+        ),
+        (
+            refused(None, "a b", all).await,
+            "\"a b\" is no name: use 1 to 64 letters, digits, hyphens, dots and underscores",
+        ),
+        (refused(None, "", all).await, "\"\" is no name: use 1 to 64 letters, digits, hyphens, dots and underscores"),
+    ];
+    for (said, expected) in table {
+        assert_eq!(said, expected);
+    }
+    administrators::revoke(&store, &Actor::operator(), "root").await.unwrap();
+    assert_eq!(known(token), None);
+    let last = administrators::revoke(&store, &Actor::operator(), "maker").await.unwrap_err().to_string();
+    assert_eq!(last, "maker is the last who may make administrators: make another first");
+    // Nothing in the store is a token, nor leads to one.
+    let shown = format!("{:?}{:?}", administrators::list(&store).unwrap(), store.audit(0, 100).unwrap());
+    assert!(!shown.contains("weir_admin_"), "{shown}");
+    store.close().await;
+}

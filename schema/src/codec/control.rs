@@ -1,0 +1,119 @@
+//! What the control plane knows, as it lies in the store: JSON text under `P`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::base64;
+use crate::bundle::envelope::KeyId;
+use crate::digest::Digest;
+
+/// A release that was deployed. The one with the highest sequence is the active one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReleaseRecord {
+    /// The name of the app.
+    pub app: String,
+    /// Its version.
+    pub version: String,
+    /// As the statement has it.
+    pub sequence: u64,
+    /// That of the content.
+    pub digest: Digest,
+    /// Whose signatures counted.
+    pub signers: Vec<KeyId>,
+    /// When, in milliseconds since 1970.
+    pub deployed_ms: u64,
+    /// By whom.
+    pub deployed_by: String,
+}
+
+/// A key that bundles may be signed with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SigningKeyRecord {
+    /// What it is known by.
+    pub id: KeyId,
+    /// The public key.
+    #[serde(with = "base64")]
+    pub public: Vec<u8>,
+    /// When it was trusted first, and from when on what it signs counts; in milliseconds since 1970.
+    pub trusted_ms: u64,
+    /// By whom.
+    pub trusted_by: String,
+    /// Until when what it signs counts; `None`: until it is revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_ms: Option<u64>,
+    /// Since when nothing counts that it has signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked_ms: Option<u64>,
+}
+
+/// Somebody who may use the control plane.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AdministratorRecord {
+    /// The name, unique.
+    pub name: String,
+    /// The digest of the token. The token itself is nowhere.
+    pub token: Digest,
+    /// In order, without repeats.
+    pub permissions: Vec<Permission>,
+    /// When it was made, in milliseconds since 1970.
+    pub created_ms: u64,
+    /// By whom.
+    pub created_by: String,
+}
+
+/// What somebody may do with the control plane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Permission {
+    /// See releases, keys and how the server is.
+    Read,
+    /// Deploy.
+    Deploy,
+    /// Trust keys and revoke them.
+    Keys,
+    /// Make administrators, and have them be none.
+    Administrators,
+    /// Read the audit log.
+    Audit,
+}
+
+impl Permission {
+    /// All that there are.
+    pub const ALL: [Self; 5] = [Self::Read, Self::Deploy, Self::Keys, Self::Administrators, Self::Audit];
+
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Deploy => "deploy",
+            Self::Keys => "keys",
+            Self::Administrators => "administrators",
+            Self::Audit => "audit",
+        }
+    }
+}
+
+impl fmt::Display for Permission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What is no permission.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no permission: there are read, deploy, keys, administrators and audit")]
+pub struct NoPermission(pub String);
+
+impl FromStr for Permission {
+    type Err = NoPermission;
+
+    fn from_str(text: &str) -> Result<Self, NoPermission> {
+        let found = Self::ALL.into_iter().find(|permission| permission.as_str() == text);
+        found.ok_or_else(|| NoPermission(text.to_owned()))
+    }
+}

@@ -1,0 +1,73 @@
+//! The control plane, `/admin/graphql`: what is deployed, whose signatures count, who administers, and what was done.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`http`] | requests, and whose they are |
+//! | [`queries`], [`mutations`] | the root fields, each with the permission that it needs |
+//! | [`types`] | what they give |
+//!
+//! Its schema is static, and none of it is the app's. All of it needs the token of an administrator (`weir serve --bootstrap`,
+//! `weir admin token create`); a token of the app, whatever it says, is none.
+//!
+//! Architecture invariant: every root field names the permission that it needs, and none is answered without.
+
+pub mod http;
+pub mod mutations;
+pub mod queries;
+pub mod types;
+
+use std::sync::Arc;
+
+use async_graphql::{Context, EmptySubscription, ErrorExtensions, Schema};
+use weir_engine::Engine;
+use weir_engine::control::administrators::Administrator;
+use weir_engine::control::refusals::Refused;
+use weir_schema::codec::control::Permission;
+use weir_schema::error::ErrorCode;
+
+use crate::http::gateway::Gateway;
+use mutations::Mutation;
+use queries::Query;
+
+/// How deep a request may go: as deep as tools ask for a schema.
+const DEPTH_MAX: usize = 16;
+/// How many fields it may have. The introspection of tools has about two hundred.
+const COMPLEXITY_MAX: usize = 1_000;
+
+/// The schema of the control plane.
+pub type AdminSchema = Schema<Query, Mutation, EmptySubscription>;
+
+/// The control plane of a server.
+pub fn schema(gateway: Arc<Gateway>) -> AdminSchema {
+    Schema::build(Query, Mutation, EmptySubscription)
+        .data(gateway.service.engine().clone())
+        .data(gateway)
+        .limit_depth(DEPTH_MAX)
+        .limit_complexity(COMPLEXITY_MAX)
+        .finish()
+}
+
+/// Lets a field through for who has the permission.
+fn needs(permission: Permission) -> impl Fn(&Context<'_>) -> async_graphql::Result<()> + Send + Sync + 'static {
+    move |context| match context.data_opt::<Administrator>() {
+        Some(administrator) if administrator.may(permission) => Ok(()),
+        Some(administrator) => {
+            if let Ok(engine) = context.data::<Engine>() {
+                let (actor, target) = (administrator.actor().as_str().to_owned(), context.field().name().to_owned());
+                let outcome = format!("the permission {permission} is missing");
+                engine.refused(Refused { actor, action: "admin", target, from: None, outcome });
+            }
+            let message = format!("the administrator {} does not have the permission {permission}", administrator.name);
+            Err(refused(ErrorCode::Forbidden, message))
+        }
+        None => Err(refused(ErrorCode::Unauthenticated, http::UNAUTHENTICATED)),
+    }
+}
+
+/// An error with its code.
+fn refused(code: ErrorCode, message: impl Into<String>) -> async_graphql::Error {
+    async_graphql::Error::new(message).extend_with(|_, extensions| extensions.set("code", code.as_str()))
+}
+
+#[cfg(test)]
+mod tests;

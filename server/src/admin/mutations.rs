@@ -1,0 +1,116 @@
+//! What the control plane can be told to do. Each change is one commit with its audit record.
+
+use async_graphql::{Context, Object, Result};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use weir_engine::Engine;
+use weir_engine::bundle::key::PublicKey;
+use weir_engine::control::ControlError;
+use weir_engine::control::administrators::{self, Administrator, AdministratorsError};
+use weir_engine::control::keys::{self, KeysError};
+use weir_engine::control::releases::DeployError;
+use weir_schema::codec::control::Permission;
+use weir_schema::duration::parse_ms;
+use weir_schema::error::ErrorCode;
+
+use super::queries::{bad, unavailable};
+use super::types::{AdminPermission, Deployment, NewAdministrator, Release, Revocation, SigningKey};
+use super::{needs, refused};
+use crate::control::message::RevokedKey;
+use crate::graphql::schema::servable;
+
+/// The mutations.
+pub struct Mutation;
+
+#[Object]
+impl Mutation {
+    /// Has a bundle served, given as base64 (`weir build`, `weir deploy`). One that does not verify, compile, load or fit the data
+    /// changes nothing.
+    #[graphql(guard = "needs(Permission::Deploy)")]
+    async fn deploy(&self, context: &Context<'_>, bundle: String) -> Result<Deployment> {
+        let engine = context.data::<Engine>()?;
+        let bundle = STANDARD.decode(bundle).map_err(|_| bad("bundle is a bundle in base64"))?;
+        let actor = context.data::<Administrator>()?.actor();
+        let deployed = engine.deploy(&bundle, &actor, &servable).await.map_err(|error| match error {
+            DeployError::Control(error) => unavailable(error),
+            error => refused(ErrorCode::Conflict, error.to_string()),
+        })?;
+        let release = &deployed.release;
+        tracing::info!("{} {} is served, deployed by {}", release.app, release.version, actor.as_str());
+        Ok(Deployment { release: Release::of(deployed.release, true), was_active: deployed.was_active })
+    }
+
+    /// Trusts a key for signing bundles: its public part as PEM text, for a time such as `365d` or until it is revoked.
+    #[graphql(guard = "needs(Permission::Keys)")]
+    async fn trust_key(
+        &self,
+        context: &Context<'_>,
+        public_key: String,
+        #[graphql(name = "for")] time: Option<String>,
+    ) -> Result<SigningKey> {
+        let public = PublicKey::parse(&public_key).map_err(|error| bad(format!("publicKey {error}")))?;
+        let for_ms = match time {
+            Some(time) => Some(parse_ms(&time).ok_or_else(|| bad("for is a number and a unit, such as 12h or 90d"))?),
+            None => None,
+        };
+        let (store, actor) = (context.data::<Engine>()?.store(), context.data::<Administrator>()?.actor());
+        Ok(keys::trust(store, &actor, &public, for_ms).await.map_err(of_keys)?.into())
+    }
+
+    /// Has nothing count any more that a key has signed.
+    #[graphql(guard = "needs(Permission::Keys)")]
+    async fn revoke_key(&self, context: &Context<'_>, id: String) -> Result<Revocation> {
+        let (store, actor) = (context.data::<Engine>()?.store(), context.data::<Administrator>()?.actor());
+        let RevokedKey { key, orphan } = RevokedKey::of(store, &actor, &id).await.map_err(of_keys)?;
+        Ok(Revocation { key: key.into(), orphan })
+    }
+
+    /// Makes an administrator with permissions that you have yourself. The token is told here and nowhere else.
+    #[graphql(guard = "needs(Permission::Administrators)")]
+    async fn create_administrator(
+        &self,
+        context: &Context<'_>,
+        name: String,
+        permissions: Vec<AdminPermission>,
+    ) -> Result<NewAdministrator> {
+        let (store, by) = (context.data::<Engine>()?.store(), context.data::<Administrator>()?);
+        let permissions: Vec<Permission> = permissions.into_iter().map(Permission::from).collect();
+        let token = administrators::create(store, Some(by), &name, &permissions).await.map_err(of_administrators)?;
+        Ok(NewAdministrator { name, token: token.reveal().to_owned() })
+    }
+
+    /// Has the token of an administrator count no more.
+    #[graphql(guard = "needs(Permission::Administrators)")]
+    async fn revoke_administrator(&self, context: &Context<'_>, name: String) -> Result<bool> {
+        let (store, actor) = (context.data::<Engine>()?.store(), context.data::<Administrator>()?.actor());
+        administrators::revoke(store, &actor, &name).await.map_err(of_administrators)?;
+        Ok(true)
+    }
+}
+
+fn of_keys(error: KeysError) -> async_graphql::Error {
+    match error {
+        KeysError::Control(error) => of_control(error),
+        KeysError::Unknown(_) => refused(ErrorCode::NotFound, error.to_string()),
+        KeysError::Expired => bad(error.to_string()),
+        KeysError::Revoked(_) | KeysError::TooMany => refused(ErrorCode::Conflict, error.to_string()),
+    }
+}
+
+fn of_administrators(error: AdministratorsError) -> async_graphql::Error {
+    match error {
+        AdministratorsError::Control(error) => of_control(error),
+        AdministratorsError::NoRandomness(_) => unavailable(error),
+        AdministratorsError::Unknown(_) => refused(ErrorCode::NotFound, error.to_string()),
+        AdministratorsError::Name(_) | AdministratorsError::NoPermission => bad(error.to_string()),
+        AdministratorsError::TooMuch(_) => refused(ErrorCode::Forbidden, error.to_string()),
+        AdministratorsError::Taken(_)
+        | AdministratorsError::Last(_)
+        | AdministratorsError::Bootstrapped
+        | AdministratorsError::TooMany => refused(ErrorCode::Conflict, error.to_string()),
+    }
+}
+
+fn of_control(error: ControlError) -> async_graphql::Error {
+    unavailable(error)
+}

@@ -1,0 +1,266 @@
+//! Who is answered what.
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{Request, StatusCode, header};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tower::ServiceExt;
+use weir_engine::Engine;
+use weir_engine::bundle::key::SigningKey;
+use weir_engine::bundle::sign::{Terms, pack, sign};
+use weir_engine::control::{administrators, keys, releases};
+use weir_engine::engine::{RESULTS_BYTES_MAX, Runs};
+use weir_sandbox::compile::Sources;
+use weir_sandbox::pool::PoolOptions;
+use weir_schema::codec::control::Permission;
+use weir_store::{Options, Store};
+
+use crate::{Server, ServerOptions};
+
+/// Every root field, and the permission that it needs.
+const FIELDS: [(&str, &str, Permission); 11] = [
+    ("query", "status", Permission::Read),
+    ("query", "metrics", Permission::Read),
+    ("query", "releases", Permission::Read),
+    ("query", "keys", Permission::Read),
+    ("query", "administrators", Permission::Administrators),
+    ("query", "audit", Permission::Audit),
+    ("mutation", "deploy", Permission::Deploy),
+    ("mutation", "trustKey", Permission::Keys),
+    ("mutation", "revokeKey", Permission::Keys),
+    ("mutation", "createAdministrator", Permission::Administrators),
+    ("mutation", "revokeAdministrator", Permission::Administrators),
+];
+
+/// Fields that anybody may ask for. This list may only get shorter.
+const OPEN: [&str; 0] = [];
+
+/// What a token of an app looks like.
+const APP_TOKEN: &str = "eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJhZG1pbiIsInJvbGVzIjpbImFkbWluIl19.c2ln";
+
+struct Plane {
+    engine: Engine,
+    router: Router,
+    _folder: TempDir,
+}
+
+impl Plane {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("data"), Options::default()).unwrap();
+        let pool = PoolOptions::default();
+        let engine = Engine::start_with(store, pool, None, RESULTS_BYTES_MAX, Runs::SignedBundles).unwrap();
+        let options = ServerOptions { control_plane: true, ..ServerOptions::default() };
+        let router = Server::start(engine.clone(), options).router();
+        Self { engine, router, _folder: folder }
+    }
+
+    /// The token of a new administrator.
+    async fn administrator(&self, name: &str, permissions: &[Permission]) -> String {
+        let token = administrators::create(self.engine.store(), None, name, permissions).await.unwrap();
+        token.reveal().to_owned()
+    }
+
+    /// Status and body of an answer.
+    async fn ask(&self, token: Option<&str>, query: &str, variables: Value) -> (StatusCode, Value) {
+        let mut request = Request::post("/admin/graphql").header(header::CONTENT_TYPE, "application/json");
+        if let Some(token) = token {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        let body = json!({ "query": query, "variables": variables }).to_string();
+        let response = self.router.clone().oneshot(request.body(Body::from(body)).unwrap()).await.unwrap();
+        let status = response.status();
+        (status, serde_json::from_slice(&to_bytes(response.into_body(), usize::MAX).await.unwrap()).unwrap())
+    }
+
+    /// The data of an answer without errors.
+    async fn data(&self, token: &str, query: &str, variables: Value) -> Value {
+        let (status, mut answer) = self.ask(Some(token), query, variables).await;
+        assert!(status == StatusCode::OK && answer.get("errors").is_none(), "{query}: {answer:#}");
+        answer["data"].take()
+    }
+
+    /// The code of the first error.
+    async fn code(&self, token: Option<&str>, query: &str) -> Value {
+        let (_, answer) = self.ask(token, query, json!({})).await;
+        answer.pointer("/errors/0/extensions/code").cloned().unwrap_or_default()
+    }
+}
+
+/// A document that asks for a field, with arguments that make it past validation.
+fn asking_for(kind: &str, field: &Value) -> String {
+    let argument = |argument: &Value| {
+        let of = &argument["type"];
+        (of["kind"] == "NON_NULL").then(|| {
+            let value = if of["ofType"]["kind"] == "LIST" { "[READ]" } else { "\"x\"" };
+            format!("{}: {value}", argument["name"].as_str().unwrap())
+        })
+    };
+    let arguments: Vec<String> = field["args"].as_array().unwrap().iter().filter_map(argument).collect();
+    let arguments = if arguments.is_empty() { String::new() } else { format!("({})", arguments.join(", ")) };
+    let is_scalar = field["type"]["ofType"]["kind"] == "SCALAR";
+    let selection = if is_scalar { "" } else { " { __typename }" };
+    format!("{kind} {{ {}{arguments}{selection} }}", field["name"].as_str().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_root_field_is_answered_without_its_permission() {
+    let plane = Plane::new();
+    let root = plane.administrator("root", &Permission::ALL).await;
+    let of = "fields { name args { name type { kind ofType { kind } } } type { kind ofType { kind } } }";
+    let shape = plane
+        .data(&root, &format!("{{ __schema {{ queryType {{ {of} }} mutationType {{ {of} }} }} }}"), json!({}))
+        .await;
+    let roots = [("query", &shape["__schema"]["queryType"]), ("mutation", &shape["__schema"]["mutationType"])];
+    let fields: Vec<(&str, &Value)> = roots
+        .iter()
+        .flat_map(|(kind, of)| of["fields"].as_array().unwrap().iter().map(|field| (*kind, field)))
+        .collect();
+    let named: Vec<(&str, &str)> =
+        fields.iter().map(|(kind, field)| (*kind, field["name"].as_str().unwrap())).collect();
+    let known: Vec<(&str, &str)> = FIELDS.iter().map(|(kind, name, _)| (*kind, *name)).collect();
+    assert_eq!(named, known, "a new field is listed with its permission");
+
+    let mut without = Vec::new();
+    for permission in Permission::ALL {
+        let others: Vec<Permission> = Permission::ALL.into_iter().filter(|other| *other != permission).collect();
+        without.push((permission, plane.administrator(&format!("not-{permission}"), &others).await));
+    }
+    let known = || {
+        let store = plane.engine.store();
+        (administrators::list(store).unwrap(), keys::list(store).unwrap(), releases::list(store).unwrap())
+    };
+    let before = known();
+    for ((kind, field), (_, name, permission)) in fields.iter().zip(FIELDS) {
+        let query = asking_for(kind, field);
+        if OPEN.contains(&name) {
+            continue;
+        }
+        for nobody in [None, Some(APP_TOKEN), Some("weir_admin_AAAA"), Some("")] {
+            let (status, answer) = plane.ask(nobody, &query, json!({})).await;
+            let code = &answer["errors"][0]["extensions"]["code"];
+            assert_eq!(
+                (status, code, answer.get("data")),
+                (StatusCode::UNAUTHORIZED, &json!("UNAUTHENTICATED"), None),
+                "{query}"
+            );
+        }
+        let (_, token) = without.iter().find(|(without, _)| *without == permission).unwrap();
+        assert_eq!(plane.code(Some(token), &query).await, "FORBIDDEN", "{query}");
+        // It is the permission that was missing and nothing else.
+        assert_ne!(plane.code(Some(&root), &query).await, "FORBIDDEN", "{query}");
+    }
+    assert_eq!(plane.code(None, "{ __schema { queryType { name } } }").await, "UNAUTHENTICATED");
+    assert_eq!(known(), before, "nothing was changed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_administrator_deploys_and_sees_it() {
+    let plane = Plane::new();
+    let root = plane.administrator("root", &Permission::ALL).await;
+    let key = SigningKey::generate().unwrap();
+    let trust = "mutation($key: String!) { trustKey(publicKey: $key, for: \"30d\") { id trustedBy revokedAt } }";
+    let trusted = plane.data(&root, trust, json!({ "key": key.public().to_pem() })).await;
+    let id = key.public().id().to_string();
+    assert_eq!(trusted["trustKey"], json!({ "id": id, "trustedBy": "administrator root", "revokedAt": null }));
+
+    let toml = "name = \"shop\"\nversion = \"1.0.0\"\n";
+    let module = "import { query, type Int } from \"weir\";\nexport const answer = query((): Int => 1);\n";
+    let texts = [("app.toml", toml), ("functions/a.ts", module)];
+    let sources = Sources::from_texts(texts.map(|(path, text)| (path.to_owned(), text.to_owned())));
+    let terms = Terms { sequence: 7, expires_ms: u64::MAX };
+    let manifest = weir_schema::manifest::parse(toml).unwrap();
+    let bundle = sign(&pack(&sources).unwrap(), &manifest, terms, &[key]).unwrap();
+    let deploy =
+        "mutation($bundle: String!) { deploy(bundle: $bundle) { wasActive release { version active signers } } }";
+    let variables = json!({ "bundle": STANDARD.encode(&bundle) });
+    let deployed = plane.data(&root, deploy, variables).await;
+    let release = json!({ "version": "1.0.0", "active": true, "signers": [id] });
+    assert_eq!(deployed["deploy"], json!({ "wasActive": false, "release": release }));
+    let seen =
+        plane.data(&root, "{ status { ready release } releases { sequence deployedBy } keys { id } }", json!({})).await;
+    assert_eq!(
+        seen,
+        json!({
+            "status": { "ready": true, "release": "shop 1.0.0" },
+            "releases": [{ "sequence": "7", "deployedBy": "administrator root" }],
+            "keys": [{ "id": id }],
+        })
+    );
+    let audit = |arguments: &str| format!("{{ audit{arguments} {{ records {{ number actor action }} next }} }}");
+    let all = plane.data(&root, &audit(""), json!({})).await["audit"].take();
+    let actions: Vec<&str> =
+        all["records"].as_array().unwrap().iter().map(|record| record["action"].as_str().unwrap()).collect();
+    assert_eq!((actions, &all["next"]), (vec!["createAdministrator", "trustKey", "deploy"], &Value::Null));
+    let table = [
+        ("(action: \"deploy\")", vec!["3"]),
+        ("(actor: \"operator\")", vec!["1"]),
+        ("(after: \"1\")", vec!["2", "3"]),
+        ("(first: 2)", vec!["1", "2"]),
+        ("(until: \"2001-01-01T00:00:00Z\")", vec![]),
+        ("(since: \"2001-01-01T00:00:00Z\", first: 1)", vec!["1"]),
+    ];
+    for (arguments, expected) in table {
+        let page = plane.data(&root, &audit(arguments), json!({})).await["audit"].take();
+        let numbers: Vec<&str> =
+            page["records"].as_array().unwrap().iter().map(|record| record["number"].as_str().unwrap()).collect();
+        assert_eq!(numbers, expected, "{arguments}");
+    }
+    for arguments in ["(first: 0)", "(first: 1001)", "(after: \"x\")", "(since: \"yesterday\")"] {
+        assert_eq!(plane.code(Some(&root), &audit(arguments)).await, "BAD_ARGUMENTS", "{arguments}");
+    }
+    // What is refused is on record too, only later.
+    let mut changed = bundle;
+    let last = changed.len() - 10;
+    changed[last] ^= 1;
+    let (_, refused) = plane.ask(Some(&root), deploy, json!({ "bundle": STANDARD.encode(&changed) })).await;
+    assert_eq!(refused["errors"][0]["extensions"]["code"], "CONFLICT");
+    assert!(refused["errors"][0]["message"].as_str().unwrap().starts_with("the content has the digest "), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_counts_until_it_is_revoked() {
+    let plane = Plane::new();
+    let root = plane.administrator("root", &Permission::ALL).await;
+    let create = "mutation { createAdministrator(name: \"ci\", permissions: [READ, ADMINISTRATORS]) { name token } }";
+    let made = plane.data(&root, create, json!({})).await["createAdministrator"].take();
+    let ci = made["token"].as_str().unwrap();
+    assert!(plane.data(ci, "{ status { ready } }", json!({})).await["status"]["ready"] == json!(false));
+    assert_eq!(
+        plane.code(Some(ci), "mutation { createAdministrator(name: \"x\", permissions: [KEYS]) { name } }").await,
+        "FORBIDDEN"
+    );
+    assert_eq!(plane.code(Some(ci), "mutation { revokeAdministrator(name: \"nobody\") }").await, "NOT_FOUND");
+    let named = plane.data(ci, "{ administrators { name permissions createdBy } }", json!({})).await;
+    assert_eq!(
+        named["administrators"][0],
+        json!({ "name": "ci", "permissions": ["READ", "ADMINISTRATORS"], "createdBy": "administrator root" })
+    );
+    plane.data(&root, "mutation { revokeAdministrator(name: \"ci\") }", json!({})).await;
+    assert_eq!(plane.code(Some(ci), "{ status { ready } }").await, "UNAUTHENTICATED");
+}
+
+#[tokio::test]
+async fn what_is_no_request_is_refused_after_its_sender() {
+    let plane = Plane::new();
+    let root = plane.administrator("root", &[Permission::Read]).await;
+    let send = async |token: &str, media: &str, body: &str| {
+        let request = Request::post("/admin/graphql").header(header::CONTENT_TYPE, media);
+        let request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        plane.router.clone().oneshot(request.body(Body::from(body.to_owned())).unwrap()).await.unwrap().status()
+    };
+    assert_eq!(send(APP_TOKEN, "text/plain", "x").await, StatusCode::UNAUTHORIZED);
+    assert_eq!(send(&root, "text/plain", "x").await, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    assert_eq!(send(&root, "application/json", "x").await, StatusCode::BAD_REQUEST);
+    assert_eq!(send(&root, "application/json", "{\"query\":\"{ status { ready } }\"}").await, StatusCode::OK);
+    let metrics = async |token: &str| {
+        let request = Request::get("/metrics").header(header::AUTHORIZATION, format!("Bearer {token}"));
+        plane.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap().status()
+    };
+    assert_eq!((metrics(APP_TOKEN).await, metrics(&root).await), (StatusCode::UNAUTHORIZED, StatusCode::OK));
+    let get = Request::get("/admin/graphql?query={status{ready}}").body(Body::empty()).unwrap();
+    assert_eq!(plane.router.clone().oneshot(get).await.unwrap().status(), StatusCode::METHOD_NOT_ALLOWED);
+}

@@ -1,0 +1,216 @@
+//! What the control plane tells.
+
+use async_graphql::{Enum, SimpleObject};
+use weir_schema::codec::audit::AuditRecord;
+use weir_schema::codec::control::{self, ReleaseRecord, SigningKeyRecord};
+use weir_schema::datetime::{self, Moment};
+
+use crate::control::message::AdministratorShown;
+
+/// How the server is.
+#[derive(SimpleObject)]
+pub struct Status {
+    /// The version of weir.
+    pub version: &'static str,
+    /// Whether calls can be answered.
+    pub ready: bool,
+    /// The release that is served.
+    pub release: Option<String>,
+    /// The number of the last commit.
+    pub sequence: String,
+    /// When that was.
+    pub committed_at: String,
+}
+
+/// A version of the app that was deployed.
+#[derive(SimpleObject)]
+pub struct Release {
+    /// The name of the app.
+    pub app: String,
+    /// Its version.
+    pub version: String,
+    /// Its place among the bundles of the app: the highest is the newest.
+    pub sequence: String,
+    /// The SHA-256 of its content.
+    pub digest: String,
+    /// The ids of the keys whose signatures counted.
+    pub signers: Vec<String>,
+    /// When it was deployed.
+    pub deployed_at: String,
+    /// By whom.
+    pub deployed_by: String,
+    /// Whether it is the one that is deployed now.
+    pub active: bool,
+}
+
+impl Release {
+    /// A release; whether it is active is not in its record.
+    pub fn of(record: ReleaseRecord, active: bool) -> Self {
+        let ReleaseRecord { app, version, sequence, digest, signers, deployed_ms, deployed_by } = record;
+        Self {
+            app,
+            version,
+            sequence: sequence.to_string(),
+            digest: digest.to_string(),
+            signers: signers.iter().map(ToString::to_string).collect(),
+            deployed_at: moment(deployed_ms),
+            deployed_by,
+            active,
+        }
+    }
+}
+
+/// A key that bundles may be signed with.
+#[derive(SimpleObject)]
+pub struct SigningKey {
+    /// What it is known by.
+    pub id: String,
+    /// Since when it is trusted.
+    pub trusted_at: String,
+    /// By whom.
+    pub trusted_by: String,
+    /// Until when; null: until it is revoked.
+    pub expires_at: Option<String>,
+    /// Since when it counts no more.
+    pub revoked_at: Option<String>,
+}
+
+impl From<SigningKeyRecord> for SigningKey {
+    fn from(record: SigningKeyRecord) -> Self {
+        let SigningKeyRecord { id, trusted_ms, trusted_by, expires_ms, revoked_ms, .. } = record;
+        Self {
+            id: id.to_string(),
+            trusted_at: moment(trusted_ms),
+            trusted_by,
+            expires_at: expires_ms.map(moment),
+            revoked_at: revoked_ms.map(moment),
+        }
+    }
+}
+
+/// Somebody who may use the control plane.
+#[derive(SimpleObject)]
+pub struct AdministratorInfo {
+    /// The name.
+    pub name: String,
+    /// What they may do.
+    pub permissions: Vec<AdminPermission>,
+    /// When it was made.
+    pub created_at: String,
+    /// By whom.
+    pub created_by: String,
+}
+
+impl From<AdministratorShown> for AdministratorInfo {
+    fn from(shown: AdministratorShown) -> Self {
+        let AdministratorShown { name, permissions, created_ms, created_by } = shown;
+        let permissions = permissions.into_iter().map(AdminPermission::from).collect();
+        Self { name, permissions, created_at: moment(created_ms), created_by }
+    }
+}
+
+/// What somebody may do with the control plane.
+#[derive(Enum, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "control::Permission")]
+pub enum AdminPermission {
+    /// See releases, keys and how the server is.
+    Read,
+    /// Deploy.
+    Deploy,
+    /// Trust keys and revoke them.
+    Keys,
+    /// Make administrators, and have them be none.
+    Administrators,
+    /// Read the audit log.
+    Audit,
+}
+
+/// A token that is told once.
+#[derive(SimpleObject)]
+pub struct NewAdministrator {
+    /// The name.
+    pub name: String,
+    /// The token. It is nowhere else.
+    pub token: String,
+}
+
+/// What became of a bundle.
+#[derive(SimpleObject)]
+pub struct Deployment {
+    /// The release that is served now.
+    pub release: Release,
+    /// Whether it was before.
+    pub was_active: bool,
+}
+
+/// What became of a key.
+#[derive(SimpleObject)]
+pub struct Revocation {
+    /// The key.
+    pub key: SigningKey,
+    /// The version of the active release, if no key that counts has signed it any more: it is served until the server is started
+    /// again.
+    pub orphan: Option<String>,
+}
+
+/// Some of the audit log.
+#[derive(SimpleObject)]
+pub struct AuditPage {
+    /// The records, the oldest first.
+    pub records: Vec<Record>,
+    /// What to give as `after` for those that follow; null where the log ends.
+    pub next: Option<String>,
+}
+
+/// One act.
+#[derive(SimpleObject)]
+pub struct Record {
+    /// Its place in the log.
+    pub number: String,
+    /// Who acted.
+    pub actor: String,
+    /// What kind of act it was.
+    pub action: String,
+    /// What was acted on.
+    pub targets: Vec<String>,
+    /// When.
+    pub at: String,
+    /// From which address, where it is known.
+    pub from: Option<String>,
+    /// What came of it, where that is not what was wanted.
+    pub outcome: Option<String>,
+    /// How many acts it stands for: those alike within some time are one record.
+    pub times: String,
+    /// The number of the commit that it is part of.
+    pub commit: String,
+    /// The SHA-256 of the record before.
+    pub previous: String,
+}
+
+impl From<AuditRecord> for Record {
+    fn from(record: AuditRecord) -> Self {
+        let AuditRecord { number, previous, commit, timestamp, actor, action, targets, from, outcome, times } = record;
+        Self {
+            number: number.to_string(),
+            actor,
+            action,
+            targets,
+            at: moment(timestamp.0 / NANOSECONDS),
+            from,
+            outcome,
+            times: times.unwrap_or(1).to_string(),
+            commit: commit.to_string(),
+            previous: previous.to_string(),
+        }
+    }
+}
+
+/// Nanoseconds of a millisecond.
+pub(super) const NANOSECONDS: u64 = 1_000_000;
+
+/// A time in milliseconds since 1970, as people and programs read it.
+pub(super) fn moment(ms: u64) -> String {
+    let nanoseconds = u32::try_from(ms % 1_000).unwrap_or_default() * 1_000_000;
+    let moment = i64::try_from(ms / 1_000).ok().map(|seconds| Moment { seconds, nanoseconds });
+    moment.and_then(|moment| datetime::format(moment).ok()).unwrap_or_else(|| ms.to_string())
+}

@@ -1,0 +1,107 @@
+//! `weir audit verify|head`: whether the audit log is whole, and its end, signed, to be kept elsewhere.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use weir_engine::bundle::key::PublicKey;
+use weir_engine::control::audit::SignedHead;
+use weir_engine::jobs::Clock;
+use weir_schema::codec::audit::AuditHead;
+use weir_store::AuditReport;
+
+use super::folder::count;
+use super::place::PlaceArguments;
+use super::progress::Bars;
+use super::signing::read_key;
+use super::{Failure, logging};
+use crate::control::message::Request;
+
+/// The arguments of `weir audit`.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Follow the audit log from its first record to its last, and say which is the first that was edited, removed, reordered
+    /// or cut off.
+    Verify {
+        /// An earlier end of the log (weir audit head), which it has to lead through.
+        #[arg(long, value_name = "FILE", requires = "signer")]
+        head: Option<PathBuf>,
+        /// The public key of who has signed that.
+        #[arg(long, value_name = "FILE", requires = "head")]
+        signer: Option<PathBuf>,
+        #[command(flatten)]
+        place: PlaceArguments,
+    },
+    /// Print the end of the audit log, signed.
+    Head {
+        /// Sign with the key in this file, which only you can read.
+        #[arg(long, value_name = "KEYFILE")]
+        key: PathBuf,
+        #[command(flatten)]
+        place: PlaceArguments,
+    },
+}
+
+/// Asks the process that serves the folder, or does it itself.
+pub fn run(arguments: &Arguments) -> Result<(), Failure> {
+    logging::start();
+    match &arguments.command {
+        Command::Verify { head, signer, place } => {
+            let through = head.as_ref().zip(signer.as_ref()).map(|(head, signer)| open(head, signer)).transpose()?;
+            verify(through, place)
+        }
+        Command::Head { key, place } => {
+            let key = read_key(key)?;
+            let (folder, bars) = (place.folder()?, Bars::default());
+            let head: AuditHead = match folder.ask(&Request::AuditHead, &bars)? {
+                Some(head) => head,
+                None => folder.alone(&bars, async |store| store.audit_head().map_err(Failure::because))?,
+            };
+            let text = SignedHead::of(head, Clock::system().now_ms()).sign(&key).map_err(Failure::because)?;
+            anstream::println!("{}", String::from_utf8_lossy(&text));
+            Ok(())
+        }
+    }
+}
+
+/// What somebody has signed earlier.
+fn open(head: &PathBuf, signer: &PathBuf) -> Result<SignedHead, Failure> {
+    let read = |file: &PathBuf| {
+        std::fs::read_to_string(file)
+            .map_err(|error| Failure::because(format!("cannot read {}: {error}", file.display())))
+    };
+    let key = PublicKey::parse(&read(signer)?);
+    let key = key.map_err(|error| Failure::because(format!("{} {error}", signer.display())))?;
+    let opened = SignedHead::open(read(head)?.trim_end().as_bytes(), &key);
+    opened.map_err(|error| Failure::because(format!("{}: {error}", head.display())))
+}
+
+fn verify(through: Option<SignedHead>, place: &PlaceArguments) -> Result<(), Failure> {
+    let (folder, bars) = (place.folder()?, Bars::default());
+    let end = through.map(|through| through.head());
+    let report: AuditReport = match folder.ask(&Request::VerifyAudit { through: end }, &bars)? {
+        Some(report) => report,
+        None => {
+            folder.alone(&bars, async |store| store.verify_audit(end, bars.watch()).await.map_err(Failure::because))?
+        }
+    };
+    match report.problem {
+        Some(problem) => Err(Failure::because(problem)),
+        None => {
+            let through = through.map_or_else(String::new, |through| {
+                format!(", it leads through record {} as it was signed", through.number)
+            });
+            anstream::println!(
+                "the audit log is whole: {}, the last is {}{through}",
+                count(report.records, "record"),
+                report.end.digest
+            );
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! `weir deploy FILE|APP`: has a server serve a bundle, built and signed on the way where it is not yet.
+
+use std::fs;
+use std::path::{self, Path, PathBuf};
+
+use axum::http::Uri;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use clap::Args;
+use serde_json::{Value, json};
+use weir_engine::Engine;
+use weir_engine::control::Actor;
+use weir_engine::engine::{RESULTS_BYTES_MAX, Runs};
+use weir_sandbox::isolate::prepare_v8;
+use weir_sandbox::pool::PoolOptions;
+use weir_schema::bundle::{BUNDLE_BYTES_MAX, BadBundle, Bundle, Content};
+use weir_schema::manifest;
+
+use super::folder::threads;
+use super::pack::{Packed, pack_folder};
+use super::place::PlaceArguments;
+use super::progress::Bars;
+use super::remote::Remote;
+use super::signing::SigningArguments;
+use super::{Failure, logging, private_file};
+use crate::control::message::{Request, Shipped};
+use crate::graphql::schema::servable;
+
+/// The arguments of `weir deploy`.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// A bundle (weir build), or an app folder, which is built first.
+    #[arg(value_name = "FILE|APP")]
+    what: PathBuf,
+    #[command(flatten)]
+    signing: SigningArguments,
+    #[command(flatten)]
+    place: PlaceArguments,
+    /// A server elsewhere, such as https://api.example.com, in place of a data folder.
+    #[arg(long, value_name = "URL", requires = "token_file", conflicts_with_all = ["data", "config"])]
+    server: Option<Uri>,
+    /// The token of an administrator with the permission deploy, in a file that only you can read.
+    #[arg(long, value_name = "FILE", requires = "server")]
+    token_file: Option<PathBuf>,
+}
+
+/// Builds and signs what is not yet, and has it deployed.
+pub fn run(arguments: &Arguments) -> Result<(), Failure> {
+    logging::start();
+    let Arguments { what, signing, place, server, token_file } = arguments;
+    let bundle = signed(what, signing)?;
+    if let Some((server, token_file)) = server.as_ref().zip(token_file.as_ref()) {
+        return upload(&bundle, &Remote::of(server, token_file)?);
+    }
+    let shipped = ship(&bundle, place)?;
+    let state = state(shipped.was_active);
+    anstream::println!(
+        "{} {} {state}, sequence {}",
+        shipped.release.app,
+        shipped.release.version,
+        shipped.release.sequence
+    );
+    Ok(())
+}
+
+fn state(was_active: bool) -> &'static str {
+    if was_active { "is served already" } else { "is served" }
+}
+
+/// Asks the control plane of a server elsewhere.
+fn upload(bundle: &[u8], remote: &Remote) -> Result<(), Failure> {
+    let query = "mutation($bundle: String!) { deploy(bundle: $bundle) { wasActive release { app version sequence } } }";
+    let variables = json!({ "bundle": STANDARD.encode(bundle) });
+    let data = threads()?.block_on(remote.ask(query, variables))?;
+    let text = |name: &str| data.pointer(name).and_then(Value::as_str).unwrap_or_default();
+    let state = state(data.pointer("/deploy/wasActive") == Some(&Value::Bool(true)));
+    let [app, version, sequence] = ["app", "version", "sequence"].map(|name| text(&format!("/deploy/release/{name}")));
+    anstream::println!("{app} {version} {state}, sequence {sequence}");
+    Ok(())
+}
+
+/// The bundle, signed.
+fn signed(what: &Path, signing: &SigningArguments) -> Result<Vec<u8>, Failure> {
+    if what.is_dir() {
+        let Packed { bundle, manifest, .. } = pack_folder(what)?;
+        if !signing.has_keys() {
+            return Err(Failure::because(
+                "a bundle has to be signed: name your key with --key (weir keys generate makes one)",
+            ));
+        }
+        return signing.sign(&bundle, &manifest);
+    }
+    let bundle = read(what)?;
+    if !signing.has_keys() {
+        return Ok(bundle);
+    }
+    let failure = |error: &dyn std::fmt::Display| Failure::because(format!("{}: {error}", what.display()));
+    let content = Bundle::parse(&bundle).and_then(|bundle| Content::parse(bundle.content));
+    let content = content.map_err(|error| failure(&error))?;
+    let manifest = content.files.get("app.toml").map_or("", String::as_str);
+    let manifest = manifest::parse(manifest).map_err(|error| failure(&format!("its app.toml: {error}")))?;
+    signing.sign(&bundle, &manifest)
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, Failure> {
+    let failure = |error: &dyn std::fmt::Display| Failure::because(format!("cannot read {}: {error}", file.display()));
+    let length = fs::metadata(file).map_err(|error| failure(&error))?.len();
+    if length > BUNDLE_BYTES_MAX as u64 {
+        return Err(failure(&BadBundle::TooLarge));
+    }
+    fs::read(file).map_err(|error| failure(&error))
+}
+
+/// Asks the process that serves the folder, or does it itself.
+fn ship(bundle: &[u8], place: &PlaceArguments) -> Result<Shipped, Failure> {
+    let (folder, bars) = (place.folder()?, Bars::default());
+    let handed = Handed::over(bundle)?;
+    if let Some(shipped) = folder.ask(&Request::Deploy { file: handed.0.clone() }, &bars)? {
+        return Ok(shipped);
+    }
+    // V8 wants its first call on the main thread, before other threads are started.
+    prepare_v8();
+    folder.alone(&bars, async |store| {
+        let pool = PoolOptions::default();
+        let engine = Engine::start_with(store.clone(), pool, None, RESULTS_BYTES_MAX, Runs::SignedBundles);
+        let engine = engine.map_err(Failure::because)?;
+        let deployed = engine.deploy(bundle, &Actor::operator(), &servable).await;
+        engine.close().await;
+        deployed.map(Shipped::from).map_err(Failure::because)
+    })
+}
+
+/// A bundle as a file for the process that serves; it goes with its value.
+struct Handed(PathBuf);
+
+impl Handed {
+    fn over(bundle: &[u8]) -> Result<Self, Failure> {
+        let name = format!("weir-deploy-{}.weir", std::process::id());
+        let file = path::absolute(std::env::temp_dir().join(name)).map_err(Failure::because)?;
+        // What another process of this number has left.
+        let _ = fs::remove_file(&file);
+        private_file::create(&file, bundle)
+            .map_err(|error| Failure::because(format!("cannot write {}: {error}", file.display())))?;
+        Ok(Self(file))
+    }
+}
+
+impl Drop for Handed {
+    fn drop(&mut self) {
+        // It lies in the folder of temporary files: whoever tidies up there finds it.
+        let _ = fs::remove_file(&self.0);
+    }
+}

@@ -1,0 +1,112 @@
+//! What the control plane knows: releases, keys that are trusted, administrators. A transaction writes it, in the commit of the
+//! audit record about it.
+//!
+//! It lies under `P` and has no history. A transaction that looks at a record has its key in the read set, and who writes it
+//! touches the key: so of two that change one at the same time one conflicts. No script can reach it.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use weir_schema::bundle::envelope::KeyId;
+use weir_schema::codec::key::{self, Key};
+
+use crate::error::{Poisoned, ReadError};
+use crate::prepared::Prepared;
+use crate::read_set::Interval;
+use crate::scan::Direction;
+use crate::store::Store;
+use crate::transaction::Transaction;
+
+/// A record of the control plane.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ControlKey {
+    /// The bundle of the active release, as it was uploaded.
+    Bundle,
+    /// What is known of a release, by its sequence.
+    Release(u64),
+    /// A key that bundles may be signed with.
+    SigningKey(KeyId),
+    /// Somebody who may use the control plane, by name.
+    Administrator(String),
+}
+
+/// All records of one kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ControlKind {
+    /// [`ControlKey::Release`], in the order of their sequences.
+    Releases,
+    /// [`ControlKey::SigningKey`].
+    SigningKeys,
+    /// [`ControlKey::Administrator`].
+    Administrators,
+}
+
+impl ControlKey {
+    fn encode(&self) -> Key {
+        match self {
+            Self::Bundle => key::control_bundle(),
+            Self::Release(sequence) => key::control_release(*sequence),
+            Self::SigningKey(id) => key::control_signing_key(id),
+            Self::Administrator(name) => key::control_administrator(name),
+        }
+    }
+}
+
+impl ControlKind {
+    fn prefix(self) -> Key {
+        match self {
+            Self::Releases => key::control_releases(),
+            Self::SigningKeys => key::control_signing_keys(),
+            Self::Administrators => key::control_administrators(),
+        }
+    }
+}
+
+/// What a transaction has written of it.
+pub(crate) type ControlWrites = BTreeMap<Key, Option<Bytes>>;
+
+/// Adds what the committer has to write, and what it touches.
+pub(crate) fn prepare(writes: ControlWrites, into: &mut Prepared) {
+    into.touched.extend(writes.keys().cloned());
+    into.writes.extend(writes);
+}
+
+impl Transaction {
+    /// The text of a record.
+    pub fn control(&mut self, key: &ControlKey) -> Result<Option<Bytes>, ReadError> {
+        let key = key.encode();
+        if let Some(written) = self.control.get(&key) {
+            return Ok(written.clone());
+        }
+        let text = self.base.state()?.get(&key)?;
+        self.read_set.add_point(key);
+        Ok(text)
+    }
+
+    /// The texts of all records of a kind, in order, without what this transaction has written itself.
+    pub fn control_all(&mut self, kind: ControlKind) -> Result<Vec<Bytes>, ReadError> {
+        let all = Interval::prefix(kind.prefix());
+        let state = self.base.state()?;
+        let texts = state.entries(&all, Direction::Asc)?.map(|entry| Ok(entry?.1)).collect::<Result<_, Poisoned>>()?;
+        self.read_set.add_interval(all);
+        Ok(texts)
+    }
+
+    /// Writes a record; removes it with `None`.
+    pub fn put_control(&mut self, key: &ControlKey, text: Option<Bytes>) {
+        self.control.insert(key.encode(), text);
+    }
+}
+
+impl Store {
+    /// The text of a record, as of the last commit.
+    pub fn control(&self, key: &ControlKey) -> Result<Option<Bytes>, Poisoned> {
+        self.core().engine.live()?.get(&key.encode())
+    }
+
+    /// The texts of all records of a kind, in order.
+    pub fn control_all(&self, kind: ControlKind) -> Result<Vec<Bytes>, Poisoned> {
+        let live = self.core().engine.live()?;
+        live.entries(&Interval::prefix(kind.prefix()), Direction::Asc)?.map(|entry| Ok(entry?.1)).collect()
+    }
+}
