@@ -29,9 +29,9 @@
 //! | [`size`] | how long values are as JSON text |
 
 pub mod api;
-pub mod caller;
 pub mod base64;
 pub mod bundle;
+pub mod caller;
 pub mod changes;
 pub mod codec;
 pub mod commit;

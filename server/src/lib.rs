@@ -15,6 +15,7 @@
 //! | [`metrics`] | what is counted, for Prometheus |
 //! | [`graphql`] | schemas, plans, execution: all that does not know how a request came |
 //! | [`operations`] | operations at work, for who sends their results as they come |
+//! | [`request_id`] | the number of a request, for whoever looks for it in the log |
 //! | [`websocket`] | the `graphql-transport-ws` protocol |
 //!
 //! Architecture invariant: [`graphql`] knows neither [`http`] nor [`websocket`]: a request is the same whatever brought
@@ -30,6 +31,7 @@ pub mod graphql;
 pub mod http;
 pub mod metrics;
 pub mod operations;
+pub mod request_id;
 pub mod websocket;
 
 pub use http::{Server, ServerOptions};

@@ -17,9 +17,9 @@ use weir_schema::error::ErrorCode;
 
 use super::AdminSchema;
 use crate::http::body::{Unread, whole};
-use crate::http::caching;
 use crate::http::gateway::Gateway;
 use crate::http::negotiate::is_json;
+use crate::http::{caching, connection};
 
 /// What is said to who shows no token of an administrator.
 pub const UNAUTHENTICATED: &str = "this is for administrators: send Authorization: Bearer and the token of one";
@@ -61,11 +61,15 @@ pub async fn post(State(plane): State<Plane>, request: Request<Body>) -> Respons
     if !is_json(&parts.headers) {
         return bad(StatusCode::UNSUPPORTED_MEDIA_TYPE, "send the request as application/json in UTF-8");
     }
-    let body = match whole(body, BODY_BYTES_MAX, options.body_timeout).await {
+    let mut held = plane.gateway.bodies.hold(&connection::accepted(&parts.extensions).written);
+    let body = match whole(body, BODY_BYTES_MAX, options.body_timeout, &mut held).await {
         Ok(body) => body,
         Err(error @ Unread::TooLarge) => return bad(StatusCode::PAYLOAD_TOO_LARGE, &error.to_string()),
         Err(error @ Unread::Broken) => return bad(StatusCode::BAD_REQUEST, &error.to_string()),
         Err(error @ Unread::Late(_)) => return bad(StatusCode::REQUEST_TIMEOUT, &error.to_string()),
+        Err(error @ Unread::NoRoom(_)) => {
+            return refusal(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable, &error.to_string());
+        }
     };
     let request: GraphqlRequest = match serde_json::from_slice(&body) {
         Ok(request) => request,

@@ -15,7 +15,7 @@ use tracing_subscriber::fmt::format::{Format, Full, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::http::request_id::RequestId;
+use crate::request_id::RequestId;
 
 /// Libraries whose everyday lines are not for an app's author.
 const QUIETER: [&str; 2] = ["surrealkv=warn", "notify=error"];

@@ -7,7 +7,7 @@ use weir_engine::call::{CallError, Caller, Frame};
 use weir_schema::error::ErrorCode;
 use weir_schema::limits::Limit;
 
-use crate::http::request_id::RequestId;
+use crate::request_id::RequestId;
 
 /// One entry of `errors` (<https://spec.graphql.org/draft/#sec-Errors>).
 #[derive(Debug, Clone, PartialEq, Serialize)]

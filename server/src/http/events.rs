@@ -21,7 +21,6 @@ use super::connection::{self, Stalled, Written};
 use super::gateway::Gateway;
 use super::graphql::{Refusal, bad, key};
 use super::negotiate::MediaType;
-use super::request_id::RequestId;
 use crate::auth::Credentials;
 use crate::auth::error::Unauthenticated;
 use crate::auth::sessions::over;
@@ -29,6 +28,7 @@ use crate::graphql::plan::OperationKind;
 use crate::graphql::{GraphqlError, Request, Response};
 use crate::operations::operation::Operation;
 use crate::operations::outbox::{End, Outbox, Outgoing, Part};
+use crate::request_id::RequestId;
 
 /// A comment: a sign of life that no client shows.
 const COMMENT: Bytes = Bytes::from_static(b":\n\n");

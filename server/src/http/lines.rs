@@ -22,13 +22,13 @@ use super::connection::{Accepted, Stalled, Written};
 use super::gateway::Gateway;
 use super::graphql::{Refusal, Shown};
 use super::negotiate::MediaType;
-use super::request_id::RequestId;
 use crate::auth::error::Unauthenticated;
 use crate::auth::sessions::over;
 use crate::graphql::GraphqlError;
 use crate::graphql::document::Operation;
 use crate::graphql::lines::{Listed, list, write_end, write_errors};
 use crate::graphql::service::{Served, Service};
+use crate::request_id::RequestId;
 
 /// The least that is sent at once, but for the end.
 const CHUNK_BYTES: usize = 64 << 10;

@@ -9,7 +9,7 @@ use axum::http::{HeaderValue, Request, header};
 use axum::response::Response;
 
 use super::compression::compress;
-use super::request_id::{HEADER, RequestId};
+use crate::request_id::{HEADER, RequestId};
 
 /// What is known of a request before it is answered.
 pub struct Manners {

@@ -7,7 +7,7 @@
 //! | [`accept`] | the accept loop, and how many connections there may be |
 //! | [`conversation`] | one connection from its first byte to its last; [`activity`] tells when it has been quiet too long |
 //! | [`stream`] | the bytes of a connection; [`tls`] has the certificate |
-//! | [`manners`] | what all requests and responses have: a [`request_id`], and [`compression`] |
+//! | [`manners`] | what all requests and responses have: a [`request_id`](crate::request_id), and [`compression`] |
 //! | [`connection`] | which connection a request came by |
 //! | [`gateway`] | what all handlers share |
 //! | [`router`] | which path goes where |
@@ -43,7 +43,6 @@ pub mod negotiate;
 pub mod options;
 pub mod origin;
 pub mod pages;
-pub mod request_id;
 pub mod router;
 pub mod serve;
 pub mod stream;

@@ -11,9 +11,10 @@ use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use super::gateway::Gateway;
 use super::origin::Origins;
-use super::{endpoints, graphql, pages, request_id};
+use super::{endpoints, graphql, pages};
 use crate::admin;
 use crate::admin::http::Plane;
+use crate::request_id;
 
 /// All routes.
 pub fn router(gateway: Arc<Gateway>) -> Router {

@@ -35,7 +35,6 @@ use super::gateway::Gateway;
 use super::graphql::{Refusal, bad, key};
 use super::negotiate::{MediaType, accepts_json_lines};
 use super::options::UploadOptions;
-use super::request_id::RequestId;
 use crate::auth::Credentials;
 use crate::auth::error::{TokenError, Unauthenticated};
 use crate::auth::sessions::over;
@@ -43,6 +42,7 @@ use crate::graphql::GraphqlError;
 use crate::graphql::call::call_result;
 use crate::graphql::execute::has_function;
 use crate::graphql::service::Served;
+use crate::request_id::RequestId;
 
 /// The most bytes of answers that are given out at once, if it is more than one.
 const CHUNK_BYTES: usize = 32 << 10;

@@ -21,7 +21,7 @@ use crate::http::connection;
 use crate::http::gateway::Gateway;
 use crate::http::graphql::Refusal;
 use crate::http::negotiate::MediaType;
-use crate::http::request_id::RequestId;
+use crate::request_id::RequestId;
 
 /// The one subprotocol spoken.
 pub const SUBPROTOCOL: &str = "graphql-transport-ws";

@@ -23,9 +23,9 @@ use crate::graphql::service::Service;
 use crate::graphql::{GraphqlError, Request};
 use crate::http::connection::{Accepted, Stalled, Written};
 use crate::http::gateway::Gateway;
-use crate::http::request_id::RequestId;
 use crate::operations::operation::Operation;
 use crate::operations::outbox::{NotOpened, Outbox, Outgoing};
+use crate::request_id::RequestId;
 
 /// What is sent about the connection itself.
 #[derive(Debug, Clone)]

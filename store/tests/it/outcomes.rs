@@ -127,7 +127,12 @@ async fn audit_records_are_in_the_commit_and_follow_each_other_across_a_restart(
     for round in 0..3 {
         let mut transaction = store.begin().unwrap();
         transaction.put("counters", &id("a"), doc("{}")).unwrap();
-        let note = AuditNote { actor: "ada".into(), action: "call".into(), targets: vec![format!("f{round}")], ..AuditNote::default() };
+        let note = AuditNote {
+            actor: "ada".into(),
+            action: "call".into(),
+            targets: vec![format!("f{round}")],
+            ..AuditNote::default()
+        };
         transaction.record(note);
         store.commit(transaction).await.unwrap();
     }
@@ -136,7 +141,12 @@ async fn audit_records_are_in_the_commit_and_follow_each_other_across_a_restart(
     let store = open(folder.path());
     let mut transaction = store.begin().unwrap();
     transaction.put("counters", &id("a"), doc("{}")).unwrap();
-    transaction.record(AuditNote { actor: "bob".into(), action: "call".into(), targets: vec!["g".into()], ..AuditNote::default() });
+    transaction.record(AuditNote {
+        actor: "bob".into(),
+        action: "call".into(),
+        targets: vec!["g".into()],
+        ..AuditNote::default()
+    });
     store.commit(transaction).await.unwrap();
     let records = store.audit(0, 10).unwrap();
     let told: Vec<_> = records.iter().map(|record| (record.number, &*record.actor, &*record.targets[0])).collect();
