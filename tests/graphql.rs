@@ -8,12 +8,18 @@ use crate::weir::PATIENCE;
 #[derive(Clone)]
 pub struct Client {
     url: String,
+    token: Option<String>,
 }
 
 impl Client {
     /// For a server at `http://HOST:PORT`.
     pub fn of(url: &str) -> Self {
-        Self { url: url.to_owned() }
+        Self { url: url.to_owned(), token: None }
+    }
+
+    /// The same client with a token.
+    pub fn showing(&self, token: &str) -> Self {
+        Self { token: Some(token.to_owned()), ..self.clone() }
     }
 
     /// The `data` of an answer without errors.
@@ -56,7 +62,10 @@ impl Client {
     /// Posts a body to `/graphql`: the status and the body of the answer.
     #[track_caller]
     pub fn post(&self, body: &str) -> (u16, String) {
-        let request = minreq::post(format!("{}/graphql", self.url)).with_header("content-type", "application/json");
+        let mut request = minreq::post(format!("{}/graphql", self.url)).with_header("content-type", "application/json");
+        if let Some(token) = &self.token {
+            request = request.with_header("authorization", format!("Bearer {token}"));
+        }
         send(request.with_body(body))
     }
 

@@ -37,6 +37,7 @@
 //! | [`tls`] | whose certificates `fetch` takes, and what it tells of others |
 //! | [`paging`] | pages of lists and sorted views from both ends, also while they change |
 //! | [`serve`] | `weir serve`: configured, empty, and from a key to an answered query |
+//! | [`tokens`] | who calls: tokens of `weir token` and of an issuer of the test's own; sockets and events end with them |
 //! | [`schema_changes`] | `weir check --against`: what breaks clients, as GraphQL.js has it |
 //! | [`typed_clients`] | graphql-codegen and gql.tada make types of a served schema, and programs compile against them |
 //! | [`typescript_client`] | the npm package `@weir/client`: its own tests against the binary |
@@ -100,6 +101,7 @@ mod shop;
 mod streaming;
 mod subscribers;
 mod tls;
+mod tokens;
 mod typed_clients;
 mod types;
 mod typescript_client;

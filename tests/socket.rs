@@ -22,6 +22,20 @@ impl Socket {
 
     /// The same over a connection to it. An error says why it does not open: the server may be gone.
     pub fn over(stream: TcpStream, url: &str) -> Result<Self, String> {
+        let (socket, answer) = Self::with_init(stream, url, &json!({ "type": "connection_init" }))?;
+        assert_eq!(answer, r#"{"type":"connection_ack"}"#);
+        Ok(socket)
+    }
+
+    /// Opens one with this payload of its first message; with the answer to that.
+    pub fn showing(url: &str, payload: &Value) -> Result<(Self, Value), String> {
+        let stream = TcpStream::connect(url.trim_start_matches("http://")).unwrap();
+        let init = json!({ "type": "connection_init", "payload": payload });
+        let (socket, answer) = Self::with_init(stream, url, &init)?;
+        Ok((socket, serde_json::from_str(&answer).unwrap()))
+    }
+
+    fn with_init(stream: TcpStream, url: &str, init: &Value) -> Result<(Self, String), String> {
         let address = url.trim_start_matches("http://");
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let mut request = format!("ws://{address}/graphql").into_client_request().unwrap();
@@ -30,9 +44,9 @@ impl Socket {
         let (socket, _) =
             client::client_with_config(request, stream, Some(config)).map_err(|error| error.to_string())?;
         let mut socket = Self(socket);
-        socket.try_send(&json!({ "type": "connection_init" }))?;
-        assert_eq!(socket.message()?, r#"{"type":"connection_ack"}"#);
-        Ok(socket)
+        socket.try_send(init)?;
+        let answer = socket.message()?;
+        Ok((socket, answer))
     }
 
     /// Sends a message of the protocol.

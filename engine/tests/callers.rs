@@ -47,8 +47,9 @@ export const add = procedure((): ID => items.insert({ n: 1, by: `${caller.subjec
 export const later = procedure((): ID => schedule({ after: 1 }, add, {}));
 export const by = query((): JSON => items.all().map((item) => item.by ?? null) as unknown as JSON);
 export const hoards = query((): string => {
-  try { (caller.roles as string[]).push("admin"); } catch { /* They are frozen. */ }
-  try { (caller.claims as any).org = "evil"; } catch { /* So are these. */ }
+  try { Reflect.apply(Array.prototype.push, caller.roles, ["admin"]); } catch { /* They are frozen. */ }
+  Reflect.set(caller.claims, "org", "evil");
+  Reflect.defineProperty(caller.claims, "org", { value: "evil" });
   return `${caller.roles.join()} ${caller.claims.org}`;
 });
 "#;

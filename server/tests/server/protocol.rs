@@ -37,10 +37,31 @@ async fn the_subprotocol_is_chosen_among_several() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_handshake_may_carry_a_payload() {
     let app = App::start().await;
-    for payload in [json!(null), json!({}), json!({ "token": "x", "deep": [{}] })] {
+    for payload in [json!(null), json!({}), json!({ "user": "x", "deep": [{}] })] {
         let mut socket = app.socket(PROTOCOL).await;
         socket.send(json!({ "type": "connection_init", "payload": payload })).await;
         assert_eq!(socket.next().await, r#"{"type":"connection_ack"}"#, "{payload}");
+    }
+    // What is shown as a token has to be one, whoever else would be let in.
+    let table = [
+        (
+            json!({ "token": "x" }),
+            "close 4403 Forbidden: the token cannot be read: it has three parts with dots between",
+        ),
+        (json!({ "token": 1 }), "close 4400 Invalid message: it has one token, a string"),
+        (
+            json!({ "token": "x", "Authorization": "Bearer x" }),
+            "close 4400 Invalid message: it has one token, a string",
+        ),
+        (
+            json!({ "authorization": "Basic YTpi" }),
+            "close 4403 Forbidden: send one header Authorization: Bearer, and the token after it",
+        ),
+    ];
+    for (payload, close) in table {
+        let mut socket = app.socket(PROTOCOL).await;
+        socket.send(json!({ "type": "connection_init", "payload": payload })).await;
+        assert_eq!(socket.next().await, close, "{payload}");
     }
 }
 
