@@ -114,7 +114,7 @@ fn each_refusal_says_what_it_is() {
         &one(&|key| key.trusted_ms = NOW_MS + 1),
         None,
         expect![
-            "the bundle is signed by key KEY0, which is trusted from 1970-01-01T00:16:40Z on: set the clock of the server"
+            "the bundle is signed by key KEY0, which is trusted from 1970-01-01T00:16:40.000Z on: set the clock of the server"
         ],
     );
     // Somebody has put another key under the id of this one.
@@ -135,7 +135,7 @@ fn each_refusal_says_what_it_is() {
     assert!(matches!(refusal, Refusal::Digest { .. }), "{refusal}");
 
     let late = bundle("1.0.0", Terms { expires_ms: NOW_MS, ..TERMS }, std::slice::from_ref(&key));
-    check(&late, &good, None, expect!["the bundle could be deployed until 1970-01-01T00:16:40Z: sign it anew"]);
+    check(&late, &good, None, expect!["the bundle could be deployed until 1970-01-01T00:16:40.000Z: sign it anew"]);
 
     let active = kept(&VerifiedBundle::verify(&bytes, &trust).unwrap());
     check(&bytes, &good, Some(&active), expect!["runs"]);

@@ -63,9 +63,9 @@ impl Administrator {
         self.permissions.contains(&permission)
     }
 
-    /// For the audit log.
-    pub fn actor(&self) -> Actor {
-        Actor::administrator(&self.name)
+    /// For the audit log, with the address from which they act where that is known.
+    pub fn actor(&self, from: Option<String>) -> Actor {
+        Actor { name: format!("administrator {}", self.name), from }
     }
 }
 
@@ -131,18 +131,18 @@ pub async fn bootstrap(store: &Store, name: &str) -> Result<AdminToken, Administ
     insert(store, &Actor::operator(), name, &Permission::ALL, "bootstrap", first).await
 }
 
-/// Makes an administrator. `by` has to have the permissions itself that it gives; who operates has all.
+/// Makes an administrator, with permissions that whoever makes it has: who operates has all.
 pub async fn create(
     store: &Store,
-    by: Option<&Administrator>,
+    actor: &Actor,
+    has: &[Permission],
     name: &str,
     permissions: &[Permission],
 ) -> Result<AdminToken, AdministratorsError> {
-    if let Some(more) = permissions.iter().find(|permission| by.is_some_and(|by| !by.may(**permission))) {
+    if let Some(more) = permissions.iter().find(|permission| !has.contains(permission)) {
         return Err(AdministratorsError::TooMuch(*more));
     }
-    let actor = by.map_or_else(Actor::operator, Administrator::actor);
-    insert(store, &actor, name, permissions, "createAdministrator", |_| Ok(())).await
+    insert(store, actor, name, permissions, "createAdministrator", |_| Ok(())).await
 }
 
 async fn insert(

@@ -43,16 +43,6 @@ impl Actor {
         Self { name: "operator".to_owned(), from: None }
     }
 
-    /// An administrator, whose name nobody else has.
-    pub fn administrator(name: &str) -> Self {
-        Self { name: format!("administrator {name}"), from: None }
-    }
-
-    /// The same, from an address.
-    pub fn at(self, address: impl ToString) -> Self {
-        Self { from: Some(address.to_string()), ..self }
-    }
-
     /// The name in the audit log.
     pub fn as_str(&self) -> &str {
         &self.name

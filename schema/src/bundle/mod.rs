@@ -219,7 +219,7 @@ mod tests {
         );
         assert_eq!(
             refusal(Statement::parse(statement.as_bytes())),
-            "the statement of the bundle cannot be read: duplicate field `app` at line 1 column 153"
+            "the statement of the bundle cannot be read: duplicate field `app` at line 1 column 140"
         );
         assert!(refusal(Content::parse(br#"{"files":{"a.ts":"1","a.ts":"2"}}"#)).contains("duplicate file `a.ts`"));
     }

@@ -15,7 +15,7 @@ use weir_engine::control::refusals::Refused;
 use weir_schema::bundle::BUNDLE_BYTES_MAX;
 use weir_schema::error::ErrorCode;
 
-use super::AdminSchema;
+use super::{AdminSchema, Peer};
 use crate::http::body::{Unread, whole};
 use crate::http::gateway::Gateway;
 use crate::http::negotiate::is_json;
@@ -40,6 +40,7 @@ pub struct Plane {
 pub async fn post(State(plane): State<Plane>, request: Request<Body>) -> Response {
     let (parts, body) = request.into_parts();
     let options = &plane.gateway.options;
+    let address = connection::accepted(&parts.extensions).address;
     if let Err(foreign) = options.origins.may_ask(&parts) {
         return refusal(StatusCode::FORBIDDEN, ErrorCode::Forbidden, &foreign.to_string());
     }
@@ -47,7 +48,8 @@ pub async fn post(State(plane): State<Plane>, request: Request<Body>) -> Respons
         Ok(Some(administrator)) => administrator,
         Ok(None) => {
             let (actor, outcome) = ("anonymous".to_owned(), "no token of an administrator".to_owned());
-            let refused = Refused { actor, action: "adminLogin", target: String::new(), from: None, outcome };
+            let from = Some(address.to_string());
+            let refused = Refused { actor, action: "adminLogin", target: String::new(), from, outcome };
             plane.gateway.service.engine().refused(refused);
             let mut response = refusal(StatusCode::UNAUTHORIZED, ErrorCode::Unauthenticated, UNAUTHENTICATED);
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -76,7 +78,7 @@ pub async fn post(State(plane): State<Plane>, request: Request<Body>) -> Respons
         Err(error) => return bad(StatusCode::BAD_REQUEST, &format!("the body is no GraphQL request: {error}")),
     };
     drop(body);
-    let response = plane.schema.execute(request.data(administrator)).await;
+    let response = plane.schema.execute(request.data(administrator).data(Peer(address))).await;
     answer(StatusCode::OK, serde_json::to_vec(&response).unwrap_or_default())
 }
 

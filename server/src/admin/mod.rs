@@ -16,10 +16,12 @@ pub mod mutations;
 pub mod queries;
 pub mod types;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_graphql::{Context, EmptySubscription, ErrorExtensions, Schema};
 use weir_engine::Engine;
+use weir_engine::control::Actor;
 use weir_engine::control::administrators::Administrator;
 use weir_engine::control::refusals::Refused;
 use weir_schema::codec::control::Permission;
@@ -53,9 +55,11 @@ fn needs(permission: Permission) -> impl Fn(&Context<'_>) -> async_graphql::Resu
         Some(administrator) if administrator.may(permission) => Ok(()),
         Some(administrator) => {
             if let Ok(engine) = context.data::<Engine>() {
-                let (actor, target) = (administrator.actor().as_str().to_owned(), context.field().name().to_owned());
+                let (actor, target) =
+                    (format!("administrator {}", administrator.name), context.field().name().to_owned());
                 let outcome = format!("the permission {permission} is missing");
-                engine.refused(Refused { actor, action: "admin", target, from: None, outcome });
+                let from = context.data_opt::<Peer>().map(|Peer(address)| address.to_string());
+                engine.refused(Refused { actor, action: "admin", target, from, outcome });
             }
             let message = format!("the administrator {} does not have the permission {permission}", administrator.name);
             Err(refused(ErrorCode::Forbidden, message))
@@ -63,6 +67,15 @@ fn needs(permission: Permission) -> impl Fn(&Context<'_>) -> async_graphql::Resu
         None => Err(refused(ErrorCode::Unauthenticated, http::UNAUTHENTICATED)),
     }
 }
+
+/// Who asks, for the audit log.
+fn actor(context: &Context<'_>) -> async_graphql::Result<Actor> {
+    let from = context.data_opt::<Peer>().map(|Peer(address)| address.to_string());
+    Ok(context.data::<Administrator>()?.actor(from))
+}
+
+/// From which address a request comes.
+struct Peer(IpAddr);
 
 /// An error with its code.
 fn refused(code: ErrorCode, message: impl Into<String>) -> async_graphql::Error {

@@ -15,7 +15,7 @@ use weir_schema::error::ErrorCode;
 
 use super::queries::{bad, unavailable};
 use super::types::{AdminPermission, Deployment, NewAdministrator, Release, Revocation, SigningKey};
-use super::{needs, refused};
+use super::{actor, needs, refused};
 use crate::control::message::RevokedKey;
 use crate::graphql::schema::servable;
 
@@ -30,7 +30,7 @@ impl Mutation {
     async fn deploy(&self, context: &Context<'_>, bundle: String) -> Result<Deployment> {
         let engine = context.data::<Engine>()?;
         let bundle = STANDARD.decode(bundle).map_err(|_| bad("bundle is a bundle in base64"))?;
-        let actor = context.data::<Administrator>()?.actor();
+        let actor = actor(context)?;
         let deployed = engine.deploy(&bundle, &actor, &servable).await.map_err(|error| match error {
             DeployError::Control(error) => unavailable(error),
             error => refused(ErrorCode::Conflict, error.to_string()),
@@ -53,14 +53,14 @@ impl Mutation {
             Some(time) => Some(parse_ms(&time).ok_or_else(|| bad("for is a number and a unit, such as 12h or 90d"))?),
             None => None,
         };
-        let (store, actor) = (context.data::<Engine>()?.store(), context.data::<Administrator>()?.actor());
+        let (store, actor) = (context.data::<Engine>()?.store(), actor(context)?);
         Ok(keys::trust(store, &actor, &public, for_ms).await.map_err(of_keys)?.into())
     }
 
     /// Has nothing count any more that a key has signed.
     #[graphql(guard = "needs(Permission::Keys)")]
     async fn revoke_key(&self, context: &Context<'_>, id: String) -> Result<Revocation> {
-        let (store, actor) = (context.data::<Engine>()?.store(), context.data::<Administrator>()?.actor());
+        let (store, actor) = (context.data::<Engine>()?.store(), actor(context)?);
         let RevokedKey { key, orphan } = RevokedKey::of(store, &actor, &id).await.map_err(of_keys)?;
         Ok(Revocation { key: key.into(), orphan })
     }
@@ -73,16 +73,17 @@ impl Mutation {
         name: String,
         permissions: Vec<AdminPermission>,
     ) -> Result<NewAdministrator> {
-        let (store, by) = (context.data::<Engine>()?.store(), context.data::<Administrator>()?);
+        let (store, has) = (context.data::<Engine>()?.store(), &context.data::<Administrator>()?.permissions);
         let permissions: Vec<Permission> = permissions.into_iter().map(Permission::from).collect();
-        let token = administrators::create(store, Some(by), &name, &permissions).await.map_err(of_administrators)?;
+        let token = administrators::create(store, &actor(context)?, has, &name, &permissions).await;
+        let token = token.map_err(of_administrators)?;
         Ok(NewAdministrator { name, token: token.reveal().to_owned() })
     }
 
     /// Has the token of an administrator count no more.
     #[graphql(guard = "needs(Permission::Administrators)")]
     async fn revoke_administrator(&self, context: &Context<'_>, name: String) -> Result<bool> {
-        let (store, actor) = (context.data::<Engine>()?.store(), context.data::<Administrator>()?.actor());
+        let (store, actor) = (context.data::<Engine>()?.store(), actor(context)?);
         administrators::revoke(store, &actor, &name).await.map_err(of_administrators)?;
         Ok(true)
     }

@@ -11,7 +11,7 @@ use tower::ServiceExt;
 use weir_engine::Engine;
 use weir_engine::bundle::key::SigningKey;
 use weir_engine::bundle::sign::{Terms, pack, sign};
-use weir_engine::control::{administrators, keys, releases};
+use weir_engine::control::{Actor, administrators, keys, releases};
 use weir_engine::engine::{RESULTS_BYTES_MAX, Runs};
 use weir_sandbox::compile::Sources;
 use weir_sandbox::pool::PoolOptions;
@@ -60,7 +60,10 @@ impl Plane {
 
     /// The token of a new administrator.
     async fn administrator(&self, name: &str, permissions: &[Permission]) -> String {
-        let token = administrators::create(self.engine.store(), None, name, permissions).await.unwrap();
+        let token =
+            administrators::create(self.engine.store(), &Actor::operator(), &Permission::ALL, name, permissions)
+                .await
+                .unwrap();
         token.reveal().to_owned()
     }
 

@@ -71,7 +71,8 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
             let token: String = match folder.ask(&request, &bars)? {
                 Some(token) => token,
                 None => folder.alone(&bars, async |store| {
-                    let token = administrators::create(store, None, name, permission).await;
+                    let token =
+                        administrators::create(store, &Actor::operator(), &Permission::ALL, name, permission).await;
                     token.map(|token| token.reveal().to_owned()).map_err(Failure::because)
                 })?,
             };

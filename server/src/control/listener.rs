@@ -22,6 +22,7 @@ use weir_engine::control::{Actor, administrators, keys};
 use weir_engine::jobs::{Clock, control};
 use weir_engine::{Engine, revoked};
 use weir_schema::bundle::{BUNDLE_BYTES_MAX, BadBundle};
+use weir_schema::codec::control::Permission;
 use weir_store::progress::{Progress, Watch};
 use weir_store::{JobFilter, Store};
 
@@ -300,7 +301,7 @@ async fn perform(request: Request, served: &Served, watch: Watch) -> Result<Valu
             outcome(&known.into_iter().map(AdministratorShown::from).collect::<Vec<_>>())
         }
         Request::CreateAdministrator { name, permissions } => {
-            let token = administrators::create(store, None, &name, &permissions).await;
+            let token = administrators::create(store, &Actor::operator(), &Permission::ALL, &name, &permissions).await;
             outcome(&token.map_err(|error| error.to_string())?.reveal())
         }
         Request::RevokeAdministrator { name } => {

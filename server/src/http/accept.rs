@@ -4,6 +4,7 @@
 //! system, and is taken when another has gone.
 
 use std::io::{self, ErrorKind};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,7 +58,7 @@ impl Acceptor {
         let place = self.places.clone().acquire_owned().await.ok()?;
         loop {
             match self.listener.accept().await {
-                Ok((stream, _)) => return Some(self.number(stream, place)),
+                Ok((stream, peer)) => return Some(self.number(stream, peer.ip(), place)),
                 Err(error) if is_of_one_peer(&error) => {}
                 Err(error) => {
                     tracing::warn!("no connection can be accepted, and none is for {FAILED_PAUSE:?}: {error}");
@@ -67,12 +68,12 @@ impl Acceptor {
         }
     }
 
-    fn number(&mut self, stream: TcpStream, place: OwnedSemaphorePermit) -> (Counting, Accepted) {
+    fn number(&mut self, stream: TcpStream, address: IpAddr, place: OwnedSemaphorePermit) -> (Counting, Accepted) {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!("TCP_NODELAY: {error}");
         }
         self.accepted += 1;
-        let accepted = Accepted { connection: Connection(self.accepted), written: Written::default() };
+        let accepted = Accepted { connection: Connection(self.accepted), address, written: Written::default() };
         (Counting::of(stream, accepted.written.0.clone(), place), accepted)
     }
 }

@@ -1,5 +1,6 @@
-//! Which connection a request came by: its calls wait in a line of their own, and what is written to it is counted.
+//! Which connection a request came by, and from whom: its calls wait in a line of their own, and what is written to it is counted.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,12 +14,20 @@ use weir_engine::origin::Connection;
 use super::activity::Activity;
 
 /// A connection that was accepted.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Accepted {
     /// Its number.
     pub connection: Connection,
+    /// Who has connected.
+    pub address: IpAddr,
     /// What has been written to it.
     pub written: Written,
+}
+
+impl Default for Accepted {
+    fn default() -> Self {
+        Self { connection: Connection::default(), address: Ipv4Addr::UNSPECIFIED.into(), written: Written::default() }
+    }
 }
 
 /// How many bytes the operating system has taken for a connection.
