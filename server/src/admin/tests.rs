@@ -97,7 +97,7 @@ impl Plane {
 fn asking_for(kind: &str, field: &Value) -> String {
     let argument = |argument: &Value| {
         let of = &argument["type"];
-        (of["kind"] == "NON_NULL").then(|| {
+        (of["kind"] == "NON_NULL" && argument["defaultValue"].is_null()).then(|| {
             let value = if of["ofType"]["kind"] == "LIST" { "[READ]" } else { "\"x\"" };
             format!("{}: {value}", argument["name"].as_str().unwrap())
         })
@@ -113,7 +113,7 @@ fn asking_for(kind: &str, field: &Value) -> String {
 async fn no_root_field_is_answered_without_its_permission() {
     let plane = Plane::new();
     let root = plane.administrator("root", &Permission::ALL).await;
-    let of = "fields { name args { name type { kind ofType { kind } } } type { kind ofType { kind } } }";
+    let of = "fields { name args { name defaultValue type { kind ofType { kind } } } type { kind ofType { kind } } }";
     let shape = plane
         .data(&root, &format!("{{ __schema {{ queryType {{ {of} }} mutationType {{ {of} }} }} }}"), json!({}))
         .await;
