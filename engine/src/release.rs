@@ -15,6 +15,7 @@ use weir_schema::digest::Digest;
 use weir_schema::graphql::GraphqlSettings;
 use weir_schema::limits::{CallLimits, JobSettings};
 use weir_schema::manifest::Cron;
+use weir_schema::rate::RateSettings;
 
 use crate::fetch::Fetcher;
 use crate::groups::view::GroupView;
@@ -104,6 +105,11 @@ impl Release {
     /// How its GraphQL API answers.
     pub fn graphql(&self) -> &GraphqlSettings {
         &self.app.manifest.graphql
+    }
+
+    /// How often each caller may ask it.
+    pub fn rate(&self) -> &RateSettings {
+        &self.app.manifest.rate
     }
 
     /// What its functions may know of who calls.

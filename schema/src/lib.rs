@@ -26,6 +26,7 @@
 //! | [`error`] | the closed list of error codes |
 //! | [`graphql`] | how an app's GraphQL API answers: the bounds of requests |
 //! | [`limits`] | every limit by name, with its default |
+//! | [`rate`] | how often something may happen |
 //! | [`size`] | how long values are as JSON text |
 
 pub mod api;
@@ -50,6 +51,7 @@ pub mod manifest;
 pub mod name;
 pub mod outline;
 pub mod outside;
+pub mod rate;
 pub mod references;
 pub mod sdl;
 pub mod shape;

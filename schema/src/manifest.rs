@@ -19,6 +19,7 @@ use crate::limits::{
     TEXT_BYTES_MAX,
 };
 use crate::outside::{self, Fetch, SecretName};
+use crate::rate::RateSettings;
 
 /// The parsed `app.toml`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +39,9 @@ pub struct Manifest {
     /// How its GraphQL API answers.
     #[serde(default)]
     pub graphql: GraphqlSettings,
+    /// How often each caller may ask it.
+    #[serde(default)]
+    pub rate: RateSettings,
     /// How jobs are run.
     #[serde(default)]
     pub jobs: JobSettings,
@@ -126,6 +130,13 @@ pub fn cost_place(text: &str, function: &str) -> Option<Range<usize>> {
     let table = DeTable::parse(text).ok()?;
     let graphql = table.get_ref().get("graphql")?.get_ref().as_table()?;
     graphql.get("costs")?.get_ref().as_table()?.get(function).map(Spanned::span)
+}
+
+/// Where the rate of a function in the `[rate.functions]` of an `app.toml` stands, in bytes; `None` if it is not there.
+pub fn rate_place(text: &str, function: &str) -> Option<Range<usize>> {
+    let table = DeTable::parse(text).ok()?;
+    let rate = table.get_ref().get("rate")?.get_ref().as_table()?;
+    rate.get("functions")?.get_ref().as_table()?.get(function).map(Spanned::span)
 }
 
 /// Where a key of an entry of `[[cron]]` stands, in bytes; the entry where it does not have the key.
@@ -256,6 +267,20 @@ mod tests {
     }
 
     #[test]
+    fn a_manifest_says_how_often_it_may_be_asked() {
+        let text = "name = \"shop\"\nversion = \"1.0.0\"\n[rate]\nrequests = \"100/s\"\n[rate.functions]\nplaceOrder = \"10/s burst 20\"\n";
+        let manifest = parse(text).unwrap_or_else(|error| panic!("{error}"));
+        let RateSettings { requests, cost, functions } = &manifest.rate;
+        assert_eq!((requests.map(|rate| rate.to_string()).as_deref(), cost), (Some("100/s"), &None));
+        assert_eq!(functions.get("placeOrder").map(|rate| rate.burst().get()), Some(20));
+        assert_eq!(rate_place(text, "placeOrder").and_then(|place| text.get(place)), Some("\"10/s burst 20\""));
+        assert_eq!(rate_place(text, "gone"), None);
+        // As workers get it.
+        let again = serde_json::to_string(&manifest).and_then(|text| serde_json::from_str::<Manifest>(&text));
+        assert_eq!(again.ok().as_ref(), Some(&manifest));
+    }
+
+    #[test]
     fn a_manifest_names_its_transpiler() {
         for transpiler in [Transpiler::Oxc, Transpiler::Swc] {
             let name = transpiler.as_str();
@@ -357,6 +382,9 @@ mod tests {
             ("name = \"shop\"\nversion = \"1.0.0\"\n[graphql]\ndocuments = \"some\"", "expected `any` or `trusted`"),
             ("name = \"shop\"\nversion = \"1.0.0\"\n[graphql.costs]\nf = -1", "expected a whole number, 0 or more"),
             ("name = \"shop\"\nversion = \"1.0.0\"\n[graphql.costs]\nf = 9000000000000", "f is more than can be kept"),
+            ("name = \"shop\"\nversion = \"1.0.0\"\n[rate]\nrequests = \"10\"", "such as \"10/s\""),
+            ("name = \"shop\"\nversion = \"1.0.0\"\n[rate]\nsockets = 1", "unknown field `sockets`"),
+            ("name = \"shop\"\nversion = \"1.0.0\"\n[rate.functions]\nf = \"0/s\"", "its numbers are from 1"),
             ("name = \"shop\"\nversion = \"1.0.0\"\n[fetch]\nhosts = \"a.example\"", "expected a sequence"),
             ("name = \"shop\"\nversion = \"1.0.0\"\n[fetch]\nhosts = [\"https://a.example\"]", "is more than a host"),
             ("name = \"shop\"\nversion = \"1.0.0\"\n[fetch]\nproxy = \"a\"", "unknown field `proxy`"),
