@@ -344,6 +344,7 @@ impl Prepared {
                 let error = CallError::unavailable("the function could not be started; try again in a moment");
                 return Ran::not_begun(error);
             }
+            Outcome::Late { retry_after } => return Ran::not_begun(CallError::busy(retry_after)),
             Outcome::Lost if acted => {
                 let message = "the action's worker process died in the middle; what the action had called and fetched has happened";
                 return Ran::failed(CallError::unavailable(message));

@@ -32,6 +32,8 @@ struct Shared<T: Send + 'static> {
     name: &'static str,
     stack_bytes: usize,
     kept: usize,
+    /// Tells whoever waits for a call that it is not made, and when it may be worth another try.
+    refuse: fn(T, Duration),
     work: Box<dyn Fn(Member<T>) + Send + Sync>,
 }
 
@@ -71,6 +73,7 @@ impl<T: Send + 'static> Crew<T> {
         plan: Plan,
         in_flight: &Arc<AtomicUsize>,
         is_awaited: fn(&T) -> bool,
+        refuse: fn(T, Duration),
         work: impl Fn(Member<T>) + Send + Sync + 'static,
     ) -> std::io::Result<Self> {
         let Plan { name, stack_bytes, kept, bounds } = plan;
@@ -90,6 +93,7 @@ impl<T: Send + 'static> Crew<T> {
             name,
             stack_bytes,
             kept,
+            refuse,
             work: Box::new(work),
         });
         if bounds.quick < bounds.seats {
@@ -194,11 +198,12 @@ impl<T: Send + 'static> Member<T> {
         if let Some(turn) = ended.take() {
             state.queue.end(turn, now);
         }
-        let Next { taken, unawaited } = state.queue.next(now);
+        let Next { taken, unawaited, late } = state.queue.next(now);
         let help = self.shared.help(state, now);
-        if !unawaited.is_empty() || !matches!(help, Help::Nobody) {
+        if !unawaited.is_empty() || !late.is_empty() || !matches!(help, Help::Nobody) {
             MutexGuard::unlocked(state, || {
                 drop(unawaited);
+                late.into_iter().for_each(|Full { call, retry_after }| (self.shared.refuse)(call, retry_after));
                 self.shared.give(help);
             });
         }

@@ -15,7 +15,7 @@ use weir_schema::declarations::FunctionKind;
 use crate::app::App;
 use crate::crew::{Crew, Member, Plan};
 use crate::isolate::{IsolateError, STACK_BYTES};
-use crate::protocol::{CallRequest, Host};
+use crate::protocol::{CallRequest, Host, Outcome};
 pub use crate::queue::Share;
 use crate::queue::{Bounds, Full};
 use crate::streams::Streams;
@@ -53,6 +53,8 @@ pub struct PoolOptions {
     pub queue_max: usize,
     /// The same of one caller.
     pub queue_share_max: usize,
+    /// How long a call may wait for an isolate.
+    pub wait_max: Duration,
 }
 
 impl Default for PoolOptions {
@@ -65,6 +67,7 @@ impl Default for PoolOptions {
             stream_isolates: 32,
             queue_max: 10_000,
             queue_share_max: 1_000,
+            wait_max: Duration::from_secs(30),
         }
     }
 }
@@ -121,6 +124,7 @@ impl Pool {
             quick: options.isolates,
             waiting_max: options.queue_max,
             waiting_share_max: options.queue_share_max,
+            wait_max: options.wait_max,
         };
         let calls = crew(bounds, &in_flight, home, Some(ready))?;
         for _ in 0..options.isolates {
@@ -187,7 +191,8 @@ fn crew(
 ) -> Result<Crew<Job>, IsolateError> {
     let plan = Plan { name: "weir-isolate", stack_bytes: STACK_BYTES, kept: bounds.seats / SEATS_PER_ISOLATE, bounds };
     let work = move |member| serve(&home, member, ready.as_ref());
-    Crew::new(plan, in_flight, |job: &Job| job.host.is_awaited(), work).map_err(no_thread)
+    let refuse = |job: Job, retry_after| job.host.finish(Outcome::Late { retry_after });
+    Crew::new(plan, in_flight, |job: &Job| job.host.is_awaited(), refuse, work).map_err(no_thread)
 }
 
 fn no_thread(error: std::io::Error) -> IsolateError {

@@ -8,6 +8,7 @@ mod fetch;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -388,6 +389,11 @@ pub enum Outcome {
     Broken(String),
     /// The worker died of something else than this call, which may be made again: nothing of it has left its host.
     Lost,
+    /// It has waited for an isolate for too long, and was not begun.
+    Late {
+        /// When it may be worth another try.
+        retry_after: Duration,
+    },
 }
 
 /// An error of a script.

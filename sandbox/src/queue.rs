@@ -6,6 +6,11 @@
 //! start-time fair queueing (Goyal, Vin and Cheng, 1996); what a call costs is estimated when it is taken and put right when
 //! it is over.
 //!
+//! No call waits for longer than it may. One that would, by how fast the calls before it in its line are taken, is refused when
+//! it comes; one that did all the same, when its turn comes. So under overload calls are answered as many as there can be,
+//! each in its time, and what is refused costs next to nothing: first of those whose lines are long, which is where the load
+//! comes from. A whole line that is refused late would have everybody wait for nothing.
+//!
 //! It knows no thread and no clock: `crew.rs` takes what is here.
 
 use std::collections::{HashMap, VecDeque};
@@ -50,9 +55,11 @@ pub struct Bounds {
     pub waiting_max: usize,
     /// Calls of one share that wait.
     pub waiting_share_max: usize,
+    /// How long a call may wait.
+    pub wait_max: Duration,
 }
 
-/// There is no room for the call, which comes back.
+/// There is no room for the call, or it would wait for too long: it comes back.
 #[derive(Debug)]
 pub struct Full<T> {
     /// The call.
@@ -76,6 +83,8 @@ pub struct Next<T> {
     pub taken: Option<(T, Turn)>,
     /// Calls that nobody waits for any more. To be dropped where no lock is held.
     pub unawaited: Vec<T>,
+    /// Calls that have waited for too long. To be refused where no lock is held.
+    pub late: Vec<Full<T>>,
 }
 
 /// Calls that wait, and the seats that others hold.
@@ -89,18 +98,50 @@ pub struct Queue<T> {
     /// Calls that have a seat for certain, and are to be taken before all others.
     certain: VecDeque<(Share, T)>,
     waiting: usize,
+    /// Lines in which somebody waits.
+    lines_waiting: usize,
     /// Since when the seats are held, earliest first.
     held: Vec<Instant>,
     gaps: Gaps,
+    pace: Pace,
     swept: Option<Instant>,
+}
+
+/// A call in its line.
+struct Waiting<T> {
+    since: Instant,
+    call: T,
 }
 
 /// The calls of one share that wait, and what is known of those before them.
 struct Line<T> {
-    calls: VecDeque<T>,
+    calls: VecDeque<Waiting<T>>,
     held: usize,
     cost: Duration,
     gaps: Gaps,
+    pace: Pace,
+}
+
+/// How long the first that waits does so until it is taken, on average. Of calls that come one by one that is next to
+/// nothing; where they wait for each other it is the time from one to the next.
+#[derive(Clone, Copy, Default)]
+struct Pace {
+    average: Duration,
+    last: Option<Instant>,
+}
+
+impl Pace {
+    /// One is taken that has waited.
+    fn taken(&mut self, since: Instant, now: Instant) {
+        let first_since = self.last.map_or(since, |last| last.max(since));
+        self.average = (self.average * 7 + now.saturating_duration_since(first_since)) / 8;
+        self.last = Some(now);
+    }
+
+    /// How long it takes until so many are taken.
+    fn until(&self, calls: usize) -> Duration {
+        self.average.saturating_mul(u32::try_from(calls).unwrap_or(u32::MAX))
+    }
 }
 
 /// The time from one call that is taken to the next, on average.
@@ -131,7 +172,7 @@ impl Gaps {
 
 impl<T> Line<T> {
     fn new() -> Self {
-        Self { calls: VecDeque::new(), held: 0, cost: Duration::ZERO, gaps: Gaps::default() }
+        Self { calls: VecDeque::new(), held: 0, cost: Duration::ZERO, gaps: Gaps::default(), pace: Pace::default() }
     }
 }
 
@@ -146,8 +187,10 @@ impl<T> Queue<T> {
             lines: HashMap::new(),
             certain: VecDeque::new(),
             waiting: 0,
+            lines_waiting: 0,
             held: Vec::with_capacity(bounds.seats),
             gaps: Gaps::default(),
+            pace: Pace::default(),
             swept: None,
         }
     }
@@ -167,13 +210,27 @@ impl<T> Queue<T> {
         if self.waiting >= self.bounds.waiting_max {
             return Err(Full { call, retry_after: self.gaps.until(self.waiting / 2, now) });
         }
-        let line = self.lines.entry(share).or_insert_with(Line::new);
-        if line.calls.len() >= self.bounds.waiting_share_max {
-            return Err(Full { call, retry_after: line.gaps.until(line.calls.len() / 2, now) });
+        let line = self.lines.get(&share);
+        let before = line.map_or(0, |line| line.calls.len());
+        if before >= self.bounds.waiting_share_max {
+            let retry_after = line.map_or(RETRY_MIN, |line| line.gaps.until(before / 2, now));
+            return Err(Full { call, retry_after });
         }
-        line.calls.push_back(call);
+        // Who comes first in its line waits for one of each other line.
+        let wait = match line.filter(|_| before > 0) {
+            Some(line) => line.pace.until(before),
+            None => self.pace.until(self.lines_waiting),
+        };
+        // An average is passed now and then. Who would be late by a little waits for nothing.
+        if wait + wait / 8 > self.bounds.wait_max {
+            let retry_after = wait.saturating_sub(self.bounds.wait_max / 2).clamp(RETRY_MIN, RETRY_MAX);
+            return Err(Full { call, retry_after });
+        }
+        let line = self.lines.entry(share).or_insert_with(Line::new);
+        line.calls.push_back(Waiting { since: now, call });
         self.waiting += 1;
-        if line.calls.len() == 1 {
+        if before == 0 {
+            self.lines_waiting += 1;
             let callers = self.callers.entry(share.tenant).or_insert_with(|| Accounts::new(LAG_MAX, RESTING_MAX));
             callers.wait(share.caller);
             self.tenants.wait(share.tenant);
@@ -192,21 +249,33 @@ impl<T> Queue<T> {
 
     /// Takes the call whose turn it is, if a seat is free for it.
     pub fn next(&mut self, now: Instant) -> Next<T> {
-        let mut unawaited = Vec::new();
+        let mut next = Next { taken: None, unawaited: Vec::new(), late: Vec::new() };
         if let Some((share, call)) = self.certain.pop_front() {
             let turn = self.seat(share, now);
-            return Next { taken: Some((call, turn)), unawaited };
+            next.taken = Some((call, turn));
+            return next;
         }
         while let Some(share) = self.whose_turn(now) {
-            let Some(call) = self.pop(share) else { break };
-            if (self.is_awaited)(&call) {
+            let Some(Waiting { since, call }) = self.pop(share) else { break };
+            if !(self.is_awaited)(&call) {
+                self.rest(share);
+                next.unawaited.push(call);
+            } else if now.saturating_duration_since(since) > self.bounds.wait_max {
+                let line = self.lines.get(&share);
+                let retry_after = line.map_or(RETRY_MIN, |line| line.gaps.until(line.calls.len() / 2, now));
+                self.rest(share);
+                next.late.push(Full { call, retry_after });
+            } else {
+                self.pace.taken(since, now);
+                if let Some(line) = self.lines.get_mut(&share) {
+                    line.pace.taken(since, now);
+                }
                 let turn = self.seat(share, now);
-                return Next { taken: Some((call, turn)), unawaited };
+                next.taken = Some((call, turn));
+                break;
             }
-            self.rest(share);
-            unawaited.push(call);
         }
-        Next { taken: None, unawaited }
+        next
     }
 
     /// Gives a seat back.
@@ -248,8 +317,12 @@ impl<T> Queue<T> {
         for (share, line) in &mut self.lines {
             let waiting = line.calls.len();
             for _ in 0..waiting {
-                let Some(call) = line.calls.pop_front() else { break };
-                if (self.is_awaited)(&call) { line.calls.push_back(call) } else { unawaited.push(call) }
+                let Some(waiting) = line.calls.pop_front() else { break };
+                if (self.is_awaited)(&waiting.call) {
+                    line.calls.push_back(waiting);
+                } else {
+                    unawaited.push(waiting.call);
+                }
             }
             if waiting > 0 && line.calls.is_empty() {
                 emptied.push(*share);
@@ -292,7 +365,7 @@ impl<T> Queue<T> {
         })
     }
 
-    fn pop(&mut self, share: Share) -> Option<T> {
+    fn pop(&mut self, share: Share) -> Option<Waiting<T>> {
         let line = self.lines.get_mut(&share)?;
         let call = line.calls.pop_front()?;
         self.waiting -= 1;
@@ -302,7 +375,9 @@ impl<T> Queue<T> {
         Some(call)
     }
 
+    /// The last of a line is taken out of it.
     fn stop_waiting(&mut self, share: Share) {
+        self.lines_waiting = self.lines_waiting.saturating_sub(1);
         let Some(callers) = self.callers.get_mut(&share.tenant) else { return };
         callers.stop_waiting(share.caller);
         if callers.waiting().next().is_none() {

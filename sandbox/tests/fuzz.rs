@@ -136,6 +136,7 @@ fn seeds(name: &str) -> Vec<Vec<u8>> {
         Outcome::Aborted,
         Outcome::Broken("broken".into()),
         Outcome::Lost,
+        Outcome::Late { retry_after: std::time::Duration::from_millis(10) },
     ];
     let from_isolate = || {
         let mut frames = vec![

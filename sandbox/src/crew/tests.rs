@@ -14,12 +14,13 @@ struct Call {
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn crew(seats: usize, quick: usize) -> Crew<Call> {
-    let bounds = Bounds { seats, quick, waiting_max: 10_000, waiting_share_max: 1_000 };
+    let bounds = Bounds { seats, quick, waiting_max: 10_000, waiting_share_max: 1_000, wait_max: PATIENCE };
     let plan = Plan { name: "crew-test", stack_bytes: 256 << 10, kept: quick, bounds };
     Crew::new(
         plan,
         &Arc::new(AtomicUsize::new(0)),
         |_| true,
+        |_, _| {},
         |mut member: Member<Call>| {
             while let Some(Call { takes, done, caller }) = member.next() {
                 if !takes.is_zero() {
@@ -108,13 +109,14 @@ fn a_quick_call_overtakes_a_flood_of_slow_ones() {
 
 #[test]
 fn a_thread_that_dies_leaves_its_seat_to_another() {
-    let bounds = Bounds { seats: 1, quick: 1, waiting_max: 10, waiting_share_max: 10 };
+    let bounds = Bounds { seats: 1, quick: 1, waiting_max: 10, waiting_share_max: 10, wait_max: PATIENCE };
     let plan = Plan { name: "crew-test", stack_bytes: 256 << 10, kept: 1, bounds };
     let (done, answers) = channel();
     let crew = Crew::new(
         plan,
         &Arc::new(AtomicUsize::new(0)),
         |_| true,
+        |_, _| {},
         move |mut member: Member<u64>| {
             // Each serves one call and ends with the next in hand.
             if let Some(call) = member.next() {

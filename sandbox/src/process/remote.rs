@@ -297,6 +297,7 @@ fn its_own(outcome: Outcome) -> Result<Outcome, BadFrame> {
         Outcome::Value(_) | Outcome::Failed(_) | Outcome::Limit(_) | Outcome::Aborted => Ok(outcome),
         Outcome::Broken(_) => Err(BadFrame::unexpected("Broken")),
         Outcome::Lost => Err(BadFrame::unexpected("Lost")),
+        Outcome::Late { .. } => Err(BadFrame::unexpected("Late")),
     }
 }
 

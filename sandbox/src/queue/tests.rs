@@ -7,7 +7,7 @@ use super::*;
 const MS: Duration = Duration::from_millis(1);
 
 fn bounds(seats: usize, quick: usize) -> Bounds {
-    Bounds { seats, quick, waiting_max: 1_000, waiting_share_max: 100 }
+    Bounds { seats, quick, waiting_max: 1_000, waiting_share_max: 100, wait_max: Duration::from_secs(3_600) }
 }
 
 fn of(tenant: u64, caller: u64) -> Share {
@@ -148,6 +148,101 @@ fn a_full_queue_says_when_to_come_back() {
     assert!((900..=1_100).contains(&retry), "{retry} ms for 500 calls of 2 ms");
     played.now += Duration::from_secs(3_600);
     assert_eq!(full(&mut played, 10), RETRY_MAX);
+}
+
+#[test]
+fn who_has_waited_for_too_long_is_refused_when_its_turn_comes() {
+    let mut played = Played::new(Bounds { wait_max: 100 * MS, ..bounds(2, 2) });
+    played.push(of(0, 1), 3);
+    let (first, turn) = played.take().expect("a call");
+    played.now += 101 * MS;
+    played.queue.end(turn, played.now);
+    let next = played.queue.next(played.now);
+    let late: Vec<Share> = next.late.iter().map(|full| full.call).collect();
+    assert!(next.late.iter().all(|full| (RETRY_MIN..=RETRY_MAX).contains(&full.retry_after)));
+    assert_eq!((first, late, next.taken.is_none()), (of(0, 1), vec![of(0, 1); 2], true));
+    assert_eq!((played.queue.waiting(), played.queue.lines_waiting, played.queue.lines.len()), (0, 0, 0));
+    played.push(of(0, 1), 1);
+    assert!(played.take().is_some());
+}
+
+/// What came of one share under load.
+#[derive(Debug, Default)]
+struct Came {
+    served: u32,
+    refused: u32,
+    late: u32,
+    longest_wait: Duration,
+}
+
+/// Offers so many calls in each millisecond, of each share, where one can be served; gives what came of each.
+fn offered(wait_max: Duration, milliseconds: u32, each: impl Fn(u32) -> Vec<Share>) -> HashMap<Share, Came> {
+    let mut queue: Queue<(Share, Instant)> = Queue::new(Bounds { wait_max, ..bounds(1, 1) }, |_| true);
+    let mut now = Instant::now();
+    let (mut came, mut turn): (HashMap<Share, Came>, Option<Turn>) = Default::default();
+    for millisecond in 0..milliseconds {
+        for share in each(millisecond) {
+            let refused = queue.push(share, (share, now), now).is_err();
+            came.entry(share).or_default().refused += u32::from(refused);
+        }
+        if let Some(turn) = turn.take() {
+            queue.end(turn, now);
+        }
+        let Next { taken, late, .. } = queue.next(now);
+        for Full { call: (share, _), .. } in late {
+            came.entry(share).or_default().late += 1;
+        }
+        if let Some(((share, since), next)) = taken {
+            let came = came.entry(share).or_default();
+            came.served += 1;
+            came.longest_wait = came.longest_wait.max(now - since);
+            turn = Some(next);
+        }
+        now += MS;
+    }
+    came
+}
+
+#[test]
+fn under_three_times_the_load_as_many_are_served_as_can_be_and_each_in_its_time() {
+    const MILLISECONDS: u32 = 20_000;
+    let (noisy, light) = (of(0, 1), of(0, 2));
+    let came = offered(50 * MS, MILLISECONDS, |millisecond| {
+        let mut calls = vec![noisy; if millisecond % 10 == 0 { 2 } else { 3 }];
+        if millisecond % 10 == 0 {
+            calls.push(light);
+        }
+        calls
+    });
+    let (noisy, light) = (&came[&noisy], &came[&light]);
+    assert!(noisy.served + light.served >= MILLISECONDS * 99 / 100, "{came:?}");
+    assert_eq!((light.served, light.refused, light.late), (MILLISECONDS / 10, 0, 0));
+    assert!(light.longest_wait <= 5 * MS && noisy.longest_wait <= 50 * MS, "{came:?}");
+    // Next to all that is too much is refused when it comes, and not after a wait.
+    assert!(noisy.late <= noisy.refused / 100, "{came:?}");
+}
+
+#[test]
+fn under_three_times_the_load_of_many_equals_all_are_served_alike() {
+    const MILLISECONDS: u32 = 20_000;
+    const SHARES: u64 = 30;
+    let came = offered(50 * MS, MILLISECONDS, |millisecond| {
+        (0..3).map(|call| of(0, (u64::from(millisecond) * 3 + call) % SHARES)).collect()
+    });
+    let served: u32 = came.values().map(|came| came.served).sum();
+    assert!(served >= MILLISECONDS * 99 / 100, "{came:?}");
+    for (share, came) in &came {
+        assert!(came.longest_wait <= 50 * MS, "{share:?}: {came:?}");
+        let fair = MILLISECONDS / SHARES as u32;
+        assert!((fair * 8 / 10..=fair * 12 / 10).contains(&came.served), "{share:?}: {came:?}");
+    }
+}
+
+#[test]
+fn a_burst_is_no_overload() {
+    let came = offered(100 * MS, 400, |millisecond| if millisecond == 0 { vec![of(0, 1); 90] } else { Vec::new() });
+    let came = &came[&of(0, 1)];
+    assert_eq!((came.served, came.refused, came.late), (90, 0, 0));
 }
 
 #[test]
