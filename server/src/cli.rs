@@ -8,6 +8,7 @@ mod audit;
 mod backup;
 mod build;
 mod check;
+mod core_files;
 mod deploy;
 mod dev;
 mod doctor;

@@ -14,6 +14,7 @@
 //! | [`http`] | routes, limits, content negotiation, pages |
 //! | [`metrics`] | what is counted, for Prometheus |
 //! | [`graphql`] | schemas, plans, execution: all that does not know how a request came |
+//! | [`rate`] | how often somebody may ask |
 //! | [`operations`] | operations at work, for who sends their results as they come |
 //! | [`request_id`] | the number of a request, for whoever looks for it in the log |
 //! | [`websocket`] | the `graphql-transport-ws` protocol |
@@ -31,6 +32,7 @@ pub mod graphql;
 pub mod http;
 pub mod metrics;
 pub mod operations;
+pub mod rate;
 pub mod request_id;
 pub mod websocket;
 

@@ -12,6 +12,7 @@ use weir_schema::error::ErrorCode;
 
 use crate::graphql::cache::CacheCounters;
 use crate::graphql::plan::OperationKind;
+use crate::rate::Limit;
 
 /// The form of the text (<https://prometheus.io/docs/specs/om/open_metrics_spec/>).
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -29,6 +30,9 @@ pub struct Metrics {
     plan_cache_operations: Gauge,
     results: [Counter; 3],
     registered_bytes: Gauge,
+    /// In the order of [`Limit::ALL`].
+    rate_refused: Vec<Counter>,
+    rate_overflowed: Counter,
     sockets: Gauge,
     subscriptions: Gauge,
 }
@@ -47,6 +51,10 @@ pub struct Readings {
     pub results: [u64; 3],
     /// Bytes of the documents that clients have registered by their digests.
     pub registered_bytes: u64,
+    /// What each limit has refused, in the order of [`Limit::ALL`].
+    pub rate_refused: [u64; Limit::ALL.len()],
+    /// How often somebody had to be counted together with others.
+    pub rate_overflowed: u64,
     /// WebSockets that are open.
     pub sockets: u64,
     /// Subscriptions that run.
@@ -75,6 +83,13 @@ impl Default for Metrics {
         let by_answer = Family::<Labels<1>, Counter>::default();
         let results = ["kept", "joined", "run"].map(|by| by_answer.get_or_create_owned(&[("by", by)]));
         registry.register("results", "Calls of queries and views, by how they were answered", by_answer);
+        let by_limit = Family::<Labels<1>, Counter>::default();
+        let refused = |limit: Limit| by_limit.get_or_create_owned(&[("limit", limit.as_str())]);
+        let rate_refused = Limit::ALL.into_iter().map(refused).collect();
+        registry.register("rate_refused", "What was refused for being asked too often, by limit", by_limit);
+        let rate_overflowed = Counter::default();
+        let about = "Requests of addresses and callers that were counted together with others, as there were too many";
+        registry.register("rate_overflowed", about, rate_overflowed.clone());
         let [plan_cache_bytes, plan_cache_operations, registered_bytes, sockets, subscriptions] =
             std::array::from_fn(|_| Gauge::default());
         registry.register("plan_cache_bytes", "What compiled documents hold", plan_cache_bytes.clone());
@@ -91,6 +106,8 @@ impl Default for Metrics {
             plan_cache_operations,
             results,
             registered_bytes,
+            rate_refused,
+            rate_overflowed,
             sockets,
             subscriptions,
         }
@@ -122,7 +139,9 @@ impl Metrics {
         set(&self.registered_bytes, readings.registered_bytes);
         set(&self.sockets, readings.sockets);
         set(&self.subscriptions, readings.subscriptions);
-        for (counter, value) in self.results.iter().zip(readings.results) {
+        let refused = self.rate_refused.iter().zip(readings.rate_refused);
+        let others = [(&self.rate_overflowed, readings.rate_overflowed)];
+        for (counter, value) in self.results.iter().zip(readings.results).chain(refused).chain(others) {
             counter.inner().store(value, std::sync::atomic::Ordering::Relaxed);
         }
         let mut text = String::new();

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
+use std::net::IpAddr;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -17,7 +18,7 @@ pub const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 const BYTES_MAX: usize = 128;
 
 tokio::task_local! {
-    static CURRENT: RequestId;
+    static CURRENT: (RequestId, IpAddr);
 }
 
 /// The number of a request: ASCII letters, digits and a few signs.
@@ -50,27 +51,32 @@ impl RequestId {
         self.0.to_str().unwrap_or_default()
     }
 
-    /// Answers the request: what is done meanwhile knows its number.
-    pub async fn scope<F: Future>(self, answering: F) -> F::Output {
-        CURRENT.scope(self, answering).await
+    /// Answers the request: what is done meanwhile knows its number, and the address of its client.
+    pub async fn scope<F: Future>(self, client: IpAddr, answering: F) -> F::Output {
+        CURRENT.scope((self, client), answering).await
     }
 
     /// Has a task that is made here for the request know its number too.
     pub fn carry<F: Future>(task: F) -> impl Future<Output = F::Output> {
-        Self::under(Self::current(), task)
+        Self::under(Self::current_of_client(), task)
     }
 
-    /// Runs what belongs to a request, if it has a number.
-    pub async fn under<F: Future>(id: Option<Self>, task: F) -> F::Output {
-        match id {
-            Some(id) => id.scope(task).await,
+    /// Runs what belongs to a request and its client, if it is of one.
+    pub async fn under<F: Future>(request: Option<(Self, IpAddr)>, task: F) -> F::Output {
+        match request {
+            Some((id, client)) => id.scope(client, task).await,
             None => task.await,
         }
     }
 
     /// That of the request that is being answered here.
     pub fn current() -> Option<Self> {
-        CURRENT.try_with(Self::clone).ok()
+        CURRENT.try_with(|(id, _)| id.clone()).ok()
+    }
+
+    /// The same with the address of its client.
+    pub fn current_of_client() -> Option<(Self, IpAddr)> {
+        CURRENT.try_with(Clone::clone).ok()
     }
 }
 
@@ -118,18 +124,21 @@ mod tests {
 
     #[tokio::test]
     async fn what_answers_a_request_knows_its_number() {
-        let id = RequestId::new();
+        let (id, client) = (RequestId::new(), IpAddr::from([203, 0, 113, 9]));
         assert_eq!(RequestId::current(), None);
-        assert_eq!(id.clone().scope(async { RequestId::current() }).await, Some(id.clone()));
-        let task = id.clone().scope(async { tokio::spawn(RequestId::carry(async { RequestId::current() })) }).await;
-        assert_eq!(task.await.unwrap(), Some(id));
+        assert_eq!(
+            id.clone().scope(client, async { RequestId::current_of_client() }).await,
+            Some((id.clone(), client))
+        );
+        let task = id.clone().scope(client, async { tokio::spawn(RequestId::carry(async { RequestId::current() })) });
+        assert_eq!(task.await.await.unwrap(), Some(id));
         assert_eq!(RequestId::carry(async { RequestId::current() }).await, None);
     }
 
     #[tokio::test]
     async fn a_defect_has_the_number_of_its_request() {
-        let id = RequestId::new();
-        let errors = id.clone().scope(async {
+        let (id, client) = (RequestId::new(), IpAddr::from([203, 0, 113, 9]));
+        let errors = id.clone().scope(client, async {
             [ErrorCode::Internal, ErrorCode::FunctionFailed].map(|code| GraphqlError::new(code, "no"))
         });
         let numbers = errors.await.map(|error| error.extensions.request_id);

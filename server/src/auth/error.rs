@@ -8,6 +8,7 @@ use std::time::Duration;
 use weir_schema::error::ErrorCode;
 
 use crate::graphql::GraphqlError;
+use crate::rate::Limited;
 
 /// Why a token is not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -71,6 +72,19 @@ pub enum Unauthenticated {
     /// A token that is not taken.
     #[error(transparent)]
     Token(#[from] TokenError),
+    /// So many of this address were not taken that this one is not looked at.
+    #[error(transparent)]
+    TooMany(#[from] Limited),
+}
+
+impl TokenError {
+    /// Whether it is no token of an issuer here, and may be a guess: not one that was, nor one that nobody can look at now.
+    pub fn is_no_token(&self) -> bool {
+        !matches!(
+            self,
+            Self::KeysUnavailable { .. } | Self::Expired | Self::NotYet | Self::Revoked | Self::Another | Self::Changed
+        )
+    }
 }
 
 impl From<&TokenError> for GraphqlError {
@@ -89,6 +103,7 @@ impl From<&Unauthenticated> for GraphqlError {
         match error {
             Unauthenticated::Scheme => Self::new(ErrorCode::Unauthenticated, error.to_string()),
             Unauthenticated::Token(error) => error.into(),
+            Unauthenticated::TooMany(limited) => limited.clone().into(),
         }
     }
 }

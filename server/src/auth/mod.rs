@@ -101,10 +101,15 @@ impl Auth {
 
     /// Who sends a request with these headers.
     pub async fn of_headers(&self, headers: &HeaderMap) -> Result<Credentials, Unauthenticated> {
-        let mut all = headers.get_all(header::AUTHORIZATION).iter();
-        let Some(value) = all.next() else { return Ok(self.tokenless()) };
-        let text = value.to_str().ok().filter(|_| all.next().is_none()).ok_or(Unauthenticated::Scheme)?;
-        self.of_authorization(text).await
+        match token_of(headers)? {
+            Some(token) => Ok(Credentials::Token(self.of_token(token).await?)),
+            None => Ok(self.tokenless()),
+        }
+    }
+
+    /// Whether a token was verified before and is remembered.
+    pub fn remembers(&self, token: &str) -> bool {
+        token.len() <= self.issuers.token_bytes() && self.remembered.peek(&Digest::of(token.as_bytes())).is_some()
     }
 
     /// Who shows what would stand in that header.
@@ -157,6 +162,14 @@ impl Auth {
         self.is_good(verified)?;
         Ok(Some(session))
     }
+}
+
+/// The token in the header of a request, if it has one.
+pub fn token_of(headers: &HeaderMap) -> Result<Option<&str>, Unauthenticated> {
+    let mut all = headers.get_all(header::AUTHORIZATION).iter();
+    let Some(value) = all.next() else { return Ok(None) };
+    let text = value.to_str().ok().filter(|_| all.next().is_none()).ok_or(Unauthenticated::Scheme)?;
+    bearer(text).map(Some).ok_or(Unauthenticated::Scheme)
 }
 
 /// The token in `Bearer TOKEN` (RFC 6750, 2.1).

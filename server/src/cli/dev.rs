@@ -23,7 +23,7 @@ use crate::auth::Tokens;
 use crate::auth::mint::DevKey;
 use crate::auth::remote::Outside;
 use crate::auth::verify::Issuers;
-use crate::config::{Config, Isolation};
+use crate::config::{Config, Isolation, LoadSection};
 use crate::http::ServerOptions;
 
 /// The arguments of `weir dev`.
@@ -68,7 +68,8 @@ async fn serve(arguments: Arguments) -> Result<(), Failure> {
     let listening = Listening::from(listening);
     let origins = listening.origins();
     let (default_data, runs) = (default_data(&folder), Runs::Anything);
-    let plan = Plan { listening, storage, default_data, secrets, isolation, results_mib, runs };
+    let load = LoadSection::patient();
+    let plan = Plan { listening, storage, default_data, secrets, isolation, results_mib, runs, load };
     let open = Open::open(plan).await?;
     if let Err(error) = types::write(&folder) {
         tracing::warn!("cannot write the editor's types into {}: {error}", folder.display());

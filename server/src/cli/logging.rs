@@ -1,6 +1,6 @@
 //! Log lines on stderr, for people at a terminal.
 //!
-//! What is written while a request is being answered ends with the number of the request. It is not a span: one would be made
+//! What is written while a request is being answered ends with the address of its client and its number. It is not a span: one would be made
 //! for each request, and most requests write nothing.
 //!
 //! `WEIR_LOG` chooses what is shown, in the syntax of `tracing-subscriber`'s `EnvFilter`: `WEIR_LOG=debug`.
@@ -34,7 +34,7 @@ pub fn start() {
         .init();
 }
 
-/// Lines with the number of the request that is being answered.
+/// Lines with the number and the client of the request that is being answered.
 struct Numbered(Format<Full, ()>);
 
 impl<S, N> FormatEvent<S, N> for Numbered
@@ -43,9 +43,11 @@ where
     N: for<'a> FormatFields<'a> + 'static,
 {
     fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
-        let Some(id) = RequestId::current() else { return self.0.format_event(context, writer, event) };
+        let Some((id, client)) = RequestId::current_of_client() else {
+            return self.0.format_event(context, writer, event);
+        };
         let mut line = String::new();
         self.0.format_event(context, Writer::new(&mut line), event)?;
-        writeln!(writer, "{} request={id}", line.trim_end())
+        writeln!(writer, "{} client={client} request={id}", line.trim_end())
     }
 }

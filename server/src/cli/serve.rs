@@ -75,6 +75,7 @@ fn configuration(arguments: &Arguments) -> Result<Config, Failure> {
 }
 
 async fn serve(config: Config, is_bootstrap: bool) -> Result<(), Failure> {
+    let Config { server, issuer, tokens, rate, proxies, load } = config;
     let ServerSection {
         listen,
         data,
@@ -85,9 +86,9 @@ async fn serve(config: Config, is_bootstrap: bool) -> Result<(), Failure> {
         secrets,
         results_mib,
         trusted_documents,
-    } = config.server;
-    let issuers = Issuers::new(&config.issuer, &config.tokens, &Outside::real()).map_err(Failure::because)?;
-    let tokens = Tokens { issuers, remembered: config.tokens.remembered };
+    } = server;
+    let issuers = Issuers::new(&issuer, &tokens, &Outside::real()).map_err(Failure::because)?;
+    let tokens = Tokens { issuers, remembered: tokens.remembered };
     let data = data.ok_or_else(no_data)?;
     let tls = tls.map(|tls| TlsFiles { certificate: tls.certificate, key: tls.key });
     let listening = Listening { listen, tls, allow_origins };
@@ -100,6 +101,7 @@ async fn serve(config: Config, is_bootstrap: bool) -> Result<(), Failure> {
         isolation,
         results_mib,
         runs: Runs::SignedBundles,
+        load,
     };
     let open = Open::open(plan).await?;
     if is_bootstrap && let Err(failure) = bootstrap(open.engine.store()).await {
@@ -123,6 +125,8 @@ async fn serve(config: Config, is_bootstrap: bool) -> Result<(), Failure> {
         graphiql: false,
         control_plane: true,
         nothing_served: Cow::Borrowed(nothing_served),
+        rate,
+        proxies,
         origins,
         trusted_documents,
         ..ServerOptions::default()

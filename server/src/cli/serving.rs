@@ -11,13 +11,13 @@ use weir_engine::engine::Runs;
 use weir_engine::jobs::Scheduler;
 use weir_sandbox::pool::PoolOptions;
 
-use super::Failure;
 use super::listening::Listening;
 use super::rotation::Rotation;
 use super::secrets::SecretsArguments;
 use super::storage::StorageArguments;
+use super::{Failure, core_files};
 use crate::auth::Tokens;
-use crate::config::Isolation;
+use crate::config::{Isolation, LoadSection};
 use crate::control::Control;
 use crate::http::tls::Tls;
 use crate::http::{Server, ServerOptions};
@@ -38,6 +38,8 @@ pub struct Plan {
     pub results_mib: usize,
     /// Which apps may become active.
     pub runs: Runs,
+    /// How long calls wait, and how many.
+    pub load: LoadSection,
 }
 
 /// When the line is printed that says where the server listens.
@@ -66,7 +68,8 @@ pub struct Open {
 impl Open {
     /// Opens everything: the port first, which is the likeliest to be taken.
     pub async fn open(plan: Plan) -> Result<Self, Failure> {
-        let Plan { listening, storage, default_data, secrets, isolation, results_mib, runs } = plan;
+        let Plan { listening, storage, default_data, secrets, isolation, results_mib, runs, load } = plan;
+        core_files::forbid();
         let tls = listening.tls()?;
         let listener = listening.bind().await?;
         let address = listener.local_addr().map_err(Failure::because)?;
@@ -74,7 +77,14 @@ impl Open {
         let secrets = secrets.read(&data)?;
         let store = storage.open(&default_data)?;
         let rotation = Rotation::start(store.clone(), storage, default_data).await?;
-        let pool = PoolOptions { isolation: isolation.into(), ..PoolOptions::default() };
+        let LoadSection { wait, waiting, waiting_caller } = load;
+        let pool = PoolOptions {
+            isolation: isolation.into(),
+            wait_max: wait,
+            queue_max: waiting,
+            queue_share_max: waiting_caller,
+            ..PoolOptions::default()
+        };
         let results_bytes = results_mib.saturating_mul(1 << 20);
         let engine = Engine::start_with(store.clone(), pool, Some(secrets), results_bytes, runs);
         let engine = engine.map_err(Failure::because)?;

@@ -4,6 +4,9 @@
 //! server behaves the same from wherever it is started.
 
 mod issuers;
+mod load;
+mod proxies;
+mod rate;
 mod server;
 
 use std::fs::File;
@@ -13,6 +16,9 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 pub use issuers::{BadIssuer, IssuerSection, KeyFile, Keys, KindOf, TokensSection, is_of_this_machine, key_url};
+pub use load::LoadSection;
+pub use proxies::{ForwardingHeader, Network, ProxiesSection};
+pub use rate::{AddressRates, CallerRates, RateSection};
 pub use server::{Isolation, ServerSection, TlsSection};
 
 /// The file that is read where none is named and it is there.
@@ -31,6 +37,12 @@ pub struct Config {
     pub issuer: Vec<IssuerSection>,
     /// How tokens are taken.
     pub tokens: TokensSection,
+    /// How often somebody may ask.
+    pub rate: RateSection,
+    /// Who may say for whom a connection or a request is.
+    pub proxies: ProxiesSection,
+    /// What happens when more is asked than can be answered.
+    pub load: LoadSection,
 }
 
 /// Why a file is refused.
@@ -95,7 +107,13 @@ impl Config {
             // What the parser says may have lines of its own.
             malformed(before.matches('\n').count() + 1, error.message().trim_end().replace('\n', ": "))
         })?;
-        Ok(config)
+        match config.proxies.unused() {
+            None => Ok(config),
+            Some(message) => {
+                let before = text.split("[proxies").next().unwrap_or_default();
+                Err(malformed(before.matches('\n').count() + 1, format!("[proxies]: {message}")))
+            }
+        }
     }
 }
 
@@ -122,6 +140,11 @@ mod tests {
             ("[server]\nisolation = \"none\"\n", "weir.toml:2: unknown variant `none`, expected `process` or `thread`"),
             ("[server]\nallow_origins = [\"x\"]\n", "weir.toml:2: an origin is a scheme and a host, "),
             ("[server.tls]\ncertificate = \"c.pem\"\n", "weir.toml:1: missing field `key`"),
+            ("\n[rate]\nkeys = 0\n", "weir.toml:3: keys = 0 cannot be: write a number from 1 to "),
+            ("[rate.address]\nrequests = \"often\"\n", "weir.toml:2: \"often\" is no rate: "),
+            ("[load]\nwait_ms = 0\n", "weir.toml:2: wait_ms = 0 cannot be: "),
+            ("\n[proxies]\nheader = \"forwarded\"\n", "weir.toml:2: [proxies]: header is read from nobody: "),
+            ("[proxies]\ntrusted = [\"x\"]\n", "weir.toml:2: \"x\" is no network: "),
             ("[server\n", "weir.toml:1: "),
             ("[server]\ndata = \"a\"\ndata = \"b\"\n", "weir.toml:3: duplicate key"),
         ];

@@ -158,7 +158,7 @@ impl Prices {
         sum
     }
 
-    /// Refuses an operation that costs too much with these variables.
+    /// What an operation costs with these variables, unless that is too much.
     pub fn check(
         &self,
         kind: OperationKind,
@@ -166,10 +166,10 @@ impl Prices {
         cost: &Cost,
         variables: &Variables<'_>,
         lists: Lists,
-    ) -> Result<(), GraphqlError> {
+    ) -> Result<u64, GraphqlError> {
         let total = self.total(kind, plan, cost, variables, lists);
         if total <= self.most {
-            return Ok(());
+            return Ok(total);
         }
         let message = format!(
             "the operation costs {total} and may cost {}: ask for shorter lists or fewer fields at once",
@@ -202,6 +202,11 @@ impl Prices {
             };
             sum.saturating_add(part.once).saturating_add(calls).saturating_add(part.each.saturating_mul(elements))
         })
+    }
+
+    /// What a call of a function that may write costs by itself.
+    pub fn written(&self, function: &str) -> u64 {
+        self.call(OperationKind::Mutation, function)
     }
 
     fn named(&self, kind: OperationKind, function: Option<&Value>) -> u64 {
@@ -286,6 +291,46 @@ enum Level {
 struct Below {
     once: u64,
     each: u64,
+}
+
+/// Names each function that an operation calls, as often as it does: what cannot be one is named too.
+pub fn functions(plan: &Plan, variables: &Variables<'_>, name: &mut dyn FnMut(&str)) {
+    for root in &plan.roots {
+        let RootSource::Call(call) = &root.source else { continue };
+        let argument = |wanted: &str| call.arguments.iter().find(|argument| argument.name == wanted);
+        match call.field.as_str() {
+            INVOKE => {
+                let function = argument("function").and_then(|argument| given(&argument.value, variables));
+                function.and_then(Value::as_str).into_iter().for_each(&mut *name);
+            }
+            BATCH => argument("calls").into_iter().for_each(|calls| batched(&calls.value, variables, name)),
+            function => name(function),
+        }
+    }
+}
+
+fn batched(calls: &Template, variables: &Variables<'_>, name: &mut dyn FnMut(&str)) {
+    let of_value = |call: &Value, name: &mut dyn FnMut(&str)| {
+        call.get("function").and_then(Value::as_str).into_iter().for_each(name);
+    };
+    let of_call = |call: &Template, name: &mut dyn FnMut(&str)| match call {
+        Template::Object(fields) => {
+            let field = fields.iter().find(|field| field.name == "function");
+            let function = field.and_then(|field| given(&field.value, variables)).and_then(Value::as_str);
+            function.into_iter().for_each(name);
+        }
+        call => given(call, variables).into_iter().for_each(|call| of_value(call, name)),
+    };
+    match calls {
+        Template::List(calls) => calls.iter().for_each(|call| of_call(call, name)),
+        Template::Object(_) => of_call(calls, name),
+        calls => match given(calls, variables) {
+            Some(Value::Array(calls)) => calls.iter().for_each(|call| of_value(call, name)),
+            // One in the place of a list is a list of one.
+            Some(call) => of_value(call, name),
+            None => {}
+        },
+    }
 }
 
 /// What an argument without lists and objects of variables is.

@@ -7,6 +7,7 @@ use weir_engine::call::{CallError, Caller, Frame};
 use weir_schema::error::ErrorCode;
 use weir_schema::limits::Limit;
 
+use crate::rate::{Limited, Refused};
 use crate::request_id::RequestId;
 
 /// One entry of `errors` (<https://spec.graphql.org/draft/#sec-Errors>).
@@ -36,7 +37,7 @@ pub struct ErrorExtensions {
     /// The limit's name, with `LIMIT_EXCEEDED`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<&'static str>,
-    /// When it may be worth another try, in milliseconds, with `UNAVAILABLE` where too many calls wait.
+    /// When it may be worth another try, in milliseconds, with `RATE_LIMITED`, and with `UNAVAILABLE` where too many calls wait.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
     /// The number of the request in the log, with `INTERNAL`.
@@ -153,6 +154,24 @@ pub fn tell_defect(code: ErrorCode, message: &str) -> Option<Box<str>> {
     }
     tracing::error!("a defect of Weir: {}", message.escape_debug());
     RequestId::current().map(|id| id.as_str().into())
+}
+
+impl From<Limited> for GraphqlError {
+    fn from(limited: Limited) -> Self {
+        let mut error = Self::new(ErrorCode::RateLimited, limited.to_string());
+        error.extensions.retry_after_ms = Some(milliseconds(limited.retry_after));
+        error
+    }
+}
+
+impl From<Refused> for GraphqlError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Limited(limited) => limited.into(),
+            // It would be refused again whenever it came.
+            Refused::TooMuch { .. } => Self::limit("rate", refused.to_string()),
+        }
+    }
 }
 
 fn milliseconds(duration: Duration) -> u64 {

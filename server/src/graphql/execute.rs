@@ -16,7 +16,7 @@ use weir_schema::commit::Timestamp;
 use weir_schema::error::ErrorCode;
 use weir_schema::size::json_bytes;
 
-use super::cost::Lists;
+use super::cost::{self, Lists};
 use super::delta::Version;
 use super::document::{Operation, Prepared};
 use super::error::GraphqlError;
@@ -27,6 +27,7 @@ use super::project::Projection;
 use super::response::{Response, WeirExtensions};
 use super::schema::Schema;
 use super::template::Variables;
+use crate::rate::rates::Asked;
 
 /// What a root field asks for.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,18 +54,39 @@ pub async fn execute<F, R>(
     operation: &Operation,
     variables: Map<String, Value>,
     caller: &Caller,
-    mut room: Room,
+    room: Room,
     call: F,
 ) -> Response
 where
     F: Fn(String, Invocation) -> R,
     R: Future<Output = Result<Answer, CallError>>,
 {
-    let (mut variables, prepared) = match start(schema, operation, variables, Lists::Whole) {
+    execute_admitted(schema, operation, variables, caller, room, |_| Ok(()), call).await
+}
+
+/// The same, if it is let in once it is known what it asks.
+pub async fn execute_admitted<F, R>(
+    schema: &Schema,
+    operation: &Operation,
+    variables: Map<String, Value>,
+    caller: &Caller,
+    mut room: Room,
+    admit: impl FnOnce(&Asked<'_>) -> Result<(), GraphqlError>,
+    call: F,
+) -> Response
+where
+    F: Fn(String, Invocation) -> R,
+    R: Future<Output = Result<Answer, CallError>>,
+{
+    let (mut variables, prepared, cost) = match start(schema, operation, variables, Lists::Whole) {
         Ok(started) => started,
         Err(errors) => return Response::refused(errors),
     };
     let plan = &prepared.plan;
+    let functions = |name: &mut dyn FnMut(&str)| cost::functions(plan, &variables, name);
+    if let Err(error) = admit(&Asked { cost, functions: &functions }) {
+        return Response::refused(vec![error]);
+    }
     variables.expect_reads(&plan.reads);
     let root = root_of(schema, operation.kind);
     let mut projection = Projection::start();
@@ -139,6 +161,8 @@ fn age_ms(age: Duration) -> u64 {
 /// A subscription about to be watched.
 pub struct Subscribed {
     prepared: Arc<Prepared>,
+    /// What it costs once.
+    pub cost: u64,
     /// The function to watch.
     pub function: String,
     /// Its arguments.
@@ -151,7 +175,7 @@ pub fn subscribe(
     operation: &Operation,
     variables: Map<String, Value>,
 ) -> Result<Subscribed, Vec<GraphqlError>> {
-    let (mut variables, prepared) = start(schema, operation, variables, Lists::Whole)?;
+    let (mut variables, prepared, cost) = start(schema, operation, variables, Lists::Whole)?;
     variables.expect_reads(&prepared.plan.reads);
     let call = prepared.plan.roots.iter().find_map(|root| match &root.source {
         RootSource::Call(call) => Some((&root.key, call)),
@@ -162,7 +186,7 @@ pub fn subscribe(
     match invocation(&schema.api.subscription, call, &mut variables)
         .map_err(|error| vec![error.at_all(&call.locations).on(vec![key.step()])])?
     {
-        Invocation::Function { name, arguments } => Ok(Subscribed { function: name, arguments, prepared }),
+        Invocation::Function { name, arguments } => Ok(Subscribed { function: name, arguments, prepared, cost }),
         Invocation::Batch { .. } => Err(defect()),
     }
 }
@@ -215,13 +239,13 @@ impl Subscribed {
     }
 }
 
-/// Coerces the variables and finds the plan for them. Refuses what is past `variables_bytes` or `cost`.
+/// Coerces the variables and finds the plan for them, and what it costs. Refuses what is past `variables_bytes` or `cost`.
 pub(super) fn start<'o>(
     schema: &Schema,
     operation: &'o Operation,
     given: Map<String, Value>,
     lists: Lists,
-) -> Result<(Variables<'o>, Arc<Prepared>), Vec<GraphqlError>> {
+) -> Result<(Variables<'o>, Arc<Prepared>, u64), Vec<GraphqlError>> {
     let bytes_max = schema.settings.variables_bytes;
     if json_bytes(&given) > bytes_max {
         let message = format!("the variables have more than {bytes_max} bytes");
@@ -231,7 +255,7 @@ pub(super) fn start<'o>(
         Variables::coerce(&schema.api, &operation.variables, given).map_err(|errors| schema.tell(errors))?;
     let prepared = operation.plan(schema, &variables).map_err(|error| vec![error])?;
     let Prepared { plan, cost, .. } = prepared.as_ref();
-    schema.prices.check(operation.kind, plan, cost, &variables, lists).map_err(|error| vec![error])?;
+    let cost = schema.prices.check(operation.kind, plan, cost, &variables, lists).map_err(|error| vec![error])?;
     // A variable is there once more each time that it is used again.
     let copies = plan.reads.iter().enumerate().filter(|(_, reads)| **reads > 1).map(|(index, reads)| {
         let bytes = variables.get(index).map_or(0, json_bytes);
@@ -241,7 +265,7 @@ pub(super) fn start<'o>(
         let message = format!("the variables, as often as they are used, have more than {bytes_max} bytes");
         return Err(vec![GraphqlError::limit("variables_bytes", message)]);
     }
-    Ok((variables, prepared))
+    Ok((variables, prepared, cost))
 }
 
 fn root_of(schema: &Schema, kind: OperationKind) -> &Object {

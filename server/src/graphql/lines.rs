@@ -26,6 +26,8 @@ const ADVICE: &str = "application/jsonl is for a query with one root field whose
 /// A query about to be answered line by line.
 pub struct Listed {
     prepared: Arc<Prepared>,
+    /// What it costs, its elements aside.
+    pub cost: u64,
     /// The function to call.
     pub function: String,
     /// Its arguments.
@@ -53,7 +55,7 @@ pub fn list(
             return Err(refuse("this is a subscription, ask for text/event-stream or open a WebSocket"));
         }
     }
-    let (mut variables, prepared) = start(schema, operation, variables, Lists::Lines)?;
+    let (mut variables, prepared, cost) = start(schema, operation, variables, Lists::Lines)?;
     variables.expect_reads(&prepared.plan.reads);
     let root = match root_of(&prepared.plan) {
         Some(root) => root,
@@ -63,7 +65,7 @@ pub fn list(
     match invocation(&schema.api.query, root.call, &mut variables)
         .map_err(|error| vec![error.at_all(&root.call.locations)])?
     {
-        Invocation::Function { name, arguments } => Ok(Listed { function: name, arguments, prepared }),
+        Invocation::Function { name, arguments } => Ok(Listed { function: name, arguments, prepared, cost }),
         Invocation::Batch { .. } => Err(refuse("this is a batch")),
     }
 }

@@ -71,6 +71,11 @@ impl Schema {
         self.cache.get(text, operation, compile).await.map_err(|errors| errors.to_vec())
     }
 
+    /// What a call of a function of the mutations costs that no document asks for.
+    pub fn cost_of_call(&self, function: &str) -> u64 {
+        self.prices.written(function)
+    }
+
     /// Whether a document fits, whichever of its operations are asked for. What comes of it is not kept.
     pub async fn check(&self, text: &str) -> Result<(), Vec<GraphqlError>> {
         let (document, _) = parse(text, &self.settings).map_err(|error| vec![error])?;

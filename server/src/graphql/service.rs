@@ -1,5 +1,6 @@
 //! The active release with its schema, and the running of operations against it.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -20,12 +21,15 @@ use weir_store::Poisoned;
 
 use super::cache::{CacheCounters, OperationCache};
 use super::document::Operation;
-use super::execute::{Subscribed, execute};
+use super::execute::{Subscribed, execute_admitted};
 use super::lines::Listed;
 use super::persisted::Persisted;
 use super::plan::OperationKind;
 use super::{GraphqlError, Request, Response, Schema, call};
 use crate::metrics::{Metrics, Readings};
+use crate::rate::held::Hold;
+use crate::rate::rates::{Asked, Holds};
+use crate::rate::{AppRates, Limited, Rates, Who};
 
 /// A release and its schema. Whoever holds one keeps both, whatever is activated meanwhile.
 pub struct Served {
@@ -33,6 +37,17 @@ pub struct Served {
     pub release: Arc<Release>,
     /// What is asked.
     pub schema: Schema,
+    /// How often each caller may ask it.
+    pub rates: AppRates,
+}
+
+/// Where what is asked comes from.
+#[derive(Debug, Clone, Copy)]
+pub struct Source {
+    /// The connection.
+    pub connection: Connection,
+    /// The client's address.
+    pub address: IpAddr,
 }
 
 /// The way from an operation to the engine.
@@ -42,17 +57,20 @@ pub struct Service {
     served: watch::Receiver<Option<Arc<Served>>>,
     metrics: Arc<Metrics>,
     persisted: Arc<Persisted>,
+    rates: Arc<Rates>,
+    address: IpAddr,
 }
 
 impl Service {
-    /// A service of what `served` holds.
+    /// A service of what `served` holds, for nobody yet.
     pub fn new(
         engine: Engine,
         served: watch::Receiver<Option<Arc<Served>>>,
         metrics: Arc<Metrics>,
         persisted: Persisted,
+        rates: Arc<Rates>,
     ) -> Self {
-        Self { engine, served, metrics, persisted: Arc::new(persisted) }
+        Self { engine, served, metrics, persisted: Arc::new(persisted), rates, address: Ipv4Addr::UNSPECIFIED.into() }
     }
 
     /// What runs the operations.
@@ -75,13 +93,54 @@ impl Service {
             plan_cache_operations: cache.map_or(0, OperationCache::len) as u64,
             results: [kept, joined, run],
             registered_bytes: self.persisted.registered_bytes(),
+            rate_refused: self.rates.refusals(),
+            rate_overflowed: self.rates.overflowed(),
             ..readings
         })
     }
 
-    /// The same for what comes by a connection.
-    pub fn on(&self, connection: Connection) -> Self {
-        Self { engine: self.engine.on(connection), ..self.clone() }
+    /// The same for what comes from somewhere.
+    pub fn on(&self, Source { connection, address }: Source) -> Self {
+        let line = self.rates.line(address, connection);
+        Self { engine: self.engine.on(line), address, ..self.clone() }
+    }
+
+    fn who<'a>(&self, caller: &'a Caller) -> Who<'a> {
+        Who { address: self.address, caller }
+    }
+
+    /// Lets a caller's operation in, or says why not. It is counted.
+    pub fn admit(&self, served: &Served, caller: &Caller, asked: &Asked<'_>) -> Result<(), GraphqlError> {
+        self.rates.operation(&served.rates, self.who(caller), asked).map_err(GraphqlError::from)
+    }
+
+    /// The same for one that calls a single function. One that is refused counts as answered.
+    pub fn admit_call(
+        &self,
+        served: &Served,
+        caller: &Caller,
+        kind: OperationKind,
+        cost: u64,
+        function: &str,
+    ) -> Result<(), GraphqlError> {
+        let functions = |name: &mut dyn FnMut(&str)| name(function);
+        let admitted = self.admit(served, caller, &Asked { cost, functions: &functions });
+        admitted.inspect_err(|error| self.metrics.request(Some(kind), Err(error.extensions.code)))
+    }
+
+    /// Counts a subscription as one that a caller holds.
+    pub fn hold_subscription(&self, caller: &Caller) -> Result<Holds, GraphqlError> {
+        self.rates.subscription(self.who(caller)).map_err(GraphqlError::from)
+    }
+
+    /// Counts a WebSocket as one that a caller holds.
+    pub fn hold_socket(&self, caller: &Caller) -> Result<Option<Hold>, Limited> {
+        self.rates.socket_of(self.who(caller))
+    }
+
+    /// Counts a message of a WebSocket.
+    pub fn message(&self, caller: &Caller) -> Result<(), Limited> {
+        self.rates.message(self.who(caller))
     }
 
     /// Whether calls can be answered; if not, why.
@@ -129,7 +188,8 @@ impl Service {
     ) -> Response {
         let call = |field, asked| call::invoke(&self.engine, &served.release, caller, key, field, asked);
         let room = Room::new(served.release.limits().response_bytes);
-        let response = execute(&served.schema, operation, variables, caller, room, call).await;
+        let admit = |asked: &Asked<'_>| self.admit(served, caller, asked);
+        let response = execute_admitted(&served.schema, operation, variables, caller, room, admit, call).await;
         self.metrics.request(Some(operation.kind), outcome(&response.errors));
         response
     }
@@ -194,6 +254,7 @@ fn outcome(errors: &[GraphqlError]) -> Result<(), ErrorCode> {
 pub async fn follow(
     mut releases: watch::Receiver<Option<Arc<Release>>>,
     counters: CacheCounters,
+    rates: Arc<Rates>,
     served: watch::Sender<Option<Arc<Served>>>,
 ) {
     loop {
@@ -201,7 +262,8 @@ pub async fn follow(
         if let Some(release) = release {
             match Schema::build_counted(release.declarations(), release.graphql(), counters.clone()) {
                 Ok(schema) => {
-                    served.send_replace(Some(Arc::new(Served { release, schema })));
+                    let rates = rates.for_app(release.rate());
+                    served.send_replace(Some(Arc::new(Served { release, schema, rates })));
                 }
                 Err(error) => tracing::error!("the new release is not served: {error}"),
             }

@@ -58,7 +58,7 @@ impl Acceptor {
         let place = self.places.clone().acquire_owned().await.ok()?;
         loop {
             match self.listener.accept().await {
-                Ok((stream, peer)) => return Some(self.number(stream, peer.ip(), place)),
+                Ok((stream, peer)) => return Some(self.number(stream, peer.ip().to_canonical(), place)),
                 Err(error) if is_of_one_peer(&error) => {}
                 Err(error) => {
                     tracing::warn!("no connection can be accepted, and none is for {FAILED_PAUSE:?}: {error}");

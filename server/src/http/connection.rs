@@ -1,4 +1,5 @@
-//! Which connection a request came by, and from whom: its calls wait in a line of their own, and what is written to it is counted.
+//! Which connection a request came by, and from whom: its calls wait in a line of their own, and what is written to it is
+//! counted.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::pin::pin;
@@ -12,13 +13,14 @@ use tokio::time::timeout;
 use weir_engine::origin::Connection;
 
 use super::activity::Activity;
+use crate::graphql::service::Source;
 
 /// A connection that was accepted.
 #[derive(Debug, Clone)]
 pub struct Accepted {
     /// Its number.
     pub connection: Connection,
-    /// Who has connected.
+    /// Who has connected, or for whom a trusted proxy says that it has; of a request, whose that is.
     pub address: IpAddr,
     /// What has been written to it.
     pub written: Written,
@@ -27,6 +29,13 @@ pub struct Accepted {
 impl Default for Accepted {
     fn default() -> Self {
         Self { connection: Connection::default(), address: Ipv4Addr::UNSPECIFIED.into(), written: Written::default() }
+    }
+}
+
+impl Accepted {
+    /// Where what comes by it comes from.
+    pub fn source(&self) -> Source {
+        Source { connection: self.connection, address: self.address }
     }
 }
 
@@ -67,9 +76,9 @@ pub fn accepted(extensions: &Extensions) -> Accepted {
     extensions.get::<ConnectInfo<Accepted>>().map_or_else(Accepted::default, |ConnectInfo(accepted)| accepted.clone())
 }
 
-/// The number of the connection of a request.
-pub fn of(extensions: &Extensions) -> Connection {
-    accepted(extensions).connection
+/// Where a request comes from.
+pub fn source(extensions: &Extensions) -> Source {
+    accepted(extensions).source()
 }
 
 #[cfg(test)]

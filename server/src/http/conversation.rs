@@ -1,9 +1,14 @@
 //! One connection from its first byte to its last: HTTP/1.0, 1.1 and 2, until its time is over.
 //!
+//! Before anything is read that a client sends, it is known whose the connection is, and whether that address may have one more;
+//! before a request is answered, whose the request is, and whether that address may ask.
+//!
 //! A client speaks HTTP/2 by beginning with it, inside TLS when both have said so in the handshake. WebSockets are opened over HTTP/1.1 only; an opened one is no longer
 //! this conversation's.
 
 use std::convert::Infallible;
+use std::future::ready;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -11,6 +16,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::connect_info::ConnectInfo;
 use axum::http::Request;
+use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -21,10 +27,15 @@ use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use super::activity::{Counted, Quiet};
+use super::client_address::of_request;
 use super::connection::Accepted;
+use super::gateway::Gateway;
 use super::manners::Manners;
 use super::options::ConnectionOptions;
+use super::proxy_protocol;
 use super::stream::{Counting, Stream};
+use super::too_many;
+use crate::rate::standing::Standing;
 
 /// The least that the library takes as the bound of a head.
 const HEADER_BYTES_MIN: usize = 8 << 10;
@@ -33,7 +44,7 @@ const HEADER_BYTES_MIN: usize = 8 << 10;
 pub struct Conversations {
     http: auto::Builder<TokioExecutor>,
     router: TowerToHyperService<Router>,
-    options: ConnectionOptions,
+    gateway: Arc<Gateway>,
     tls: Option<TlsAcceptor>,
     stopping: watch::Receiver<bool>,
 }
@@ -42,27 +53,35 @@ impl Conversations {
     /// Requests go to the router, until the server stops.
     pub fn of(
         router: Router,
-        options: ConnectionOptions,
+        gateway: Arc<Gateway>,
         tls: Option<TlsAcceptor>,
         stopping: watch::Receiver<bool>,
     ) -> Self {
         // Once for all, and not for each request.
         let router = TowerToHyperService::new(router.with_state(()));
-        Self { http: http(&options), router, options, tls, stopping }
+        Self { http: http(&gateway.options.connection), router, gateway, tls, stopping }
     }
 
     /// Holds one, to its end or until there is a reason to end it.
-    pub async fn hold(self: Arc<Self>, stream: Counting, accepted: Accepted) {
+    pub async fn hold(self: Arc<Self>, mut stream: Counting, mut accepted: Accepted) {
+        if !self.may_connect(&mut stream, &mut accepted.address).await {
+            return;
+        }
+        let options = &self.gateway.options.connection;
         let Some(stream) = self.shake_hands(stream).await else { return };
         let activity = accepted.written.0.clone();
         let answer = service_fn(|request: Request<Incoming>| {
             let running = accepted.written.0.begin(request.version());
             let mut request = request.map(Body::new);
-            request.extensions_mut().insert(ConnectInfo(accepted.clone()));
-            let manners = Manners::of(&request);
-            let answering = self.router.call(request);
+            let address = of_request(&self.gateway.options.proxies, accepted.address, request.headers());
+            request.extensions_mut().insert(ConnectInfo(Accepted { address, ..accepted.clone() }));
+            let manners = Manners::of(&request, address);
+            let answering = self.may_ask(&request, address).map(|standing| (standing, self.router.call(request)));
             async move {
-                let response = manners.keep(answering).await;
+                let response = match answering {
+                    Ok((standing, answering)) => manners.keep(standing, answering).await,
+                    Err((standing, refusal)) => manners.keep(standing, ready(Ok(*refusal))).await,
+                };
                 Ok::<_, Infallible>(response.map(|body| Counted::of(body, running)))
             }
         });
@@ -71,7 +90,7 @@ impl Conversations {
         let quiet = tokio::select! {
             biased;
             ended = conversation.as_mut() => return log(ended),
-            quiet = activity.quiet(&self.options) => Some(quiet),
+            quiet = activity.quiet(options) => Some(quiet),
             _ = stopping.wait_for(|stopping| *stopping) => None,
         };
         let Some(quiet) = quiet else {
@@ -83,11 +102,65 @@ impl Conversations {
         if quiet == Quiet::Idle {
             conversation.as_mut().graceful_shutdown();
             // One that does not answer is closed all the same, once nothing runs that was asked for meanwhile.
-            let end = Instant::now() + self.options.idle_timeout;
-            while timeout(self.options.close_timeout, conversation.as_mut()).await.is_err()
+            let end = Instant::now() + options.idle_timeout;
+            while timeout(options.close_timeout, conversation.as_mut()).await.is_err()
                 && activity.is_running()
                 && Instant::now() < end
             {}
+        }
+    }
+
+    /// Whether a request of an address is answered, and how that stands; or the answer in its place.
+    fn may_ask(
+        &self,
+        request: &Request<Body>,
+        address: IpAddr,
+    ) -> Result<Option<Standing>, (Option<Standing>, Box<Response>)> {
+        // Who looks after the server finds it well, whoever else comes from there.
+        if matches!(request.uri().path(), "/healthz" | "/readyz") {
+            return Ok(None);
+        }
+        self.gateway.rates.request(address).map_err(|limited| {
+            let standing = limited.standing;
+            (standing, Box::new(too_many::response(&self.gateway.options.origins, limited, request.headers())))
+        })
+    }
+
+    /// Finds out whose a connection is, which counts as that address's from here on. `false`: it is closed.
+    async fn may_connect(&self, stream: &mut Counting, address: &mut IpAddr) -> bool {
+        let proxies = &self.gateway.options.proxies;
+        if proxies.trusts(*address) {
+            if !proxies.proxy_protocol {
+                return true;
+            }
+            let patience = self.gateway.options.connection.handshake_timeout;
+            let mut stopping = self.stopping.clone();
+            let read = tokio::select! {
+                read = timeout(patience, proxy_protocol::read(stream)) => read,
+                _ = stopping.wait_for(|stopping| *stopping) => return false,
+            };
+            match read {
+                Ok(Ok(Some(client))) => *address = client,
+                Ok(Ok(None)) => return true,
+                Ok(Err(error)) => {
+                    tracing::debug!("a connection of the proxy {address} is closed: {error}");
+                    return false;
+                }
+                Err(_) => {
+                    tracing::debug!("the proxy {address} has not said for whom it connects in {patience:?}");
+                    return false;
+                }
+            }
+        }
+        match self.gateway.rates.connection(*address) {
+            Ok(hold) => {
+                stream.count_as(hold);
+                true
+            }
+            Err(limited) => {
+                tracing::debug!("a connection of {address} is closed: {limited}");
+                false
+            }
         }
     }
 
@@ -95,8 +168,9 @@ impl Conversations {
     async fn shake_hands(&self, stream: Counting) -> Option<Stream> {
         let Some(tls) = &self.tls else { return Some(Stream::Plain(stream)) };
         let mut stopping = self.stopping.clone();
+        let patience = self.gateway.options.connection.handshake_timeout;
         let shaken = tokio::select! {
-            shaken = timeout(self.options.handshake_timeout, tls.accept(stream)) => shaken,
+            shaken = timeout(patience, tls.accept(stream)) => shaken,
             _ = stopping.wait_for(|stopping| *stopping) => return None,
         };
         match shaken {
@@ -106,7 +180,7 @@ impl Conversations {
                 None
             }
             Err(_) => {
-                tracing::debug!("a TLS handshake has not come to its end in {:?}", self.options.handshake_timeout);
+                tracing::debug!("a TLS handshake has not come to its end in {patience:?}");
                 None
             }
         }

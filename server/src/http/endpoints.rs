@@ -14,14 +14,16 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use weir_engine::call::CallError;
+use weir_engine::call::{CallError, Caller};
 use weir_schema::endpoints::{Routed, route};
 use weir_schema::error::ErrorCode;
+use weir_schema::graphql::WRITE_COST;
 use weir_schema::limits::{Limit, RESPONSE_HEADER_BYTES_MAX, RESPONSE_HEADERS_MAX};
 
 use super::body::{Unread, whole};
 use super::connection;
 use super::gateway::Gateway;
+use crate::rate::rates::Asked;
 
 /// Headers that are the connection's.
 const RESERVED: [&str; 9] = [
@@ -89,7 +91,13 @@ pub async fn answer(State(gateway): State<Arc<Gateway>>, request: Request<Body>)
         "headers": header_list(&parts.headers),
         "body": body_value(&body),
     });
-    match gateway.service.on(connection::of(&parts.extensions)).answer(&served, place, &request).await {
+    let service = gateway.service.on(connection::source(&parts.extensions));
+    let admitted = service.admit(&served, &Caller::Anonymous, &Asked { cost: WRITE_COST, functions: &|_| {} });
+    if let Err(refused) = admitted {
+        let wait = Duration::from_millis(refused.extensions.retry_after_ms.unwrap_or_default());
+        return later(StatusCode::TOO_MANY_REQUESTS, "too many requests\n", wait);
+    }
+    match service.answer(&served, place, &request).await {
         Ok(value) => response(&value).unwrap_or_else(|error| {
             failure(&CallError::new(ErrorCode::FunctionFailed, format!("its response {error}")))
         }),
@@ -196,9 +204,13 @@ fn failure(error: &CallError) -> Response {
 }
 
 fn unavailable(text: impl Into<Cow<'static, str>>, retry_after: Duration) -> Response {
+    later(StatusCode::SERVICE_UNAVAILABLE, text, retry_after)
+}
+
+fn later(status: StatusCode, text: impl Into<Cow<'static, str>>, retry_after: Duration) -> Response {
     // Whole seconds, and never none.
     let seconds = retry_after.as_millis().div_ceil(1_000).max(1).to_string();
-    (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, seconds)], text.into()).into_response()
+    (status, [(header::RETRY_AFTER, seconds)], text.into()).into_response()
 }
 
 /// The author finds the message and the place in the server's log.

@@ -51,7 +51,7 @@ pub fn answer(
     let accepted = connection::accepted(&parts.extensions);
     let (outbox, ticket) = Outbox::of_one();
     let outbox = Arc::new(outbox);
-    let service = gateway.service.on(accepted.connection);
+    let service = gateway.service.on(accepted.source());
     let operation = Operation::new(ticket, gateway.clone(), service, outbox.clone(), credentials.clone());
     let (send, receive) = mpsc::channel(1);
     let (gateway, gone) = (gateway.clone(), send.clone());

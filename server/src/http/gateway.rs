@@ -1,15 +1,20 @@
 //! What all handlers share.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
+use axum::http::request::Parts;
 use tokio::sync::{Semaphore, watch};
 use weir_engine::places::Places;
 
-use super::ServerOptions;
 use super::bodies::Bodies;
-use crate::auth::Auth;
+use super::{ServerOptions, connection};
+use crate::auth::error::{TokenError, Unauthenticated};
+use crate::auth::verify::Verified;
+use crate::auth::{self, Auth, Credentials};
 use crate::graphql::service::Service;
 use crate::metrics::Readings;
+use crate::rate::Rates;
 
 /// What all handlers share.
 pub struct Gateway {
@@ -19,6 +24,8 @@ pub struct Gateway {
     pub auth: Auth,
     /// Limits and times.
     pub options: ServerOptions,
+    /// How often somebody may ask.
+    pub rates: Arc<Rates>,
     /// What the bodies of requests take.
     pub bodies: Bodies,
     /// One for each running upload.
@@ -43,6 +50,28 @@ impl Gateway {
             ..Readings::default()
         };
         self.service.metrics(readings)
+    }
+
+    /// Who sends a request.
+    pub async fn credentials(&self, parts: &Parts) -> Result<Credentials, Unauthenticated> {
+        match auth::token_of(&parts.headers)? {
+            Some(token) => {
+                let address = connection::source(&parts.extensions).address;
+                Ok(Credentials::Token(self.verified(address, token).await?))
+            }
+            None => Ok(self.auth.tokenless()),
+        }
+    }
+
+    /// What a token says that comes from an address. One that is none counts against the address: past its limit only tokens are
+    /// looked at that are known.
+    pub async fn verified(&self, address: IpAddr, token: &str) -> Result<Arc<Verified>, Unauthenticated> {
+        self.rates.may_log_in(address, || self.auth.remembers(token))?;
+        let verified = self.auth.of_token(token).await;
+        if verified.as_ref().is_err_and(TokenError::is_no_token) {
+            self.rates.login_failed(address);
+        }
+        Ok(verified?)
     }
 
     /// What is said while there is no release.

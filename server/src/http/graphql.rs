@@ -1,7 +1,8 @@
 //! GraphQL over HTTP (<https://graphql.github.io/graphql-over-http/draft/>): POST, and GET for queries.
 //!
-//! What is no GraphQL request at all has its own status (400, 405, 406, 413, 415, 503). What is one is answered with 200,
-//! or 400 if it was refused before it ran and the client asked for `application/graphql-response+json`.
+//! What is no GraphQL request at all has its own status (400, 405, 406, 413, 415, 503), and so has what is asked too often (429).
+//! All else is answered with 200, or 400 if it was refused before it ran and the client asked for
+//! `application/graphql-response+json`.
 
 use std::sync::Arc;
 
@@ -49,7 +50,7 @@ pub async fn post(State(gateway): State<Arc<Gateway>>, request: HttpRequest<Body
     }
     let media = accepted(&parts.headers);
     // Before anything else of the request is looked at.
-    let credentials = match gateway.auth.of_headers(&parts.headers).await {
+    let credentials = match gateway.credentials(&parts).await {
         Ok(credentials) => credentials,
         Err(error) => return Refusal::from(&error).into_response(media.unwrap_or(MediaType::Json)),
     };
@@ -83,7 +84,7 @@ pub async fn get(State(gateway): State<Arc<Gateway>>, request: HttpRequest<Body>
     if let Err(foreign) = gateway.options.origins.may_get(&parts) {
         return Refusal::foreign(foreign).into_response(media);
     }
-    let credentials = match gateway.auth.of_headers(&parts.headers).await {
+    let credentials = match gateway.credentials(&parts).await {
         Ok(credentials) => credentials,
         Err(error) => return Refusal::from(&error).into_response(media),
     };
@@ -152,7 +153,7 @@ pub(super) async fn answer(
                 Ok(key) => key,
                 Err(error) => return Refusal { status: StatusCode::BAD_REQUEST, error }.into_response(media),
             };
-            let service = gateway.service.on(connection::of(&parts.extensions));
+            let service = gateway.service.on(connection::source(&parts.extensions));
             let response = service.execute(&served, &operation, request.variables, &caller, key.as_ref()).await;
             match method {
                 Method::Get if response.data.is_some() && response.errors.is_empty() => {
@@ -187,9 +188,38 @@ pub(super) fn write(media: MediaType, response: &Response) -> HttpResponse {
         MediaType::EventStream => return events::refused(response.errors.clone()),
         MediaType::Json | MediaType::GraphqlResponse => {}
     }
-    let status = if response.data.is_some() { StatusCode::OK } else { media.refused() };
+    let status = match limited(&response.errors) {
+        _ if response.data.is_some() => StatusCode::OK,
+        Some(_) => StatusCode::TOO_MANY_REQUESTS,
+        None => media.refused(),
+    };
     let headers = [(header::CONTENT_TYPE, media.header()), (header::CACHE_CONTROL, caching::NEVER)];
-    (status, headers, response.to_json()).into_response()
+    let mut written = (status, headers, response.to_json()).into_response();
+    tell_when(&mut written, &response.errors);
+    written
+}
+
+/// After how many milliseconds what was refused for being asked too often may be asked again.
+pub(super) fn limited(errors: &[GraphqlError]) -> Option<u64> {
+    let limited = errors.iter().find(|error| error.extensions.code == ErrorCode::RateLimited)?;
+    Some(limited.extensions.retry_after_ms.unwrap_or_default())
+}
+
+/// The status of what was refused for being asked too often, or too much at once.
+pub(super) fn status_of(refused: &GraphqlError) -> StatusCode {
+    match refused.extensions.code {
+        ErrorCode::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+        _ => StatusCode::BAD_REQUEST,
+    }
+}
+
+/// Says in the header of a response of status 429 when to come back: whole seconds, and never none.
+pub(super) fn tell_when(response: &mut HttpResponse, errors: &[GraphqlError]) {
+    if response.status() == StatusCode::TOO_MANY_REQUESTS
+        && let Some(milliseconds) = limited(errors)
+    {
+        response.headers_mut().insert(header::RETRY_AFTER, milliseconds.div_ceil(1_000).max(1).into());
+    }
 }
 
 /// Who calls, and by what that is known.
@@ -205,6 +235,7 @@ impl From<&Unauthenticated> for Refusal {
         let error = GraphqlError::from(error);
         match error.extensions.code {
             ErrorCode::Unavailable => Self::unavailable(error),
+            ErrorCode::RateLimited => Self { status: StatusCode::TOO_MANY_REQUESTS, error },
             _ => Self { status: StatusCode::UNAUTHORIZED, error },
         }
     }
@@ -232,12 +263,16 @@ impl Refusal {
 
     pub(crate) fn into_response(self, media: MediaType) -> HttpResponse {
         let challenge = (self.status == StatusCode::UNAUTHORIZED).then(|| challenge(&self.error.message));
+        let errors = [self.error];
         let mut response = match media {
-            MediaType::JsonLines => lines::refused(self.status, &[self.error]),
+            MediaType::JsonLines => lines::refused(self.status, &errors),
             // What is no request, or cannot be run now, has no events: clients look at the status first.
-            MediaType::EventStream => return self.into_response(MediaType::Json),
+            MediaType::EventStream => {
+                let [error] = errors;
+                return Self { status: self.status, error }.into_response(MediaType::Json);
+            }
             MediaType::Json | MediaType::GraphqlResponse => {
-                let body = Response::refused(vec![self.error]).to_json();
+                let body = Response::refused(errors.to_vec()).to_json();
                 let headers = [(header::CONTENT_TYPE, media.header()), (header::CACHE_CONTROL, caching::NEVER)];
                 (self.status, headers, body).into_response()
             }
@@ -246,6 +281,7 @@ impl Refusal {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }
         match self.status {
+            StatusCode::TOO_MANY_REQUESTS => tell_when(&mut response, &errors),
             StatusCode::SERVICE_UNAVAILABLE => {
                 response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
             }

@@ -48,6 +48,11 @@ pub async fn answer(
         Err(errors) => return refused(StatusCode::BAD_REQUEST, &errors),
     };
     let Shown { caller, credentials } = shown;
+    let admitted = service.admit_call(served, &caller, operation.kind, listed.cost, &listed.function);
+    if let Err(error) = admitted {
+        let status = super::graphql::status_of(&error);
+        return Refusal { status, error }.into_response(MediaType::JsonLines);
+    }
     let mut session = match gateway.auth.session(credentials) {
         Ok(session) => session,
         Err(error) => return Refusal::from(&Unauthenticated::from(error)).into_response(MediaType::JsonLines),

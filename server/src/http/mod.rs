@@ -9,6 +9,8 @@
 //! | [`stream`] | the bytes of a connection; [`tls`] has the certificate |
 //! | [`manners`] | what all requests and responses have: a [`request_id`](crate::request_id), and [`compression`] |
 //! | [`connection`] | which connection a request came by |
+//! | [`client_address`] | from whom, by what trusted proxies say; [`proxy_protocol`] for whole connections |
+//! | [`too_many`] | the answer to who asks too often |
 //! | [`gateway`] | what all handlers share |
 //! | [`router`] | which path goes where |
 //! | [`endpoints`] | requests to the endpoints of the active release |
@@ -29,6 +31,7 @@ pub mod bodies;
 pub mod body;
 pub mod body_lines;
 pub mod caching;
+pub mod client_address;
 pub mod compression;
 pub mod connection;
 pub mod conversation;
@@ -43,10 +46,12 @@ pub mod negotiate;
 pub mod options;
 pub mod origin;
 pub mod pages;
+pub mod proxy_protocol;
 pub mod router;
 pub mod serve;
 pub mod stream;
 pub mod tls;
+pub mod too_many;
 pub mod upload;
 
 pub use options::ServerOptions;

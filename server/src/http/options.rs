@@ -6,8 +6,9 @@ use std::time::Duration;
 use weir_engine::call::Caller;
 
 use super::origin::Origins;
+use crate::config::{ProxiesSection, RateSection};
 
-/// How the server behaves. But for the first four the defaults suit `weir dev` and `weir serve` alike.
+/// How the server behaves. But for the first four and the rates the defaults suit `weir dev` and `weir serve` alike.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerOptions {
     /// Who somebody is who shows no token.
@@ -24,6 +25,10 @@ pub struct ServerOptions {
     pub connection: ConnectionOptions,
     /// The time between two looks at the files of the certificate, with TLS.
     pub certificate_interval: Duration,
+    /// How often somebody may ask.
+    pub rate: RateSection,
+    /// Who may say for whom a connection or a request is.
+    pub proxies: ProxiesSection,
     /// Web pages that may call from a browser, besides those of the server's own host and of its machine.
     pub origins: Origins,
     /// Whether only trusted documents run, whatever the app says.
@@ -68,6 +73,8 @@ impl Default for ServerOptions {
             connections: 24_000,
             connection: ConnectionOptions::default(),
             certificate_interval: Duration::from_secs(10),
+            rate: RateSection::off(),
+            proxies: ProxiesSection::default(),
             origins: Origins::default(),
             trusted_documents: false,
             body_bytes: 16 << 20,

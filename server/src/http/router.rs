@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::{HeaderValue, Method, header, request};
+use axum::http::{HeaderName, HeaderValue, Method, header, request};
 use axum::response::Redirect;
 use axum::routing::{get, post};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
@@ -50,6 +50,10 @@ fn graphiql() -> Router<Arc<Gateway>> {
         .route("/graphiql/{file}", get(pages::graphiql_file))
 }
 
+/// What pages may read of a response besides what they always may. How a request stands with its limits is added where it is
+/// told.
+pub(super) const EXPOSED: [HeaderName; 3] = [header::ETAG, header::RETRY_AFTER, request_id::HEADER];
+
 /// How long a browser need not ask again; some ask after two hours all the same.
 const ASK_AGAIN: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -62,7 +66,7 @@ fn cors(origins: Origins) -> CorsLayer {
         .allow_methods([Method::GET, Method::POST])
         // Whatever its client sends: a page that may call at all may call with it.
         .allow_headers(AllowHeaders::mirror_request())
-        .expose_headers([header::ETAG, header::RETRY_AFTER, request_id::HEADER])
+        .expose_headers(EXPOSED)
         .max_age(ASK_AGAIN)
         .vary([header::ORIGIN])
 }

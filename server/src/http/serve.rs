@@ -21,6 +21,8 @@ use crate::auth::{Auth, Tokens, sessions};
 use crate::graphql::persisted::Persisted;
 use crate::graphql::service::{Served, Service, follow};
 use crate::metrics::Metrics;
+use crate::rate::Rates;
+use crate::rate::clock::Clock;
 
 /// A server of one engine.
 pub struct Server {
@@ -41,16 +43,24 @@ impl Server {
 
     /// The same, with these tokens taken.
     pub fn start_with(engine: Engine, options: ServerOptions, tokens: Tokens) -> Self {
+        Self::start_by(Clock::system(), engine, options, tokens)
+    }
+
+    /// The same with limits that go by another clock.
+    pub fn start_by(clock: Clock, engine: Engine, options: ServerOptions, tokens: Tokens) -> Self {
         let (serve, served) = watch::channel(None);
         let (stop, stopping) = watch::channel(false);
         let metrics = Arc::<Metrics>::default();
-        let follower = tokio::spawn(follow(engine.releases(), metrics.plan_cache.clone(), serve));
+        let rates = Arc::new(Rates::new(&options.rate, clock));
+        let follower = tokio::spawn(follow(engine.releases(), metrics.plan_cache.clone(), rates.clone(), serve));
         let Tokens { issuers, remembered } = tokens;
         let auth = Auth::new(engine.clone(), issuers, remembered, options.tokenless.clone());
         let watchman = tokio::spawn(sessions::watch_over(auth.sessions().clone(), engine.clone()));
+        let persisted = Persisted::new(options.trusted_documents);
         let gateway = Gateway {
             auth,
-            service: Service::new(engine, served.clone(), metrics, Persisted::new(options.trusted_documents)),
+            service: Service::new(engine, served.clone(), metrics, persisted, rates.clone()),
+            rates,
             bodies: Bodies::new(options.bodies_bytes),
             uploads: Places::new(options.uploads as usize),
             sockets: Arc::new(Semaphore::new(options.sockets as usize)),
@@ -96,7 +106,7 @@ impl Server {
         if let Some(tls) = files {
             following.spawn(tls.follow_files(options.certificate_interval));
         }
-        let conversations = Conversations::of(router, options.connection.clone(), acceptor, self.stop.subscribe());
+        let conversations = Conversations::of(router, self.gateway.clone(), acceptor, self.stop.subscribe());
         let acceptor = Acceptor::of(listener, places.clone());
         let accepting = acceptor.run(Arc::new(conversations), self.stop.subscribe());
         let stopping = async {

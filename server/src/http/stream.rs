@@ -12,6 +12,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_rustls::server::TlsStream;
 
 use super::activity::Activity;
+use crate::rate::held::Hold;
 
 /// A connection that counts what comes and goes. Its place is free again when it is dropped, whatever has become of it: a
 /// WebSocket, or what a handshake left.
@@ -19,12 +20,19 @@ pub struct Counting {
     stream: TcpStream,
     activity: Arc<Activity>,
     _place: OwnedSemaphorePermit,
+    /// Its part of what its address may hold.
+    _hold: Option<Hold>,
 }
 
 impl Counting {
     /// Counts from here on.
     pub fn of(stream: TcpStream, activity: Arc<Activity>, place: OwnedSemaphorePermit) -> Self {
-        Self { stream, activity, _place: place }
+        Self { stream, activity, _place: place, _hold: None }
+    }
+
+    /// Counts as one of an address, as long as it is there.
+    pub fn count_as(&mut self, hold: Option<Hold>) {
+        self._hold = hold;
     }
 }
 

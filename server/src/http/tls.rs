@@ -12,13 +12,13 @@ use std::time::Duration;
 use parking_lot::RwLock;
 use tokio::time::{Instant, interval_at};
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
+use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
 use tokio_rustls::rustls::sign::CertifiedKey;
-use tokio_rustls::rustls::{self, ServerConfig};
-use zeroize::Zeroizing;
+use tokio_rustls::rustls::{self, InconsistentKeys, ServerConfig};
+use zeroize::{Zeroize, Zeroizing};
 
 /// What is spoken inside, the best first.
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
@@ -100,7 +100,7 @@ impl Tls {
     pub fn read(files: TlsFiles) -> Result<Self, TlsError> {
         let provider = Arc::new(ring::default_provider());
         let seen = contents(&files)?;
-        let shown = Arc::new(Shown(RwLock::new(Arc::new(certified(&files, &seen, &provider)?))));
+        let shown = Arc::new(Shown(RwLock::new(Arc::new(certified(&files, &seen)?))));
         let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
         let config = config.map_err(|error| TlsError::Unusable { files: files.clone(), error })?;
         let mut config = config.with_no_client_auth().with_cert_resolver(shown.clone());
@@ -154,7 +154,7 @@ fn look(files: &TlsFiles, seen: &mut Contents, shown: &Shown) -> Result<Changed,
         return Ok(Changed::No);
     }
     *seen = now;
-    let certified = certified(files, seen, &ring::default_provider())?;
+    let certified = certified(files, seen)?;
     *shown.0.write() = Arc::new(certified);
     Ok(Changed::Yes)
 }
@@ -164,22 +164,28 @@ fn contents(files: &TlsFiles) -> Result<Contents, TlsError> {
     Ok(Contents { certificate: read(&files.certificate)?, key: Zeroizing::new(read(&files.key)?) })
 }
 
-fn certified(files: &TlsFiles, contents: &Contents, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
+fn certified(files: &TlsFiles, contents: &Contents) -> Result<CertifiedKey, TlsError> {
     let chain = CertificateDer::pem_slice_iter(&contents.certificate).collect::<Result<Vec<_>, _>>();
     let chain = chain.map_err(|_| TlsError::Malformed(files.certificate.clone()))?;
     if chain.is_empty() {
         let file = files.certificate.clone();
         return Err(TlsError::Missing { file, what: "certificate", label: "BEGIN CERTIFICATE" });
     }
-    let key = PrivateKeyDer::from_pem_slice(&contents.key).map_err(|error| {
+    let mut key = PrivateKeyDer::from_pem_slice(&contents.key).map_err(|error| {
         let file = files.key.clone();
         match error {
             pem::Error::NoItemsFound => TlsError::Missing { file, what: "private key", label: "BEGIN PRIVATE KEY" },
             _ => TlsError::Malformed(file),
         }
     })?;
-    CertifiedKey::from_der(chain, key, provider).map_err(|error| match error {
-        rustls::Error::InconsistentKeys(_) => TlsError::Mismatch(files.clone()),
-        error => TlsError::Unusable { files: files.clone(), error },
-    })
+    let unusable = |error| TlsError::Unusable { files: files.clone(), error };
+    // What is taken out of the text is wiped; the library keeps what it signs with.
+    let signing = ring::sign::any_supported_type(&key);
+    key.zeroize();
+    let certified = CertifiedKey::new(chain, signing.map_err(unusable)?);
+    match certified.keys_match() {
+        Ok(()) | Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(certified),
+        Err(rustls::Error::InconsistentKeys(_)) => Err(TlsError::Mismatch(files.clone())),
+        Err(error) => Err(unusable(error)),
+    }
 }

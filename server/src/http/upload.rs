@@ -41,7 +41,8 @@ use crate::auth::sessions::over;
 use crate::graphql::GraphqlError;
 use crate::graphql::call::call_result;
 use crate::graphql::execute::has_function;
-use crate::graphql::service::Served;
+use crate::graphql::plan::OperationKind;
+use crate::graphql::service::{Served, Service};
 use crate::request_id::RequestId;
 
 /// The most bytes of answers that are given out at once, if it is more than one.
@@ -49,6 +50,7 @@ const CHUNK_BYTES: usize = 32 << 10;
 
 /// An upload that is being read.
 struct Upload {
+    service: Service,
     served: Arc<Served>,
     row: Row,
     caller: Caller,
@@ -123,13 +125,15 @@ fn start(
     let refused = |error| Refusal::from(&Unauthenticated::from(error));
     let caller = credentials.caller(served.release.caller()).map_err(refused)?;
     let mut session = gateway.auth.session(credentials).map_err(refused)?;
-    let service = gateway.service.on(connection::of(&parts.extensions));
+    let service = gateway.service.on(connection::source(&parts.extensions));
+    // What its lines call is counted line by line.
     let place = service.place(&gateway.uploads, &caller, "uploads");
     let place = place.map_err(|error| Refusal::unavailable(GraphqlError::of_call(error, &caller)))?;
     let options = gateway.options.upload.clone();
     let (answers, given) = mpsc::channel(options.ahead_calls);
     let upload = Upload {
         row: service.row(&served, &caller),
+        service,
         served,
         caller,
         key,
@@ -202,6 +206,9 @@ impl Upload {
         if !has_function(&self.served.schema.api.mutation, &function) {
             return Err(CallError::new(ErrorCode::NotFound, format!("Mutation has no function {function}")));
         }
+        let cost = self.served.schema.cost_of_call(&function);
+        let admitted = self.service.admit_call(&self.served, &self.caller, OperationKind::Mutation, cost, &function);
+        admitted.map_err(|refused| CallError::new(refused.extensions.code, refused.message))?;
         Ok(Call { function, args })
     }
 }

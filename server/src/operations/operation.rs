@@ -20,6 +20,7 @@ use crate::graphql::plan::OperationKind;
 use crate::graphql::service::{Served, Service};
 use crate::graphql::{GraphqlError, Request};
 use crate::http::gateway::Gateway;
+use crate::rate::rates::Holds;
 
 /// One operation of a client.
 pub struct Operation<C> {
@@ -47,6 +48,13 @@ impl<C: Clone> Operation<C> {
         self.credentials.caller(served.release.caller()).map_err(|error| vec![GraphqlError::from(&error)])
     }
 
+    /// Lets a subscription in, unless its caller asks too often or has too many.
+    fn admit(&self, served: &Served, subscribed: &Subscribed) -> Result<Holds, Vec<GraphqlError>> {
+        let (caller, Subscribed { cost, function, .. }) = (self.caller(served)?, subscribed);
+        let admitted = self.service.admit_call(served, &caller, OperationKind::Subscription, *cost, function);
+        admitted.and_then(|()| self.service.hold_subscription(&caller)).map_err(|error| vec![error])
+    }
+
     /// Runs it to its end.
     ///
     /// What waits for the next value of a query is all that most operations are for most of their time, and there are many of
@@ -67,6 +75,7 @@ impl<C: Clone> Operation<C> {
         if operation.kind == OperationKind::Subscription {
             self.outbox.goes_on(&self.ticket);
             let subscribed = subscribe(&served.schema, &operation, request.variables.clone())?;
+            let _held = self.admit(&served, &subscribed)?;
             let Ok(_permit) = self.gateway.subscriptions.clone().try_acquire_owned() else {
                 return Err(vec![GraphqlError::limit("subscriptions", "all subscriptions of the server are taken")]);
             };

@@ -33,6 +33,13 @@ impl Close {
     /// A second `connection_init`.
     pub const INIT_TWICE: Self = Self::of(4429, "Too many initialisation requests");
 
+    /// Messages came too often.
+    pub const TOO_MANY_MESSAGES: Self = Self::of(4429, "Too many messages");
+    /// Too many tokens of the address were not taken.
+    pub const TOO_MANY_LOGINS: Self = Self::of(4429, "Too many tokens that were not accepted");
+    /// Whoever has opened it has as many as one may.
+    pub const TOO_MANY_SOCKETS: Self = Self::of(4429, "Too many sockets");
+
     const fn of(code: u16, reason: &'static str) -> Self {
         Self { code, reason: Cow::Borrowed(reason) }
     }
@@ -54,7 +61,10 @@ impl Close {
 
     /// A token that is not taken, or is good no longer.
     pub fn forbidden(error: &Unauthenticated) -> Self {
-        Self { code: 4403, reason: cut(format!("Forbidden: {error}")) }
+        match error {
+            Unauthenticated::TooMany(_) => Self::TOO_MANY_LOGINS,
+            error => Self { code: 4403, reason: cut(format!("Forbidden: {error}")) },
+        }
     }
 
     /// An operation of this id is still running.

@@ -17,10 +17,10 @@ use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use crate::http::connection;
 use crate::http::gateway::Gateway;
 use crate::http::graphql::Refusal;
 use crate::http::negotiate::MediaType;
+use crate::http::{connection, too_many};
 use crate::request_id::RequestId;
 
 /// The one subprotocol spoken.
@@ -44,7 +44,7 @@ pub async fn upgrade(gateway: Arc<Gateway>, upgrade: WebSocketUpgrade, parts: &P
         return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], reason).into_response();
     }
     // Programs can send a header, which browsers cannot: they show their token in `connection_init`.
-    let credentials = match gateway.auth.of_headers(&parts.headers).await {
+    let credentials = match gateway.credentials(parts).await {
         Ok(credentials) => credentials,
         Err(error) => return Refusal::from(&error).into_response(MediaType::Json),
     };
@@ -53,8 +53,12 @@ pub async fn upgrade(gateway: Arc<Gateway>, upgrade: WebSocketUpgrade, parts: &P
         return (StatusCode::SERVICE_UNAVAILABLE, retry_after, "all sockets are taken\n").into_response();
     };
     let accepted = connection::accepted(&parts.extensions);
+    let held = match gateway.rates.socket(accepted.address) {
+        Ok(held) => held,
+        Err(limited) => return too_many::response(&gateway.options.origins, limited, &parts.headers),
+    };
     let message_bytes = gateway.options.socket.message_bytes;
-    let id = RequestId::current();
+    let request = RequestId::current_of_client();
     upgrade
         .protocols([SUBPROTOCOL])
         .read_buffer_size(READ_BUFFER_BYTES)
@@ -63,7 +67,7 @@ pub async fn upgrade(gateway: Arc<Gateway>, upgrade: WebSocketUpgrade, parts: &P
         .max_frame_size(message_bytes)
         .on_failed_upgrade(|error| tracing::debug!("WebSocket upgrade: {error}"))
         .on_upgrade(async move |socket: WebSocket| {
-            RequestId::under(id, session::run(gateway, accepted, credentials, socket)).await;
-            drop(permit);
+            RequestId::under(request, session::run(gateway, accepted, credentials, socket)).await;
+            drop((permit, held));
         })
 }

@@ -3,6 +3,7 @@
 //! Reading, writing and pinging go on side by side in one task; what they share is the [`Outbox`]. The operations run in
 //! tasks of their own, which end with the session.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -13,6 +14,8 @@ use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval_at, sleep_until, timeout, timeout_at};
+use weir_engine::call::Caller;
+use weir_schema::caller::CallerSettings;
 
 use super::close::Close;
 use super::message::{self, ClientMessage, Token};
@@ -25,6 +28,7 @@ use crate::http::connection::{Accepted, Stalled, Written};
 use crate::http::gateway::Gateway;
 use crate::operations::operation::Operation;
 use crate::operations::outbox::{NotOpened, Outbox, Outgoing};
+use crate::rate::held::Hold;
 use crate::request_id::RequestId;
 
 /// What is sent about the connection itself.
@@ -48,7 +52,7 @@ pub async fn run(gateway: Arc<Gateway>, accepted: Accepted, credentials: Credent
     }
     let options = gateway.options.socket.clone();
     let init_deadline = Instant::now() + options.init_timeout;
-    let (service, operations) = (gateway.service.on(accepted.connection), JoinSet::new());
+    let (service, operations) = (gateway.service.on(accepted.source()), JoinSet::new());
     let mut session = Session {
         gateway,
         service,
@@ -58,6 +62,9 @@ pub async fn run(gateway: Arc<Gateway>, accepted: Accepted, credentials: Credent
         acknowledged: false,
         credentials,
         token: None,
+        address: accepted.address,
+        counted: Caller::Anonymous,
+        _held: None,
     };
     let heard = AtomicBool::new(true);
     let writing = write(sink, &outbox, &accepted.written, options.stalled_timeout);
@@ -180,6 +187,12 @@ struct Session {
     credentials: Credentials,
     /// How long that is good; with the handshake, if it is a token.
     token: Option<TokenSession>,
+    /// Whose it is.
+    address: IpAddr,
+    /// As whom its messages count, which is known with the handshake.
+    counted: Caller,
+    /// Its part of what its caller may hold.
+    _held: Option<Hold>,
 }
 
 impl Session {
@@ -203,6 +216,11 @@ impl Session {
                 return End::Close(Close::GOING_AWAY);
             };
             heard.store(true, Ordering::Relaxed);
+            if let Some(Ok(_)) = &message
+                && self.service.message(&self.counted).is_err()
+            {
+                return End::Close(Close::TOO_MANY_MESSAGES);
+            }
             let text = match message {
                 Some(Ok(Message::Text(text))) => text,
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
@@ -242,9 +260,12 @@ impl Session {
     async fn begin(&mut self, token: Option<Token>) -> Result<(), Close> {
         let refused = |error| Close::forbidden(&Unauthenticated::Token(error));
         if let Some(Token(token)) = token {
-            let verified = timeout_at(self.init_deadline, self.gateway.auth.of_token(&token)).await;
-            self.credentials = Credentials::Token(verified.map_err(|_| Close::INIT_TIMEOUT)?.map_err(refused)?);
+            let verified = timeout_at(self.init_deadline, self.gateway.verified(self.address, &token)).await;
+            let verified = verified.map_err(|_| Close::INIT_TIMEOUT)?;
+            self.credentials = Credentials::Token(verified.map_err(|error| Close::forbidden(&error))?);
         }
+        self.counted = self.credentials.caller(&CallerSettings::default()).map_err(refused)?;
+        self._held = self.service.hold_socket(&self.counted).map_err(|_| Close::TOO_MANY_SOCKETS)?;
         self.token = self.gateway.auth.session(&self.credentials).map_err(refused)?;
         self.acknowledged = true;
         let until_ms = self.credentials.token().map(|verified| verified.until_ms());
@@ -259,7 +280,7 @@ impl Session {
             return Err(refused(TokenError::Another));
         };
         let verified = tokio::select! {
-            verified = self.gateway.auth.of_token(&token) => verified.map_err(refused)?,
+            verified = self.gateway.verified(self.address, &token) => verified.map_err(|error| Close::forbidden(&error))?,
             error = session.over() => return Err(refused(error)),
         };
         if !verified.is_of_the_same_as(&before) {

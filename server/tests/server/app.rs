@@ -18,9 +18,11 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use tower::ServiceExt;
+use weir::auth::Tokens;
 use weir::graphql::Schema;
 use weir::http::options::{EventOptions, SocketOptions};
 use weir::http::tls::Tls;
+use weir::rate::clock::Clock;
 use weir::{Server, ServerOptions};
 use weir_engine::Engine;
 use weir_sandbox::compile::{Sources, compile};
@@ -78,7 +80,12 @@ impl App {
         Self::start_over(None, pool, options).await
     }
 
-    pub async fn start_over(tls: Option<Tls>, pool: PoolOptions, mut options: ServerOptions) -> Self {
+    pub async fn start_over(tls: Option<Tls>, pool: PoolOptions, options: ServerOptions) -> Self {
+        Self::start_by(Clock::system(), tls, pool, options).await
+    }
+
+    /// Serves with limits that go by a clock.
+    pub async fn start_by(clock: Clock, tls: Option<Tls>, pool: PoolOptions, mut options: ServerOptions) -> Self {
         // What a test says nothing of takes as long as a busy machine needs.
         let (usual, long) = (ServerOptions::default(), Duration::from_secs(60));
         let times = [
@@ -96,7 +103,7 @@ impl App {
         let path = folder.path().to_owned();
         let store = tokio::task::spawn_blocking(move || Store::open(&path, Options::default())).await.unwrap().unwrap();
         let engine = Engine::start(store, pool).unwrap();
-        let server = Server::start(engine.clone(), options);
+        let server = Server::start_by(clock, engine.clone(), options, Tokens::default());
         let server = match tls {
             Some(tls) => server.with_tls(tls),
             None => server,
@@ -117,7 +124,13 @@ impl App {
 
     /// Makes another text of the one module the active release, and waits until its schema is served.
     pub async fn activate(&self, module: &str) {
-        let texts = [("app.toml", "name = \"notes\"\nversion = \"1.0.0\"\n"), ("functions/notes.ts", module)];
+        self.activate_with("", module).await;
+    }
+
+    /// The same with more in its `app.toml`. Its schema has to be another than that of the one before.
+    pub async fn activate_with(&self, more: &str, module: &str) {
+        let manifest = format!("name = \"notes\"\nversion = \"1.0.0\"\n{more}");
+        let texts = [("app.toml", manifest.as_str()), ("functions/notes.ts", module)];
         let texts = texts.map(|(path, text)| (path.to_owned(), text.to_owned()));
         let app = compile(&Sources::from_texts(texts)).unwrap();
         let sdl = Schema::build(&app.declarations, &GraphqlSettings::default()).unwrap().sdl;
@@ -156,6 +169,13 @@ impl App {
         let caller = weir_engine::call::Caller::Developer;
         let arguments = json!({ "text": text, "kind": kind });
         self.engine.call(&release, &caller, "add", arguments).await.unwrap();
+    }
+
+    /// Adds a note that has a text alone.
+    pub async fn engine_add(&self) {
+        let release = self.engine.releases().borrow().clone().unwrap();
+        let caller = weir_engine::call::Caller::Developer;
+        self.engine.call(&release, &caller, "add", json!({ "text": "a" })).await.unwrap();
     }
 
     /// Opens a WebSocket.

@@ -24,6 +24,8 @@ mod manners;
 mod metrics;
 mod pages;
 mod protocol;
+mod proxies;
+mod rates;
 mod sorted_views;
 mod streams;
 mod subscriptions;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 /// The longest that anything may take. Far more than it does: machines may be busy.
@@ -35,6 +35,12 @@ impl Answer {
         header.unwrap_or_default()
     }
 
+    /// All values of a header that may be there more than once.
+    pub fn headers(&self, name: &str) -> Vec<&str> {
+        let pairs = self.head.lines().filter_map(|line| line.split_once(": "));
+        pairs.filter(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value).collect()
+    }
+
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
@@ -43,6 +49,13 @@ impl Answer {
 impl Wire {
     pub async fn to(address: SocketAddr) -> Self {
         Self { stream: TcpStream::connect(address).await.unwrap(), rest: Vec::new() }
+    }
+
+    /// The same from another address of this machine.
+    pub async fn from(local: &str, address: SocketAddr) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::new(local.parse().unwrap(), 0)).unwrap();
+        Self { stream: socket.connect(address).await.unwrap(), rest: Vec::new() }
     }
 
     /// Sends text as it is. The server may have closed already; what it said is read next.
