@@ -358,6 +358,50 @@ fn what_is_called_again_and_again() {
     );
     check(
         r#"
+        import { query, type Int } from "weir";
+        export const seen = query((): Int => 1);
+        // file: app.toml
+        name = "app"
+        version = "1.0.0"
+
+        [rate.functions]
+        seen = "10/s"
+        sen = "10/s"
+        "#,
+        expect![[r#"
+            error: the app has no function "sen"
+             --> app.toml:6:7
+              |
+            6 | sen = "10/s"
+              |       ^^^^^^
+            help: write the exported name of a function under [rate.functions]
+
+            weir: 1 mistake found
+        "#]],
+    );
+    check(
+        r#"
+        import { query, type Int } from "weir";
+        export const seen = query((): Int => 1);
+        // file: app.toml
+        name = "app"
+        version = "1.0.0"
+
+        [rate]
+        requests = "10 a second"
+        "#,
+        expect![[r#"
+            error: "10 a second" is no rate: write a number for each second, minute or hour, such as "10/s", "600/m burst 50" or "5/h"
+             --> app.toml:5:12
+              |
+            5 | requests = "10 a second"
+              |            ^
+
+            weir: 1 mistake found
+        "#]],
+    );
+    check(
+        r#"
         import { procedure, query, type Int } from "weir";
         export const tidy = procedure((args: { days: Int; deep?: boolean }): Int => args.days);
         export const seen = query((): Int => 1);

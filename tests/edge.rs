@@ -18,7 +18,7 @@ use crate::weir::{Dev, PATIENCE, run};
 const APP: &str = "import { query } from \"weir\";\nexport const hello = query((): string => \"hello\");\n";
 
 /// A certificate for this machine: the files of it and its key, and the certificate.
-fn certificate(app: &App, name: &str) -> (PathBuf, PathBuf, CertificateDer<'static>) {
+pub fn certificate(app: &App, name: &str) -> (PathBuf, PathBuf, CertificateDer<'static>) {
     let (params, key) = (CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap(), KeyPair::generate().unwrap());
     let certificate = params.self_signed(&key).unwrap();
     let files = [app.beside(&format!("{name}.pem")), app.beside(&format!("{name}.key"))];
@@ -29,7 +29,7 @@ fn certificate(app: &App, name: &str) -> (PathBuf, PathBuf, CertificateDer<'stat
 }
 
 /// Sends a request over TLS, with a connection that is closed after it; the whole response.
-fn exchange(address: &str, trusted: CertificateDer<'static>, request: &str) -> String {
+pub fn exchange(address: &str, trusted: CertificateDer<'static>, request: &str) -> String {
     let mut roots = RootCertStore::empty();
     roots.add(trusted).unwrap();
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));

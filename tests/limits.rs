@@ -86,3 +86,26 @@ fn an_app_bounds_what_is_asked_of_it() {
     let unknown = client.answer("{ cont }", json!({}))["errors"][0]["message"].take();
     assert!(unknown.as_str().unwrap().contains("Did you mean \"count\"?"), "{unknown}");
 }
+
+#[test]
+fn an_app_says_how_often_its_functions_are_called() {
+    let app = App::of(APP);
+    app.edit("app.toml", "[graphql.costs]", "[rate.functions]\nadd = \"1/h burst 2\"\n[graphql.costs]");
+    let dev = Dev::start(&app);
+    let client = dev.client();
+    let add = "mutation { add(name: \"x\") }";
+    assert_eq!((client.data(add)["add"].clone(), client.data(add)["add"].clone()), (json!(1), json!(2)));
+    let answer = minreq::post(format!("{}/graphql", dev.url))
+        .with_header("content-type", "application/json")
+        .with_body(json!({ "query": add }).to_string())
+        .send()
+        .unwrap();
+    let body: Value = serde_json::from_str(answer.as_str().unwrap()).unwrap();
+    let extensions = &body["errors"][0]["extensions"];
+    assert_eq!((answer.status_code, &extensions["code"]), (429, &json!("RATE_LIMITED")), "{body}");
+    let wait = extensions["retryAfterMs"].as_u64().unwrap();
+    assert!((3_500_000..=3_600_000).contains(&wait), "{wait}");
+    let retry_after = answer.headers.iter().find(|(name, _)| name == "retry-after").map(|(_, value)| value.clone());
+    assert_eq!(retry_after, Some(wait.div_ceil(1_000).to_string()));
+    assert_eq!(client.data("{ count }")["count"], 2);
+}

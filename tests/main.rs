@@ -23,6 +23,8 @@
 //! | [`bank`] | a minute of transfers, batches, savepoints, repeats, cut connections and a kill: money is conserved at every commit |
 //! | [`events`] | server-sent events as `graphql-sse` and a browser's EventSource take them |
 //! | [`graphiql`] | GraphiQL in a browser: written, run, watched, with pictures in `target/artefacts` |
+//! | [`floods`] | slow heads, floods of messages and of addresses: whoever asks as usual is answered |
+//! | [`secrets`] | nothing that is written anywhere holds a secret |
 //! | [`files`] | files that Apollo Client uploads |
 //! | [`hostile`] | scripts that mean harm are stopped at their limits, and nobody else notices |
 //! | [`jobs`] | 10,000 jobs over kills, each once; `weir jobs` |
@@ -83,6 +85,7 @@ mod edge;
 mod encryption;
 mod events;
 mod files;
+mod floods;
 mod graphiql;
 mod hostile;
 mod hot_row;
@@ -96,6 +99,7 @@ mod operations;
 mod outsider;
 mod paging;
 mod schema_changes;
+mod secrets;
 mod serve;
 mod shop;
 mod streaming;

@@ -1,0 +1,320 @@
+//! Nothing that is written anywhere holds a secret: a canary stands in every place where one can be given, and everything that the
+//! binary writes is searched for it. Its log is at its most talkative meanwhile.
+
+#![cfg(unix)]
+
+use std::collections::BTreeMap;
+use std::fs::{self, Permissions};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::apps::App;
+use crate::edge::{certificate, exchange};
+use crate::weir::{Ended, PATIENCE, Process, binary, finish};
+
+const APP: &str = r#"
+import { action, collection, fail, http, metric, procedure, query, secret, type Doc, type HttpResponse, type Int } from "weir";
+export interface Note { text: string }
+export const notes = collection<Note>({});
+export const all = query((): Doc<Note>[] => notes.all());
+export const add = procedure((args: { text: string }): Int => { notes.insert(args); return notes.count(); });
+export const use = action(async (): Promise<Int> => secret("FILE_KEY").length + secret("ENVIRONMENT_KEY").length);
+export const leak = action(async (args: { how: string }): Promise<Int> => {
+  for (const key of [secret("FILE_KEY"), secret("ENVIRONMENT_KEY")]) {
+    console.log("the key is " + key, { key });
+    console.error(key);
+    if (args.how === "throw") throw new Error("no charge with " + key);
+    if (args.how === "fail") fail("LEAK", "it is " + key);
+    if (args.how === "code") fail(key, "no message");
+    if (args.how === "metric") metric(key, 1);
+    if (args.how === "name") await ({ [key]: () => { throw new Error("in a function of that name"); } })[key]();
+  }
+  return 1;
+});
+export const hook = http.get("/hook", action(async (): Promise<HttpResponse> => { throw new Error(secret("FILE_KEY") + secret("ENVIRONMENT_KEY")); }));
+export const header = http.get("/header", action(async (): Promise<HttpResponse> => ({ headers: { [secret("FILE_KEY") + " "]: "x" } })));
+// file: app.toml
+name = "canary"
+version = "1.0.0"
+secrets = ["FILE_KEY", "ENVIRONMENT_KEY"]
+"#;
+
+/// Random hex digits, as many as there are in two of the system's random numbers.
+fn random(digits: usize) -> String {
+    let mut bytes = vec![0; digits.div_ceil(2)];
+    fs::File::open("/dev/urandom").unwrap().read_exact(&mut bytes).unwrap();
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>()[..digits].to_owned()
+}
+
+/// What is looked for, by what it is.
+#[derive(Default)]
+struct Canaries(BTreeMap<String, Vec<Vec<u8>>>);
+
+impl Canaries {
+    /// A secret text, also as base64, in upper case and as the bytes that its digits say.
+    fn add(&mut self, name: &str, secret: &str) {
+        let mut forms = vec![secret.as_bytes().to_vec(), secret.to_uppercase().into_bytes()];
+        for shift in 0..3 {
+            // Whatever stands before it: without the ends, which depend on their neighbours.
+            let shifted = [vec![b'x'; shift], secret.as_bytes().to_vec()].concat();
+            let coded = base64(&shifted);
+            forms.push(coded[8..coded.len() - 8].to_vec());
+        }
+        let digit = |byte: u8| char::from(byte).to_digit(16);
+        let digits: Option<Vec<u32>> = secret.bytes().map(digit).collect();
+        if let Some(digits) = digits.filter(|digits| digits.len() >= 16) {
+            forms.push(digits.chunks_exact(2).map(|pair| (pair[0] * 16 + pair[1]) as u8).collect());
+        }
+        self.0.entry(name.to_owned()).or_default().extend(forms);
+    }
+
+    /// A private key: each line of its text.
+    fn add_pem(&mut self, name: &str, file: &Path) {
+        let text = fs::read_to_string(file).unwrap();
+        let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with("-----") && line.len() > 30).collect();
+        assert!(!lines.is_empty());
+        // The first tells what kind of key it is, which all have in common.
+        for line in lines.iter().skip(usize::from(lines.len() > 1)) {
+            self.0.entry(name.to_owned()).or_default().push(line.as_bytes().to_vec());
+        }
+    }
+
+    fn look(&self, place: &str, bytes: &[u8]) {
+        for (name, forms) in &self.0 {
+            for form in forms {
+                let found = bytes.windows(form.len()).position(|window| window == form);
+                if let Some(found) = found {
+                    let around = &bytes[found.saturating_sub(200)..(found + form.len()).min(bytes.len())];
+                    panic!("{name} is in {place}, after {:?}", String::from_utf8_lossy(around));
+                }
+            }
+        }
+    }
+
+    fn look_below(&self, folder: &Path) -> usize {
+        let mut files = 0;
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            // What is written just now may be gone.
+            let Ok(metadata) = fs::symlink_metadata(&path) else { continue };
+            if metadata.is_dir() {
+                files += self.look_below(&path);
+            } else if metadata.is_file()
+                && let Ok(bytes) = fs::read(&path)
+            {
+                self.look(&path.display().to_string(), &bytes);
+                files += 1;
+            }
+        }
+        files
+    }
+}
+
+fn base64(bytes: &[u8]) -> Vec<u8> {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = Vec::new();
+    for three in bytes.chunks_exact(3) {
+        let bits = u32::from(three[0]) << 16 | u32::from(three[1]) << 8 | u32::from(three[2]);
+        text.extend([18, 12, 6, 0].map(|shift| DIGITS[(bits >> shift & 63) as usize]));
+    }
+    text
+}
+
+/// Saves a file that only its owner can read.
+fn save(app: &App, name: &str, text: &str) -> PathBuf {
+    let file = app.beside(name);
+    fs::write(&file, text).unwrap();
+    fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
+    file
+}
+
+/// Looks through all that a command has written that ended by itself.
+fn look_at(canaries: &Canaries, what: &str, ended: &Ended) {
+    canaries.look(&format!("stdout of {what}"), ended.stdout.as_bytes());
+    canaries.look(&format!("stderr of {what}"), ended.stderr.as_bytes());
+}
+
+#[test]
+fn a_canary_is_found_in_what_holds_it() {
+    let secret = format!("canary-{}", random(40));
+    let mut canaries = Canaries::default();
+    canaries.add("the key", &random(64));
+    canaries.add("the secret", &secret);
+    canaries.look("a text", b"nothing of it");
+    for coded in
+        [secret.clone(), secret.to_uppercase(), String::from_utf8(base64(format!("ab{secret}cde").as_bytes())).unwrap()]
+    {
+        let found = std::panic::catch_unwind(|| canaries.look("a text", format!("before {coded} after").as_bytes()));
+        assert!(found.is_err(), "{coded}");
+    }
+}
+
+#[test]
+fn no_secret_is_ever_written() {
+    let app = App::of(APP);
+    let mut canaries = Canaries::default();
+    let (in_file, in_environment) = (format!("canary-{}", random(48)), format!("canary-{}", random(48)));
+    let keys: Vec<String> = (0..3).map(|_| random(64)).collect();
+    canaries.add("the secret in the file", &in_file);
+    canaries.add("the secret in the environment", &in_environment);
+    keys.iter().for_each(|key| canaries.add("an encryption key", key));
+    let secrets = save(&app, "secrets", &format!("FILE_KEY={in_file}\n"));
+    let key_file = save(&app, "keys", &format!("1 {}\n", keys[0]));
+    let (tls_certificate, tls_key, trusted) = certificate(&app, "server");
+    canaries.add_pem("the TLS key", &tls_key);
+
+    let command = |arguments: &[&str]| {
+        // As an operator may have it: core files of any size.
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", "ulimit -c unlimited 2>/dev/null; exec \"$0\" \"$@\""]).arg(binary()).args(arguments);
+        shell.env("WEIR_LOG", "trace").env("WEIR_SECRET_ENVIRONMENT_KEY", &in_environment);
+        shell.env_remove("WEIR_ENCRYPTION_KEYS").current_dir(app.beside("")).stdin(std::process::Stdio::null());
+        shell
+    };
+    let (path, data) = (app.path(), app.data());
+    let text = |path: &Path| path.to_str().unwrap().to_owned();
+    let mut arguments =
+        vec!["dev".to_owned(), text(&path), "--listen".into(), "127.0.0.1:0".into(), "--data".into(), text(&data)];
+    arguments.extend(["--secrets".into(), text(&secrets), "--encryption-keys".into(), text(&key_file)]);
+    arguments.extend(["--tls-cert".into(), text(&tls_certificate), "--tls-key".into(), text(&tls_key)]);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let (mut process, stdout, log) = Process::start(command(&arguments));
+    let (_, line) = stdout.wait_for(0, |line| line.starts_with("listening on "));
+    let address = line.trim_start_matches("listening on https://").to_owned();
+
+    let ask = |request: &str| {
+        let answer = exchange(&address, trusted.clone(), request);
+        canaries.look(&format!("the answer to {request}"), answer.as_bytes());
+        answer
+    };
+    let post = |body: &str, headers: &str| {
+        ask(&format!(
+            "POST /graphql HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\nConnection: close\r\n{headers}\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        ))
+    };
+    let get = |path: &str| ask(&format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"));
+    let query = |query: &str| post(&serde_json::json!({ "query": query }).to_string(), "");
+
+    assert!(query("mutation { use }").contains(&format!("\"use\":{}", in_file.len() + in_environment.len())));
+    assert!(query("mutation { add(text: \"a\") }").contains("\"add\":1"));
+    for how in ["throw", "fail", "code", "metric", "name", "log"] {
+        query(&format!("mutation {{ leak(how: \"{how}\") }}"));
+    }
+    for path in [
+        "/hook",
+        "/header",
+        "/metrics",
+        "/healthz",
+        "/readyz",
+        "/schema.graphql",
+        "/graphiql",
+        "/none",
+        "/graphql?query=%7B",
+    ] {
+        get(path);
+    }
+    post("{", "");
+    post("{\"query\":\"{ all { id\"}", "Authorization: Bearer none\r\n");
+    post("{\"query\":\"{ all { nothing } }\"}", "Idempotency-Key: a\r\nIdempotency-Key: b\r\n");
+    ask("POST /graphql HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n");
+    ask("NONE\r\n\r\n");
+    // What is no TLS at all.
+    let mut plain = TcpStream::connect(&address).unwrap();
+    plain.set_read_timeout(Some(PATIENCE)).unwrap();
+    plain.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    let mut answer = Vec::new();
+    let _ = plain.read_to_end(&mut answer);
+    canaries.look("the answer to what is no TLS", &answer);
+
+    // Keys are exchanged, and then files are there that are none.
+    save(&app, "keys", &format!("1 {}\n2 {}\n", keys[0], keys[1]));
+    let told = log.count();
+    process.signal("HUP");
+    log.wait_for(told, |line| line.contains("key 2"));
+    save(&app, "keys", &format!("1 {}\n2 {} and more\n3 {}x\n", keys[0], keys[1], keys[2]));
+    let told = log.count();
+    process.signal("HUP");
+    log.wait_for(told, |line| line.contains("is no key"));
+    save(&app, "keys", &format!("1 {}\n2 {}\n", keys[0], keys[1]));
+    fs::write(&tls_certificate, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").unwrap();
+
+    // Commands on the folder that is served.
+    let on_data = |arguments: &[&str]| {
+        let all = [arguments, &["--data", data.to_str().unwrap()]].concat();
+        let ended = finish(command(&all), PATIENCE);
+        look_at(&canaries, &format!("{all:?}"), &ended);
+        ended
+    };
+    let (backup, export) = (app.beside("backup"), app.beside("export"));
+    let with_keys = ["--encryption-keys", key_file.to_str().unwrap()];
+    assert_eq!(on_data(&["backup", backup.to_str().unwrap()]).code, Some(0));
+    assert_eq!(on_data(&["export", export.to_str().unwrap()]).code, Some(0));
+    assert_eq!(on_data(&[&["encryption", "status"][..], &with_keys].concat()).code, Some(0));
+    on_data(&["jobs", "list"]);
+
+    // No core file could be written of it.
+    #[cfg(target_os = "linux")]
+    {
+        let limits = fs::read_to_string(format!("/proc/{}/limits", process.id())).unwrap();
+        let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+        assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"], "{core}");
+    }
+    process.terminate();
+    assert_eq!(process.wait(PATIENCE).expect("it stops on SIGTERM").code(), Some(0));
+    canaries.look("stdout", stdout.all().join("\n").as_bytes());
+    let log = log.all().join("\n");
+    assert!(log.contains("[secret FILE_KEY]") && log.contains("TRACE"), "the log says what there was to say");
+    canaries.look("the log", log.as_bytes());
+
+    // Starts that are refused, and what looks into the folder that is served no more.
+    let open = save(&app, "open", &format!("FILE_KEY={in_file}\n"));
+    fs::set_permissions(&open, Permissions::from_mode(0o644)).unwrap();
+    let bad = [
+        ("--secrets", open),
+        ("--secrets", save(&app, "twice", &format!("FILE_KEY={in_file}\nFILE_KEY={in_file}\n"))),
+        ("--secrets", save(&app, "unquoted", &format!("FILE_KEY=\"{in_file}\n"))),
+        ("--secrets", save(&app, "unnamed", &format!("{in_file}\n"))),
+        ("--secrets", save(&app, "both", &format!("ENVIRONMENT_KEY={in_file}\n"))),
+        ("--encryption-keys", save(&app, "short", &format!("1 {}\n", &keys[0][1..]))),
+        ("--encryption-keys", save(&app, "other", &format!("9 {}\n", keys[2]))),
+        ("--encryption-keys", save(&app, "same", &format!("1 {}\n2 {}\n", keys[0], keys[0]))),
+        ("--tls-key", save(&app, "cut", &fs::read_to_string(&tls_key).unwrap().replace("END", "BEGIN"))),
+    ];
+    for (option, file) in bad {
+        let place = arguments.iter().position(|argument| *argument == option).unwrap() + 1;
+        let mut arguments = arguments.clone();
+        arguments[place] = file.to_str().unwrap();
+        let ended = finish(command(&arguments), PATIENCE);
+        assert_eq!(ended.code, Some(1), "{option} {}: {}", file.display(), ended.stderr);
+        look_at(&canaries, &format!("{option} {}", file.display()), &ended);
+    }
+    assert_eq!(on_data(&[&["doctor"][..], &with_keys].concat()).code, Some(0));
+    on_data(&["doctor"]);
+    let restored = app.beside("restored");
+    let restore = ["restore", backup.to_str().unwrap(), "--data", restored.to_str().unwrap()];
+    look_at(&canaries, "restore", &finish(command(&[&restore[..], &with_keys].concat()), PATIENCE));
+
+    // What lies on the disk: no place but those that were given holds a canary.
+    for name in [
+        "secrets",
+        "keys",
+        "twice",
+        "unquoted",
+        "unnamed",
+        "both",
+        "short",
+        "other",
+        "same",
+        "cut",
+        "open",
+        "server.key",
+    ] {
+        fs::remove_file(app.beside(name)).unwrap();
+    }
+    let files = canaries.look_below(&app.beside(""));
+    assert!(files > 10, "{files} files were looked at");
+}
