@@ -42,7 +42,7 @@ pub async fn answer(
     variables: Map<String, Value>,
     shown: Shown<'_>,
 ) -> HttpResponse {
-    let service = gateway.service.on(accepted.connection);
+    let service = gateway.service.on(accepted.source());
     let listed = match list(&served.schema, operation, variables) {
         Ok(listed) => listed,
         Err(errors) => return refused(StatusCode::BAD_REQUEST, &errors),
