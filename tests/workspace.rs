@@ -26,8 +26,9 @@ const DIRECTIONS: [(&str, &str, &[&str]); 8] = [
 const FOR_TESTS: &str = "weir-checker";
 
 /// Crates that only one package may use. Benchmarks may compare with them.
-const CONFINED: [(&str, &str); 9] = [
+const CONFINED: [(&str, &str); 10] = [
     ("surrealkv", "store"),
+    ("cedar-policy", "engine"),
     ("deno_core", "sandbox"),
     ("oxc", "sandbox"),
     ("swc_ecma_parser", "sandbox"),

@@ -75,15 +75,15 @@ async fn recall_or_run(engine: &Engine, prepared: &Prepared, scope: Scope) -> Re
     let mut transaction = engine.store().begin().map_err(CallError::unavailable)?;
     if let Some(recalled) = once.recall(&mut transaction, &seed).map_err(CallError::unavailable)? {
         let commit = recalled.commit;
-        let outcome = recalled.outcomes?.into_iter().next().unwrap_or(Ok(serde_json::Value::Null));
-        return outcome.map(|value| Answer::new(value, commit));
+        let outcome = recalled.outcomes?.into_iter().next().unwrap_or(Ok(serde_json::Value::Null.into()));
+        return outcome.map(|given| Answer::new(given, commit));
     }
     drop(transaction);
     let outcome = engine.act(prepared).await;
     if outcome.as_ref().err().is_some_and(|error| !idempotency::is_kept(error)) {
         return outcome;
     }
-    let outcomes = vec![outcome.clone().map(|answer| answer.value.value().clone())];
+    let outcomes = vec![outcome.clone().map(|answer| answer.value.given())];
     let keep = |mut transaction: Transaction| {
         once.keep(&mut transaction, &seed, &outcomes);
         ready(Run::Commit(transaction, ()))

@@ -159,8 +159,8 @@ pub struct Answer {
 
 impl Answer {
     /// A result that nobody else has yet.
-    pub fn new(value: Value, commit: Timestamp) -> Self {
-        Self { value: Arc::new(Content::from(value)), commit, age: None }
+    pub fn new(given: impl Into<Content>, commit: Timestamp) -> Self {
+        Self { value: Arc::new(given.into()), commit, age: None }
     }
 }
 

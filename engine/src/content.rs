@@ -11,6 +11,9 @@ use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
 use weir_schema::commit::Timestamp;
 use weir_schema::size::json_bytes;
+use weir_schema::validate::Place;
+
+pub use crate::access::hidden::Places;
 
 /// Forms of one value that are kept: as many selections of it as are likely to be asked for at the same time.
 const FORMS_MAX: usize = 4;
@@ -18,9 +21,25 @@ const FORMS_MAX: usize = 4;
 /// Changes to one value that are kept: from as many values before it as clients are likely to have at the same time.
 const CHANGES_MAX: usize = 4;
 
+/// What a function gave: a value of its declared type, but for what its caller may not view.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Given {
+    /// The value.
+    pub value: Value,
+    /// Where members of documents are null because the caller may not view them.
+    pub hidden: Places,
+}
+
+impl From<Value> for Given {
+    fn from(value: Value) -> Self {
+        Self { value, hidden: Places::default() }
+    }
+}
+
 /// The value of a result. Shared by all who have it, with the forms in which it was sent.
 pub struct Content {
     value: Value,
+    hidden: Places,
     digest: OnceLock<ValueDigest>,
     bytes: OnceLock<usize>,
     forms: Mutex<Vec<(FormId, Bytes)>>,
@@ -39,9 +58,14 @@ impl Content {
         &self.value
     }
 
+    /// Where in the value members of documents are null because the caller may not view them. Sorted.
+    pub fn hidden(&self) -> &Places {
+        &self.hidden
+    }
+
     /// What stands for the value when two are compared.
     pub fn digest(&self) -> ValueDigest {
-        *self.digest.get_or_init(|| ValueDigest::of(&self.value))
+        *self.digest.get_or_init(|| ValueDigest::of(&self.value, &self.hidden))
     }
 
     /// The length of its JSON text.
@@ -88,6 +112,11 @@ impl Content {
         change
     }
 
+    /// A copy, with what is hidden in it.
+    pub(crate) fn given(&self) -> Given {
+        Given { value: self.value.clone(), hidden: self.hidden.clone() }
+    }
+
     /// The value, if nobody else has it; a copy otherwise.
     pub fn take(self: Arc<Self>) -> Value {
         Self::try_take(self).unwrap_or_else(|shared| shared.value.clone())
@@ -100,8 +129,15 @@ impl Content {
 
 impl From<Value> for Content {
     fn from(value: Value) -> Self {
+        Self::from(Given::from(value))
+    }
+}
+
+impl From<Given> for Content {
+    fn from(Given { value, hidden }: Given) -> Self {
         Self {
             value,
+            hidden,
             digest: OnceLock::new(),
             bytes: OnceLock::new(),
             forms: Mutex::default(),
@@ -120,7 +156,7 @@ impl Deref for Content {
 
 impl PartialEq for Content {
     fn eq(&self, other: &Self) -> bool {
-        self.value == other.value
+        self.value == other.value && self.hidden == other.hidden
     }
 }
 
@@ -141,8 +177,13 @@ impl fmt::Debug for Content {
 pub struct ValueDigest([u8; 16]);
 
 impl ValueDigest {
-    fn of(value: &Value) -> Self {
-        let digest = Sha256::digest(value.to_string().as_bytes());
+    fn of(value: &Value, hidden: &[Place]) -> Self {
+        let mut hasher = Sha256::new_with_prefix(value.to_string().as_bytes());
+        if !hidden.is_empty() {
+            // No JSON text goes on like this.
+            hasher.update(format!("\0{hidden:?}"));
+        }
+        let digest = hasher.finalize();
         Self(std::array::from_fn(|index| digest.get(index).copied().unwrap_or_default()))
     }
 
@@ -166,7 +207,7 @@ mod tests {
 
     #[test]
     fn a_cursor_carries_its_digest() {
-        let digest = ValueDigest::of(&Value::from(vec![1, 2]));
+        let digest = ValueDigest::of(&Value::from(vec![1, 2]), &[]);
         assert!(ValueDigest::of_cursor(&digest.cursor(Timestamp(7))) == Some(digest));
         for odd in ["", "7", "7.", "7.zz", "7.0011"] {
             assert!(ValueDigest::of_cursor(odd).is_none(), "{odd:?}");
@@ -189,7 +230,7 @@ mod tests {
     #[test]
     fn a_change_is_made_once_while_its_form_is_kept() {
         let content = Content::from(Value::from("x"));
-        let from = |n: u64| ValueDigest::of(&Value::from(n));
+        let from = |n: u64| ValueDigest::of(&Value::from(n), &[]);
         assert!(!Arc::ptr_eq(&content.change(from(0), 1), &content.change(from(0), 1)), "the form is not kept");
         content.keep_form(1, b"x");
         let change = content.change(from(0), 1);

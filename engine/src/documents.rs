@@ -8,6 +8,8 @@ use weir_schema::limits::Limit;
 use weir_schema::validate;
 use weir_store::{Deleted, ReadError, Transaction, WriteError};
 
+use crate::access::action::Action;
+use crate::access::rows::{Entity, RowRules};
 use crate::call::CallError;
 
 /// Why a document was not written or read.
@@ -16,6 +18,9 @@ pub enum DocumentError {
     /// The script's mistake, for its author.
     #[error("{0}")]
     Refused(String),
+    /// The caller may not do that, says the policy of the app.
+    #[error("{0}")]
+    Forbidden(String),
     /// Past a limit of the call.
     #[error("past the limit {0}")]
     Limit(Limit),
@@ -78,64 +83,117 @@ pub fn collection<'a>(declarations: &'a Declarations, name: &str) -> Result<&'a 
     declarations.collections.get(name).ok_or_else(|| refused(format!("there is no collection {name:?}")))
 }
 
-/// A document that must be there.
-fn existing(transaction: &mut Transaction, name: &str, id: &DocumentId) -> Result<Bytes, DocumentError> {
-    transaction.get(name, id)?.ok_or_else(|| refused(format!("{name} has no document {id}; insert makes new ones")))
+/// A document that must be there, for whom rules do not hide it, with what they look at of it.
+fn existing(
+    transaction: &mut Transaction,
+    name: &str,
+    id: &DocumentId,
+    rules: Option<&RowRules>,
+) -> Result<(Bytes, Option<Entity>), DocumentError> {
+    let absent = || refused(format!("{name} has no document {id}; insert makes new ones"));
+    let text = transaction.get(name, id)?.ok_or_else(absent)?;
+    let Some(rules) = rules else { return Ok((text, None)) };
+    let entity = rules.entity(&text).ok_or_else(|| refused(format!("{name} {id} is damaged")))?;
+    if rules.shows(&entity, &[]) { Ok((text, Some(entity))) } else { Err(absent()) }
+}
+
+fn forbidden(action: Action, name: &str) -> DocumentError {
+    DocumentError::Forbidden(format!("the caller may not {} this document of {name}", action.name()))
 }
 
 /// Stores a new document.
 pub fn insert(
     transaction: &mut Transaction,
     declarations: &Declarations,
+    rules: Option<&RowRules>,
     name: &str,
     id: &DocumentId,
     value: Value,
 ) -> Result<Bytes, DocumentError> {
-    put(transaction, declarations, name, id, value)
+    let document = checked(declarations, name, value)?;
+    if let Some(rules) = rules
+        && !rules.allows(&rules.create, &rules.entity_of(id.as_str(), &document))
+    {
+        return Err(forbidden(Action::Create, name));
+    }
+    Ok(transaction.put(name, id, document)?)
 }
 
-/// Stores a document in the place of an existing one.
+/// Stores a document in the place of an existing one. A member that the caller may not view stays what it was where the new
+/// document has none: who was not shown it cannot say that it should go.
 pub fn replace(
     transaction: &mut Transaction,
     declarations: &Declarations,
+    rules: Option<&RowRules>,
     name: &str,
     id: &DocumentId,
     mut value: Value,
 ) -> Result<Bytes, DocumentError> {
     drop_own_id(name, id, &mut value)?;
-    existing(transaction, name, id)?;
-    put(transaction, declarations, name, id, value)
+    let (text, old) = existing(transaction, name, id, rules)?;
+    if let (Some(rules), Some(old), Value::Object(given)) = (rules, &old, &mut value)
+        && rules.hides_members()
+    {
+        let mut stored = members(name, id, &text)?;
+        for hidden in rules.hidden(old) {
+            if given.get(&**hidden).is_none_or(Value::is_null)
+                && let Some(kept) = stored.remove(&**hidden)
+            {
+                given.insert(hidden.to_string(), kept);
+            }
+        }
+    }
+    change(transaction, declarations, rules.zip(old.as_ref()), name, id, value)
 }
 
-/// Sets and removes members of an existing document.
+/// Sets and removes members of an existing document. Null is not set where the caller was shown null for what a member is.
 pub fn patch(
     transaction: &mut Transaction,
     declarations: &Declarations,
+    rules: Option<&RowRules>,
     name: &str,
     id: &DocumentId,
     mut part: Value,
     removed: &[String],
 ) -> Result<Bytes, DocumentError> {
     drop_own_id(name, id, &mut part)?;
-    let Value::Object(part) = part else { return Err(refused(format!("{name}.patch takes an object"))) };
-    let text = existing(transaction, name, id)?;
-    let mut document: Map<String, Value> =
-        serde_json::from_slice(&text).map_err(|error| refused(format!("{name} {id} is damaged: {error}")))?;
+    let Value::Object(mut part) = part else { return Err(refused(format!("{name}.patch takes an object"))) };
+    let (text, old) = existing(transaction, name, id, rules)?;
+    if let (Some(rules), Some(old)) = (rules, &old) {
+        for hidden in rules.hidden(old) {
+            if part.get(&**hidden).is_some_and(Value::is_null) {
+                part.shift_remove(&**hidden);
+            }
+        }
+    }
+    let mut document = members(name, id, &text)?;
     document.shift_remove("id");
     document.extend(part);
     for member in removed {
         document.shift_remove(member);
     }
-    put(transaction, declarations, name, id, Value::Object(document))
+    change(transaction, declarations, rules.zip(old.as_ref()), name, id, Value::Object(document))
 }
 
-/// Deletes a document, with at most `others_max` that are deleted or changed on account of it.
+/// Deletes a document, with at most `others_max` that are deleted or changed on account of it. Those are what the app declares
+/// of its data, and are not asked rules about.
 pub fn delete(
     transaction: &mut Transaction,
+    rules: Option<&RowRules>,
     name: &str,
     id: &DocumentId,
     others_max: u32,
 ) -> Result<Deleted, DocumentError> {
+    if let Some(rules) = rules {
+        let Some(text) = transaction.get(name, id)? else { return Ok(Deleted::default()) };
+        let entity = rules.entity(&text).ok_or_else(|| refused(format!("{name} {id} is damaged")))?;
+        if !rules.shows(&entity, &[]) {
+            return Ok(Deleted::default());
+        }
+        if !rules.allows(&rules.delete, &entity) {
+            return Err(forbidden(Action::Delete, name));
+        }
+    }
     let max = (others_max as usize).saturating_add(1);
     match transaction.delete_at_most(name, id, max) {
         Err(WriteError::TooManyDocuments { .. }) => Err(DocumentError::Limit(Limit::DocumentsWritten)),
@@ -143,15 +201,32 @@ pub fn delete(
     }
 }
 
-fn put(
+/// Stores another state of a document, if the caller may change the old one and into the new one.
+fn change(
     transaction: &mut Transaction,
     declarations: &Declarations,
+    rules: Option<(&RowRules, &Entity)>,
     name: &str,
     id: &DocumentId,
     value: Value,
 ) -> Result<Bytes, DocumentError> {
+    if let Some((rules, old)) = rules
+        && !rules.allows(&rules.update, old)
+    {
+        return Err(forbidden(Action::Update, name));
+    }
     let document = checked(declarations, name, value)?;
+    if let Some((rules, _)) = rules
+        && !rules.allows(&rules.update, &rules.entity_of(id.as_str(), &document))
+    {
+        return Err(DocumentError::Forbidden(format!("the caller may not update a document of {name} to this")));
+    }
     Ok(transaction.put(name, id, document)?)
+}
+
+/// The members of a stored document.
+fn members(name: &str, id: &DocumentId, text: &[u8]) -> Result<Map<String, Value>, DocumentError> {
+    serde_json::from_slice(text).map_err(|error| refused(format!("{name} {id} is damaged: {error}")))
 }
 
 /// A document of the collection's type.

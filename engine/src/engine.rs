@@ -1,10 +1,12 @@
 //! The engine: one store, the active release, the calls.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 use serde_json::Value;
 use tokio::sync::{Mutex, watch};
 use weir_sandbox::App;
+use weir_sandbox::diagnostic::Diagnostic;
 use weir_sandbox::isolate::IsolateError;
 use weir_sandbox::pool::PoolOptions;
 use weir_sandbox::watchdog::Watchdog;
@@ -13,6 +15,9 @@ use weir_schema::error::ErrorCode;
 use weir_schema::limits::Limit;
 use weir_store::{CatalogError, Poisoned, Store};
 
+use crate::access;
+use crate::access::guard::Guard;
+use crate::access::policies::Policies;
 use crate::actions::{self, Actions};
 use crate::call::{Answer, Call, CallError, Caller};
 use crate::control::refusals::{self, Refusals};
@@ -65,6 +70,8 @@ pub(crate) struct Shared {
     refusals: Refusals,
     /// Held while a release is being deployed: one after the other.
     deploying: Mutex<()>,
+    /// Whether an app without policies denies everything to who is bound by policies.
+    denies_without_policies: AtomicBool,
 }
 
 /// Which apps may become active.
@@ -94,6 +101,9 @@ pub enum ActivateError {
     /// Only signed bundles run here.
     #[error("only signed bundles run here: deploy one with weir deploy")]
     Unsigned,
+    /// Its policies have mistakes.
+    #[error("policies.cedar has {} mistakes", .0.len())]
+    Policies(Vec<Diagnostic>),
 }
 
 impl Engine {
@@ -143,6 +153,7 @@ impl Engine {
             runs,
             refusals: Refusals::default(),
             deploying,
+            denies_without_policies: AtomicBool::new(false),
         };
         let engine = Self { shared: Arc::new(shared), origin: Origin::default() };
         tokio::spawn(pump(notices, Arc::downgrade(&engine.shared)));
@@ -193,7 +204,9 @@ impl Engine {
     pub(crate) async fn load(&self, app: App) -> Result<Arc<Release>, ActivateError> {
         let (watchdog, pool) = (self.shared.watchdog.clone(), self.shared.pool.clone());
         let surroundings = Surroundings::of(&app, self.shared.secrets.as_ref())?;
-        let starting = tokio::task::spawn_blocking(move || Release::start(app, surroundings, &watchdog, &pool));
+        let policies = self.policies_of(&app)?;
+        let starting =
+            tokio::task::spawn_blocking(move || Release::start(app, policies, surroundings, &watchdog, &pool));
         let release = starting.await.map_err(|error| IsolateError::Internal(error.to_string()))??;
         let release = Arc::new(release);
         self.shared.store.apply_collections(release.declarations()).await?;
@@ -224,6 +237,22 @@ impl Engine {
     /// Held while a release is being deployed.
     pub(crate) fn deploying(&self) -> &Mutex<()> {
         &self.shared.deploying
+    }
+
+    /// From now on an app without `policies.cedar` denies everything but to the developer and the scheduler. Otherwise it allows
+    /// everything to everybody, as suits who writes it on their own machine.
+    pub fn deny_without_policies(&self) {
+        self.shared.denies_without_policies.store(true, Ordering::Relaxed);
+    }
+
+    fn policies_of(&self, app: &App) -> Result<Option<Arc<Policies>>, ActivateError> {
+        let text = match &app.policies {
+            Some(text) => text.as_str(),
+            None if self.shared.denies_without_policies.load(Ordering::Relaxed) => "",
+            None => return Ok(None),
+        };
+        let policies = access::compile::compile(&app.declarations, &app.manifest.caller, text);
+        policies.map(|policies| Some(Arc::new(policies))).map_err(ActivateError::Policies)
     }
 
     /// The active release, and every one that replaces it. `None` until the first is activated.
@@ -272,14 +301,30 @@ impl Engine {
         arguments: Value,
         scope: Option<Scope>,
     ) -> Result<Answer, CallError> {
-        let prepared = Prepared::new(release, caller, function, arguments)?;
+        self.call_prepared(Prepared::new(release, caller, function, arguments)?, scope).await
+    }
+
+    /// The same for an action, as part of its own call: nothing is decided but what is read and written.
+    pub(crate) async fn call_of_action(
+        &self,
+        release: &Arc<Release>,
+        caller: &Caller,
+        guard: Option<Arc<Guard>>,
+        function: &str,
+        arguments: Value,
+    ) -> Result<Answer, CallError> {
+        let prepared = Prepared::undecided(release, caller, function, arguments)?;
+        self.call_prepared(prepared.part_of(guard), None).await
+    }
+
+    async fn call_prepared(&self, prepared: Prepared, scope: Option<Scope>) -> Result<Answer, CallError> {
         match (prepared.function()?.kind, scope) {
             (FunctionKind::Query | FunctionKind::View, _) => self.read(&prepared).await,
             (FunctionKind::Procedure, scope) => procedures::call(self, prepared, scope).await,
             (FunctionKind::Action, Some(scope)) => actions::call_once(self, prepared, scope).await,
             (FunctionKind::Action, None) => self.act(&prepared).await,
             (FunctionKind::Stream, _) => {
-                let message = format!("{function} is a stream: subscribe to it");
+                let message = format!("{} is a stream: subscribe to it", prepared.function()?.name);
                 Err(CallError::new(ErrorCode::BadArguments, message))
             }
         }
@@ -415,7 +460,7 @@ impl Engine {
 
     pub(crate) async fn act(&self, prepared: &Prepared) -> Result<Answer, CallError> {
         let ran = self.run_action(prepared).await;
-        ran.result.map(|value| Answer::new(value, self.store().head().timestamp))
+        ran.result.map(|given| Answer::new(given, self.store().head().timestamp))
     }
 
     /// Runs an action, again as long as its worker dies before it has done anything.

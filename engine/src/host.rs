@@ -5,20 +5,23 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::oneshot;
 use weir_sandbox::pool::InFlight;
 use weir_sandbox::protocol::{
     Answering, Bounds, Host, HostCall, HostError, Observed, Order, Outcome, PageEnd, Plan, SavepointStep, Taken, Wanted,
 };
 use weir_schema::declarations::FunctionKind;
+use weir_schema::error::ErrorCode;
 use weir_schema::id::DocumentId;
 use weir_schema::limits::Limit;
-use weir_store::{BadCursor, Direction, End, Pinned, Position, Range, Rows, Scan, ScanError, Transaction};
+use weir_store::{BadCursor, Direction, End, Pinned, Position, Range, Scan, ScanError, Transaction};
 
+use crate::access::guard::Guard;
+use crate::access::hidden::Hidden;
 use crate::attempts::Attempts;
 use crate::call::{CallError, Caller};
-use crate::documents::{self, DocumentError};
+use crate::documents::DocumentError;
 use crate::engine::Engine;
 use crate::fetch::Budget;
 use crate::nested_views::Views;
@@ -36,6 +39,10 @@ pub struct RunHost {
     pub release: Arc<Release>,
     /// Who called it.
     pub caller: Caller,
+    /// What the policies of the release have to say; `None` without policies.
+    pub(crate) guard: Option<Arc<Guard>>,
+    /// What the caller may not view of documents that the function has read.
+    pub(crate) hidden: Hidden,
     /// The function's name, for its log.
     pub function: String,
     /// Which call it is, for its log.
@@ -70,7 +77,8 @@ pub struct RunHost {
     pub aborted: Option<Aborted>,
     /// Whether an action has called what may have written, or has fetched.
     pub acted: bool,
-    /// The last call of an action that failed, and the message that the script got for it.
+    /// The last that was refused for what is not the script's mistake, a call of an action or a write, and the message that
+    /// the script got for it.
     pub failed: Arc<Mutex<Option<(String, CallError)>>>,
     /// Counts the run as long as it is under way, if it keeps an isolate from others.
     pub in_flight: Option<InFlight>,
@@ -81,10 +89,10 @@ pub struct RunHost {
 /// What a run has used up of its limits.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Used {
-    documents_read: u32,
-    documents_counted: u32,
-    documents_written: u32,
-    read_bytes: usize,
+    pub(crate) documents_read: u32,
+    pub(crate) documents_counted: u32,
+    pub(crate) documents_written: u32,
+    pub(crate) read_bytes: usize,
     written_bytes: usize,
     pub(crate) jobs_scheduled: u32,
     pub(crate) fetches: u32,
@@ -130,7 +138,9 @@ pub struct Finished {
     pub aborted: Option<Aborted>,
     /// Whether an action has called what may have written, or has fetched.
     pub acted: bool,
-    /// The last call of an action that failed, and the message that the script got for it.
+    /// What the caller may not view of documents that the function has read.
+    pub(crate) hidden: Hidden,
+    /// What was refused last for what is not the script's mistake, and the message that the script got for it.
     pub failed: Option<(String, CallError)>,
 }
 
@@ -170,34 +180,46 @@ impl RunHost {
             DocumentError::Refused(message) => HostError::Refused(message),
             DocumentError::Limit(limit) => HostError::Limit(limit),
             DocumentError::Cut => self.abort_cut(),
+            DocumentError::Forbidden(message) => {
+                let error = CallError::new(ErrorCode::Forbidden, message.clone());
+                *self.failed.lock() = Some((message.clone(), error));
+                HostError::Refused(message)
+            }
             DocumentError::GivenUp(error) => {
                 self.abort(Aborted { error: *error, may_run_again: false, is_behind: false })
             }
         }
     }
 
-    fn refuse_scan(&mut self, error: ScanError) -> HostError {
+    pub(crate) fn refuse_scan(&mut self, error: ScanError) -> HostError {
         match error {
             ScanError::Read(error) => self.refuse(error.into()),
             other => HostError::Refused(other.to_string()),
         }
     }
 
-    fn count_read(&mut self, documents: usize) -> Result<(), HostError> {
+    pub(crate) fn count_read(&mut self, documents: usize) -> Result<(), HostError> {
         let limit = self.release.limits().documents_read;
         let read = u32::try_from(documents).unwrap_or(u32::MAX);
         self.used.documents_read = self.used.documents_read.saturating_add(read);
         if self.used.documents_read > limit { Err(HostError::Limit(Limit::DocumentsRead)) } else { Ok(()) }
     }
 
-    fn count_written(&mut self, documents: usize) -> Result<(), HostError> {
+    pub(crate) fn count_counted(&mut self, documents: usize) -> Result<(), HostError> {
+        let limit = self.release.limits().documents_counted;
+        let counted = u32::try_from(documents).unwrap_or(u32::MAX);
+        self.used.documents_counted = self.used.documents_counted.saturating_add(counted);
+        if self.used.documents_counted > limit { Err(HostError::Limit(Limit::DocumentsCounted)) } else { Ok(()) }
+    }
+
+    pub(crate) fn count_written(&mut self, documents: usize) -> Result<(), HostError> {
         let limit = self.release.limits().documents_written;
         let written = u32::try_from(documents).unwrap_or(u32::MAX);
         self.used.documents_written = self.used.documents_written.saturating_add(written);
         if self.used.documents_written > limit { Err(HostError::Limit(Limit::DocumentsWritten)) } else { Ok(()) }
     }
 
-    fn count_read_bytes(&mut self, bytes: usize) -> Result<(), HostError> {
+    pub(crate) fn count_read_bytes(&mut self, bytes: usize) -> Result<(), HostError> {
         self.used.read_bytes = self.used.read_bytes.saturating_add(bytes);
         let limit = self.release.limits().read_bytes;
         if self.used.read_bytes > limit { Err(HostError::Limit(Limit::ReadBytes)) } else { Ok(()) }
@@ -207,124 +229,6 @@ impl RunHost {
         self.used.written_bytes = self.used.written_bytes.saturating_add(bytes);
         let limit = self.release.limits().written_bytes;
         if self.used.written_bytes > limit { Err(HostError::Limit(Limit::WrittenBytes)) } else { Ok(()) }
-    }
-
-    fn get(&mut self, collection: &str, id: String) -> Result<String, HostError> {
-        self.count_read(1)?;
-        let id = documents::id(collection, id).map_err(|error| self.refuse(error))?;
-        let found = match &mut self.pinned {
-            Some(pinned) => pinned.get(collection, &id),
-            None => self.transaction()?.get(collection, &id),
-        };
-        match found.map_err(|error| self.refuse(error.into()))? {
-            Some(document) => {
-                self.count_read_bytes(document.len())?;
-                text(&document)
-            }
-            None => Ok("null".to_owned()),
-        }
-    }
-
-    fn write(&mut self, call: HostCall) -> Result<String, HostError> {
-        if self.kind != FunctionKind::Procedure {
-            return Err(HostError::Refused(format!("only a procedure writes, this is a {}", self.kind.as_str())));
-        }
-        self.count_written(1)?;
-        let left = self.release.limits().documents_written - self.used.documents_written;
-        let release = self.release.clone();
-        let declarations = release.declarations();
-        let fresh = matches!(call, HostCall::Insert { .. }).then(|| self.ids.next());
-        let transaction = self.transaction()?;
-        let mut others = Vec::new();
-        let written = match (call, fresh) {
-            (HostCall::Insert { collection, value }, Some(id)) => {
-                let document = documents::insert(transaction, declarations, &collection, &id, value);
-                document.map(|document| (text(&document), collection, id))
-            }
-            (HostCall::Replace { collection, id, value }, _) => documents::id(&collection, id).and_then(|id| {
-                let document = documents::replace(transaction, declarations, &collection, &id, value)?;
-                Ok((text(&document), collection, id))
-            }),
-            (HostCall::Patch { collection, id, part, removed }, _) => documents::id(&collection, id).and_then(|id| {
-                let document = documents::patch(transaction, declarations, &collection, &id, part, &removed)?;
-                Ok((text(&document), collection, id))
-            }),
-            (HostCall::Delete { collection, id }, _) => documents::id(&collection, id).and_then(|id| {
-                let deleted = documents::delete(transaction, &collection, &id, left)?;
-                let existed = deleted.existed;
-                others.extend(deleted.others());
-                Ok((Ok(existed.to_string()), collection, id))
-            }),
-            (other, _) => return Err(HostError::Refused(format!("{other:?} does not write"))),
-        };
-        let (answer, collection, id) = written.map_err(|error| self.refuse(error))?;
-        self.count_written(others.len())?;
-        self.written.push((collection, id));
-        self.written.append(&mut others);
-        let answer = answer?;
-        self.count_written_bytes(answer.len())?;
-        Ok(answer)
-    }
-
-    /// Reads rows, all of those that the scan asks for, within the limit on documents.
-    fn scan(&mut self, collection: &str, mut scan: Scan) -> Result<Rows, HostError> {
-        let left = self.release.limits().documents_read.saturating_sub(self.used.documents_read) as usize;
-        let bound = left.saturating_add(1);
-        scan.limit = Some(scan.limit.map_or(bound, |limit| limit.min(bound)));
-        let heap = self.release.limits().heap_bytes;
-        scan.bytes = Some(self.release.limits().read_bytes.saturating_sub(self.used.read_bytes).min(heap));
-        let rows = match &mut self.pinned {
-            Some(pinned) => pinned.scan(collection, &scan),
-            None => self.transaction()?.scan(collection, &scan),
-        };
-        let rows = rows.map_err(|error| self.refuse_scan(error))?;
-        self.count_read(rows.rows.len())?;
-        let bytes = rows.rows.iter().map(|row| row.document.len()).sum();
-        self.count_read_bytes(bytes)?;
-        // The script could not hold them: better to know before they are copied.
-        if bytes > heap { Err(HostError::Limit(Limit::Heap)) } else { Ok(rows) }
-    }
-
-    fn page(&mut self, collection: &str, scan: Scan) -> Result<String, HostError> {
-        let from = scan.from;
-        let rows = self.scan(collection, scan)?;
-        let mut edges = String::from("[");
-        let mut ends: Option<(String, String)> = None;
-        for row in &rows.rows {
-            let cursor = row.position.to_cursor();
-            if edges.len() > 1 {
-                edges.push(',');
-            }
-            edges.push_str(&format!("{{\"cursor\":\"{cursor}\",\"node\":{}}}", text(&row.document)?));
-            let start = ends.take().map_or_else(|| cursor.clone(), |(start, _)| start);
-            ends = Some((start, cursor));
-        }
-        edges.push(']');
-        let (start, end) = ends.unzip();
-        let (next, previous) = match from {
-            End::First => (rows.more, rows.others),
-            End::Last => (rows.others, rows.more),
-        };
-        let info = json!({ "hasNextPage": next, "hasPreviousPage": previous, "startCursor": start, "endCursor": end });
-        Ok(format!("{{\"edges\":{edges},\"pageInfo\":{info}}}"))
-    }
-
-    fn count(&mut self, plan: Plan) -> Result<String, HostError> {
-        let limit = self.release.limits().documents_counted;
-        let left = limit.saturating_sub(self.used.documents_counted) as usize;
-        let (collection, mut scan) = scan_of(plan);
-        scan.limit = Some(left.saturating_add(1));
-        let count = match &mut self.pinned {
-            Some(pinned) => pinned.count(&collection, &scan),
-            None => self.transaction()?.count(&collection, &scan),
-        };
-        let count = count.map_err(|error| self.refuse_scan(error))?;
-        let counted = u32::try_from(count).unwrap_or(u32::MAX);
-        self.used.documents_counted = self.used.documents_counted.saturating_add(counted);
-        if self.used.documents_counted > limit {
-            return Err(HostError::Limit(Limit::DocumentsCounted));
-        }
-        Ok(count.to_string())
     }
 
     fn savepoint(&mut self, step: SavepointStep, number: usize) -> Result<String, HostError> {
@@ -369,15 +273,15 @@ impl Host for RunHost {
             HostCall::Rows { plan, taken: Taken::Whole, .. } if self.pinned.is_some() && self.feed.is_none() => {
                 // What is wrong with the plan is told where it was made.
                 let (collection, scan) = scan_of(plan.clone());
-                self.scan(&collection, Scan { limit: Some(0), ..scan })?;
+                self.check_scan(&collection, scan)?;
                 self.rows = Some(plan);
                 Ok("null".to_owned())
             }
             HostCall::Rows { plan, limit, .. } => {
                 let (collection, scan) = scan_of(plan);
-                let rows = self.scan(&collection, Scan { limit, ..scan })?;
-                let texts: Result<Vec<String>, HostError> = rows.rows.iter().map(|row| text(&row.document)).collect();
-                Ok(format!("[{}]", texts?.join(",")))
+                let shown = self.shown_rows(&collection, Scan { limit, ..scan })?;
+                let texts: Vec<String> = shown.rows.into_iter().map(|(text, _)| text).collect();
+                Ok(format!("[{}]", texts.join(",")))
             }
             HostCall::Page { plan, size, from, after, before } => {
                 let position = |cursor: Option<String>| cursor.map(|cursor| Position::parse(&cursor)).transpose();
@@ -435,10 +339,11 @@ impl Host for RunHost {
         let writes = |kind| !matches!(kind, FunctionKind::Query | FunctionKind::View);
         self.acted |= self.release.function(&function).is_some_and(|(_, function)| writes(function.kind));
         let (engine, release, caller) = (self.engine.for_action(), self.release.clone(), self.caller.clone());
+        let guard = self.guard.clone();
         let failed = self.failed.clone();
         Box::pin(async move {
             let args = if args.is_null() { Value::Object(serde_json::Map::new()) } else { args };
-            match engine.call(&release, &caller, &function, args).await {
+            match engine.call_of_action(&release, &caller, guard, &function, args).await {
                 Ok(answer) => Ok(answer.value.to_string()),
                 Err(error) => {
                     let message = format!("{function}: {}", error.message);
@@ -450,10 +355,12 @@ impl Host for RunHost {
     }
 
     fn event(&mut self, event: String) -> Wanted {
-        let Self { release, function, feed: Some(feed), .. } = self else { return Wanted::Nothing };
-        let event = match release.function(function) {
-            Some((_, function)) => run::check_result(release, function, &event),
-            None => Err(run::isolate_ended()),
+        let lost = self.has_lost_a_view().then(|| lost_view(&self.function).error);
+        let Self { release, function, hidden, feed: Some(feed), .. } = self else { return Wanted::Nothing };
+        let event = match (lost, release.function(function)) {
+            (Some(error), _) => Err(error),
+            (None, Some((_, function))) => run::check_result(release, function, &event, hidden),
+            (None, None) => Err(run::isolate_ended()),
         };
         let wanted = feed.give(event);
         // Each event may use as much as a call: there is no end to how many there are.
@@ -466,6 +373,9 @@ impl Host for RunHost {
     }
 
     fn finish(mut self: Box<Self>, outcome: Outcome) {
+        if matches!(outcome, Outcome::Value(_) | Outcome::Failed(_)) && self.has_lost_a_view() {
+            self.aborted.get_or_insert(lost_view(&self.function));
+        }
         // A limit may have ended the call in the middle of some.
         self.fold_views();
         let Self {
@@ -479,6 +389,7 @@ impl Host for RunHost {
             attempts,
             aborted,
             acted,
+            hidden,
             failed,
             in_flight,
             done,
@@ -489,8 +400,16 @@ impl Host for RunHost {
         let outcome = attempts.judge(outcome);
         let failed = failed.lock().take();
         // Nobody may be waiting any more: then nothing is committed.
-        let _ = done.send(Finished { outcome, transaction, rows, looked, views, written, ids, aborted, acted, failed });
+        let ended =
+            Finished { outcome, transaction, rows, looked, views, written, ids, aborted, acted, hidden, failed };
+        let _ = done.send(ended);
     }
+}
+
+/// A script was in the middle of a view, where it reads what its caller may not, and went on without a word.
+fn lost_view(function: &str) -> Aborted {
+    let message = format!("{function} went on in the middle of a view that it had called");
+    Aborted { error: CallError::new(ErrorCode::FunctionFailed, message), may_run_again: false, is_behind: false }
 }
 
 /// Text without characters that move the cursor of a terminal or colour it.
@@ -504,7 +423,7 @@ fn printable(line: &str) -> Cow<'_, str> {
 }
 
 /// Documents are stored as the text of a `serde_json` value.
-fn text(document: &[u8]) -> Result<String, HostError> {
+pub(crate) fn text(document: &[u8]) -> Result<String, HostError> {
     std::str::from_utf8(document)
         .map(str::to_owned)
         .map_err(|error| HostError::Refused(format!("a stored document is damaged: {error}")))

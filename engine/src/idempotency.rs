@@ -10,9 +10,11 @@ use weir_schema::codec::outcome::KeptOutcome;
 use weir_schema::commit::Timestamp;
 use weir_schema::digest::Digest;
 use weir_schema::error::ErrorCode;
+use weir_schema::validate::Place;
 use weir_store::{ReadError, Transaction};
 
 use crate::call::{CallError, Caller};
+use crate::content::Given;
 use crate::seed::Seed;
 
 /// The longest key in bytes.
@@ -58,13 +60,18 @@ pub(crate) struct Once {
 }
 
 /// The outcomes of the calls of one transaction, in order.
-pub(crate) type Outcomes = Vec<Result<Value, CallError>>;
+pub(crate) type Outcomes = Vec<Result<Given, CallError>>;
 
 /// An outcome as it is stored.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 enum Stored {
     Value(Value),
+    /// A value in which its caller may not view everything.
+    Partly {
+        value: Value,
+        hidden: Vec<Place>,
+    },
     Error {
         code: ErrorCode,
         message: String,
@@ -123,18 +130,20 @@ fn other_request() -> Recalled {
     Recalled { outcomes, commit: Timestamp::ZERO }
 }
 
-fn store(outcome: &Result<Value, CallError>) -> Stored {
+fn store(outcome: &Result<Given, CallError>) -> Stored {
     match outcome {
-        Ok(value) => Stored::Value(value.clone()),
+        Ok(Given { value, hidden }) if hidden.is_empty() => Stored::Value(value.clone()),
+        Ok(Given { value, hidden }) => Stored::Partly { value: value.clone(), hidden: hidden.to_vec() },
         Err(CallError { code, message, app_code, .. }) => {
             Stored::Error { code: *code, message: message.clone(), app_code: app_code.clone() }
         }
     }
 }
 
-fn load(stored: Stored) -> Result<Value, CallError> {
+fn load(stored: Stored) -> Result<Given, CallError> {
     match stored {
-        Stored::Value(value) => Ok(value),
+        Stored::Value(value) => Ok(value.into()),
+        Stored::Partly { value, hidden } => Ok(Given { value, hidden: hidden.into() }),
         Stored::Error { code, message, app_code } => Err(CallError { app_code, ..CallError::new(code, message) }),
     }
 }

@@ -108,6 +108,7 @@ fn take_id(
 fn call_error(error: DocumentError) -> CallError {
     match error {
         DocumentError::Refused(message) => CallError::new(ErrorCode::BadArguments, message),
+        DocumentError::Forbidden(message) => CallError::new(ErrorCode::Forbidden, message),
         error @ DocumentError::Limit(_) => CallError::new(ErrorCode::LimitExceeded, error.to_string()),
         error @ DocumentError::Cut => CallError::unavailable(error),
         DocumentError::GivenUp(error) => *error,

@@ -9,7 +9,8 @@
 //! | [`content`] | the value of a result, shared by all who have it |
 //! | [`release`] | a compiled app made ready to run: its declarations, its warm isolates |
 //! | `run` | one run of one function in an isolate, and what its outcome means to a caller |
-//! | `host` | answers what a script asks: reads and writes of documents in a transaction |
+//! | [`access`] | who may do what: policies in Cedar, decided here, outside of the sandbox |
+//! | `host`, `reads`, `writes` | answers what a script asks: reads and writes of documents in a transaction |
 //! | `attempts` | savepoints: what `attempt(fn)` takes back |
 //! | `documents` | insert, replace, patch and delete, with the document's type checked |
 //! | `eager` | views that are computed whether anybody asks or not |
@@ -36,6 +37,7 @@
 //! | [`views`] | what is kept of views, told and changed from outside |
 //! | `seed` | what makes a run repeatable: its time, its randomness, the ids it hands out |
 
+pub mod access;
 mod actions;
 mod attempts;
 pub mod bundle;
@@ -59,6 +61,7 @@ pub mod origin;
 mod outside;
 pub mod places;
 mod procedures;
+mod reads;
 pub mod release;
 mod results;
 pub mod revoked;
@@ -71,6 +74,7 @@ mod seed;
 pub mod streams;
 pub mod trusted;
 pub mod views;
+mod writes;
 
 pub use engine::Engine;
 pub use results::ResultCounts;

@@ -4,21 +4,26 @@
 //! hands over the plan, and [`Walk`] reads what it names, a piece at a time, all of the state that the query ran on. Any
 //! other list is there as a whole already, within the limits of results.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde_json::Value;
 use weir_sandbox::protocol::Plan;
 use weir_schema::commit::Timestamp;
+use weir_schema::declarations::FunctionKind;
 use weir_schema::error::ErrorCode;
 use weir_schema::shape::Shape;
 use weir_schema::validate;
 use weir_store::{Pinned, Position, ScanError};
 
+use crate::access::hidden::{self, Hidden, Unshown};
+use crate::access::rows::RowRules;
 use crate::call::{Answer, CallError, Caller};
+use crate::content::Given;
 use crate::engine::{Engine, draw};
 use crate::host::scan_of;
 use crate::release::Release;
-use crate::run::{Prepared, RUNS_MAX};
+use crate::run::{self, Prepared, RUNS_MAX};
 
 /// Documents that are read at once.
 const PIECE_DOCUMENTS: usize = 1_000;
@@ -40,12 +45,15 @@ pub struct Walk {
     plan: Plan,
     after: Option<Position>,
     read: usize,
+    /// What binds the caller; `None` where all is allowed.
+    rules: Option<Arc<RowRules>>,
+    hidden: Hidden,
 }
 
 /// Some elements of a list, and what comes after them.
 pub struct Piece {
     /// Each checked against the declared type.
-    pub elements: Vec<Value>,
+    pub elements: Vec<Given>,
     /// The rest, if there is any.
     pub rest: Option<Walk>,
 }
@@ -81,7 +89,13 @@ pub(crate) async fn elements(
         let value = ran.result?;
         engine.take_into_account(head).await?;
         return Ok(match ran.rows {
-            Some((state, plan)) => Elements::Rows(Box::new(Walk { prepared, state, plan, after: None, read: 0 })),
+            Some((state, plan)) => {
+                let is_view = prepared.function()?.kind == FunctionKind::View;
+                let guard = prepared.guard.as_ref().filter(|_| !is_view);
+                let rules = guard.and_then(|guard| guard.rules(&plan.collection));
+                let hidden = Hidden::default();
+                Elements::Rows(Box::new(Walk { prepared, state, plan, after: None, read: 0, rules, hidden }))
+            }
             None => Elements::There(Answer::new(value, commit)),
         });
     }
@@ -108,25 +122,59 @@ impl Walk {
             ScanError::Read(error) => CallError::unavailable(error),
             other => CallError::new(ErrorCode::FunctionFailed, other.to_string()),
         })?;
+        let by = match self.rules.is_some() {
+            true => self.state.fields_of(&collection, &scan).map_err(|error| CallError::unavailable(&error))?,
+            false => Vec::new(),
+        };
         let mut elements = Vec::with_capacity(found.rows.len());
         for row in found.rows {
-            elements.push(self.element(&row.document)?);
+            if let Some(text) = self.shown(&collection, &by, &row.document)? {
+                elements.push(self.element(text.as_bytes())?);
+            }
             self.after = Some(row.position);
         }
         Ok(Piece { elements, rest: found.more.then_some(self) })
     }
 
+    /// A document as the caller may see it; `None` where it is hidden.
+    fn shown<'d>(
+        &mut self,
+        collection: &str,
+        by: &[String],
+        document: &'d [u8],
+    ) -> Result<Option<Cow<'d, str>>, CallError> {
+        let damaged = || CallError::new(ErrorCode::Internal, "a stored document is damaged");
+        let Some(rules) = &self.rules else {
+            return std::str::from_utf8(document).map(|text| Some(text.into())).map_err(|_| damaged());
+        };
+        let entity = rules.entity(document).ok_or_else(damaged)?;
+        if !rules.shows(&entity, by) {
+            return Ok(None);
+        }
+        // Each element is told for itself.
+        self.hidden = Hidden::default();
+        match hidden::mask(collection, rules, &entity, document, &mut self.hidden) {
+            Ok(text) => Ok(Some(text.into())),
+            Err(Unshown::Damaged | Unshown::TooMany) => Err(damaged()),
+        }
+    }
+
     /// An element of the declared type.
-    fn element(&mut self, document: &[u8]) -> Result<Value, CallError> {
+    fn element(&mut self, document: &[u8]) -> Result<Given, CallError> {
         let function = self.prepared.function()?;
         let failed = |why: String| {
             CallError::new(ErrorCode::FunctionFailed, format!("{} returned the wrong shape: {why}", function.name))
         };
         let value = serde_json::from_slice(document).map_err(|error| failed(error.to_string()))?;
         let definitions = &self.prepared.release.declarations().definitions;
-        let element = validate::element(function, definitions, self.read, value);
-        let element = element.map_err(|violation| failed(violation.to_string()))?;
+        let is_hidden = |document: &str, id: &str, member: &str| self.hidden.has(document, id, member);
+        let (value, mut hidden) = validate::element_without(function, definitions, self.read, value, &is_hidden)
+            .map_err(|violation| match self.hidden.is_empty() {
+                true => failed(violation.to_string()),
+                false => run::unviewed(function, &self.hidden, violation),
+            })?;
         self.read += 1;
-        Ok(element)
+        hidden.sort_unstable();
+        Ok(Given { value, hidden: hidden.into() })
     }
 }

@@ -13,6 +13,7 @@ use weir_sandbox::protocol::HostError;
 use weir_schema::declarations::FunctionKind;
 use weir_store::{ReadSet, Transaction};
 
+use crate::access::hidden::Hidden;
 use crate::content::Content;
 use crate::groups::view::AsOf;
 use crate::host::RunHost;
@@ -52,6 +53,8 @@ pub(crate) struct Views {
     read: Vec<usize>,
     /// How many bytes of JSON text the questions and the results have.
     bytes: usize,
+    /// Whether a script has left one without a word.
+    has_lost: bool,
 }
 
 /// A view that is being computed.
@@ -73,6 +76,11 @@ impl Views {
     /// Those of a run whose result is kept.
     pub(crate) fn apart(patience: bool) -> Self {
         Self { are_apart: true, patience, ..Self::default() }
+    }
+
+    /// Whether one is being computed.
+    pub(crate) fn is_inside(&self) -> bool {
+        !self.open.is_empty()
     }
 
     /// All of them, and which of them the function itself has read.
@@ -99,7 +107,7 @@ impl RunHost {
     /// A view is called.
     pub(crate) fn enter_view(&mut self, function: &str, args: Value) -> Result<String, HostError> {
         let args = if args.is_null() { Value::Object(Map::new()) } else { args };
-        let view = Prepared::new(&self.release, &self.caller, function, args);
+        let view = Prepared::undecided(&self.release, &self.caller, function, args);
         let view = view.map_err(|error| HostError::Refused(error.message))?;
         if view.function().map_or(true, |function| function.kind != FunctionKind::View) {
             return Err(HostError::Refused(format!("{function} is not a view")));
@@ -123,7 +131,9 @@ impl RunHost {
     /// A view has returned this.
     pub(crate) fn leave_view(&mut self, number: u64, value: Value) -> Result<String, HostError> {
         let Open { view, begun, caller, .. } = self.close(number)?;
-        let checked = view.function().and_then(|function| run::check_value(&self.release, function, value));
+        let checked = view.function().and_then(|function| {
+            run::check_value(&self.release, function, value, &Hidden::default()).map(|given| given.value)
+        });
         let value = match checked {
             Ok(value) => value,
             Err(error) => {
@@ -176,10 +186,20 @@ impl RunHost {
         loop {
             match self.views.open.pop() {
                 Some(open) if open.number == number => return Ok(open),
-                Some(Open { caller, .. }) => self.rejoin(caller),
+                Some(Open { caller, .. }) => {
+                    self.views.has_lost = true;
+                    self.rejoin(caller);
+                }
                 None => return Err(HostError::Refused("this view is not being computed".to_owned())),
             }
         }
+    }
+
+    /// Whether a script has left a view without a word, or is about to. What it has read since may be more than its caller may
+    /// read.
+    pub(crate) fn has_lost_a_view(&self) -> bool {
+        let is_bound = self.guard.as_ref().is_some_and(|guard| guard.binds()) && self.kind != FunctionKind::View;
+        is_bound && (self.views.has_lost || self.views.is_inside())
     }
 
     /// Whether a view can have a result of its own here, with so many bytes in it.

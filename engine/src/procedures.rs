@@ -16,6 +16,7 @@ use weir_schema::limits::Limit;
 use weir_store::{Ahead, CommitError, Run, Transacted, Transaction};
 
 use crate::call::{Answer, Call, CallError, Caller};
+use crate::content::Given;
 use crate::engine::{Engine, draw};
 use crate::idempotency::{self, Once, Outcomes, Recalled, Scope};
 use crate::release::Release;
@@ -48,7 +49,7 @@ type Written = Vec<Vec<(String, DocumentId)>>;
 pub async fn call(engine: &Engine, prepared: Prepared, scope: Option<Scope>) -> Result<Answer, CallError> {
     let (outcomes, commit) = transact(engine, &[prepared], scope).await?;
     let outcome = outcomes.into_iter().next();
-    outcome.unwrap_or(Ok(Value::Null)).map(|value| Answer::new(value, commit))
+    outcome.unwrap_or(Ok(Value::Null.into())).map(|given| Answer::new(given, commit))
 }
 
 /// Calls many functions as one transaction: all or none.
@@ -66,7 +67,7 @@ pub async fn call_together(
     };
     match ended {
         Ok((outcomes, commit)) => {
-            outcomes.into_iter().map(|outcome| outcome.map(|value| Answer::new(value, commit))).collect()
+            outcomes.into_iter().map(|outcome| outcome.map(|given| Answer::new(given, commit))).collect()
         }
         Err(error) => vec![Err(error); count],
     }
@@ -131,9 +132,9 @@ impl Decided {
     /// What it gave, so far; `None` where it gave nothing.
     pub fn peek(&self) -> Option<Result<&Value, &CallError>> {
         match self.0.peek() {
-            Came::To(outcomes) => outcomes.first().map(Result::as_ref),
+            Came::To(outcomes) => outcomes.first().map(value_of),
             Came::Recalled(recalled) => match &recalled.outcomes {
-                Ok(outcomes) => outcomes.first().map(Result::as_ref),
+                Ok(outcomes) => outcomes.first().map(value_of),
                 Err(error) => Some(Err(error)),
             },
             Came::Nothing(error) | Came::Lost(error) => Some(Err(error)),
@@ -144,8 +145,13 @@ impl Decided {
     pub async fn settled(self) -> Result<Answer, CallError> {
         let (outcomes, commit) = self.0.settled().await.map_err(refused).and_then(ended)?;
         let outcome = outcomes.into_iter().next();
-        outcome.unwrap_or(Ok(Value::Null)).map(|value| Answer::new(value, commit))
+        outcome.unwrap_or(Ok(Value::Null.into())).map(|given| Answer::new(given, commit))
     }
+}
+
+/// The value of an outcome that has one.
+fn value_of(outcome: &Result<Given, CallError>) -> Result<&Value, &CallError> {
+    outcome.as_ref().map(|given| &given.value)
 }
 
 async fn transact(engine: &Engine, group: &[Prepared], scope: Option<Scope>) -> Result<Ended, CallError> {
@@ -243,11 +249,11 @@ async fn attempt(
         }
         let ran = prepared.run(engine, seed, ids.clone(), transaction.take()).await;
         match ran.result {
-            Ok(value) => {
+            Ok(given) => {
                 if let Some(room) = &mut room {
-                    room.take(outcome_bytes(Ok(&value)));
+                    room.take(outcome_bytes(Ok(&given.value)));
                 }
-                outcomes.push(Ok(value));
+                outcomes.push(Ok(given));
             }
             Err(error) if ran.may_run_again => return Run::Abort(Came::Lost(error)),
             Err(error) => return failed(group, seed, once, ran.transaction, index, error),

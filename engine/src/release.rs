@@ -17,6 +17,9 @@ use weir_schema::limits::{CallLimits, JobSettings};
 use weir_schema::manifest::Cron;
 use weir_schema::rate::RateSettings;
 
+use crate::access::guard::Guard;
+use crate::access::policies::Policies;
+use crate::call::Caller;
 use crate::fetch::Fetcher;
 use crate::groups::view::GroupView;
 use crate::keep::code;
@@ -32,6 +35,8 @@ pub struct Release {
     fetcher: Fetcher,
     /// Those that the app names, and no others.
     secrets: Secrets,
+    /// Who may do what; `None`: everybody everything.
+    policies: Option<Arc<Policies>>,
     /// Its views of groups that are kept up with the commits, once it is active.
     groups: OnceLock<Vec<Arc<GroupView>>>,
     /// Which of these its functions have been seen to call.
@@ -59,6 +64,7 @@ impl Release {
     /// Loads the app into warm isolates. Blocks until the first is ready.
     pub(crate) fn start(
         app: App,
+        policies: Option<Arc<Policies>>,
         surroundings: Surroundings,
         watchdog: &Watchdog,
         options: &PoolOptions,
@@ -69,7 +75,17 @@ impl Release {
         static NUMBERS: AtomicU64 = AtomicU64::new(0);
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
         let codes = code::digests(&app);
-        Ok(Self { number, app, codes, pool, fetcher, secrets, groups: OnceLock::new(), calls: Mutex::default() })
+        Ok(Self {
+            number,
+            app,
+            codes,
+            pool,
+            fetcher,
+            secrets,
+            policies,
+            groups: OnceLock::new(),
+            calls: Mutex::default(),
+        })
     }
 
     /// Tells it from all others of this process.
@@ -100,6 +116,12 @@ impl Release {
     /// What each of its calls may use.
     pub fn limits(&self) -> &CallLimits {
         &self.app.manifest.limits
+    }
+
+    /// What binds a call of a function; `None` without policies.
+    pub(crate) fn guard(&self, caller: &Caller, function: &str) -> Option<Arc<Guard>> {
+        let policies = self.policies.as_ref()?;
+        Some(Arc::new(Guard::new(policies, caller, function)))
     }
 
     /// How its GraphQL API answers.

@@ -15,8 +15,11 @@ use weir_schema::limits::Limit;
 use weir_schema::validate;
 use weir_store::{Pinned, Transaction};
 
+use crate::access::guard::Guard;
+use crate::access::hidden::Hidden;
 use crate::attempts::Attempts;
 use crate::call::{CallError, Caller};
+use crate::content::Given;
 use crate::engine::Engine;
 use crate::fetch::Budget;
 use crate::groups::question;
@@ -46,6 +49,8 @@ pub struct Prepared {
     pub index: usize,
     /// Its checked arguments, as JSON text.
     pub arguments: Arc<str>,
+    /// What the policies of the release have to say; `None` without policies.
+    pub(crate) guard: Option<Arc<Guard>>,
     /// Whether it gives what documents contribute to a view of groups, which has no declared type.
     maps: bool,
 }
@@ -53,7 +58,7 @@ pub struct Prepared {
 /// What a run gave, and what it read and wrote.
 pub struct Ran {
     /// Its checked result.
-    pub result: Result<Value, CallError>,
+    pub result: Result<Given, CallError>,
     /// The transaction, unless the run took none or it was lost.
     pub transaction: Option<Transaction>,
     /// The rows that are its result, if it was run for them and has not looked into them.
@@ -79,8 +84,29 @@ pub struct Ran {
 pub const RUNS_MAX: usize = 4;
 
 impl Prepared {
-    /// Finds the function and checks the arguments.
+    /// Finds the function, checks the arguments, and has the policies decide whether the caller may call it.
     pub fn new(release: &Arc<Release>, caller: &Caller, function: &str, arguments: Value) -> Result<Self, CallError> {
+        Self::checked(release, caller, function, arguments, Guard::check_call)
+    }
+
+    /// The same where the app itself makes the call: of what its functions call and schedule nothing is decided but what they
+    /// read and write.
+    pub(crate) fn undecided(
+        release: &Arc<Release>,
+        caller: &Caller,
+        function: &str,
+        arguments: Value,
+    ) -> Result<Self, CallError> {
+        Self::checked(release, caller, function, arguments, |_, _| Ok(()))
+    }
+
+    fn checked(
+        release: &Arc<Release>,
+        caller: &Caller,
+        function: &str,
+        arguments: Value,
+        decide: impl FnOnce(&Guard, &Value) -> Result<(), CallError>,
+    ) -> Result<Self, CallError> {
         let Some((index, declared)) = release.function(function) else {
             let message = format!("there is no function {function:?} in {}", release.name());
             return Err(CallError::new(ErrorCode::NotFound, message));
@@ -89,12 +115,21 @@ impl Prepared {
             .map_err(|violation| CallError::new(ErrorCode::BadArguments, violation.to_string()))?;
         question::check(declared, &arguments)
             .map_err(|bad| CallError::new(ErrorCode::BadArguments, bad.to_string()))?;
+        let guard = release.guard(caller, function);
+        if let Some(guard) = &guard {
+            decide(guard, &arguments)?;
+        }
         let arguments: Arc<str> = arguments.to_string().into();
         let allowed = release.limits().arguments_bytes;
         if arguments.len() > allowed {
             return Err(CallError::limit(Limit::Arguments, allowed));
         }
-        Ok(Self::made(release, caller, index, arguments))
+        Ok(Self { guard, ..Self::made(release, caller, index, arguments) })
+    }
+
+    /// The same as part of a call of another function: what it reads and writes is decided for that one.
+    pub(crate) fn part_of(self, guard: Option<Arc<Guard>>) -> Self {
+        Self { guard, ..self }
     }
 
     /// What gives the contributions of documents, as JSON texts, to a view of groups.
@@ -108,13 +143,15 @@ impl Prepared {
         }
         arguments.extend_from_slice(b"]}");
         let arguments = String::from_utf8_lossy(&arguments).into();
+        // It reads nothing but these, so policies have nothing to say.
         Self { maps: true, ..Self::made(release, &Caller::Scheduler, index, arguments) }
     }
 
     fn made(release: &Arc<Release>, caller: &Caller, index: usize, arguments: Arc<str>) -> Self {
         let seen = caller.in_script(release.caller());
         let in_script = seen.text();
-        Self { release: release.clone(), caller: caller.clone(), seen, in_script, index, arguments, maps: false }
+        let (release, caller) = (release.clone(), caller.clone());
+        Self { release, caller, seen, in_script, index, arguments, guard: None, maps: false }
     }
 
     /// What answers the endpoint at a place among those of the release; `request` is made by the host and has no type.
@@ -124,7 +161,12 @@ impl Prepared {
             return Err(CallError::limit(Limit::Arguments, allowed));
         }
         let index = release.declarations().functions.len() + place;
-        Ok(Self::made(release, caller, index, arguments))
+        let prepared = Self::made(release, caller, index, arguments);
+        let guard = release.guard(caller, &prepared.function()?.name);
+        if let Some(guard) = &guard {
+            guard.check_call(&Value::Null)?;
+        }
+        Ok(Self { guard, ..prepared })
     }
 
     /// Who calls, as scripts see it.
@@ -134,7 +176,13 @@ impl Prepared {
 
     /// What it asks.
     pub(crate) fn key(&self) -> QueryKey {
-        QueryKey { release: self.release.number(), function: self.index, arguments: self.arguments.clone() }
+        let own = self.function().ok();
+        // A view gives the same whatever function calls it.
+        let is_own =
+            |guard: &Guard| own.is_none_or(|own| own.name == **guard.function() || own.kind == FunctionKind::View);
+        let foreign = self.guard.as_ref().filter(|guard| guard.binds() && !is_own(guard));
+        let within = foreign.map(|guard| guard.function().clone());
+        QueryKey { release: self.release.number(), function: self.index, arguments: self.arguments.clone(), within }
     }
 
     /// Whether a result of it is good for a time, whatever is committed.
@@ -222,6 +270,8 @@ impl Prepared {
             engine: engine.clone(),
             release: self.release.clone(),
             caller: self.caller.clone(),
+            guard: self.guard.clone(),
+            hidden: Hidden::default(),
             function: function.name.clone(),
             call: seed.call,
             kind: function.kind,
@@ -305,7 +355,8 @@ impl Prepared {
             Ok(function) => function,
             Err(error) => return Ran::failed(error),
         };
-        let Finished { outcome, transaction, rows, looked, views, written, ids, aborted, acted, failed } = finished;
+        let Finished { outcome, transaction, rows, looked, views, written, ids, aborted, acted, hidden, failed } =
+            finished;
         // Nothing that such a run came to is to be believed, nor committed.
         if let Some(Aborted { error, may_run_again, is_behind }) = aborted {
             let stack = if error.limit.is_some() { vec![declared_at(function)] } else { Vec::new() };
@@ -313,10 +364,11 @@ impl Prepared {
         }
         let result = match outcome {
             // Its events were checked one by one, or its rows are checked as they are read.
-            Outcome::Value(_) if function.kind == FunctionKind::Stream || rows.is_some() => Ok(Value::Null),
-            Outcome::Value(text) if self.maps => serde_json::from_str(&text)
+            Outcome::Value(_) if function.kind == FunctionKind::Stream || rows.is_some() => Ok(Value::Null.into()),
+            Outcome::Value(text) if self.maps => serde_json::from_str::<Value>(&text)
+                .map(Given::from)
                 .map_err(|error| CallError::new(ErrorCode::Internal, format!("what documents contribute: {error}"))),
-            Outcome::Value(text) => check_result(&self.release, function, &text),
+            Outcome::Value(text) => check_result(&self.release, function, &text, &hidden),
             Outcome::Failed(ScriptError { app_code, message, host_call, stack }) => {
                 let host_call = host_call.map(String::into_boxed_str);
                 let stack = if stack.is_empty() { vec![declared_at(function)] } else { stack };
@@ -371,15 +423,45 @@ impl Prepared {
 }
 
 /// A result, or an event of a stream, if it has the declared type.
-pub(crate) fn check_result(release: &Release, function: &Function, text: &str) -> Result<Value, CallError> {
+pub(crate) fn check_result(
+    release: &Release,
+    function: &Function,
+    text: &str,
+    hidden: &Hidden,
+) -> Result<Given, CallError> {
     let value = serde_json::from_str(text).map_err(|error| wrong(function, "what cannot be read", error))?;
-    check_value(release, function, value)
+    check_value(release, function, value, hidden)
 }
 
 /// The same for what is not a text.
-pub(crate) fn check_value(release: &Release, function: &Function, value: Value) -> Result<Value, CallError> {
-    validate::result(function, &release.declarations().definitions, value)
-        .map_err(|violation| wrong(function, "the wrong shape", violation))
+pub(crate) fn check_value(
+    release: &Release,
+    function: &Function,
+    value: Value,
+    hidden: &Hidden,
+) -> Result<Given, CallError> {
+    let definitions = &release.declarations().definitions;
+    if hidden.is_empty() {
+        return validate::result(function, definitions, value)
+            .map(Given::from)
+            .map_err(|violation| wrong(function, "the wrong shape", violation));
+    }
+    let is_hidden = |document: &str, id: &str, member: &str| hidden.has(document, id, member);
+    match validate::result_without(function, definitions, value, &is_hidden) {
+        Ok((value, mut hidden)) => {
+            hidden.sort_unstable();
+            Ok(Given { value, hidden: hidden.into() })
+        }
+        // It may be that one of these is missed elsewhere.
+        Err(violation) => Err(unviewed(function, hidden, violation)),
+    }
+}
+
+/// A function made nothing of the declared type of what its caller may view.
+pub(crate) fn unviewed(function: &Function, hidden: &Hidden, why: impl std::fmt::Display) -> CallError {
+    let message =
+        format!("{} has no result for this caller, who may not view {}: {why}", function.name, hidden.names());
+    CallError { stack: vec![declared_at(function)], ..CallError::new(ErrorCode::Forbidden, message) }
 }
 
 /// A function gave something else than it is declared to.

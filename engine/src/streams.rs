@@ -14,6 +14,7 @@ use weir_schema::error::ErrorCode;
 use weir_store::Head;
 
 use crate::call::{Answer, CallError, Caller};
+use crate::content::Given;
 use crate::engine::{Engine, draw};
 use crate::host::Finished;
 use crate::places::Place;
@@ -35,7 +36,7 @@ pub struct Stream {
 /// One run of the generator.
 struct Running {
     head: Head,
-    events: mpsc::Receiver<Result<Value, CallError>>,
+    events: mpsc::Receiver<Result<Given, CallError>>,
     /// Asks for the next event.
     demand: SyncSender<()>,
     /// Whether the last event has been taken, and the next not been asked for.
@@ -96,10 +97,10 @@ impl Stream {
             }
             let given = running.events.recv().await;
             match given {
-                Some(Ok(value)) => {
+                Some(Ok(given)) => {
                     running.is_owed = true;
                     self.events += 1;
-                    return Some(Ok(Answer::new(value, running.head.timestamp)));
+                    return Some(Ok(Answer::new(given, running.head.timestamp)));
                 }
                 Some(Err(error)) => {
                     self.running = None;
@@ -128,7 +129,7 @@ impl Stream {
 
 /// The host's side of a stream: the way to whoever reads it.
 pub(crate) struct Feed {
-    events: mpsc::Sender<Result<Value, CallError>>,
+    events: mpsc::Sender<Result<Given, CallError>>,
     demand: Receiver<()>,
     _place: Arc<Place>,
 }
@@ -136,7 +137,7 @@ pub(crate) struct Feed {
 impl Feed {
     /// Hands over an event or the error that ends the stream, and waits until the next event is asked for. An event is asked
     /// for when none is there: so there is room for it.
-    pub fn give(&mut self, event: Result<Value, CallError>) -> Wanted {
+    pub fn give(&mut self, event: Result<Given, CallError>) -> Wanted {
         let is_last = event.is_err();
         if self.events.try_send(event).is_err() || is_last || self.demand.recv().is_err() {
             return Wanted::Nothing;

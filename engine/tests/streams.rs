@@ -124,7 +124,7 @@ impl App {
                 let (mut rest, mut all, mut pieces) = (Some(*walk), Vec::new(), 0);
                 while let Some(walk) = rest {
                     let piece = walk.piece().await?;
-                    all.extend(piece.elements);
+                    all.extend(piece.elements.into_iter().map(|given| given.value));
                     (rest, pieces) = (piece.rest, pieces + 1);
                 }
                 Ok((all, pieces))
@@ -375,7 +375,7 @@ async fn a_walk_is_of_one_state() {
     let first = walk.piece().await.unwrap();
     app.call("change", Value::Null).await;
     let last = first.rest.unwrap().piece().await.unwrap();
-    let all: Vec<Value> = first.elements.iter().chain(&last.elements).map(|row| row["n"].clone()).collect();
+    let all: Vec<Value> = first.elements.iter().chain(&last.elements).map(|row| row.value["n"].clone()).collect();
     assert_eq!(all, numbers(0..1500));
     assert!(last.rest.is_none());
 }

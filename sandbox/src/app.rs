@@ -11,6 +11,8 @@ pub struct App {
     pub manifest: Manifest,
     /// Types, collections and functions.
     pub declarations: Declarations,
+    /// `policies.cedar`, as it is: what it says is for the host to know.
+    pub policies: Option<String>,
     /// Modules in an order in which each comes after all that it imports.
     pub modules: Vec<Module>,
 }

@@ -82,6 +82,8 @@ pub use sources::{Sources, SourcesError};
 
 /// What an app says of itself.
 const MANIFEST: &str = "app.toml";
+/// Who may do what.
+const POLICIES: &str = "policies.cedar";
 
 /// A compiled app, and what is known of it that it does not need to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,8 +141,9 @@ fn compile_here(sources: &Sources) -> Result<Compiled, Vec<Diagnostic>> {
     if let (Ok(manifest), Ok(provider), true) = (manifest, provider, report.is_clean()) {
         let modules = emit_all(&arena, units, provider, sources, &report);
         if report.is_clean() {
+            let policies = sources.text(POLICIES).map(str::to_owned);
             dependencies.add_crons(&manifest.cron);
-            return Ok(Compiled { app: App { manifest, declarations, modules }, dependencies });
+            return Ok(Compiled { app: App { manifest, declarations, policies, modules }, dependencies });
         }
     }
     Err(report.into_diagnostics())

@@ -121,6 +121,7 @@ fn app_within(text: &str, kind: FunctionKind, body: &str) -> Arc<App> {
     Arc::new(App {
         manifest: manifest::parse(text).unwrap(),
         declarations,
+        policies: None,
         modules: vec![Module {
             path: "main.ts".into(),
             code,

@@ -23,6 +23,22 @@ pub struct Violation {
     pub message: String,
 }
 
+/// The way from a result to a place in it.
+pub type Place = Vec<PlaceStep>;
+
+/// One step of it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(untagged)]
+pub enum PlaceStep {
+    /// Into an element of a list.
+    Element(usize),
+    /// Into a member of an object.
+    Member(String),
+}
+
+/// Whether a member of a document, told by its type and its id, was kept from who made the result.
+pub type IsHidden<'a> = &'a dyn Fn(&str, &str, &str) -> bool;
+
 /// Which rules hold for absent and unknown members.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Direction {
@@ -35,33 +51,62 @@ enum Direction {
 /// Checks and normalizes the arguments of a call. `null` counts as no arguments.
 pub fn arguments(function: &Function, definitions: &Definitions, value: Value) -> Result<Value, Violation> {
     let value = if value.is_null() { Value::Object(Map::new()) } else { value };
-    Checker { definitions, direction: Direction::In, path: vec![Step::Root("args")] }.members(
+    Checker::new(definitions, Direction::In, vec![Step::Root("args")]).members(
         &function.arguments,
         value,
         "an argument",
+        None,
     )
 }
 
 /// Checks and normalizes a document without its id, as `insert` and `replace` take it.
 pub fn document(collection: &Collection, definitions: &Definitions, value: Value) -> Result<Value, Violation> {
-    let mut checker = Checker { definitions, direction: Direction::In, path: vec![Step::Root(&collection.name)] };
+    let mut checker = Checker::new(definitions, Direction::In, vec![Step::Root(&collection.name)]);
     match object(definitions, &collection.value) {
-        Some(definition) => checker.members(&definition.members, value, "a member"),
+        Some(definition) => checker.members(&definition.members, value, "a member", None),
         None => Err(checker.violation("the collection's type is missing from the bundle")),
     }
 }
 
 /// Checks and normalizes what a function returned.
 pub fn result(function: &Function, definitions: &Definitions, value: Value) -> Result<Value, Violation> {
-    Checker { definitions, direction: Direction::Out, path: vec![Step::Root("result")] }.slot(&function.result, value)
+    Checker::new(definitions, Direction::Out, vec![Step::Root("result")]).slot(&function.result, value)
+}
+
+/// The same for what was made by somebody who was not shown all members of documents. Those may be null whatever their type is;
+/// where the result has them is told.
+pub fn result_without(
+    function: &Function,
+    definitions: &Definitions,
+    value: Value,
+    is_hidden: IsHidden<'_>,
+) -> Result<(Value, Vec<Place>), Violation> {
+    let mut checker = Checker::new(definitions, Direction::Out, vec![Step::Root("result")]);
+    checker.is_hidden = Some(is_hidden);
+    let value = checker.slot(&function.result, value)?;
+    Ok((value, checker.places))
 }
 
 /// Checks and normalizes one element of the list that a function returned.
 pub fn element(function: &Function, definitions: &Definitions, index: usize, value: Value) -> Result<Value, Violation> {
-    let path = vec![Step::Root("result"), Step::Element(index)];
-    let mut checker = Checker { definitions, direction: Direction::Out, path };
+    element_without(function, definitions, index, value, &|_, _, _| false).map(|(value, _)| value)
+}
+
+/// The same as [`result_without`] is for whole results.
+pub fn element_without(
+    function: &Function,
+    definitions: &Definitions,
+    index: usize,
+    value: Value,
+    is_hidden: IsHidden<'_>,
+) -> Result<(Value, Vec<Place>), Violation> {
+    let mut checker = Checker::new(definitions, Direction::Out, vec![Step::Root("result"), Step::Element(index)]);
+    checker.is_hidden = Some(is_hidden);
     match &function.result.shape {
-        Shape::List(element) => checker.slot(element, value),
+        Shape::List(element) => {
+            let value = checker.slot(element, value)?;
+            Ok((value, checker.places))
+        }
         _ => Err(checker.violation("the function returns no list")),
     }
 }
@@ -77,9 +122,26 @@ struct Checker<'a> {
     definitions: &'a Definitions,
     direction: Direction,
     path: Vec<Step<'a>>,
+    is_hidden: Option<IsHidden<'a>>,
+    /// Where members are null that were hidden.
+    places: Vec<Place>,
 }
 
 impl<'a> Checker<'a> {
+    fn new(definitions: &'a Definitions, direction: Direction, path: Vec<Step<'a>>) -> Self {
+        Self { definitions, direction, path, is_hidden: None, places: Vec::new() }
+    }
+
+    /// The place at hand.
+    fn place(&self) -> Place {
+        let step = |step: &Step<'_>| match step {
+            Step::Root(_) => None,
+            Step::Member(name) => Some(PlaceStep::Member((*name).to_owned())),
+            Step::Element(index) => Some(PlaceStep::Element(*index)),
+        };
+        self.path.iter().filter_map(step).collect()
+    }
+
     fn violation(&self, message: impl Into<String>) -> Violation {
         let mut path = String::new();
         for step in &self.path {
@@ -131,7 +193,7 @@ impl<'a> Checker<'a> {
             (Shape::Enum(name), Value::String(text)) => self.enumeration(name, text),
             (Shape::List(element), Value::Array(values)) => self.list(element, values),
             (Shape::Object(name), value) => match object(self.definitions, name) {
-                Some(definition) => self.members(&definition.members, value, "a member"),
+                Some(definition) => self.members(&definition.members, value, "a member", Some(name)),
                 None => Err(self.violation(format!("the type {name} is missing from the bundle"))),
             },
             (Shape::Union(name), value) => self.union(name, value),
@@ -177,19 +239,33 @@ impl<'a> Checker<'a> {
         let literal = value.get(&union.discriminator).and_then(Value::as_str);
         let alternative = union.alternatives.iter().find(|alternative| Some(alternative.literal.as_str()) == literal);
         match alternative.and_then(|alternative| object(self.definitions, &alternative.object)) {
-            Some(definition) => self.members(&definition.members, value, "a member"),
+            Some(definition) => self.members(&definition.members, value, "a member", Some(&definition.name)),
             None => Err(self.violation(format!("expected {}, got {}", union_of(union), describe(&value)))),
         }
     }
 
-    fn members(&mut self, members: &'a [Member], value: Value, noun: &str) -> Result<Value, Violation> {
+    fn members(
+        &mut self,
+        members: &'a [Member],
+        value: Value,
+        noun: &str,
+        of: Option<&str>,
+    ) -> Result<Value, Violation> {
         let Value::Object(mut given) = value else {
             return Err(self.expected("an object", &value));
         };
+        let id = self.is_hidden.and_then(|_| given.get("id")?.as_str().map(str::to_owned));
         let mut checked = Map::with_capacity(members.len());
         for member in members {
             self.path.push(Step::Member(&member.name));
-            if let Some(value) = self.member(member, given.remove(&member.name))? {
+            let value = given.remove(&member.name);
+            if let (Some(is_hidden), Some(of), Some(id)) = (self.is_hidden, of, &id)
+                && value.as_ref().is_none_or(Value::is_null)
+                && is_hidden(of, id, &member.name)
+            {
+                self.places.push(self.place());
+                checked.insert(member.name.clone(), Value::Null);
+            } else if let Some(value) = self.member(member, value)? {
                 checked.insert(member.name.clone(), value);
             }
             self.path.pop();

@@ -55,6 +55,16 @@ impl Pinned {
         self.reading()?.scan(collection, scan)
     }
 
+    /// As [`Transaction::fields_of`].
+    pub fn fields_of(&mut self, collection: &str, scan: &Scan) -> Result<Vec<String>, ScanError> {
+        self.reading()?.fields_of(collection, scan)
+    }
+
+    /// As [`Transaction::scan_others`].
+    pub fn scan_others(&mut self, collection: &str, scan: &Scan) -> Result<Rows, ScanError> {
+        self.reading()?.scan_others(collection, scan)
+    }
+
     /// Counts the rows of a scan.
     pub fn count(&mut self, collection: &str, scan: &Scan) -> Result<u64, ScanError> {
         self.reading()?.count(collection, scan)

@@ -52,6 +52,14 @@ pub(crate) fn plan(name: &str, collection: &Collection, scan: &Scan) -> Result<P
     Ok(plan)
 }
 
+/// The fields of the index that a scan would walk, the most significant first; none where it walks the documents.
+pub(crate) fn fields(name: &str, collection: &Collection, scan: &Scan) -> Result<Vec<String>, ScanError> {
+    let plan = plan(name, collection, &Scan { after: None, before: None, ..scan.clone() })?;
+    let Source::Index { number, .. } = plan.source else { return Ok(Vec::new()) };
+    let index = collection.indexes.iter().find(|index| index.number == number);
+    Ok(index.map(Index::field_names).unwrap_or_default())
+}
+
 impl Plan {
     /// How to look, from the position on, at what it cuts off.
     pub(crate) fn to_others(&self) -> Option<Self> {

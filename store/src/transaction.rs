@@ -28,7 +28,7 @@ use crate::prepared::Kept;
 use crate::read_set::{Interval, ReadSet};
 use crate::references::{self, Lead};
 use crate::rows::View;
-use crate::scan::{Rows, Scan};
+use crate::scan::{End, Rows, Scan};
 use crate::snapshot::Base;
 use crate::transact::Seen;
 use crate::turns::Turn;
@@ -276,6 +276,25 @@ impl Transaction {
     /// Reads the rows of a scan, no more than its limit.
     pub fn scan(&mut self, collection: &str, scan: &Scan) -> Result<Rows, ScanError> {
         let (rows, covered) = self.walk(collection, scan, |view, plan| view.rows(plan, scan))?;
+        self.read_set.add_interval(covered);
+        self.count_read(rows.rows.len() as u64)?;
+        Ok(rows)
+    }
+
+    /// The fields of the index that a scan would walk, the most significant first; none where it walks the documents.
+    pub fn fields_of(&mut self, collection: &str, scan: &Scan) -> Result<Vec<String>, ScanError> {
+        let catalog = self.use_catalog();
+        planner::fields(collection, find(&catalog, collection)?, scan)
+    }
+
+    /// Reads rows that the position of a scan cuts off, no more than its limit and the nearest first, the one at the position
+    /// included. Without a position there are none.
+    pub fn scan_others(&mut self, collection: &str, scan: &Scan) -> Result<Rows, ScanError> {
+        let (rows, covered) = self.walk(collection, scan, |view, plan| match plan.to_others() {
+            // From the position on is how such a plan is walked.
+            Some(others) => view.rows(&others, &Scan { from: End::First, ..scan.clone() }),
+            None => Ok((Rows { rows: Vec::new(), more: false, others: false }, plan.interval.clone())),
+        })?;
         self.read_set.add_interval(covered);
         self.count_read(rows.rows.len() as u64)?;
         Ok(rows)

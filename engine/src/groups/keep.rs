@@ -426,7 +426,7 @@ impl Keeper {
                 ));
             }
             match ran.result {
-                Ok(given) => match contributions_of(&given).filter(|given| given.len() == batch.len()) {
+                Ok(given) => match contributions_of(&given.value).filter(|given| given.len() == batch.len()) {
                     Some(given) => return Ok(Ok(given)),
                     None => return Err(Stopped::Unkept("what its documents contribute cannot be read")),
                 },

@@ -18,6 +18,7 @@ use weir_store::{Head, Store};
 use super::Contribution;
 use super::kept::{Asked, Declared};
 use super::recent::{At, Recent};
+use crate::access::hidden::Hidden;
 use crate::call::CallError;
 use crate::release::Release;
 use crate::run;
@@ -274,7 +275,9 @@ impl GroupView {
             // Many rows take time, and elements are read from disk.
             let computing = tokio::task::spawn_blocking(move || view.value(&asked, &store, At::From(needed), &limits));
             if let Some((value, head)) = computing.await.ok()? {
-                let result = value.and_then(|value| run::check_value(release, function, value));
+                let result = value.and_then(|value| {
+                    run::check_value(release, function, value, &Hidden::default()).map(|given| given.value)
+                });
                 return Some(Rows { result, head });
             }
             // It was begun anew in between.
@@ -316,7 +319,9 @@ impl GroupView {
             return AsOf::Unkept;
         }
         match self.value(&asked, store, At::Exactly(sequence), release.limits()) {
-            Some((value, _)) => AsOf::Rows(value.and_then(|value| run::check_value(release, function, value))),
+            Some((value, _)) => AsOf::Rows(value.and_then(|value| {
+                run::check_value(release, function, value, &Hidden::default()).map(|given| given.value)
+            })),
             None => AsOf::Missed,
         }
     }

@@ -87,7 +87,8 @@ impl JobRun<'_> {
         let caller: Caller = serde_json::from_value(job.caller.clone()).map_err(|error| {
             CallError::new(ErrorCode::Internal, format!("who scheduled it cannot be read: {error}"))
         })?;
-        let prepared = Prepared::new(self.release, &caller, &job.function, job.args.clone())?;
+        // The app has scheduled it: what its caller may call was decided then.
+        let prepared = Prepared::undecided(self.release, &caller, &job.function, job.args.clone())?;
         let kind = prepared.function()?.kind;
         if matches!(kind, FunctionKind::Procedure | FunctionKind::Action) {
             return Ok((prepared, kind));

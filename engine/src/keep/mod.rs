@@ -359,7 +359,8 @@ fn is_of(release: &Release, record: &Record) -> bool {
 fn restore_timed(engine: &Engine, release: &Release, record: &Record, now_ms: u64) -> bool {
     let Some((function, declared)) = release.function(&record.header.function) else { return false };
     let Some(timing) = Timing::of(declared.keep.as_ref()) else { return false };
-    let key = QueryKey { release: release.number(), function, arguments: record.header.arguments.as_str().into() };
+    let arguments = record.header.arguments.as_str().into();
+    let key = QueryKey { release: release.number(), function, arguments, within: None };
     engine.restore_timed(&key, &timing, record, now_ms)
 }
 

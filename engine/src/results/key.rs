@@ -19,6 +19,8 @@ pub(crate) struct QueryKey {
     pub(crate) function: usize,
     /// Checked arguments, as JSON text.
     pub(crate) arguments: Arc<str>,
+    /// The function that called it, where what it may read is decided for that one.
+    pub(crate) within: Option<Arc<str>>,
 }
 
 /// What of a caller can be looked at by itself: a bit for the kind, one for the subject, then one for each place in

@@ -92,7 +92,7 @@ impl Engine {
     fn restore_result(&self, release: &Release, record: &Record, head: Head) -> bool {
         let Some((function, _)) = release.function(&record.header.function) else { return false };
         let arguments = record.header.arguments.as_str().into();
-        let key = QueryKey { release: release.number(), function, arguments };
+        let key = QueryKey { release: release.number(), function, arguments, within: None };
         let Some(caller) = record.header.class.caller() else { return false };
         let end = RunEnd {
             result: Ok(record.value.clone()),

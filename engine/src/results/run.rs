@@ -79,7 +79,7 @@ pub(super) async fn run(engine: &Engine, query: &Prepared) -> Result<End, NotRun
     let has_computed = views.iter().any(|view| matches!(view.source, ViewSource::Run(_)));
     let may_pass = |error: &CallError| may_pass(error) || (has_computed && error.code == ErrorCode::LimitExceeded);
     let may_pass = ran.result.as_ref().err().is_some_and(may_pass);
-    let result = ran.result.map(|value| Arc::new(Content::from(value)));
+    let result = ran.result.map(|given| Arc::new(Content::from(given)));
     Ok(End { reads, views, read, looked: ran.looked, may_pass, ..End::of(result, head, begun.elapsed()) })
 }
 

@@ -362,7 +362,7 @@ mod tests {
     }
 
     fn key(release: u64, arguments: &str) -> QueryKey {
-        QueryKey { release, function: 0, arguments: arguments.into() }
+        QueryKey { release, function: 0, arguments: arguments.into(), within: None }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The source files of an app, read once into memory: compiling never touches the disk again.
 //!
-//! Read are `app.toml` and every `.ts` file of the folder. Left out are `.d.ts` files, `node_modules`, names that start
+//! Read are `app.toml`, `policies.cedar` and every `.ts` file of the folder. Left out are `.d.ts` files, `node_modules`, names that start
 //! with a dot, and links that lead out of the folder. Which of the files belong to the app is for the imports to say.
 
 use std::collections::BTreeMap;
@@ -111,7 +111,7 @@ impl Sources {
 
 /// Whether a file of this path may belong to an app.
 fn is_source(relative: &str) -> bool {
-    relative == "app.toml" || (relative.ends_with(".ts") && !relative.ends_with(".d.ts"))
+    matches!(relative, "app.toml" | "policies.cedar") || (relative.ends_with(".ts") && !relative.ends_with(".d.ts"))
 }
 
 /// Whether a link leads to a file inside the folder.

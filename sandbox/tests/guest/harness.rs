@@ -240,5 +240,5 @@ pub fn app(kind: FunctionKind, result: Slot, modules: Vec<Module>) -> Arc<App> {
         declarations.functions.insert(name.into(), function);
     }
     let manifest = "name = \"test\"\nversion = \"1.0.0\"\n[limits]\nwall_ms = 20000\nresult_bytes = 1000000";
-    Arc::new(App { manifest: manifest::parse(manifest).unwrap(), declarations, modules })
+    Arc::new(App { manifest: manifest::parse(manifest).unwrap(), declarations, policies: None, modules })
 }

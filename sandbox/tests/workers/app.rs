@@ -58,6 +58,7 @@ pub fn app(limits: &str, functions: &[(&str, FunctionKind)], body: &str) -> Arc<
     Arc::new(App {
         manifest: manifest::parse(&manifest).unwrap(),
         declarations,
+        policies: None,
         modules: vec![Module {
             path: "main.ts".into(),
             code: format!(

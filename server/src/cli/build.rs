@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use weir_engine::access;
 use weir_sandbox::compile::{Compiled, Sources, compile_and_relate};
 use weir_sandbox::diagnostic::{Diagnostic, Style};
 use weir_sandbox::{App, compile};
@@ -43,6 +44,9 @@ pub struct Built {
 pub fn build(sources: &Sources) -> Result<Built, BuildError> {
     let Compiled { app, dependencies } = compile_and_relate(sources).map_err(BuildError::Mistakes)?;
     let api = Api::of(&app.declarations)?;
+    if let Some(policies) = &app.policies {
+        access::compile::compile(&app.declarations, &app.manifest.caller, policies).map_err(BuildError::Mistakes)?;
+    }
     // What cannot be served must be found before it replaces what is.
     Schema::build(&app.declarations, &app.manifest.graphql)?;
     Ok(Built { app, api, dependencies })

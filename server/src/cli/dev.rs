@@ -137,7 +137,8 @@ async fn reload(engine: &Engine, sources: Sources) -> Result<(), ReloadError> {
 
 fn explain(error: &ReloadError, has_release: bool) {
     match error {
-        ReloadError::Build(BuildError::Mistakes(mistakes)) => print_mistakes(mistakes),
+        ReloadError::Build(BuildError::Mistakes(mistakes))
+        | ReloadError::Activate(ActivateError::Policies(mistakes)) => print_mistakes(mistakes),
         ReloadError::Activate(ActivateError::Load(error)) => anstream::eprintln!("weir: {}", load_failure(error)),
         other => anstream::eprintln!("weir: {other}"),
     }

@@ -104,6 +104,7 @@ async fn serve(config: Config, is_bootstrap: bool) -> Result<(), Failure> {
         load,
     };
     let open = Open::open(plan).await?;
+    open.engine.deny_without_policies();
     if is_bootstrap && let Err(failure) = bootstrap(open.engine.store()).await {
         open.close().await;
         return Err(failure);

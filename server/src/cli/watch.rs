@@ -114,13 +114,15 @@ fn note(event: &Event, writing: &mut HashSet<PathBuf>) -> bool {
     !matches!(event.kind, EventKind::Access(AccessKind::Open(_) | AccessKind::Read))
 }
 
-/// TypeScript, `app.toml` or a folder of the app; not what tools keep beside it, nor the data.
+/// TypeScript, `app.toml`, `policies.cedar` or a folder of the app; not what tools keep beside it, nor the data.
 fn is_source(root: &Path, path: &Path) -> bool {
     let relative = path.strip_prefix(root).unwrap_or(path);
     let hidden = relative.components().any(|part| {
         let name = part.as_os_str().to_string_lossy();
         name.starts_with('.') || name == "node_modules"
     });
-    let named = relative == Path::new("app.toml") || relative.extension().is_none_or(|extension| extension == "ts");
+    let named = relative == Path::new("app.toml")
+        || relative == Path::new("policies.cedar")
+        || relative.extension().is_none_or(|extension| extension == "ts");
     !hidden && named
 }

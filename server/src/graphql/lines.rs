@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 use weir_engine::call::{CallError, Caller};
+use weir_engine::content::Places;
 use weir_schema::commit::Timestamp;
 use weir_schema::error::ErrorCode;
 
@@ -80,10 +81,16 @@ fn root_of(plan: &Plan) -> Option<Root<'_>> {
 
 impl Listed {
     /// Writes the line of an element. An element that the schema does not allow is an error, and the end.
-    pub fn write(&self, out: &mut Vec<u8>, index: usize, element: &Value) -> Result<(), Vec<GraphqlError>> {
+    pub fn write(
+        &self,
+        out: &mut Vec<u8>,
+        index: usize,
+        element: &Value,
+        hidden: &Places,
+    ) -> Result<(), Vec<GraphqlError>> {
         let defect = || vec![GraphqlError::new(ErrorCode::Internal, "the query selects no list")];
         let Root { key, call, element: completion } = root_of(&self.prepared.plan).ok_or_else(defect)?;
-        let projected = Projection::element(key, completion, &call.locations, index, element)?;
+        let projected = Projection::element(key, completion, &call.locations, index, element, hidden)?;
         out.extend_from_slice(b"{\"data\":");
         out.extend_from_slice(&projected);
         out.extend_from_slice(b"}\n");

@@ -6,10 +6,11 @@
 use std::sync::Arc;
 
 use serde_json::Value;
-use weir_engine::content::Content;
+use weir_engine::content::{Content, Places};
 use weir_schema::api::Scalar;
 use weir_schema::error::ErrorCode;
 use weir_schema::size::json_bytes;
+use weir_schema::validate::{Place, PlaceStep};
 
 use super::GraphqlError;
 use super::error::{Location, PathStep};
@@ -49,6 +50,12 @@ pub struct Projection<'p> {
     path: Vec<Step<'p>>,
     /// Where the innermost field at hand stands.
     locations: &'p [Location],
+    /// Where the value at hand is null because its caller may not view what is there, if there are such places.
+    hidden: Option<Places>,
+    /// The place in that value, as long as anything is hidden in it.
+    place: Place,
+    /// Whether null that may stand where something is hidden has an error.
+    tells: bool,
     /// As long as `out` may become.
     end: usize,
     /// Whether it would become longer: then no place takes a null.
@@ -60,7 +67,8 @@ impl<'p> Projection<'p> {
     pub fn start() -> Self {
         let mut out = Vec::with_capacity(RESPONSE_BYTES);
         out.push(b'{');
-        Self { out, errors: Vec::new(), path: Vec::new(), locations: &[], end: usize::MAX, is_over: false }
+        let (errors, path, place) = (Vec::new(), Vec::new(), Place::new());
+        Self { out, errors, path, locations: &[], hidden: None, place, tells: true, end: usize::MAX, is_over: false }
     }
 
     /// The JSON text of `data`, which is null if a null went up to the root, and the errors.
@@ -122,17 +130,20 @@ impl<'p> Projection<'p> {
         self.push(error.on(vec![root.step(), member.step()]));
     }
 
-    /// The JSON text of one element of a root field's list, by itself. No part of it may be missing.
+    /// The JSON text of one element of a root field's list, by itself. No part of it may be missing; what is hidden in it is
+    /// told of only where it cannot be null.
     pub fn element(
         key: &'p Key,
         completion: &'p Completion,
         locations: &'p [Location],
         index: usize,
         value: &Value,
+        hidden: &Places,
     ) -> Result<Vec<u8>, Vec<GraphqlError>> {
-        let mut projection = Self { out: Vec::new(), ..Self::start() };
+        let mut projection = Self { out: Vec::new(), hidden: some(hidden), tells: false, ..Self::start() };
         let written = projection.bounded(value, |projection| {
             projection.locations = locations;
+            projection.place = vec![PlaceStep::Element(index)];
             projection.path = vec![Step::Key(&key.name), Step::Index(index)];
             projection.value(completion, value)
         });
@@ -154,6 +165,7 @@ impl<'p> Projection<'p> {
         }
         let (start, errors) = (self.out.len(), self.errors.len());
         let value = content.value();
+        self.hidden = some(content.hidden());
         match self.bounded(value, |this| this.root(key, &call.completion, &call.locations, value)) {
             Ok(written) => written?,
             Err(TooLarge) => return self.failed(key, &call.completion, &call.locations, too_large()),
@@ -200,6 +212,7 @@ impl<'p> Projection<'p> {
         self.locations = locations;
         self.path.clear();
         self.path.push(Step::Key(&key.name));
+        self.place.clear();
         self.value(completion, value)
     }
 
@@ -209,7 +222,13 @@ impl<'p> Projection<'p> {
             return Err(Nulled);
         }
         if value.is_null() {
-            return if completion.nullable {
+            let is_hidden = self.hidden.as_ref().is_some_and(|hidden| hidden.binary_search(&self.place).is_ok());
+            if is_hidden && (self.tells || !completion.nullable) {
+                self.error_of(ErrorCode::Forbidden, "the caller may not view this".into());
+            }
+            return if is_hidden && !completion.nullable {
+                Err(Nulled)
+            } else if completion.nullable {
                 self.out.extend_from_slice(b"null");
                 Ok(())
             } else {
@@ -218,12 +237,13 @@ impl<'p> Projection<'p> {
             };
         }
         let start = self.out.len();
-        let depth = self.path.len();
+        let (depth, inside) = (self.path.len(), self.place.len());
         let locations = self.locations;
         match self.present(&completion.of, value) {
             Err(Nulled) if completion.nullable && !self.is_over => {
                 self.out.truncate(start);
                 self.path.truncate(depth);
+                self.place.truncate(inside);
                 self.locations = locations;
                 self.out.extend_from_slice(b"null");
                 Ok(())
@@ -252,7 +272,9 @@ impl<'p> Projection<'p> {
                         self.out.push(b',');
                     }
                     self.path.push(Step::Index(index));
+                    self.enter(|| PlaceStep::Element(index));
                     self.value(element, value)?;
+                    self.place.pop();
                     self.path.pop();
                 }
                 self.out.push(b']');
@@ -285,7 +307,9 @@ impl<'p> Projection<'p> {
                 Some(Member { name, completion, locations, .. }) => {
                     let outer = std::mem::replace(&mut self.locations, locations);
                     self.path.push(Step::Key(&field.key.name));
+                    self.enter(|| PlaceStep::Member(name.clone()));
                     self.value(completion, value.get(name).unwrap_or(&Value::Null))?;
+                    self.place.pop();
                     self.path.pop();
                     self.locations = outer;
                 }
@@ -300,12 +324,23 @@ impl<'p> Projection<'p> {
         Err(Nulled)
     }
 
+    /// Goes on inside of the value, where it matters which place that is.
+    fn enter(&mut self, step: impl FnOnce() -> PlaceStep) {
+        if self.hidden.is_some() {
+            self.place.push(step());
+        }
+    }
+
     fn error(&mut self, message: String) {
+        self.error_of(ErrorCode::Internal, message);
+    }
+
+    fn error_of(&mut self, code: ErrorCode, message: String) {
         let path = self.path.iter().map(|step| match step {
             Step::Key(key) => PathStep::Key((*key).to_owned()),
             Step::Index(index) => PathStep::Index(*index),
         });
-        let error = GraphqlError::new(ErrorCode::Internal, message).at_all(self.locations).on(path.collect());
+        let error = GraphqlError::new(code, message).at_all(self.locations).on(path.collect());
         self.push(error);
     }
 
@@ -314,6 +349,11 @@ impl<'p> Projection<'p> {
             self.errors.push(error);
         }
     }
+}
+
+/// Those that there are.
+fn some(places: &Places) -> Option<Places> {
+    (!places.is_empty()).then(|| places.clone())
 }
 
 fn too_large() -> GraphqlError {

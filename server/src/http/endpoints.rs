@@ -191,6 +191,8 @@ fn refusal(error: &CallError) -> Response {
             let status = if is_time { StatusCode::GATEWAY_TIMEOUT } else { StatusCode::SERVICE_UNAVAILABLE };
             (status, "past a limit\n").into_response()
         }
+        // The policy of the app says so, and of which one nobody outside is told.
+        (ErrorCode::Forbidden, _) => (StatusCode::FORBIDDEN, "forbidden\n").into_response(),
         (ErrorCode::Unavailable | ErrorCode::RateLimited, _) => {
             unavailable("try again in a moment\n", error.retry_after.unwrap_or(RETRY_AFTER))
         }

@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use weir_engine::call::{Answer, Caller};
+use weir_engine::content::Places;
 use weir_engine::lines::Elements;
 use weir_schema::commit::Timestamp;
 
@@ -119,11 +120,13 @@ impl Sender {
     async fn send_list(mut self, served: &Served) -> Result<(), Gone> {
         match self.service.elements(served, &self.listed, &self.caller).await {
             Ok(Elements::There(Answer { value, commit, .. })) => {
+                let hidden = value.hidden().clone();
                 let elements = match value.take() {
                     Value::Array(elements) => Some(elements),
                     _ => None,
                 };
-                let sent = self.send_elements(0, elements.as_deref().unwrap_or_default()).await?;
+                let all = elements.as_deref().unwrap_or_default().iter().map(|element| (element, &hidden));
+                let sent = self.send_elements(0, all).await?;
                 self.finish(sent.map(|()| (commit, elements.map(|elements| elements.len())))).await
             }
             Ok(Elements::Rows(walk)) => {
@@ -136,7 +139,10 @@ impl Sender {
                             return self.finish(Err(errors)).await;
                         }
                     };
-                    if let Err(errors) = self.send_elements(count, &piece.elements).await? {
+                    if let Err(errors) = self
+                        .send_elements(count, piece.elements.iter().map(|given| (&given.value, &given.hidden)))
+                        .await?
+                    {
                         return self.finish(Err(errors)).await;
                     }
                     count += piece.elements.len();
@@ -152,9 +158,13 @@ impl Sender {
     }
 
     /// Sends lines, but for a rest that is no whole chunk.
-    async fn send_elements(&mut self, first: usize, elements: &[Value]) -> Result<Result<(), Vec<GraphqlError>>, Gone> {
-        for (index, element) in elements.iter().enumerate() {
-            if let Err(errors) = self.listed.write(&mut self.chunk, first + index, element) {
+    async fn send_elements<'e>(
+        &mut self,
+        first: usize,
+        elements: impl Iterator<Item = (&'e Value, &'e Places)>,
+    ) -> Result<Result<(), Vec<GraphqlError>>, Gone> {
+        for (index, (element, hidden)) in elements.enumerate() {
+            if let Err(errors) = self.listed.write(&mut self.chunk, first + index, element, hidden) {
                 return Ok(Err(errors));
             }
             if self.chunk.len() >= CHUNK_BYTES {

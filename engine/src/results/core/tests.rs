@@ -101,7 +101,7 @@ fn key(number: usize) -> Vec<u8> {
 }
 
 fn question(function: usize) -> QueryKey {
-    QueryKey { release: 1, function, arguments: "{}".into() }
+    QueryKey { release: 1, function, arguments: "{}".into(), within: None }
 }
 
 fn caller(number: usize) -> ScriptCaller {
