@@ -98,6 +98,7 @@ mod matrix;
 mod operations;
 mod outsider;
 mod paging;
+mod policies;
 mod schema_changes;
 mod secrets;
 mod serve;

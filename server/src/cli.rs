@@ -27,6 +27,7 @@ mod logging;
 mod memory;
 mod pack;
 mod place;
+mod policy;
 mod private_file;
 mod progress;
 mod remote;
@@ -96,6 +97,8 @@ enum Command {
     Views(views::Arguments),
     /// Have an app trust documents of its clients, list them, or trust them no longer.
     Documents(documents::Arguments),
+    /// Test the policies of an app, or have a decision explained.
+    Policy(policy::Arguments),
     /// Make a token for weir dev, or revoke tokens.
     Token(token::Arguments),
     /// Make a key for encryption at rest, or say which keys a data folder needs.
@@ -160,6 +163,7 @@ pub fn main() -> ExitCode {
         Command::Jobs(arguments) => jobs::run(&arguments),
         Command::Views(arguments) => views::run(&arguments),
         Command::Documents(arguments) => documents::run(&arguments),
+        Command::Policy(arguments) => policy::run(&arguments),
         Command::Token(arguments) => token::run(&arguments),
         Command::Encryption(arguments) => encryption::run(arguments),
         #[cfg(unix)]
