@@ -505,7 +505,7 @@ fn whatever_happens_everybody_has_the_result_of_one_commit_and_at_last_of_the_ne
 
 /// Asks with arguments of some number, and runs what is not there. Whether it was.
 fn ask(core: &mut Core<usize>, number: usize) -> bool {
-    let key = QueryKey { release: 1, function: 0, arguments: format!("{{\"n\":{number}}}").into() };
+    let key = QueryKey { release: 1, function: 0, arguments: format!("{{\"n\":{number}}}").into(), within: None };
     match core.read(&key, &caller(0)) {
         Reading::There(_) => true,
         Reading::Joined(..) => panic!("nobody else asks"),
