@@ -15,6 +15,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use weir_engine::Engine;
 use weir_engine::call::{Caller, Identity, TokenKind};
+use weir_engine::jobs::Scheduler;
 use weir_engine::release::Release;
 use weir_sandbox::compile::{Sources, compile};
 use weir_sandbox::pool::PoolOptions;
@@ -47,9 +48,10 @@ export const add = procedure((): ID => items.insert({ n: 1, by: `${caller.subjec
 export const later = procedure((): ID => schedule({ after: 1 }, add, {}));
 export const by = query((): JSON => items.all().map((item) => item.by ?? null) as unknown as JSON);
 export const hoards = query((): string => {
-  try { Reflect.apply(Array.prototype.push, caller.roles, ["admin"]); } catch { /* They are frozen. */ }
-  Reflect.set(caller.claims, "org", "evil");
-  Reflect.defineProperty(caller.claims, "org", { value: "evil" });
+  for (const one of [caller.roles, caller.claims] as any[]) {
+    try { one.push("admin"); } catch { /* It is frozen. */ }
+    try { one.org = "evil"; } catch { /* This too. */ }
+  }
   return `${caller.roles.join()} ${caller.claims.org}`;
 });
 "#;
@@ -206,6 +208,7 @@ async fn subscribers_share_a_run_who_agree_on_what_it_read() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_is_called_by_who_scheduled_it() {
     let app = App::open().await;
+    let jobs = Scheduler::start(app.engine.clone(), app.engine.clock().clone());
     app.ask(&token("ada", json!({ "org": "acme" })), "later").await;
     let done = async {
         while app.ask(&Caller::Developer, "by").await != json!(["ada acme"]) {
@@ -213,4 +216,5 @@ async fn a_job_is_called_by_who_scheduled_it() {
         }
     };
     tokio::time::timeout(Duration::from_secs(60), done).await.expect("the job runs");
+    jobs.stop().await;
 }
