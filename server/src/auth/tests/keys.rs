@@ -180,7 +180,7 @@ fn prime() -> BigUint {
     static SMALL: LazyLock<Vec<u32>> = LazyLock::new(|| {
         (3..5_000)
             .step_by(2)
-            .filter(|n: &u32| (3..).step_by(2).take_while(|d| d * d <= *n).all(|d| n % d != 0))
+            .filter(|n: &u32| (3..).step_by(2).take_while(|d| d * d <= *n).all(|d| !n.is_multiple_of(d)))
             .collect()
     });
     loop {
