@@ -134,6 +134,7 @@ fn a_bundle_is_built_here_and_signed_and_deployed_there() {
     let ended = run(&["build", folder.to_str().unwrap(), "-o", &file, "--key", &walk.path("key.pem")]);
     assert!(ended.stdout.contains(", signed, "), "{}{}", ended.stdout, ended.stderr);
     let text = fs::read_to_string(&file).unwrap();
+    assert!(text.contains("\"policies.cedar\":\"permit("), "who may do what is signed too");
     fs::write(&file, text.replace("=> 1", "=> 7")).unwrap();
     let changed = walk.on_data(&["deploy", &file]);
     assert!(changed.stderr.starts_with("weir: the content has the digest "), "{}", changed.stderr);
