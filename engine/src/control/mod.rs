@@ -7,6 +7,7 @@
 //! | [`administrators`] | who may use the control plane, and the tokens that they show |
 //! | [`audit`] | the end of the audit log, signed |
 //! | [`refusals`] | what was refused, on record |
+//! | [`tokens`] | the end of tokens of the app's callers |
 //! | [`releases`] | what is deployed, and how it becomes the active release |
 //!
 //! Architecture invariant: every change has an audit record, in the commit that makes it.
@@ -16,6 +17,7 @@ pub mod audit;
 pub mod keys;
 pub mod refusals;
 pub mod releases;
+pub mod tokens;
 
 use std::future::ready;
 use std::time::Duration;

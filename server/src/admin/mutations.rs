@@ -9,6 +9,8 @@ use weir_engine::control::ControlError;
 use weir_engine::control::administrators::{self, Administrator, AdministratorsError};
 use weir_engine::control::keys::{self, KeysError};
 use weir_engine::control::releases::DeployError;
+use weir_engine::control::tokens::RevokeTokensError;
+use weir_engine::revoked::{self, RevokeError, Revoking};
 use weir_schema::codec::control::Permission;
 use weir_schema::duration::parse_ms;
 use weir_schema::error::ErrorCode;
@@ -63,6 +65,31 @@ impl Mutation {
         let (store, actor) = (context.data::<Engine>()?.store(), actor(context)?);
         let RevokedKey { key, orphan } = RevokedKey::of(store, &actor, &id).await.map_err(of_keys)?;
         Ok(Revocation { key: key.into(), orphan })
+    }
+
+    /// Has tokens of the app's callers count no more: the one with an id (`jti`), those of a subject that were made up to now, or,
+    /// with neither, all that the issuer has made up to now.
+    #[graphql(guard = "needs(Permission::Keys)")]
+    async fn revoke_tokens(
+        &self,
+        context: &Context<'_>,
+        issuer: String,
+        jti: Option<String>,
+        subject: Option<String>,
+    ) -> Result<bool> {
+        let of = match (jti, subject) {
+            (Some(_), Some(_)) => return Err(bad("give jti or subject, or neither for all tokens of the issuer")),
+            (Some(id), None) => Revoking::Token(id),
+            (None, Some(subject)) => Revoking::Subject(subject),
+            (None, None) => Revoking::All,
+        };
+        let (engine, actor) = (context.data::<Engine>()?, actor(context)?);
+        engine.revoke_tokens(revoked::Revocation { issuer, of }, &actor).await.map_err(|error| match error {
+            RevokeTokensError::Revoke(RevokeError::Text) => bad(error.to_string()),
+            RevokeTokensError::Revoke(RevokeError::TooMany) => refused(ErrorCode::Conflict, error.to_string()),
+            error => unavailable(error),
+        })?;
+        Ok(true)
     }
 
     /// Makes an administrator with permissions that you have yourself. The token is told here and nowhere else.

@@ -21,7 +21,7 @@ use weir_store::{Options, Store};
 use crate::{Server, ServerOptions};
 
 /// Every root field, and the permission that it needs.
-const FIELDS: [(&str, &str, Permission); 11] = [
+const FIELDS: [(&str, &str, Permission); 12] = [
     ("query", "status", Permission::Read),
     ("query", "metrics", Permission::Read),
     ("query", "releases", Permission::Read),
@@ -31,6 +31,7 @@ const FIELDS: [(&str, &str, Permission); 11] = [
     ("mutation", "deploy", Permission::Deploy),
     ("mutation", "trustKey", Permission::Keys),
     ("mutation", "revokeKey", Permission::Keys),
+    ("mutation", "revokeTokens", Permission::Keys),
     ("mutation", "createAdministrator", Permission::Administrators),
     ("mutation", "revokeAdministrator", Permission::Administrators),
 ];
@@ -241,6 +242,15 @@ async fn a_token_counts_until_it_is_revoked() {
     assert_eq!(
         named["administrators"][0],
         json!({ "name": "ci", "permissions": ["READ", "ADMINISTRATORS"], "createdBy": "administrator root" })
+    );
+    // Tokens of the app's callers are another matter, and who ends them is on record.
+    let both = "mutation { revokeTokens(issuer: \"i\", jti: \"t\", subject: \"s\") }";
+    assert_eq!(plane.code(Some(&root), both).await, "BAD_ARGUMENTS");
+    plane.data(&root, "mutation { revokeTokens(issuer: \"i\", subject: \"s\") }", json!({})).await;
+    let record = plane.engine.store().audit(0, 100).unwrap().pop().unwrap();
+    assert_eq!(
+        (record.action.as_str(), record.targets),
+        ("revokeTokens", vec!["i".to_owned(), "subject s".to_owned()])
     );
     plane.data(&root, "mutation { revokeAdministrator(name: \"ci\") }", json!({})).await;
     assert_eq!(plane.code(Some(ci), "{ status { ready } }").await, "UNAUTHENTICATED");

@@ -259,7 +259,8 @@ async fn perform(request: Request, served: &Served, watch: Watch) -> Result<Valu
             outcome(&())
         }
         Request::RevokeTokens { revocation } => {
-            let revoked = engine.revoke(revocation).await.map_err(|error| error.to_string())?;
+            let revoked =
+                engine.revoke_tokens(revocation, &Actor::operator()).await.map_err(|error| error.to_string())?;
             tracing::info!("revoked tokens of the issuer {:?}", revoked.revocation.issuer);
             outcome(&revoked)
         }
