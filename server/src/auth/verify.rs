@@ -34,13 +34,14 @@ const REFUSED: [&str; 9] = ["crit", "jku", "jwk", "x5u", "x5c", "b64", "zip", "e
 /// Whose tokens are taken.
 pub struct Issuers {
     issuers: Vec<Issuer>,
-    clock_skew_s: u64,
     token_bytes: usize,
 }
 
 /// One of them.
 struct Issuer {
     name: String,
+    /// How far its clock may be off.
+    clock_skew_s: u64,
     keys: IssuerKeys,
     algorithms: Vec<Algorithm>,
     audience: Vec<String>,
@@ -86,13 +87,13 @@ pub struct IssuersError {
 impl Issuers {
     /// Nobody's.
     pub fn none() -> Self {
-        Self { issuers: Vec::new(), clock_skew_s: 0, token_bytes: TokensSection::default().token_bytes }
+        Self { issuers: Vec::new(), token_bytes: TokensSection::default().token_bytes }
     }
 
     /// Reads what is in files. What is elsewhere is read when a token needs it.
     pub fn new(sections: &[IssuerSection], tokens: &TokensSection, outside: &Outside) -> Result<Self, IssuersError> {
         crypto::install();
-        let mut issuers = Vec::new();
+        let (mut issuers, clock_skew_s) = (Vec::new(), tokens.clock_skew.as_secs());
         for section in sections {
             let failed = |error| IssuersError { issuer: section.issuer.clone(), error };
             let remote = |source| Remote::new(&section.issuer, source, &section.algorithms, tokens, outside.clone());
@@ -110,18 +111,37 @@ impl Issuers {
                 }
             };
             let IssuerSection { issuer, algorithms, audience, required, roles, scopes, kind, .. } = section.clone();
-            issuers.push(Issuer { name: issuer, keys, algorithms, audience, required, roles, scopes, kind });
+            issuers.push(Issuer {
+                name: issuer,
+                clock_skew_s,
+                keys,
+                algorithms,
+                audience,
+                required,
+                roles,
+                scopes,
+                kind,
+            });
         }
-        let clock_skew_s = tokens.clock_skew.as_secs();
-        Ok(Self { issuers, clock_skew_s, token_bytes: tokens.token_bytes })
+        Ok(Self { issuers, token_bytes: tokens.token_bytes })
     }
 
     /// Takes tokens that are signed with this key too, by the clock of this machine.
     pub fn and_own(&mut self, section: &IssuerSection, keys: KeySet) {
         crypto::install();
         let IssuerSection { issuer, algorithms, audience, required, roles, scopes, kind, .. } = section.clone();
-        let keys = IssuerKeys::Here(Arc::new(keys));
-        self.issuers.push(Issuer { name: issuer, keys, algorithms, audience, required, roles, scopes, kind });
+        let (keys, clock_skew_s) = (IssuerKeys::Here(Arc::new(keys)), 0);
+        self.issuers.push(Issuer {
+            name: issuer,
+            clock_skew_s,
+            keys,
+            algorithms,
+            audience,
+            required,
+            roles,
+            scopes,
+            kind,
+        });
     }
 
     /// The longest token.
@@ -159,10 +179,10 @@ impl Issuers {
         let Value::Object(claims) = checked.map_err(|error| refusal(error.kind()))?.claims.0 else {
             return Err(TokenError::Malformed("its claims are no object"));
         };
-        self.verified(issuer, keys.clone(), claims)
+        Self::verified(issuer, keys.clone(), claims)
     }
 
-    fn verified(&self, issuer: &Issuer, keys: Arc<KeySet>, claims: Map<String, Value>) -> Result<Verified, TokenError> {
+    fn verified(issuer: &Issuer, keys: Arc<KeySet>, claims: Map<String, Value>) -> Result<Verified, TokenError> {
         let missing = |name: &str| TokenError::Claim(name.to_owned());
         let until_s = seconds(&claims, "exp")?.ok_or_else(|| missing("exp"))?;
         let (not_before_s, made_s) = (seconds(&claims, "nbf")?, seconds(&claims, "iat")?);
@@ -188,13 +208,13 @@ impl Issuers {
         };
         let (roles, scopes) = (names(&claims, &issuer.roles)?, names(&claims, &issuer.scopes)?);
         let ms = |seconds: u64| seconds.saturating_mul(1_000);
-        let from_s = not_before_s.unwrap_or(0).max(made_s.unwrap_or(0)).saturating_sub(self.clock_skew_s);
+        let from_s = not_before_s.unwrap_or(0).max(made_s.unwrap_or(0)).saturating_sub(issuer.clock_skew_s);
         Ok(Verified {
             identity: Identity { kind, issuer: issuer.name.clone(), subject, roles, scopes, claims },
             id,
             made_s: made_s.unwrap_or(0),
             from_ms: ms(from_s),
-            until_ms: ms(until_s.saturating_add(self.clock_skew_s)),
+            until_ms: ms(until_s.saturating_add(issuer.clock_skew_s)),
             issuer: issuer.keys.clone(),
             keys,
             caller: Mutex::default(),
