@@ -111,8 +111,8 @@ impl Engine {
         self.refusals().add(refused);
     }
 
-    /// Writes what was refused since the last time.
-    pub(crate) async fn write_refusals(&self) {
+    /// Writes what was refused since the last time. It is done every ten seconds anyway.
+    pub async fn write_refusals(&self) {
         for note in self.refusals().take() {
             if let Err(error) = write(self.store(), &note).await {
                 tracing::error!("what was refused is not on record: {error}");

@@ -28,6 +28,7 @@ use axum::http::{HeaderMap, header};
 use quick_cache::sync::Cache;
 use weir_engine::Engine;
 use weir_engine::call::Caller;
+use weir_engine::control::refusals::Refused;
 use weir_schema::caller::CallerSettings;
 use weir_schema::digest::Digest;
 
@@ -123,8 +124,17 @@ impl Auth {
         Credentials::Tokenless(self.tokenless.clone())
     }
 
-    /// What a token says, if it is one that is good now.
+    /// What a token says, if it is one that is good now. One that is not is on record.
     pub async fn of_token(&self, token: &str) -> Result<Arc<Verified>, TokenError> {
+        let shown = self.shown(token).await;
+        if let Err(error) = &shown {
+            let (actor, outcome) = ("anonymous".to_owned(), error.to_string());
+            self.engine.refused(Refused { actor, action: "login", target: String::new(), from: None, outcome });
+        }
+        shown
+    }
+
+    async fn shown(&self, token: &str) -> Result<Arc<Verified>, TokenError> {
         // Before anything of it is read.
         if token.len() > self.issuers.token_bytes() {
             return Err(TokenError::TooLong(self.issuers.token_bytes()));

@@ -60,6 +60,25 @@ fn declared(claims: &str) -> CallerSettings {
 }
 
 #[tokio::test]
+async fn logins_that_fail_are_on_record_few_for_many() {
+    let world = World::new().await;
+    let token = world.token("ada", 100, json!({}));
+    world.auth.of_token(&token).await.unwrap();
+    for _ in 0..1_000 {
+        assert!(world.auth.of_token(&format!("{token}x")).await.is_err());
+    }
+    world.engine.clock().advance(Duration::from_secs(101));
+    assert!(world.auth.of_token(&token).await.is_err());
+    world.engine.write_refusals().await;
+    let records = world.engine.store().audit(0, 100).unwrap();
+    assert!(records.iter().all(|record| record.action == "login"), "{records:?}");
+    assert_eq!(records.iter().map(|record| record.times.unwrap_or(1)).sum::<u64>(), 1_001);
+    assert!(records.len() < 6, "{records:?}");
+    assert!(records.iter().any(|record| record.outcome.as_deref() == Some("the token has expired")), "{records:?}");
+    assert!(!format!("{records:?}").contains(&token[..40]), "nothing of a token");
+}
+
+#[tokio::test]
 async fn a_token_is_verified_once_and_looked_at_each_time() {
     let world = World::new().await;
     let token = world.token("ada", 100, json!({}));
