@@ -184,6 +184,14 @@ fn no_secret_is_ever_written() {
     let (_, line) = stdout.wait_for(0, |line| line.starts_with("listening on "));
     let address = line.trim_start_matches("listening on https://").to_owned();
 
+    // A token as whoever develops has one, as a whole and by its signature.
+    let minted = finish(command(&["token", "--subject", "ada", "--data", data.to_str().unwrap()]), PATIENCE);
+    assert_eq!(minted.code, Some(0), "{}", minted.stderr);
+    let token = minted.stdout.trim().to_owned();
+    canaries.add("a token", &token);
+    canaries.add("the signature of a token", token.rsplit('.').next().unwrap());
+    let authorization = format!("Authorization: Bearer {token}\r\n");
+
     let ask = |request: &str| {
         let answer = exchange(&address, trusted.clone(), request);
         canaries.look(&format!("the answer to {request}"), answer.as_bytes());
@@ -216,6 +224,15 @@ fn no_secret_is_ever_written() {
         "/graphql?query=%7B",
     ] {
         get(path);
+    }
+    assert!(post("{\"query\":\"{ all { id } }\"}", &authorization).contains("\"all\":["));
+    for wrong in [
+        &authorization[..authorization.len() - 20],
+        &authorization.replace("Bearer", "Basic"),
+        &authorization.repeat(2),
+    ] {
+        let answer = post("{\"query\":\"{ all { id } }\"}", &format!("{}\r\n", wrong.trim_end()));
+        assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
     }
     post("{", "");
     post("{\"query\":\"{ all { id\"}", "Authorization: Bearer none\r\n");

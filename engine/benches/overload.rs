@@ -116,7 +116,7 @@ impl Loaded {
             while offered < due {
                 offered += 1;
                 let (shared, call) = (shared.clone(), offered);
-                let caller = u64::from(call % 20 == 0);
+                let caller = u64::from(call.is_multiple_of(20));
                 running.spawn(async move {
                     let asked = Instant::now();
                     let (engine, release) = &*shared;

@@ -208,8 +208,8 @@ fn under_three_times_the_load_as_many_are_served_as_can_be_and_each_in_its_time(
     const MILLISECONDS: u32 = 20_000;
     let (noisy, light) = (of(0, 1), of(0, 2));
     let came = offered(50 * MS, MILLISECONDS, |millisecond| {
-        let mut calls = vec![noisy; if millisecond % 10 == 0 { 2 } else { 3 }];
-        if millisecond % 10 == 0 {
+        let mut calls = vec![noisy; if millisecond.is_multiple_of(10) { 2 } else { 3 }];
+        if millisecond.is_multiple_of(10) {
             calls.push(light);
         }
         calls

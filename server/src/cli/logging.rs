@@ -17,8 +17,9 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::request_id::RequestId;
 
-/// Libraries whose everyday lines are not for an app's author.
-const QUIETER: [&str; 2] = ["surrealkv=warn", "notify=error"];
+/// Libraries whose everyday lines are not for an app's author, and one whose most talkative lines have what clients send, tokens
+/// among them.
+const QUIETER: [&str; 3] = ["surrealkv=warn", "notify=error", "tungstenite=debug"];
 
 /// Starts logging.
 pub fn start() {

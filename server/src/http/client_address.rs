@@ -113,12 +113,14 @@ mod tests {
         of_request(&proxies, peer.parse().unwrap_or_else(|error| panic!("{peer}: {error}")), &headers).to_string()
     }
 
+    type Row<'t> = (&'t str, &'t str, &'t [(&'static str, &'t str)], &'t str);
+
     #[test]
     fn nobody_is_fooled() {
         let all = "203.0.113.9";
         let hops: String = (0..100).map(|_| "10.0.0.2, ").collect::<String>() + "10.0.0.3";
         // Who connects, the header that is believed, the lines of the request, the client.
-        let table: &[(&str, &str, &[(&str, &str)], &str)] = &[
+        let table: &[Row] = &[
             // Nobody says anything.
             ("203.0.113.5", X, &[], "203.0.113.5"),
             ("10.0.0.1", X, &[], "10.0.0.1"),

@@ -5,6 +5,9 @@ use std::num::NonZeroU32;
 
 use super::limiter::Limiter;
 
+/// Is told the name of each function that an operation calls.
+pub type TakeName<'n> = &'n mut dyn FnMut(&str);
+
 /// The limits of one release. Made by [`super::Rates::for_app`].
 #[derive(Debug, Default)]
 pub struct AppRates {
@@ -17,7 +20,7 @@ impl AppRates {
     /// The functions with a limit among those that an operation calls, and how often it calls each.
     pub(super) fn called(
         &self,
-        functions: &dyn Fn(&mut dyn FnMut(&str)),
+        functions: &dyn Fn(TakeName<'_>),
     ) -> impl Iterator<Item = (&str, &Limiter, NonZeroU32)> {
         let mut called: Vec<(&str, &Limiter, NonZeroU32)> = Vec::new();
         if !self.functions.is_empty() {

@@ -15,7 +15,7 @@ use weir_engine::origin::Connection;
 use weir_schema::rate::{Rate, RateSettings};
 
 use super::Limit;
-use super::app::AppRates;
+use super::app::{AppRates, TakeName};
 use super::clock::Clock;
 use super::held::{Held, Hold};
 use super::limiter::{Limited, Limiter, Refused};
@@ -147,7 +147,7 @@ pub struct Asked<'a> {
     /// What it costs.
     pub cost: u64,
     /// Names each function that it calls, as often as it does.
-    pub functions: &'a dyn Fn(&mut dyn FnMut(&str)),
+    pub functions: &'a dyn Fn(TakeName<'_>),
 }
 
 impl Rates {

@@ -207,10 +207,10 @@ fn a_hundred_thousand_addresses_take_no_more_memory_and_make_nobody_forgotten() 
     let mut refused = 0;
     for number in 0..100_000_u32 {
         let _ = rates.request(Ipv4Addr::from_bits(0x0A00_0000 + number).into());
-        if number % 100 == 0 {
+        if number.is_multiple_of(100) {
             refused += u32::from(rates.request(busy).is_err());
         }
-        if number % 1_000 == 0 {
+        if number.is_multiple_of(1_000) {
             clock.advance(Duration::from_millis(1));
         }
     }
@@ -232,7 +232,7 @@ fn who_asks_seldom_is_answered_during_a_flood_of_addresses() {
             let _ = rates.request(Ipv4Addr::from_bits(0x0A00_0000 + number).into());
         }
         clock.advance(Duration::from_millis(1));
-        if number % 10_000 == 0 {
+        if number.is_multiple_of(10_000) {
             for address in &healthy {
                 assert!(rates.request(*address).is_ok(), "{address} after {number}");
             }
