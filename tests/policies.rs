@@ -12,17 +12,17 @@ fn the_policies_of_the_shop_decide_as_its_table_says() {
     let ended = run(&["policy", "test", path.to_str().unwrap()]);
     assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
     expect![[r#"
-            caller     action  on                   expected  decided by
-        ok  anonymous  call    ordersPage           deny      no policy
-        ok  ada        call    placeOrder           allow     customers look and order (policies.cedar:6)
-        ok  ada        call    seed                 deny      no policy
-        ok  clerk      call    seed                 allow     clerks (policies.cedar:3)
-        ok  ada        read    orders               allow     own orders (policies.cedar:15)
-        ok  ada        read    orders               deny      no policy
-        ok  ada        create  orders               deny      what is placed is not paid yet (policies.cedar:19)
-        ok  ada        update  orders               deny      no policy
-        ok  ada        view    customers.email      allow     own account (policies.cedar:11)
-        ok  ada        view    customers.email      deny      no policy
+            caller     action  on               expected  decided by
+        ok  anonymous  call    ordersPage       deny      no policy
+        ok  ada        call    placeOrder       allow     customers look and order (policies.cedar:6)
+        ok  ada        call    seed             deny      no policy
+        ok  clerk      call    seed             allow     clerks (policies.cedar:3)
+        ok  ada        read    orders           allow     own orders (policies.cedar:15)
+        ok  ada        read    orders           deny      no policy
+        ok  ada        create  orders           deny      what is placed is not paid yet (policies.cedar:19)
+        ok  ada        update  orders           deny      no policy
+        ok  ada        view    customers.email  allow     own account (policies.cedar:11)
+        ok  ada        view    customers.email  deny      no policy
         10 cases, all as expected
     "#]]
     .assert_eq(&ended.stdout);
@@ -80,10 +80,10 @@ fn a_mistake_in_a_policy_is_told_with_its_place() {
     assert_eq!(ended.code, Some(1));
     expect![[r#"
         error: attribute `costumer` on entity type `Order` not found
-          --> policies.cedar:17:43
+          --> policies.cedar:17:41
            |
         17 | when { principal.claims has customer && resource.costumer == principal.claims.customer };
-           |                                           ^^^^^^^^^^^^^^^^^
+           |                                         ^^^^^^^^^^^^^^^^^
         help: did you mean `customer`?
 
         weir: 1 mistake found

@@ -31,19 +31,17 @@ pub const POLICIES_MAX: usize = 1_000;
 pub fn compile(declarations: &Declarations, caller: &CallerSettings, text: &str) -> Result<Policies, Vec<Diagnostic>> {
     let model = Model::of(declarations, caller);
     let source = Source { text, starts: statements(text) };
-    let set = PolicySet::from_str(text).map_err(|errors| {
-        let each = errors.iter().map(|error| source.explained(error)).collect::<Vec<_>>();
-        each
-    })?;
+    let set = PolicySet::from_str(text)
+        .map_err(|errors| errors.iter().map(|error| source.explained(error)).collect::<Vec<_>>())?;
     let mut mistakes: Vec<Diagnostic> = Vec::new();
     if let Some(template) = set.templates().next() {
-        let place = source.statement(&template.id().to_string());
+        let place = source.statement(template.id().as_ref());
         let help = "write the entity in place of ?principal and ?resource";
         mistakes.push(source.mistake(place, 1, "a template is no policy: nothing links it", Some(help.to_owned())));
     }
     let mut found: Vec<&CedarPolicy> = set.policies().collect();
     // In the order of the text: `policy0`, `policy1` and so on.
-    found.sort_by_key(|policy| place_in_order(&policy.id().to_string()));
+    found.sort_by_key(|policy| place_in_order(policy.id().as_ref()));
     if found.len() > POLICIES_MAX {
         let message = format!("there are more than {POLICIES_MAX} policies");
         mistakes.push(source.mistake(
@@ -57,7 +55,7 @@ pub fn compile(declarations: &Declarations, caller: &CallerSettings, text: &str)
     let (mut policies, mut groups) = (Vec::new(), BTreeMap::<Option<String>, Vec<CedarPolicy>>::new());
     let mut names = BTreeSet::new();
     for policy in found {
-        let start = source.statement(&policy.id().to_string());
+        let start = source.statement(policy.id().as_ref());
         match source.policy(policy, start, &model) {
             Ok((own, function)) => {
                 if let Some(id) = policy.annotation("id")
@@ -86,13 +84,14 @@ pub fn compile(declarations: &Declarations, caller: &CallerSettings, text: &str)
 
 /// Policies as they are, whether they fit the app or not.
 #[cfg(test)]
+#[allow(clippy::panic, reason = "test code")]
 pub(super) fn unvalidated(model: Model, caller: &CallerSettings, text: &str) -> Policies {
     let source = Source { text, starts: statements(text) };
     let set = PolicySet::from_str(text).unwrap_or_else(|error| panic!("{error}"));
     let mut found: Vec<&CedarPolicy> = set.policies().collect();
-    found.sort_by_key(|policy| place_in_order(&policy.id().to_string()));
+    found.sort_by_key(|policy| place_in_order(policy.id().as_ref()));
     let policies = found.into_iter().map(|policy| {
-        let start = source.statement(&policy.id().to_string());
+        let start = source.statement(policy.id().as_ref());
         source.policy(policy, start, &model).unwrap_or_else(|mistake| panic!("{mistake:?}")).0
     });
     let policies = policies.collect();

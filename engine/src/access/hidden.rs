@@ -16,13 +16,16 @@ use super::rows::{Entity, RowRules};
 pub type Places = Arc<[Place]>;
 
 /// The most members of documents that a run is told apart by; past them the call ends.
-pub(crate) const HIDDEN_MAX: usize = 1_000_000;
+pub(crate) const HIDDEN_MAX: usize = 250_000;
+
+/// The type of a document and a member of it.
+type MemberOf = (Arc<str>, Arc<str>);
 
 /// What a run was not shown.
 #[derive(Default)]
 pub(crate) struct Hidden {
-    /// By the type of the document and the member, the ids of the documents.
-    members: BTreeMap<(Arc<str>, Arc<str>), HashSet<Arc<str>>>,
+    /// The ids of the documents.
+    members: BTreeMap<MemberOf, HashSet<Arc<str>>>,
     count: usize,
     /// For messages: `customers.email`.
     names: BTreeSet<String>,

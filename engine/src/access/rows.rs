@@ -28,6 +28,7 @@ pub(crate) struct Rule {
     /// Of each policy what is left to be asked of a document.
     permits: Vec<Expr>,
     forbids: Vec<Expr>,
+    verdict: Verdict,
     context: Val,
 }
 
@@ -84,21 +85,26 @@ impl Rule {
                 }
             }
         }
-        if permits.contains(&Expr::TRUE) {
+        let is_permitted = permits.contains(&Expr::TRUE);
+        let verdict = if permits.is_empty() || forbids.contains(&Expr::TRUE) {
+            Verdict::Nothing
+        } else if is_permitted && forbids.is_empty() {
+            Verdict::All
+        } else {
+            Verdict::Some
+        };
+        if is_permitted {
             permits = vec![Expr::TRUE];
         }
-        Self { action, permits, forbids, context }
+        Self { action, permits, forbids, verdict, context }
     }
 
     pub(crate) fn verdict(&self) -> Verdict {
-        if self.permits.is_empty() || self.forbids.contains(&Expr::TRUE) {
-            return Verdict::Nothing;
-        }
-        if self.permits.contains(&Expr::TRUE) && self.forbids.is_empty() { Verdict::All } else { Verdict::Some }
+        self.verdict
     }
 
     fn allows(&self, principal: &Entity, document: &Entity) -> bool {
-        match self.verdict() {
+        match self.verdict {
             Verdict::All => true,
             Verdict::Nothing => false,
             Verdict::Some => {
