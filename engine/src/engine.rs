@@ -68,8 +68,8 @@ pub(crate) struct Shared {
     secrets: Option<Secrets>,
     runs: Runs,
     refusals: Refusals,
-    /// Held while a release is being deployed: one after the other.
-    deploying: Mutex<()>,
+    /// The sequence of the bundle that is served. Held while another is being deployed: one after the other.
+    deploying: Mutex<Option<u64>>,
     /// Whether an app without policies denies everything to who is bound by policies.
     denies_without_policies: AtomicBool,
 }
@@ -136,7 +136,7 @@ impl Engine {
         let actions = Arc::default();
         let stream_places = Places::new(pool.stream_isolates);
         let (keeping, clock) = (Keeping::default(), Clock::system());
-        let deploying = Mutex::new(());
+        let deploying = Mutex::new(None);
         let shared = Shared {
             store,
             watchdog,
@@ -234,8 +234,8 @@ impl Engine {
         &self.shared.refusals
     }
 
-    /// Held while a release is being deployed.
-    pub(crate) fn deploying(&self) -> &Mutex<()> {
+    /// The sequence of the bundle that is served; held while another is being deployed.
+    pub(crate) fn deploying(&self) -> &Mutex<Option<u64>> {
         &self.shared.deploying
     }
 

@@ -9,7 +9,7 @@ use weir_sandbox::App;
 use weir_sandbox::compile::{Sources, compile};
 use weir_sandbox::diagnostic::{Diagnostic, Style};
 use weir_schema::bundle::Statement;
-use weir_schema::codec::control::ReleaseRecord;
+use weir_schema::codec::control::{ReleaseRecord, SigningKeyRecord};
 use weir_schema::digest::Digest;
 use weir_store::{ControlKey, ControlKind, Store};
 
@@ -25,7 +25,7 @@ const RELEASES_MAX: usize = 100;
 const MISTAKES_MAX: usize = 20;
 
 /// Whether an app can be served by whoever serves; if not, why.
-pub type Admit<'a> = &'a (dyn Fn(&App) -> Result<(), String> + Sync);
+pub type Admit = &'static (dyn Fn(&App) -> Result<(), String> + Sync);
 
 /// What became of a bundle.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +65,12 @@ pub enum DeployError {
     /// What the store has is not what was put there.
     #[error("the bundle that is kept is not that of release {0}: deploy it again")]
     NotKept(String),
+    /// No key counts any more that it was signed with.
+    #[error("the keys that the bundle was signed with were revoked meanwhile: sign it with another")]
+    KeysRevoked,
+    /// A defect of Weir.
+    #[error("the deployment stopped: {0}")]
+    Stopped(String),
     /// The control plane cannot.
     #[error(transparent)]
     Control(#[from] ControlError),
@@ -76,8 +82,14 @@ pub fn list(store: &Store) -> Result<Vec<ReleaseRecord>, ControlError> {
 }
 
 impl Engine {
-    /// Deploys a bundle. One that is refused is on record too.
-    pub async fn deploy(&self, bundle: &[u8], actor: &Actor, admit: Admit<'_>) -> Result<Deployed, DeployError> {
+    /// Deploys a bundle. One that is refused is on record too. What has begun is finished, also where whoever asked has gone.
+    pub async fn deploy(&self, bundle: &[u8], actor: &Actor, admit: Admit) -> Result<Deployed, DeployError> {
+        let (engine, bundle, actor) = (self.clone(), bundle.to_vec(), actor.clone());
+        let deploying = tokio::spawn(async move { engine.deploy_to_the_end(&bundle, &actor, admit).await });
+        deploying.await.unwrap_or_else(|error| Err(DeployError::Stopped(error.to_string())))
+    }
+
+    async fn deploy_to_the_end(&self, bundle: &[u8], actor: &Actor, admit: Admit) -> Result<Deployed, DeployError> {
         let deployed = self.try_deploy(bundle, actor, admit).await;
         if let Err(error) = &deployed {
             let Actor { name, from } = actor.clone();
@@ -87,19 +99,20 @@ impl Engine {
         deployed
     }
 
-    async fn try_deploy(&self, bundle: &[u8], actor: &Actor, admit: Admit<'_>) -> Result<Deployed, DeployError> {
+    async fn try_deploy(&self, bundle: &[u8], actor: &Actor, admit: Admit) -> Result<Deployed, DeployError> {
         if self.runs_anything() {
             return Err(DeployError::Develops);
         }
-        let _deploying = self.deploying().lock().await;
+        let mut served = self.deploying().lock().await;
         let (trusted, kept) = (keys::list(self.store())?, list(self.store())?.pop());
         let deployed_ms = now_ms();
         let trust = Trust { keys: &trusted, kept: kept.as_ref(), as_of_ms: deployed_ms };
         let verified = VerifiedBundle::verify(bundle, &trust)?;
         if let Some(kept) = kept.filter(|kept| kept.sequence == verified.statement().sequence) {
-            let was_active = self.releases().borrow().is_some();
+            let was_active = *served == Some(kept.sequence);
             if !was_active {
                 self.run(verified, admit).await?;
+                *served = Some(kept.sequence);
             }
             return Ok(Deployed { release: kept, was_active });
         }
@@ -110,12 +123,13 @@ impl Engine {
         let loaded = self.load(compiled(verified, admit).await?).await?;
         keep(self.store(), actor, &record, bundle).await?;
         self.switch(&loaded).await;
+        *served = Some(sequence);
         Ok(Deployed { release: record, was_active: false })
     }
 
     /// Makes the release that the store has the active one again; `None`: it has none.
-    pub async fn restore(&self, admit: Admit<'_>) -> Result<Option<ReleaseRecord>, DeployError> {
-        let _deploying = self.deploying().lock().await;
+    pub async fn restore(&self, admit: Admit) -> Result<Option<ReleaseRecord>, DeployError> {
+        let mut served = self.deploying().lock().await;
         let Some(kept) = list(self.store())?.pop() else { return Ok(None) };
         let bundle = self.store().control(&ControlKey::Bundle).map_err(ControlError::from)?.unwrap_or_default();
         let trusted = keys::list(self.store())?;
@@ -126,11 +140,12 @@ impl Engine {
             return Err(DeployError::NotKept(kept.version));
         }
         self.run(verified, admit).await?;
+        *served = Some(kept.sequence);
         Ok(Some(kept))
     }
 
     /// Makes what a bundle has the active release.
-    async fn run(&self, verified: VerifiedBundle, admit: Admit<'_>) -> Result<(), DeployError> {
+    async fn run(&self, verified: VerifiedBundle, admit: Admit) -> Result<(), DeployError> {
         let loaded = self.load(compiled(verified, admit).await?).await?;
         self.switch(&loaded).await;
         Ok(())
@@ -138,7 +153,7 @@ impl Engine {
 }
 
 /// The app in a bundle.
-async fn compiled(verified: VerifiedBundle, admit: Admit<'_>) -> Result<App, DeployError> {
+async fn compiled(verified: VerifiedBundle, admit: Admit) -> Result<App, DeployError> {
     let Statement { app: name, version, .. } = verified.statement();
     let signed = format!("{name} {version}");
     let sources = sources(verified.into_content());
@@ -168,10 +183,14 @@ fn told(mistakes: &[Diagnostic]) -> String {
     lines.join("\n")
 }
 
-/// Puts a release on record, with its bundle.
-async fn keep(store: &Store, actor: &Actor, record: &ReleaseRecord, bundle: &[u8]) -> Result<(), ControlError> {
+/// Puts a release on record, with its bundle, unless its keys count no more since it was verified.
+async fn keep(store: &Store, actor: &Actor, record: &ReleaseRecord, bundle: &[u8]) -> Result<(), DeployError> {
     let bundle = Bytes::copy_from_slice(bundle);
     change(store, actor, |transaction| {
+        let keys: Vec<SigningKeyRecord> = all_in(transaction, ControlKind::SigningKeys)?;
+        if !keys.iter().any(|key| key.revoked_ms.is_none() && record.signers.contains(&key.id)) {
+            return Err(DeployError::KeysRevoked);
+        }
         let known: Vec<ReleaseRecord> = all_in(transaction, ControlKind::Releases)?;
         let old = (known.len() + 1).saturating_sub(RELEASES_MAX);
         for release in known.iter().take(old) {
@@ -181,7 +200,7 @@ async fn keep(store: &Store, actor: &Actor, record: &ReleaseRecord, bundle: &[u8
         transaction.put_control(&ControlKey::Bundle, Some(bundle.clone()));
         let targets =
             vec![format!("{} {}", record.app, record.version), record.sequence.to_string(), record.digest.to_string()];
-        Ok::<_, ControlError>(Changed { value: (), action: "deploy", targets })
+        Ok::<_, DeployError>(Changed { value: (), action: "deploy", targets })
     })
     .await
 }

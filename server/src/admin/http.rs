@@ -19,7 +19,7 @@ use super::{AdminSchema, Peer};
 use crate::http::body::{Unread, whole};
 use crate::http::gateway::Gateway;
 use crate::http::negotiate::is_json;
-use crate::http::{caching, connection};
+use crate::http::{caching, connection, too_many};
 
 /// What is said to who shows no token of an administrator.
 pub const UNAUTHENTICATED: &str = "this is for administrators: send Authorization: Bearer and the token of one";
@@ -44,9 +44,15 @@ pub async fn post(State(plane): State<Plane>, request: Request<Body>) -> Respons
     if let Err(foreign) = options.origins.may_ask(&parts) {
         return refusal(StatusCode::FORBIDDEN, ErrorCode::Forbidden, &foreign.to_string());
     }
+    let rates = &plane.gateway.rates;
+    // Past its limit an address has no token looked up: administrators are few, and none of them guesses.
+    if let Err(limited) = rates.may_log_in(address, || false) {
+        return too_many::response(&options.origins, limited, &parts.headers);
+    }
     let administrator = match administrator(&plane.gateway, &parts.headers) {
         Ok(Some(administrator)) => administrator,
         Ok(None) => {
+            rates.login_failed(address);
             let (actor, outcome) = ("anonymous".to_owned(), "no token of an administrator".to_owned());
             let from = Some(address.to_string());
             let refused = Refused { actor, action: "adminLogin", target: String::new(), from, outcome };

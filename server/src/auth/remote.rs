@@ -179,7 +179,10 @@ impl Remote {
             return;
         }
         self.known.lock().tried = Some((self.outside.now)());
-        match self.ask().await {
+        let asked = self.ask().await;
+        // Those who wait behind this one are not to ask again at once, however long it took.
+        self.known.lock().tried = Some((self.outside.now)());
+        match asked {
             Ok(keys) => {
                 let mut known = self.known.lock();
                 let now = (self.outside.now)();

@@ -158,6 +158,8 @@ pub struct SocketOptions {
     pub operations: usize,
     /// The id that a client gives an operation, in bytes.
     pub operation_id_bytes: usize,
+    /// The payload of a ping, in bytes: it is given back.
+    pub ping_bytes: usize,
     /// Answers to pings that wait for a slow client. At this many, no more messages are read until it catches up.
     pub outbox_messages: usize,
 }
@@ -173,6 +175,7 @@ impl Default for SocketOptions {
             message_bytes: 4 << 20,
             operations: 100,
             operation_id_bytes: 256,
+            ping_bytes: 4 << 10,
             outbox_messages: 64,
         }
     }

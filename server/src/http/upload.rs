@@ -54,6 +54,7 @@ struct Upload {
     served: Arc<Served>,
     row: Row,
     caller: Caller,
+    credentials: Credentials,
     key: Option<IdempotencyKey>,
     lines: Lines,
     options: UploadOptions,
@@ -91,6 +92,8 @@ enum Ended {
     Stopping,
     #[error(transparent)]
     Token(TokenError),
+    #[error("only trusted documents run now")]
+    Trusted,
 }
 
 /// Answers an upload.
@@ -136,6 +139,7 @@ fn start(
         service,
         served,
         caller,
+        credentials: credentials.clone(),
         key,
         lines: Lines::of(body, options.line_bytes, options.silence),
         room: Arc::new(Semaphore::new(options.ahead_bytes as usize)),
@@ -171,6 +175,7 @@ impl Upload {
     async fn run(mut self) -> Result<(), Ended> {
         let mut place = 0;
         while let Some(line) = self.lines.next().await? {
+            self.follow()?;
             let asked = self.read(&line);
             drop(line);
             let sealed = match asked {
@@ -190,6 +195,20 @@ impl Upload {
             place += 1;
         }
         in_time(self.options.silence, self.answers.send(Given::End)).await
+    }
+
+    /// Goes on with the release that is active now: what it denies is not to be had through an upload that began before.
+    fn follow(&mut self) -> Result<(), Ended> {
+        let Some(served) = self.service.current().filter(|current| !Arc::ptr_eq(current, &self.served)) else {
+            return Ok(());
+        };
+        if self.service.is_trusted_only(&served) {
+            return Err(Ended::Trusted);
+        }
+        self.caller = self.credentials.caller(served.release.caller()).map_err(Ended::Token)?;
+        self.row = self.service.row(&served, &self.caller);
+        self.served = served;
+        Ok(())
     }
 
     /// The call of a line.

@@ -4,6 +4,8 @@
 //! |---|---|
 //! | [`operation`] | one operation: a result, or results that go on coming |
 //! | [`outbox`] | what waits to be sent: of each subscription, only the newest value, perhaps as a patch; of each stream, one event |
+//! | [`question`] | what a subscription keeps of its request |
 
 pub mod operation;
 pub mod outbox;
+pub mod question;

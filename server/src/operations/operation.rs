@@ -14,6 +14,7 @@ use weir_schema::declarations::FunctionKind;
 use weir_schema::error::ErrorCode;
 
 use super::outbox::{End, Forgotten, Outbox, Ticket};
+use super::question::Question;
 use crate::auth::Credentials;
 use crate::graphql::execute::{Subscribed, subscribe};
 use crate::graphql::plan::OperationKind;
@@ -83,12 +84,16 @@ impl<C: Clone> Operation<C> {
             return match served.release.kind(&subscribed.function) {
                 Some(FunctionKind::Stream) => Box::pin(self.stream(&served, &subscribed)).await,
                 _ => {
-                    drop((operation, subscribed));
+                    let seen = cursor(&request)?;
                     self.service.hold(&mut request);
-                    self.watch(request, form, served, changes).await
+                    let question = Question::of(request, &operation, &self.gateway.bodies);
+                    let question = question.map_err(|error| vec![error])?;
+                    drop((operation, subscribed));
+                    self.watch(question, form, seen, served, changes).await
                 }
             };
         }
+        self.outbox.ends(&self.ticket);
         let key = request.idempotency_key(None).map_err(|error| vec![error])?;
         let (variables, key, caller) = (request.variables, key.as_ref(), self.caller(&served)?);
         let response = Box::pin(self.service.execute(&served, &operation, variables, &caller, key)).await;
@@ -124,19 +129,19 @@ impl<C: Clone> Operation<C> {
     /// Sends the values of a subscription, release after release.
     async fn watch(
         &self,
-        request: Request,
+        question: Question,
         form: Form,
+        mut seen: Option<String>,
         mut served: Arc<Served>,
         mut changes: watch::Receiver<Option<Arc<Served>>>,
     ) -> Result<(), Vec<GraphqlError>> {
-        let mut seen = cursor(&request)?;
         if let Some(value) = seen.as_deref().and_then(ValueDigest::of_cursor) {
             self.outbox.has(&self.ticket, value);
         }
         let mut moved = false;
         loop {
             let outgrown = |errors| if moved { schema_changed(errors) } else { errors };
-            match self.watch_release(&request, form, &served, &mut changes, &mut seen).await.map_err(outgrown)? {
+            match self.watch_release(&question, form, &served, &mut changes, &mut seen).await.map_err(outgrown)? {
                 ControlFlow::Continue(next) => served = next,
                 ControlFlow::Break(()) => return Ok(()),
             }
@@ -150,14 +155,14 @@ impl<C: Clone> Operation<C> {
     /// again.
     async fn watch_release(
         &self,
-        request: &Request,
+        question: &Question,
         form: Form,
         served: &Served,
         changes: &mut watch::Receiver<Option<Arc<Served>>>,
         seen: &mut Option<String>,
     ) -> Result<ControlFlow<(), Arc<Served>>, Vec<GraphqlError>> {
-        let operation = Box::pin(self.service.prepare(served, request)).await?;
-        let subscribed = subscribe(&served.schema, &operation, request.variables.clone())?;
+        let operation = Box::pin(self.service.prepare(served, &question.request)).await?;
+        let subscribed = subscribe(&served.schema, &operation, question.variables())?;
         drop(operation);
         // The release before may have known less of the caller.
         let caller = self.caller(served)?;

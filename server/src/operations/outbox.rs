@@ -113,8 +113,8 @@ pub struct Forgotten;
 struct Slot {
     number: u64,
     task: Option<AbortHandle>,
-    /// Whether it is a subscription, with no end of its own.
-    goes_on: bool,
+    /// Whether it is a subscription, with no end of its own; `None` until that is known.
+    goes_on: Option<bool>,
     queued: bool,
     next: Option<Next>,
     /// The last value that was taken, if it was one that patches may follow.
@@ -212,11 +212,12 @@ impl<C: Clone> Outbox<C> {
         self.settling.notify_waiters();
     }
 
-    /// Ends all operations that have no end of their own, and says why. What waits of them is dropped.
+    /// Ends all operations that have no end of their own, or of which that is not known yet, and says why. What waits of them is
+    /// dropped.
     pub fn end_subscriptions(&self, errors: &[GraphqlError]) {
         let mut state = self.state.lock();
         let State { operations, queue, .. } = &mut *state;
-        for (id, slot) in operations.iter_mut().filter(|(_, slot)| slot.goes_on && slot.end.is_none()) {
+        for (id, slot) in operations.iter_mut().filter(|(_, slot)| slot.goes_on != Some(false) && slot.end.is_none()) {
             if let Some(task) = &slot.task {
                 task.abort();
             }
@@ -236,9 +237,16 @@ impl<C: Clone> Outbox<C> {
     /// Says that an operation has no end of its own.
     pub fn goes_on(&self, ticket: &Ticket) {
         if let Some(slot) = self.state.lock().slot(ticket) {
-            slot.goes_on = true;
+            slot.goes_on = Some(true);
         }
         self.settling.notify_waiters();
+    }
+
+    /// Says that an operation ends by itself.
+    pub fn ends(&self, ticket: &Ticket) {
+        if let Some(slot) = self.state.lock().slot(ticket) {
+            slot.goes_on = Some(false);
+        }
     }
 
     /// Waits until nothing waits to be sent and nothing runs but what has no end of its own.
@@ -423,7 +431,7 @@ impl<C> State<C> {
     }
 
     fn is_settled(&self) -> bool {
-        self.queue.is_empty() && self.operations.values().all(|slot| slot.goes_on)
+        self.queue.is_empty() && self.operations.values().all(|slot| slot.goes_on == Some(true))
     }
 
     fn slot(&mut self, ticket: &Ticket) -> Option<&mut Slot> {

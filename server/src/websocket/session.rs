@@ -246,7 +246,11 @@ impl Session {
             ClientMessage::Token(_) if !self.acknowledged => return Err(Close::UNAUTHORIZED),
             ClientMessage::Token(token) => self.go_on_with(token).await?,
             ClientMessage::Ping(payload) => {
-                self.outbox.control(Control::Message(message::pong(payload.as_ref())));
+                let pong = message::pong(payload.as_ref());
+                if pong.len() > self.gateway.options.socket.ping_bytes {
+                    return Err(Close::bad_message("its payload is too long"));
+                }
+                self.outbox.control(Control::Message(pong));
             }
             ClientMessage::Pong => {}
             ClientMessage::Subscribe { .. } if !self.acknowledged => return Err(Close::UNAUTHORIZED),

@@ -82,6 +82,7 @@ async fn the_handshake_has_a_time_limit() {
 async fn what_is_no_message_closes_the_socket() {
     let app = App::start().await;
     let long = format!("{{\"type\":\"{}\"}}", "x".repeat(300));
+    let ping = json!({ "type": "ping", "payload": { "text": "x".repeat(4 << 10) } }).to_string();
     let table = [
         "hello",
         "[]",
@@ -90,6 +91,7 @@ async fn what_is_no_message_closes_the_socket() {
         &long,
         r#"{"type":"connection_ack"}"#,
         r#"{"type":"ping","payload":1}"#,
+        &ping,
         r#"{"type":"connection_init","payload":"x"}"#,
         r#"{"type":"subscribe","payload":{"query":"{ todos { id } }"}}"#,
         r#"{"type":"subscribe","id":"","payload":{"query":"{ todos { id } }"}}"#,
@@ -115,6 +117,7 @@ async fn what_is_no_message_closes_the_socket() {
         close 4400 Invalid message: its type is not one that clients send
         close 4400 Invalid message: its type is not one that clients send
         close 4400 Invalid message: its payload must be an object
+        close 4400 Invalid message: its payload is too long
         close 4400 Invalid message: its payload must be an object
         close 4400 Invalid message: it needs an id, a string
         close 4400 Invalid message: it needs an id, a string

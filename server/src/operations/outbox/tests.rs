@@ -208,3 +208,19 @@ async fn it_is_settled_when_all_is_sent_and_only_subscriptions_go_on() {
     assert_eq!(shown(&outbox.take().await), "q done");
     assert_eq!(poll_immediate(&mut settled).await, Some(()));
 }
+
+#[tokio::test]
+async fn what_goes_on_ends_and_what_may_yet_and_what_ends_by_itself_does_not() {
+    let (outbox, [query, subscription, _prepared]) = outbox(["q", "s", "?"]);
+    outbox.ends(&query);
+    outbox.goes_on(&subscription);
+    outbox.next(&subscription, data("s1"));
+    let changed = GraphqlError::new(ErrorCode::Unauthenticated, "changed");
+    outbox.end_subscriptions(std::slice::from_ref(&changed));
+    let mut ended = taken(&outbox);
+    ended.sort_unstable();
+    assert_eq!(ended, ["? refused: changed", "s refused: changed"]);
+    outbox.next(&query, data("q1"));
+    outbox.end(&query, End::Complete);
+    assert_eq!(taken(&outbox), ["q1", "q done"]);
+}
