@@ -36,6 +36,12 @@ impl IdempotencyKey {
         if good { Ok(Self(text.to_owned())) } else { Err(BadIdempotencyKey) }
     }
 
+    /// The key of one among callers whom nothing tells apart but where they are.
+    pub fn at(&self, place: &str) -> Self {
+        // No client can send a key with this in it.
+        Self(format!("{place}\n{}", self.0))
+    }
+
     /// What the key stands for: one root field of one request of a caller. `field` is the name under which the response
     /// has it, so that a request may call one function several times.
     pub fn scope(&self, caller: &Caller, field: &str) -> Scope {

@@ -130,13 +130,18 @@ impl RunHost {
     ) -> Result<bool, HostError> {
         let mut limit = LOOKED_AT.0;
         loop {
-            let part = Scan { limit: Some(limit), bytes: None, ..scan.clone() };
+            let limits = self.release.limits();
+            let documents = limits.documents_read.saturating_sub(self.used.documents_read) as usize;
+            let bytes = limits.read_bytes.saturating_sub(self.used.read_bytes).min(limits.heap_bytes);
+            let bound = limit.min(documents.saturating_add(1));
+            let part = Scan { limit: Some(bound), bytes: Some(bytes), ..scan.clone() };
             let found = match &mut self.pinned {
                 Some(pinned) => pinned.scan_others(collection, &part),
                 None => self.transaction()?.scan_others(collection, &part),
             };
             let Rows { rows, more, .. } = found.map_err(|error| self.refuse_scan(error))?;
             self.count_read(rows.len())?;
+            self.count_read_bytes(rows.iter().map(|row| row.document.len()).sum())?;
             for row in &rows {
                 let entity = rules.entity(&row.document).ok_or_else(damaged)?;
                 if rules.shows(&entity, by) {

@@ -186,7 +186,8 @@ impl Service {
         caller: &Caller,
         key: Option<&IdempotencyKey>,
     ) -> Response {
-        let call = |field, asked| call::invoke(&self.engine, &served.release, caller, key, field, asked);
+        let key = key.map(|key| self.own_key(key, caller));
+        let call = |field, asked| call::invoke(&self.engine, &served.release, caller, key.as_ref(), field, asked);
         let room = Room::new(served.release.limits().response_bytes);
         let admit = |asked: &Asked<'_>| self.admit(served, caller, asked);
         let response = execute_admitted(&served.schema, operation, variables, caller, room, admit, call).await;
@@ -197,6 +198,15 @@ impl Service {
     /// Has an endpoint of the release answer a request.
     pub async fn answer(&self, served: &Served, place: usize, request: &Value) -> Result<Value, CallError> {
         self.engine.answer(&served.release, place, request).await
+    }
+
+    /// An idempotency key as its caller's alone: who shows no token is known by the address, an IPv6 one by its network.
+    pub fn own_key(&self, key: &IdempotencyKey, caller: &Caller) -> IdempotencyKey {
+        match (caller, self.address.to_canonical()) {
+            (Caller::Anonymous, IpAddr::V4(address)) => key.at(&address.to_string()),
+            (Caller::Anonymous, IpAddr::V6(address)) => key.at(&format!("{:x}", address.to_bits() >> 64)),
+            (Caller::Developer | Caller::Scheduler | Caller::Token(_), _) => key.clone(),
+        }
     }
 
     /// Calls of a caller, one after the other, that are no GraphQL operation.

@@ -22,17 +22,15 @@ pub fn of_request(proxies: &ProxiesSection, peer: IpAddr, headers: &HeaderMap) -
     if !proxies.trusts(peer) {
         return peer;
     }
-    let (name, address): (_, fn(&str) -> Option<IpAddr>) = match header {
-        ForwardingHeader::Forwarded => (header::FORWARDED, forwarded),
-        ForwardingHeader::XForwardedFor => (X_FORWARDED_FOR, plain),
+    let (name, elements, address): (_, Elements, fn(&str) -> Option<IpAddr>) = match header {
+        ForwardingHeader::Forwarded => (header::FORWARDED, quoted_from_right, forwarded),
+        ForwardingHeader::XForwardedFor => (X_FORWARDED_FOR, plain_from_right, plain),
     };
     let mut client = peer;
     let lines = headers.get_all(name).iter().rev();
-    // A line that is no text was not written by a proxy: nothing of it is believed, nor what stands before it.
-    let lines = lines.map_while(|line| line.to_str().ok());
-    for element in lines.flat_map(elements_from_right).take(HOPS_MAX) {
+    for element in lines.flat_map(|line| elements(line.as_bytes())).take(HOPS_MAX) {
         // Who said so is trusted; whom it does not name, or not by an address, is known by who said so.
-        let Some(before) = address(element) else { break };
+        let Some(before) = str::from_utf8(element).ok().and_then(address) else { break };
         client = before;
         if !proxies.trusts(client) {
             break;
@@ -41,9 +39,35 @@ pub fn of_request(proxies: &ProxiesSection, peer: IpAddr, headers: &HeaderMap) -
     client
 }
 
-/// The elements of a list, the last first. A comma between quotes is part of an element.
-fn elements_from_right(line: &str) -> impl Iterator<Item = &str> {
-    split(line, ',').into_iter().rev()
+/// The elements of a list, the last first. What a proxy has added is told from what stood there before by what it looks like
+/// itself: whatever a client has sent, an open quote too, stands left of it.
+type Elements = fn(&[u8]) -> Vec<&[u8]>;
+
+/// Of a list without quotes.
+fn plain_from_right(line: &[u8]) -> Vec<&[u8]> {
+    line.rsplit(|byte| *byte == b',').take(HOPS_MAX).collect()
+}
+
+/// Of a list in which a comma between quotes is part of an element: each has as few commas as have its quotes closed.
+fn quoted_from_right(line: &[u8]) -> Vec<&[u8]> {
+    let (mut elements, mut rest, mut quotes) = (Vec::new(), line, 0_usize);
+    for (at, byte) in line.iter().enumerate().rev() {
+        let is_escaped = at > 0 && line.get(at - 1) == Some(&b'\\');
+        match byte {
+            b'"' if !is_escaped => quotes += 1,
+            b',' if quotes.is_multiple_of(2) => {
+                elements.extend(rest.get(at + 1..));
+                rest = rest.get(..at).unwrap_or_default();
+                quotes = 0;
+            }
+            _ => {}
+        }
+        if elements.len() == HOPS_MAX {
+            return elements;
+        }
+    }
+    elements.push(rest);
+    elements
 }
 
 /// Splits a text where a character stands outside of quotes.
@@ -130,6 +154,11 @@ mod tests {
             ("203.0.113.5", X, &[(X, "10.0.0.1")], "203.0.113.5"),
             ("203.0.113.5", FORWARDED, &[(FORWARDED, "for=203.0.113.9")], "203.0.113.5"),
             ("2001:db8::5", X, &[(X, all)], "2001:db8::5"),
+            // A client leaves something open, to which a proxy adds.
+            ("10.0.0.1", X, &[(X, "\", 203.0.113.9")], all),
+            ("10.0.0.1", X, &[(X, "\u{fc}, 203.0.113.9")], all),
+            ("10.0.0.1", FORWARDED, &[(FORWARDED, "for=\", for=203.0.113.9")], all),
+            ("10.0.0.1", FORWARDED, &[(FORWARDED, "for=\"\\, for=\"203.0.113.9\"")], all),
             // A proxy says who it is.
             ("10.0.0.1", X, &[(X, all)], all),
             ("::ffff:10.0.0.1", X, &[(X, all)], all),

@@ -136,11 +136,11 @@ fn start(
     let (answers, given) = mpsc::channel(options.ahead_calls);
     let upload = Upload {
         row: service.row(&served, &caller),
+        key: key.map(|key| service.own_key(&key, &caller)),
         service,
         served,
         caller,
         credentials: credentials.clone(),
-        key,
         lines: Lines::of(body, options.line_bytes, options.silence),
         room: Arc::new(Semaphore::new(options.ahead_bytes as usize)),
         options,

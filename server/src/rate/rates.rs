@@ -42,6 +42,10 @@ struct Tables {
     keys: usize,
     addresses: OnceLock<Arc<Table>>,
     callers: OnceLock<Arc<Table>>,
+    /// Apart from the others: what is owed here may be owed for hours, and where it has no place it is owed together.
+    logins: OnceLock<Arc<Table>>,
+    /// So it is here.
+    apps: OnceLock<Arc<Table>>,
 }
 
 impl Tables {
@@ -55,8 +59,18 @@ impl Tables {
         Limiter::new(limit, rate, table, &self.clock)
     }
 
+    fn of_logins(&self, rate: Rate) -> Limiter {
+        let table = self.logins.get_or_init(|| Arc::new(Table::new(self.keys)));
+        Limiter::new(Limit::AddressLogins, rate, table, &self.clock)
+    }
+
+    fn of_app(&self, limit: Limit, rate: Rate) -> Limiter {
+        let table = self.apps.get_or_init(|| Arc::new(Table::new(self.keys)));
+        Limiter::new(limit, rate, table, &self.clock)
+    }
+
     fn all(&self) -> impl Iterator<Item = &Arc<Table>> {
-        [&self.addresses, &self.callers].into_iter().filter_map(OnceLock::get)
+        [&self.addresses, &self.callers, &self.logins, &self.apps].into_iter().filter_map(OnceLock::get)
     }
 }
 
@@ -87,7 +101,7 @@ impl Limits {
         Self {
             address_requests: address(Limit::AddressRequests, requests),
             address_messages: address(Limit::AddressMessages, messages),
-            address_logins: address(Limit::AddressLogins, logins_failed),
+            address_logins: logins_failed.map(|rate| tables.of_logins(rate)),
             address_connections: held(connections),
             address_sockets: held(sockets),
             address_subscriptions: held(subscriptions),
@@ -153,7 +167,9 @@ pub struct Asked<'a> {
 impl Rates {
     /// The limits of a configuration.
     pub fn new(config: &RateSection, clock: Clock) -> Self {
-        let tables = Tables { clock, keys: config.keys, addresses: OnceLock::new(), callers: OnceLock::new() };
+        let none = OnceLock::new;
+        let tables =
+            Tables { clock, keys: config.keys, addresses: none(), callers: none(), logins: none(), apps: none() };
         Self {
             limits: if config.enabled { Limits::of(config, &tables) } else { Limits::default() },
             tables,
@@ -166,7 +182,7 @@ impl Rates {
     /// The limits that an app adds. What callers owe is kept from one release to the next.
     pub fn for_app(&self, settings: &RateSettings) -> AppRates {
         let RateSettings { requests, cost, functions } = settings;
-        let limiter = |limit, rate: Rate| self.tables.of_caller(limit, rate);
+        let limiter = |limit, rate: Rate| self.tables.of_app(limit, rate);
         let of_function = |(name, rate): (&String, &Rate)| (name.clone(), limiter(Limit::Function, *rate));
         AppRates {
             requests: requests.map(|rate| limiter(Limit::AppRequests, rate)),
