@@ -130,8 +130,8 @@ mod tests {
             id.clone().scope(client, async { RequestId::current_of_client() }).await,
             Some((id.clone(), client))
         );
-        let task = id.clone().scope(client, async { tokio::spawn(RequestId::carry(async { RequestId::current() })) });
-        assert_eq!(task.await.await.unwrap(), Some(id));
+        let task = async { tokio::spawn(RequestId::carry(async { RequestId::current() })).await.unwrap() };
+        assert_eq!(id.clone().scope(client, task).await, Some(id));
         assert_eq!(RequestId::carry(async { RequestId::current() }).await, None);
     }
 
