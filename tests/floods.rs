@@ -70,7 +70,7 @@ fn a_hundred_thousand_addresses_take_little_memory_and_others_are_answered() {
     const ADDRESSES: u32 = 100_000;
     const MEMORY_MAX: u64 = 64 << 20;
     // What is told to who is no administrator.
-    const ANSWERED: i32 = 401;
+    const ANSWERED: u16 = 401;
     let app = App::of("");
     let config = "[server]\nlisten = \"127.0.0.1:0\"\ndata = \"data\"\n[rate.address]\nrequests = \"10/s burst 20\"\n\
                   [proxies]\ntrusted = [\"127.0.0.1\"]\nheader = \"x-forwarded-for\"\n";
