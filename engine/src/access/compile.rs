@@ -1,7 +1,7 @@
 //! From the text of `policies.cedar` to policies that can be asked, or to mistakes with file, line and column.
 //!
 //! Cedar parses the text and validates each policy against the schema of the app. What is kept for decisions is our own form
-//! of it: see [`super::expr`].
+//! of it: see `expr.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
