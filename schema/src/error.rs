@@ -91,3 +91,22 @@ impl fmt::Display for ErrorCode {
         f.write_str(self.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn the_page_about_errors_has_all_codes_and_no_others() {
+        let page = include_str!("../../docs/graphql.md");
+        let cells = page.lines().filter_map(|line| line.strip_prefix("| ")?.split('|').next());
+        let names = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2));
+        let is_code = |name: &&str| {
+            name.contains(|c: char| c.is_ascii_uppercase()) && !name.contains(|c: char| c.is_ascii_lowercase())
+        };
+        let listed: BTreeSet<&str> = names.filter(is_code).collect();
+        assert_eq!(listed, ErrorCode::ALL.map(ErrorCode::as_str).into_iter().collect());
+    }
+}

@@ -214,3 +214,64 @@ impl Default for UploadOptions {
         Self { line_bytes: 4 << 20, silence: Duration::from_secs(30), ahead_calls: 256, ahead_bytes: 8 << 20 }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `16 MiB`, `20,000`
+    fn shown(value: u64, is_bytes: bool) -> String {
+        match value {
+            _ if is_bytes && value.is_multiple_of(1 << 20) => format!("{} MiB", value >> 20),
+            _ if is_bytes => format!("{} KiB", value >> 10),
+            1_000.. => format!("{},{:03}", value / 1_000, value % 1_000),
+            _ => value.to_string(),
+        }
+    }
+
+    #[test]
+    fn the_page_about_limits_has_the_defaults() {
+        let page = include_str!("../../../docs/graphql.md");
+        let options = ServerOptions::default();
+        let ServerOptions { connection, socket, upload, events, .. } = &options;
+        let sizes = [
+            ("body_bytes", options.body_bytes as u64),
+            ("bodies_bytes", options.bodies_bytes),
+            ("upload_file_bytes", options.upload_file_bytes as u64),
+            ("upload.line_bytes", upload.line_bytes as u64),
+            ("message_bytes", socket.message_bytes as u64),
+            ("ping_bytes", socket.ping_bytes as u64),
+            ("header_bytes", connection.header_bytes as u64),
+        ];
+        let counts = [
+            ("upload_files", options.upload_files as u64),
+            ("uploads", options.uploads.into()),
+            ("socket_operations", socket.operations as u64),
+            ("sockets", options.sockets.into()),
+            ("subscriptions", options.subscriptions.into()),
+            ("json_lines", options.json_lines.into()),
+            ("connections", options.connections.into()),
+            ("streams", connection.streams.into()),
+            ("resets", connection.resets as u64),
+        ];
+        let times = [
+            ("body_timeout", options.body_timeout),
+            ("upload.silence", upload.silence),
+            ("stalled_timeout", socket.stalled_timeout),
+            ("stalled_timeout", events.stalled_timeout),
+            ("stalled_timeout", connection.stalled_timeout),
+            ("handshake_timeout", connection.handshake_timeout),
+            ("header_timeout", connection.header_timeout),
+            ("idle_timeout", connection.idle_timeout),
+            ("drain", options.drain),
+            ("grace", socket.grace),
+        ];
+        let sizes = sizes.map(|(name, value)| (name, shown(value, true)));
+        let counts = counts.map(|(name, value)| (name, shown(value, false)));
+        let times = times.map(|(name, time)| (name, format!("{} s", time.as_secs())));
+        for (name, value) in sizes.into_iter().chain(counts).chain(times) {
+            let row = format!("| `{name}` | {value} |");
+            assert!(page.contains(&row), "docs/graphql.md has no row {row}");
+        }
+    }
+}
