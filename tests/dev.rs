@@ -107,6 +107,7 @@ fn a_broken_change_is_explained_and_the_last_good_release_serves_on() {
     .assert_eq(&explanation(&app, &dev.log, from));
     serves();
 
+    let manifest = app.read("app.toml");
     let from = dev.log.count();
     app.write("app.toml", "name = \"shop\"\nversion = \"0.1.0\"\ncolour = \"red\"\n");
     expect![[r#"
@@ -122,7 +123,7 @@ fn a_broken_change_is_explained_and_the_last_good_release_serves_on() {
     .assert_eq(&explanation(&app, &dev.log, from));
     serves();
 
-    app.write("app.toml", "name = \"shop\"\nversion = \"0.1.0\"\n");
+    app.write("app.toml", &manifest);
     app.write(FILE, &(good + "export const mended = query((): boolean => true);\n"));
     eventually("the mended release", || client.has_query("mended").then_some(()));
     serves();
