@@ -7,6 +7,7 @@ use weir_schema::caller::CallerSettings;
 
 use super::expr::{Expr, Var};
 use super::policies::Scope;
+use super::value::Val;
 
 /// The member of callers that holds the declared claims.
 pub(super) const CLAIMS: &str = "claims";
@@ -52,10 +53,20 @@ impl Attributes {
                 (of, Some(claim), _) if is_claims(of) => self.claim(claim),
                 (Expr::Var(Var::Principal), Some(name), Some(claim)) if **name == *CLAIMS => self.claim(claim),
                 (Expr::Var(Var::Principal), Some(name), _) => self.name(name),
-                (of, ..) => self.look(of),
+                (of, ..) => self.reach(of),
             },
+            Expr::Attribute(of, _) => self.reach(of),
             other => other.parts().into_iter().for_each(|part| self.look(part)),
         }
+    }
+
+    /// Something whose attribute is asked for. Where it may be the caller, by a way that is not followed here or by name, all of the
+    /// caller counts.
+    fn reach(&mut self, of: &Expr) {
+        if may_be_caller(of) {
+            (self.subject, self.roles, self.scopes, self.all_claims) = (true, true, true, true);
+        }
+        self.look(of);
     }
 
     fn claim(&mut self, name: &str) {
@@ -88,6 +99,28 @@ impl Attributes {
     }
 }
 
+fn may_be_caller(expr: &Expr) -> bool {
+    match expr {
+        Expr::Var(Var::Principal) | Expr::Value(Val::Entity(_) | Val::Set(_) | Val::Record(_)) => true,
+        other => other.parts().into_iter().any(may_be_caller),
+    }
+}
+
 fn is_claims(expr: &Expr) -> bool {
     matches!(expr, Expr::Attribute(of, name) if **of == Expr::Var(Var::Principal) && **name == *CLAIMS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_caller_who_is_reached_in_another_way_is_looked_at_whole() {
+        let principal = || Expr::Var(Var::Principal);
+        let plain = Attributes::of(&Expr::Attribute(Box::new(principal()), "roles".into()));
+        assert_eq!(plain, Attributes { roles: true, ..Attributes::default() });
+        let either = Expr::If(Box::new([Expr::TRUE, principal(), principal()]));
+        let reached = Attributes::of(&Expr::Attribute(Box::new(either), "roles".into()));
+        assert!(reached.subject && reached.roles && reached.scopes && reached.all_claims);
+    }
 }
