@@ -182,7 +182,7 @@ impl Policies {
         claim: impl Fn(&str) -> Option<&'j Json>,
     ) -> Entity {
         let claims = self.model.claims.iter();
-        let claims = claims.filter_map(|(name, of)| Some((name.as_str().into(), of.value(claim(name)?)?)));
+        let claims = claims.filter_map(|(name, known)| Some((name.as_str().into(), known.value(claim(name)?)?)));
         let attributes = vec![
             ("roles".into(), Val::strings(roles)),
             ("scopes".into(), Val::strings(scopes)),

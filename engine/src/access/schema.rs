@@ -15,7 +15,7 @@ use weir_schema::declarations::{Collection, Declarations, Function};
 use weir_schema::shape::{Member, object};
 
 use super::action::Action;
-use super::value::{Type, type_of};
+use super::value::{Type, Val, type_of};
 
 /// The kinds of callers, as entity types.
 pub(super) const KINDS: [&str; 4] = ["Anonymous", "User", "Service", "Developer"];
@@ -56,7 +56,7 @@ pub(super) struct Model {
     /// The arguments of each function, by its name; of an endpoint there are none.
     pub(super) functions: IndexMap<String, FunctionType>,
     /// The declared claims that policies can look at.
-    pub(super) claims: BTreeMap<String, Type>,
+    pub(super) claims: BTreeMap<String, Claim>,
 }
 
 /// The documents of a collection.
@@ -70,6 +70,21 @@ pub(super) struct DocumentType {
     pub(super) members: Members,
     /// All members but the id, as declared.
     pub(super) fields: Vec<String>,
+}
+
+/// A claim, as it is declared and as policies have it.
+#[derive(Debug)]
+pub(super) struct Claim {
+    declared: ClaimType,
+    of: Type,
+}
+
+impl Claim {
+    /// The value for policies; `None` for what is not of the declared type, which scripts have as null too: a job may have been
+    /// scheduled under an earlier version of the app.
+    pub(super) fn value(&self, json: &Json) -> Option<Val> {
+        if self.declared.has(json) { self.of.value(json) } else { None }
+    }
 }
 
 /// A function, as a resource and as what has arguments.
@@ -92,7 +107,10 @@ impl Model {
             let function = &endpoint.function;
             (function.name.clone(), function_type(function, "endpoint", Members::new()))
         });
-        let claims = caller.claims.iter().filter_map(|(name, of)| Some((name.clone(), claim(*of)?)));
+        let claims = caller
+            .claims
+            .iter()
+            .filter_map(|(name, of)| Some((name.clone(), Claim { declared: *of, of: claim(*of)? })));
         Self {
             collections: collections.collect(),
             functions: functions.chain(endpoints).collect(),
@@ -133,7 +151,7 @@ impl Model {
 
     fn caller(&self, kind: &str) -> Json {
         let strings = || required(json!({ "type": "Set", "element": { "type": "String" } }));
-        let claims = self.claims.iter().map(|(name, of)| (name.as_str(), optional(cedar(of))));
+        let claims = self.claims.iter().map(|(name, claim)| (name.as_str(), optional(cedar(&claim.of))));
         let mut attributes = vec![("roles", strings()), ("scopes", strings()), ("claims", required(record(claims)))];
         if has_token(kind) {
             let string = || json!({ "type": "String", "required": true });

@@ -276,3 +276,34 @@ fn without_a_policy_everything_is_denied_but_to_the_developer() {
         }
     }
 }
+
+/// A job keeps its caller's claims as they were; the app may declare others since. Policies see what scripts see.
+#[test]
+fn claims_of_another_type_are_not_there() {
+    let (declarations, _) = app();
+    let policies = policies(
+        r#"
+        permit(principal, action == Action::"call", resource == Function::"mine")
+        when { principal.claims has groups && principal.claims.groups.contains("a") };
+        permit(principal, action == Action::"call", resource == Function::"mine")
+        when { principal.claims has level && principal.claims.level > 0 };
+        "#,
+    );
+    let table = [
+        (json!({ "groups": ["a", "b"] }), true),
+        (json!({ "groups": ["a", 1] }), false),
+        (json!({ "groups": ["a", null] }), false),
+        (json!({ "groups": "a" }), false),
+        (json!({ "level": 9_007_199_254_740_991_i64 }), true),
+        (json!({ "level": 9_007_199_254_740_992_i64 }), false),
+        (json!({ "level": 1.5 }), false),
+        (json!({}), false),
+    ];
+    for (claims, expected) in table {
+        let caller = token(TokenKind::User, "ada", &[], claims.clone());
+        let decision = policies.answer(&declarations, &caller, &call("mine", json!({}))).unwrap();
+        assert_eq!(decision.allowed, expected, "{claims}");
+        let seen = caller.in_script(&app().1).text();
+        assert_eq!(seen.contains("\"claims\":[null,null,null,null]"), !expected, "{claims}: {seen}");
+    }
+}
