@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
 use weir_schema::commit::Timestamp;
 use weir_schema::size::json_bytes;
-use weir_schema::validate::Place;
+use weir_schema::validate::{Place, PlaceStep};
 
 pub use crate::access::hidden::Places;
 
@@ -71,6 +71,15 @@ impl Content {
     /// The length of its JSON text.
     pub(crate) fn bytes(&self) -> usize {
         *self.bytes.get_or_init(|| json_bytes(&self.value))
+    }
+
+    /// What it takes besides the value to know where something is hidden in it.
+    pub(crate) fn hidden_bytes(&self) -> usize {
+        let step = |step: &PlaceStep| match step {
+            PlaceStep::Member(name) => size_of::<PlaceStep>() + name.len(),
+            PlaceStep::Element(_) => size_of::<PlaceStep>(),
+        };
+        self.hidden.iter().map(|place| size_of::<Place>() + place.iter().map(step).sum::<usize>()).sum()
     }
 
     /// What was made of it before.

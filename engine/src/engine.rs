@@ -355,7 +355,10 @@ impl Engine {
             return Ok(procedures::call_together(self, release, caller, calls, scope(None)).await);
         }
         let mut row = Row::new(self, release, caller);
+        // Who may make none of them leaves nothing behind.
+        let may_be_made = |call: &Call| Prepared::new(release, caller, &call.function, call.args.clone()).is_ok();
         if let Some(whole) = scope(None)
+            && calls.iter().any(may_be_made)
             && let Err(error) = row.claim(whole, &calls).await
         {
             return Ok(vec![Err(error); calls.len()]);

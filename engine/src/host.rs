@@ -31,6 +31,9 @@ use crate::run;
 use crate::seed::{CallId, Ids};
 use crate::streams::Feed;
 
+#[cfg(test)]
+mod tests;
+
 /// The host of one run.
 pub struct RunHost {
     /// The engine, for the calls of actions.
@@ -231,9 +234,22 @@ impl RunHost {
         if self.used.written_bytes > limit { Err(HostError::Limit(Limit::WrittenBytes)) } else { Ok(()) }
     }
 
+    /// What runs at the moment: the function, or a view that it has called. A worker may say otherwise.
+    pub(crate) fn running(&self) -> FunctionKind {
+        if self.views.is_inside() { FunctionKind::View } else { self.kind }
+    }
+
+    pub(crate) fn must_write(&self) -> Result<(), HostError> {
+        match self.running() {
+            FunctionKind::Procedure => Ok(()),
+            kind => Err(HostError::Refused(format!("only a procedure writes, this is a {}", kind.as_str()))),
+        }
+    }
+
     fn savepoint(&mut self, step: SavepointStep, number: usize) -> Result<String, HostError> {
-        if self.kind != FunctionKind::Procedure {
-            return Err(HostError::Refused(format!("only a procedure writes, this is a {}", self.kind.as_str())));
+        // One is ended also where a view was left without a word.
+        if self.kind != FunctionKind::Procedure || step == SavepointStep::Set {
+            self.must_write()?;
         }
         let Self { attempts, transaction, written, .. } = self;
         let lost = || HostError::Refused("the call has no transaction".to_owned());
@@ -376,6 +392,7 @@ impl Host for RunHost {
         if matches!(outcome, Outcome::Value(_) | Outcome::Failed(_)) && self.has_lost_a_view() {
             self.aborted.get_or_insert(lost_view(&self.function));
         }
+        self.note_lost_view();
         // A limit may have ended the call in the middle of some.
         self.fold_views();
         let Self {

@@ -3,25 +3,29 @@
 //! A query that returns rows of a collection without having looked into them has them neither read nor kept: the sandbox
 //! hands over the plan, and [`Walk`] reads what it names, a piece at a time, all of the state that the query ran on. Any
 //! other list is there as a whole already, within the limits of results.
+//!
+//! Rule: what a caller takes costs the caller time, so there is no bound on it; what is looked at and hidden costs the server
+//! alone, so that counts for the limits of reading.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde_json::Value;
-use weir_sandbox::protocol::Plan;
 use weir_schema::commit::Timestamp;
 use weir_schema::declarations::FunctionKind;
 use weir_schema::error::ErrorCode;
+use weir_schema::limits::Limit;
 use weir_schema::shape::Shape;
 use weir_schema::validate;
-use weir_store::{Pinned, Position, ScanError};
+use weir_store::{Pinned, Position, Scan, ScanError};
 
 use crate::access::hidden::{self, Hidden, Unshown};
-use crate::access::rows::RowRules;
+use crate::access::rows::{RowRules, Verdict};
 use crate::call::{Answer, CallError, Caller};
 use crate::content::Given;
 use crate::engine::{Engine, draw};
 use crate::host::scan_of;
+use crate::reads::narrowed;
 use crate::release::Release;
 use crate::run::{self, Prepared, RUNS_MAX};
 
@@ -42,12 +46,27 @@ pub enum Elements {
 pub struct Walk {
     prepared: Prepared,
     state: Pinned,
-    plan: Plan,
+    collection: String,
+    scan: Scan,
     after: Option<Position>,
     read: usize,
     /// What binds the caller; `None` where all is allowed.
-    rules: Option<Arc<RowRules>>,
+    bound: Option<Bound>,
     hidden: Hidden,
+    passed: Passed,
+}
+
+/// The rules of what is read, and the members by which it is found.
+struct Bound {
+    rules: Arc<RowRules>,
+    by: Vec<String>,
+}
+
+/// What was looked at and hidden.
+#[derive(Default)]
+struct Passed {
+    documents: u32,
+    bytes: usize,
 }
 
 /// Some elements of a list, and what comes after them.
@@ -88,20 +107,35 @@ pub(crate) async fn elements(
         }
         let value = ran.result?;
         engine.take_into_account(head).await?;
-        return Ok(match ran.rows {
+        return match ran.rows {
             Some((state, plan)) => {
-                let is_view = prepared.function()?.kind == FunctionKind::View;
-                let guard = prepared.guard.as_ref().filter(|_| !is_view);
-                let rules = guard.and_then(|guard| guard.rules(&plan.collection));
-                let hidden = Hidden::default();
-                Elements::Rows(Box::new(Walk { prepared, state, plan, after: None, read: 0, rules, hidden }))
+                let (collection, scan) = scan_of(plan);
+                Walk::along(prepared, state, collection, scan)
             }
-            None => Elements::There(Answer::new(value, commit)),
-        });
+            None => Ok(Elements::There(Answer::new(value, commit))),
+        };
     }
 }
 
 impl Walk {
+    fn along(prepared: Prepared, mut state: Pinned, collection: String, mut scan: Scan) -> Result<Elements, CallError> {
+        let is_view = prepared.function()?.kind == FunctionKind::View;
+        let guard = prepared.guard.as_ref().filter(|_| !is_view);
+        let rules = guard.and_then(|guard| guard.rules(&collection)).filter(|rules| !rules.hides_nothing());
+        let mut bound = None;
+        if let Some(rules) = rules {
+            let (narrow, by) = narrowed(&rules, scan, |scan| state.fields_of(&collection, scan)).map_err(not_read)?;
+            if rules.visibility(&by) == Verdict::Nothing {
+                return Ok(Elements::There(Answer::new(Value::Array(Vec::new()), state.commit())));
+            }
+            scan = narrow;
+            bound = Some(Bound { rules, by });
+        }
+        let (hidden, passed) = (Hidden::default(), Passed::default());
+        let walk = Self { prepared, state, collection, scan, after: None, read: 0, bound, hidden, passed };
+        Ok(Elements::Rows(Box::new(walk)))
+    }
+
     /// The commit whose state is read.
     pub fn commit(&self) -> Timestamp {
         self.state.commit()
@@ -114,22 +148,14 @@ impl Walk {
     }
 
     fn read(mut self) -> Result<Piece, CallError> {
-        let (collection, mut scan) = scan_of(self.plan.clone());
-        scan.limit = Some(PIECE_DOCUMENTS);
-        scan.bytes = Some(PIECE_BYTES);
-        scan.after = self.after.take();
-        let found = self.state.scan(&collection, &scan).map_err(|error| match error {
-            ScanError::Read(error) => CallError::unavailable(error),
-            other => CallError::new(ErrorCode::FunctionFailed, other.to_string()),
-        })?;
-        let by = match self.rules.is_some() {
-            true => self.state.fields_of(&collection, &scan).map_err(|error| CallError::unavailable(&error))?,
-            false => Vec::new(),
-        };
+        let (limit, bytes) = (Some(PIECE_DOCUMENTS), Some(PIECE_BYTES));
+        let scan = Scan { limit, bytes, after: self.after.take(), ..self.scan.clone() };
+        let found = self.state.scan(&self.collection, &scan).map_err(not_read)?;
         let mut elements = Vec::with_capacity(found.rows.len());
         for row in found.rows {
-            if let Some(text) = self.shown(&collection, &by, &row.document)? {
-                elements.push(self.element(text.as_bytes())?);
+            match self.shown(&row.document)? {
+                Some(text) => elements.push(self.element(text.as_bytes())?),
+                None => self.pass(row.document.len())?,
             }
             self.after = Some(row.position);
         }
@@ -137,14 +163,9 @@ impl Walk {
     }
 
     /// A document as the caller may see it; `None` where it is hidden.
-    fn shown<'d>(
-        &mut self,
-        collection: &str,
-        by: &[String],
-        document: &'d [u8],
-    ) -> Result<Option<Cow<'d, str>>, CallError> {
+    fn shown<'d>(&mut self, document: &'d [u8]) -> Result<Option<Cow<'d, str>>, CallError> {
         let damaged = || CallError::new(ErrorCode::Internal, "a stored document is damaged");
-        let Some(rules) = &self.rules else {
+        let Some(Bound { rules, by }) = &self.bound else {
             return std::str::from_utf8(document).map(|text| Some(text.into())).map_err(|_| damaged());
         };
         let entity = rules.entity(document).ok_or_else(damaged)?;
@@ -153,10 +174,24 @@ impl Walk {
         }
         // Each element is told for itself.
         self.hidden = Hidden::default();
-        match hidden::mask(collection, rules, &entity, document, &mut self.hidden) {
+        match hidden::mask(&self.collection, rules, &entity, document, &mut self.hidden) {
             Ok(text) => Ok(Some(text.into())),
             Err(Unshown::Damaged | Unshown::TooMany) => Err(damaged()),
         }
+    }
+
+    /// Counts a document that is hidden.
+    fn pass(&mut self, bytes: usize) -> Result<(), CallError> {
+        let limits = self.prepared.release.limits();
+        self.passed.documents = self.passed.documents.saturating_add(1);
+        self.passed.bytes = self.passed.bytes.saturating_add(bytes);
+        if self.passed.documents > limits.documents_read {
+            return Err(CallError::limit(Limit::DocumentsRead, limits.documents_read));
+        }
+        if self.passed.bytes > limits.read_bytes {
+            return Err(CallError::limit(Limit::ReadBytes, limits.read_bytes));
+        }
+        Ok(())
     }
 
     /// An element of the declared type.
@@ -176,5 +211,12 @@ impl Walk {
         self.read += 1;
         hidden.sort_unstable();
         Ok(Given { value, hidden: hidden.into() })
+    }
+}
+
+fn not_read(error: ScanError) -> CallError {
+    match error {
+        ScanError::Read(error) => CallError::unavailable(error),
+        other => CallError::new(ErrorCode::FunctionFailed, other.to_string()),
     }
 }

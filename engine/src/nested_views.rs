@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use serde_json::{Map, Value};
-use weir_sandbox::protocol::HostError;
+use weir_sandbox::protocol::{HostError, Observed};
 use weir_schema::declarations::FunctionKind;
 use weir_store::{ReadSet, Transaction};
 
@@ -200,6 +200,14 @@ impl RunHost {
     pub(crate) fn has_lost_a_view(&self) -> bool {
         let is_bound = self.guard.as_ref().is_some_and(|guard| guard.binds()) && self.kind != FunctionKind::View;
         is_bound && (self.views.has_lost || self.views.is_inside())
+    }
+
+    /// Where a view was left without a word, what comes of it depends on whether the caller may read all.
+    pub(crate) fn note_lost_view(&mut self) {
+        if self.guard.is_some() && self.kind != FunctionKind::View && (self.views.has_lost || self.views.is_inside()) {
+            self.looked.at(Observed::Kind);
+            self.looked.at(Observed::Issuer);
+        }
     }
 
     /// Whether a view can have a result of its own here, with so many bytes in it.

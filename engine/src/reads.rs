@@ -4,6 +4,7 @@
 //! that bound the work, since it is looked at.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use weir_sandbox::protocol::{HostError, Plan};
@@ -35,7 +36,7 @@ impl RunHost {
     /// documents, whoever asks: who may see what they give is decided where they are called.
     pub(crate) fn rules(&mut self, collection: &str) -> Option<Arc<RowRules>> {
         let guard = self.guard.as_ref()?;
-        if self.kind == FunctionKind::View || self.views.is_inside() {
+        if self.running() == FunctionKind::View {
             return None;
         }
         if self.kind == FunctionKind::Query {
@@ -82,11 +83,13 @@ impl RunHost {
             return Ok(Shown { rows: Vec::new(), more: false, others: false });
         }
         let wanted = scan.limit.unwrap_or(usize::MAX);
+        let until = self.looks_until();
         let mut shown = Shown { rows: Vec::new(), more: false, others: false };
         let mut batch = wanted.saturating_add(1).clamp(LOOKED_AT.0, LOOKED_AT.1);
         let mut part = Scan { limit: Some(batch), ..scan.clone() };
         let mut is_first = true;
         loop {
+            self.look_on(until)?;
             let Rows { mut rows, more, others } = self.scan(collection, part.clone())?;
             if std::mem::take(&mut is_first) && others {
                 shown.others = self.has_others(collection, &rules, &by, &scan)?;
@@ -129,7 +132,9 @@ impl RunHost {
         scan: &Scan,
     ) -> Result<bool, HostError> {
         let mut limit = LOOKED_AT.0;
+        let until = self.looks_until();
         loop {
+            self.look_on(until)?;
             let limits = self.release.limits();
             let documents = limits.documents_read.saturating_sub(self.used.documents_read) as usize;
             let bytes = limits.read_bytes.saturating_sub(self.used.read_bytes).min(limits.heap_bytes);
@@ -190,25 +195,18 @@ impl RunHost {
         })
     }
 
-    /// A scan of no more than what the caller may read, where an index has that; and the members by which it finds documents.
     fn narrowed(&mut self, collection: &str, rules: &RowRules, scan: Scan) -> Result<(Scan, Vec<String>), HostError> {
-        let by = self.fields_of(collection, &scan).map_err(|error| self.refuse_scan(error))?;
-        let named = |field: &str| {
-            scan.equal.iter().any(|(name, _)| name == field)
-                || scan.range.as_ref().is_some_and(|range| range.field == field)
-                || scan.order.as_ref().is_some_and(|(name, _)| name == field)
-        };
-        for (field, value) in rules.equal().into_iter().filter(|(field, _)| !named(field)) {
-            let mut narrow = scan.clone();
-            narrow.equal.push((field.clone(), value));
-            // A cursor of a list that was narrowed fits no other.
-            let Ok(fields) = self.fields_of(collection, &narrow) else { continue };
-            let has_same_order = fields.iter().filter(|name| **name != field).eq(&by);
-            if has_same_order {
-                return Ok((narrow, fields));
-            }
-        }
-        Ok((scan, by))
+        let found = narrowed(rules, scan, |scan| self.fields_of(collection, scan));
+        found.map_err(|error| self.refuse_scan(error))
+    }
+
+    /// Until when documents are looked at for one question. A script that waits for its host is stopped by no clock.
+    fn looks_until(&self) -> Instant {
+        Instant::now() + Duration::from_millis(self.release.limits().wall_ms)
+    }
+
+    fn look_on(&self, until: Instant) -> Result<(), HostError> {
+        if Instant::now() > until { Err(HostError::Limit(Limit::Wall)) } else { Ok(()) }
     }
 
     fn fields_of(&mut self, collection: &str, scan: &Scan) -> Result<Vec<String>, ScanError> {
@@ -288,7 +286,7 @@ impl RunHost {
         Ok(count.to_string())
     }
 
-    /// Counts what the caller may read. All that is looked at counts for the limit.
+    /// Counts what the caller may read. All that is looked at counts for the limits.
     fn count_shown(&mut self, collection: &str, rules: &RowRules, scan: Scan) -> Result<String, HostError> {
         let (scan, by) = self.narrowed(collection, rules, scan)?;
         match rules.visibility(&by) {
@@ -297,14 +295,18 @@ impl RunHost {
             Verdict::Some => {}
         }
         let mut part = Scan { limit: Some(LOOKED_AT.1), bytes: Some(LOOKED_AT_BYTES), ..scan };
+        let until = self.looks_until();
         let mut count = 0_u64;
         loop {
+            self.look_on(until)?;
             let found = match &mut self.pinned {
                 Some(pinned) => pinned.scan(collection, &part),
                 None => self.transaction()?.scan(collection, &part),
             };
             let Rows { rows, more, .. } = found.map_err(|error| self.refuse_scan(error))?;
             self.count_counted(rows.len())?;
+            // Other than where all may be read, they are read to be counted.
+            self.count_read_bytes(rows.iter().map(|row| row.document.len()).sum())?;
             for row in &rows {
                 let entity = rules.entity(&row.document).ok_or_else(damaged)?;
                 count += u64::from(rules.shows(&entity, &by));
@@ -315,6 +317,32 @@ impl RunHost {
             }
         }
     }
+}
+
+/// A scan of no more than what a caller may read, where an index has that; and the members by which it finds documents, which
+/// `fields_of` tells.
+pub(crate) fn narrowed(
+    rules: &RowRules,
+    scan: Scan,
+    mut fields_of: impl FnMut(&Scan) -> Result<Vec<String>, ScanError>,
+) -> Result<(Scan, Vec<String>), ScanError> {
+    let by = fields_of(&scan)?;
+    let named = |field: &str| {
+        scan.equal.iter().any(|(name, _)| name == field)
+            || scan.range.as_ref().is_some_and(|range| range.field == field)
+            || scan.order.as_ref().is_some_and(|(name, _)| name == field)
+    };
+    for (field, value) in rules.equal().into_iter().filter(|(field, _)| !named(field)) {
+        let mut narrow = scan.clone();
+        narrow.equal.push((field.clone(), value));
+        // A cursor of a list that was narrowed fits no other.
+        let Ok(fields) = fields_of(&narrow) else { continue };
+        let has_same_order = fields.iter().filter(|name| **name != field).eq(&by);
+        if has_same_order {
+            return Ok((narrow, fields));
+        }
+    }
+    Ok((scan, by))
 }
 
 fn damaged() -> HostError {

@@ -258,7 +258,7 @@ impl Prepared {
     }
 
     /// The host of a run without a transaction.
-    fn host(
+    pub(crate) fn host(
         &self,
         engine: &Engine,
         seed: &Seed,
@@ -357,14 +357,27 @@ impl Prepared {
         };
         let Finished { outcome, transaction, rows, looked, views, written, ids, aborted, acted, hidden, failed } =
             finished;
+        // An error too is one for those alone who agree on what the run looked at, and until what it read changes.
+        let mut ran = Ran {
+            transaction,
+            rows,
+            looked,
+            views,
+            written,
+            ids: Some(ids),
+            ..Ran::failed(CallError::new(ErrorCode::Internal, "the run has no result"))
+        };
         // Nothing that such a run came to is to be believed, nor committed.
         if let Some(Aborted { error, may_run_again, is_behind }) = aborted {
             let stack = if error.limit.is_some() { vec![declared_at(function)] } else { Vec::new() };
-            return Ran { result: Err(CallError { stack, ..error }), may_run_again, is_behind, ..Ran::over(ids) };
+            let result = Err(CallError { stack, ..error });
+            // Of what reads alone it says what was read.
+            let transaction = ran.transaction.take().filter(|_| function.kind.is_read());
+            return Ran { result, transaction, rows: None, may_run_again, is_behind, ..ran };
         }
-        let result = match outcome {
+        ran.result = match outcome {
             // Its events were checked one by one, or its rows are checked as they are read.
-            Outcome::Value(_) if function.kind == FunctionKind::Stream || rows.is_some() => Ok(Value::Null.into()),
+            Outcome::Value(_) if function.kind == FunctionKind::Stream || ran.rows.is_some() => Ok(Value::Null.into()),
             Outcome::Value(text) if self.maps => serde_json::from_str::<Value>(&text)
                 .map(Given::from)
                 .map_err(|error| CallError::new(ErrorCode::Internal, format!("what documents contribute: {error}"))),
@@ -379,10 +392,7 @@ impl Prepared {
                         ErrorCode::BadArguments | ErrorCode::NotFound => ErrorCode::FunctionFailed,
                         code => code,
                     };
-                    return Ran {
-                        result: Err(CallError { code, message, host_call, stack, ..error }),
-                        ..Ran::over(ids)
-                    };
+                    return Ran { result: Err(CallError { code, message, host_call, stack, ..error }), ..ran };
                 }
                 Err(CallError { app_code, host_call, stack, ..CallError::new(ErrorCode::FunctionFailed, message) })
             }
@@ -407,18 +417,7 @@ impl Prepared {
                 return Ran { may_run_again: true, ..lost };
             }
         };
-        Ran {
-            result,
-            transaction,
-            rows,
-            looked,
-            views,
-            written,
-            ids: Some(ids),
-            may_run_again: false,
-            begun: true,
-            is_behind: false,
-        }
+        ran
     }
 }
 
@@ -482,10 +481,6 @@ fn declared_at(function: &Function) -> Frame {
 }
 
 impl Ran {
-    fn over(ids: Ids) -> Self {
-        Self { ids: Some(ids), ..Self::failed(CallError::new(ErrorCode::Internal, "the run has no result")) }
-    }
-
     fn failed(error: CallError) -> Self {
         Self { begun: true, ..Self::not_begun(error) }
     }

@@ -1,16 +1,13 @@
 //! What a script writes, within what its caller may do.
 
 use weir_sandbox::protocol::{HostCall, HostError};
-use weir_schema::declarations::FunctionKind;
 
 use crate::documents;
 use crate::host::{RunHost, text};
 
 impl RunHost {
     pub(crate) fn write(&mut self, call: HostCall) -> Result<String, HostError> {
-        if self.kind != FunctionKind::Procedure {
-            return Err(HostError::Refused(format!("only a procedure writes, this is a {}", self.kind.as_str())));
-        }
+        self.must_write()?;
         self.count_written(1)?;
         let left = self.release.limits().documents_written - self.used.documents_written;
         let release = self.release.clone();

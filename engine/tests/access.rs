@@ -9,6 +9,8 @@
     reason = "test code"
 )]
 
+#[path = "access/bounds.rs"]
+mod bounds;
 #[path = "access/calls.rs"]
 mod calls;
 #[path = "access/documents.rs"]
@@ -126,11 +128,15 @@ impl App {
     }
 
     async fn open_with(policies: Option<&str>, set: impl FnOnce(&Engine)) -> Self {
+        Self::open_as(MANIFEST, policies, set).await
+    }
+
+    async fn open_as(manifest: &str, policies: Option<&str>, set: impl FnOnce(&Engine)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("data"), Options::default()).unwrap();
         let engine = Engine::start(store, PoolOptions::default()).unwrap();
         set(&engine);
-        let release = engine.activate(app(policies)).await.unwrap();
+        let release = engine.activate(app(manifest, policies)).await.unwrap();
         let app = Self { engine, release, folder };
         for (owner, rank, text, secret) in [
             ("ada", 1, "a1", Some("s1")),
@@ -147,7 +153,7 @@ impl App {
 
     /// The same under other policies.
     async fn under(&mut self, policies: &str) {
-        self.release = self.engine.activate(app(Some(policies))).await.unwrap();
+        self.release = self.engine.activate(app(MANIFEST, Some(policies))).await.unwrap();
     }
 
     async fn answer(&self, caller: &Caller, function: &str, args: Value) -> Result<Answer, CallError> {
@@ -181,8 +187,8 @@ impl App {
     }
 }
 
-fn app(policies: Option<&str>) -> weir_sandbox::App {
-    let mut texts = vec![("app.toml", MANIFEST), ("collections.ts", COLLECTIONS), ("functions/notes.ts", FUNCTIONS)];
+fn app(manifest: &str, policies: Option<&str>) -> weir_sandbox::App {
+    let mut texts = vec![("app.toml", manifest), ("collections.ts", COLLECTIONS), ("functions/notes.ts", FUNCTIONS)];
     texts.extend(policies.map(|text| ("policies.cedar", text)));
     let texts = texts.into_iter().map(|(path, text)| (path.to_owned(), text.to_owned()));
     compile(&Sources::from_texts(texts)).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"))

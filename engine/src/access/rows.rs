@@ -233,11 +233,19 @@ impl RowRules {
         };
         let equal = self.read.equal().into_iter();
         // By what may not be viewed nothing is found.
-        let may_be_used = |name: &Arc<str>| self.members.contains_key(name) && !self.views.contains_key(name);
+        let may_be_used = |name: &Arc<str>| self.members.contains_key(name) && self.is_viewed_where_read(name);
         equal
             .filter(|(name, _)| may_be_used(name))
             .filter_map(|(name, value)| Some((name.to_string(), json(&value)?)))
             .collect()
+    }
+
+    /// Whether a member may be viewed wherever its document may be read, as far as the rules say so in the same words.
+    fn is_viewed_where_read(&self, member: &str) -> bool {
+        let Some(view) = self.views.get(member) else { return true };
+        let is_permitted = |permit| view.permits.contains(&Expr::TRUE) || view.permits.contains(permit);
+        self.read.permits.iter().all(is_permitted)
+            && view.forbids.iter().all(|forbid| self.read.forbids.contains(forbid))
     }
 
     /// What the rules look at of a stored document; `None` for what is none.

@@ -14,7 +14,7 @@ impl RunHost {
     /// Schedules a call. The answer is the job's id.
     pub(crate) fn schedule(&mut self, function: &str, args: Value, when: &When) -> Result<String, HostError> {
         let refused = |message: String| HostError::Refused(format!("schedule({function}): {message}"));
-        self.must_write("schedule")?;
+        self.must_schedule("schedule")?;
         let release = self.release.clone();
         let (_, declared) =
             release.function(function).ok_or_else(|| refused("there is no such function".to_owned()))?;
@@ -60,7 +60,7 @@ impl RunHost {
 
     /// Forgets a job that has not begun. The answer is whether there was one.
     pub(crate) fn cancel_job(&mut self, id: String) -> Result<String, HostError> {
-        self.must_write("cancelJob")?;
+        self.must_schedule("cancelJob")?;
         let id = DocumentId::parse(id).map_err(|bad| HostError::Refused(format!("cancelJob: {bad}")))?;
         let found = self.transaction()?.job(&id);
         let found = found.map_err(|error| self.refuse(error.into()))?;
@@ -72,8 +72,8 @@ impl RunHost {
         Ok(can_go.to_string())
     }
 
-    fn must_write(&self, what: &str) -> Result<(), HostError> {
-        match self.kind {
+    fn must_schedule(&self, what: &str) -> Result<(), HostError> {
+        match self.running() {
             FunctionKind::Procedure => Ok(()),
             kind => Err(HostError::Refused(format!(
                 "{what} writes, which only a procedure may; this is a {}",

@@ -173,14 +173,44 @@ impl<S> Entry<S> {
     }
 
     pub(super) fn measure(&self) -> usize {
-        let value = self.kept.as_ref().and_then(|kept| kept.result.as_ref().ok()).map_or(0, |value| value.bytes());
+        let content = self.kept.as_ref().and_then(|kept| kept.result.as_ref().ok());
+        let value = content.map_or(0, |content| VALUE_FACTOR * content.bytes() + content.hidden_bytes());
         let dependencies = DEPENDENCY_BYTES * self.dependencies.len();
-        ENTRY_BYTES + 2 * self.key.arguments.len() + VALUE_FACTOR * value + self.reads.bytes() + dependencies
+        ENTRY_BYTES + 2 * self.key.arguments.len() + value + self.reads.bytes() + dependencies
     }
 
     /// What it costs to compute a byte again, in microseconds.
     #[allow(clippy::cast_precision_loss, reason = "a comparison of magnitudes")]
     pub(super) fn worth(&self) -> f64 {
         self.cost.as_micros() as f64 / self.bytes.max(1) as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use weir_schema::validate::PlaceStep;
+
+    use super::super::key::{Claims, Class};
+    use super::*;
+    use crate::content::Given;
+
+    /// The places of what is hidden may be many times as large as the value, which has null there.
+    #[test]
+    fn what_is_hidden_is_part_of_the_size() {
+        let class = Class::of(&weir_sandbox::protocol::ScriptCaller::without_token("anonymous"), Claims::NONE);
+        let key = QueryKey { release: 1, function: 0, arguments: "{}".into(), within: None };
+        let measure = |hidden: usize| {
+            let place =
+                |index| vec![PlaceStep::Element(index), PlaceStep::Member("a_long_name_of_a_member".to_owned())];
+            let places: Vec<_> = (0..hidden).map(place).collect();
+            let given = Given { value: json!([null]), hidden: places.into() };
+            let mut entry = Entry::<()>::new(key.clone(), class.clone(), true);
+            let (result, commit) = (Ok(Arc::new(Content::from(given))), Timestamp::ZERO);
+            entry.kept = Some(Arc::new(Published { result, commit, touched_at: None }));
+            entry.measure()
+        };
+        let each = (measure(1_000) - measure(0)) / 1_000;
+        assert!(each >= "a_long_name_of_a_member".len() + 2 * size_of::<PlaceStep>(), "{each} bytes for each");
     }
 }

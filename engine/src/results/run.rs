@@ -68,7 +68,7 @@ pub(super) async fn run(engine: &Engine, query: &Prepared) -> Result<End, NotRun
         patience -= 1;
     };
     let reads = match (ran.transaction, &ran.result) {
-        (None, Err(error)) if ran.may_run_again => return Err(NotRun::Lost(error.clone())),
+        (_, Err(error)) if ran.may_run_again => return Err(NotRun::Lost(error.clone())),
         (Some(transaction), _) => transaction.into_read_set(),
         (None, Err(error)) if !ran.begun => return Err(NotRun::Yet(error.clone())),
         (None, _) => ReadSet::default(),
