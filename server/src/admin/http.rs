@@ -44,15 +44,17 @@ pub async fn post(State(plane): State<Plane>, request: Request<Body>) -> Respons
     if let Err(foreign) = options.origins.may_ask(&parts) {
         return refusal(StatusCode::FORBIDDEN, ErrorCode::Forbidden, &foreign.to_string());
     }
-    let rates = &plane.gateway.rates;
     // Past its limit an address has no token looked up: administrators are few, and none of them guesses.
-    if let Err(limited) = rates.may_log_in(address, || false) {
-        return too_many::response(&options.origins, limited, &parts.headers);
-    }
+    let login = match plane.gateway.rates.login(address, || false) {
+        Ok(login) => login,
+        Err(limited) => return too_many::response(&options.origins, limited, &parts.headers),
+    };
     let administrator = match administrator(&plane.gateway, &parts.headers) {
-        Ok(Some(administrator)) => administrator,
+        Ok(Some(administrator)) => {
+            login.is_no_guess();
+            administrator
+        }
         Ok(None) => {
-            rates.login_failed(address);
             let (actor, outcome) = ("anonymous".to_owned(), "no token of an administrator".to_owned());
             let from = Some(address.to_string());
             let refused = Refused { actor, action: "adminLogin", target: String::new(), from, outcome };
@@ -62,6 +64,7 @@ pub async fn post(State(plane): State<Plane>, request: Request<Body>) -> Respons
             return response;
         }
         Err(unavailable) => {
+            login.is_no_guess();
             return refusal(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable, &unavailable);
         }
     };

@@ -108,9 +108,10 @@ impl Auth {
         }
     }
 
-    /// Whether a token was verified before and is remembered.
+    /// Whether a token was verified before with keys that are still its issuer's, and is remembered.
     pub fn remembers(&self, token: &str) -> bool {
-        token.len() <= self.issuers.token_bytes() && self.remembered.peek(&Digest::of(token.as_bytes())).is_some()
+        let remembered = || self.remembered.peek(&Digest::of(token.as_bytes()));
+        token.len() <= self.issuers.token_bytes() && remembered().is_some_and(|verified| verified.has_its_keys())
     }
 
     /// Who shows what would stand in that header.

@@ -18,7 +18,7 @@ use serde::Deserialize;
 pub use issuers::{BadIssuer, IssuerSection, KeyFile, Keys, KindOf, TokensSection, is_of_this_machine, key_url};
 pub use load::LoadSection;
 pub use proxies::{ForwardingHeader, Network, ProxiesSection};
-pub use rate::{AddressRates, CallerRates, RateSection};
+pub use rate::{AddressRates, CallerRates, RateSection, TenantRates};
 pub use server::{Isolation, ServerSection, TlsSection};
 
 /// The file that is read where none is named and it is there.

@@ -17,6 +17,8 @@ pub struct RateSection {
     pub address: AddressRates,
     /// Of each caller.
     pub caller: CallerRates,
+    /// Of all callers of a tenant together.
+    pub tenant: TenantRates,
 }
 
 /// What each address may do. `"off"` is no limit.
@@ -64,12 +66,42 @@ pub struct CallerRates {
     pub subscriptions: Option<u32>,
 }
 
-/// The most keys: 16 bytes each, for addresses and for callers.
+/// What all callers of a tenant may do together. `"off"` is no limit.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TenantRates {
+    /// Callers of each tenant that have places of their own.
+    #[serde(deserialize_with = "keys")]
+    pub keys: usize,
+    /// Operations, over HTTP and WebSockets.
+    #[serde(deserialize_with = "rate")]
+    pub requests: Option<Rate>,
+    /// What they cost together.
+    #[serde(deserialize_with = "rate")]
+    pub cost: Option<Rate>,
+    /// Messages over all WebSockets.
+    #[serde(deserialize_with = "rate")]
+    pub messages: Option<Rate>,
+    /// WebSockets that are open.
+    #[serde(deserialize_with = "held")]
+    pub sockets: Option<u32>,
+    /// Subscriptions that run.
+    #[serde(deserialize_with = "held")]
+    pub subscriptions: Option<u32>,
+}
+
+/// The most keys: 18 bytes each in each table.
 pub const KEYS_MAX: usize = 1 << 26;
 
 impl Default for RateSection {
     fn default() -> Self {
-        Self { enabled: true, keys: 1 << 17, address: AddressRates::default(), caller: CallerRates::default() }
+        Self {
+            enabled: true,
+            keys: 1 << 17,
+            address: AddressRates::default(),
+            caller: CallerRates::default(),
+            tenant: TenantRates::default(),
+        }
     }
 }
 
@@ -104,6 +136,20 @@ impl Default for CallerRates {
             messages: usual("2000/s burst 10000"),
             sockets: Some(2_000),
             subscriptions: Some(5_000),
+        }
+    }
+}
+
+/// What ten callers may do who use all of their own. Of what lasts no tenant holds more than half of what the server has.
+impl Default for TenantRates {
+    fn default() -> Self {
+        Self {
+            keys: 1 << 14,
+            requests: usual("5000/s burst 25000"),
+            cost: usual("2000000/s burst 20000000"),
+            messages: usual("20000/s burst 100000"),
+            sockets: Some(10_000),
+            subscriptions: Some(10_000),
         }
     }
 }
@@ -163,6 +209,8 @@ mod tests {
         let AddressRates { requests, messages, logins_failed, .. } = AddressRates::default();
         let CallerRates { requests: operations, cost, messages: sent, .. } = CallerRates::default();
         assert!([requests, messages, logins_failed, operations, cost, sent].iter().all(Option::is_some));
+        let TenantRates { requests, cost: of_all, messages, .. } = TenantRates::default();
+        assert!([requests, of_all, messages].iter().all(Option::is_some));
         // What an app allows one operation to cost by default can be paid.
         let burst = cost.map_or(0, |cost| u64::from(cost.burst().get()));
         assert!(burst >= weir_schema::graphql::GraphqlSettings::default().cost, "{burst}");
@@ -170,8 +218,9 @@ mod tests {
 
     #[test]
     fn each_limit_is_set_or_off() {
-        let text = "keys = 8\n[address]\nrequests = \"5/s burst 9\"\nconnections = \"off\"\n[caller]\ncost = \"off\"\nsockets = 3\n";
-        let RateSection { enabled, keys, address, caller } = read(text);
+        let text = "keys = 8\n[address]\nrequests = \"5/s burst 9\"\nconnections = \"off\"\n[caller]\ncost = \"off\"\nsockets = 3\n[tenant]\nkeys = 9\nsockets = \"off\"\n";
+        let RateSection { enabled, keys, address, caller, tenant } = read(text);
+        assert_eq!(tenant, TenantRates { keys: 9, sockets: None, ..TenantRates::default() });
         assert_eq!((enabled, keys, address.connections, caller.cost, caller.sockets), (true, 8, None, None, Some(3)));
         assert_eq!(address.requests, "5/s burst 9".parse().ok());
         assert_eq!(caller.requests, CallerRates::default().requests);
@@ -189,6 +238,8 @@ mod tests {
             ("[address]\nconnections = 0", "1 or more, or \"off\""),
             ("[address]\nconnections = \"none\"", "1 or more, or \"off\""),
             ("[address]\ncost = \"1/s\"", "unknown field `cost`"),
+            ("[tenant]\nkeys = 0", "from 1 to 67108864"),
+            ("[tenant]\nconnections = 5", "unknown field `connections`"),
             ("[caller]\nlogins_failed = \"1/s\"", "unknown field `logins_failed`"),
         ];
         for (text, expected) in table {

@@ -27,7 +27,6 @@ use super::persisted::Persisted;
 use super::plan::OperationKind;
 use super::{GraphqlError, Request, Response, Schema, call};
 use crate::metrics::{Metrics, Readings};
-use crate::rate::held::Hold;
 use crate::rate::rates::{Asked, Holds};
 use crate::rate::{AppRates, Limited, Rates, Who};
 
@@ -134,7 +133,7 @@ impl Service {
     }
 
     /// Counts a WebSocket as one that a caller holds.
-    pub fn hold_socket(&self, caller: &Caller) -> Result<Option<Hold>, Limited> {
+    pub fn hold_socket(&self, caller: &Caller) -> Result<Holds, Limited> {
         self.rates.socket_of(self.who(caller))
     }
 

@@ -64,12 +64,12 @@ impl Gateway {
     }
 
     /// What a token says that comes from an address. One that is none counts against the address: past its limit only tokens are
-    /// looked at that are known.
+    /// looked at that are known. It counts before it is looked at, so that many at the same time are no more than one by one.
     pub async fn verified(&self, address: IpAddr, token: &str) -> Result<Arc<Verified>, Unauthenticated> {
-        self.rates.may_log_in(address, || self.auth.remembers(token))?;
+        let login = self.rates.login(address, || self.auth.remembers(token))?;
         let verified = self.auth.of_token(token).await;
-        if verified.as_ref().is_err_and(TokenError::is_no_token) {
-            self.rates.login_failed(address);
+        if !verified.as_ref().is_err_and(TokenError::is_no_token) {
+            login.is_no_guess();
         }
         Ok(verified?)
     }

@@ -96,10 +96,25 @@ impl Limiter {
         }
     }
 
+    /// Counts one of a key.
+    pub fn once(&self, key: u64) -> Result<Standing, Limited> {
+        match self.check(key, NonZeroU32::MIN) {
+            Ok(standing) => Ok(standing),
+            Err(Refused::Limited(limited)) => Err(limited),
+            // Every burst allows one.
+            Err(Refused::TooMuch { .. }) => Err(self.limited(self.rate.interval())),
+        }
+    }
+
+    /// Takes back one that was counted of a key.
+    pub fn give_back(&self, key: u64) {
+        self.table.give_back(key, u64::try_from(self.rate.interval().as_nanos()).unwrap_or(u64::MAX));
+    }
+
     /// Whether one of a key would be refused now; nothing is counted.
     pub fn would_refuse(&self, key: u64) -> Result<(), Limited> {
         let now = self.cells.clock().nanoseconds();
-        let owed = self.table.free_at(key).unwrap_or(0).saturating_sub(now);
+        let owed = self.table.free_at(key).saturating_sub(now);
         // One more may come as long as all but one of the burst are owed.
         let most = self.rate.interval().as_nanos() * u128::from(self.rate.burst().get() - 1);
         match u128::from(owed).checked_sub(most) {

@@ -1,28 +1,38 @@
-//! How often somebody may ask: limits by address before anybody is known, by caller, function and cost after.
+//! How often somebody may ask: limits by address before anybody is known, by caller, function, cost and tenant after.
 //!
 //! | module | what it does |
 //! |---|---|
 //! | [`clock`] | the time by which all of it goes |
 //! | [`table`] | what is owed, by key, in memory that does not grow |
+//! | [`tables`] | which limits share such a table |
 //! | [`limiter`] | one limit: GCRA over such a table |
 //! | [`held`] | how many somebody holds of what lasts: connections, sockets, subscriptions |
-//! | [`rates`] | all limits of a server, in the order in which they are asked |
+//! | [`counted`] | by what somebody is counted |
+//! | [`addresses`] | the limits of addresses, asked before it is known who calls |
+//! | [`rates`] | all limits, in the order in which they are asked |
+//! | `tenant` | those of all callers of a tenant together |
 //! | [`app`] | those that an app's `app.toml` adds |
 //! | [`standing`] | how a request stands with its limits, for the headers of its response |
 //!
 //! Rule: an operation is charged before it runs, and does not run where one of its limits says no.
 
+pub mod addresses;
 pub mod app;
 pub mod clock;
+pub mod counted;
 pub mod held;
 pub mod limiter;
 pub mod rates;
 pub mod standing;
 pub mod table;
+pub mod tables;
+mod tenant;
 
+pub use addresses::Addresses;
 pub use app::AppRates;
+pub use counted::Who;
 pub use limiter::{Limited, Refused};
-pub use rates::{Rates, Who};
+pub use rates::Rates;
 
 /// What a limit counts, and of whom. Names what is refused in errors, headers and metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,11 +65,21 @@ pub enum Limit {
     AppCost,
     /// Calls of a function by a caller, by the app.
     Function,
+    /// Operations of all callers of a tenant.
+    TenantRequests,
+    /// What the operations of all callers of a tenant cost.
+    TenantCost,
+    /// WebSocket messages of all callers of a tenant.
+    TenantMessages,
+    /// WebSockets that all callers of a tenant hold.
+    TenantSockets,
+    /// Subscriptions that all callers of a tenant hold.
+    TenantSubscriptions,
 }
 
 impl Limit {
     /// All of them, each at the place that it has as a number.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 19] = [
         Self::AddressRequests,
         Self::AddressMessages,
         Self::AddressLogins,
@@ -74,6 +94,11 @@ impl Limit {
         Self::AppRequests,
         Self::AppCost,
         Self::Function,
+        Self::TenantRequests,
+        Self::TenantCost,
+        Self::TenantMessages,
+        Self::TenantSockets,
+        Self::TenantSubscriptions,
     ];
 
     /// Its name for programs.
@@ -93,6 +118,11 @@ impl Limit {
             Self::AppRequests => "app_requests",
             Self::AppCost => "app_cost",
             Self::Function => "app_function",
+            Self::TenantRequests => "tenant_requests",
+            Self::TenantCost => "tenant_cost",
+            Self::TenantMessages => "tenant_messages",
+            Self::TenantSockets => "tenant_sockets",
+            Self::TenantSubscriptions => "tenant_subscriptions",
         }
     }
 
@@ -111,6 +141,11 @@ impl Limit {
             Self::CallerSockets => "WebSockets of yours",
             Self::CallerSubscriptions => "subscriptions of yours",
             Self::Function => "calls of this function",
+            Self::TenantRequests => "operations of all callers together",
+            Self::TenantCost => "cost of the operations of all callers together",
+            Self::TenantMessages => "messages of all callers together",
+            Self::TenantSockets => "WebSockets of all callers together",
+            Self::TenantSubscriptions => "subscriptions of all callers together",
         }
     }
 }

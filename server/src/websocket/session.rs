@@ -28,7 +28,7 @@ use crate::http::connection::{Accepted, Stalled, Written};
 use crate::http::gateway::Gateway;
 use crate::operations::operation::Operation;
 use crate::operations::outbox::{NotOpened, Outbox, Outgoing};
-use crate::rate::held::Hold;
+use crate::rate::rates::Holds;
 use crate::request_id::RequestId;
 
 /// What is sent about the connection itself.
@@ -64,7 +64,7 @@ pub async fn run(gateway: Arc<Gateway>, accepted: Accepted, credentials: Credent
         token: None,
         address: accepted.address,
         counted: Caller::Anonymous,
-        _held: None,
+        _held: Holds::default(),
     };
     let heard = AtomicBool::new(true);
     let writing = write(sink, &outbox, &accepted.written, options.stalled_timeout);
@@ -192,7 +192,7 @@ struct Session {
     /// As whom its messages count, which is known with the handshake.
     counted: Caller,
     /// Its part of what its caller may hold.
-    _held: Option<Hold>,
+    _held: Holds,
 }
 
 impl Session {

@@ -3,16 +3,17 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use weir_engine::call::{Identity, TokenKind};
+use weir_engine::call::{Caller, Identity, TokenKind};
 
 use super::*;
+use crate::config::{AddressRates, TenantRates};
 
 fn config(text: &str) -> RateSection {
     toml::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
 /// Everything off but what the text sets.
-fn rates(text: &str) -> (Rates, Clock) {
+fn only(text: &str) -> RateSection {
     let given = config(text);
     let usual = RateSection::default();
     let set = |given: Option<Rate>, usual: Option<Rate>| given.filter(|_| given != usual);
@@ -25,6 +26,14 @@ fn rates(text: &str) -> (Rates, Clock) {
         sockets: held(given.address.sockets, usual.address.sockets),
         subscriptions: held(given.address.subscriptions, usual.address.subscriptions),
     };
+    let tenant = TenantRates {
+        keys: given.tenant.keys,
+        requests: set(given.tenant.requests, usual.tenant.requests),
+        cost: set(given.tenant.cost, usual.tenant.cost),
+        messages: set(given.tenant.messages, usual.tenant.messages),
+        sockets: held(given.tenant.sockets, usual.tenant.sockets),
+        subscriptions: held(given.tenant.subscriptions, usual.tenant.subscriptions),
+    };
     let caller = CallerRates {
         requests: set(given.caller.requests, usual.caller.requests),
         cost: set(given.caller.cost, usual.caller.cost),
@@ -32,8 +41,12 @@ fn rates(text: &str) -> (Rates, Clock) {
         sockets: held(given.caller.sockets, usual.caller.sockets),
         subscriptions: held(given.caller.subscriptions, usual.caller.subscriptions),
     };
+    RateSection { address, caller, tenant, ..given }
+}
+
+fn rates(text: &str) -> (Rates, Clock) {
     let clock = Clock::paused();
-    (Rates::new(&RateSection { address, caller, ..given }, clock.clone()), clock)
+    (Rates::new(&only(text), clock.clone()), clock)
 }
 
 fn app(rates: &Rates, text: &str) -> AppRates {
@@ -67,12 +80,12 @@ fn operation(rates: &Rates, app: &AppRates, from: &str, caller: &Caller, cost: u
 }
 
 #[test]
-fn addresses_are_counted_apart_and_those_of_ipv6_by_their_first_half() {
+fn addresses_are_counted_apart_and_those_of_ipv6_by_their_customer() {
     let (rates, clock) = rates("[address]\nrequests = \"1/s burst 2\"");
     let ask = |from: &str| rates.request(address(from)).is_ok();
     assert_eq!([ask("192.0.2.1"), ask("192.0.2.1"), ask("192.0.2.1")], [true, true, false]);
     assert!(ask("192.0.2.2") && ask("::ffff:192.0.2.2") && !ask("192.0.2.2"));
-    assert!(ask("2001:db8::1") && ask("2001:db8::ffff") && !ask("2001:db8::2:1") && ask("2001:db8:0:1::1"));
+    assert!(ask("2001:db8::1") && ask("2001:db8:0:ff::ffff") && !ask("2001:db8:0:7::2:1") && ask("2001:db8:0:100::1"));
     clock.advance(Duration::from_secs(1));
     assert_eq!([ask("192.0.2.1"), ask("192.0.2.1")], [true, false]);
     assert_eq!(rates.refusals()[Limit::AddressRequests as usize], 4);
@@ -153,18 +166,27 @@ fn where_nothing_is_on_an_app_has_its_own_limits_all_the_same() {
 fn failed_logins_are_counted_and_looked_at() {
     let (rates, clock) = rates("[address]\nlogins_failed = \"1/m burst 3\"");
     let from = address("192.0.2.1");
-    for _ in 0..3 {
-        assert_eq!(rates.may_log_in(from, || false), Ok(()));
-        rates.login_failed(from);
+    let refused = |from| rates.login(from, || false).err().map(|limited| limited.retry_after);
+    // Those that are no guesses are not counted, however many.
+    for _ in 0..10 {
+        rates.login(from, || false).unwrap_or_else(|limited| panic!("{limited}")).is_no_guess();
     }
-    let refused = rates.may_log_in(from, || false).err().map(|limited| limited.retry_after);
-    assert_eq!(refused, Some(Duration::from_secs(60)));
-    assert_eq!(rates.may_log_in(from, || true), Ok(()));
-    assert_eq!(rates.may_log_in(address("192.0.2.2"), || false), Ok(()));
+    // Three at the same time are three, before it is known what comes of them.
+    let under_way: Vec<Login> = (0..3).filter_map(|_| rates.login(from, || false).ok()).collect();
+    assert_eq!((under_way.len(), refused(from)), (3, Some(Duration::from_secs(60))));
+    assert!(rates.login(from, || true).is_ok());
+    assert_eq!(refused(address("192.0.2.2")), None);
+    for login in under_way {
+        login.is_no_guess();
+    }
+    for _ in 0..3 {
+        assert_eq!(refused(from), None);
+    }
     // Those that come all the same do not make it worse.
-    rates.login_failed(from);
+    assert_eq!([refused(from), refused(from)], [Some(Duration::from_secs(60)); 2]);
     clock.advance(Duration::from_secs(60));
-    assert_eq!(rates.may_log_in(from, || false), Ok(()));
+    assert_eq!((refused(from), refused(from)), (None, Some(Duration::from_secs(60))));
+    assert_eq!(rates.refusals()[Limit::AddressLogins as usize], 4);
 }
 
 #[test]
@@ -195,9 +217,59 @@ fn what_is_held_is_counted_by_address_and_by_caller() {
 }
 
 #[test]
+fn a_tenant_has_limits_for_all_of_its_callers() {
+    let config = only(
+        "[address]\nrequests = \"1/s burst 3\"\n[caller]\nrequests = \"1/s burst 2\"\n[tenant]\nrequests = \"10/s burst 3\"\n\
+         cost = \"100/s burst 50\"\nmessages = \"1/s burst 2\"\nsockets = 2\nsubscriptions = 1",
+    );
+    let clock = Clock::paused();
+    let server = Rates::new(&config, clock.clone());
+    let tenants = [(); 2].map(|()| Rates::of_tenant(&config, clock.clone(), server.addresses().clone()));
+    let [acme, other] = &tenants;
+    let none = AppRates::default();
+    let callers = ["ada", "bob", "cy"].map(|subject| token("a", subject));
+    let [ada, bob, cy] = &callers;
+    let ask = |rates: &Rates, caller, cost| operation(rates, &none, "192.0.2.1", caller, cost, &[]);
+    assert_eq!([ask(acme, ada, 1), ask(acme, ada, 1), ask(acme, bob, 1)], ["ok"; 3]);
+    // What a caller's own limit refuses takes nothing of the others.
+    assert_eq!([ask(acme, ada, 1), ask(acme, bob, 1)], ["caller_requests 1000", "tenant_requests 100"]);
+    // Another tenant has counts of its own, of the same caller too; so has a server that is nobody's.
+    assert_eq!([ask(other, ada, 1), ask(&server, ada, 1), ask(&server, cy, 1)], ["ok"; 3]);
+    clock.advance(Duration::from_secs(100));
+    assert_eq!([ask(acme, ada, 40), ask(acme, bob, 20)], ["ok", "tenant_cost 100"]);
+    let who = |caller| Who { address: address("192.0.2.1"), caller };
+    let limit = |limited: Limited| limited.limit;
+    assert_eq!([acme.message(who(ada)), acme.message(who(bob))], [Ok(()), Ok(())]);
+    assert_eq!(acme.message(who(cy)).map_err(limit), Err(Limit::TenantMessages));
+    assert_eq!((other.message(who(cy)), server.message(who(cy))), (Ok(()), Ok(())));
+    let held = [acme.subscription(who(ada)), acme.subscription(who(bob)), other.subscription(who(bob))];
+    assert_eq!(held.map(|held| held.err().map(limit)), [None, Some(Limit::TenantSubscriptions), None]);
+    let held = [ada, bob, cy].map(|caller| acme.socket_of(who(caller)));
+    assert_eq!(held.each_ref().map(|held| held.is_ok()), [true, true, false]);
+    drop(held);
+    assert!(acme.socket_of(who(cy)).is_ok());
+    // An address is one, whatever it asks.
+    let from = address("192.0.2.9");
+    assert!(server.request(from).is_ok() && acme.request(from).is_ok() && other.request(from).is_ok());
+    assert!(acme.request(from).is_err());
+    let refused = |rates: &Rates| rates.refusals()[Limit::AddressRequests as usize];
+    assert_eq!((refused(acme), refused(other), refused(&server)), (1, 0, 0));
+}
+
+#[test]
+fn a_tenant_that_is_not_limited_is_not() {
+    let rates = Rates::new(&RateSection::off(), Clock::paused());
+    let tenant = Rates::of_tenant(&RateSection::off(), Clock::paused(), rates.addresses().clone());
+    let none = AppRates::default();
+    for _ in 0..30_000 {
+        assert_eq!(operation(&tenant, &none, "192.0.2.1", &Caller::Anonymous, 1_000_000, &[]), "ok");
+    }
+}
+
+#[test]
 fn a_hundred_thousand_addresses_take_no_more_memory_and_make_nobody_forgotten() {
     let (rates, clock) = rates("keys = 4096\n[address]\nrequests = \"10/s burst 20\"");
-    let memory = || rates.tables.all().map(|table| table.bytes()).sum::<usize>();
+    let memory = || rates.addresses.tables().all().map(|table| table.bytes()).sum::<usize>();
     let bytes = memory();
     let busy = address("192.0.2.1");
     // Who has used all of it up asks again in the middle of the flood, and so does who has not.
@@ -239,4 +311,46 @@ fn who_asks_seldom_is_answered_during_a_flood_of_addresses() {
         }
     }
     assert_eq!(rates.overflowed(), 0);
+}
+
+#[test]
+fn what_a_flood_owes_for_hours_keeps_nobody_from_asking_often() {
+    let (rates, clock) = rates("keys = 1024");
+    let app = app(&rates, "requests = \"1000/s burst 2000\"\n[functions]\nreset = \"3/h\"\nping = \"10/m burst 5\"");
+    let anonymous = |number: u32, calls: &[&str]| {
+        let from = Ipv4Addr::from_bits(0x0A00_0000 + number).to_string();
+        operation(&rates, &app, &from, &Caller::Anonymous, 1, calls)
+    };
+    // A hundred thousand callers use up what each may do in an hour, where a thousand have places: what is allowed of that is no
+    // more than these may do, and one more for each set of eight.
+    let mut allowed = 0;
+    for number in 0..100_000 {
+        let calls: u32 = (0..3).map(|_| u32::from(anonymous(number, &["reset"]) == "ok")).sum();
+        allowed += calls;
+        clock.advance(Duration::from_micros(100));
+    }
+    assert!((1_024 * 3..=(1_024 + 1_024 / 8) * 3).contains(&allowed), "{allowed}");
+    assert!(rates.overflowed() > 0);
+    // Whoever comes now asks whatever else there is as if nothing were.
+    for number in 200_000..200_100 {
+        assert_eq!([anonymous(number, &["other"]), anonymous(number, &["ping"])], ["ok", "ok"], "{number}");
+    }
+    // And is told to wait for no longer than one takes to come back.
+    for number in 200_000..200_100 {
+        let answer = anonymous(number, &["reset"]);
+        let wait = answer.strip_prefix("app_function ").and_then(|wait| wait.parse::<u64>().ok());
+        assert!(wait.is_none_or(|wait| wait <= 1_200_000), "{answer}");
+        assert!(wait.is_some() || answer == "ok", "{answer}");
+    }
+}
+
+#[test]
+fn logins_are_limited_though_all_places_are_taken() {
+    let (rates, _) = rates("keys = 64\n[address]\nlogins_failed = \"1/m burst 3\"");
+    let guess = |number: u32| u32::from(rates.login(Ipv4Addr::from_bits(number).into(), || false).is_ok());
+    // A hundred thousand addresses guess ten times each: not each of them three times.
+    let guessed: u32 = (0..100_000).map(|number| (0..10).map(|_| guess(number)).sum::<u32>()).sum();
+    assert!((64 * 3..=(64 + 8) * 3).contains(&guessed), "{guessed}");
+    // Who is known goes on all the same.
+    assert!(rates.login(address("192.0.2.1"), || true).is_ok());
 }
