@@ -58,6 +58,14 @@ fn a_decision_is_explained() {
     let forbidden = ["--create", "orders", "--document", r#"{"status": "paid"}"#, "--function", "placeOrder", "--json"];
     let line = r#"{"decision":"deny","by":[{"id":"what is placed is not paid yet","line":19}],"failed":[]}"#;
     assert_eq!(explain(r#"{"kind": "user", "subject": "x"}"#, &forbidden), format!("{line}\n"));
+    app.write(
+        "policies.cedar",
+        "@id(\"browsing\")\n@rate(\"100/m burst 20\")\npermit(principal, action == Action::\"call\", resource);\n",
+    );
+    let told = "allow\n  permitted by browsing (policies.cedar:1)\n  no more often than 100/m burst 20 for each caller, by browsing\n";
+    assert_eq!(explain(ada, &["--call", "seed"]), told);
+    let line = r#"{"decision":"allow","by":[{"id":"browsing","line":1}],"failed":[],"rate":{"id":"browsing","rate":"100/m burst 20"}}"#;
+    assert_eq!(explain(ada, &["--call", "seed", "--json"]), format!("{line}\n"));
     for (more, expected) in [
         (["--call", "seeed"], "weir: the app has no function \"seeed\"; it has: "),
         (["--read", "order"], "weir: the app has no collection \"order\"; it has: customers, orders\n"),

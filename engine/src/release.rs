@@ -124,6 +124,10 @@ impl Release {
         Some(Arc::new(Guard::new(policies, caller, function)))
     }
 
+    pub(crate) fn policies(&self) -> Option<&Policies> {
+        self.policies.as_deref()
+    }
+
     /// How its GraphQL API answers.
     pub fn graphql(&self) -> &GraphqlSettings {
         &self.app.manifest.graphql

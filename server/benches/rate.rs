@@ -27,11 +27,13 @@ fn main() {
         let rates = Rates::new(&generous(), Clock::system());
         let none = AppRates::default();
         let limited = "requests = \"1000000/s\"\ncost = \"1000000000/s\"\n[functions]\nplaceOrder = \"1000000/s\"";
-        let limited = rates.for_app(&toml::from_str(limited).unwrap());
+        let limited = rates.for_app(&toml::from_str(limited).unwrap(), []);
         let (addresses, callers) = (addresses(keys), callers(keys));
         let operation = |app: &AppRates, place: usize| {
             let who = Who { address: addresses[place], caller: &callers[place] };
-            rates.operation(app, who, &Asked { cost: 25, functions: &|name| name("placeOrder") }).is_ok()
+            rates
+                .operation(app, who, &Asked { cost: 25, functions: &|name| name("placeOrder"), policies: &|_| {} })
+                .is_ok()
         };
         let address = each(keys, |place| rates.request(addresses[place]).is_ok());
         let plain = each(keys, |place| operation(&none, place));

@@ -19,6 +19,7 @@ use super::action::Action;
 use super::attributes::Attributes;
 use super::expr::{self, Expr};
 use super::policies::{Actions, Effect, Policies, Policy, Scope};
+use super::rate;
 use super::schema::{FUNCTION, Model};
 use super::value::Uid;
 
@@ -149,7 +150,23 @@ impl Source<'_> {
             CedarEffect::Forbid => Effect::Forbid,
         };
         let attributes = Attributes::of_scope(&principal).and(Attributes::of(&condition));
-        Ok((Policy { name, line, effect, principal, actions, resource, condition, attributes }, function))
+        let rate = policy.annotation(rate::ANNOTATION).map(|text| {
+            rate::read(text, policy.annotation("id"), effect, actions).map_err(|why| {
+                let (at, length) = self.annotation(start, rate::ANNOTATION);
+                self.mistake(at, length, why, None)
+            })
+        });
+        let rate = rate.transpose()?;
+        Ok((Policy { name, line, effect, principal, actions, resource, condition, attributes, rate }, function))
+    }
+
+    /// Where an annotation of a policy stands, and how long it is on its line.
+    fn annotation(&self, start: usize, name: &str) -> (usize, usize) {
+        let rest = self.text.get(start..).unwrap_or_default();
+        let Some(at) = rest.find(&format!("@{name}")) else { return (start, 1) };
+        let line = rest.get(at..).and_then(|rest| rest.lines().next()).unwrap_or_default();
+        let end = line.find(')').map_or(name.len() + 1, |end| end + 1);
+        (start + at, line.get(..end).unwrap_or(line).chars().count())
     }
 
     /// That functions which are named exist. Cedar knows of entities by their types alone.

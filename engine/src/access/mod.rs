@@ -11,6 +11,7 @@
 //! | `attributes` | what of a caller they look at |
 //! | `rows` | the rules of a collection for one caller |
 //! | `guard` | what binds one run |
+//! | [`rate`] | how often policies allow calls |
 //! | `hidden` | members that a run was not shown, for what is told of its result |
 //! | [`question`] | one question from outside and its answer with the policies that decided |
 //!
@@ -25,6 +26,7 @@ pub(crate) mod guard;
 pub(crate) mod hidden;
 pub mod policies;
 pub mod question;
+pub mod rate;
 mod reduce;
 pub(crate) mod rows;
 mod schema;

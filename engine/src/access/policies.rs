@@ -14,6 +14,7 @@ use super::action::Action;
 use super::attributes::{Attributes, CLAIMS};
 use super::eval::{Entity, Request};
 use super::expr::Expr;
+use super::rate::PolicyRate;
 use super::rows::RowRules;
 use super::schema::{DocumentType, FUNCTION, Model, has_token};
 use super::value::{Type, Uid, Val};
@@ -93,10 +94,12 @@ pub(super) struct Policy {
     pub(super) condition: Expr,
     /// What of a caller it looks at.
     pub(super) attributes: Attributes,
+    /// How often it allows a call.
+    pub(super) rate: Option<PolicyRate>,
 }
 
 impl Policy {
-    fn is_about(&self, request: &Request<'_>) -> bool {
+    pub(super) fn is_about(&self, request: &Request<'_>) -> bool {
         self.actions.has(request.action)
             && self.resource.has(&request.resource.uid)
             && self.principal.has(&request.principal.uid)
@@ -106,7 +109,7 @@ impl Policy {
 /// The policies of a release.
 pub struct Policies {
     model: Model,
-    policies: Vec<Policy>,
+    pub(super) policies: Vec<Policy>,
     /// By the collection.
     observed: HashMap<String, Vec<Observed>>,
     rules: Cache<RulesKey, Arc<RowRules>>,
@@ -124,6 +127,8 @@ pub struct Decision {
     pub by: Vec<Deciding>,
     /// Those that failed, and so counted as if they were not there.
     pub failed: Vec<Deciding>,
+    /// How often it may be done, if that is limited.
+    pub rate: Option<PolicyRate>,
 }
 
 /// A policy, for who wants to look it up.
@@ -239,7 +244,8 @@ impl Policies {
         }
         let (forbidding, permitting) = (by.remove(&true), by.remove(&false));
         let allowed = forbidding.is_none() && permitting.is_some();
-        Decision { allowed, by: forbidding.or(permitting).unwrap_or_default(), failed }
+        let by = forbidding.or(permitting).unwrap_or_default();
+        Decision { allowed, by, failed, rate: self.rate(request).cloned() }
     }
 
     /// Those that may be about an action on documents of a type by somebody.

@@ -178,7 +178,7 @@ impl Policies {
             }
         };
         let Some(principal) = self.principal(caller) else {
-            return Ok(Decision { allowed: true, by: Vec::new(), failed: Vec::new() });
+            return Ok(Decision { allowed: true, by: Vec::new(), failed: Vec::new(), rate: None });
         };
         Ok(self.decide(&Request { principal: &principal, action, resource: &resource, context: &context }))
     }

@@ -13,6 +13,7 @@ use weir_engine::access::action::Action;
 use weir_engine::access::compile::{FILE, compile};
 use weir_engine::access::policies::{Deciding, Decision, Effect, Policies};
 use weir_engine::access::question::{CallerForm, Question};
+use weir_engine::access::rate::PolicyRate;
 use weir_sandbox::App;
 
 use super::build::{Built, build_folder};
@@ -184,6 +185,9 @@ fn as_text(decision: &Decision) -> String {
             "  no policy permits it\n"
         });
     }
+    if let Some(PolicyRate { policy, rate }) = &decision.rate {
+        text.push_str(&format!("  no more often than {rate} for each caller, by {policy}\n"));
+    }
     for policy in &decision.failed {
         text.push_str(&format!("  {} failed and counts for nothing: it looks at what is not there\n", named(policy)));
     }
@@ -198,5 +202,13 @@ fn as_json(decision: &Decision) -> Value {
     let all = |policies: &[Deciding]| -> Vec<Value> {
         policies.iter().map(|policy| json!({ "id": policy.name, "line": policy.line })).collect()
     };
-    json!({ "decision": if decision.allowed { "allow" } else { "deny" }, "by": all(&decision.by), "failed": all(&decision.failed) })
+    let mut told = json!({
+        "decision": if decision.allowed { "allow" } else { "deny" },
+        "by": all(&decision.by),
+        "failed": all(&decision.failed),
+    });
+    if let (Some(PolicyRate { policy, rate }), Value::Object(members)) = (&decision.rate, &mut told) {
+        members.insert("rate".to_owned(), json!({ "id": policy, "rate": rate }));
+    }
+    told
 }

@@ -22,12 +22,12 @@ use super::document::{Operation, Prepared};
 use super::error::GraphqlError;
 use super::input::BadInput;
 use super::introspection::{BYTES_MAX as INTROSPECTION_BYTES_MAX, write_schema, write_type};
-use super::plan::{Argument, Complete, Completion, Key, OperationKind, RootCall, RootSource};
+use super::plan::{Argument, Complete, Completion, Key, OperationKind, Plan, RootCall, RootSource};
 use super::project::Projection;
 use super::response::{Response, WeirExtensions};
 use super::schema::Schema;
 use super::template::Variables;
-use crate::rate::rates::Asked;
+use crate::rate::app::TakeName;
 
 /// What a root field asks for.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,6 +47,19 @@ pub enum Invocation {
         atomic: bool,
     },
 }
+
+/// What an operation is about to do.
+pub struct Called<'a> {
+    /// What it costs.
+    pub cost: u64,
+    /// Names each function that it calls, as often as it does.
+    pub functions: &'a dyn Fn(TakeName<'_>),
+    /// The same with the arguments of each call, as far as they are any.
+    pub calls: &'a dyn Fn(TakeCall<'_>),
+}
+
+/// Is told each call of an operation: the function and its arguments, not checked yet.
+pub type TakeCall<'c> = &'c mut dyn FnMut(&str, &Value);
 
 /// Runs a query or a mutation. Root fields for which there is no room any more are not called.
 pub async fn execute<F, R>(
@@ -71,7 +84,7 @@ pub async fn execute_admitted<F, R>(
     variables: Map<String, Value>,
     caller: &Caller,
     mut room: Room,
-    admit: impl FnOnce(&Asked<'_>) -> Result<(), GraphqlError>,
+    admit: impl FnOnce(&Called<'_>) -> Result<(), GraphqlError>,
     call: F,
 ) -> Response
 where
@@ -83,12 +96,13 @@ where
         Err(errors) => return Response::refused(errors),
     };
     let plan = &prepared.plan;
-    let functions = |name: &mut dyn FnMut(&str)| cost::functions(plan, &variables, name);
-    if let Err(error) = admit(&Asked { cost, functions: &functions }) {
+    let root = root_of(schema, operation.kind);
+    let functions = |take: TakeName<'_>| cost::functions(plan, &variables, take);
+    let calls = |take: TakeCall<'_>| calls(plan, root, &mut variables.clone(), take);
+    if let Err(error) = admit(&Called { cost, functions: &functions, calls: &calls }) {
         return Response::refused(vec![error]);
     }
     variables.expect_reads(&plan.reads);
-    let root = root_of(schema, operation.kind);
     let mut projection = Projection::start();
     let mut nulled = false;
     let (mut newest, mut oldest) = (None, None);
@@ -273,6 +287,19 @@ fn root_of(schema: &Schema, kind: OperationKind) -> &Object {
         OperationKind::Query => &schema.api.query,
         OperationKind::Mutation => &schema.api.mutation,
         OperationKind::Subscription => &schema.api.subscription,
+    }
+}
+
+/// Tells the calls that the root fields of a plan are.
+fn calls(plan: &Plan, root: &Object, variables: &mut Variables<'_>, take: TakeCall<'_>) {
+    for field in &plan.roots {
+        let RootSource::Call(call) = &field.source else { continue };
+        match invocation(root, call, variables) {
+            Ok(Invocation::Function { name, arguments }) => take(&name, &arguments),
+            Ok(Invocation::Batch { calls, .. }) => calls.iter().for_each(|call| take(&call.function, &call.args)),
+            // It is told where it is called.
+            Err(_) => {}
+        }
     }
 }
 

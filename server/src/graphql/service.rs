@@ -21,12 +21,13 @@ use weir_store::Poisoned;
 
 use super::cache::{CacheCounters, OperationCache};
 use super::document::Operation;
-use super::execute::{Subscribed, execute_admitted};
+use super::execute::{Called, Subscribed, TakeCall, execute_admitted};
 use super::lines::Listed;
 use super::persisted::Persisted;
 use super::plan::OperationKind;
 use super::{GraphqlError, Request, Response, Schema, call};
 use crate::metrics::{Metrics, Readings};
+use crate::rate::app::TakeName;
 use crate::rate::rates::{Asked, Holds};
 use crate::rate::{AppRates, Limited, Rates, Who};
 
@@ -109,8 +110,17 @@ impl Service {
     }
 
     /// Lets a caller's operation in, or says why not. It is counted.
-    pub fn admit(&self, served: &Served, caller: &Caller, asked: &Asked<'_>) -> Result<(), GraphqlError> {
-        self.rates.operation(&served.rates, self.who(caller), asked).map_err(GraphqlError::from)
+    pub fn admit(&self, served: &Served, caller: &Caller, called: &Called<'_>) -> Result<(), GraphqlError> {
+        let policies = |take: TakeName<'_>| {
+            let rated_by = |function: &str, arguments: &Value| served.release.rated_by(caller, function, arguments);
+            (called.calls)(&mut |function, arguments| {
+                if let Some(rate) = rated_by(function, arguments) {
+                    take(&rate.policy);
+                }
+            });
+        };
+        let asked = Asked { cost: called.cost, functions: called.functions, policies: &policies };
+        self.rates.operation(&served.rates, self.who(caller), &asked).map_err(GraphqlError::from)
     }
 
     /// The same for one that calls a single function. One that is refused counts as answered.
@@ -120,10 +130,11 @@ impl Service {
         caller: &Caller,
         kind: OperationKind,
         cost: u64,
-        function: &str,
+        (function, arguments): (&str, &Value),
     ) -> Result<(), GraphqlError> {
-        let functions = |name: &mut dyn FnMut(&str)| name(function);
-        let admitted = self.admit(served, caller, &Asked { cost, functions: &functions });
+        let functions = |take: TakeName<'_>| take(function);
+        let calls = |take: TakeCall<'_>| take(function, arguments);
+        let admitted = self.admit(served, caller, &Called { cost, functions: &functions, calls: &calls });
         admitted.inspect_err(|error| self.metrics.request(Some(kind), Err(error.extensions.code)))
     }
 
@@ -188,7 +199,7 @@ impl Service {
         let key = key.map(|key| self.own_key(key, caller));
         let call = |field, asked| call::invoke(&self.engine, &served.release, caller, key.as_ref(), field, asked);
         let room = Room::new(served.release.limits().response_bytes);
-        let admit = |asked: &Asked<'_>| self.admit(served, caller, asked);
+        let admit = |called: &Called<'_>| self.admit(served, caller, called);
         let response = execute_admitted(&served.schema, operation, variables, caller, room, admit, call).await;
         self.metrics.request(Some(operation.kind), outcome(&response.errors));
         response
@@ -271,7 +282,7 @@ pub async fn follow(
         if let Some(release) = release {
             match Schema::build_counted(release.declarations(), release.graphql(), counters.clone()) {
                 Ok(schema) => {
-                    let rates = rates.for_app(release.rate());
+                    let rates = rates.for_app(release.rate(), release.policy_rates());
                     served.send_replace(Some(Arc::new(Served { release, schema, rates })));
                 }
                 Err(error) => tracing::error!("the new release is not served: {error}"),

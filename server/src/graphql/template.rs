@@ -42,7 +42,7 @@ pub struct ObjectField {
 }
 
 /// The values of an operation's variables, coerced.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Variables<'p> {
     /// By their place in the operation; `None` for one that has neither a value nor a default.
     values: Vec<Option<Value>>,

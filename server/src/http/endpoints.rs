@@ -23,7 +23,9 @@ use weir_schema::limits::{Limit, RESPONSE_HEADER_BYTES_MAX, RESPONSE_HEADERS_MAX
 use super::body::{Unread, whole};
 use super::connection;
 use super::gateway::Gateway;
-use crate::rate::rates::Asked;
+use crate::graphql::GraphqlError;
+use crate::graphql::execute::{Called, TakeCall};
+use crate::graphql::service::{Served, Service};
 
 /// Headers that are the connection's.
 const RESERVED: [&str; 9] = [
@@ -92,8 +94,7 @@ pub async fn answer(State(gateway): State<Arc<Gateway>>, request: Request<Body>)
         "body": body_value(&body),
     });
     let service = gateway.service.on(connection::source(&parts.extensions));
-    let admitted = service.admit(&served, &Caller::Anonymous, &Asked { cost: WRITE_COST, functions: &|_| {} });
-    if let Err(refused) = admitted {
+    if let Err(refused) = admit(&service, &served, place) {
         let wait = Duration::from_millis(refused.extensions.retry_after_ms.unwrap_or_default());
         return later(StatusCode::TOO_MANY_REQUESTS, "too many requests\n", wait);
     }
@@ -103,6 +104,13 @@ pub async fn answer(State(gateway): State<Arc<Gateway>>, request: Request<Body>)
         }),
         Err(error) => refusal(&error),
     }
+}
+
+/// Lets a request to the endpoint at a place in. Policies know it by its name, and nothing of what is sent to it.
+fn admit(service: &Service, served: &Served, place: usize) -> Result<(), GraphqlError> {
+    let endpoint = served.release.declarations().endpoints.get(place);
+    let calls = |take: TakeCall<'_>| endpoint.iter().for_each(|endpoint| take(&endpoint.function.name, &Value::Null));
+    service.admit(served, &Caller::Anonymous, &Called { cost: WRITE_COST, functions: &|_| {}, calls: &calls })
 }
 
 /// Names and values; what is not ASCII comes as a character for each byte.

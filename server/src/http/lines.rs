@@ -49,7 +49,8 @@ pub async fn answer(
         Err(errors) => return refused(StatusCode::BAD_REQUEST, &errors),
     };
     let Shown { caller, credentials } = shown;
-    let admitted = service.admit_call(served, &caller, operation.kind, listed.cost, &listed.function);
+    let call = (listed.function.as_str(), &listed.arguments);
+    let admitted = service.admit_call(served, &caller, operation.kind, listed.cost, call);
     if let Err(error) = admitted {
         let status = super::graphql::status_of(&error);
         return Refusal { status, error }.into_response(MediaType::JsonLines);

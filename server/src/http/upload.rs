@@ -226,7 +226,8 @@ impl Upload {
             return Err(CallError::new(ErrorCode::NotFound, format!("Mutation has no function {function}")));
         }
         let cost = self.served.schema.cost_of_call(&function);
-        let admitted = self.service.admit_call(&self.served, &self.caller, OperationKind::Mutation, cost, &function);
+        let called = (function.as_str(), &args);
+        let admitted = self.service.admit_call(&self.served, &self.caller, OperationKind::Mutation, cost, called);
         admitted.map_err(|refused| CallError::new(refused.extensions.code, refused.message))?;
         Ok(Call { function, args })
     }

@@ -51,8 +51,9 @@ impl<C: Clone> Operation<C> {
 
     /// Lets a subscription in, unless its caller asks too often or has too many.
     fn admit(&self, served: &Served, subscribed: &Subscribed) -> Result<Holds, Vec<GraphqlError>> {
-        let (caller, Subscribed { cost, function, .. }) = (self.caller(served)?, subscribed);
-        let admitted = self.service.admit_call(served, &caller, OperationKind::Subscription, *cost, function);
+        let (caller, Subscribed { cost, function, arguments, .. }) = (self.caller(served)?, subscribed);
+        let call = (function.as_str(), arguments);
+        let admitted = self.service.admit_call(served, &caller, OperationKind::Subscription, *cost, call);
         admitted.and_then(|()| self.service.hold_subscription(&caller)).map_err(|error| vec![error])
     }
 

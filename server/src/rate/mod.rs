@@ -65,6 +65,8 @@ pub enum Limit {
     AppCost,
     /// Calls of a function by a caller, by the app.
     Function,
+    /// Calls of a caller that one policy allows.
+    Policy,
     /// Operations of all callers of a tenant.
     TenantRequests,
     /// What the operations of all callers of a tenant cost.
@@ -79,7 +81,7 @@ pub enum Limit {
 
 impl Limit {
     /// All of them, each at the place that it has as a number.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::AddressRequests,
         Self::AddressMessages,
         Self::AddressLogins,
@@ -94,6 +96,7 @@ impl Limit {
         Self::AppRequests,
         Self::AppCost,
         Self::Function,
+        Self::Policy,
         Self::TenantRequests,
         Self::TenantCost,
         Self::TenantMessages,
@@ -118,6 +121,7 @@ impl Limit {
             Self::AppRequests => "app_requests",
             Self::AppCost => "app_cost",
             Self::Function => "app_function",
+            Self::Policy => "app_policy",
             Self::TenantRequests => "tenant_requests",
             Self::TenantCost => "tenant_cost",
             Self::TenantMessages => "tenant_messages",
@@ -141,6 +145,7 @@ impl Limit {
             Self::CallerSockets => "WebSockets of yours",
             Self::CallerSubscriptions => "subscriptions of yours",
             Self::Function => "calls of this function",
+            Self::Policy => "calls of this kind",
             Self::TenantRequests => "operations of all callers together",
             Self::TenantCost => "cost of the operations of all callers together",
             Self::TenantMessages => "messages of all callers together",

@@ -10,12 +10,13 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use weir_engine::access::rate::PolicyRate;
 use weir_engine::origin::Connection;
 use weir_schema::rate::{Rate, RateSettings};
 
 use super::Limit;
 use super::addresses::{Addresses, Login};
-use super::app::{AppRates, TakeName};
+use super::app::{AppRates, TakeName, called};
 use super::clock::Clock;
 use super::counted::{Counted, Numbers, Who};
 use super::held::{Held, Hold};
@@ -81,6 +82,8 @@ pub struct Asked<'a> {
     pub cost: u64,
     /// Names each function that it calls, as often as it does.
     pub functions: &'a dyn Fn(TakeName<'_>),
+    /// Names each policy by whose rate a call counts, as often as one does.
+    pub policies: &'a dyn Fn(TakeName<'_>),
 }
 
 impl Rates {
@@ -115,14 +118,16 @@ impl Rates {
     }
 
     /// The limits that an app adds. What callers owe is kept from one release to the next.
-    pub fn for_app(&self, settings: &RateSettings) -> AppRates {
+    pub fn for_app<'p>(&self, settings: &RateSettings, policies: impl IntoIterator<Item = &'p PolicyRate>) -> AppRates {
         let RateSettings { requests, cost, functions } = settings;
         let limiter = |limit, rate: Rate| self.apps.limiter(limit, rate);
         let of_function = |(name, rate): (&String, &Rate)| (name.clone(), limiter(Limit::Function, *rate));
+        let of_policy = |PolicyRate { policy, rate }: &PolicyRate| (policy.clone(), limiter(Limit::Policy, *rate));
         AppRates {
             requests: requests.map(|rate| limiter(Limit::AppRequests, rate)),
             cost: cost.map(|rate| limiter(Limit::AppCost, rate)),
             functions: functions.iter().map(of_function).collect(),
+            policies: policies.into_iter().map(of_policy).collect(),
         }
     }
 
@@ -188,8 +193,9 @@ impl Rates {
             let Some(limiter) = limiter else { continue };
             self.many(limiter, self.key(limiter.limit(), &counted), many)?;
         }
-        for (name, limiter, many) in app.called(asked.functions) {
-            self.many(limiter, self.numbers.of((&counted, name)), many)?;
+        let functions = called(&app.functions, asked.functions);
+        for (name, limiter, many) in functions.chain(called(&app.policies, asked.policies)) {
+            self.many(limiter, self.numbers.of((limiter.limit() as u8, &counted, name)), many)?;
         }
         for (limiter, many) in self.tenant.iter().flat_map(|tenant| tenant.operation(cost)) {
             self.many(limiter, limiter.limit() as u64, many)?;

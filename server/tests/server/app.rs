@@ -129,8 +129,13 @@ impl App {
 
     /// The same with more in its `app.toml`. Its schema has to be another than that of the one before.
     pub async fn activate_with(&self, more: &str, module: &str) {
+        self.activate_texts(more, &[("functions/notes.ts", module)]).await;
+    }
+
+    /// The same of several files.
+    pub async fn activate_texts(&self, more: &str, files: &[(&str, &str)]) {
         let manifest = format!("name = \"notes\"\nversion = \"1.0.0\"\n{more}");
-        let texts = [("app.toml", manifest.as_str()), ("functions/notes.ts", module)];
+        let texts = [("app.toml", manifest.as_str())].into_iter().chain(files.iter().copied());
         let texts = texts.map(|(path, text)| (path.to_owned(), text.to_owned()));
         let app = compile(&Sources::from_texts(texts)).unwrap();
         let sdl = Schema::build(&app.declarations, &GraphqlSettings::default()).unwrap().sdl;

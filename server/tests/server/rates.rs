@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use weir::ServerOptions;
 use weir::config::RateSection;
 use weir::rate::clock::Clock;
+use weir_engine::call::Caller;
 use weir_sandbox::pool::PoolOptions;
 
 use crate::app::App;
@@ -210,6 +211,69 @@ async fn each_line_of_an_upload_is_a_call() {
     let codes: Vec<Value> =
         answer.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["error"]["code"].clone()).collect();
     assert_eq!(json!(codes), json!([null, null, "RATE_LIMITED", "RATE_LIMITED"]), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_says_how_often_what_it_allows_is_called() {
+    let options = ServerOptions { tokenless: Caller::Anonymous, ..ServerOptions::default() };
+    let (app, clock) = start("enabled = false", options).await;
+    let policies = r#"
+@id("short ones")
+@rate("1/m burst 2")
+permit(principal, action == Action::"call", resource == Function::"add") when { context.args.text == "a" };
+@id("all else that is added")
+permit(principal, action == Action::"call", resource == Function::"add") when { context.args.text != "a" };
+@id("reading and hooks")
+@rate("1/s burst 3")
+permit(principal, action == Action::"call", resource) when { ["query", "endpoint"].contains(resource.kind) };
+permit(principal, action, resource is Note);
+"#;
+    app.activate_texts("", &[("functions/notes.ts", MODULE), ("policies.cedar", policies)]).await;
+    let mut wire = Wire::to(app.address).await;
+    let add = r#"mutation { add(text: "a") }"#;
+    let ways = [
+        add,
+        r#"mutation { invoke(function: "add", args: { text: "a" }) other: add(text: "b") }"#,
+        r#"mutation { batch(calls: [{ function: "add", args: { text: "a" } }]) { value } }"#,
+        r#"mutation($c: [CallInput!]! = [{ function: "add", args: { text: "a" } }]) { batch(calls: $c) { value } }"#,
+    ];
+    for way in ways {
+        let (status, body, answer) = ask(&mut wire, way, "").await;
+        assert_eq!((status, &body["errors"]), (200, &Value::Null), "{way}: {body}");
+        assert_eq!(answer.header("ratelimit"), "\"app_policy\";r=1;t=60", "{way}");
+        clock.advance(Duration::from_secs(60));
+    }
+    assert_eq!(ask(&mut wire, r#"mutation { a: add(text: "a") b: add(text: "a") }"#, "").await.0, 200);
+    let before = ask(&mut wire, "{ count }", "").await.1["data"]["count"].clone();
+    assert_eq!(before, 7);
+    for way in ways {
+        let (status, body, answer) = ask(&mut wire, way, "").await;
+        assert_eq!((status, refused(&body)), (429, ("RATE_LIMITED", Some(60_000))), "{way}: {body}");
+        assert_eq!(answer.header("retry-after"), "60");
+    }
+    // Nothing has run of these, nor does a line of an upload. What another policy allows is not concerned.
+    assert_eq!(ask(&mut wire, "{ count }", "").await.1["data"]["count"], before);
+    let line = |text: &str| format!("{{\"function\":\"add\",\"args\":{{\"text\":\"{text}\"}}}}\n");
+    let answer = post(&mut wire, "application/jsonl", "", &(line("a") + &line("b"))).await.text();
+    let codes: Vec<Value> =
+        answer.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["error"]["code"].clone()).collect();
+    assert_eq!(json!(codes), json!(["RATE_LIMITED", null]), "{answer}");
+    // Reading is counted by one policy, whatever is read and however.
+    clock.advance(Duration::from_secs(3));
+    assert_eq!(ask(&mut wire, "{ count }", "").await.0, 200);
+    assert_eq!(get(&mut wire, "/hook", "").await.text(), "called");
+    let lines = "Accept: application/jsonl\r\n";
+    assert_eq!(post(&mut wire, "application/json", lines, r#"{"query":"{ all { id } }"}"#).await.status, 200);
+    assert_eq!(get(&mut wire, "/hook", "").await.status, 429);
+    let mut socket = app.session().await;
+    socket.subscribe("1", "subscription { count }").await;
+    let message: Value = serde_json::from_str(&socket.next().await).unwrap();
+    assert_eq!(message["payload"][0]["extensions"]["code"], "RATE_LIMITED", "{message}");
+    clock.advance(Duration::from_secs(1));
+    socket.subscribe("1", "subscription { count }").await;
+    assert_eq!(socket.next_json().await["type"], "next");
+    // Another address is another caller.
+    assert_eq!(ask(&mut Wire::from("127.0.0.2", app.address).await, add, "").await.0, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -203,3 +203,44 @@ fn templates_and_ids_that_stand_twice() {
         "#]],
     );
 }
+
+#[test]
+fn rates_that_are_none_or_stand_elsewhere() {
+    let call = "permit(principal, action == Action::\"call\", resource);";
+    check(&format!("@id(\"a\")\n@rate(\"10/s burst 20\")\n{call}"), expect![[""]]);
+    check(
+        &format!("// Ten a day.\n@id(\"a\")\n@rate(\"10/d\")\n{call}"),
+        expect![[r#"
+            error: @rate: "10/d" is no rate: write a number for each second, minute or hour, such as "10/s", "600/m burst 50" or "5/h"
+             --> policies.cedar:3:1
+              |
+            3 | @rate("10/d")
+              | ^^^^^^^^^^^^^
+        "#]],
+    );
+    check(
+        &format!("@rate(\"10/s\") {call}"),
+        expect![[r#"
+            error: a policy with @rate needs an @id, by which it is known how often it was used
+             --> policies.cedar:1:1
+              |
+            1 | @rate("10/s") permit(principal, action == Action::"call", resource);
+              | ^^^^^^^^^^^^^
+        "#]],
+    );
+    let elsewhere = [
+        "forbid(principal, action == Action::\"call\", resource);",
+        "permit(principal, action == Action::\"read\", resource is Order);",
+        "permit(principal, action in [Action::\"call\", Action::\"read\"], resource);",
+        "permit(principal, action, resource);",
+    ];
+    for policy in elsewhere {
+        let mistakes = compiled(&format!("@id(\"a\")\n@rate(\"10/s\")\n{policy}")).err().unwrap_or_default();
+        let told: Vec<_> = mistakes.iter().map(|mistake| (mistake.line, mistake.message.as_str())).collect();
+        assert_eq!(
+            told,
+            [(2, "@rate stands on a permit of Action::\"call\" alone: how often a call is allowed")],
+            "{policy}"
+        );
+    }
+}

@@ -307,3 +307,52 @@ fn claims_of_another_type_are_not_there() {
         assert_eq!(seen.contains("\"claims\":[null,null,null,null]"), !expected, "{claims}: {seen}");
     }
 }
+
+#[test]
+fn the_most_generous_permit_says_how_often_a_call_is_made() {
+    let text = r#"
+@id("reading")
+@rate("10/m")
+permit(principal, action == Action::"call", resource) when { resource.kind == "query" };
+
+@id("more for clerks")
+@rate("60/m burst 5")
+permit(principal, action == Action::"call", resource) when { principal.roles.contains("clerk") };
+
+@id("as many in an hour, and more at once")
+@rate("600/h burst 40")
+permit(principal is User, action == Action::"call", resource == Function::"mine");
+
+@id("as much as they like")
+permit(principal, action == Action::"call", resource) when { principal.roles.contains("admin") };
+
+@id("small ones")
+@rate("1/s")
+permit(principal is User, action == Action::"call", resource == Function::"place") when { context.args.amount < 5 };
+
+@id("not for cy")
+forbid(principal, action == Action::"call", resource) when { principal is User && principal.subject == "cy" };
+"#;
+    let (declarations, _) = app();
+    let policies = policies(text);
+    let clerk = token(TokenKind::Service, "till", &["clerk"], json!({}));
+    let admin = token(TokenKind::User, "root", &["admin", "clerk"], json!({}));
+    let place = |amount: i32| call("place", json!({ "owner": "ada", "amount": amount }));
+    let table = [
+        (&Caller::Anonymous, call("mine", json!({})), Some("reading 10/m")),
+        (&user("ada"), call("mine", json!({})), Some("as many in an hour, and more at once 600/h burst 40")),
+        (&user("ada"), call("ordersOf", json!({ "owner": "x" })), Some("reading 10/m")),
+        (&user("ada"), place(1), Some("small ones 1/s")),
+        (&user("ada"), place(5), None),
+        (&user("cy"), call("mine", json!({})), None),
+        (&clerk, call("mine", json!({})), Some("more for clerks 60/m burst 5")),
+        (&admin, call("mine", json!({})), None),
+        (&Caller::Developer, call("mine", json!({})), None),
+        (&user("ada"), on(Action::Read, order("open")), None),
+    ];
+    for (caller, question, expected) in table {
+        let rate = policies.answer(&declarations, caller, &question).unwrap().rate;
+        let rate = rate.map(|rate| format!("{} {}", rate.policy, rate.rate));
+        assert_eq!(rate.as_deref(), expected, "{caller:?}: {question:?}");
+    }
+}

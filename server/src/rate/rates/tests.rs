@@ -50,7 +50,7 @@ fn rates(text: &str) -> (Rates, Clock) {
 }
 
 fn app(rates: &Rates, text: &str) -> AppRates {
-    rates.for_app(&toml::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}")))
+    rates.for_app(&toml::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}")), [])
 }
 
 fn address(text: &str) -> IpAddr {
@@ -72,7 +72,7 @@ fn token(issuer: &str, subject: &str) -> Caller {
 fn operation(rates: &Rates, app: &AppRates, from: &str, caller: &Caller, cost: u64, calls: &[&str]) -> String {
     let functions = |name: &mut dyn FnMut(&str)| calls.iter().for_each(|call| name(call));
     let who = Who { address: address(from), caller };
-    match rates.operation(app, who, &Asked { cost, functions: &functions }) {
+    match rates.operation(app, who, &Asked { cost, functions: &functions, policies: &|_| {} }) {
         Ok(()) => "ok".into(),
         Err(Refused::Limited(limited)) => format!("{} {}", limited.limit.as_str(), limited.retry_after.as_millis()),
         Err(refused @ Refused::TooMuch { .. }) => refused.to_string(),
@@ -146,6 +146,28 @@ fn what_a_caller_owes_is_kept_from_one_release_to_the_next() {
     let ada = token("a", "ada");
     assert_eq!(operation(&rates, &app(&rates, settings), "192.0.2.1", &ada, 1, &["pay"]), "ok");
     assert_eq!(operation(&rates, &app(&rates, settings), "192.0.2.1", &ada, 1, &["pay"]), "app_function 60000");
+}
+
+#[test]
+fn calls_that_a_policy_allows_are_counted_together() {
+    let (rates, _) = rates("");
+    let by_policy = [("browsing", "1/s burst 3"), ("ordering", "6/m burst 1")].map(|(policy, rate)| PolicyRate {
+        policy: policy.into(),
+        rate: rate.parse().unwrap_or_else(|error| panic!("{error}")),
+    });
+    let app = rates.for_app(&RateSettings::default(), &by_policy);
+    let (ada, bob) = (token("a", "ada"), token("a", "bob"));
+    let ask = |caller, rated: &[&str]| {
+        let policies = |take: TakeName<'_>| rated.iter().for_each(|policy| take(policy));
+        let asked = Asked { cost: 1, functions: &|_| {}, policies: &policies };
+        let who = Who { address: address("192.0.2.1"), caller };
+        rates.operation(&app, who, &asked).map_err(|refused| refused.to_string()).err().unwrap_or_default()
+    };
+    assert_eq!([ask(&ada, &["browsing", "ordering"]), ask(&ada, &["browsing", "browsing"])], ["", ""]);
+    assert_eq!(ask(&ada, &["browsing"]), "too many calls of this kind: try again in 1000 ms");
+    assert_eq!(ask(&ada, &["ordering"]), "too many calls of this kind: try again in 10000 ms");
+    assert_eq!([ask(&ada, &[]), ask(&bob, &["ordering"])], ["", ""]);
+    assert_eq!(rates.refusals()[Limit::Policy as usize], 2);
 }
 
 #[test]
