@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::apps::App;
 use crate::graphql::Client;
 use crate::serve::serve;
-use crate::weir::{Dev, Ended, eventually, run};
+use crate::weir::{Dev, Ended, run};
 
 const APP: &str = r#"
     import { query, type Int } from "weir";
@@ -66,11 +66,10 @@ impl Walk {
     }
 }
 
-/// Waits for the release that answers so: calls go to the one before until its schema is built.
+/// The release that answers so is served: at once when a deployment is over, or a server listens.
+#[track_caller]
 pub fn answers(client: &Client, expected: u32) {
-    eventually("the release", || {
-        (client.answer("{ answer }", json!({}))["data"]["answer"] == json!(expected)).then_some(())
-    });
+    assert_eq!(client.data("{ answer }"), json!({ "answer": expected }));
 }
 
 #[test]
@@ -87,6 +86,8 @@ fn from_a_key_to_an_answer() {
     assert_eq!(trusted.code, Some(0), "{}", trusted.stderr);
     let ended = walk.deploy(&["--sequence", "1"]);
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "app 1.0.0 is served, sequence 1\n"), "{}", ended.stderr);
+    let names = fs::read_dir(walk.data()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert!(!names.into_iter().any(|name| name.ends_with(".weir")), "nothing is left of how it was handed over");
     answers(&client, 1);
     assert_eq!(client.get("/readyz"), (200, "ready\n".to_owned()));
 

@@ -56,6 +56,8 @@ pub(crate) struct Shared {
     watchdog: Watchdog,
     pool: PoolOptions,
     active: watch::Sender<Option<Arc<Release>>>,
+    /// The number of the release that is served, where somebody serves.
+    served: watch::Sender<Option<u64>>,
     results: Results,
     trusted: TrustedDocuments,
     revoked: Revocations,
@@ -123,6 +125,7 @@ impl Engine {
         runs: Runs,
     ) -> std::io::Result<Self> {
         let (active, _) = watch::channel(None);
+        let (served, _) = watch::channel(None);
         let watchdog = Watchdog::start(|ignored| {
             tracing::error!(
                 "a call is past {} and cannot be stopped on a thread of the server: run with --isolation process",
@@ -142,6 +145,7 @@ impl Engine {
             watchdog,
             pool,
             active,
+            served,
             results,
             trusted,
             revoked,
@@ -438,6 +442,10 @@ impl Engine {
     /// The store.
     pub fn store(&self) -> &Store {
         &self.shared.store
+    }
+
+    pub(crate) fn served(&self) -> &watch::Sender<Option<u64>> {
+        &self.shared.served
     }
 
     pub(crate) fn origin(&self) -> Origin {

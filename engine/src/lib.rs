@@ -8,6 +8,7 @@
 //! | [`control`] | the control plane: keys, administrators, what is deployed |
 //! | [`content`] | the value of a result, shared by all who have it |
 //! | [`release`] | a compiled app made ready to run: its declarations, its warm isolates |
+//! | [`serving`] | whether what has become active is served |
 //! | `run` | one run of one function in an isolate, and what its outcome means to a caller |
 //! | [`access`] | who may do what: policies in Cedar, decided here, outside of the sandbox |
 //! | `host`, `reads`, `writes` | answers what a script asks: reads and writes of documents in a transaction |
@@ -71,6 +72,7 @@ mod run;
 mod scheduled;
 pub mod secrets;
 mod seed;
+pub mod serving;
 pub mod streams;
 pub mod trusted;
 pub mod views;

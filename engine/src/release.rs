@@ -89,7 +89,7 @@ impl Release {
     }
 
     /// Tells it from all others of this process.
-    pub(crate) fn number(&self) -> u64 {
+    pub fn number(&self) -> u64 {
         self.number
     }
 

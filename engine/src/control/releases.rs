@@ -82,7 +82,7 @@ pub fn list(store: &Store) -> Result<Vec<ReleaseRecord>, ControlError> {
 }
 
 impl Engine {
-    /// Deploys a bundle. One that is refused is on record too. What has begun is finished, also where whoever asked has gone.
+    /// Deploys a bundle: it is served when this returns. One that is refused is on record too. What has begun is finished, also where whoever asked has gone.
     pub async fn deploy(&self, bundle: &[u8], actor: &Actor, admit: Admit) -> Result<Deployed, DeployError> {
         let (engine, bundle, actor) = (self.clone(), bundle.to_vec(), actor.clone());
         let deploying = tokio::spawn(async move { engine.deploy_to_the_end(&bundle, &actor, admit).await });
@@ -123,6 +123,7 @@ impl Engine {
         let loaded = self.load(compiled(verified, admit).await?).await?;
         keep(self.store(), actor, &record, bundle).await?;
         self.switch(&loaded).await;
+        self.until_served(&loaded).await;
         *served = Some(sequence);
         Ok(Deployed { release: record, was_active: false })
     }
@@ -148,6 +149,7 @@ impl Engine {
     async fn run(&self, verified: VerifiedBundle, admit: Admit) -> Result<(), DeployError> {
         let loaded = self.load(compiled(verified, admit).await?).await?;
         self.switch(&loaded).await;
+        self.until_served(&loaded).await;
         Ok(())
     }
 }

@@ -214,6 +214,37 @@ async fn nothing_runs_that_nobody_has_signed() {
     engine.close().await;
 }
 
+/// A deployment is over when what is asked is asked of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployment_ends_when_it_is_served() {
+    let (bench, key) = (Bench::new(), SigningKey::generate().unwrap());
+    bench.trust(&key).await;
+    // Nobody serves: nothing is waited for.
+    bench.deploy(&bundle(&key, &answering("1.0.0", 1), 1)).await.unwrap();
+    let serving = bench.engine.serving();
+    let next = async |sequence: u64| {
+        let (engine, signed) = (bench.engine.clone(), bundle(&key, &answering("1.0.0", 2), sequence));
+        let mut releases = engine.releases();
+        releases.borrow_and_update();
+        let deploying = tokio::spawn(async move { engine.deploy(&signed, &Actor::operator(), &|_| Ok(())).await });
+        releases.changed().await.unwrap();
+        let number = releases.borrow().as_ref().unwrap().number();
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert!(!deploying.is_finished(), "it is active, and not served");
+        (deploying, number)
+    };
+    let (deploying, number) = next(2).await;
+    serving.has_come_to(number);
+    assert!(!deploying.await.unwrap().unwrap().was_active);
+    // Who serves has gone in the middle.
+    let (deploying, _) = next(3).await;
+    drop(serving);
+    assert!(deploying.await.unwrap().is_ok());
+    bench.engine.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_change_is_on_record_and_a_refused_bundle_too() {
     let (bench, key) = (Bench::new(), SigningKey::generate().unwrap());

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{self, Path, PathBuf};
+use std::time::Duration;
 
 use axum::http::Uri;
 use base64::Engine as _;
@@ -15,6 +16,7 @@ use weir_sandbox::isolate::prepare_v8;
 use weir_sandbox::pool::PoolOptions;
 use weir_schema::bundle::{BUNDLE_BYTES_MAX, BadBundle, Bundle, Content};
 use weir_schema::manifest;
+use weir_store::is_data_folder;
 
 use super::folder::threads;
 use super::pack::{Packed, pack_folder};
@@ -25,6 +27,11 @@ use super::signing::SigningArguments;
 use super::{Failure, logging, private_file};
 use crate::control::message::{Request, Shipped};
 use crate::graphql::schema::servable;
+
+/// How the names of bundles begin that are handed over.
+const HANDED: &str = "deploy-";
+/// No deployment takes longer.
+const HANDED_MAX: Duration = Duration::from_secs(3_600);
 
 /// The arguments of `weir deploy`.
 #[derive(Debug, Args)]
@@ -114,9 +121,13 @@ fn read(file: &Path) -> Result<Vec<u8>, Failure> {
 /// Asks the process that serves the folder, or does it itself.
 fn ship(bundle: &[u8], place: &PlaceArguments) -> Result<Shipped, Failure> {
     let (folder, bars) = (place.folder()?, Bars::default());
-    let handed = Handed::over(bundle)?;
-    if let Some(shipped) = folder.ask(&Request::Deploy { file: handed.0.clone() }, &bars)? {
-        return Ok(shipped);
+    let data = folder.data();
+    // In what is none nobody listens, and a file would keep it from becoming one.
+    if is_data_folder(&data) {
+        let handed = Handed::over(bundle, &data)?;
+        if let Some(shipped) = folder.ask(&Request::Deploy { file: handed.0.clone() }, &bars)? {
+            return Ok(shipped);
+        }
     }
     // V8 wants its first call on the main thread, before other threads are started.
     prepare_v8();
@@ -130,24 +141,37 @@ fn ship(bundle: &[u8], place: &PlaceArguments) -> Result<Shipped, Failure> {
     })
 }
 
-/// A bundle as a file for the process that serves; it goes with its value.
+/// A bundle as a file for the process that serves, in its data folder, where only its owner can read it; it goes with its value.
 struct Handed(PathBuf);
 
 impl Handed {
-    fn over(bundle: &[u8]) -> Result<Self, Failure> {
-        let name = format!("weir-deploy-{}.weir", std::process::id());
-        let file = path::absolute(std::env::temp_dir().join(name)).map_err(Failure::because)?;
+    fn over(bundle: &[u8], data: &Path) -> Result<Self, Failure> {
+        sweep(data);
+        let name = format!("{HANDED}{}.weir", std::process::id());
+        let file = path::absolute(data.join(name)).map_err(Failure::because)?;
         // What another process of this number has left.
         let _ = fs::remove_file(&file);
-        private_file::create(&file, bundle)
-            .map_err(|error| Failure::because(format!("cannot write {}: {error}", file.display())))?;
-        Ok(Self(file))
+        let handed = Self(file);
+        private_file::create(&handed.0, bundle)
+            .map_err(|error| Failure::because(format!("cannot write {}: {error}", handed.0.display())))?;
+        Ok(handed)
     }
 }
 
 impl Drop for Handed {
     fn drop(&mut self) {
-        // It lies in the folder of temporary files: whoever tidies up there finds it.
+        // Where this fails, the next command sweeps.
         let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// Removes what commands have left that were killed.
+fn sweep(data: &Path) {
+    for entry in fs::read_dir(data).into_iter().flatten().flatten() {
+        let is_handed = entry.file_name().to_str().is_some_and(|name| name.starts_with(HANDED));
+        let age = entry.metadata().and_then(|metadata| metadata.modified()).ok().and_then(|made| made.elapsed().ok());
+        if is_handed && age.is_some_and(|age| age > HANDED_MAX) {
+            let _ = fs::remove_file(entry.path());
+        }
     }
 }

@@ -14,6 +14,7 @@ use weir_engine::places::{Place, Places};
 use weir_engine::release::Release;
 use weir_engine::room::Room;
 use weir_engine::row::Row;
+use weir_engine::serving::Serving;
 use weir_engine::streams::Stream;
 use weir_engine::{Engine, ResultCounts};
 use weir_schema::error::ErrorCode;
@@ -276,10 +277,12 @@ pub async fn follow(
     counters: CacheCounters,
     rates: Arc<Rates>,
     served: watch::Sender<Option<Arc<Served>>>,
+    serving: Serving,
 ) {
     loop {
         let release = releases.borrow_and_update().clone();
         if let Some(release) = release {
+            let number = release.number();
             match Schema::build_counted(release.declarations(), release.graphql(), counters.clone()) {
                 Ok(schema) => {
                     let rates = rates.for_app(release.rate(), release.policy_rates());
@@ -287,6 +290,7 @@ pub async fn follow(
                 }
                 Err(error) => tracing::error!("the new release is not served: {error}"),
             }
+            serving.has_come_to(number);
         }
         if releases.changed().await.is_err() {
             return;

@@ -52,7 +52,8 @@ impl Server {
         let (stop, stopping) = watch::channel(false);
         let metrics = Arc::<Metrics>::default();
         let rates = Arc::new(Rates::new(&options.rate, clock));
-        let follower = tokio::spawn(follow(engine.releases(), metrics.plan_cache.clone(), rates.clone(), serve));
+        let (releases, serving) = (engine.releases(), engine.serving());
+        let follower = tokio::spawn(follow(releases, metrics.plan_cache.clone(), rates.clone(), serve, serving));
         let Tokens { issuers, remembered } = tokens;
         let auth = Auth::new(engine.clone(), issuers, remembered, options.tokenless.clone());
         let watchman = tokio::spawn(sessions::watch_over(auth.sessions().clone(), engine.clone()));
