@@ -12,6 +12,7 @@
 //! | [`edge`] | HTTPS with files, numbers of requests in the log |
 //! | [`documents`] | documents by name: Apollo's and urql's links, `weir documents`, nothing but trusted ones |
 //! | [`encryption`] | encryption keys: from a file or the environment, exchanged while serving, missing, wrong |
+//! | [`access`] | the example of each kind of policy in `docs/access.md`, and that nothing outlives its policies |
 //! | [`actions`] | which hosts actions reach, what they are told, and what of their secrets is seen |
 //! | [`bad_input`] | every mistake of an app is told with its place and what to do |
 //! | [`bad_calls`] | calls, requests and files that do not fit |
@@ -38,6 +39,7 @@
 //! | [`subscribers`] | hundreds of storms of changes: each message of a subscription is the value at its commit, over kills too |
 //! | [`tls`] | whose certificates `fetch` takes, and what it tells of others |
 //! | [`paging`] | pages of lists and sorted views from both ends, also while they change |
+//! | [`permissions`] | every root field of the shop and of the control plane, asked by all kinds of callers |
 //! | [`serve`] | `weir serve`: configured, empty, and from a key to an answered query |
 //! | [`tokens`] | who calls: tokens of `weir token` and of an issuer of the test's own; sockets and events end with them |
 //! | [`schema_changes`] | `weir check --against`: what breaks clients, as GraphQL.js has it |
@@ -48,7 +50,7 @@
 //! | [`outsider`] | an app that was written from the documentation alone |
 //!
 //! Beside them: [`weir`] runs the binary, [`apps`] makes app folders, [`graphql`] asks, [`socket`] subscribes,
-//! [`outside`] is a server that actions fetch from, [`node`] runs what is on npm.
+//! [`production`] has `weir serve` run an app for callers of an [`issuer`], [`outside`] is a server that actions fetch from, [`node`] runs what is on npm.
 //!
 //! Every wait has an end, and every process that is started ends with its test. No test is about how long something
 //! takes: what is worth knowing is printed.
@@ -63,11 +65,14 @@
 
 mod apps;
 mod graphql;
+mod issuer;
 mod node;
 mod outside;
+mod production;
 mod socket;
 mod weir;
 
+mod access;
 mod actions;
 mod atlas;
 mod bad_calls;
@@ -98,6 +103,7 @@ mod matrix;
 mod operations;
 mod outsider;
 mod paging;
+mod permissions;
 mod policies;
 mod schema_changes;
 mod secrets;

@@ -1,19 +1,17 @@
 //! Who calls: tokens that `weir token` makes and tokens of an issuer of the test's own, over HTTP, WebSocket and server-sent
 //! events; and that nothing goes on when a token is good no longer.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ring::rand::SystemRandom;
-use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use serde_json::{Value, json};
 
 use crate::apps::App;
+use crate::issuer::{Issuer, Key};
 use crate::socket::Socket;
 use crate::weir::{Dev, PATIENCE, eventually, run, say};
 
@@ -210,6 +208,30 @@ fn a_socket_ends_with_its_token() {
     assert_eq!(dev.stop(), Some(0));
 }
 
+/// What a renewed token says of what the app does not declare yet is what counts when it does.
+#[test]
+fn a_renewed_token_counts_in_the_releases_to_come() {
+    let app = App::of(APP);
+    let (declared, undeclared) = ("claims = { org = \"string\", level = \"int\" }", "claims = { org = \"string\" }");
+    let (looks, does_not) = ("(): Int | null => caller.claims.level", "(): Int | null => null");
+    app.edit("app.toml", declared, undeclared);
+    app.edit("functions/t.ts", looks, does_not);
+    let dev = Dev::start(&app);
+    let of = |level: &str| token(&app, &["--subject", "ada", "--claim", &format!("level={level}")]);
+    let (mut socket, _) = Socket::showing(&dev.url, &json!({ "token": of("1") })).unwrap();
+    socket.send(&json!({ "id": "a", "type": "subscribe", "payload": { "query": "subscription { level }" } }));
+    let mut told = || -> Value { serde_json::from_str(&socket.message().unwrap()).unwrap() };
+    assert_eq!(told()["payload"]["data"], json!({ "level": null }));
+    let renewed = of("2");
+    socket.send(&json!({ "type": "ping", "payload": { "token": renewed } }));
+    let mut told = || -> Value { serde_json::from_str(&socket.message().unwrap()).unwrap() };
+    assert_eq!(told()["type"], json!("pong"));
+    app.edit("app.toml", undeclared, declared);
+    app.edit("functions/t.ts", does_not, looks);
+    assert_eq!(told()["payload"]["data"], json!({ "level": 2 }));
+    assert_eq!(dev.stop(), Some(0));
+}
+
 /// Server-sent events of a subscription, as lines.
 fn events(url: &str, token: &str) -> impl Iterator<Item = String> {
     let mut stream = TcpStream::connect(url.trim_start_matches("http://")).unwrap();
@@ -296,91 +318,6 @@ fn what_is_revoked_ends_and_stays_so() {
     assert_eq!(dev.stop(), Some(0));
 }
 
-/// An issuer that publishes its keys, and counts who asks for them.
-struct Issuer {
-    url: String,
-    keys: Arc<Mutex<Published>>,
-}
-
-#[derive(Default)]
-struct Published {
-    /// Nothing: it is out of order.
-    keys: Option<Value>,
-    asked: usize,
-}
-
-impl Issuer {
-    fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let keys: Arc<Mutex<Published>> = Arc::default();
-        let (published, own) = (keys.clone(), url.clone());
-        thread::spawn(move || {
-            for mut stream in listener.incoming().map_while(Result::ok) {
-                let _ = stream.set_read_timeout(Some(PATIENCE));
-                let (mut head, mut byte) = (Vec::new(), [0]);
-                while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|read| read == 1) {
-                    head.push(byte[0]);
-                }
-                let mut published = published.lock().unwrap();
-                published.asked += 1;
-                let body = match (head.starts_with(b"GET /.well-known/openid-configuration "), &published.keys) {
-                    (true, _) => Some(json!({ "issuer": own, "jwks_uri": format!("{own}/keys") })),
-                    (false, keys) => keys.as_ref().map(|keys| json!({ "keys": keys })),
-                };
-                let (status, body) =
-                    body.map_or(("500 Out of order", String::new()), |body| ("200 OK", body.to_string()));
-                // Whoever asks may be gone.
-                let _ = write!(
-                    stream,
-                    "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
-                    body.len()
-                );
-            }
-        });
-        Self { url, keys }
-    }
-
-    fn publish(&self, keys: &[&Key]) {
-        self.keys.lock().unwrap().keys = Some(keys.iter().map(|key| key.jwk()).collect());
-    }
-
-    fn asked(&self) -> usize {
-        self.keys.lock().unwrap().asked
-    }
-}
-
-/// A key that the issuer signs with.
-struct Key {
-    name: &'static str,
-    pair: EcdsaKeyPair,
-}
-
-impl Key {
-    fn make(name: &'static str) -> Self {
-        let random = SystemRandom::new();
-        let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
-        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, document.as_ref(), &random).unwrap();
-        Self { name, pair }
-    }
-
-    fn jwk(&self) -> Value {
-        let (x, y) = self.pair.public_key().as_ref()[1..].split_at(32);
-        let [x, y] = [x, y].map(|part| URL_SAFE_NO_PAD.encode(part));
-        json!({ "kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": self.name, "x": x, "y": y })
-    }
-
-    fn token(&self, issuer: &Issuer, subject: &str) -> String {
-        let header = json!({ "alg": "ES256", "kid": self.name, "typ": "JWT" });
-        let claims =
-            json!({ "iss": issuer.url, "sub": subject, "aud": "shop", "exp": 4_000_000_000_u64, "scope": "read" });
-        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-        let message = format!("{}.{}", part(&header), part(&claims));
-        let signature = self.pair.sign(&SystemRandom::new(), message.as_bytes()).unwrap();
-        format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
-    }
-}
-
 #[test]
 fn an_issuer_exchanges_its_keys_and_goes_out_of_order() {
     let (app, issuer) = (App::of(APP), Issuer::start());
@@ -397,7 +334,8 @@ fn an_issuer_exchanges_its_keys_and_goes_out_of_order() {
         answer["errors"][0]["extensions"]["code"].clone()
     };
     let (old, new) = (Key::make("old"), Key::make("new"));
-    let (by_old, by_new) = (old.token(&issuer, "ada"), new.token(&issuer, "ada"));
+    let of = |key: &Key, subject: &str| key.token(&issuer.url, &json!({ "sub": subject, "scope": "read" }));
+    let (by_old, by_new) = (of(&old, "ada"), of(&new, "ada"));
     assert_eq!(code(&by_old), json!("UNAVAILABLE"), "no keys can be had");
     issuer.publish(&[&old]);
     eventually("the keys", || (code(&by_old) == Value::Null).then_some(()));
@@ -408,14 +346,41 @@ fn an_issuer_exchanges_its_keys_and_goes_out_of_order() {
     eventually("the new key", || (code(&by_new) == Value::Null).then_some(()));
     let (before, storm, began) = (issuer.asked(), Key::make("storm"), Instant::now());
     for number in 0..200 {
-        assert_eq!(code(&storm.token(&issuer, &number.to_string())), json!("UNAUTHENTICATED"));
+        assert_eq!(code(&of(&storm, &number.to_string())), json!("UNAUTHENTICATED"));
     }
     let (asked, seconds) = (issuer.asked() - before, began.elapsed().as_secs() as usize);
     assert!(asked <= 2 * (seconds + 2), "{asked} requests in {seconds} s");
+    // A key that is taken back ends what its tokens have begun, once the keys were read again: here because of a token with one that
+    // nobody knows.
+    let third = Key::make("third");
+    issuer.publish(&[&old, &new, &third]);
+    let by_third = of(&third, "ada");
+    eventually("the third key", || (code(&by_third) == Value::Null).then_some(()));
+    let open = |token: &str| {
+        let (mut socket, _) = Socket::showing(&dev.url, &json!({ "token": token })).unwrap();
+        subscribe(&mut socket);
+        socket
+    };
+    let (mut stays, mut ends) = (open(&by_new), open(&by_third));
+    let lines = {
+        let (url, token) = (dev.url.clone(), by_third.clone());
+        thread::spawn(move || events(&url, &token).collect::<Vec<_>>())
+    };
+    issuer.publish(&[&old, &new]);
+    eventually("the keys to be read", || {
+        assert_eq!(code(&of(&storm, "eve")), json!("UNAUTHENTICATED"));
+        (code(&by_third) != Value::Null).then_some(())
+    });
+    let (end, _) = to_the_end(&mut ends);
+    assert!(end.contains("4403") && end.contains("the key that the token is signed with is not known here"), "{end}");
+    let lines = lines.join().unwrap();
+    assert!(lines.iter().any(|line| line.contains("the key that the token is signed with")), "{lines:#?}");
+    dev.client().data("mutation { add(name: \"a\") }");
+    assert_eq!(next(&mut stays), json!("user ada of null:  read, 1"), "the others notice nothing");
     // Out of order, its keys are believed.
-    issuer.keys.lock().unwrap().keys = None;
+    issuer.go_out_of_order();
     thread::sleep(Duration::from_millis(1_100));
-    assert_eq!(code(&storm.token(&issuer, "eve")), json!("UNAUTHENTICATED"));
+    assert_eq!(code(&of(&storm, "eve")), json!("UNAUTHENTICATED"));
     assert_eq!([code(&by_old), code(&by_new)], [Value::Null, Value::Null]);
     assert_eq!(dev.stop(), Some(0));
 }

@@ -31,6 +31,8 @@ pub struct Key {
     pub decoding: DecodingKey,
     /// By these algorithms.
     pub algorithms: Vec<Algorithm>,
+    /// Of a key that is published, what tells it from others.
+    digest: Option<Digest>,
 }
 
 /// The keys of one issuer.
@@ -85,6 +87,13 @@ pub enum KeysError {
     NoSet(&'static str),
 }
 
+impl Key {
+    /// One that stays as long as the server runs.
+    pub fn fixed(decoding: DecodingKey, algorithms: Vec<Algorithm>) -> Self {
+        Self { decoding, algorithms, digest: None }
+    }
+}
+
 impl KeySet {
     /// The key that a token's header names.
     pub fn get(&self, kid: Option<&str>) -> Option<&Key> {
@@ -137,7 +146,7 @@ impl KeySet {
         if secret.len() < least {
             return Err(KeysError::Short { file: name(), bytes: secret.len(), least });
         }
-        let key = Key { decoding: DecodingKey::from_secret(secret), algorithms: pinned.to_vec() };
+        let key = Key::fixed(DecodingKey::from_secret(secret), pinned.to_vec());
         Ok(Self::of_one(kid.clone(), key))
     }
 
@@ -174,6 +183,12 @@ impl KeySet {
             by_kid.remove(&kid);
         }
         Self { by_kid, digest: None }
+    }
+
+    /// Whether it has the key yet that another set has under a name, for an algorithm.
+    pub fn still_has(&self, before: &Self, kid: Option<&str>, algorithm: Algorithm) -> bool {
+        let (Some(before), Some(key)) = (before.get(kid), self.get(kid)) else { return false };
+        key.digest == before.digest && key.algorithms.contains(&algorithm)
     }
 
     /// Whether both were read from the same text.
@@ -234,7 +249,7 @@ fn of_pem(text: &[u8], pinned: &[Algorithm], name: &str) -> Result<Key, KeysErro
     let fits =
         |algorithm: &&Algorithm| algorithm.family() == decoding.family() && (is_rsa || only == Some(**algorithm));
     let algorithms: Vec<Algorithm> = pinned.iter().filter(fits).copied().collect();
-    if algorithms.is_empty() { Err(KeysError::Unfit(name.to_owned())) } else { Ok(Key { decoding, algorithms }) }
+    if algorithms.is_empty() { Err(KeysError::Unfit(name.to_owned())) } else { Ok(Key::fixed(decoding, algorithms)) }
 }
 
 /// A key of a set, if it is one for signatures by one of the pinned algorithms.
@@ -265,5 +280,6 @@ fn of_jwk(jwk: Value, pinned: &[Algorithm]) -> Option<(Option<String>, Key)> {
     let algorithms: Vec<Algorithm> = pinned.iter().copied().filter(|one| fits(one) && is_own(one)).collect();
     let jwk = Jwk { common, algorithm };
     let decoding = DecodingKey::from_jwk(&jwk).ok()?;
-    (!algorithms.is_empty()).then_some((jwk.common.key_id, Key { decoding, algorithms }))
+    let digest = Some(Digest::of(&serde_json::to_vec(&jwk.algorithm).ok()?));
+    (!algorithms.is_empty()).then_some((jwk.common.key_id, Key { decoding, algorithms, digest }))
 }

@@ -144,7 +144,7 @@ impl DevKey {
     /// What checks its tokens.
     pub fn keys(&self) -> KeySet {
         let decoding = DecodingKey::from_ed_der(self.pair.public_key().as_ref());
-        KeySet::of_one(None, Key { decoding, algorithms: vec![Algorithm::EdDSA] })
+        KeySet::of_one(None, Key::fixed(decoding, vec![Algorithm::EdDSA]))
     }
 
     /// How its tokens are taken.

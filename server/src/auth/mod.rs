@@ -25,6 +25,7 @@ pub mod verify;
 use std::sync::Arc;
 
 use axum::http::{HeaderMap, header};
+use parking_lot::Mutex;
 use quick_cache::sync::Cache;
 use weir_engine::Engine;
 use weir_engine::call::Caller;
@@ -53,7 +54,7 @@ impl Default for Tokens {
 
 /// What tokens are checked with, for as long as the server runs.
 pub struct Auth {
-    issuers: Issuers,
+    issuers: Arc<Issuers>,
     /// Tokens that were verified, by their digest: nobody shall find them in memory by what they are kept under.
     remembered: Cache<Digest, Arc<Verified>>,
     sessions: Arc<Sessions>,
@@ -89,10 +90,42 @@ impl Credentials {
     }
 }
 
+/// What somebody has shown last on a connection, which may go on with other tokens of the same caller.
+#[derive(Clone)]
+pub struct Presented(Arc<Mutex<Credentials>>);
+
+impl Presented {
+    /// This, to begin with.
+    pub fn new(credentials: Credentials) -> Self {
+        Self(Arc::new(Mutex::new(credentials)))
+    }
+
+    /// From now on it is this.
+    pub fn replace(&self, credentials: Credentials) {
+        *self.0.lock() = credentials;
+    }
+
+    /// What it is now.
+    pub fn credentials(&self) -> Credentials {
+        self.0.lock().clone()
+    }
+}
+
 impl Auth {
     /// Takes the tokens of these issuers, and remembers so many of them.
     pub fn new(engine: Engine, issuers: Issuers, remembered: usize, tokenless: Caller) -> Self {
-        Self { issuers, remembered: Cache::new(remembered), sessions: Arc::default(), engine, tokenless }
+        Self {
+            issuers: Arc::new(issuers),
+            remembered: Cache::new(remembered),
+            sessions: Arc::default(),
+            engine,
+            tokenless,
+        }
+    }
+
+    /// Whose tokens are taken.
+    pub fn issuers(&self) -> &Arc<Issuers> {
+        &self.issuers
     }
 
     /// What goes on for longer than a request.
@@ -162,6 +195,9 @@ impl Auth {
     /// Whether a token is good now.
     pub fn is_good(&self, verified: &Verified) -> Result<(), TokenError> {
         verified.is_good_at(self.engine.clock().now_ms())?;
+        if verified.has_lost_its_key() {
+            return Err(TokenError::Key);
+        }
         if self.engine.revoked().has(&verified.shown()) { Err(TokenError::Revoked) } else { Ok(()) }
     }
 
@@ -169,7 +205,7 @@ impl Auth {
     pub fn session(&self, credentials: &Credentials) -> Result<Option<Session>, TokenError> {
         let Some(verified) = credentials.token() else { return Ok(None) };
         let session = self.sessions.open(verified.clone());
-        // What was revoked before it was in the table is not looked for there.
+        // What was revoked, or taken back, before it was in the table is not looked for there.
         self.is_good(verified)?;
         Ok(Some(session))
     }

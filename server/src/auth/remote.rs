@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use jsonwebtoken::Algorithm;
 use parking_lot::Mutex;
 use serde_json::Value;
+use tokio::sync::watch;
 use url::Url;
 use weir_engine::fetch::{self, FetchError};
 
@@ -85,6 +86,8 @@ pub struct Remote {
     pinned: Vec<Algorithm>,
     times: Times,
     outside: Outside,
+    /// Counts sets of keys that took the place of others, of all issuers.
+    exchanged: watch::Sender<u64>,
     known: Mutex<Known>,
     /// Held by who reads.
     flight: tokio::sync::Mutex<()>,
@@ -107,7 +110,14 @@ struct Known {
 
 impl Remote {
     /// Nothing is read yet.
-    pub fn new(issuer: &str, source: Source, pinned: &[Algorithm], tokens: &TokensSection, outside: Outside) -> Self {
+    pub fn new(
+        issuer: &str,
+        source: Source,
+        pinned: &[Algorithm],
+        tokens: &TokensSection,
+        outside: Outside,
+        exchanged: watch::Sender<u64>,
+    ) -> Self {
         Self {
             issuer: issuer.to_owned(),
             source,
@@ -118,6 +128,7 @@ impl Remote {
                 interval: tokens.keys_interval,
             },
             outside,
+            exchanged,
             known: Mutex::default(),
             flight: tokio::sync::Mutex::default(),
         }
@@ -149,6 +160,20 @@ impl Remote {
         let Some((believed, read)) = self.believed() else { return false };
         self.refresh_after(read);
         Arc::ptr_eq(&believed, keys)
+    }
+
+    /// Whether its issuer has other keys now than those that a token was checked with, and not that one among them.
+    pub fn has_lost(&self, keys: &Arc<KeySet>, kid: Option<&str>, algorithm: Algorithm) -> bool {
+        let known = self.known.lock();
+        known.keys.as_ref().is_some_and(|(now, _)| !Arc::ptr_eq(now, keys) && !now.still_has(keys, kid, algorithm))
+    }
+
+    /// Has keys read again when it is time, for who goes on with a token that nobody shows again.
+    pub fn keep_young(self: &Arc<Self>) {
+        let read = self.known.lock().keys.as_ref().map(|(_, read)| *read);
+        if let Some(read) = read {
+            self.refresh_after(read);
+        }
     }
 
     /// Has keys read again that were read too long ago. Nobody waits for that.
@@ -187,11 +212,15 @@ impl Remote {
                 let mut known = self.known.lock();
                 let now = (self.outside.now)();
                 // Tokens that were checked with the same keys stay checked.
-                let keys = match known.keys.take() {
-                    Some((before, _)) if before.is_same(&keys) => before,
-                    _ => Arc::new(keys),
+                let (keys, is_other) = match known.keys.take() {
+                    Some((before, _)) if before.is_same(&keys) => (before, false),
+                    _ => (Arc::new(keys), true),
                 };
                 known.keys = Some((keys, now));
+                drop(known);
+                if is_other {
+                    self.exchanged.send_modify(|count| *count += 1);
+                }
             }
             Err(error) => tracing::warn!("the keys of the issuer {:?} cannot be read: {error}", self.issuer),
         }

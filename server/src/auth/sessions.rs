@@ -1,7 +1,7 @@
 //! What goes on for longer than a request: sockets and streams of events, each with the token that it began with.
 //!
-//! Rule: none outlives its token, or a revocation of it, by a second. The time of day decides, not the time that has passed: a
-//! clock that is put right puts this right too.
+//! Rule: none outlives its token, a revocation of it, or the key that it was checked with, by a second. The time of day decides, not
+//! the time that has passed: a clock that is put right puts this right too.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use weir_engine::Engine;
 use weir_engine::jobs::Clock;
 
 use super::error::TokenError;
-use super::verify::Verified;
+use super::verify::{Issuers, Verified};
 
 /// How often the clock is looked at.
 const TICK: Duration = Duration::from_millis(250);
@@ -123,12 +123,20 @@ pub async fn over(session: &mut Option<Session>) -> TokenError {
 }
 
 /// Ends sessions when it is time, for as long as the server runs.
-pub async fn watch_over(sessions: Arc<Sessions>, engine: Engine) {
+pub async fn watch_over(sessions: Arc<Sessions>, issuers: Arc<Issuers>, engine: Engine) {
     let (clock, mut revocations): (Clock, _) = (engine.clock().clone(), engine.revocations_changed());
+    let mut exchanged = issuers.exchanged();
     loop {
         sessions.expire(clock.now_ms());
+        if sessions.count() > 0 {
+            issuers.keep_young();
+        }
         tokio::select! {
             () = tokio::time::sleep(TICK) => {}
+            // The issuers have the sender.
+            _ = exchanged.changed() => {
+                sessions.end(|verified| verified.has_lost_its_key().then_some(TokenError::Key));
+            }
             changed = revocations.changed() => {
                 if changed.is_err() {
                     return;

@@ -12,6 +12,7 @@ use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, Validation, decode};
 use parking_lot::Mutex;
 use serde_json::{Map, Value};
+use tokio::sync::watch;
 use weir_engine::call::{Caller, Identity, TokenKind};
 use weir_engine::revoked::Shown;
 use weir_schema::caller::CallerSettings;
@@ -35,6 +36,8 @@ const REFUSED: [&str; 9] = ["crit", "jku", "jwk", "x5u", "x5c", "b64", "zip", "e
 pub struct Issuers {
     issuers: Vec<Issuer>,
     token_bytes: usize,
+    /// Counts sets of keys that were exchanged.
+    exchanged: watch::Sender<u64>,
 }
 
 /// One of them.
@@ -72,6 +75,9 @@ pub struct Verified {
     /// With which keys it was checked.
     issuer: IssuerKeys,
     keys: Arc<KeySet>,
+    /// With which of them.
+    kid: Option<String>,
+    algorithm: Algorithm,
     /// The caller for the app that asked last, by what it declares.
     caller: Mutex<Option<(CallerSettings, Arc<Identity>)>>,
 }
@@ -87,16 +93,21 @@ pub struct IssuersError {
 impl Issuers {
     /// Nobody's.
     pub fn none() -> Self {
-        Self { issuers: Vec::new(), token_bytes: TokensSection::default().token_bytes }
+        let (exchanged, _) = watch::channel(0);
+        Self { issuers: Vec::new(), token_bytes: TokensSection::default().token_bytes, exchanged }
     }
 
     /// Reads what is in files. What is elsewhere is read when a token needs it.
     pub fn new(sections: &[IssuerSection], tokens: &TokensSection, outside: &Outside) -> Result<Self, IssuersError> {
         crypto::install();
         let (mut issuers, clock_skew_s) = (Vec::new(), tokens.clock_skew.as_secs());
+        let (exchanged, _) = watch::channel(0);
         for section in sections {
             let failed = |error| IssuersError { issuer: section.issuer.clone(), error };
-            let remote = |source| Remote::new(&section.issuer, source, &section.algorithms, tokens, outside.clone());
+            let remote = |source| {
+                let (outside, exchanged) = (outside.clone(), exchanged.clone());
+                Remote::new(&section.issuer, source, &section.algorithms, tokens, outside, exchanged)
+            };
             let keys = match &section.keys {
                 Keys::Files(files) => {
                     IssuerKeys::Here(Arc::new(KeySet::of_files(files, &section.algorithms).map_err(failed)?))
@@ -110,38 +121,29 @@ impl Issuers {
                     IssuerKeys::Remote(Arc::new(remote(source)))
                 }
             };
-            let IssuerSection { issuer, algorithms, audience, required, roles, scopes, kind, .. } = section.clone();
-            issuers.push(Issuer {
-                name: issuer,
-                clock_skew_s,
-                keys,
-                algorithms,
-                audience,
-                required,
-                roles,
-                scopes,
-                kind,
-            });
+            issuers.push(Issuer::new(section, keys, clock_skew_s));
         }
-        Ok(Self { issuers, token_bytes: tokens.token_bytes })
+        Ok(Self { issuers, token_bytes: tokens.token_bytes, exchanged })
     }
 
     /// Takes tokens that are signed with this key too, by the clock of this machine.
     pub fn and_own(&mut self, section: &IssuerSection, keys: KeySet) {
         crypto::install();
-        let IssuerSection { issuer, algorithms, audience, required, roles, scopes, kind, .. } = section.clone();
-        let (keys, clock_skew_s) = (IssuerKeys::Here(Arc::new(keys)), 0);
-        self.issuers.push(Issuer {
-            name: issuer,
-            clock_skew_s,
-            keys,
-            algorithms,
-            audience,
-            required,
-            roles,
-            scopes,
-            kind,
-        });
+        self.issuers.push(Issuer::new(section, IssuerKeys::Here(Arc::new(keys)), 0));
+    }
+
+    /// Counts each set of published keys that takes the place of another.
+    pub fn exchanged(&self) -> watch::Receiver<u64> {
+        self.exchanged.subscribe()
+    }
+
+    /// Has published keys read again when it is time, though nobody shows a token.
+    pub fn keep_young(&self) {
+        for issuer in &self.issuers {
+            if let IssuerKeys::Remote(remote) = &issuer.keys {
+                remote.keep_young();
+            }
+        }
     }
 
     /// The longest token.
@@ -179,10 +181,10 @@ impl Issuers {
         let Value::Object(claims) = checked.map_err(|error| refusal(error.kind()))?.claims.0 else {
             return Err(TokenError::Malformed("its claims are no object"));
         };
-        Self::verified(issuer, keys.clone(), claims)
+        Self::verified(issuer, Checked { keys: keys.clone(), kid, algorithm }, claims)
     }
 
-    fn verified(issuer: &Issuer, keys: Arc<KeySet>, claims: Map<String, Value>) -> Result<Verified, TokenError> {
+    fn verified(issuer: &Issuer, checked: Checked, claims: Map<String, Value>) -> Result<Verified, TokenError> {
         let missing = |name: &str| TokenError::Claim(name.to_owned());
         let until_s = seconds(&claims, "exp")?.ok_or_else(|| missing("exp"))?;
         let (not_before_s, made_s) = (seconds(&claims, "nbf")?, seconds(&claims, "iat")?);
@@ -216,13 +218,27 @@ impl Issuers {
             from_ms: ms(from_s),
             until_ms: ms(until_s.saturating_add(issuer.clock_skew_s)),
             issuer: issuer.keys.clone(),
-            keys,
+            keys: checked.keys,
+            kid: checked.kid,
+            algorithm: checked.algorithm,
             caller: Mutex::default(),
         })
     }
 }
 
+/// What a token was checked with.
+struct Checked {
+    keys: Arc<KeySet>,
+    kid: Option<String>,
+    algorithm: Algorithm,
+}
+
 impl Issuer {
+    fn new(section: &IssuerSection, keys: IssuerKeys, clock_skew_s: u64) -> Self {
+        let IssuerSection { issuer: name, algorithms, audience, required, roles, scopes, kind, .. } = section.clone();
+        Self { name, clock_skew_s, keys, algorithms, audience, required, roles, scopes, kind }
+    }
+
     /// What jsonwebtoken is to look at. Times are looked at here, by a clock that tests can set.
     fn validation(&self, algorithm: Algorithm) -> Validation {
         let mut validation = Validation::new(algorithm);
@@ -259,6 +275,14 @@ impl Verified {
         match &self.issuer {
             IssuerKeys::Here(_) => true,
             IssuerKeys::Remote(remote) => remote.still_has(&self.keys),
+        }
+    }
+
+    /// Whether its issuer has taken back the key that it was checked with. Keys in files stay as long as the server runs.
+    pub fn has_lost_its_key(&self) -> bool {
+        match &self.issuer {
+            IssuerKeys::Here(_) => false,
+            IssuerKeys::Remote(remote) => remote.has_lost(&self.keys, self.kid.as_deref(), self.algorithm),
         }
     }
 

@@ -169,6 +169,18 @@ impl Service {
         self.served.clone()
     }
 
+    /// Waits until a release is served by whose policies a caller may be denied what another release allowed; says so.
+    pub async fn other_policies(&self, before: &Served, caller: &Caller) -> GraphqlError {
+        let is_other = |current: &Option<Arc<Served>>| {
+            current.as_ref().is_some_and(|current| !current.release.decides_as(&before.release, caller))
+        };
+        if self.changes().wait_for(is_other).await.is_err() {
+            // The server ends.
+            std::future::pending::<()>().await;
+        }
+        GraphqlError::new(ErrorCode::Forbidden, "the policies have changed since this began: begin it again")
+    }
+
     /// The operation that a request asks for, valid and compiled. One that is refused counts as answered.
     pub async fn prepare(&self, served: &Served, request: &Request) -> Result<Arc<Operation>, Vec<GraphqlError>> {
         let prepared = self.operation(served, request).await;

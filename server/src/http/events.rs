@@ -21,9 +21,9 @@ use super::connection::{self, Stalled, Written};
 use super::gateway::Gateway;
 use super::graphql::{Refusal, bad, key};
 use super::negotiate::MediaType;
-use crate::auth::Credentials;
 use crate::auth::error::Unauthenticated;
 use crate::auth::sessions::over;
+use crate::auth::{Credentials, Presented};
 use crate::graphql::plan::OperationKind;
 use crate::graphql::{GraphqlError, Request, Response};
 use crate::operations::operation::Operation;
@@ -52,7 +52,8 @@ pub fn answer(
     let (outbox, ticket) = Outbox::of_one();
     let outbox = Arc::new(outbox);
     let service = gateway.service.on(accepted.source());
-    let operation = Operation::new(ticket, gateway.clone(), service, outbox.clone(), credentials.clone());
+    let presented = Presented::new(credentials.clone());
+    let operation = Operation::new(ticket, gateway.clone(), service, outbox.clone(), presented);
     let (send, receive) = mpsc::channel(1);
     let (gateway, gone) = (gateway.clone(), send.clone());
     tokio::spawn(RequestId::carry(async move {

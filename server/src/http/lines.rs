@@ -69,17 +69,24 @@ pub async fn answer(
     let (send, receive) = mpsc::channel(1);
     let (chunk, gone, last) = (Vec::new(), send.clone(), send.clone());
     let (written, stalled) = (accepted.written, gateway.options.line_timeout);
+    let (others, who) = (service.clone(), caller.clone());
     let sender = Sender { stalled, written, service, listed, caller, chunk, send };
     let served = served.clone();
     tokio::spawn(RequestId::carry(async move {
         let _place = place;
+        let over = async {
+            tokio::select! {
+                error = over(&mut session) => GraphqlError::from(&error),
+                error = others.other_policies(&served, &who) => error,
+            }
+        };
         // Who has gone hears nothing, and wants nothing: not even what has not begun to be sent.
         tokio::select! {
             _ = sender.send_list(&served) => {}
             () = gone.closed() => {}
-            error = over(&mut session) => {
+            error = over => {
                 let mut line = Vec::new();
-                write_errors(&mut line, &[GraphqlError::from(&error)]);
+                write_errors(&mut line, &[error]);
                 // Who takes nothing is not told either.
                 let _ = timeout(stalled, last.send(line.into())).await;
             }

@@ -56,7 +56,8 @@ impl Server {
         let follower = tokio::spawn(follow(releases, metrics.plan_cache.clone(), rates.clone(), serve, serving));
         let Tokens { issuers, remembered } = tokens;
         let auth = Auth::new(engine.clone(), issuers, remembered, options.tokenless.clone());
-        let watchman = tokio::spawn(sessions::watch_over(auth.sessions().clone(), engine.clone()));
+        let (sessions, issuers) = (auth.sessions().clone(), auth.issuers().clone());
+        let watchman = tokio::spawn(sessions::watch_over(sessions, issuers, engine.clone()));
         let persisted = Persisted::new(options.trusted_documents);
         let gateway = Gateway {
             auth,

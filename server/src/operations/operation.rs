@@ -1,7 +1,9 @@
 //! One operation of a client: a query or mutation that ends with its result, or a subscription that goes on.
 //!
 //! A watched query outlives the release that it started on: when another becomes active it moves there, unless its document
-//! no longer fits. A stream stays on its release to its end.
+//! no longer fits. A stream stays on its release to its end, which is come when other policies are in force.
+//!
+//! Rule: nothing is sent that was decided by policies which are not in force any more.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -15,7 +17,7 @@ use weir_schema::error::ErrorCode;
 
 use super::outbox::{End, Forgotten, Outbox, Ticket};
 use super::question::Question;
-use crate::auth::Credentials;
+use crate::auth::Presented;
 use crate::graphql::execute::{Subscribed, subscribe};
 use crate::graphql::plan::OperationKind;
 use crate::graphql::service::{Served, Service};
@@ -29,7 +31,7 @@ pub struct Operation<C> {
     gateway: Arc<Gateway>,
     service: Service,
     outbox: Arc<Outbox<C>>,
-    credentials: Credentials,
+    presented: Presented,
 }
 
 impl<C: Clone> Operation<C> {
@@ -39,14 +41,15 @@ impl<C: Clone> Operation<C> {
         gateway: Arc<Gateway>,
         service: Service,
         outbox: Arc<Outbox<C>>,
-        credentials: Credentials,
+        presented: Presented,
     ) -> Self {
-        Self { ticket, gateway, service, outbox, credentials }
+        Self { ticket, gateway, service, outbox, presented }
     }
 
     /// Who calls, as a release may know it.
     fn caller(&self, served: &Served) -> Result<Caller, Vec<GraphqlError>> {
-        self.credentials.caller(served.release.caller()).map_err(|error| vec![GraphqlError::from(&error)])
+        let credentials = self.presented.credentials();
+        credentials.caller(served.release.caller()).map_err(|error| vec![GraphqlError::from(&error)])
     }
 
     /// Lets a subscription in, unless its caller asks too often or has too many.
@@ -118,13 +121,21 @@ impl<C: Clone> Operation<C> {
                 return Ok(());
             }
         };
-        while let Some(event) = stream.next().await {
-            let response = subscribed.respond_event(event.as_ref(), &caller);
-            if self.outbox.pass(&self.ticket, response).await == Err(Forgotten) {
-                break;
+        let passing = async {
+            while let Some(event) = stream.next().await {
+                let response = subscribed.respond_event(event.as_ref(), &caller);
+                if self.outbox.pass(&self.ticket, response).await == Err(Forgotten) {
+                    break;
+                }
+            }
+        };
+        tokio::select! {
+            () = passing => Ok(()),
+            changed = self.service.other_policies(served, &caller) => {
+                self.outbox.withdraw(&self.ticket);
+                Err(vec![changed])
             }
         }
-        Ok(())
     }
 
     /// Sends the values of a subscription, release after release.
@@ -143,7 +154,15 @@ impl<C: Clone> Operation<C> {
         loop {
             let outgrown = |errors| if moved { schema_changed(errors) } else { errors };
             match self.watch_release(&question, form, &served, &mut changes, &mut seen).await.map_err(outgrown)? {
-                ControlFlow::Continue(next) => served = next,
+                ControlFlow::Continue(next) => {
+                    let is_same = self.caller(&served).is_ok_and(|who| next.release.decides_as(&served.release, &who));
+                    if !is_same {
+                        // The client gets what it has not, of the values to come.
+                        self.outbox.withdraw(&self.ticket);
+                        seen = None;
+                    }
+                    served = next;
+                }
                 ControlFlow::Break(()) => return Ok(()),
             }
             moved = true;

@@ -306,6 +306,13 @@ impl<C: Clone> Outbox<C> {
         }
     }
 
+    /// Takes back a result that has not been sent yet.
+    pub fn withdraw(&self, ticket: &Ticket) {
+        if let Some(slot) = self.state.lock().slot(ticket) {
+            slot.next = None;
+        }
+    }
+
     /// Puts in the end of an operation; it is sent after a result that still waits.
     pub fn end(&self, ticket: &Ticket, end: End) {
         self.fill(ticket, |slot| slot.end = Some(end));

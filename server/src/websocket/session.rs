@@ -19,9 +19,9 @@ use weir_schema::caller::CallerSettings;
 
 use super::close::Close;
 use super::message::{self, ClientMessage, Token};
-use crate::auth::Credentials;
 use crate::auth::error::{TokenError, Unauthenticated};
 use crate::auth::sessions::{Session as TokenSession, over};
+use crate::auth::{Credentials, Presented};
 use crate::graphql::service::Service;
 use crate::graphql::{GraphqlError, Request};
 use crate::http::connection::{Accepted, Stalled, Written};
@@ -60,7 +60,7 @@ pub async fn run(gateway: Arc<Gateway>, accepted: Accepted, credentials: Credent
         operations,
         init_deadline,
         acknowledged: false,
-        credentials,
+        presented: Presented::new(credentials),
         token: None,
         address: accepted.address,
         counted: Caller::Anonymous,
@@ -183,8 +183,8 @@ struct Session {
     operations: JoinSet<()>,
     init_deadline: Instant,
     acknowledged: bool,
-    /// What was shown last.
-    credentials: Credentials,
+    /// What was shown last, which operations go by too.
+    presented: Presented,
     /// How long that is good; with the handshake, if it is a token.
     token: Option<TokenSession>,
     /// Whose it is.
@@ -266,13 +266,14 @@ impl Session {
         if let Some(Token(token)) = token {
             let verified = timeout_at(self.init_deadline, self.gateway.verified(self.address, &token)).await;
             let verified = verified.map_err(|_| Close::INIT_TIMEOUT)?;
-            self.credentials = Credentials::Token(verified.map_err(|error| Close::forbidden(&error))?);
+            self.presented.replace(Credentials::Token(verified.map_err(|error| Close::forbidden(&error))?));
         }
-        self.counted = self.credentials.caller(&CallerSettings::default()).map_err(refused)?;
+        let credentials = self.presented.credentials();
+        self.counted = credentials.caller(&CallerSettings::default()).map_err(refused)?;
         self._held = self.service.hold_socket(&self.counted).map_err(|_| Close::TOO_MANY_SOCKETS)?;
-        self.token = self.gateway.auth.session(&self.credentials).map_err(refused)?;
+        self.token = self.gateway.auth.session(&credentials).map_err(refused)?;
         self.acknowledged = true;
-        let until_ms = self.credentials.token().map(|verified| verified.until_ms());
+        let until_ms = credentials.token().map(|verified| verified.until_ms());
         self.outbox.control(Control::Message(message::ack(until_ms)));
         Ok(())
     }
@@ -280,25 +281,27 @@ impl Session {
     /// Another token of the same caller, before the one before is over.
     async fn go_on_with(&mut self, Token(token): Token) -> Result<(), Close> {
         let refused = |error| Close::forbidden(&Unauthenticated::Token(error));
-        let (Some(before), Some(session)) = (self.credentials.token().cloned(), &mut self.token) else {
+        let credentials = self.presented.credentials();
+        let (Some(before), Some(session)) = (credentials.token(), &mut self.token) else {
             return Err(refused(TokenError::Another));
         };
         let verified = tokio::select! {
             verified = self.gateway.verified(self.address, &token) => verified.map_err(|error| Close::forbidden(&error))?,
             error = session.over() => return Err(refused(error)),
         };
-        if !verified.is_of_the_same_as(&before) {
+        if !verified.is_of_the_same_as(before) {
             return Err(refused(TokenError::Another));
         }
         session.goes_on_with(verified.clone());
         self.gateway.auth.is_good(&verified).map_err(refused)?;
+        // What runs goes by it too: a release to come may declare what it says otherwise than the one before.
+        self.presented.replace(Credentials::Token(verified.clone()));
         // What runs began with what the token before said.
         let served = self.gateway.service.current();
-        if served.is_some_and(|served| !verified.says_the_same_as(&before, served.release.caller())) {
+        if served.is_some_and(|served| !verified.says_the_same_as(before, served.release.caller())) {
             self.outbox.end_subscriptions(&[GraphqlError::from(&TokenError::Changed)]);
         }
         self.outbox.control(Control::Message(message::renewed(verified.until_ms())));
-        self.credentials = Credentials::Token(verified);
         Ok(())
     }
 
@@ -320,8 +323,8 @@ impl Session {
         // Those that have ended are only counted by the outbox.
         while self.operations.try_join_next().is_some() {}
         let (gateway, service) = (self.gateway.clone(), self.service.clone());
-        let credentials = self.credentials.clone();
-        let operation = Operation::new(ticket.clone(), gateway, service, self.outbox.clone(), credentials);
+        let presented = self.presented.clone();
+        let operation = Operation::new(ticket.clone(), gateway, service, self.outbox.clone(), presented);
         let task = self.operations.spawn(RequestId::carry(operation.run(request)));
         self.outbox.run(&ticket, task);
         Ok(())

@@ -9,12 +9,16 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use url::Url;
+use weir_engine::Engine;
 use weir_engine::fetch::FetchError;
+use weir_sandbox::pool::PoolOptions;
+use weir_store::{Options, Store};
 
 use super::keys::{Signer, claims};
 use super::{header, settings};
 use crate::auth::error::TokenError;
 use crate::auth::remote::Outside;
+use crate::auth::sessions::{Sessions, watch_over};
 use crate::auth::verify::Issuers;
 use crate::config::Config;
 
@@ -286,5 +290,74 @@ async fn a_set_has_keys_for_signatures_each_under_one_name() {
         internet.pass(61);
         assert!(issuers.verify(&token(&a, "good")).await.is_ok(), "{page}");
         assert_eq!(issuers.verify(&token(&a, "1")).await.err(), Some(TokenError::Key));
+    }
+}
+
+/// The keys are read again though nobody shows a token, and what goes on ends with the key that it began with, and with that alone.
+#[tokio::test]
+async fn what_goes_on_ends_when_its_key_is_taken_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("data"), Options::default()).unwrap();
+    let engine = Engine::start(store, PoolOptions::default()).unwrap();
+    let internet = Arc::<Internet>::default();
+    let [a, b, c, other] = [(); 4].map(|()| Signer::p256());
+    let issuers = internet.issuers(&by_url());
+    internet.publish(&[("a", &a), ("b", &b), ("c", &c)]);
+    let (sessions, mut open) = (Arc::<Sessions>::default(), Vec::new());
+    tokio::spawn(watch_over(sessions.clone(), issuers.clone(), engine.clone()));
+    for (kid, signer) in [("a", &a), ("b", &b), ("c", &c)] {
+        let verified = Arc::new(issuers.verify(&token(signer, kid)).await.unwrap());
+        assert!(!verified.has_lost_its_key());
+        open.push(sessions.open(verified));
+    }
+    let [first, second, third] = &mut open[..] else { panic!("three") };
+    // One is gone, and another key has the name of the second. What is new is nobody's loss.
+    internet.publish(&[("b", &other), ("c", &c), ("d", &Signer::p256())]);
+    internet.pass(61);
+    for session in [first, second] {
+        let over = tokio::time::timeout(Duration::from_secs(20), session.over()).await;
+        assert_eq!(over.unwrap(), TokenError::Key);
+    }
+    assert_eq!(internet.asked(), 2, "once for the tokens, and once more when it was time");
+    assert!(tokio::time::timeout(Duration::ZERO, third.over()).await.is_err(), "this one has its key");
+    // Out of order, an issuer takes nothing back.
+    internet.pages.lock().clear();
+    internet.pass(61);
+    until_slept(|| internet.asked() > 2).await;
+    assert!(tokio::time::timeout(Duration::ZERO, third.over()).await.is_err());
+    engine.close().await;
+}
+
+/// The same as [`until`] where time has to pass.
+async fn until_slept(done: impl Fn() -> bool) {
+    let waiting = async {
+        while !done() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), waiting).await.unwrap();
+}
+
+/// Who has waited for an answer that did not come does not ask again at once, however long it took.
+#[tokio::test]
+async fn a_storm_while_an_issuer_is_out_of_order_asks_once() {
+    for source in [by_url(), "discovery = true".to_owned()] {
+        let (internet, signer) = (Arc::<Internet>::default(), Signer::p256());
+        let issuers = internet.issuers(&source);
+        let gate = Arc::new(Semaphore::new(0));
+        *internet.gate.lock() = Some(gate.clone());
+        let tasks: Vec<_> = (0..500)
+            .map(|number| {
+                let (issuers, token) = (issuers.clone(), token(&signer, &format!("k{number}")));
+                tokio::spawn(async move { issuers.verify(&token).await.map(drop) })
+            })
+            .collect();
+        until(|| internet.asked() == 1).await;
+        internet.pass(60);
+        gate.add_permits(1_000);
+        for task in tasks {
+            assert_eq!(task.await.unwrap(), Err(UNAVAILABLE));
+        }
+        assert_eq!(internet.asked(), 1, "{source}");
     }
 }

@@ -62,6 +62,20 @@ fn a_newer_result_takes_the_place_of_an_older_one() {
     assert_eq!(taken(&outbox), ["a2", "a done", "b1"]);
 }
 
+#[test]
+fn what_is_taken_back_is_not_sent_and_what_comes_then_is() {
+    let (outbox, [a, b]) = outbox(["a", "b"]);
+    outbox.next(&a, data("a1"));
+    outbox.next(&b, data("b1"));
+    outbox.withdraw(&a);
+    outbox.end(&a, End::Refused(vec![GraphqlError::new(ErrorCode::Forbidden, "no more")]));
+    assert_eq!(taken(&outbox), ["a refused: no more", "b1"]);
+    outbox.next(&b, data("b2"));
+    outbox.withdraw(&b);
+    outbox.next(&b, data("b3"));
+    assert_eq!(taken(&outbox), ["b3"]);
+}
+
 /// A value of a selection: a number among much else.
 fn version(form: u64, n: u64) -> Version {
     let value = json!({ "fill": "x".repeat(100), "n": n });
