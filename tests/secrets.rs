@@ -10,9 +10,14 @@ use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::hmac;
+
 use crate::apps::App;
 use crate::edge::{certificate, exchange};
-use crate::weir::{Ended, PATIENCE, Process, binary, finish};
+use crate::socket::Socket;
+use crate::weir::{Ended, PATIENCE, Process, binary, finish, weir};
 
 const APP: &str = r#"
 import { action, collection, fail, http, metric, procedure, query, secret, type Doc, type HttpResponse, type Int } from "weir";
@@ -334,4 +339,152 @@ fn no_secret_is_ever_written() {
     }
     let files = canaries.look_below(&app.beside(""));
     assert!(files > 10, "{files} files were looked at");
+}
+
+const TOKENS_APP: &str = r#"
+import { caller, query } from "weir";
+export const who = query((): string => `${caller.kind} ${caller.subject}`);
+"#;
+
+/// The secret that an issuer has in common with the server, and tokens in each place where one can be shown: as they are taken, as they
+/// are refused, renewed and revoked.
+#[test]
+fn no_token_nor_secret_of_an_issuer_is_ever_written() {
+    let app = App::of(TOKENS_APP);
+    let mut canaries = Canaries::default();
+    let (own, other) = (random(64), random(64));
+    canaries.add("the secret of an issuer", &own);
+    save(&app, "issuer", &own);
+    let section = |file: &str| {
+        format!(
+            "[[issuer]]\nissuer = \"https://hs.example\"\nalgorithms = [\"HS256\"]\naudience = [\"shop\"]\n\
+             secret = {{ file = \"{file}\", kid = \"h1\" }}\n"
+        )
+    };
+    let config = app.beside("weir.toml");
+    fs::write(&config, section("issuer")).unwrap();
+    let (path, data, config) = (app.path(), app.data(), config.to_str().unwrap());
+    let arguments = ["dev", path.to_str().unwrap(), "--listen", "127.0.0.1:0", "--data", data.to_str().unwrap()];
+    let command = |arguments: &[&str]| {
+        let mut command = weir(arguments);
+        command.env("WEIR_LOG", "trace").stdin(std::process::Stdio::null());
+        command
+    };
+    let (mut process, stdout, log) = Process::start(command(&[&arguments[..], &["--config", config]].concat()));
+    let (_, line) = stdout.wait_for(0, |line| line.starts_with("listening on "));
+    let url = line.trim_start_matches("listening on ").to_owned();
+
+    // Each has an id of its own, so that each is another text.
+    let mut token = |name: &str, secret: &str, until_s: u64| {
+        let header = serde_json::json!({ "alg": "HS256", "kid": "h1", "typ": "JWT" });
+        let claims = serde_json::json!({
+            "iss": "https://hs.example", "sub": "ada", "aud": "shop", "exp": until_s, "jti": random(32)
+        });
+        let part = |value: &serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let message = format!("{}.{}", part(&header), part(&claims));
+        let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+        let signature = URL_SAFE_NO_PAD.encode(hmac::sign(&key, message.as_bytes()));
+        let token = format!("{message}.{signature}");
+        canaries.add(&format!("the token {name}"), &token);
+        canaries.add(&format!("the signature of the token {name}"), &signature);
+        token
+    };
+    let late = 4_000_000_000;
+    let (by_header, by_events, renewed, last) = (
+        token("in Authorization", &own, late),
+        token("for events", &own, late),
+        token("that is renewed", &own, late),
+        token("that is the last", &own, late),
+    );
+    let inits = [
+        ("Authorization", format!("Bearer {}", token("in Authorization of connection_init", &own, late))),
+        ("authorization", format!("Bearer {}", token("in authorization of connection_init", &own, late))),
+        ("token", token("in token of connection_init", &own, late)),
+    ];
+    let bad = [
+        token("that has expired", &own, 1_000),
+        token("that others have signed", &other, late),
+        "no.token.x".to_owned(),
+    ];
+    let mut answers = Vec::new();
+
+    let query = serde_json::json!({ "query": "{ who }" }).to_string();
+    let post = |authorization: &str, accept: &str| {
+        let request = minreq::post(format!("{url}/graphql")).with_header("content-type", "application/json");
+        let request = request.with_header("accept", accept).with_header("authorization", authorization);
+        let response = request.with_timeout(PATIENCE.as_secs()).with_body(query.as_str()).send().unwrap();
+        format!("{:?} {}", response.headers, response.as_str().unwrap())
+    };
+    let taken = post(&format!("Bearer {by_header}"), "application/json");
+    assert!(taken.contains("user ada"), "{taken}");
+    answers.push(taken);
+    answers.push(post(&format!("Bearer {by_events}"), "text/event-stream"));
+    for token in &bad {
+        answers.push(post(&format!("Bearer {token}"), "application/json"));
+        answers.push(post(&format!("Token {token}"), "application/json"));
+        answers.push(post(&format!("Bearer {token}"), "text/event-stream"));
+        for member in ["token", "Authorization"] {
+            answers.push(Socket::showing(&url, &serde_json::json!({ member: token })).err().unwrap());
+        }
+    }
+    let mut sockets = Vec::new();
+    for (member, shown) in &inits {
+        let (socket, answer) = Socket::showing(&url, &serde_json::json!({ *member: shown })).unwrap();
+        answers.push(answer.to_string());
+        sockets.push(socket);
+    }
+    let ping = |socket: &mut Socket, token: &str| {
+        socket.send(&serde_json::json!({ "type": "ping", "payload": { "token": token } }));
+        socket.message().unwrap_or_else(|end| end)
+    };
+    answers.push(ping(&mut sockets[0], &renewed));
+    assert!(answers.last().unwrap().contains("pong"), "{answers:?}");
+    // What is no message of the protocol, and what is not taken, each with a token in it.
+    answers.push(ping(&mut sockets[0], &bad[1]));
+    sockets[1].send(&serde_json::json!({ "type": "pong", "token": last }));
+    answers.push(ping(&mut sockets[1], &last));
+    sockets[2].send(&serde_json::json!({ "type": "none", "payload": { "token": last } }));
+    answers.push(sockets[2].message().unwrap_or_else(|end| end));
+    let on_data = |arguments: &[&str]| {
+        let ended = finish(command(&[arguments, &["--data", data.to_str().unwrap()]].concat()), PATIENCE);
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        ended
+    };
+    let commands = [
+        on_data(&["token", "revoke", "--issuer", "https://hs.example", "--subject", "ada"]),
+        on_data(&["token", "revoked"]),
+    ];
+    answers.push(post(&format!("Bearer {by_header}"), "application/json"));
+    assert!(answers.last().unwrap().contains("the token was revoked"), "{answers:?}");
+    answers.push(minreq::get(format!("{url}/metrics")).send().unwrap().as_str().unwrap().to_owned());
+
+    process.terminate();
+    assert_eq!(process.wait(PATIENCE).expect("it stops on SIGTERM").code(), Some(0));
+    for answer in &answers {
+        canaries.look("an answer", answer.as_bytes());
+    }
+    for ended in &commands {
+        look_at(&canaries, "a command", ended);
+    }
+    canaries.look("stdout", stdout.all().join("\n").as_bytes());
+    let log = log.all().join("\n");
+    assert!(log.contains("TRACE"), "the log says what there was to say");
+    canaries.look("the log", log.as_bytes());
+
+    // Starts that are refused for the secret.
+    save(&app, "short", &own[..31]);
+    let open = save(&app, "open", &own);
+    fs::set_permissions(&open, Permissions::from_mode(0o644)).unwrap();
+    for file in ["short", "open"] {
+        fs::write(config, section(file)).unwrap();
+        let ended = finish(command(&[&arguments[..], &["--config", config]].concat()), PATIENCE);
+        assert_eq!(ended.code, Some(1), "{file}: {}", ended.stderr);
+        assert!(!ended.stderr.contains(&own[..16]), "{}", ended.stderr);
+        look_at(&canaries, &format!("a start with {file}"), &ended);
+    }
+    for name in ["issuer", "short", "open"] {
+        fs::remove_file(app.beside(name)).unwrap();
+    }
+    let files = canaries.look_below(&app.beside(""));
+    assert!(files > 5, "{files} files were looked at");
 }

@@ -201,6 +201,15 @@ async fn no_token_chooses_how_it_is_checked() {
         let message = message.rsplit_once('.').unwrap().0;
         table.push((name, format!("{message}.{}", URL_SAFE_NO_PAD.encode(vec![0; size])), signature.clone()));
     }
+    // Where nobody looks, these are as good as zeros: the order of P-256, twice, and the largest numbers that there are.
+    let order = "FFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551";
+    let order: Vec<u8> = (0..32).map(|byte| u8::from_str_radix(&order[2 * byte..2 * byte + 2], 16).unwrap()).collect();
+    for (name, numbers) in [("the order of the curve", order.repeat(2)), ("the largest numbers", vec![0xff; 64])] {
+        let message = world.ec.token(&header("ES256", "e1"), &claims(EC, json!({})));
+        let message = message.rsplit_once('.').unwrap().0;
+        table.push((name, format!("{message}.{}", URL_SAFE_NO_PAD.encode(numbers)), signature.clone()));
+    }
+    table.push(("nOnE", unsigned("nOnE"), Some(TokenError::Algorithm)));
     world.check(table).await;
 }
 
