@@ -14,6 +14,7 @@
 //! | [`encryption`] | encryption keys: from a file or the environment, exchanged while serving, missing, wrong |
 //! | [`access`] | the example of each kind of policy in `docs/access.md`, and that nothing outlives its policies |
 //! | [`actions`] | which hosts actions reach, what they are told, and what of their secrets is seen |
+//! | [`audit`] | every kind of tampering with the audit log is told; who is erased is nowhere any more |
 //! | [`bad_input`] | every mistake of an app is told with its place and what to do |
 //! | [`bad_calls`] | calls, requests and files that do not fit |
 //! | [`dependencies`] | `weir graph`: which functions use which collections and each other |
@@ -75,6 +76,7 @@ mod weir;
 mod access;
 mod actions;
 mod atlas;
+mod audit;
 mod bad_calls;
 mod bad_input;
 mod bank;

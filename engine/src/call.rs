@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use weir_schema::caller::{CallerSettings, ClaimType};
+use weir_schema::codec::audit::Person;
 use weir_schema::commit::Timestamp;
 use weir_schema::error::ErrorCode;
 use weir_schema::limits::Limit;
@@ -122,6 +123,14 @@ impl Caller {
             Self::Scheduler => "cron".into(),
             Self::Anonymous => "anonymous".into(),
             Self::Token(identity) => json!([identity.issuer, identity.subject]).to_string().into(),
+        }
+    }
+
+    /// The person who that is, if it is one: what the audit log tells of them is sealed by their key.
+    pub fn person(&self) -> Option<Person> {
+        match self {
+            Self::Token(identity) => Some(Person::of_token(&identity.issuer, &identity.subject)),
+            Self::Developer | Self::Scheduler | Self::Anonymous => None,
         }
     }
 
@@ -295,7 +304,10 @@ mod tests {
                 assert_ne!(one.identity(), other.identity());
             }
         }
-        assert_eq!(token("https://idp.example", "ada").identity(), r#"["https://idp.example","ada"]"#);
+        let ada = token("https://idp.example", "ada");
+        assert_eq!(ada.identity(), r#"["https://idp.example","ada"]"#);
+        assert_eq!(ada.person().map(|person| person.as_str().to_owned()).as_deref(), Some(&*ada.identity()));
+        assert_eq!(Caller::Anonymous.person(), None);
     }
 
     #[test]

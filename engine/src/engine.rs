@@ -1,8 +1,10 @@
 //! The engine: one store, the active release, the calls.
 
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
+use parking_lot::RwLock;
 use serde_json::Value;
 use tokio::sync::{Mutex, watch};
 use weir_sandbox::App;
@@ -31,6 +33,7 @@ use crate::live::Watch;
 use crate::origin::{Connection, Origin, Place};
 use crate::places::{Place as Held, Places};
 use crate::procedures;
+use crate::recording::Recording;
 use crate::release::{Release, Surroundings};
 use crate::results::Results;
 use crate::results::pump::pump;
@@ -74,6 +77,8 @@ pub(crate) struct Shared {
     deploying: Mutex<Option<u64>>,
     /// Whether an app without policies denies everything to who is bound by policies.
     denies_without_policies: AtomicBool,
+    /// Which calls are on record.
+    recording: RwLock<Recording>,
 }
 
 /// Which apps may become active.
@@ -158,6 +163,7 @@ impl Engine {
             refusals: Refusals::default(),
             deploying,
             denies_without_policies: AtomicBool::new(false),
+            recording: RwLock::default(),
         };
         let engine = Self { shared: Arc::new(shared), origin: Origin::default() };
         tokio::spawn(pump(notices, Arc::downgrade(&engine.shared)));
@@ -179,6 +185,11 @@ impl Engine {
     /// The same engine for what comes by a connection: its calls wait for an isolate in a line of their own.
     pub fn on(&self, connection: Connection) -> Self {
         Self { shared: self.shared.clone(), origin: Origin { connection, ..self.origin } }
+    }
+
+    /// The same for what comes from an address: records in the audit log name it.
+    pub fn at(&self, address: IpAddr) -> Self {
+        Self { shared: self.shared.clone(), origin: Origin { address: Some(address), ..self.origin } }
     }
 
     /// The same for what an action calls.
@@ -232,6 +243,16 @@ impl Engine {
     /// Whether apps run that nobody has signed.
     pub(crate) fn runs_anything(&self) -> bool {
         self.shared.runs == Runs::Anything
+    }
+
+    /// Has such calls on record from now on.
+    pub fn have_on_record(&self, recording: Recording) {
+        *self.shared.recording.write() = recording;
+    }
+
+    /// Which calls are on record.
+    pub(crate) fn recording(&self) -> Recording {
+        *self.shared.recording.read()
     }
 
     pub(crate) fn refusals(&self) -> &Refusals {
@@ -291,8 +312,13 @@ impl Engine {
 
     /// Has the endpoint at a place among those of the release answer a request, for nobody in particular.
     pub async fn answer(&self, release: &Arc<Release>, place: usize, request: &Value) -> Result<Value, CallError> {
-        let prepared = Prepared::endpoint(release, &Caller::Anonymous, place, request)?;
-        self.act(&prepared).await.map(|answer| answer.value.take())
+        let prepared = Prepared::endpoint(release, &Caller::Anonymous, place, request);
+        let outcome = match prepared {
+            Ok(prepared) => self.act(&prepared).await.map(|answer| answer.value.take()),
+            Err(error) => Err(error),
+        };
+        let name = |index: usize| release.declarations().callable(index).map_or("", |endpoint| endpoint.name.as_str());
+        self.judged(release, &Caller::Anonymous, name(release.declarations().functions.len() + place), outcome)
     }
 
     /// As [`Self::call`]. With a scope, what a procedure or an action came to first is returned again, for as long as
@@ -305,7 +331,11 @@ impl Engine {
         arguments: Value,
         scope: Option<Scope>,
     ) -> Result<Answer, CallError> {
-        self.call_prepared(Prepared::new(release, caller, function, arguments)?, scope).await
+        let outcome = match Prepared::new(release, caller, function, arguments) {
+            Ok(prepared) => self.call_prepared(prepared, scope).await,
+            Err(error) => Err(error),
+        };
+        self.judged(release, caller, function, outcome)
     }
 
     /// The same for an action, as part of its own call: nothing is decided but what is read and written.

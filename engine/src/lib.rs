@@ -21,6 +21,7 @@
 //! | `outside` | what a run asks of these two |
 //! | `actions` | actions with an idempotency key: one at a time, the outcome kept when it is over |
 //! | `procedures` | runs and commits, again as long as what was read has changed |
+//! | [`recording`] | which calls the audit log tells of |
 //! | [`revoked`] | which tokens are good no longer |
 //! | [`room`] | how much the results of one request may be together |
 //! | [`row`] | calls one after the other, each its own transaction, that share the disk's time |
@@ -63,6 +64,7 @@ mod outside;
 pub mod places;
 mod procedures;
 mod reads;
+pub mod recording;
 pub mod release;
 mod results;
 pub mod revoked;

@@ -85,7 +85,7 @@ pub(crate) async fn elements(
     function: &str,
     arguments: Value,
 ) -> Result<Elements, CallError> {
-    let prepared = Prepared::new(release, caller, function, arguments)?;
+    let prepared = engine.judged(release, caller, function, Prepared::new(release, caller, function, arguments))?;
     let declared = prepared.function()?;
     if !declared.kind.is_read() || !matches!(declared.result.shape, Shape::List(_)) {
         let message = format!("{function} is not a query that returns a list");

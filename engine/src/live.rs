@@ -56,7 +56,8 @@ impl Watch {
         arguments: Value,
         after: Option<String>,
     ) -> Self {
-        let query = Prepared::new(release, caller, function, arguments).and_then(readable).map(Arc::new);
+        let prepared = Prepared::new(release, caller, function, arguments).and_then(readable);
+        let query = engine.judged(release, caller, function, prepared).map(Arc::new);
         let last = after.and_then(|cursor| ValueDigest::of_cursor(&cursor)).map(Last::Value);
         Self { engine: engine.clone(), query, last, watched: None, due: Due::Now }
     }

@@ -4,6 +4,7 @@
 //! connection counts too: one is not kept waiting for what another asks.
 
 use std::hash::{BuildHasher, RandomState};
+use std::net::IpAddr;
 use std::sync::LazyLock;
 
 use weir_sandbox::pool::Share;
@@ -22,6 +23,8 @@ pub struct Connection(pub u64);
 pub(crate) struct Origin {
     pub(crate) connection: Connection,
     pub(crate) place: Place,
+    /// From which address, where that is known.
+    pub(crate) address: Option<IpAddr>,
 }
 
 /// What makes the calls.
@@ -58,7 +61,9 @@ mod tests {
 
     #[test]
     fn a_connection_has_a_line_of_its_own_and_what_its_actions_call_waits_there() {
-        let share = |connection, place| Origin { connection: Connection(connection), place }.share(&Caller::Developer);
+        let share = |connection, place| {
+            Origin { connection: Connection(connection), place, address: None }.share(&Caller::Developer)
+        };
         assert_eq!(share(1, Place::Outside), share(1, Place::Action));
         assert_ne!(share(1, Place::Outside), share(2, Place::Outside));
         assert_eq!(share(1, Place::Upkeep), share(2, Place::Upkeep));

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use serde_json::Value;
-use weir_schema::codec::audit::AuditNote;
 use weir_schema::commit::Timestamp;
 use weir_schema::declarations::FunctionKind;
 use weir_schema::error::ErrorCode;
@@ -61,13 +60,17 @@ pub async fn call_together(
     scope: Option<Scope>,
 ) -> Vec<Result<Answer, CallError>> {
     let count = calls.len();
+    let names: Vec<String> = calls.iter().map(|call| call.function.clone()).collect();
     let ended = match prepare(release, caller, calls) {
         Ok(group) => transact(engine, &group, scope).await,
         Err((culprit, error)) => Ok((rolled_back(count, culprit, error), Timestamp::ZERO)),
     };
     match ended {
         Ok((outcomes, commit)) => {
-            outcomes.into_iter().map(|outcome| outcome.map(|given| Answer::new(given, commit))).collect()
+            let judged = |(outcome, name): (Result<Given, CallError>, &String)| {
+                engine.judged(release, caller, name, outcome.map(|given| Answer::new(given, commit)))
+            };
+            outcomes.into_iter().zip(&names).map(judged).collect()
         }
         Err(error) => vec![Err(error); count],
     }
@@ -269,7 +272,13 @@ async fn attempt(
     if let Some(once) = once {
         once.keep(&mut transaction, seed, &outcomes);
     }
-    transaction.record(note(group));
+    let calls: Vec<(&str, &str)> = group
+        .iter()
+        .filter_map(|prepared| Some((prepared.function().ok()?.name.as_str(), &*prepared.arguments)))
+        .collect();
+    if let Some(note) = group.first().and_then(|first| engine.note("call", &first.caller, &calls)) {
+        transaction.record(note);
+    }
     Run::Commit(transaction, Came::To(outcomes))
 }
 
@@ -292,15 +301,6 @@ fn failed(
         }
         _ => Run::Abort(Came::To(outcomes)),
     }
-}
-
-/// For the audit log: who called what.
-fn note(group: &[Prepared]) -> AuditNote {
-    let names = group.iter().filter_map(|prepared| Some(prepared.function().ok()?.name.clone()));
-    let mut targets: Vec<String> = names.collect();
-    targets.dedup();
-    let actor = group.first().map(|prepared| prepared.caller.identity().into_owned());
-    AuditNote { actor: actor.unwrap_or_default(), action: "call".to_owned(), targets, ..AuditNote::default() }
 }
 
 /// The last call that wrote the document.

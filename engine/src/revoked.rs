@@ -7,12 +7,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{Mutex, watch};
-use weir_schema::digest::Digest;
-use weir_schema::limits::{REVOCATION_TEXT_BYTES_MAX, REVOCATIONS_MAX};
-use weir_store::{KeptKey, Poisoned, Store};
+use tokio::sync::{Mutex, MutexGuard, watch};
+use weir_store::{Poisoned, Store};
 
 use crate::engine::Engine;
 
@@ -63,20 +60,6 @@ pub struct Shown<'a> {
     pub id: Option<&'a str>,
     /// `iat`, in seconds since 1970. One that does not say when it was made was made before anything.
     pub made_s: u64,
-}
-
-/// Why tokens are not revoked.
-#[derive(Debug, thiserror::Error)]
-pub enum RevokeError {
-    /// Nobody has such names.
-    #[error("an issuer, a subject and the id of a token have 1 to {REVOCATION_TEXT_BYTES_MAX} bytes")]
-    Text,
-    /// There would be too many.
-    #[error("{REVOCATIONS_MAX} revocations are kept already: revoke by issuer or subject instead of by token")]
-    TooMany,
-    /// The store has stopped.
-    #[error(transparent)]
-    Poisoned(#[from] Poisoned),
 }
 
 /// The revocations of a store.
@@ -143,41 +126,31 @@ pub fn stored(store: &Store) -> Result<Vec<Revoked>, Poisoned> {
     }
 }
 
-/// Keeps a revocation.
-pub async fn revoke_stored(store: &Store, revocation: Revocation, at_s: u64) -> Result<Revoked, RevokeError> {
-    let text = match &revocation.of {
-        Revoking::Token(text) | Revoking::Subject(text) => text.as_str(),
-        Revoking::All => "*",
-    };
-    if [&revocation.issuer, text].into_iter().any(|text| text.is_empty() || text.len() > REVOCATION_TEXT_BYTES_MAX) {
-        return Err(RevokeError::Text);
-    }
-    let kind = match revocation.of {
-        Revoking::Token(_) => "token",
-        Revoking::Subject(_) => "subject",
-        Revoking::All => "all",
-    };
-    let parts = [kind, &revocation.issuer, text];
-    let key = KeptKey::Revoked(Digest::of_parts(&parts.map(str::as_bytes)));
-    let before = store.kept(&key)?.and_then(|text| serde_json::from_slice::<Revoked>(&text).ok());
-    // Those that stand for many tokens are always let in: there are few, and they are what is left to who has too many.
-    if before.is_none() && matches!(revocation.of, Revoking::Token(_)) && stored(store)?.len() >= REVOCATIONS_MAX {
-        return Err(RevokeError::TooMany);
-    }
-    // A clock that was set back takes nothing of an earlier one back.
-    let at_s = before.map_or(at_s, |before| before.at_s.max(at_s));
-    let revoked = Revoked { revocation, at_s };
-    // Plain data, which always has a JSON form.
-    let value = serde_json::to_vec(&revoked).unwrap_or_default();
-    store.keep(vec![(key, Some(Bytes::from(value)))]).await?;
-    Ok(revoked)
-}
-
 impl Revocations {
     /// Those of a store.
     pub(crate) fn of(store: &Store) -> Result<Self, Poisoned> {
         let known = ArcSwap::from_pointee(Known::of(stored(store)?));
         Ok(Self { known, changing: Mutex::default(), changed: watch::channel(0).0 })
+    }
+
+    /// Waits until nobody else changes them.
+    pub(crate) async fn changing(&self) -> Changing<'_> {
+        Changing { revocations: self, _turn: self.changing.lock().await }
+    }
+}
+
+/// One change of them.
+pub(crate) struct Changing<'a> {
+    revocations: &'a Revocations,
+    _turn: MutexGuard<'a, ()>,
+}
+
+impl Changing<'_> {
+    /// Has what is in the store be in force.
+    pub(crate) fn done(self, store: &Store) -> Result<(), Poisoned> {
+        self.revocations.known.store(Arc::new(Known::of(stored(store)?)));
+        self.revocations.changed.send_modify(|changes| *changes = changes.wrapping_add(1));
+        Ok(())
     }
 }
 
@@ -191,16 +164,6 @@ impl Engine {
     pub fn revocations_changed(&self) -> watch::Receiver<u64> {
         self.revocations().changed.subscribe()
     }
-
-    /// Revokes tokens, from now on and for good.
-    pub async fn revoke(&self, revocation: Revocation) -> Result<Revoked, RevokeError> {
-        let revocations = self.revocations();
-        let _changing = revocations.changing.lock().await;
-        let revoked = revoke_stored(self.store(), revocation, self.clock().now_ms() / 1_000).await?;
-        revocations.known.store(Arc::new(Known::of(stored(self.store())?)));
-        revocations.changed.send_modify(|changes| *changes = changes.wrapping_add(1));
-        Ok(revoked)
-    }
 }
 
 #[cfg(test)]
@@ -209,6 +172,8 @@ mod tests {
     use weir_store::Options;
 
     use super::*;
+    use crate::control::Actor;
+    use crate::control::tokens::{self, RevokeError};
 
     fn revocation(issuer: &str, of: Revoking) -> Revocation {
         Revocation { issuer: issuer.to_owned(), of }
@@ -243,9 +208,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path(), Options::default()).unwrap();
         let ada = revocation("a", Revoking::Subject("ada".to_owned()));
-        revoke_stored(&store, ada.clone(), 100).await.unwrap();
-        revoke_stored(&store, revocation("a", Revoking::All), 50).await.unwrap();
-        assert_eq!(revoke_stored(&store, ada.clone(), 90).await.unwrap().at_s, 100);
+        let by = Actor::operator();
+        tokens::revoke(&store, &by, ada.clone(), 100).await.unwrap();
+        tokens::revoke(&store, &by, revocation("a", Revoking::All), 50).await.unwrap();
+        assert_eq!(tokens::revoke(&store, &by, ada.clone(), 90).await.unwrap().at_s, 100);
         store.close().await;
         drop(store);
         let store = Store::open(folder.path(), Options::default()).unwrap();
@@ -253,8 +219,13 @@ mod tests {
         assert_eq!(kept.iter().map(|revoked| revoked.at_s).collect::<Vec<_>>(), [100, 50]);
         assert_eq!(kept.first().map(|revoked| revoked.revocation.clone()), Some(ada));
         for bad in [revocation("", Revoking::All), revocation("a", Revoking::Token("x".repeat(10_000)))] {
-            assert!(matches!(revoke_stored(&store, bad, 1).await, Err(RevokeError::Text)));
+            assert!(matches!(tokens::revoke(&store, &by, bad, 1).await, Err(RevokeError::Text)));
         }
+        // Each has its record in its own commit, which seals whom it is about.
+        let records = store.audit(0, 10).unwrap();
+        let told: Vec<String> = records.iter().map(|record| record.targets.join(" ")).collect();
+        assert_eq!(told, [r#"a subject ["a","ada"]"#, "a all", r#"a subject ["a","ada"]"#]);
+        assert_eq!(records.last().unwrap().commit, store.head().sequence);
         store.close().await;
     }
 }

@@ -34,7 +34,19 @@ pub struct Row {
 
 /// What a call came to, sealed.
 #[must_use = "what is not opened may never come true"]
-pub struct Sealed(State);
+pub struct Sealed {
+    state: State,
+    /// Of which call, where one was made.
+    call: Option<Made>,
+}
+
+/// A call that was made.
+struct Made {
+    engine: Engine,
+    release: Arc<Release>,
+    caller: Caller,
+    function: String,
+}
 
 enum State {
     /// It rests on nothing that is not durable.
@@ -74,8 +86,10 @@ impl Row {
     ///
     /// Where the future is dropped before, nothing is written, unless the call has been handed to the committer already.
     pub async fn call(&mut self, call: Call, scope: Option<Scope>) -> Sealed {
+        let (engine, release, caller) = (self.engine.clone(), self.release.clone(), self.caller.clone());
+        let made = Made { engine, release, caller, function: call.function.clone() };
         let state = self.run(call, scope).await.unwrap_or_else(|error| State::Known(Err(error)));
-        Sealed(state)
+        Sealed { state, call: Some(made) }
     }
 
     async fn run(&mut self, call: Call, scope: Option<Scope>) -> Result<State, CallError> {
@@ -106,12 +120,12 @@ impl Row {
 impl Sealed {
     /// A call that is not made.
     pub(crate) fn refused(error: CallError) -> Self {
-        Self(State::Known(Err(error)))
+        Self { state: State::Known(Err(error)), call: None }
     }
 
     /// How long its value is as JSON text, or the message of its error, in bytes.
     pub fn bytes(&self) -> usize {
-        let outcome = match &self.0 {
+        let outcome = match &self.state {
             State::Known(answer) => Some(answer.as_ref().map(|answer| answer.value.value())),
             State::Decided(decided) => decided.peek(),
         };
@@ -120,9 +134,13 @@ impl Sealed {
 
     /// Waits until nothing can take back what the call came to.
     pub async fn opened(self) -> Result<Answer, CallError> {
-        match self.0 {
+        let outcome = match self.state {
             State::Known(answer) => answer,
             State::Decided(decided) => decided.settled().await,
+        };
+        match self.call {
+            Some(Made { engine, release, caller, function }) => engine.judged(&release, &caller, &function, outcome),
+            None => outcome,
         }
     }
 }

@@ -88,6 +88,11 @@ impl Secrets {
         Ok(Self { values: Arc::new(found.collect()) })
     }
 
+    /// The names of all that there are.
+    pub fn names(&self) -> impl Iterator<Item = &SecretName> {
+        self.values.keys()
+    }
+
     /// The value of a secret.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         let secret = self.values.iter().find(|(known, _)| known.as_str() == name)?.1;

@@ -54,7 +54,7 @@ impl Stream {
         function: &str,
         arguments: Value,
     ) -> Result<Self, CallError> {
-        let prepared = Prepared::new(release, caller, function, arguments)?;
+        let prepared = engine.judged(release, caller, function, Prepared::new(release, caller, function, arguments))?;
         let kind = prepared.function()?.kind;
         if kind != FunctionKind::Stream {
             let message = format!("{function} is a {}, not a stream", kind.as_str());

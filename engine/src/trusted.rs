@@ -10,12 +10,15 @@ use bytes::Bytes;
 use tokio::sync::Mutex;
 use weir_schema::digest::Digest;
 use weir_schema::graphql::{TRUSTED_BYTES_MAX, TRUSTED_DOCUMENTS_MAX, TRUSTED_ID_BYTES_MAX};
-use weir_store::{KeptKey, Poisoned, Store};
+use weir_store::{ControlKey, KeptKey, Poisoned, Store};
 
+use crate::control::{Actor, Changed, ControlError, change};
 use crate::engine::Engine;
 
 /// What ids that are digests start with.
 const SHA256: &str = "sha256:";
+/// Documents that a record in the audit log names. It counts the others.
+const TARGETS_MAX: usize = 100;
 /// Bytes of records that are read together.
 const PAGE_BYTES: usize = 4 << 20;
 
@@ -61,9 +64,15 @@ pub enum TrustError {
     /// There is none of this id.
     #[error("there is no document {0}")]
     Unknown(String),
-    /// The store has stopped.
+    /// The control plane cannot.
     #[error(transparent)]
-    Poisoned(#[from] Poisoned),
+    Control(#[from] ControlError),
+}
+
+impl From<Poisoned> for TrustError {
+    fn from(poisoned: Poisoned) -> Self {
+        Self::Control(poisoned.into())
+    }
 }
 
 /// The id under which a document is kept, given the one that a tool has written: 64 digits of hex that are the SHA-256 of
@@ -104,8 +113,8 @@ pub fn stored(store: &Store) -> Result<BTreeMap<String, String>, Poisoned> {
     }
 }
 
-/// Keeps documents beside those that are there, all or none. How many of them were not there before.
-pub async fn push_stored(store: &Store, pushed: BTreeMap<String, String>) -> Result<usize, TrustError> {
+/// Keeps documents beside those that are there, all or none, on record. How many of them were not there before.
+pub async fn push_stored(store: &Store, actor: &Actor, pushed: BTreeMap<String, String>) -> Result<usize, TrustError> {
     let mut documents = stored(store)?;
     let mut new = Vec::new();
     for (id, text) in pushed {
@@ -114,7 +123,7 @@ pub async fn push_stored(store: &Store, pushed: BTreeMap<String, String>) -> Res
             Some(there) if *there == text => {}
             Some(_) => return Err(TrustError::Taken(id)),
             None => {
-                new.push((KeptKey::Trusted(id.clone()), Some(Bytes::from(text.clone()))));
+                new.push((id.clone(), Some(Bytes::from(text.clone()))));
                 documents.insert(id, text);
             }
         }
@@ -124,17 +133,38 @@ pub async fn push_stored(store: &Store, pushed: BTreeMap<String, String>) -> Res
         return Err(TrustError::TooMany);
     }
     let count = new.len();
-    store.keep(new).await?;
+    write(store, actor, "pushDocuments", new).await?;
     Ok(count)
 }
 
-/// Keeps documents no longer, all or none of these.
-pub async fn remove_stored(store: &Store, ids: &[String]) -> Result<(), TrustError> {
+/// Keeps documents no longer, all or none of these, on record.
+pub async fn remove_stored(store: &Store, actor: &Actor, ids: &[String]) -> Result<(), TrustError> {
     let documents = stored(store)?;
     let known = |id: &String| if documents.contains_key(id) { Ok(()) } else { Err(TrustError::Unknown(id.clone())) };
     ids.iter().try_for_each(known)?;
-    store.keep(ids.iter().map(|id| (KeptKey::Trusted(id.clone()), None)).collect()).await?;
-    Ok(())
+    write(store, actor, "removeDocuments", ids.iter().map(|id| (id.clone(), None)).collect()).await
+}
+
+/// Writes and removes documents, in one commit with the record about it.
+async fn write(
+    store: &Store,
+    actor: &Actor,
+    action: &'static str,
+    documents: Vec<(String, Option<Bytes>)>,
+) -> Result<(), TrustError> {
+    if documents.is_empty() {
+        return Ok(());
+    }
+    let mut targets: Vec<String> = documents.iter().take(TARGETS_MAX).map(|(id, _)| id.clone()).collect();
+    let others = documents.len().saturating_sub(TARGETS_MAX);
+    targets.extend((others > 0).then(|| format!("and {others} more")));
+    change(store, actor, |transaction| {
+        for (id, text) in &documents {
+            transaction.put_control(&ControlKey::Trusted(id.clone()), text.clone());
+        }
+        Ok(Changed::new((), action, targets.clone()))
+    })
+    .await
 }
 
 impl TrustedDocuments {
@@ -174,19 +204,19 @@ impl Engine {
     }
 
     /// Keeps documents beside those that are there, all or none. How many of them were not there before.
-    pub async fn push_trusted(&self, pushed: BTreeMap<String, String>) -> Result<usize, TrustError> {
+    pub async fn push_trusted(&self, actor: &Actor, pushed: BTreeMap<String, String>) -> Result<usize, TrustError> {
         let documents = self.trusted_documents();
         let _changing = documents.changing.lock().await;
-        let count = push_stored(self.store(), pushed).await?;
+        let count = push_stored(self.store(), actor, pushed).await?;
         documents.read(self.store())?;
         Ok(count)
     }
 
     /// Keeps documents no longer, all or none of these.
-    pub async fn remove_trusted(&self, ids: &[String]) -> Result<(), TrustError> {
+    pub async fn remove_trusted(&self, actor: &Actor, ids: &[String]) -> Result<(), TrustError> {
         let documents = self.trusted_documents();
         let _changing = documents.changing.lock().await;
-        remove_stored(self.store(), ids).await?;
+        remove_stored(self.store(), actor, ids).await?;
         documents.read(self.store())?;
         Ok(())
     }

@@ -5,10 +5,12 @@
 //! | [`marker`] | the file `FORMAT`: says that a folder is a Weir data folder, and of which version |
 //! | [`migrate`] | brings a folder to the version of this binary, one step after the other |
 //! | `journal_offsets` | format 1 to 2 |
+//! | `administrator_tokens` | format 2 to 3 |
 //!
 //! A step knows the format before it and the one after it, as bytes, and nothing of the rest of Weir, which goes on
 //! changing. The store [prepares](prepare) a folder and lends its records to the [`Upgrade`].
 
+mod administrator_tokens;
 mod journal_offsets;
 pub mod marker;
 #[cfg(test)]

@@ -10,6 +10,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use weir_schema::error::ErrorCode;
 
+use crate::auth::error::TokenError;
 use crate::graphql::cache::CacheCounters;
 use crate::graphql::plan::OperationKind;
 use crate::rate::Limit;
@@ -33,6 +34,8 @@ pub struct Metrics {
     /// In the order of [`Limit::ALL`].
     rate_refused: Vec<Counter>,
     rate_overflowed: Counter,
+    /// In the order of [`TokenError::REASONS`].
+    tokens_refused: Vec<Counter>,
     sockets: Gauge,
     subscriptions: Gauge,
 }
@@ -55,6 +58,8 @@ pub struct Readings {
     pub rate_refused: [u64; Limit::ALL.len()],
     /// How often somebody had to be counted together with others.
     pub rate_overflowed: u64,
+    /// How many tokens were not taken, in the order of [`TokenError::REASONS`].
+    pub tokens_refused: [u64; TokenError::REASONS.len()],
     /// WebSockets that are open.
     pub sockets: u64,
     /// Subscriptions that run.
@@ -90,6 +95,10 @@ impl Default for Metrics {
         let rate_overflowed = Counter::default();
         let about = "Requests of addresses and callers that were counted together with others, as there were too many";
         registry.register("rate_overflowed", about, rate_overflowed.clone());
+        let by_reason = Family::<Labels<1>, Counter>::default();
+        let refused = |reason| by_reason.get_or_create_owned(&[("reason", reason)]);
+        let tokens_refused = TokenError::REASONS.into_iter().map(refused).collect();
+        registry.register("tokens_refused", "Tokens of callers that were not taken, by the reason", by_reason);
         let [plan_cache_bytes, plan_cache_operations, registered_bytes, sockets, subscriptions] =
             std::array::from_fn(|_| Gauge::default());
         registry.register("plan_cache_bytes", "What compiled documents hold", plan_cache_bytes.clone());
@@ -108,6 +117,7 @@ impl Default for Metrics {
             registered_bytes,
             rate_refused,
             rate_overflowed,
+            tokens_refused,
             sockets,
             subscriptions,
         }
@@ -141,7 +151,8 @@ impl Metrics {
         set(&self.subscriptions, readings.subscriptions);
         let refused = self.rate_refused.iter().zip(readings.rate_refused);
         let others = [(&self.rate_overflowed, readings.rate_overflowed)];
-        for (counter, value) in self.results.iter().zip(readings.results).chain(refused).chain(others) {
+        let tokens = self.tokens_refused.iter().zip(readings.tokens_refused);
+        for (counter, value) in self.results.iter().zip(readings.results).chain(refused).chain(others).chain(tokens) {
             counter.inner().store(value, std::sync::atomic::Ordering::Relaxed);
         }
         let mut text = String::new();

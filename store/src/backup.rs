@@ -30,6 +30,7 @@ use crate::error::{OpenError, Poisoned};
 use crate::health::Health;
 use crate::keys::KeyRing;
 use crate::options::Options;
+use crate::people::file as people;
 use crate::progress::{Meter, Phase, Stopped, Watch};
 use crate::store::{Core, Store, read_head};
 
@@ -92,9 +93,16 @@ fn back_up(core: &Core, target: &Path, watch: &Watch) -> Result<Manifest, Backup
     let checkpoint = Scratch::new(core.directory.join(CHECKPOINT));
     files::remove(checkpoint.path())?;
     let tree = checkpoint.path().join("tree");
-    core.engine.checkpoint(&tree).map_err(BackupError::Checkpoint)?;
+    let people = {
+        // None of these keys is replaced before the state that they belong to is caught.
+        let _replacing = core.people.replacing.blocking_lock();
+        core.engine.checkpoint(&tree).map_err(BackupError::Checkpoint)?;
+        core.people.keys()
+    };
 
-    let copied = copy_all(&core.directory, &tree, &partial.path().join(manifest::DATA), watch)?;
+    let data = partial.path().join(manifest::DATA);
+    let mut copied = copy_all(&core.directory, &tree, &data, watch)?;
+    copied.insert(people::FILE.to_owned(), files::write_private(&data.join(people::FILE), &people.to_bytes())?);
     // The keys of now: they may have been exchanged since the store was opened.
     let encryption = core.engine.ring().map(|ring| KeyRing::clone(&ring));
     let head = last_commit(checkpoint.path(), &Options { encryption, ..core.options.clone() })?;

@@ -25,6 +25,7 @@ use crate::health::Health;
 use crate::notice::{Committed, Notice};
 use crate::options::Options;
 use crate::pending::{Pending, PendingGroup};
+use crate::people::People;
 use crate::prepared::Prepared;
 use crate::turns::{Footprint, Turns};
 use crate::uniqueness::{self, Uniqueness};
@@ -69,6 +70,7 @@ pub(crate) struct Committer {
     pub(crate) head: Head,
     pub(crate) ends: Ends,
     pub(crate) witness: Witness,
+    pub(crate) people: Arc<People>,
     pub(crate) options: Options,
     pub(crate) open: Group,
     pub(crate) write: Option<Write>,
@@ -186,7 +188,7 @@ impl Committer {
     fn admit(&mut self, prepared: Prepared, mut answer: Answer, pending: &mut Pending) {
         self.head.sequence += 1;
         self.head.timestamp = clock::next(self.head.timestamp, clock::now_ns());
-        let Prepared { mut writes, changes, touched, kept, audit, next_catalog, turn, .. } = prepared;
+        let Prepared { mut writes, changes, touched, kept, audit, erases, next_catalog, turn, .. } = prepared;
         if let Some(kept) = kept {
             let expiry = key::expiry(kept.expires_ms, &kept.key);
             let record = KeptOutcome {
@@ -212,16 +214,16 @@ impl Committer {
         // Who goes on and whose turn comes next find this commit pending.
         answer.decided();
         drop(turn);
-        self.open.commits.push(Admitted { head: self.head, writes, changes, audit, notice, answer });
+        self.open.commits.push(Admitted { head: self.head, writes, changes, audit, erases, notice, answer });
     }
 
     fn start_write(&mut self) {
         let mut group = std::mem::take(&mut self.open);
         self.published.pending.lock().groups.push(self.open.pending.clone());
         self.holders_in_write = std::mem::take(&mut group.holders);
-        let (engine, ends) = (self.engine.clone(), self.ends);
+        let (engine, people, ends) = (self.engine.clone(), self.people.clone(), self.ends);
         self.write = Some(tokio::spawn(async move {
-            let written = group.write(&engine, ends).await;
+            let written = group.write(&engine, &people, ends).await;
             (group, written)
         }));
     }

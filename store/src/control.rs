@@ -1,7 +1,8 @@
-//! What the control plane knows: releases, keys that are trusted, administrators. A transaction writes it, in the commit of the
+//! What the control plane knows: releases, keys that are trusted, administrators, and what else is changed on record: trusted
+//! documents and revocations, which `kept` reads. A transaction writes it, in the commit of the
 //! audit record about it.
 //!
-//! It lies under `P` and has no history. A transaction that looks at a record has its key in the read set, and who writes it
+//! It has no history. A transaction that looks at a record has its key in the read set, and who writes it
 //! touches the key: so of two that change one at the same time one conflicts. No script can reach it.
 
 use std::collections::BTreeMap;
@@ -9,6 +10,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use weir_schema::bundle::envelope::KeyId;
 use weir_schema::codec::key::{self, Key};
+use weir_schema::digest::Digest;
 
 use crate::error::{Poisoned, ReadError};
 use crate::prepared::Prepared;
@@ -28,6 +30,12 @@ pub enum ControlKey {
     SigningKey(KeyId),
     /// Somebody who may use the control plane, by name.
     Administrator(String),
+    /// The name of who shows a token, by its digest.
+    AdministratorToken(Digest),
+    /// A document that the app trusts, by its id.
+    Trusted(String),
+    /// A revocation of tokens, by the digest of which they are.
+    Revoked(Digest),
 }
 
 /// All records of one kind.
@@ -48,6 +56,9 @@ impl ControlKey {
             Self::Release(sequence) => key::control_release(*sequence),
             Self::SigningKey(id) => key::control_signing_key(id),
             Self::Administrator(name) => key::control_administrator(name),
+            Self::AdministratorToken(digest) => key::control_administrator_token(digest),
+            Self::Trusted(id) => key::trusted(id),
+            Self::Revoked(digest) => key::revoked(digest),
         }
     }
 }

@@ -16,10 +16,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use weir_schema::codec::key;
 
-use self::lines::{AuditLine, CollectionRecord, DocumentRecord, IndexRecord, JobLine, Lines, Record};
+use self::lines::{AuditLine, CollectionRecord, DocumentRecord, IndexRecord, JobLine, Lines, PersonLine, Record};
 use crate::backup::files;
 use crate::catalog::{self, Collection, IndexState, ReferenceState};
 use crate::error::Poisoned;
+use crate::people::Holder;
 use crate::progress::{Meter, Phase, Stopped, Watch};
 use crate::read_set::Interval;
 use crate::scan::Direction;
@@ -119,6 +120,7 @@ impl Drop for Partial {
 
 fn export<W: Write>(core: &Core, writer: W, watch: &Watch) -> Result<(W, Exported), ExportError> {
     core.is_ready()?;
+    let people = core.people.keys();
     // Not one of the readers that are cut when they grow old: an export takes as long as it takes.
     let (live, head) = core.live()?;
     let catalog = core.catalog_of(&live, head)?;
@@ -141,6 +143,11 @@ fn export<W: Write>(core: &Core, writer: W, watch: &Watch) -> Result<(W, Exporte
         lines.write(&Record::Audit(AuditLine { number, entry: raw(text, "the audit log")? }))?;
         meter.add(1)?;
     }
+    people.each(&live, |Holder { person, id, key }| {
+        let person = person.as_str().to_owned();
+        lines.write(&Record::Person(PersonLine { person, id, key: key.bytes().to_vec() }))?;
+        meter.add(1).map_err(ExportError::from)
+    })?;
     for entry in live.entries(&Interval::prefix(key::jobs_all()), Direction::Asc)? {
         let (key, text) = entry?;
         let damaged = |problem: &str| ExportError::Damaged { place: "a job".to_owned(), problem: problem.to_owned() };

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
-use weir_schema::codec::audit::{AuditHead, AuditNote};
+use weir_schema::codec::audit::{AuditHead, AuditNote, Person};
 use weir_schema::codec::journal::{Change, Head, HistoryExtent, JournalEntry, JournalExtent};
 use weir_schema::codec::key::{self, Key};
 use weir_schema::id::DocumentId;
@@ -18,6 +18,7 @@ use crate::engine::{Batch, Engine, Written};
 use crate::error::{CommitError, Poisoned};
 use crate::notice::{Committed, Notice};
 use crate::pending::{PendingGroup, Writes};
+use crate::people::{Change as PeopleChange, Changes as PeopleChanges, People};
 use crate::turns::Footprint;
 
 /// Who waits for what became of a commit. Who has gone does not want to know.
@@ -62,6 +63,8 @@ pub(crate) struct Admitted {
     pub(crate) writes: Writes,
     pub(crate) changes: Vec<Change>,
     pub(crate) audit: Option<AuditNote>,
+    /// Whom the audit log tells of no more from now on.
+    pub(crate) erases: Option<Person>,
     pub(crate) notice: Arc<Notice>,
     pub(crate) answer: Answer,
 }
@@ -113,16 +116,31 @@ impl Group {
 
     /// Makes the group durable. Returns how far the records reach then; `None` where the engine refused it and nothing
     /// was written.
-    pub(crate) async fn write(&mut self, engine: &Engine, ends: Ends) -> Result<Option<Ends>, Poisoned> {
+    pub(crate) async fn write(
+        &mut self,
+        engine: &Engine,
+        people: &People,
+        ends: Ends,
+    ) -> Result<Option<Ends>, Poisoned> {
         let mut batch = engine.batch()?;
-        let ends = self.fill(&mut batch, ends)?;
+        // A copy of the store that is begun now would not fit keys that are replaced by this.
+        let erases = self.commits.iter().any(|commit| commit.erases.is_some());
+        let _replacing = if erases { Some(people.replacing.lock().await) } else { None };
+        let (ends, change) = self.fill(engine, people, &mut batch, ends)?;
         match batch.commit().await? {
-            Written::Durable => Ok(Some(ends)),
-            Written::Refused => Ok(None),
+            Written::Durable => change.done().map(|()| Some(ends)),
+            Written::Refused => change.undone().map(|()| None),
         }
     }
 
-    fn fill(&mut self, batch: &mut Batch, mut ends: Ends) -> Result<Ends, Poisoned> {
+    fn fill<'a>(
+        &mut self,
+        engine: &Engine,
+        people: &'a People,
+        batch: &mut Batch,
+        mut ends: Ends,
+    ) -> Result<(Ends, PeopleChange<'a>), Poisoned> {
+        let mut of_people = PeopleChanges::default();
         // First: what a commit of the group writes under an erased key stays.
         for (Upkeep { erased, journal_first, history, kept, .. }, _) in &self.upkeep {
             for (key, value) in kept.iter() {
@@ -154,10 +172,14 @@ impl Group {
             let (key, text) = (key::journal(sequence), to_json(&JournalEntry { sequence, timestamp, offset, changes }));
             ends.journal.end += (key.len() + text.len()) as u64;
             batch.replace(&key, &text)?;
-            if let Some(note) = commit.audit.take() {
-                let (head, text) = ends.audit.append(note, sequence, timestamp);
+            if let Some(mut note) = commit.audit.take() {
+                let seals = people.seal(engine, &mut of_people, &mut note, ends.audit.number + 1)?;
+                let (head, text) = ends.audit.append(note, seals, sequence, timestamp);
                 ends.audit = head;
                 batch.replace(&key::audit(head.number), &text)?;
+            }
+            if let Some(person) = commit.erases.take() {
+                of_people.erase(person);
             }
         }
         for (key, value) in last {
@@ -171,7 +193,7 @@ impl Group {
             batch.replace(key::AUDIT_HEAD, &to_json(&ends.audit))?;
         }
         batch.replace(key::JOURNAL_EXTENT, &to_json(&ends.journal))?;
-        Ok(ends)
+        Ok((ends, people.write(engine, of_people, batch)?))
     }
 }
 

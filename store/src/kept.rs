@@ -1,5 +1,6 @@
 //! What is kept beside the data and is no part of it: of views, which follows from the data, so that losing it costs a
-//! computation; the documents that an app trusts; and which tokens are revoked.
+//! computation; the documents that an app trusts; and which tokens are revoked. The latter two are written on record (`control`) and
+//! read here. What follows is of views.
 //!
 //! The committer writes it with the next group of commits, or alone where there is none. It is in no journal entry: nobody is
 //! told of it, and no transaction reads it. A write is whole or not there, also after a crash, and none that came before it is

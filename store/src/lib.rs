@@ -41,6 +41,7 @@
 //! | `engine` | surrealkv behind the few calls that are used; `health` stops the store after a failure |
 //! | [`keys`] | the keys that a folder is encrypted with; [`encryption`] exchanges them and says which ones files need |
 //! | `control` | what the control plane knows: releases, keys, administrators |
+//! | `people` | whom the audit log tells of: what is sealed by their keys, and how those are destroyed |
 //! | `jobs` | calls that are to be made later: written with a transaction, found by when they are due |
 //! | [`error`], [`options`] | errors per operation; limits by name |
 
@@ -71,6 +72,7 @@ pub mod options;
 mod overlay;
 mod past;
 mod pending;
+mod people;
 mod pinned;
 mod planner;
 mod position;

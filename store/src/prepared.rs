@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::Value;
-use weir_schema::codec::audit::AuditNote;
+use weir_schema::codec::audit::{AuditNote, Person};
 use weir_schema::codec::journal::{Change, ChangeKind};
 use weir_schema::codec::key::{self, IndexNumber, Key};
 use weir_schema::digest::Digest;
@@ -41,6 +41,8 @@ pub(crate) struct Prepared {
     pub(crate) kept: Option<Kept>,
     /// For the audit log.
     pub(crate) audit: Option<AuditNote>,
+    /// Whom that is to tell of no more.
+    pub(crate) erases: Option<Person>,
     /// Whether that is all that it is for.
     pub(crate) is_on_record: bool,
     /// What the writes were made by.
@@ -71,10 +73,23 @@ pub(crate) struct Kept {
 impl Prepared {
     /// Takes a transaction apart.
     pub(crate) fn new(transaction: Transaction) -> Self {
-        let Transaction { head, catalog, overlay, read_set, epoch, turn, kept, audit, control, is_on_record, .. } =
-            transaction;
+        let Transaction {
+            head,
+            catalog,
+            overlay,
+            read_set,
+            epoch,
+            turn,
+            kept,
+            audit,
+            control,
+            is_on_record,
+            erases,
+            ..
+        } = transaction;
+        let since = head.sequence;
         let mut prepared =
-            Self { since: head.sequence, epoch, read_set, catalog, turn, kept, audit, is_on_record, ..Self::default() };
+            Self { since, epoch, read_set, catalog, turn, kept, audit, erases, is_on_record, ..Self::default() };
         let (documents, entries, jobs) = overlay.into_parts();
         jobs.prepare(&mut prepared);
         control::prepare(control, &mut prepared);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::runtime::{self, Runtime};
 use tokio::sync::{Mutex, broadcast, mpsc, oneshot};
-use weir_schema::codec::audit::AuditRecord;
+use weir_schema::codec::audit::{AuditRecord, Person, PersonId};
 use weir_schema::codec::journal::{Head, HistoryExtent};
 use weir_schema::codec::key;
 use weir_schema::commit::Timestamp;
@@ -25,6 +25,7 @@ use crate::journal::Tail;
 use crate::notice::{Committed, Notice};
 use crate::options::Options;
 use crate::past::{History, Past};
+use crate::people::People;
 use crate::pinned::Pinned;
 use crate::prepared::Prepared;
 use crate::read_set::Interval;
@@ -59,6 +60,7 @@ pub(crate) struct Core {
     pub(crate) turns: Arc<Turns>,
     pub(crate) readers: Arc<Readers>,
     pub(crate) history: History,
+    pub(crate) people: Arc<People>,
     /// Held while the catalog is being changed.
     pub(crate) applying: Mutex<()>,
     /// Held while a backup is made.
@@ -83,6 +85,7 @@ struct Loaded {
     catalog: Catalog,
     history: Option<HistoryExtent>,
     witness: Witness,
+    people: People,
 }
 
 impl Store {
@@ -113,7 +116,7 @@ impl Store {
         // The engine has the keys. A copy here would outlive their exchange.
         options.encryption = None;
         let upgraded = upgrade.map_or(Ok(()), |upgrade| migration::run(upgrade, &engine, &runtime));
-        match upgraded.and_then(|()| load(directory, &engine)) {
+        match upgraded.and_then(|()| load(directory, &engine, &health)) {
             Ok(loaded) => {
                 backup::clean_up(directory);
                 Ok(Self::start(directory, engine, health, loaded, options, runtime))
@@ -138,7 +141,8 @@ impl Store {
         options: Options,
         runtime: Runtime,
     ) -> Self {
-        let Loaded { head, ends, catalog, history: stored, witness } = loaded;
+        let Loaded { head, ends, catalog, history: stored, witness, people } = loaded;
+        let people = Arc::new(people);
         let (requests, queue) = mpsc::channel(options.commit_queue_max);
         let (history, record) = History::open(stored, head, &options);
         let mut open = Group::default();
@@ -158,6 +162,7 @@ impl Store {
             head,
             ends,
             witness,
+            people: people.clone(),
             options: options.clone(),
             open,
             write: None,
@@ -174,6 +179,7 @@ impl Store {
             turns,
             readers: Arc::default(),
             history,
+            people,
             applying: Mutex::new(()),
             backing_up: parking_lot::Mutex::new(()),
             rotating: Mutex::new(()),
@@ -247,12 +253,23 @@ impl Store {
         self.owner.core.history.oldest(head).min(head.timestamp)
     }
 
-    /// The audit log in order: the records after the one of a number, at most `limit`.
+    /// The audit log in order: the records after the one of a number, at most `limit`, with what is sealed of them and can be
+    /// opened.
     pub fn audit(&self, after: u64, limit: usize) -> Result<Vec<AuditRecord>, Poisoned> {
+        let keys = self.owner.core.people.keys();
         let live = self.owner.core.engine.live()?;
         let rest = Interval { start: key::audit(after.saturating_add(1)), end: key::after_prefix(&key::audit_all()) };
         let entries = live.entries(&rest, Direction::Asc)?.take(limit);
-        entries.map(|entry| parse_record(&live, &entry?.1, "audit record")).collect()
+        let records = entries.map(|entry| parse_record(&live, &entry?.1, "audit record"));
+        let mut records: Vec<AuditRecord> = records.collect::<Result<_, Poisoned>>()?;
+        keys.open_all(&live, &mut records)?;
+        Ok(records)
+    }
+
+    /// By which id records name a person; `None`: none does, or none that can be opened.
+    pub fn audited(&self, person: &Person) -> Result<Option<PersonId>, Poisoned> {
+        let keys = self.owner.core.people.keys();
+        keys.id_of(&self.owner.core.engine.live()?, person)
     }
 
     /// Follows the journal from a commit on, given by its sequence.
@@ -435,7 +452,7 @@ impl Drop for Owner {
     }
 }
 
-fn load(directory: &Path, engine: &Engine) -> Result<Loaded, OpenError> {
+fn load(directory: &Path, engine: &Engine, health: &Health) -> Result<Loaded, OpenError> {
     let unreadable = |poisoned: Poisoned| OpenError::Unreadable {
         directory: directory.to_owned(),
         message: poisoned.reason.to_string(),
@@ -448,7 +465,8 @@ fn load(directory: &Path, engine: &Engine) -> Result<Loaded, OpenError> {
     let catalog = read_catalog(&live).map_err(unreadable)?;
     let history = past::extent(&live).map_err(unreadable)?;
     let witness = Witness::open(directory, head.sequence)?;
-    Ok(Loaded { head, ends: Ends { journal, audit }, catalog, history, witness })
+    let people = People::open(directory, &live, health)?;
+    Ok(Loaded { head, ends: Ends { journal, audit }, catalog, history, witness, people })
 }
 
 pub(crate) fn read_head(live: &Live) -> Result<Head, Poisoned> {

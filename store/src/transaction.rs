@@ -8,7 +8,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value};
-use weir_schema::codec::audit::AuditNote;
+use weir_schema::codec::audit::{AuditNote, Person};
 use weir_schema::codec::journal::Head;
 use weir_schema::codec::key::{self, Key};
 use weir_schema::codec::outcome::KeptOutcome;
@@ -63,6 +63,8 @@ pub struct Transaction {
     pub(crate) control: ControlWrites,
     /// Whether it is committed for its audit record alone.
     pub(crate) is_on_record: bool,
+    /// Whom the audit log is to tell of no more.
+    pub(crate) erases: Option<Person>,
     at_hand: VecDeque<(Key, Option<Bytes>)>,
     knows_catalog: bool,
     allowance: Allowance,
@@ -96,6 +98,7 @@ impl Transaction {
             audit: None,
             control: ControlWrites::default(),
             is_on_record: false,
+            erases: None,
             at_hand: VecDeque::new(),
             knows_catalog: false,
             allowance,
@@ -206,6 +209,11 @@ impl Transaction {
     pub fn record_alone(&mut self, note: AuditNote) {
         self.audit = Some(note);
         self.is_on_record = true;
+    }
+
+    /// Has the key of a person destroyed, in the commit: what the audit log has sealed of them can be opened by nobody any more.
+    pub fn erase(&mut self, person: Person) {
+        self.erases = Some(person);
     }
 
     /// A document as JSON text, `id` first.

@@ -16,6 +16,7 @@ use crate::backup::files;
 use crate::catalog::Catalog;
 use crate::engine::Live;
 use crate::error::Poisoned;
+use crate::people::file::Keys;
 use crate::progress::{Meter, Phase, Stopped, Watch};
 use crate::store::{Core, Store};
 
@@ -78,6 +79,7 @@ pub enum VerifyError {
 /// What the parts share.
 struct Examination<'a> {
     live: &'a Live,
+    people: &'a Keys,
     head: Head,
     catalog: &'a Catalog,
     meter: Meter<'a>,
@@ -93,6 +95,7 @@ impl Store {
 
 fn verify(core: &Core, watch: &Watch) -> Result<Report, VerifyError> {
     core.is_ready()?;
+    let people = core.people.keys();
     // Not one of the readers that are cut when they grow old: this takes as long as it takes.
     let (live, head) = core.live()?;
     let catalog = core.catalog_of(&live, head)?;
@@ -106,7 +109,7 @@ fn verify(core: &Core, watch: &Watch) -> Result<Report, VerifyError> {
         ..Report::default()
     };
     let meter = Meter::new(watch, Phase::Verifying, None);
-    let mut examination = Examination { live: &live, head, catalog: &catalog, meter, report };
+    let mut examination = Examination { live: &live, people: &people, head, catalog: &catalog, meter, report };
     examination.journal()?;
     examination.documents()?;
     examination.index_entries()?;

@@ -1,21 +1,24 @@
 //! Who may use the control plane. An administrator shows a token that is drawn once and told once; the store has its digest.
 //!
 //! Rule: a token of an app, whatever it says, is no administrator's. The first administrator is made on an empty store by who
-//! operates, all others by those who may.
+//! operates, all others by those who may. Who is revoked keeps the name, so that in the audit log it is always the same one.
 
 use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
 use weir_schema::codec::control::{AdministratorRecord, Permission};
 use weir_schema::digest::Digest;
 use weir_store::{ControlKey, ControlKind, Store};
 use zeroize::Zeroizing;
 
-use super::{Actor, Changed, ControlError, all, all_in, change, now_ms, text};
+use super::{Actor, Changed, ControlError, all, all_in, change, now_ms, parse, text};
 
 /// Administrators that there may be.
 pub const ADMINISTRATORS_MAX: usize = 1_000;
+/// Names that there may have been, theirs included.
+pub const NAMES_MAX: usize = 10_000;
 /// The longest name, in bytes.
 const NAME_BYTES_MAX: usize = 64;
 /// What every token begins with, so that one that lies about is known for what it is.
@@ -75,18 +78,26 @@ pub enum AdministratorsError {
     /// It cannot be a name.
     #[error("{0:?} is no name: use 1 to {NAME_BYTES_MAX} letters, digits, hyphens, dots and underscores")]
     Name(String),
-    /// Somebody has it.
-    #[error("there is an administrator {0} already: choose another name, or revoke that one first")]
+    /// Somebody has it, or had it.
+    #[error("there is or was an administrator {0}, and nobody gets the name of another: choose another one")]
     Taken(String),
     /// There is none.
     #[error("there is no administrator {0}: weir admin token list shows those that there are")]
     Unknown(String),
     /// Without any it is none.
-    #[error("an administrator has at least one permission: read, deploy, keys, administrators, audit")]
+    #[error("an administrator has at least one permission: read, deploy, keys, administrators, audit, erase")]
     NoPermission,
     /// More than who gives them has.
     #[error("you cannot give the permission {0}, which you do not have")]
     TooMuch(Permission),
+    /// They have more than who would revoke them.
+    #[error("you cannot revoke {name}, who has the permission {permission}, which you do not have")]
+    TooStrong {
+        /// Whose token it is.
+        name: String,
+        /// What they have more.
+        permission: Permission,
+    },
     /// Nobody could make another.
     #[error("{0} is the last who may make administrators: make another first")]
     Last(String),
@@ -98,6 +109,11 @@ pub enum AdministratorsError {
     /// There would be too many.
     #[error("there are at most {ADMINISTRATORS_MAX} administrators: revoke some first")]
     TooMany,
+    /// There would have been too many.
+    #[error(
+        "there have been {NAMES_MAX} administrators, and no more are made: give the tokens that there are to others"
+    )]
+    TooManyNames,
     /// The operating system gives no randomness.
     #[error("no token can be made, the system has no randomness: {0}")]
     NoRandomness(String),
@@ -108,7 +124,12 @@ pub enum AdministratorsError {
 
 /// All administrators, by name.
 pub fn list(store: &Store) -> Result<Vec<AdministratorRecord>, ControlError> {
-    all(store, ControlKind::Administrators)
+    let known: Vec<AdministratorRecord> = all(store, ControlKind::Administrators)?;
+    Ok(known.into_iter().filter(is_one).collect())
+}
+
+fn is_one(record: &AdministratorRecord) -> bool {
+    record.revoked_ms.is_none()
 }
 
 /// Whose token this is; `None`: nobody's.
@@ -116,10 +137,17 @@ pub fn authenticate(store: &Store, token: &str) -> Result<Option<Administrator>,
     if !token.starts_with(PREFIX) {
         return Ok(None);
     }
-    // Compared are digests: how long that takes tells nothing of a token.
+    // Looked up is a digest: how long that takes tells nothing of a token.
     let digest = Digest::of(token.as_bytes());
-    let found = list(store)?.into_iter().find(|administrator| administrator.token == digest);
-    Ok(found.map(|AdministratorRecord { name, permissions, .. }| Administrator { name, permissions }))
+    let Some(name) = store.control(&ControlKey::AdministratorToken(digest))? else { return Ok(None) };
+    let name = String::from_utf8_lossy(&name).into_owned();
+    let Some(record) = store.control(&ControlKey::Administrator(name))? else { return Ok(None) };
+    let record: AdministratorRecord = parse(&record)?;
+    if !is_one(&record) || record.token != digest {
+        return Ok(None);
+    }
+    let AdministratorRecord { name, permissions, .. } = record;
+    Ok(Some(Administrator { name, permissions }))
 }
 
 /// Makes the first administrator, who may do everything, where there is none yet.
@@ -170,8 +198,11 @@ async fn insert(
         if known.iter().any(|known| known.name == name) {
             return Err(AdministratorsError::Taken(name.to_owned()));
         }
-        if known.len() >= ADMINISTRATORS_MAX {
+        if known.iter().filter(|known| is_one(known)).count() >= ADMINISTRATORS_MAX {
             return Err(AdministratorsError::TooMany);
+        }
+        if known.len() >= NAMES_MAX {
+            return Err(AdministratorsError::TooManyNames);
         }
         let record = AdministratorRecord {
             name: name.to_owned(),
@@ -179,27 +210,37 @@ async fn insert(
             permissions: permissions.clone(),
             created_ms: now_ms(),
             created_by: actor.as_str().to_owned(),
+            revoked_ms: None,
         };
+        let name_of = Bytes::copy_from_slice(record.name.as_bytes());
+        transaction.put_control(&ControlKey::AdministratorToken(record.token), Some(name_of));
         transaction.put_control(&ControlKey::Administrator(record.name.clone()), Some(text(&record)));
         let given = permissions.iter().map(|permission| permission.as_str().to_owned());
-        Ok(Changed { value: (), action, targets: [record.name].into_iter().chain(given).collect() })
+        Ok(Changed::new((), action, [record.name].into_iter().chain(given).collect()))
     })
     .await?;
     Ok(token)
 }
 
-/// Has an administrator's token count no more. The last who can make others stays.
-pub async fn revoke(store: &Store, actor: &Actor, name: &str) -> Result<(), AdministratorsError> {
+/// Has the token of an administrator count no more, by who has all permissions of that one: who operates has all. The last who can
+/// make others stays.
+pub async fn revoke(store: &Store, actor: &Actor, has: &[Permission], name: &str) -> Result<(), AdministratorsError> {
     change(store, actor, |transaction| {
         let known: Vec<AdministratorRecord> = all_in(transaction, ControlKind::Administrators)?;
-        let makes_others = |known: &AdministratorRecord| known.permissions.contains(&Permission::Administrators);
-        let found = known.iter().find(|known| known.name == name);
+        let makes_others =
+            |known: &AdministratorRecord| is_one(known) && known.permissions.contains(&Permission::Administrators);
+        let found = known.iter().find(|known| known.name == name && is_one(known));
         let found = found.ok_or_else(|| AdministratorsError::Unknown(name.to_owned()))?;
+        if let Some(more) = found.permissions.iter().find(|permission| !has.contains(permission)) {
+            return Err(AdministratorsError::TooStrong { name: name.to_owned(), permission: *more });
+        }
         if makes_others(found) && known.iter().filter(|known| makes_others(known)).count() == 1 {
             return Err(AdministratorsError::Last(name.to_owned()));
         }
-        transaction.put_control(&ControlKey::Administrator(name.to_owned()), None);
-        Ok(Changed { value: (), action: "revokeAdministrator", targets: vec![name.to_owned()] })
+        let revoked = AdministratorRecord { revoked_ms: Some(now_ms()), ..found.clone() };
+        transaction.put_control(&ControlKey::AdministratorToken(found.token), None);
+        transaction.put_control(&ControlKey::Administrator(name.to_owned()), Some(text(&revoked)));
+        Ok(Changed::new((), "revokeAdministrator", vec![name.to_owned()]))
     })
     .await
 }

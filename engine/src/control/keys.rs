@@ -69,7 +69,7 @@ pub async fn trust(
             revoked_ms: None,
         };
         transaction.put_control(&ControlKey::SigningKey(id), Some(text(&key)));
-        Ok(Changed { value: key, action: "trustKey", targets: vec![id.to_string()] })
+        Ok(Changed::new(key, "trustKey", vec![id.to_string()]))
     })
     .await
 }
@@ -86,7 +86,7 @@ pub async fn revoke(store: &Store, actor: &Actor, id: &str) -> Result<SigningKey
         }
         let key = SigningKeyRecord { revoked_ms: Some(now_ms()), ..before };
         transaction.put_control(&ControlKey::SigningKey(parsed), Some(text(&key)));
-        Ok(Changed { value: key, action: "revokeKey", targets: vec![parsed.to_string()] })
+        Ok(Changed::new(key, "revokeKey", vec![parsed.to_string()]))
     })
     .await
 }

@@ -5,15 +5,19 @@
 //! |---|---|
 //! | [`keys`] | keys that bundles may be signed with |
 //! | [`administrators`] | who may use the control plane, and the tokens that they show |
+//! | [`acts`] | what changes nothing in the store and is on record all the same |
 //! | [`audit`] | the end of the audit log, signed |
+//! | [`erasure`] | people whom the audit log tells of no more |
 //! | [`refusals`] | what was refused, on record |
 //! | [`tokens`] | the end of tokens of the app's callers |
 //! | [`releases`] | what is deployed, and how it becomes the active release |
 //!
 //! Architecture invariant: every change has an audit record, in the commit that makes it.
 
+pub mod acts;
 pub mod administrators;
 pub mod audit;
+pub mod erasure;
 pub mod keys;
 pub mod refusals;
 pub mod releases;
@@ -24,7 +28,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
-use weir_schema::codec::audit::AuditNote;
+use weir_schema::codec::audit::{AuditNote, Person};
 use weir_store::{CommitError, ControlKind, Poisoned, ReadError, Run, Store, Transaction};
 
 use crate::jobs::Clock;
@@ -43,6 +47,12 @@ impl Actor {
     /// Whoever has the data folder: commands on the machine of the server.
     pub fn operator() -> Self {
         Self { name: "operator".to_owned(), from: None }
+    }
+
+    /// For the audit log: that they have done something.
+    fn note(&self, action: &str, targets: Vec<String>) -> AuditNote {
+        let Self { name: actor, from } = self.clone();
+        AuditNote { actor, action: action.to_owned(), targets, from, ..AuditNote::default() }
     }
 
     /// The name in the audit log.
@@ -69,23 +79,29 @@ pub enum ControlError {
 }
 
 /// What a change came to, and what is to be said of it in the audit log.
-struct Changed<T> {
+pub(crate) struct Changed<T> {
     value: T,
     action: &'static str,
     targets: Vec<String>,
+    /// The person whom it is about, if it is.
+    about: Option<Person>,
+}
+
+impl<T> Changed<T> {
+    pub(crate) fn new(value: T, action: &'static str, targets: Vec<String>) -> Self {
+        Self { value, action, targets, about: None }
+    }
 }
 
 /// Makes a change and its audit record in one commit.
-async fn change<T, E: From<ControlError>>(
+pub(crate) async fn change<T, E: From<ControlError>>(
     store: &Store,
     actor: &Actor,
     change: impl Fn(&mut Transaction) -> Result<Changed<T>, E>,
 ) -> Result<T, E> {
     let attempt = |mut transaction: Transaction| match change(&mut transaction) {
-        Ok(Changed { value, action, targets }) => {
-            let Actor { name, from } = actor.clone();
-            let action = action.to_owned();
-            transaction.record(AuditNote { actor: name, action, targets, from, ..AuditNote::default() });
+        Ok(Changed { value, action, targets, about }) => {
+            transaction.record_alone(AuditNote { about, ..actor.note(action, targets) });
             Run::Commit(transaction, Ok(value))
         }
         Err(error) => Run::Abort(Err(error)),

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::time::{MissedTickBehavior, interval};
-use weir_schema::codec::audit::AuditNote;
+use weir_schema::codec::audit::{AuditNote, Person};
 use weir_store::{CommitError, Run, Store, Transaction};
 
 use super::TURN_MAX;
@@ -30,6 +30,8 @@ const TEXT_BYTES_MAX: usize = 200;
 pub struct Refused {
     /// Who was.
     pub actor: String,
+    /// The person who that is, if it is one.
+    pub person: Option<Person>,
     /// What was asked for, such as `login` or `deploy`.
     pub action: &'static str,
     /// Of what.
@@ -55,9 +57,10 @@ struct Waiting {
 
 impl Refusals {
     fn add(&self, refused: Refused) {
-        let Refused { actor, action, target, from, outcome } = refused;
+        let Refused { actor, person, action, target, from, outcome } = refused;
         let refused = Refused {
             actor: shortened(actor),
+            person,
             action,
             target: shortened(target),
             from: from.map(shortened),
@@ -91,10 +94,11 @@ impl Refusals {
 }
 
 fn note(refused: Refused, times: u64) -> AuditNote {
-    let Refused { actor, action, target, from, outcome } = refused;
+    let Refused { actor, person, action, target, from, outcome } = refused;
     let targets = if target.is_empty() { Vec::new() } else { vec![target] };
     let times = (times > 1).then_some(times);
-    AuditNote { actor, action: action.to_owned(), targets, from, outcome: Some(outcome), times }
+    let (action, outcome) = (action.to_owned(), Some(outcome));
+    AuditNote { actor, person, action, targets, from, outcome, times, ..AuditNote::default() }
 }
 
 fn shortened(mut text: String) -> String {
@@ -147,7 +151,7 @@ mod tests {
 
     fn refused(actor: &str, from: usize) -> Refused {
         let (actor, target, outcome) = (actor.to_owned(), String::new(), "no such token".to_owned());
-        Refused { actor, action: "login", target, from: Some(format!("10.0.0.{from}")), outcome }
+        Refused { actor, person: None, action: "login", target, from: Some(format!("10.0.0.{from}")), outcome }
     }
 
     #[test]

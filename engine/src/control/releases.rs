@@ -94,7 +94,7 @@ impl Engine {
         if let Err(error) = &deployed {
             let Actor { name, from } = actor.clone();
             let (target, outcome) = (Digest::of(bundle).to_string(), error.to_string());
-            self.refused(Refused { actor: name, action: "deploy", target, from, outcome });
+            self.refused(Refused { actor: name, person: None, action: "deploy", target, from, outcome });
         }
         deployed
     }
@@ -200,9 +200,10 @@ async fn keep(store: &Store, actor: &Actor, record: &ReleaseRecord, bundle: &[u8
         }
         transaction.put_control(&ControlKey::Release(record.sequence), Some(text(record)));
         transaction.put_control(&ControlKey::Bundle, Some(bundle.clone()));
-        let targets =
+        let mut targets =
             vec![format!("{} {}", record.app, record.version), record.sequence.to_string(), record.digest.to_string()];
-        Ok::<_, DeployError>(Changed { value: (), action: "deploy", targets })
+        targets.extend(record.signers.iter().map(|signer| format!("signed by {signer}")));
+        Ok::<_, DeployError>(Changed::new((), "deploy", targets))
     })
     .await
 }

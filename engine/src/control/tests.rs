@@ -255,20 +255,20 @@ async fn every_change_is_on_record_and_a_refused_bundle_too() {
     bench.trust(&key).await;
     let signed = bundle(&key, &answering("1.0.0", 1), 10);
     bench.engine.deploy(&signed, &root.actor(None), &|_| Ok(())).await.unwrap();
-    administrators::revoke(store, &root.actor(None), "ci").await.unwrap();
+    administrators::revoke(store, &root.actor(None), &root.permissions, "ci").await.unwrap();
     let id = key.public().id().to_string();
     keys::revoke(store, &root.actor(None), &id).await.unwrap();
     // Nothing comes of these.
     administrators::bootstrap(store, "other").await.unwrap_err();
-    administrators::revoke(store, &root.actor(None), "ci").await.unwrap_err();
+    administrators::revoke(store, &root.actor(None), &root.permissions, "ci").await.unwrap_err();
     keys::revoke(store, &root.actor(None), &id).await.unwrap_err();
     bench.deploy(&bundle(&key, &answering("1.0.1", 1), 11)).await.unwrap_err();
     let digest = releases::list(store).unwrap()[0].digest.to_string();
     expect![[r#"
-        operator bootstrap root read deploy keys administrators audit
+        operator bootstrap root read deploy keys administrators audit erase
         administrator root createAdministrator ci deploy
         operator trustKey KEY
-        administrator root deploy shop 1.0.0 10 DIGEST
+        administrator root deploy shop 1.0.0 10 DIGEST signed by KEY
         administrator root revokeAdministrator ci
         administrator root revokeKey KEY
     "#]]
@@ -309,11 +309,11 @@ async fn administrators_have_tokens_that_are_told_once() {
         ),
         (
             refused(None, "maker", all).await,
-            "there is an administrator maker already: choose another name, or revoke that one first",
+            "there is or was an administrator maker, and nobody gets the name of another: choose another one",
         ),
         (
             refused(None, "x", &[]).await,
-            "an administrator has at least one permission: read, deploy, keys, administrators, audit",
+            "an administrator has at least one permission: read, deploy, keys, administrators, audit, erase",
         ),
         (
             refused(None, "a b", all).await,
@@ -324,9 +324,23 @@ async fn administrators_have_tokens_that_are_told_once() {
     for (said, expected) in table {
         assert_eq!(said, expected);
     }
-    administrators::revoke(&store, &Actor::operator(), "root").await.unwrap();
+    // Who may make administrators alone can end none who may do more.
+    let strong = administrators::revoke(&store, &Actor::operator(), &maker.permissions, "root").await;
+    assert_eq!(
+        strong.unwrap_err().to_string(),
+        "you cannot revoke root, who has the permission deploy, which you do not have"
+    );
+    assert!(known(token).is_some());
+    administrators::revoke(&store, &Actor::operator(), all, "root").await.unwrap();
     assert_eq!(known(token), None);
-    let last = administrators::revoke(&store, &Actor::operator(), "maker").await.unwrap_err().to_string();
+    let names: Vec<String> = administrators::list(&store).unwrap().into_iter().map(|known| known.name).collect();
+    assert_eq!(names, ["maker"]);
+    // Nobody can look in the log like one who was, and nobody is the first again.
+    assert!(refused(None, "root", all).await.starts_with("there is or was an administrator root, "));
+    assert!(administrators::bootstrap(&store, "first").await.is_err());
+    let gone = administrators::revoke(&store, &Actor::operator(), all, "root").await.unwrap_err().to_string();
+    assert_eq!(gone, "there is no administrator root: weir admin token list shows those that there are");
+    let last = administrators::revoke(&store, &Actor::operator(), all, "maker").await.unwrap_err().to_string();
     assert_eq!(last, "maker is the last who may make administrators: make another first");
     // Nothing in the store is a token, nor leads to one.
     let shown = format!("{:?}{:?}", administrators::list(&store).unwrap(), store.audit(0, 100).unwrap());

@@ -1,46 +1,71 @@
-//! The end of tokens of the app's callers, by who administers.
-//!
-//! Revocations are kept apart from the data, in force before they are acknowledged; the record about one follows at once.
+//! The end of tokens of the app's callers, by who administers: the revocation and its record are one commit.
 
-use std::future::ready;
+use weir_schema::codec::audit::Person;
+use weir_schema::digest::Digest;
+use weir_schema::limits::{REVOCATION_TEXT_BYTES_MAX, REVOCATIONS_MAX};
+use weir_store::{ControlKey, Store};
 
-use weir_schema::codec::audit::AuditNote;
-use weir_store::{Run, Transaction};
-
-use super::{Actor, ControlError, TURN_MAX};
+use super::{Actor, Changed, ControlError, change, parse, text};
 use crate::engine::Engine;
-use crate::revoked::{Revocation, RevokeError, Revoked, Revoking};
+use crate::revoked::{Revocation, Revoked, Revoking, stored};
 
-/// Why tokens are not revoked, or that is not on record.
+/// Why tokens are not revoked.
 #[derive(Debug, thiserror::Error)]
-pub enum RevokeTokensError {
-    /// They are not.
+pub enum RevokeError {
+    /// Nobody has such names.
+    #[error("an issuer, a subject and the id of a token have 1 to {REVOCATION_TEXT_BYTES_MAX} bytes")]
+    Text,
+    /// There would be too many.
+    #[error("{REVOCATIONS_MAX} revocations are kept already: revoke by issuer or subject instead of by token")]
+    TooMany,
+    /// The control plane cannot.
     #[error(transparent)]
-    Revoke(#[from] RevokeError),
-    /// They are, and nothing says who did it.
-    #[error("the tokens are revoked, but that is not on record: {0}")]
-    NotOnRecord(ControlError),
+    Control(#[from] ControlError),
+}
+
+/// Keeps a revocation that was said at a time in seconds since 1970.
+pub async fn revoke(store: &Store, actor: &Actor, revocation: Revocation, at_s: u64) -> Result<Revoked, RevokeError> {
+    let Revocation { issuer, of } = &revocation;
+    let (kind, named) = match of {
+        Revoking::Token(id) => ("token", id.as_str()),
+        Revoking::Subject(subject) => ("subject", subject.as_str()),
+        Revoking::All => ("all", "*"),
+    };
+    if [issuer, named].into_iter().any(|text| text.is_empty() || text.len() > REVOCATION_TEXT_BYTES_MAX) {
+        return Err(RevokeError::Text);
+    }
+    let key = ControlKey::Revoked(Digest::of_parts(&[kind, issuer, named].map(str::as_bytes)));
+    // Those that stand for many tokens are always let in: there are few, and they are what is left to who has too many.
+    let is_full =
+        matches!(of, Revoking::Token(_)) && stored(store).map_err(ControlError::from)?.len() >= REVOCATIONS_MAX;
+    change(store, actor, |transaction| {
+        let before = transaction.control(&key).map_err(ControlError::from)?;
+        if before.is_none() && is_full {
+            return Err(RevokeError::TooMany);
+        }
+        let before = before.map(|text| parse::<Revoked>(&text)).transpose()?;
+        // A clock that was set back takes nothing of an earlier one back.
+        let at_s = before.map_or(at_s, |before| before.at_s.max(at_s));
+        let revoked = Revoked { revocation: revocation.clone(), at_s };
+        transaction.put_control(&key, Some(text(&revoked)));
+        let (targets, about) = match of {
+            Revoking::Token(id) => (vec![issuer.clone(), format!("token {id}")], None),
+            Revoking::Subject(subject) => {
+                (vec![issuer.clone(), kind.to_owned()], Some(Person::of_token(issuer, subject)))
+            }
+            Revoking::All => (vec![issuer.clone(), kind.to_owned()], None),
+        };
+        Ok(Changed { about, ..Changed::new(revoked, "revokeTokens", targets) })
+    })
+    .await
 }
 
 impl Engine {
-    /// Has tokens of the app's callers count no more.
-    pub async fn revoke_tokens(&self, revocation: Revocation, actor: &Actor) -> Result<Revoked, RevokeTokensError> {
-        let revoked = self.revoke(revocation).await?;
-        let Revocation { issuer, of } = &revoked.revocation;
-        let of = match of {
-            Revoking::Token(id) => format!("token {id}"),
-            Revoking::Subject(subject) => format!("subject {subject}"),
-            Revoking::All => "all".to_owned(),
-        };
-        let Actor { name, from } = actor.clone();
-        let targets = vec![issuer.clone(), of];
-        let note = AuditNote { actor: name, action: "revokeTokens".to_owned(), targets, from, ..AuditNote::default() };
-        let attempt = |mut transaction: Transaction| {
-            transaction.record_alone(note.clone());
-            ready(Run::Commit(transaction, ()))
-        };
-        let recorded = self.store().transact(TURN_MAX, attempt).await;
-        recorded.map_err(|error| RevokeTokensError::NotOnRecord(error.into()))?;
+    /// Revokes tokens of the app's callers, from now on and for good.
+    pub async fn revoke_tokens(&self, revocation: Revocation, actor: &Actor) -> Result<Revoked, RevokeError> {
+        let changing = self.revocations().changing().await;
+        let revoked = revoke(self.store(), actor, revocation, self.clock().now_ms() / 1_000).await?;
+        changing.done(self.store()).map_err(ControlError::from)?;
         Ok(revoked)
     }
 }

@@ -7,7 +7,6 @@ use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
-use weir_schema::codec::audit::AuditNote;
 use weir_schema::codec::job::{Job, JobError, JobState};
 use weir_schema::declarations::FunctionKind;
 use weir_schema::error::ErrorCode;
@@ -139,7 +138,10 @@ impl JobRun<'_> {
         match (ran.result, ran.transaction) {
             (Ok(_), Some(mut transaction)) => match self.end(&mut transaction, job) {
                 Ok(next) => {
-                    transaction.record(self.note(job, prepared));
+                    let call = (job.function.as_str(), &*prepared.arguments);
+                    if let Some(note) = self.engine.note("job", &prepared.caller, &[call]) {
+                        transaction.record(note);
+                    }
                     Run::Commit(transaction, Came::To(Changed::Done(next)))
                 }
                 Err(error) => Run::Abort(internal(error.to_string())),
@@ -148,12 +150,6 @@ impl JobRun<'_> {
             (Err(error), _) if ran.may_run_again => Run::Abort(Came::Lost(error)),
             (Err(error), _) => Run::Abort(Came::Failed(error, attempt)),
         }
-    }
-
-    /// For the audit log: for whom what ran.
-    fn note(&self, job: &Job, prepared: &Prepared) -> AuditNote {
-        let actor = prepared.caller.identity().into_owned();
-        AuditNote { actor, action: "job".to_owned(), targets: vec![job.function.clone()], ..AuditNote::default() }
     }
 
     /// Runs an action between two commits: one that says that it runs, one that ends the job.
@@ -200,6 +196,10 @@ impl JobRun<'_> {
         let message = self.release.secrets().redact_cut(&error.message);
         let told = JobError { code: error.code.as_str().to_owned(), message };
         tracing::warn!(job = %id, function, attempts, "a job failed: {}: {}", told.code, told.message);
+        // One whose caller cannot be read was not called for anybody.
+        if let Ok(caller) = serde_json::from_value(job.caller.clone()) {
+            self.engine.failed("job", self.release, &caller, function, &error);
+        }
         let failed = Job { attempts, error: Some(told), ..job.clone() };
         let after = |transaction: &mut Transaction| {
             if counts && attempts >= settings.attempts {

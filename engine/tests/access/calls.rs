@@ -4,6 +4,7 @@ use futures_util::FutureExt;
 use serde_json::{Value, json};
 use weir_engine::call::{Call, Caller};
 use weir_engine::jobs::{Clock, Scheduler};
+use weir_engine::recording::{Calls, Recording};
 use weir_schema::error::ErrorCode;
 
 use super::{App, OWN, caller, user};
@@ -129,6 +130,78 @@ async fn without_policies_all_is_allowed_or_all_is_denied() {
         assert_eq!(app.call(&caller, "counts", json!({})).await, "[5,3,3]");
     }
     app.end().await;
+}
+
+/// Each record about calls as actor, function, address and outcome; arguments where there are some.
+async fn recorded(app: &App) -> Vec<String> {
+    app.engine.write_refusals().await;
+    let records = app.engine.store().audit(0, 1_000).unwrap().into_iter();
+    let of_ada = records.filter(|record| record.actor.contains("ada"));
+    let line = |record: weir_schema::codec::audit::AuditRecord| {
+        let times = record.times.map(|times| times.to_string()).unwrap_or_default();
+        let told = [record.from, record.outcome, record.arguments, Some(times)];
+        let told: Vec<String> = told.into_iter().flatten().filter(|text| !text.is_empty()).collect();
+        format!("{} {} {}", record.action, record.targets.join(","), told.join(" ")).trim_end().to_owned()
+    };
+    let mut lines: Vec<String> = of_ada.map(line).collect();
+    lines.sort_unstable();
+    lines
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn denied_calls_are_on_record_by_every_way_with_their_address() {
+    let mut app = App::open(SOME).await;
+    let here = app.engine.clone();
+    app.engine = here.at([10, 0, 0, 1].into());
+    let ada = user("ada");
+    app.call(&ada, "counts", json!({})).await;
+    app.call(&ada, "all", json!({})).await;
+    let _ = app.watch(&ada, "listed").next().await;
+    drop(app.engine.elements(&app.release, &ada, "of", json!({ "owner": "x" })).await);
+    let place = app.engine.stream_place(&ada).unwrap();
+    drop(app.engine.stream(place, &app.release, &ada, "events", json!({})));
+    for (atomic, name) in [(true, "texts"), (false, "keys")] {
+        let calls = ["counts", name].map(|name| Call { function: name.into(), args: Value::Null }).into();
+        app.engine.batch(&app.release, &ada, calls, atomic, |_| None).await.unwrap();
+    }
+    // One of two in a transaction is to blame.
+    let add = json!({ "owner": "bob", "rank": 1, "text": "t", "pin": "p" });
+    app.under(OWN).await;
+    app.call(&ada, "add", add).await;
+    let denied = ["all", "events", "keys", "listed", "of", "texts"];
+    let mut expected: Vec<String> = denied.iter().map(|name| format!("call {name} 10.0.0.1 FORBIDDEN")).collect();
+    expected.push("call add 10.0.0.1 FORBIDDEN".to_owned());
+    expected.sort_unstable();
+    assert_eq!(recorded(&app).await, expected);
+    app.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_of_procedures_are_on_record_as_is_configured() {
+    let (all, failed, none) = (Calls::All, Calls::Failed, Calls::None);
+    let kept = r#"{"owner":"ada","rank":9,"text":"t","pin":"p"}"#;
+    let with_arguments = format!("call add {kept}");
+    let table = [
+        (all, false, vec!["call add", "call add CONFLICT 2", "call all FORBIDDEN"]),
+        (all, true, vec!["call add CONFLICT 2", &with_arguments, "call all FORBIDDEN"]),
+        (failed, true, vec!["call add CONFLICT 2", "call all FORBIDDEN"]),
+        (none, true, vec!["call all FORBIDDEN"]),
+    ];
+    for (calls, arguments, expected) in table {
+        let policies = r#"
+            permit(principal, action, resource) unless { action == Action::"call" && resource == Function::"all" };
+        "#;
+        let app = App::open(policies).await;
+        app.engine.have_on_record(Recording { calls, arguments });
+        let ada = user("ada");
+        for _ in 0..3 {
+            app.call(&ada, "add", serde_json::from_str(kept).unwrap()).await;
+        }
+        app.call(&ada, "counts", json!({})).await;
+        app.call(&ada, "all", json!({})).await;
+        assert_eq!(recorded(&app).await, expected, "{calls:?} {arguments}");
+        app.end().await;
+    }
 }
 
 /// Nothing of a denied call waits for anything.

@@ -64,6 +64,9 @@ pub struct AdministratorRecord {
     pub created_ms: u64,
     /// By whom.
     pub created_by: String,
+    /// Since when they are none any more: the record stays, so that nobody else gets the name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked_ms: Option<u64>,
 }
 
 /// What somebody may do with the control plane.
@@ -80,11 +83,13 @@ pub enum Permission {
     Administrators,
     /// Read the audit log.
     Audit,
+    /// Have the audit log tell of somebody no more.
+    Erase,
 }
 
 impl Permission {
     /// All that there are.
-    pub const ALL: [Self; 5] = [Self::Read, Self::Deploy, Self::Keys, Self::Administrators, Self::Audit];
+    pub const ALL: [Self; 6] = [Self::Read, Self::Deploy, Self::Keys, Self::Administrators, Self::Audit, Self::Erase];
 
     /// Its name.
     pub fn as_str(self) -> &'static str {
@@ -94,6 +99,7 @@ impl Permission {
             Self::Keys => "keys",
             Self::Administrators => "administrators",
             Self::Audit => "audit",
+            Self::Erase => "erase",
         }
     }
 }
@@ -106,7 +112,7 @@ impl fmt::Display for Permission {
 
 /// What is no permission.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no permission: there are read, deploy, keys, administrators and audit")]
+#[error("{0:?} is no permission: there are read, deploy, keys, administrators, audit and erase")]
 pub struct NoPermission(pub String);
 
 impl FromStr for Permission {

@@ -18,10 +18,13 @@
 //! | `M` `head` | timestamp and sequence of the last commit |
 //! | `M` `history` | from when on old versions are known |
 //! | `M` `journal` | how far the journal reaches |
+//! | `N` `i` person id | the key of a person of the audit log, wrapped |
+//! | `N` `l` bucket digest | which person that is and by which id, wrapped; the digest is under a key of the bucket |
 //! | `P` `a` name | somebody who may use the control plane, as JSON |
 //! | `P` `b` | the bundle of the active release |
 //! | `P` `k` key id | a key that bundles may be signed with, as JSON |
 //! | `P` `r` sequence | what is known of a release, as JSON |
+//! | `P` `t` digest | the name of who shows the token of the digest |
 //! | `R` | the commit as of which results of views are kept, as JSON |
 //! | `R` digest | a result of a view |
 //! | `T` `id` | the text of a trusted document |
@@ -34,6 +37,7 @@ use serde_json::{Map, Value};
 
 use super::component::{self, BadComponent, TAG_NULL, TextOrder};
 use crate::bundle::envelope::KeyId;
+use crate::codec::audit::PersonId;
 use crate::digest::Digest;
 use crate::id::DocumentId;
 use crate::limits::INDEX_KEY_BYTES_MAX;
@@ -59,6 +63,7 @@ const DOCUMENT: u8 = b'D';
 const INDEX: u8 = b'I';
 const JOB: u8 = b'J';
 const JOURNAL: u8 = b'L';
+const PERSON: u8 = b'N';
 const GROUPS: u8 = b'G';
 const CONTROL: u8 = b'P';
 const RESULT: u8 = b'R';
@@ -164,6 +169,40 @@ pub fn audit_number(key: &[u8]) -> Option<u64> {
     Some(u64::from_be_bytes(number.try_into().ok()?))
 }
 
+/// The key of the key of a person of the audit log.
+pub fn person(id: &PersonId) -> Key {
+    let mut key = vec![PERSON, b'i'];
+    key.extend_from_slice(id.as_bytes());
+    key
+}
+
+/// What the keys of all keys of persons in a bucket start with.
+pub fn people(bucket: u8) -> Key {
+    vec![PERSON, b'i', bucket]
+}
+
+/// The id in the key of the key of a person.
+pub fn person_id(key: &[u8]) -> Option<PersonId> {
+    Some(PersonId::from_bytes(key.strip_prefix(&[PERSON, b'i'])?.try_into().ok()?))
+}
+
+/// The key under which a person is looked up, by a digest under a key of the bucket.
+pub fn person_lookup(bucket: u8, digest: &[u8]) -> Key {
+    let mut key = person_lookups(bucket);
+    key.extend_from_slice(digest);
+    key
+}
+
+/// What the keys of all look-ups in a bucket start with.
+pub fn person_lookups(bucket: u8) -> Key {
+    vec![PERSON, b'l', bucket]
+}
+
+/// What all keys about persons of the audit log start with.
+pub fn people_all() -> Key {
+    vec![PERSON]
+}
+
 /// The key of a kept outcome.
 pub fn outcome(of: &Digest) -> Key {
     let mut key = vec![OUTCOME];
@@ -227,9 +266,9 @@ pub fn waiting_job(key: &[u8]) -> Option<(u64, DocumentId)> {
     Some((u64::from_be_bytes(due_ms.try_into().ok()?), id_from(id)?))
 }
 
-/// Whether what lies under a key has no history: jobs, and what the control plane knows.
+/// Whether what lies under a key has no history: jobs, what the control plane knows, trusted documents and revocations.
 pub fn has_no_history(key: &[u8]) -> bool {
-    matches!(key.first(), Some(&(JOB | WAITING | CONTROL)))
+    matches!(key.first(), Some(&(JOB | WAITING | CONTROL | TRUSTED | REVOKED)))
 }
 
 /// The key of the bundle of the active release.
@@ -265,6 +304,13 @@ pub fn control_signing_keys() -> Key {
 pub fn control_administrator(name: &str) -> Key {
     let mut key = control_administrators();
     key.extend_from_slice(name.as_bytes());
+    key
+}
+
+/// The key under which somebody is looked up who may use the control plane, by the digest of the token.
+pub fn control_administrator_token(digest: &Digest) -> Key {
+    let mut key = vec![CONTROL, b't'];
+    key.extend_from_slice(digest.as_bytes());
     key
 }
 

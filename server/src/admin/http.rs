@@ -57,7 +57,8 @@ pub async fn post(State(plane): State<Plane>, request: Request<Body>) -> Respons
         Ok(None) => {
             let (actor, outcome) = ("anonymous".to_owned(), "no token of an administrator".to_owned());
             let from = Some(address.to_string());
-            let refused = Refused { actor, action: "adminLogin", target: String::new(), from, outcome };
+            let (person, target) = (None, String::new());
+            let refused = Refused { actor, person, action: "adminLogin", target, from, outcome };
             plane.gateway.service.engine().refused(refused);
             let mut response = refusal(StatusCode::UNAUTHORIZED, ErrorCode::Unauthenticated, UNAUTHENTICATED);
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

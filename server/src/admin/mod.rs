@@ -59,7 +59,7 @@ fn needs(permission: Permission) -> impl Fn(&Context<'_>) -> async_graphql::Resu
                     (format!("administrator {}", administrator.name), context.field().name().to_owned());
                 let outcome = format!("the permission {permission} is missing");
                 let from = context.data_opt::<Peer>().map(|Peer(address)| address.to_string());
-                engine.refused(Refused { actor, action: "admin", target, from, outcome });
+                engine.refused(Refused { actor, person: None, action: "admin", target, from, outcome });
             }
             let message = format!("the administrator {} does not have the permission {permission}", administrator.name);
             Err(refused(ErrorCode::Forbidden, message))

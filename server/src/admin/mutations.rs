@@ -7,10 +7,11 @@ use weir_engine::Engine;
 use weir_engine::bundle::key::PublicKey;
 use weir_engine::control::ControlError;
 use weir_engine::control::administrators::{self, Administrator, AdministratorsError};
+use weir_engine::control::erasure::{EraseError, Whom};
 use weir_engine::control::keys::{self, KeysError};
 use weir_engine::control::releases::DeployError;
-use weir_engine::control::tokens::RevokeTokensError;
-use weir_engine::revoked::{self, RevokeError, Revoking};
+use weir_engine::control::tokens::RevokeError;
+use weir_engine::revoked::{self, Revoking};
 use weir_schema::codec::control::Permission;
 use weir_schema::duration::parse_ms;
 use weir_schema::error::ErrorCode;
@@ -85,11 +86,34 @@ impl Mutation {
         };
         let (engine, actor) = (context.data::<Engine>()?, actor(context)?);
         engine.revoke_tokens(revoked::Revocation { issuer, of }, &actor).await.map_err(|error| match error {
-            RevokeTokensError::Revoke(RevokeError::Text) => bad(error.to_string()),
-            RevokeTokensError::Revoke(RevokeError::TooMany) => refused(ErrorCode::Conflict, error.to_string()),
+            RevokeError::Text => bad(error.to_string()),
+            RevokeError::TooMany => refused(ErrorCode::Conflict, error.to_string()),
             error => unavailable(error),
         })?;
         Ok(true)
+    }
+
+    /// Has the audit log tell of somebody no more, whom the tokens of a subject or an address name: nobody can read any more what is
+    /// sealed of them. Gives the id by which records go on naming them.
+    #[graphql(guard = "needs(Permission::Erase)")]
+    async fn erase_audit(
+        &self,
+        context: &Context<'_>,
+        issuer: Option<String>,
+        subject: Option<String>,
+        address: Option<String>,
+    ) -> Result<String> {
+        let whom = match (issuer, subject, address) {
+            (Some(issuer), Some(subject), None) => Whom::Subject { issuer, subject },
+            (None, None, Some(address)) => Whom::Address(address.parse().map_err(|_| bad("address is no IP address"))?),
+            _ => return Err(bad("give issuer and subject, or address")),
+        };
+        let (engine, actor) = (context.data::<Engine>()?, actor(context)?);
+        let id = engine.erase(&actor, &whom).await.map_err(|error| match error {
+            EraseError::Unknown => refused(ErrorCode::NotFound, error.to_string()),
+            EraseError::Control(error) => unavailable(error),
+        })?;
+        Ok(id.to_string())
     }
 
     /// Makes an administrator with permissions that you have yourself. The token is told here and nowhere else.
@@ -107,11 +131,11 @@ impl Mutation {
         Ok(NewAdministrator { name, token: token.reveal().to_owned() })
     }
 
-    /// Has the token of an administrator count no more.
+    /// Has the token of an administrator count no more, who has no permission that you lack.
     #[graphql(guard = "needs(Permission::Administrators)")]
     async fn revoke_administrator(&self, context: &Context<'_>, name: String) -> Result<bool> {
-        let (store, actor) = (context.data::<Engine>()?.store(), actor(context)?);
-        administrators::revoke(store, &actor, &name).await.map_err(of_administrators)?;
+        let (store, has) = (context.data::<Engine>()?.store(), &context.data::<Administrator>()?.permissions);
+        administrators::revoke(store, &actor(context)?, has, &name).await.map_err(of_administrators)?;
         Ok(true)
     }
 }
@@ -131,11 +155,14 @@ fn of_administrators(error: AdministratorsError) -> async_graphql::Error {
         AdministratorsError::NoRandomness(_) => unavailable(error),
         AdministratorsError::Unknown(_) => refused(ErrorCode::NotFound, error.to_string()),
         AdministratorsError::Name(_) | AdministratorsError::NoPermission => bad(error.to_string()),
-        AdministratorsError::TooMuch(_) => refused(ErrorCode::Forbidden, error.to_string()),
+        AdministratorsError::TooMuch(_) | AdministratorsError::TooStrong { .. } => {
+            refused(ErrorCode::Forbidden, error.to_string())
+        }
         AdministratorsError::Taken(_)
         | AdministratorsError::Last(_)
         | AdministratorsError::Bootstrapped
-        | AdministratorsError::TooMany => refused(ErrorCode::Conflict, error.to_string()),
+        | AdministratorsError::TooMany
+        | AdministratorsError::TooManyNames => refused(ErrorCode::Conflict, error.to_string()),
     }
 }
 

@@ -70,7 +70,8 @@ impl Query {
         Ok(known.into_iter().map(AdministratorShown::from).map(AdministratorInfo::from).collect())
     }
 
-    /// What was done, the oldest first: records after one, of an actor, of a kind, from a time on and until one.
+    /// What was done, the oldest first: records after one, of an actor, of a kind, on a target, with an outcome, from a time on and
+    /// until one.
     #[graphql(guard = "needs(Permission::Audit)")]
     #[allow(clippy::too_many_arguments, reason = "the arguments of the field")]
     async fn audit(
@@ -80,6 +81,8 @@ impl Query {
         after: Option<String>,
         actor: Option<String>,
         action: Option<String>,
+        target: Option<String>,
+        outcome: Option<String>,
         since: Option<String>,
         until: Option<String>,
     ) -> Result<AuditPage> {
@@ -92,6 +95,8 @@ impl Query {
         let wanted = move |record: &AuditRecord| {
             actor.as_ref().is_none_or(|actor| *actor == record.actor)
                 && action.as_ref().is_none_or(|action| *action == record.action)
+                && target.as_ref().is_none_or(|target| record.targets.contains(target))
+                && outcome.as_ref().is_none_or(|outcome| record.outcome.as_ref() == Some(outcome))
                 && since.is_none_or(|since| record.timestamp.0 >= since)
                 && until.is_none_or(|until| record.timestamp.0 < until)
         };

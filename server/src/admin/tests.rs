@@ -11,17 +11,20 @@ use tower::ServiceExt;
 use weir_engine::Engine;
 use weir_engine::bundle::key::SigningKey;
 use weir_engine::bundle::sign::{Terms, pack, sign};
+use weir_engine::control::refusals::Refused;
 use weir_engine::control::{Actor, administrators, keys, releases};
 use weir_engine::engine::{RESULTS_BYTES_MAX, Runs};
 use weir_sandbox::compile::Sources;
 use weir_sandbox::pool::PoolOptions;
+use weir_schema::codec::audit::Person;
 use weir_schema::codec::control::Permission;
+use weir_store::progress::unwatched;
 use weir_store::{Options, Store};
 
 use crate::{Server, ServerOptions};
 
 /// Every root field, and the permission that it needs.
-const FIELDS: [(&str, &str, Permission); 12] = [
+const FIELDS: [(&str, &str, Permission); 13] = [
     ("query", "status", Permission::Read),
     ("query", "metrics", Permission::Read),
     ("query", "releases", Permission::Read),
@@ -32,6 +35,7 @@ const FIELDS: [(&str, &str, Permission); 12] = [
     ("mutation", "trustKey", Permission::Keys),
     ("mutation", "revokeKey", Permission::Keys),
     ("mutation", "revokeTokens", Permission::Keys),
+    ("mutation", "eraseAudit", Permission::Erase),
     ("mutation", "createAdministrator", Permission::Administrators),
     ("mutation", "revokeAdministrator", Permission::Administrators),
 ];
@@ -248,12 +252,68 @@ async fn a_token_counts_until_it_is_revoked() {
     assert_eq!(plane.code(Some(&root), both).await, "BAD_ARGUMENTS");
     plane.data(&root, "mutation { revokeTokens(issuer: \"i\", subject: \"s\") }", json!({})).await;
     let record = plane.engine.store().audit(0, 100).unwrap().pop().unwrap();
-    assert_eq!(
-        (record.action.as_str(), record.targets),
-        ("revokeTokens", vec!["i".to_owned(), "subject s".to_owned()])
-    );
+    let targets = ["i", "subject", r#"["i","s"]"#].map(str::to_owned);
+    assert_eq!((record.action.as_str(), record.targets), ("revokeTokens", targets.to_vec()));
     plane.data(&root, "mutation { revokeAdministrator(name: \"ci\") }", json!({})).await;
     assert_eq!(plane.code(Some(ci), "{ status { ready } }").await, "UNAUTHENTICATED");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_is_searched_and_tells_of_nobody_who_was_erased() {
+    let plane = Plane::new();
+    let root = plane.administrator("root", &Permission::ALL).await;
+    for (subject, outcome) in [("ada", "FORBIDDEN"), ("bob", "FORBIDDEN"), ("ada", "CONFLICT")] {
+        let person = Person::of_token("i", subject);
+        let (actor, from) = (person.as_str().to_owned(), Some("10.0.0.1".to_owned()));
+        let (target, outcome) = (format!("pay{subject}"), outcome.to_owned());
+        let person = Some(person);
+        plane.engine.refused(Refused { actor, person, action: "call", target, from, outcome });
+        plane.engine.write_refusals().await;
+    }
+    let found = async |arguments: &str| {
+        let query = format!("{{ audit({arguments}) {{ records {{ number actor from person }} next }} }}");
+        plane.data(&root, &query, json!({})).await["audit"]["records"].take()
+    };
+    let numbers = async |arguments: &str| {
+        let records = found(arguments).await;
+        let numbers = records.as_array().unwrap().iter().map(|record| record["number"].as_str().unwrap().to_owned());
+        numbers.collect::<Vec<_>>().join(" ")
+    };
+    let ada = r#"actor: "[\"i\",\"ada\"]""#;
+    let table = [
+        (ada, "2 4"),
+        (r#"target: "paybob""#, "3"),
+        (r#"outcome: "FORBIDDEN""#, "2 3"),
+        (r#"target: "payada", outcome: "CONFLICT", action: "call""#, "4"),
+        (r#"target: "pay""#, ""),
+    ];
+    for (arguments, expected) in table {
+        assert_eq!(numbers(arguments).await, expected, "{arguments}");
+    }
+    let whole = found(ada).await;
+    assert_eq!((&whole[0]["from"], &whole[0]["person"]), (&json!("10.0.0.1"), &whole[1]["person"]));
+
+    let erase = |arguments: &str| format!("mutation {{ eraseAudit({arguments}) }}");
+    for bad in [r#"issuer: "i""#, r#"issuer: "i", subject: "ada", address: "10.0.0.1""#, r#"address: "x""#] {
+        assert_eq!(plane.code(Some(&root), &erase(bad)).await, "BAD_ARGUMENTS", "{bad}");
+    }
+    let of_ada = erase(r#"issuer: "i", subject: "ada""#);
+    let id = plane.data(&root, &of_ada, json!({})).await["eraseAudit"].take();
+    assert_eq!(id, whole[0]["person"]);
+    assert_eq!(numbers(ada).await, "");
+    let erased =
+        json!({ "number": "2", "actor": format!("erased {}", id.as_str().unwrap()), "from": null, "person": id });
+    assert_eq!(found(r#"target: "payada""#).await[0], erased);
+    assert_eq!(plane.code(Some(&root), &of_ada).await, "NOT_FOUND");
+    // That it was done is on record, by the id alone.
+    let record = plane.engine.store().audit(4, 10).unwrap().pop().unwrap();
+    let told = (record.actor.as_str(), record.action.as_str(), record.targets);
+    assert_eq!(told, ("administrator root", "erase", vec![id.as_str().unwrap().to_owned()]));
+    assert_eq!(plane.engine.store().verify_audit(None, unwatched()).await.unwrap().problem, None);
+    // Those of addresses too, as here the one of the administrator's own connection.
+    let from = found(r#"action: "erase""#).await[0]["from"].take();
+    plane.data(&root, &erase(&format!("address: {from}")), json!({})).await;
+    assert!(found(r#"action: "erase""#).await[0]["from"].as_str().unwrap().starts_with("erased "));
 }
 
 #[tokio::test]

@@ -123,6 +123,8 @@ pub enum AdminPermission {
     Administrators,
     /// Read the audit log.
     Audit,
+    /// Have the audit log tell of somebody no more.
+    Erase,
 }
 
 /// A token that is told once.
@@ -177,6 +179,10 @@ pub struct Record {
     pub at: String,
     /// From which address, where it is known.
     pub from: Option<String>,
+    /// With what: for a call its arguments as JSON text, where they are on record.
+    pub arguments: Option<String>,
+    /// By which id the record names who acted, where that is a person: whatever was sealed of them is gone once they are erased.
+    pub person: Option<String>,
     /// What came of it, where that is not what was wanted.
     pub outcome: Option<String>,
     /// How many acts it stands for: those alike within some time are one record.
@@ -189,8 +195,11 @@ pub struct Record {
 
 impl From<AuditRecord> for Record {
     fn from(record: AuditRecord) -> Self {
-        let AuditRecord { number, previous, commit, timestamp, actor, action, targets, from, outcome, times } = record;
+        let AuditRecord { number, previous, commit, timestamp, actor, action, targets, from, outcome, times, .. } =
+            record;
         Self {
+            arguments: record.arguments,
+            person: record.sealed.map(|sealed| sealed.person.to_string()),
             number: number.to_string(),
             actor,
             action,

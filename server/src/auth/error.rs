@@ -3,6 +3,7 @@
 //! Whoever shows one learns what is wrong with it, and nothing of the server: no address of keys, no name of a file. None of the
 //! messages repeats a token, a signature or a claim's value.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use weir_schema::error::ErrorCode;
@@ -77,7 +78,66 @@ pub enum Unauthenticated {
     TooMany(#[from] Limited),
 }
 
+/// How many tokens were not taken, by the reason.
+#[derive(Debug, Default)]
+pub struct RefusedTokens([AtomicU64; TokenError::REASONS.len()]);
+
+impl RefusedTokens {
+    /// One more.
+    pub fn count(&self, error: &TokenError) {
+        let place = TokenError::REASONS.iter().position(|reason| *reason == error.reason());
+        if let Some(count) = place.and_then(|place| self.0.get(place)) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// In the order of [`TokenError::REASONS`].
+    pub fn read(&self) -> [u64; TokenError::REASONS.len()] {
+        self.0.each_ref().map(|count| count.load(Ordering::Relaxed))
+    }
+}
+
 impl TokenError {
+    /// The names of all reasons, for what counts them.
+    pub const REASONS: [&str; 15] = [
+        "too_long",
+        "malformed",
+        "algorithm",
+        "header",
+        "issuer",
+        "key",
+        "keys_unavailable",
+        "signature",
+        "audience",
+        "claim",
+        "expired",
+        "not_yet",
+        "revoked",
+        "another",
+        "changed",
+    ];
+
+    /// The name of the reason.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::TooLong(_) => "too_long",
+            Self::Malformed(_) => "malformed",
+            Self::Algorithm => "algorithm",
+            Self::Header(_) => "header",
+            Self::Issuer => "issuer",
+            Self::Key => "key",
+            Self::KeysUnavailable { .. } => "keys_unavailable",
+            Self::Signature => "signature",
+            Self::Audience => "audience",
+            Self::Claim(_) => "claim",
+            Self::Expired => "expired",
+            Self::NotYet => "not_yet",
+            Self::Revoked => "revoked",
+            Self::Another => "another",
+            Self::Changed => "changed",
+        }
+    }
+
     /// Whether it is no token of an issuer here, and may be a guess: not one that was, nor one that nobody can look at now.
     pub fn is_no_token(&self) -> bool {
         !matches!(

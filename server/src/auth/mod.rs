@@ -22,6 +22,7 @@ mod strict;
 mod tests;
 pub mod verify;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::http::{HeaderMap, header};
@@ -33,7 +34,7 @@ use weir_engine::control::refusals::Refused;
 use weir_schema::caller::CallerSettings;
 use weir_schema::digest::Digest;
 
-use self::error::{TokenError, Unauthenticated};
+use self::error::{RefusedTokens, TokenError, Unauthenticated};
 use self::sessions::{Session, Sessions};
 use self::verify::{Issuers, Verified};
 
@@ -61,6 +62,7 @@ pub struct Auth {
     engine: Engine,
     /// Who somebody is who shows no token.
     tokenless: Caller,
+    refused: RefusedTokens,
 }
 
 /// What somebody has shown.
@@ -114,13 +116,8 @@ impl Presented {
 impl Auth {
     /// Takes the tokens of these issuers, and remembers so many of them.
     pub fn new(engine: Engine, issuers: Issuers, remembered: usize, tokenless: Caller) -> Self {
-        Self {
-            issuers: Arc::new(issuers),
-            remembered: Cache::new(remembered),
-            sessions: Arc::default(),
-            engine,
-            tokenless,
-        }
+        let (remembered, sessions, refused) = (Cache::new(remembered), Arc::default(), RefusedTokens::default());
+        Self { issuers: Arc::new(issuers), remembered, sessions, engine, tokenless, refused }
     }
 
     /// Whose tokens are taken.
@@ -158,17 +155,25 @@ impl Auth {
         Credentials::Tokenless(self.tokenless.clone())
     }
 
-    /// What a token says, if it is one that is good now. One that is not is on record.
-    pub async fn of_token(&self, token: &str) -> Result<Arc<Verified>, TokenError> {
-        let shown = self.shown(token).await;
+    /// What a token says that comes from an address, if it is one that is good now. One that is not is counted, and on record.
+    pub async fn of_token_from(&self, address: IpAddr, token: &str) -> Result<Arc<Verified>, TokenError> {
+        let shown = self.of_token(token).await;
         if let Err(error) = &shown {
+            self.refused.count(error);
             let (actor, outcome) = ("anonymous".to_owned(), error.to_string());
-            self.engine.refused(Refused { actor, action: "login", target: String::new(), from: None, outcome });
+            let (target, from) = (String::new(), Some(address.to_canonical().to_string()));
+            self.engine.refused(Refused { actor, person: None, action: "login", target, from, outcome });
         }
         shown
     }
 
-    async fn shown(&self, token: &str) -> Result<Arc<Verified>, TokenError> {
+    /// How many tokens were not taken, by the reason, in the order of [`TokenError::REASONS`].
+    pub fn refused(&self) -> [u64; TokenError::REASONS.len()] {
+        self.refused.read()
+    }
+
+    /// What a token says, if it is one that is good now.
+    pub async fn of_token(&self, token: &str) -> Result<Arc<Verified>, TokenError> {
         // Before anything of it is read.
         if token.len() > self.issuers.token_bytes() {
             return Err(TokenError::TooLong(self.issuers.token_bytes()));

@@ -66,7 +66,8 @@ pub struct Verified {
     identity: Identity,
     /// `jti`
     id: Option<String>,
-    /// When it was made, in seconds since 1970; 0 where it does not say.
+    /// When it was made at the earliest, in seconds since 1970; 0 where it does not say. Its issuer's clock may be ahead, and what is
+    /// revoked up to now has to end all that was made up to now.
     made_s: u64,
     /// From when on it is good.
     from_ms: u64,
@@ -214,7 +215,7 @@ impl Issuers {
         Ok(Verified {
             identity: Identity { kind, issuer: issuer.name.clone(), subject, roles, scopes, claims },
             id,
-            made_s: made_s.unwrap_or(0),
+            made_s: made_s.unwrap_or(0).saturating_sub(issuer.clock_skew_s),
             from_ms: ms(from_s),
             until_ms: ms(until_s.saturating_add(issuer.clock_skew_s)),
             issuer: issuer.keys.clone(),

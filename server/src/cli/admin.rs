@@ -36,7 +36,7 @@ enum TokenCommand {
     Create {
         /// The name, unique.
         name: String,
-        /// What they may do: read, deploy, keys, administrators or audit; may be given several times. [default: read]
+        /// What they may do: read, deploy, keys, administrators, audit or erase; may be given several times. [default: read]
         #[arg(long, value_name = "PERMISSION", default_value = "read")]
         permission: Vec<Permission>,
         #[command(flatten)]
@@ -84,7 +84,9 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
             let revoked: Option<Value> = folder.ask(&Request::RevokeAdministrator { name: name.clone() }, &bars)?;
             if revoked.is_none() {
                 folder.alone(&bars, async |store| {
-                    administrators::revoke(store, &Actor::operator(), name).await.map_err(Failure::because)
+                    administrators::revoke(store, &Actor::operator(), &Permission::ALL, name)
+                        .await
+                        .map_err(Failure::because)
                 })?;
             }
             anstream::println!("the token of {name} counts no more");

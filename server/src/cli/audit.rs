@@ -1,12 +1,16 @@
-//! `weir audit verify|head`: whether the audit log is whole, and its end, signed, to be kept elsewhere.
+//! `weir audit verify|head|erase`: whether the audit log is whole, its end, signed, to be kept elsewhere, and whom it tells of no
+//! more.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use weir_engine::bundle::key::PublicKey;
+use weir_engine::control::Actor;
 use weir_engine::control::audit::SignedHead;
+use weir_engine::control::erasure::{self, Whom};
 use weir_engine::jobs::Clock;
-use weir_schema::codec::audit::AuditHead;
+use weir_schema::codec::audit::{AuditHead, PersonId};
 use weir_store::AuditReport;
 
 use super::folder::count;
@@ -45,6 +49,21 @@ enum Command {
         #[command(flatten)]
         place: PlaceArguments,
     },
+    /// Have the audit log tell of somebody no more, for good: whose tokens have a subject, or who has acted from an address. The
+    /// log stays whole.
+    Erase {
+        /// The issuer of the tokens, as in iss.
+        #[arg(long, value_name = "ISSUER", requires = "subject")]
+        issuer: Option<String>,
+        /// Their sub.
+        #[arg(long, value_name = "NAME", requires = "issuer")]
+        subject: Option<String>,
+        /// The address of somebody who showed no token.
+        #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["issuer", "subject"], required_unless_present = "issuer")]
+        address: Option<IpAddr>,
+        #[command(flatten)]
+        place: PlaceArguments,
+    },
 }
 
 /// Asks the process that serves the folder, or does it itself.
@@ -66,6 +85,12 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
             anstream::println!("{}", String::from_utf8_lossy(&text));
             Ok(())
         }
+        Command::Erase { issuer, subject, address, place } => {
+            let subject =
+                issuer.clone().zip(subject.clone()).map(|(issuer, subject)| Whom::Subject { issuer, subject });
+            // One of the two is there, or the argument parser has asked for it.
+            subject.or(address.map(Whom::Address)).map_or(Ok(()), |whom| erase(&whom, place))
+        }
     }
 }
 
@@ -79,6 +104,20 @@ fn open(head: &PathBuf, signer: &PathBuf) -> Result<SignedHead, Failure> {
     let key = key.map_err(|error| Failure::because(format!("{} {error}", signer.display())))?;
     let opened = SignedHead::open(read(head)?.trim_end().as_bytes(), &key);
     opened.map_err(|error| Failure::because(format!("{}: {error}", head.display())))
+}
+
+fn erase(whom: &Whom, place: &PlaceArguments) -> Result<(), Failure> {
+    let (folder, bars) = (place.folder()?, Bars::default());
+    let id: PersonId = match folder.ask(&Request::EraseAudit { whom: whom.clone() }, &bars)? {
+        Some(id) => id,
+        None => folder.alone(&bars, async |store| {
+            erasure::erase(store, &Actor::operator(), whom).await.map_err(Failure::because)
+        })?,
+    };
+    anstream::println!(
+        "erased: the audit log names them {id} and tells nothing else of them; backups made before still do"
+    );
+    Ok(())
 }
 
 fn verify(through: Option<SignedHead>, place: &PlaceArguments) -> Result<(), Failure> {

@@ -5,7 +5,7 @@ use std::path::{self, PathBuf};
 use clap::Args;
 use indicatif::HumanBytes;
 
-use super::folder::{FolderArguments, count};
+use super::folder::{FolderArguments, count, on_record};
 use super::progress::Bars;
 use super::{Failure, logging};
 use crate::control::message::{BackedUp, Request};
@@ -30,6 +30,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         Some(done) => done,
         None => folder.alone(&bars, async |store| {
             let manifest = store.backup(&to, bars.watch()).await.map_err(Failure::because)?;
+            on_record(store, BackedUp::act(&to, manifest.sequence)).await?;
             Ok(BackedUp::from(&manifest))
         })?,
     };

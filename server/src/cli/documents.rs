@@ -6,6 +6,7 @@ use std::path::{self, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
+use weir_engine::control::Actor;
 use weir_engine::trusted;
 
 use super::build::build_folder;
@@ -91,7 +92,8 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Remove { ids, folder } => {
             let removed: Option<Value> = folder.ask(&Request::RemoveDocuments { ids: ids.clone() }, &bars)?;
             if removed.is_none() {
-                let remove = async |store: &_| trusted::remove_stored(store, ids).await.map_err(Failure::because);
+                let by = Actor::operator();
+                let remove = async |store: &_| trusted::remove_stored(store, &by, ids).await.map_err(Failure::because);
                 folder.alone(&bars, remove)?;
             }
             write(&[format!("removed {}", count(ids.len() as u64, "document"))])
@@ -109,7 +111,7 @@ fn push(files: &[PathBuf], anyway: bool, folder: &FolderArguments, bars: &Bars) 
     let built = build_folder(folder.app())?;
     let schema = Schema::build(&built.app.declarations, &built.app.manifest.graphql).map_err(Failure::because)?;
     folder.alone(bars, async |store| {
-        let keep = async |documents| trusted::push_stored(store, documents).await;
+        let keep = async |documents| trusted::push_stored(store, &Actor::operator(), documents).await;
         documents::push(&schema, &files, anyway, keep).await.map_err(Failure::because)
     })
 }

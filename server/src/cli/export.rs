@@ -6,10 +6,10 @@ use std::path::{self, Path, PathBuf};
 use clap::Args;
 use weir_store::Exported;
 
-use super::folder::{FolderArguments, count};
+use super::folder::{FolderArguments, count, on_record};
 use super::progress::Bars;
 use super::{Failure, logging};
-use crate::control::message::Request;
+use crate::control::message::{self, Request};
 
 /// The arguments of `weir export`.
 #[derive(Debug, Args)]
@@ -26,14 +26,19 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let Arguments { file, folder } = arguments;
     let bars = Bars::default();
     if file == Path::new("-") {
-        folder
-            .alone(&bars, async |store| store.export_to(io::stdout(), bars.watch()).await.map_err(Failure::because))?;
-        return Ok(());
+        return folder.alone(&bars, async |store| {
+            let done = store.export_to(io::stdout(), bars.watch()).await.map_err(Failure::because)?;
+            on_record(store, message::exported(file, &done)).await
+        });
     }
     let to = path::absolute(file).map_err(Failure::because)?;
     let exported = match folder.ask(&Request::Export { to: to.clone() }, &bars)? {
         Some(exported) => exported,
-        None => folder.alone(&bars, async |store| store.export(&to, bars.watch()).await.map_err(Failure::because))?,
+        None => folder.alone(&bars, async |store| {
+            let done = store.export(&to, bars.watch()).await.map_err(Failure::because)?;
+            on_record(store, message::exported(&to, &done)).await?;
+            Ok(done)
+        })?,
     };
     anstream::println!("exported commit {}: {}", exported.sequence, contents(&exported));
     Ok(())

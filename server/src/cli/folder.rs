@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::de::DeserializeOwned;
 use tokio::runtime::{self, Runtime};
+use weir_engine::control::Actor;
+use weir_engine::control::acts::{self, Act};
 use weir_store::{Options, Store, is_data_folder};
 
 use super::progress::Bars;
@@ -70,6 +72,11 @@ impl FolderArguments {
             done
         })
     }
+}
+
+/// Has it on record that whoever operates has done something.
+pub async fn on_record(store: &Store, act: Act) -> Result<(), Failure> {
+    acts::record(store, &Actor::operator(), &act).await.map_err(Failure::because)
 }
 
 /// What waits for the store, which has threads of its own.

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use weir_engine::control::acts::Act;
 use weir_store::{Existing, Restored, restore};
 
-use super::folder::{FolderArguments, count, threads};
+use super::folder::{FolderArguments, count, on_record, threads};
 use super::progress::Bars;
 use super::{Failure, logging};
 
@@ -31,6 +32,9 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let restored = threads()?.block_on(restore(backup, &data, existing, &options, bars.watch()));
     bars.clear();
     let Restored { head, report, kept } = restored.map_err(Failure::because)?;
+    let from = backup.canonicalize().unwrap_or_else(|_| backup.clone()).display().to_string();
+    let act = Act::on("restore", [from, format!("commit {}", head.sequence)]);
+    folder.alone(&bars, async |store| on_record(store, act).await)?;
     let documents = count(report.documents, "document");
     anstream::println!("restored commit {} to {}: {documents}", head.sequence, data.display());
     if let Some(kept) = kept {

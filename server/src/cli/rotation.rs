@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::task::JoinHandle;
+use weir_engine::control::Actor;
+use weir_engine::control::acts::{self, Act};
 use weir_store::{EncryptionStatus, Store};
 
 use super::Failure;
@@ -59,6 +61,11 @@ async fn change(store: &Store, storage: Arc<StorageArguments>, default: PathBuf)
         Err(failure) => return Err(failure.to_string()),
     };
     store.rotate_keys(ring).await.map_err(|error| error.to_string())?;
+    let held = store.encryption_status().await.map_err(|error| error.to_string())?;
+    let active = held.and_then(|status| status.active).map(|id| format!("key {id}"));
+    let act = Act::on("rotateKeys", active);
+    let recorded = acts::record(store, &Actor::operator(), &act).await;
+    recorded.map_err(|error| format!("they are, but that is not on record: {error}"))?;
     let status = store.encryption_status().await.map_err(|error| error.to_string())?;
     Ok(status.as_ref().map(in_use).unwrap_or_default())
 }

@@ -75,7 +75,7 @@ fn configuration(arguments: &Arguments) -> Result<Config, Failure> {
 }
 
 async fn serve(config: Config, is_bootstrap: bool) -> Result<(), Failure> {
-    let Config { server, issuer, tokens, rate, proxies, load } = config;
+    let Config { server, issuer, tokens, rate, proxies, load, audit } = config;
     let ServerSection {
         listen,
         data,
@@ -102,6 +102,7 @@ async fn serve(config: Config, is_bootstrap: bool) -> Result<(), Failure> {
         results_mib,
         runs: Runs::SignedBundles,
         load,
+        recording: audit.recording(),
     };
     let open = Open::open(plan).await?;
     open.engine.deny_without_policies();

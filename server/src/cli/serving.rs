@@ -7,10 +7,13 @@ use std::path::PathBuf;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use weir_engine::Engine;
+use weir_engine::control::acts::Act;
 use weir_engine::engine::Runs;
 use weir_engine::jobs::Scheduler;
+use weir_engine::recording::Recording;
 use weir_sandbox::pool::PoolOptions;
 
+use super::folder::on_record;
 use super::listening::Listening;
 use super::rotation::Rotation;
 use super::secrets::SecretsArguments;
@@ -40,6 +43,8 @@ pub struct Plan {
     pub runs: Runs,
     /// How long calls wait, and how many.
     pub load: LoadSection,
+    /// Which calls are on record.
+    pub recording: Recording,
 }
 
 /// When the line is printed that says where the server listens.
@@ -68,7 +73,7 @@ pub struct Open {
 impl Open {
     /// Opens everything: the port first, which is the likeliest to be taken.
     pub async fn open(plan: Plan) -> Result<Self, Failure> {
-        let Plan { listening, storage, default_data, secrets, isolation, results_mib, runs, load } = plan;
+        let Plan { listening, storage, default_data, secrets, isolation, results_mib, runs, load, recording } = plan;
         core_files::forbid();
         let tls = listening.tls()?;
         let listener = listening.bind().await?;
@@ -86,8 +91,13 @@ impl Open {
             ..PoolOptions::default()
         };
         let results_bytes = results_mib.saturating_mul(1 << 20);
+        let named: Vec<String> = secrets.names().map(ToString::to_string).collect();
+        if !named.is_empty() {
+            on_record(&store, Act::on("useSecrets", named)).await?;
+        }
         let engine = Engine::start_with(store.clone(), pool, Some(secrets), results_bytes, runs);
         let engine = engine.map_err(Failure::because)?;
+        engine.have_on_record(recording);
         let control = Control::start(store, engine.clone(), &data)
             .map_err(|error| Failure::because(format!("cannot listen for commands in {}: {error}", data.display())))?;
         let jobs = Scheduler::start(engine.clone(), engine.clock().clone());

@@ -8,14 +8,15 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Map, Value};
 use weir_engine::call::TokenKind;
+use weir_engine::control::{Actor, tokens};
 use weir_engine::revoked::{self, Revocation, Revoked, Revoking};
 use weir_schema::duration;
 
-use super::folder::FolderArguments;
+use super::folder::{FolderArguments, on_record};
 use super::progress::Bars;
 use super::{Failure, logging};
 use crate::auth::mint::{DevKey, Wanted};
-use crate::control::message::Request;
+use crate::control::message::{self, Request};
 
 /// The longest that a token of development is good, in seconds.
 const EXPIRES_S_MAX: u64 = 365 * 24 * 60 * 60;
@@ -121,11 +122,11 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
             let lines = revocations(folder, &bars)?.into_iter().map(|revoked| shown(&revoked, *json));
             print(&lines.collect::<Vec<_>>())
         }
-        None => mint(&arguments.mint),
+        None => mint(&arguments.mint, &bars),
     }
 }
 
-fn mint(arguments: &MintArguments) -> Result<(), Failure> {
+fn mint(arguments: &MintArguments, bars: &Bars) -> Result<(), Failure> {
     let key = DevKey::open(&arguments.folder.data()).map_err(Failure::because)?;
     let wanted = Wanted {
         // Without a command the argument parser asks for it.
@@ -139,7 +140,18 @@ fn mint(arguments: &MintArguments) -> Result<(), Failure> {
         claims: Map::from_iter(arguments.claim.iter().cloned()),
         expires_s: arguments.expires,
     };
-    print(&[key.mint(&wanted, now_ms()).map_err(Failure::because)?])
+    let token = key.mint(&wanted, now_ms()).map_err(Failure::because)?;
+    minted(&wanted.subject, &arguments.folder, bars)?;
+    print(&[token])
+}
+
+/// Has it on record, by who serves the folder or alone, for whom the key of the data folder was used.
+fn minted(subject: &str, folder: &FolderArguments, bars: &Bars) -> Result<(), Failure> {
+    let asked: Option<Value> = folder.ask(&Request::TokenMinted { subject: subject.to_owned() }, bars)?;
+    match asked {
+        Some(_) => Ok(()),
+        None => folder.alone(bars, async |store| on_record(store, message::token_minted(subject)).await),
+    }
 }
 
 fn now_ms() -> u64 {
@@ -161,7 +173,8 @@ fn revoke(arguments: &RevokeArguments, bars: &Bars) -> Result<(), Failure> {
     let revoked = match asked {
         Some(revoked) => revoked,
         None => folder.alone(bars, async |store| {
-            revoked::revoke_stored(store, revocation, now_ms() / 1_000).await.map_err(Failure::because)
+            let revoked = tokens::revoke(store, &Actor::operator(), revocation, now_ms() / 1_000).await;
+            revoked.map_err(Failure::because)
         })?,
     };
     print(&[shown(&revoked, *json)])

@@ -7,10 +7,10 @@ use weir_engine::jobs::Clock;
 use weir_engine::views::{self, ViewStatus};
 use weir_schema::datetime::{self, Moment};
 
-use super::folder::FolderArguments;
+use super::folder::{FolderArguments, on_record};
 use super::progress::Bars;
 use super::{Failure, logging};
-use crate::control::message::Request;
+use crate::control::message::{self, Request};
 
 /// The arguments of `weir views`.
 #[derive(Debug, Args)]
@@ -79,8 +79,11 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Drop { view, json, folder } => {
             let status: ViewStatus = match folder.ask(&Request::DropView { name: view.clone() }, &bars)? {
                 Some(dropped) => dropped,
-                None => folder
-                    .alone(&bars, async |store| views::drop_stored(store, view).await.map_err(Failure::because))?,
+                None => folder.alone(&bars, async |store| {
+                    let dropped = views::drop_stored(store, view).await.map_err(Failure::because)?;
+                    on_record(store, message::of_view("dropView", view)).await?;
+                    Ok(dropped)
+                })?,
             };
             say(&status, *json, &format!("forgot what was kept of {view}"))
         }

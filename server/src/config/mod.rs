@@ -3,6 +3,7 @@
 //! Rule: what is not understood is refused, with its line and what would be. Paths are those of the file's own folder, so that a
 //! server behaves the same from wherever it is started.
 
+mod audit;
 mod issuers;
 mod load;
 mod proxies;
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+pub use audit::AuditSection;
 pub use issuers::{BadIssuer, IssuerSection, KeyFile, Keys, KindOf, TokensSection, is_of_this_machine, key_url};
 pub use load::LoadSection;
 pub use proxies::{ForwardingHeader, Network, ProxiesSection};
@@ -43,6 +45,8 @@ pub struct Config {
     pub proxies: ProxiesSection,
     /// What happens when more is asked than can be answered.
     pub load: LoadSection,
+    /// Which calls are on record.
+    pub audit: AuditSection,
 }
 
 /// Why a file is refused.
@@ -142,6 +146,11 @@ mod tests {
             ("[server.tls]\ncertificate = \"c.pem\"\n", "weir.toml:1: missing field `key`"),
             ("\n[rate]\nkeys = 0\n", "weir.toml:3: keys = 0 cannot be: write a number from 1 to "),
             ("[rate.address]\nrequests = \"often\"\n", "weir.toml:2: \"often\" is no rate: "),
+            (
+                "[audit]\ncalls = \"some\"\n",
+                "weir.toml:2: unknown variant `some`, expected one of `all`, `failed`, `none`",
+            ),
+            ("[audit]\nargument = true\n", "weir.toml:2: unknown field `argument`, expected `calls` or `arguments`"),
             ("[load]\nwait_ms = 0\n", "weir.toml:2: wait_ms = 0 cannot be: "),
             ("\n[proxies]\nheader = \"forwarded\"\n", "weir.toml:2: [proxies]: header is read from nobody: "),
             ("[proxies]\ntrusted = [\"x\"]\n", "weir.toml:2: \"x\" is no network: "),

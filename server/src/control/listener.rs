@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{interval, sleep, timeout};
 use weir_engine::bundle::key::PublicKey;
+use weir_engine::control::acts::{self, Act};
 use weir_engine::control::{Actor, administrators, keys};
 use weir_engine::jobs::{Clock, control};
 use weir_engine::{Engine, revoked};
@@ -27,7 +28,7 @@ use weir_store::progress::{Progress, Watch};
 use weir_store::{JobFilter, Store};
 
 use super::address::Address;
-use super::message::{AdministratorShown, Answer, BackedUp, REQUEST_BYTES_MAX, Request, RevokedKey, Shipped};
+use super::message::{self, AdministratorShown, Answer, BackedUp, REQUEST_BYTES_MAX, Request, RevokedKey, Shipped};
 use crate::documents;
 use crate::graphql::Schema;
 use crate::graphql::schema::servable;
@@ -220,11 +221,13 @@ async fn perform(request: Request, served: &Served, watch: Watch) -> Result<Valu
         Request::Backup { to } => {
             let manifest = store.backup(absolute(&to)?, watch).await.map_err(|error| error.to_string())?;
             tracing::info!("backed up commit {} to {}", manifest.sequence, to.display());
+            on_record(store, BackedUp::act(&to, manifest.sequence)).await?;
             outcome(&BackedUp::from(&manifest))
         }
         Request::Export { to } => {
             let exported = store.export(absolute(&to)?, watch).await.map_err(|error| error.to_string())?;
             tracing::info!("exported commit {} to {}", exported.sequence, to.display());
+            on_record(store, message::exported(&to, &exported)).await?;
             outcome(&exported)
         }
         Request::Verify => outcome(&store.verify(watch).await.map_err(|error| error.to_string())?),
@@ -247,15 +250,19 @@ async fn perform(request: Request, served: &Served, watch: Watch) -> Result<Valu
             let release = engine.releases().borrow().clone();
             let release = release.ok_or("no release is active yet: see the log of the server")?;
             let schema = Schema::build(release.declarations(), release.graphql()).map_err(|error| error.to_string())?;
-            let keep = async |documents| engine.push_trusted(documents).await;
+            let keep = async |documents| engine.push_trusted(&Actor::operator(), documents).await;
             let pushed = documents::push(&schema, &files, anyway, keep).await.map_err(|error| error.to_string())?;
             tracing::info!("{} more trusted documents", pushed.new);
             outcome(&pushed)
         }
         Request::Documents { after } => outcome(&documents::page(&engine.trusted_all(), after.as_deref())),
         Request::RemoveDocuments { ids } => {
-            engine.remove_trusted(&ids).await.map_err(|error| error.to_string())?;
+            engine.remove_trusted(&Actor::operator(), &ids).await.map_err(|error| error.to_string())?;
             tracing::info!("{} documents are trusted no longer", ids.len());
+            outcome(&())
+        }
+        Request::TokenMinted { subject } => {
+            on_record(store, message::token_minted(&subject)).await?;
             outcome(&())
         }
         Request::RevokeTokens { revocation } => {
@@ -297,6 +304,11 @@ async fn perform(request: Request, served: &Served, watch: Watch) -> Result<Valu
         Request::VerifyAudit { through } => {
             outcome(&store.verify_audit(through, watch).await.map_err(|error| error.to_string())?)
         }
+        Request::EraseAudit { whom } => {
+            let id = engine.erase(&Actor::operator(), &whom).await.map_err(|error| error.to_string())?;
+            tracing::info!("the audit log tells of {id} no more");
+            outcome(&id)
+        }
         Request::Administrators => {
             let known = administrators::list(store).map_err(|error| error.to_string())?;
             outcome(&known.into_iter().map(AdministratorShown::from).collect::<Vec<_>>())
@@ -306,17 +318,28 @@ async fn perform(request: Request, served: &Served, watch: Watch) -> Result<Valu
             outcome(&token.map_err(|error| error.to_string())?.reveal())
         }
         Request::RevokeAdministrator { name } => {
-            let revoked = administrators::revoke(store, &Actor::operator(), &name).await;
+            let revoked = administrators::revoke(store, &Actor::operator(), &Permission::ALL, &name).await;
             outcome(&revoked.map_err(|error| error.to_string())?)
         }
         Request::Views => outcome(&engine.views().map_err(|error| error.to_string())?),
-        Request::RefreshView { name } => outcome(&engine.refresh_view(&name).await.map_err(|error| error.to_string())?),
+        Request::RefreshView { name } => {
+            let refreshed = engine.refresh_view(&name).await.map_err(|error| error.to_string())?;
+            on_record(store, message::of_view("refreshView", &name)).await?;
+            outcome(&refreshed)
+        }
         Request::DropView { name } => {
             let dropped = engine.drop_view(&name).await.map_err(|error| error.to_string())?;
             tracing::info!("forgot what was kept of the view {name}");
+            on_record(store, message::of_view("dropView", &name)).await?;
             outcome(&dropped)
         }
     }
+}
+
+/// Has it on record that whoever operates has done something.
+async fn on_record(store: &Store, act: Act) -> Result<(), String> {
+    let recorded = acts::record(store, &Actor::operator(), &act).await;
+    recorded.map_err(|error| format!("it is done, but that is not on record: {error}"))
 }
 
 fn absolute(path: &Path) -> Result<&Path, String> {

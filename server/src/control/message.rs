@@ -1,19 +1,23 @@
 //! What is asked and answered: one line of JSON each.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use weir_engine::control::Actor;
+use weir_engine::control::acts::Act;
+use weir_engine::control::erasure::Whom;
 use weir_engine::control::keys::{self, KeysError};
 use weir_engine::control::releases::{self, Deployed};
 use weir_engine::revoked::{Revocation, Revoked};
-use weir_schema::codec::audit::AuditHead;
+use weir_schema::codec::audit::{AuditHead, Person};
 use weir_schema::codec::control::{AdministratorRecord, Permission, ReleaseRecord, SigningKeyRecord};
 use weir_schema::codec::job::JobState;
 use weir_schema::id::DocumentId;
 use weir_store::progress::Progress;
-use weir_store::{Manifest, Store};
+use weir_store::{Exported, Manifest, Store};
+
+use crate::auth::mint;
 
 /// The longest request, in bytes.
 pub const REQUEST_BYTES_MAX: u64 = 64 << 10;
@@ -79,6 +83,11 @@ pub enum Request {
         /// Their ids.
         ids: Vec<String>,
     },
+    /// A record that a token was made with the key of the data folder. Done with null.
+    TokenMinted {
+        /// For whom.
+        subject: String,
+    },
     /// The end of tokens. Done with [`weir_engine::revoked::Revoked`].
     RevokeTokens {
         /// Which.
@@ -114,6 +123,11 @@ pub enum Request {
     VerifyAudit {
         /// An earlier end that it has to lead through.
         through: Option<AuditHead>,
+    },
+    /// The end of what the audit log tells of somebody. Done with a [`weir_schema::codec::audit::PersonId`].
+    EraseAudit {
+        /// Of whom.
+        whom: Whom,
     },
     /// Who may use the control plane. Done with a list of [`AdministratorShown`].
     Administrators,
@@ -163,6 +177,29 @@ pub struct BackedUp {
     pub files: u64,
     /// Their size.
     pub bytes: u64,
+}
+
+impl BackedUp {
+    /// That a backup was made, for the audit log.
+    pub fn act(to: &Path, sequence: u64) -> Act {
+        Act::on("backup", [to.display().to_string(), format!("commit {sequence}")])
+    }
+}
+
+/// That an export was made, for the audit log.
+pub fn exported(to: &Path, exported: &Exported) -> Act {
+    Act::on("export", [to.display().to_string(), format!("commit {}", exported.sequence)])
+}
+
+/// That a token of development was made for somebody, for the audit log.
+pub fn token_minted(subject: &str) -> Act {
+    let about = Some(Person::of_token(mint::ISSUER, subject));
+    Act { about, ..Act::on("mintToken", [mint::ISSUER.to_owned()]) }
+}
+
+/// That what is kept of a view was dropped, or computed anew, for the audit log.
+pub fn of_view(action: &'static str, name: &str) -> Act {
+    Act::on(action, [name.to_owned()])
 }
 
 impl From<&Manifest> for BackedUp {

@@ -103,7 +103,10 @@ impl Service {
     /// The same for what comes from somewhere.
     pub fn on(&self, Source { connection, address }: Source) -> Self {
         let line = self.rates.line(address, connection);
-        Self { engine: self.engine.on(line), address, ..self.clone() }
+        let engine = self.engine.on(line);
+        // What comes by no listener of ours comes from nowhere.
+        let engine = if address.is_unspecified() { engine } else { engine.at(address) };
+        Self { engine, address, ..self.clone() }
     }
 
     fn who<'a>(&self, caller: &'a Caller) -> Who<'a> {

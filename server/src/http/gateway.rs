@@ -47,6 +47,7 @@ impl Gateway {
         let readings = Readings {
             sockets: taken(self.options.sockets, &self.sockets),
             subscriptions: taken(self.options.subscriptions, &self.subscriptions),
+            tokens_refused: self.auth.refused(),
             ..Readings::default()
         };
         self.service.metrics(readings)
@@ -67,7 +68,7 @@ impl Gateway {
     /// looked at that are known. It counts before it is looked at, so that many at the same time are no more than one by one.
     pub async fn verified(&self, address: IpAddr, token: &str) -> Result<Arc<Verified>, Unauthenticated> {
         let login = self.rates.login(address, || self.auth.remembers(token))?;
-        let verified = self.auth.of_token(token).await;
+        let verified = self.auth.of_token_from(address, token).await;
         if !verified.as_ref().is_err_and(TokenError::is_no_token) {
             login.is_no_guess();
         }

@@ -81,6 +81,16 @@ pub(crate) fn write(path: &Path, content: &[u8]) -> Result<(), CopyError> {
     file.write_all(content).and_then(|()| file.sync_all()).map_err(at(path))
 }
 
+/// Writes a new file that only its owner can read, synced, and says what it has.
+pub(crate) fn write_private(path: &Path, content: &[u8]) -> Result<FileEntry, CopyError> {
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.write(true).create_new(true).open(path).map_err(at(path))?;
+    file.write_all(content).and_then(|()| file.sync_all()).map_err(at(path))?;
+    Ok(FileEntry { size: content.len() as u64, sha256: hex(&Sha256::digest(content)) })
+}
+
 /// Makes the names in a folder and in those below survive a power cut.
 pub(crate) fn sync_folders(folder: &Path) -> Result<(), CopyError> {
     for entry in fs::read_dir(folder).map_err(at(folder))? {

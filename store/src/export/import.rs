@@ -10,13 +10,15 @@ use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
-use weir_schema::codec::audit::AuditHead;
+use weir_schema::codec::audit::{self, AuditHead};
 use weir_schema::codec::job::Job;
 use weir_schema::codec::key;
 use weir_schema::declarations::Index;
 use weir_schema::id::DocumentId;
 
-use super::lines::{AuditLine, CollectionRecord, DocumentRecord, JobLine, LineReader, ReadLineError, Record};
+use super::lines::{
+    AuditLine, CollectionRecord, DocumentRecord, JobLine, LineReader, PersonLine, ReadLineError, Record,
+};
 use super::{BUFFER_BYTES, Exported};
 use crate::backup::files::CopyError;
 use crate::backup::staging::{Existing, Staging, StagingError};
@@ -24,6 +26,7 @@ use crate::declare::{AllWanted, Wanted};
 use crate::error::{CatalogError, CommitError, OpenError, Poisoned, ReadError, WriteError};
 use crate::group::to_json;
 use crate::options::Options;
+use crate::people::{Holder, SealingKey};
 use crate::progress::{Meter, Phase, Stopped, Watch};
 use crate::store::Store;
 
@@ -154,6 +157,7 @@ fn check(file: &Path, watch: &Watch) -> Result<Contents, Problem> {
                 let followed = audit.follow(number, entry.get().as_bytes());
                 audit = followed.map_err(|broken| lines.bad(broken.to_string()))?;
             }
+            Record::Person(person) => drop(of_person(&person).map_err(|problem| lines.bad(problem))?),
             Record::Job(_) => {}
         }
     }
@@ -189,6 +193,11 @@ fn parse(record: &DocumentRecord) -> Result<(DocumentId, Map<String, Value>), St
     Ok((id, document))
 }
 
+fn of_person(record: &PersonLine) -> Result<Holder, String> {
+    let key = SealingKey::of(&record.key).ok_or("the key of a person has 32 bytes")?;
+    Ok(Holder { person: audit::Person::parse(record.person.clone()), id: record.id, key })
+}
+
 /// Makes the collections and commits the documents, in the order of the file. The references are declared at the end:
 /// before, what they lead to need not be there.
 async fn load(store: &Store, file: &Path, contents: &Contents, watch: &Watch) -> Result<Exported, Problem> {
@@ -213,6 +222,11 @@ async fn load(store: &Store, file: &Path, contents: &Contents, watch: &Watch) ->
                 batch.bytes += record.entry.get().len();
                 batch.audit.push(record);
                 *counts.entry("audit".to_owned()).or_default() += 1;
+            }
+            Record::Person(record) => {
+                batch.bytes += record.person.len();
+                batch.people.push(of_person(&record).map_err(|problem| lines.bad(problem))?);
+                *counts.entry("person".to_owned()).or_default() += 1;
             }
             Record::Job(JobLine { id, job }) => {
                 batch.bytes += job.args.to_string().len();
@@ -243,17 +257,19 @@ struct Batch {
     documents: Vec<(u64, String, DocumentId, Map<String, Value>)>,
     /// Jobs with the lines that they are on.
     jobs: Vec<(u64, DocumentId, Job)>,
+    people: Vec<Holder>,
     bytes: usize,
 }
 
 impl Batch {
     fn records(&self) -> usize {
-        self.documents.len() + self.audit.len() + self.jobs.len()
+        self.documents.len() + self.audit.len() + self.jobs.len() + self.people.len()
     }
 
     async fn commit(self, store: &Store) -> Result<(), Problem> {
-        if !self.audit.is_empty() {
+        if !self.audit.is_empty() || !self.people.is_empty() {
             let mut records = store.core().engine.batch()?;
+            store.core().people.import(&self.people, &mut records)?;
             for AuditLine { number, entry } in self.audit {
                 records.replace(&key::audit(number), entry.get().as_bytes())?;
             }

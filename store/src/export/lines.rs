@@ -6,15 +6,19 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::{self, BufRead, Read, Write};
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
+use weir_schema::base64;
+use weir_schema::codec::audit::PersonId;
 use weir_schema::codec::job::Job;
 use weir_schema::declarations::Index;
 use weir_schema::id::DocumentId;
 use weir_schema::references::Reference;
+use zeroize::Zeroize;
 
 use crate::backup::files::hex;
 use crate::catalog::FieldKind;
@@ -31,6 +35,7 @@ pub(crate) enum Record {
     Collection(CollectionRecord),
     Document(DocumentRecord),
     Audit(AuditLine),
+    Person(PersonLine),
     Job(JobLine),
 }
 
@@ -66,6 +71,27 @@ pub(crate) struct AuditLine {
     pub(crate) number: u64,
     /// As it is stored, byte for byte: the record after it has the digest of this text.
     pub(crate) entry: Box<RawValue>,
+}
+
+/// Somebody whom the audit log tells of, with the key of what is sealed there.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct PersonLine {
+    pub(crate) person: String,
+    pub(crate) id: PersonId,
+    #[serde(with = "base64")]
+    pub(crate) key: Vec<u8>,
+}
+
+impl fmt::Debug for PersonLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PersonLine").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl Drop for PersonLine {
+    fn drop(&mut self) {
+        self.key.zeroize();
+    }
 }
 
 /// A call that is to be made later.
@@ -118,6 +144,7 @@ impl Record {
             Self::Collection(_) => "collection",
             Self::Document(_) => "document",
             Self::Audit(_) => "audit",
+            Self::Person(_) => "person",
             Self::Job(_) => "job",
         }
     }
@@ -129,6 +156,7 @@ impl Record {
             "collection" => serde_json::from_str(line).map(Self::Collection).map_err(bad),
             "document" => serde_json::from_str(line).map(Self::Document).map_err(bad),
             "audit" => serde_json::from_str(line).map(Self::Audit).map_err(bad),
+            "person" => serde_json::from_str(line).map(Self::Person).map_err(bad),
             "job" => serde_json::from_str(line).map(Self::Job).map_err(bad),
             "header" => Err("a second header".to_owned()),
             _ => Err(format!("a record {kind:?}, which this Weir does not know: use a newer one")),

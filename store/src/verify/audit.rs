@@ -97,6 +97,13 @@ impl Examination<'_> {
         if let Err(broken) = end.and_then(|end| end.ends_at(head)) {
             self.report.problem(broken);
         }
+        match self.people.unreadable(live)? {
+            0 => {}
+            count => self.report.problem(format_args!(
+                "audit log: {count} records about people cannot be opened: {} is not the file that they were written with",
+                crate::people::file::FILE
+            )),
+        }
         Ok(())
     }
 }

@@ -5,7 +5,7 @@
 use expect_test::{Expect, expect};
 use serde_json::{Map, Value};
 use tempfile::TempDir;
-use weir_schema::codec::audit::{AuditHead, AuditNote};
+use weir_schema::codec::audit::{AuditHead, AuditNote, Seals};
 use weir_schema::codec::key::{CollectionNumber, IndexNumber, Key};
 use weir_schema::commit::Timestamp;
 use weir_schema::declarations::{Collection, Declarations, Index};
@@ -290,7 +290,7 @@ async fn what_was_done_to_the_audit_log_is_told_by_its_first_record() {
             Tampering::Forges => {
                 let mut end = AuditHead::default();
                 for number in 1..=3 {
-                    let (next, text) = end.append(note("eve"), number, Timestamp(number));
+                    let (next, text) = end.append(note("eve"), Seals::default(), number, Timestamp(number));
                     batch.replace(&key::audit(number), &text).unwrap();
                     end = next;
                 }

@@ -126,7 +126,11 @@ async fn a_backup_under_writes_is_one_state() {
     commits(3).await;
     stop.store(true, Ordering::Relaxed);
     writing.await.unwrap();
-    assert_eq!(names(folder.path()), ["ACKNOWLEDGED", "FORMAT", "tree"], "nothing is left of the checkpoints");
+    assert_eq!(
+        names(folder.path()),
+        ["ACKNOWLEDGED", "FORMAT", "audit-keys", "tree"],
+        "nothing is left of the checkpoints"
+    );
     store.close().await;
     for (round, manifest) in manifests.iter().enumerate() {
         let data = room.path().join(format!("data{round}"));
@@ -200,7 +204,7 @@ async fn a_stopped_backup_leaves_nothing() {
     let error = store.backup(&room.path().join("backup"), watch).await.unwrap_err();
     assert!(matches!(error, BackupError::Stopped(_)));
     assert_eq!(names(room.path()), Vec::<String>::new());
-    assert_eq!(names(folder.path()), ["ACKNOWLEDGED", "FORMAT", "tree"]);
+    assert_eq!(names(folder.path()), ["ACKNOWLEDGED", "FORMAT", "audit-keys", "tree"]);
 }
 
 #[tokio::test]
@@ -209,7 +213,7 @@ async fn what_a_crash_leaves_of_a_backup_is_removed_at_the_next_start() {
     store.close().await;
     fs::create_dir_all(folder.path().join("checkpoint/tree/sstables")).unwrap();
     open(folder.path()).close().await;
-    assert_eq!(names(folder.path()), ["ACKNOWLEDGED", "FORMAT", "tree"]);
+    assert_eq!(names(folder.path()), ["ACKNOWLEDGED", "FORMAT", "audit-keys", "tree"]);
 }
 
 #[tokio::test]
@@ -254,7 +258,7 @@ async fn a_backup_that_was_changed_is_refused_and_the_data_untouched() {
         assert!(message.ends_with("nothing was changed"), "{message}");
         let untouched = open(folder.path());
         assert!(all(&untouched).contains_key("later"));
-        assert_eq!(names(folder.path()), ["ACKNOWLEDGED", "FORMAT", "tree"]);
+        assert_eq!(names(folder.path()), ["ACKNOWLEDGED", "FORMAT", "audit-keys", "tree"]);
         let siblings = names(folder.path().parent().unwrap());
         let own = folder.path().file_name().unwrap().to_str().unwrap();
         assert_eq!(siblings.iter().filter(|name| name.starts_with(own)).collect::<Vec<_>>(), [own]);
@@ -298,7 +302,7 @@ async fn data_is_replaced_only_when_asked_and_then_kept() {
     assert_ne!(kept, again, "two in one second have two names");
     assert!(kept.file_name().unwrap().to_str().unwrap().starts_with("data.before-restore-20"), "{kept:?}");
     assert_eq!(names(room.path()).len(), 4);
-    assert_eq!(names(&data), ["ACKNOWLEDGED", "FORMAT", "tree"]);
+    assert_eq!(names(&data), ["ACKNOWLEDGED", "FORMAT", "audit-keys", "tree"]);
     assert!(!all(&open(&data)).contains_key("later"));
     assert!(all(&open(&kept)).contains_key("later"));
     drop(folder);
@@ -333,7 +337,7 @@ async fn what_a_crash_leaves_of_a_restore_is_put_in_order_by_the_next() {
     let left = names(room.path());
     assert!(matches!(&left[..], [_, _, kept] if kept.starts_with("data.before-restore-20")), "{left:?}");
     assert_eq!(fs::read_to_string(room.path().join(&left[2]).join("FORMAT")).unwrap(), "precious");
-    assert_eq!(names(&data), ["ACKNOWLEDGED", "FORMAT", "tree"]);
+    assert_eq!(names(&data), ["ACKNOWLEDGED", "FORMAT", "audit-keys", "tree"]);
 }
 
 #[tokio::test]

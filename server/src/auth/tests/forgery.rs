@@ -390,6 +390,21 @@ async fn a_token_is_good_in_its_time_whatever_the_clock_does() {
     world.check(table).await;
 }
 
+/// A token of an issuer whose clock is ahead, as far as it may be, was made before a revocation that is said now.
+#[tokio::test]
+async fn what_is_revoked_up_to_now_has_what_a_clock_that_is_ahead_has_made() {
+    let world = World::new();
+    for ahead_s in [0, 5, 10] {
+        let claims = claims(EC, json!({ "iat": NOW + ahead_s }));
+        let token = world.issuers.verify(&world.ec.token(&header("ES256", "e1"), &claims)).await.unwrap();
+        assert_eq!(token.is_good_at(NOW_MS), Ok(()));
+        assert!(token.shown().made_s <= NOW, "{ahead_s} s ahead");
+    }
+    let later = claims(EC, json!({ "iat": NOW + 11 }));
+    let later = world.issuers.verify(&world.ec.token(&header("ES256", "e1"), &later)).await.unwrap();
+    assert!(later.shown().made_s > NOW);
+}
+
 #[tokio::test]
 async fn keys_are_for_what_they_are_and_files_say_what_is_wrong_with_them() {
     let folder = tempfile::tempdir().unwrap();

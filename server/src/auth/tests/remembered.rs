@@ -1,11 +1,13 @@
 //! Tokens that were verified before, and what goes on with them.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use weir_engine::Engine;
 use weir_engine::call::{Caller, TokenKind};
+use weir_engine::control::Actor;
 use weir_engine::revoked::{Revocation, Revoking};
 use weir_sandbox::pool::PoolOptions;
 use weir_schema::caller::CallerSettings;
@@ -50,7 +52,8 @@ impl World {
     }
 
     async fn revoke(&self, of: Revoking) {
-        self.engine.revoke(Revocation { issuer: ISSUER.to_owned(), of }).await.unwrap();
+        let revocation = Revocation { issuer: ISSUER.to_owned(), of };
+        self.engine.revoke_tokens(revocation, &Actor::operator()).await.unwrap();
     }
 }
 
@@ -63,16 +66,22 @@ fn declared(claims: &str) -> CallerSettings {
 async fn logins_that_fail_are_on_record_few_for_many() {
     let world = World::new().await;
     let token = world.token("ada", 100, json!({}));
-    world.auth.of_token(&token).await.unwrap();
+    let from = IpAddr::from([10, 0, 0, 1]);
+    world.auth.of_token_from(from, &token).await.unwrap();
     for _ in 0..1_000 {
-        assert!(world.auth.of_token(&format!("{token}x")).await.is_err());
+        assert!(world.auth.of_token_from(from, &format!("{token}x")).await.is_err());
     }
     world.engine.clock().advance(Duration::from_secs(101));
-    assert!(world.auth.of_token(&token).await.is_err());
+    assert!(world.auth.of_token_from(from, &token).await.is_err());
     world.engine.write_refusals().await;
     let records = world.engine.store().audit(0, 100).unwrap();
     assert!(records.iter().all(|record| record.action == "login"), "{records:?}");
     assert_eq!(records.iter().map(|record| record.times.unwrap_or(1)).sum::<u64>(), 1_001);
+    assert!(records.iter().all(|record| record.from.as_deref() == Some("10.0.0.1")), "{records:?}");
+    let counted = TokenError::REASONS.into_iter().zip(world.auth.refused()).filter(|(_, count)| *count > 0);
+    assert_eq!(counted.map(|(_, count)| count).sum::<u64>(), 1_001);
+    let expired = TokenError::REASONS.iter().position(|reason| *reason == TokenError::Expired.reason()).unwrap();
+    assert_eq!(world.auth.refused()[expired], 1);
     assert!(records.len() < 6, "{records:?}");
     assert!(records.iter().any(|record| record.outcome.as_deref() == Some("the token has expired")), "{records:?}");
     assert!(!format!("{records:?}").contains(&token[..40]), "nothing of a token");

@@ -1,0 +1,72 @@
+//! People whom the audit log tells of no more: their keys are destroyed, and with them what is sealed in its records.
+//!
+//! Rule: the record about it names by its id whom it was about, and by nothing else.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+use weir_schema::codec::audit::{Person, PersonId};
+use weir_store::{Poisoned, Store};
+
+use super::{Actor, Changed, ControlError, change};
+use crate::engine::Engine;
+
+/// Who is to be erased.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Whom {
+    /// Who shows the tokens of a subject.
+    Subject {
+        /// `iss`
+        issuer: String,
+        /// `sub`
+        subject: String,
+    },
+    /// Who has acted from an address and showed no token.
+    Address(IpAddr),
+}
+
+/// Why nobody is erased.
+#[derive(Debug, thiserror::Error)]
+pub enum EraseError {
+    /// The log says nothing of them that could be read.
+    #[error("the audit log has nothing about them that can be read")]
+    Unknown,
+    /// The control plane cannot.
+    #[error(transparent)]
+    Control(#[from] ControlError),
+}
+
+impl From<Poisoned> for EraseError {
+    fn from(poisoned: Poisoned) -> Self {
+        Self::Control(poisoned.into())
+    }
+}
+
+impl Whom {
+    fn person(&self) -> Person {
+        match self {
+            Self::Subject { issuer, subject } => Person::of_token(issuer, subject),
+            Self::Address(address) => Person::of_address(*address),
+        }
+    }
+}
+
+/// Has the audit log of a store tell of somebody no more. Returns the id by which records go on naming them.
+pub async fn erase(store: &Store, actor: &Actor, whom: &Whom) -> Result<PersonId, EraseError> {
+    let person = whom.person();
+    let id = store.audited(&person)?.ok_or(EraseError::Unknown)?;
+    change(store, actor, |transaction| {
+        transaction.erase(person.clone());
+        Ok::<_, EraseError>(Changed::new(id, "erase", vec![id.to_string()]))
+    })
+    .await
+}
+
+impl Engine {
+    /// The same where what was refused until now may not be on record yet.
+    pub async fn erase(&self, actor: &Actor, whom: &Whom) -> Result<PersonId, EraseError> {
+        self.write_refusals().await;
+        erase(self.store(), actor, whom).await
+    }
+}
