@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tracing::Instrument;
 use weir_schema::error::ErrorCode;
 use weir_store::{Run, Transaction};
 
@@ -57,14 +58,15 @@ impl Drop for Place {
 pub(crate) async fn call_once(engine: &Engine, prepared: Prepared, scope: Scope) -> Result<Answer, CallError> {
     let place = engine.actions().enter(scope);
     let turn = place.lock.clone().lock_owned().await;
-    let engine = engine.clone();
-    let run = tokio::spawn(async move {
+    let (engine, span) = (engine.clone(), engine.span().clone());
+    let run = async move {
         let outcome = recall_or_run(&engine, &prepared, scope).await;
         drop(turn);
         drop(place);
         outcome
-    });
-    run.await
+    };
+    tokio::spawn(run.instrument(span))
+        .await
         .unwrap_or_else(|error| Err(CallError::new(ErrorCode::Internal, format!("the action's run ended: {error}"))))
 }
 

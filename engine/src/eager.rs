@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use serde_json::json;
+use tracing::Instrument;
 use weir_schema::declarations::{FunctionKind, Keep};
 
 use crate::call::Caller;
@@ -19,7 +20,7 @@ pub(crate) fn watch_all(engine: &Engine, release: &Arc<Release>) {
         let mut active = engine.releases();
         let number = release.number();
         let name = function.name.clone();
-        tokio::spawn(async move {
+        let watching = async move {
             let is_active = |active: &Option<Arc<Release>>| active.as_ref().is_some_and(|it| it.number() == number);
             while is_active(&active.borrow_and_update()) {
                 tokio::select! {
@@ -31,6 +32,7 @@ pub(crate) fn watch_all(engine: &Engine, release: &Arc<Release>) {
                     },
                 }
             }
-        });
+        };
+        tokio::spawn(watching.instrument(engine.span().clone()));
     }
 }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Weak};
 use parking_lot::RwLock;
 use serde_json::Value;
 use tokio::sync::{Mutex, watch};
+use tracing::{Instrument, Span};
 use weir_sandbox::App;
 use weir_sandbox::diagnostic::Diagnostic;
 use weir_sandbox::isolate::IsolateError;
@@ -79,6 +80,8 @@ pub(crate) struct Shared {
     denies_without_policies: AtomicBool,
     /// Which calls are on record.
     recording: RwLock<Recording>,
+    /// Under what the log has what is done for it.
+    span: Span,
 }
 
 /// Which apps may become active.
@@ -164,12 +167,18 @@ impl Engine {
             deploying,
             denies_without_policies: AtomicBool::new(false),
             recording: RwLock::default(),
+            span: Span::current(),
         };
         let engine = Self { shared: Arc::new(shared), origin: Origin::default() };
-        tokio::spawn(pump(notices, Arc::downgrade(&engine.shared)));
-        tokio::spawn(keep::run(Arc::downgrade(&engine.shared)));
-        tokio::spawn(refusals::run(Arc::downgrade(&engine.shared)));
+        tokio::spawn(pump(notices, Arc::downgrade(&engine.shared)).in_current_span());
+        tokio::spawn(keep::run(Arc::downgrade(&engine.shared)).in_current_span());
+        tokio::spawn(refusals::run(Arc::downgrade(&engine.shared)).in_current_span());
         Ok(engine)
+    }
+
+    /// Under what the log has what is done for it: under what was current when it was started.
+    pub fn span(&self) -> &Span {
+        &self.shared.span
     }
 
     /// One of those that still exist.

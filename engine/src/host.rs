@@ -260,6 +260,7 @@ impl RunHost {
     fn log(&self, level: &str, text: &str) {
         let (function, call, release) = (self.function.as_str(), self.call, self.release.name());
         let text = self.release.secrets().redact(text);
+        let _whose = self.engine.span().enter();
         for line in text.lines() {
             let line = printable(line);
             match level {

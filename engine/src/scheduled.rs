@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio::sync::watch;
+use tracing::Instrument;
 use weir_schema::cron::Schedule;
 
 use crate::call::Caller;
@@ -31,7 +32,8 @@ pub(crate) fn run_all(engine: &Engine, release: &Arc<Release>) {
                 continue;
             }
         };
-        tokio::spawn(run(engine.for_upkeep(), query, schedule, engine.releases()));
+        let running = run(engine.for_upkeep(), query, schedule, engine.releases());
+        tokio::spawn(running.instrument(engine.span().clone()));
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::runtime::{self, Runtime};
 use tokio::sync::{Mutex, broadcast, mpsc, oneshot};
 use weir_schema::codec::audit::{AuditRecord, Person, PersonId};
+use tracing::Instrument;
 use weir_schema::codec::journal::{Head, HistoryExtent};
 use weir_schema::codec::key;
 use weir_schema::commit::Timestamp;
@@ -169,7 +170,7 @@ impl Store {
             holders_in_write: Default::default(),
             closing: Vec::new(),
         };
-        runtime.spawn(committer.run(queue));
+        runtime.spawn(committer.run(queue).in_current_span());
         let core = Arc::new(Core {
             directory: directory.to_owned(),
             engine,
@@ -185,7 +186,7 @@ impl Store {
             rotating: Mutex::new(()),
             options,
         });
-        runtime.spawn(upkeep::run(Arc::downgrade(&core)));
+        runtime.spawn(upkeep::run(Arc::downgrade(&core)).in_current_span());
         Self { owner: Arc::new(Owner { core, runtime: Some(runtime) }) }
     }
 

@@ -5,6 +5,7 @@
 //! came, and is verified again before it runs.
 
 use bytes::Bytes;
+use tracing::Instrument;
 use weir_sandbox::App;
 use weir_sandbox::compile::{Sources, compile};
 use weir_sandbox::diagnostic::{Diagnostic, Style};
@@ -85,8 +86,11 @@ impl Engine {
     /// Deploys a bundle: it is served when this returns. One that is refused is on record too. What has begun is finished, also where whoever asked has gone.
     pub async fn deploy(&self, bundle: &[u8], actor: &Actor, admit: Admit) -> Result<Deployed, DeployError> {
         let (engine, bundle, actor) = (self.clone(), bundle.to_vec(), actor.clone());
-        let deploying = tokio::spawn(async move { engine.deploy_to_the_end(&bundle, &actor, admit).await });
-        deploying.await.unwrap_or_else(|error| Err(DeployError::Stopped(error.to_string())))
+        let span = self.span().clone();
+        let deploying = async move { engine.deploy_to_the_end(&bundle, &actor, admit).await };
+        tokio::spawn(deploying.instrument(span))
+            .await
+            .unwrap_or_else(|error| Err(DeployError::Stopped(error.to_string())))
     }
 
     async fn deploy_to_the_end(&self, bundle: &[u8], actor: &Actor, admit: Admit) -> Result<Deployed, DeployError> {

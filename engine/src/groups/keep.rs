@@ -14,6 +14,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::watch;
+use tracing::Instrument;
 use weir_schema::codec::journal::JournalEntry;
 use weir_schema::error::ErrorCode;
 use weir_schema::id::DocumentId;
@@ -87,7 +88,7 @@ pub(crate) fn keep_all(engine: &Engine, release: &Arc<Release>) -> Vec<Arc<Group
             name: function.name.clone(),
             collection: view.collection().to_owned(),
         };
-        tokio::spawn(keeper.keep(engine.releases()));
+        tokio::spawn(keeper.keep(engine.releases()).instrument(engine.span().clone()));
         views.push(view);
     }
     views

@@ -11,6 +11,7 @@ use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::sync::watch;
 use tokio::task::{self, JoinError, JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
+use tracing::Instrument;
 use weir_schema::id::DocumentId;
 use weir_store::{CommitError, Due, Notice, Poisoned};
 
@@ -35,7 +36,8 @@ impl Scheduler {
     /// Starts to run jobs. A store has one scheduler at most.
     pub fn start(engine: Engine, clock: Clock) -> Self {
         let (stop, stopping) = watch::channel(false);
-        let task = tokio::spawn(Work::new(engine, clock).work(stopping));
+        let span = engine.span().clone();
+        let task = tokio::spawn(Work::new(engine, clock).work(stopping).instrument(span));
         Self { stop, task }
     }
 
@@ -197,7 +199,7 @@ impl Work {
             let run = JobRun { engine: &engine, clock: &clock, release: &release, id: &job };
             run.run().await
         };
-        let task = self.tasks.spawn(run).id();
+        let task = self.tasks.spawn(run.in_current_span()).id();
         self.running.insert(task, id.clone());
         self.taken.insert(id, None);
     }

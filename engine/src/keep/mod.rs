@@ -19,6 +19,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use tracing::Instrument;
 use weir_schema::declarations::{Function, FunctionKind};
 use weir_schema::digest::Digest;
 use weir_store::{Head, KeptKey, KeptRecord, Poisoned, ReadSet};
@@ -92,8 +93,9 @@ impl Keeping {
     /// any more.
     pub(crate) async fn hand_over(engine: &Engine, release: &Arc<Release>) -> Result<(), CallError> {
         let (engine, release) = (engine.clone(), release.clone());
-        let handing = tokio::spawn(async move { engine.keeping().hand_over_to(&engine, &release).await });
-        handing.await.map_err(CallError::unavailable)?
+        let span = engine.span().clone();
+        let handing = async move { engine.keeping().hand_over_to(&engine, &release).await };
+        tokio::spawn(handing.instrument(span)).await.map_err(CallError::unavailable)?
     }
 
     async fn hand_over_to(&self, engine: &Engine, release: &Arc<Release>) -> Result<(), CallError> {
@@ -101,7 +103,8 @@ impl Keeping {
         let mut writer = self.writer.lock().await;
         *writer = Some(release.number());
         self.runs.lock().retain(|(of, _), _| *of == release.number());
-        tokio::spawn(remove_unknown(engine.clone(), release.clone()));
+        let removing = remove_unknown(engine.clone(), release.clone());
+        tokio::spawn(removing.instrument(engine.span().clone()));
         self.restore(engine, release).await
     }
 

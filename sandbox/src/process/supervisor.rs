@@ -124,7 +124,9 @@ impl Supervisor {
         });
         let supervised = shared.clone();
         let named = thread::Builder::new().name("weir-supervisor".into());
-        named.spawn(move || supervised.supervise()).map_err(internal)?;
+        // What it says of workers is said of whoever has them.
+        let span = tracing::Span::current();
+        named.spawn(move || span.in_scope(|| supervised.supervise())).map_err(internal)?;
         Ok(Self { shared })
     }
 
