@@ -42,6 +42,7 @@
 //! | [`paging`] | pages of lists and sorted views from both ends, also while they change |
 //! | [`permissions`] | every root field of the shop and of the control plane, asked by all kinds of callers |
 //! | [`serve`] | `weir serve`: configured, empty, and from a key to an answered query |
+//! | [`tenants`] | several of one app on one server, apart in everything; their beginning and their end |
 //! | [`tokens`] | who calls: tokens of `weir token` and of an issuer of the test's own; sockets and events end with them |
 //! | [`schema_changes`] | `weir check --against`: what breaks clients, as GraphQL.js has it |
 //! | [`typed_clients`] | graphql-codegen and gql.tada make types of a served schema, and programs compile against them |
@@ -113,6 +114,7 @@ mod serve;
 mod shop;
 mod streaming;
 mod subscribers;
+mod tenants;
 mod tls;
 mod tokens;
 mod typed_clients;

@@ -36,10 +36,17 @@ impl Socket {
     }
 
     fn with_init(stream: TcpStream, url: &str, init: &Value) -> Result<(Self, String), String> {
-        let address = url.trim_start_matches("http://");
+        Self::at(stream, url.trim_start_matches("http://"), None, init)
+    }
+
+    /// Opens one over a connection, for a host and with a token in the upgrade; with the answer to its first message.
+    pub fn at(stream: TcpStream, host: &str, token: Option<&str>, init: &Value) -> Result<(Self, String), String> {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let mut request = format!("ws://{address}/graphql").into_client_request().unwrap();
+        let mut request = format!("ws://{host}/graphql").into_client_request().unwrap();
         request.headers_mut().insert("sec-websocket-protocol", "graphql-transport-ws".parse().unwrap());
+        if let Some(token) = token {
+            request.headers_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+        }
         let config = WebSocketConfig::default().max_message_size(None).max_frame_size(None);
         let (socket, _) =
             client::client_with_config(request, stream, Some(config)).map_err(|error| error.to_string())?;

@@ -28,6 +28,7 @@
 //! | [`limits`] | every limit by name, with its default |
 //! | [`rate`] | how often something may happen |
 //! | [`size`] | how long values are as JSON text |
+//! | [`tenant`] | the names of tenants and of their hosts |
 
 pub mod api;
 pub mod base64;
@@ -56,4 +57,5 @@ pub mod references;
 pub mod sdl;
 pub mod shape;
 pub mod size;
+pub mod tenant;
 pub mod validate;

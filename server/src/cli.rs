@@ -39,6 +39,7 @@ mod serve;
 mod serving;
 mod signing;
 mod storage;
+mod tenant;
 mod times;
 mod token;
 mod types;
@@ -73,6 +74,8 @@ enum Command {
     Keys(keys::Arguments),
     /// Make tokens for who may use the control plane of a server, list and revoke them.
     Admin(admin::Arguments),
+    /// Make tenants of a server, each with data and an app of its own; list, suspend, delete and export them.
+    Tenant(tenant::Arguments),
     /// Say whether the audit log is whole, or print its end, signed.
     Audit(audit::Arguments),
     /// Compile an app and print its mistakes, its GraphQL schema, or what it changes for clients of another one.
@@ -151,6 +154,7 @@ pub fn main() -> ExitCode {
         Command::Deploy(arguments) => deploy::run(&arguments),
         Command::Keys(arguments) => keys::run(&arguments),
         Command::Admin(arguments) => admin::run(&arguments),
+        Command::Tenant(arguments) => tenant::run(&arguments),
         Command::Audit(arguments) => audit::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Graph(arguments) => graph::run(&arguments),

@@ -14,6 +14,7 @@ use crate::auth::error::TokenError;
 use crate::graphql::cache::CacheCounters;
 use crate::graphql::plan::OperationKind;
 use crate::rate::Limit;
+use crate::tenants::Condition;
 
 /// The form of the text (<https://prometheus.io/docs/specs/om/open_metrics_spec/>).
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -38,6 +39,8 @@ pub struct Metrics {
     tokens_refused: Vec<Counter>,
     sockets: Gauge,
     subscriptions: Gauge,
+    /// In the order of [`Condition::ALL`](crate::tenants::Condition::ALL); of a server that has tenants.
+    tenants: Vec<Gauge>,
 }
 
 /// The kinds of requests. One that is refused before it is known which it would be has the last.
@@ -64,6 +67,8 @@ pub struct Readings {
     pub sockets: u64,
     /// Subscriptions that run.
     pub subscriptions: u64,
+    /// Tenants by how they stand, where there can be some.
+    pub tenants: Option<[u64; Condition::ALL.len()]>,
 }
 
 impl Default for Metrics {
@@ -120,7 +125,20 @@ impl Default for Metrics {
             tokens_refused,
             sockets,
             subscriptions,
+            tenants: Vec::new(),
         }
+    }
+}
+
+impl Metrics {
+    /// The same of a server that has tenants.
+    pub fn with_tenants() -> Self {
+        let mut metrics = Self::default();
+        let by_condition = Family::<Labels<1>, Gauge>::default();
+        let gauge = |condition: Condition| by_condition.get_or_create_owned(&[("state", condition.as_str())]);
+        metrics.tenants = Condition::ALL.into_iter().map(gauge).collect();
+        metrics.registry.register("tenants", "Tenants, by how they stand", by_condition);
+        metrics
     }
 }
 
@@ -149,6 +167,9 @@ impl Metrics {
         set(&self.registered_bytes, readings.registered_bytes);
         set(&self.sockets, readings.sockets);
         set(&self.subscriptions, readings.subscriptions);
+        for (gauge, value) in self.tenants.iter().zip(readings.tenants.into_iter().flatten()) {
+            set(gauge, value);
+        }
         let refused = self.rate_refused.iter().zip(readings.rate_refused);
         let others = [(&self.rate_overflowed, readings.rate_overflowed)];
         let tokens = self.tokens_refused.iter().zip(readings.tokens_refused);

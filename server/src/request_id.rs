@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use tracing::Instrument;
 
 /// Where it stands in requests and responses.
 pub const HEADER: HeaderName = HeaderName::from_static("x-request-id");
@@ -56,9 +57,9 @@ impl RequestId {
         CURRENT.scope((self, client), answering).await
     }
 
-    /// Has a task that is made here for the request know its number too.
+    /// Has a task that is made here for the request know its number too, and whose it is.
     pub fn carry<F: Future>(task: F) -> impl Future<Output = F::Output> {
-        Self::under(Self::current_of_client(), task)
+        Self::under(Self::current_of_client(), task.in_current_span())
     }
 
     /// Runs what belongs to a request and its client, if it is of one.

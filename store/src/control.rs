@@ -1,5 +1,5 @@
-//! What the control plane knows: releases, keys that are trusted, administrators, and what else is changed on record: trusted
-//! documents and revocations, which `kept` reads. A transaction writes it, in the commit of the
+//! What the control plane knows: releases, keys that are trusted, administrators, tenants, and what else is changed on record:
+//! trusted documents and revocations, which `kept` reads. A transaction writes it, in the commit of the
 //! audit record about it.
 //!
 //! It has no history. A transaction that looks at a record has its key in the read set, and who writes it
@@ -11,6 +11,7 @@ use bytes::Bytes;
 use weir_schema::bundle::envelope::KeyId;
 use weir_schema::codec::key::{self, Key};
 use weir_schema::digest::Digest;
+use weir_schema::tenant::TenantName;
 
 use crate::error::{Poisoned, ReadError};
 use crate::prepared::Prepared;
@@ -36,6 +37,10 @@ pub enum ControlKey {
     Trusted(String),
     /// A revocation of tokens, by the digest of which they are.
     Revoked(Digest),
+    /// Somebody whose app and data are apart, by name.
+    Tenant(TenantName),
+    /// The name of the tenant that the store is of; of a server's own there is none.
+    Name,
 }
 
 /// All records of one kind.
@@ -47,6 +52,8 @@ pub enum ControlKind {
     SigningKeys,
     /// [`ControlKey::Administrator`].
     Administrators,
+    /// [`ControlKey::Tenant`].
+    Tenants,
 }
 
 impl ControlKey {
@@ -59,6 +66,8 @@ impl ControlKey {
             Self::AdministratorToken(digest) => key::control_administrator_token(digest),
             Self::Trusted(id) => key::trusted(id),
             Self::Revoked(digest) => key::revoked(digest),
+            Self::Tenant(name) => key::control_tenant(name),
+            Self::Name => key::control_name(),
         }
     }
 }
@@ -69,6 +78,7 @@ impl ControlKind {
             Self::Releases => key::control_releases(),
             Self::SigningKeys => key::control_signing_keys(),
             Self::Administrators => key::control_administrators(),
+            Self::Tenants => key::control_tenants(),
         }
     }
 }

@@ -5,6 +5,7 @@
 //! is the active one, which new files are written with, wherever it stands; the others are there to read older files.
 
 mod file;
+pub mod sealed;
 
 use std::fmt;
 use std::io;

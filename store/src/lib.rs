@@ -39,7 +39,7 @@
 //! | `verify` | compares all that is in a store with what it should be |
 //! | [`progress`] | how far these are |
 //! | `engine` | surrealkv behind the few calls that are used; `health` stops the store after a failure |
-//! | [`keys`] | the keys that a folder is encrypted with; [`encryption`] exchanges them and says which ones files need |
+//! | [`keys`] | the keys that a folder is encrypted with; [`keys::sealed`] is one of its own that others seal; [`encryption`] exchanges them and says which ones files need |
 //! | `control` | what the control plane knows: releases, keys, administrators |
 //! | `people` | whom the audit log tells of: what is sealed by their keys, and how those are destroyed |
 //! | `jobs` | calls that are to be made later: written with a transaction, found by when they are due |

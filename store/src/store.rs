@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use tokio::runtime::{self, Runtime};
 use tokio::sync::{Mutex, broadcast, mpsc, oneshot};
-use weir_schema::codec::audit::{AuditRecord, Person, PersonId};
 use tracing::Instrument;
+use weir_schema::codec::audit::{AuditRecord, Person, PersonId};
 use weir_schema::codec::journal::{Head, HistoryExtent};
 use weir_schema::codec::key;
 use weir_schema::commit::Timestamp;

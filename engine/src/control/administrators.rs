@@ -10,10 +10,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use weir_schema::codec::control::{AdministratorRecord, Permission};
 use weir_schema::digest::Digest;
+use weir_schema::tenant::TenantName;
 use weir_store::{ControlKey, ControlKind, Store};
 use zeroize::Zeroizing;
 
-use super::{Actor, Changed, ControlError, all, all_in, change, now_ms, parse, text};
+use super::{Actor, Changed, ControlError, all, all_in, change, now_ms, parse, tenants, text};
 
 /// Administrators that there may be.
 pub const ADMINISTRATORS_MAX: usize = 1_000;
@@ -23,6 +24,8 @@ pub const NAMES_MAX: usize = 10_000;
 const NAME_BYTES_MAX: usize = 64;
 /// What every token begins with, so that one that lies about is known for what it is.
 const PREFIX: &str = "weir_admin_";
+/// What stands behind the name of a tenant in a token of one of its administrators. What is drawn never has it.
+const BEHIND_NAME: char = '.';
 /// Random bytes of a token.
 const TOKEN_BYTES: usize = 32;
 
@@ -30,11 +33,17 @@ const TOKEN_BYTES: usize = 32;
 pub struct AdminToken(Zeroizing<String>);
 
 impl AdminToken {
-    fn draw() -> Result<Self, AdministratorsError> {
+    /// Draws one. That of a tenant's administrator says whose it is, so that it leads there by itself.
+    fn draw(tenant: Option<&TenantName>) -> Result<Self, AdministratorsError> {
         let mut bytes = Zeroizing::new([0; TOKEN_BYTES]);
         getrandom::fill(bytes.as_mut_slice()).map_err(|error| AdministratorsError::NoRandomness(error.to_string()))?;
-        let mut token = Zeroizing::new(String::with_capacity(PREFIX.len() + TOKEN_BYTES * 2));
+        let name = tenant.map_or("", TenantName::as_str);
+        let mut token = Zeroizing::new(String::with_capacity(PREFIX.len() + name.len() + 1 + TOKEN_BYTES * 2));
         token.push_str(PREFIX);
+        if tenant.is_some() {
+            token.push_str(name);
+            token.push(BEHIND_NAME);
+        }
         URL_SAFE_NO_PAD.encode_string(bytes.as_slice(), &mut token);
         Ok(Self(token))
     }
@@ -85,7 +94,7 @@ pub enum AdministratorsError {
     #[error("there is no administrator {0}: weir admin token list shows those that there are")]
     Unknown(String),
     /// Without any it is none.
-    #[error("an administrator has at least one permission: read, deploy, keys, administrators, audit, erase")]
+    #[error("an administrator has at least one permission: read, deploy, keys, administrators, audit, erase, tenants")]
     NoPermission,
     /// More than who gives them has.
     #[error("you cannot give the permission {0}, which you do not have")]
@@ -150,6 +159,11 @@ pub fn authenticate(store: &Store, token: &str) -> Result<Option<Administrator>,
     Ok(Some(Administrator { name, permissions }))
 }
 
+/// The tenant whose administrator's token this may be; `None`: that of a server's own, or no such token at all.
+pub fn tenant_of(token: &str) -> Option<TenantName> {
+    token.strip_prefix(PREFIX)?.split_once(BEHIND_NAME)?.0.parse().ok()
+}
+
 /// Makes the first administrator, who may do everything, where there is none yet.
 pub async fn bootstrap(store: &Store, name: &str) -> Result<AdminToken, AdministratorsError> {
     let first = |known: &[AdministratorRecord]| match known {
@@ -191,7 +205,7 @@ async fn insert(
     if permissions.is_empty() {
         return Err(AdministratorsError::NoPermission);
     }
-    let token = AdminToken::draw()?;
+    let token = AdminToken::draw(tenants::name_of(store)?.as_ref())?;
     change(store, actor, |transaction| {
         let known: Vec<AdministratorRecord> = all_in(transaction, ControlKind::Administrators)?;
         check(&known)?;

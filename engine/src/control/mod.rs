@@ -10,6 +10,7 @@
 //! | [`erasure`] | people whom the audit log tells of no more |
 //! | [`refusals`] | what was refused, on record |
 //! | [`tokens`] | the end of tokens of the app's callers |
+//! | [`tenants`] | who is served from a data folder of its own |
 //! | [`releases`] | what is deployed, and how it becomes the active release |
 //!
 //! Architecture invariant: every change has an audit record, in the commit that makes it.
@@ -21,6 +22,7 @@ pub mod erasure;
 pub mod keys;
 pub mod refusals;
 pub mod releases;
+pub mod tenants;
 pub mod tokens;
 
 use std::future::ready;

@@ -265,7 +265,7 @@ async fn every_change_is_on_record_and_a_refused_bundle_too() {
     bench.deploy(&bundle(&key, &answering("1.0.1", 1), 11)).await.unwrap_err();
     let digest = releases::list(store).unwrap()[0].digest.to_string();
     expect![[r#"
-        operator bootstrap root read deploy keys administrators audit erase
+        operator bootstrap root read deploy keys administrators audit erase tenants
         administrator root createAdministrator ci deploy
         operator trustKey KEY
         administrator root deploy shop 1.0.0 10 DIGEST signed by KEY
@@ -294,6 +294,7 @@ async fn administrators_have_tokens_that_are_told_once() {
     for other in ["", "weir_admin_", "root", &token[1..], &token[..token.len() - 1], &format!("{token}x")] {
         assert_eq!(known(other), None, "{other}");
     }
+    assert_eq!(administrators::tenant_of(token), None);
     let refused = async |by: Option<&Administrator>, name: &str, permissions: &[Permission]| {
         let has = by.map_or(Permission::ALL.to_vec(), |by| by.permissions.clone());
         administrators::create(&store, &Actor::operator(), &has, name, permissions).await.unwrap_err().to_string()
@@ -313,7 +314,7 @@ async fn administrators_have_tokens_that_are_told_once() {
         ),
         (
             refused(None, "x", &[]).await,
-            "an administrator has at least one permission: read, deploy, keys, administrators, audit, erase",
+            "an administrator has at least one permission: read, deploy, keys, administrators, audit, erase, tenants",
         ),
         (
             refused(None, "a b", all).await,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::base64;
 use crate::bundle::envelope::KeyId;
 use crate::digest::Digest;
+use crate::tenant::{HostName, TenantName};
 
 /// A release that was deployed. The one with the highest sequence is the active one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,6 +70,53 @@ pub struct AdministratorRecord {
     pub revoked_ms: Option<u64>,
 }
 
+/// Somebody whose app and data are apart from all others on one server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TenantRecord {
+    /// The name, unique.
+    pub name: TenantName,
+    /// Hosts under which it is reached; each is one tenant's at most.
+    pub hosts: Vec<HostName>,
+    /// Issuers all of whose tokens are good there, as in `iss`.
+    pub issuers: Vec<String>,
+    /// How it stands.
+    pub state: TenantState,
+    /// When it was made, in milliseconds since 1970.
+    pub created_ms: u64,
+    /// By whom.
+    pub created_by: String,
+}
+
+/// How a tenant stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TenantState {
+    /// Its folder is being made. Where that was cut off it is taken back.
+    Creating,
+    /// It is served.
+    Active,
+    /// It is kept, and not served.
+    Suspended,
+    /// What it has is being removed, for good.
+    Deleting,
+}
+
+impl TenantState {
+    /// All that there are, each at the place that it has as a number.
+    pub const ALL: [Self; 4] = [Self::Creating, Self::Active, Self::Suspended, Self::Deleting];
+
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Creating => "creating",
+            Self::Active => "active",
+            Self::Suspended => "suspended",
+            Self::Deleting => "deleting",
+        }
+    }
+}
+
 /// What somebody may do with the control plane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -85,11 +133,17 @@ pub enum Permission {
     Audit,
     /// Have the audit log tell of somebody no more.
     Erase,
+    /// Make tenants, suspend and delete them.
+    Tenants,
 }
 
 impl Permission {
     /// All that there are.
-    pub const ALL: [Self; 6] = [Self::Read, Self::Deploy, Self::Keys, Self::Administrators, Self::Audit, Self::Erase];
+    pub const ALL: [Self; 7] =
+        [Self::Read, Self::Deploy, Self::Keys, Self::Administrators, Self::Audit, Self::Erase, Self::Tenants];
+    /// Those that the first administrator of a tenant has: all but the one over tenants.
+    pub const OF_TENANT: [Self; 6] =
+        [Self::Read, Self::Deploy, Self::Keys, Self::Administrators, Self::Audit, Self::Erase];
 
     /// Its name.
     pub fn as_str(self) -> &'static str {
@@ -100,6 +154,7 @@ impl Permission {
             Self::Administrators => "administrators",
             Self::Audit => "audit",
             Self::Erase => "erase",
+            Self::Tenants => "tenants",
         }
     }
 }
@@ -112,7 +167,7 @@ impl fmt::Display for Permission {
 
 /// What is no permission.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no permission: there are read, deploy, keys, administrators, audit and erase")]
+#[error("{0:?} is no permission: there are read, deploy, keys, administrators, audit, erase and tenants")]
 pub struct NoPermission(pub String);
 
 impl FromStr for Permission {

@@ -23,8 +23,10 @@
 //! | `P` `a` name | somebody who may use the control plane, as JSON |
 //! | `P` `b` | the bundle of the active release |
 //! | `P` `k` key id | a key that bundles may be signed with, as JSON |
+//! | `P` `n` | the name of the tenant that the store is of, as JSON |
 //! | `P` `r` sequence | what is known of a release, as JSON |
-//! | `P` `t` digest | the name of who shows the token of the digest |
+//! | `P` `d` digest | the name of who shows the token of the digest |
+//! | `P` `t` name | a tenant, as JSON |
 //! | `R` | the commit as of which results of views are kept, as JSON |
 //! | `R` digest | a result of a view |
 //! | `T` `id` | the text of a trusted document |
@@ -41,6 +43,7 @@ use crate::codec::audit::PersonId;
 use crate::digest::Digest;
 use crate::id::DocumentId;
 use crate::limits::INDEX_KEY_BYTES_MAX;
+use crate::tenant::TenantName;
 
 /// A key as it lies in the engine.
 pub type Key = Vec<u8>;
@@ -309,7 +312,7 @@ pub fn control_administrator(name: &str) -> Key {
 
 /// The key under which somebody is looked up who may use the control plane, by the digest of the token.
 pub fn control_administrator_token(digest: &Digest) -> Key {
-    let mut key = vec![CONTROL, b't'];
+    let mut key = vec![CONTROL, b'd'];
     key.extend_from_slice(digest.as_bytes());
     key
 }
@@ -317,6 +320,23 @@ pub fn control_administrator_token(digest: &Digest) -> Key {
 /// What the keys of all who may use the control plane start with.
 pub fn control_administrators() -> Key {
     vec![CONTROL, b'a']
+}
+
+/// The key of a tenant.
+pub fn control_tenant(name: &TenantName) -> Key {
+    let mut key = control_tenants();
+    key.extend_from_slice(name.as_str().as_bytes());
+    key
+}
+
+/// What the keys of all tenants start with.
+pub fn control_tenants() -> Key {
+    vec![CONTROL, b't']
+}
+
+/// The key of the name of the tenant that the store is of.
+pub fn control_name() -> Key {
+    vec![CONTROL, b'n']
 }
 
 /// The key that says how far a view of groups is kept, and what all keys about it start with.

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`http`] | requests, and whose they are |
 //! | [`queries`], [`mutations`] | the root fields, each with the permission that it needs |
+//! | [`tenants`] | what those about tenants have in common |
 //! | [`types`] | what they give |
 //!
 //! Its schema is static, and none of it is the app's. All of it needs the token of an administrator (`weir serve --bootstrap`,
@@ -14,6 +15,7 @@
 pub mod http;
 pub mod mutations;
 pub mod queries;
+pub mod tenants;
 pub mod types;
 
 use std::net::IpAddr;

@@ -17,10 +17,11 @@ use weir_schema::duration::parse_ms;
 use weir_schema::error::ErrorCode;
 
 use super::queries::{bad, unavailable};
-use super::types::{AdminPermission, Deployment, NewAdministrator, Release, Revocation, SigningKey};
-use super::{actor, needs, refused};
+use super::types::{AdminPermission, Deployment, NewAdministrator, NewTenant, Release, Revocation, SigningKey, Tenant};
+use super::{actor, needs, refused, tenants};
 use crate::control::message::RevokedKey;
 use crate::graphql::schema::servable;
+use crate::tenants::Condition;
 
 /// The mutations.
 pub struct Mutation;
@@ -129,6 +130,64 @@ impl Mutation {
         let token = administrators::create(store, &actor(context)?, has, &name, &permissions).await;
         let token = token.map_err(of_administrators)?;
         Ok(NewAdministrator { name, token: token.reveal().to_owned() })
+    }
+
+    /// Makes a tenant, which is served at once: with hosts under which it is reached, and issuers all of whose tokens are good there.
+    #[graphql(guard = "needs(Permission::Tenants)")]
+    async fn create_tenant(
+        &self,
+        context: &Context<'_>,
+        name: String,
+        #[graphql(default)] hosts: Vec<String>,
+        #[graphql(default)] issuers: Vec<String>,
+    ) -> Result<NewTenant> {
+        let (all, name) = (tenants::all(context)?, tenants::name(&name)?);
+        let made = all.create(actor(context)?, name, tenants::reached(&hosts, issuers)?).await;
+        let (record, token) = made.map_err(tenants::of_change)?;
+        Ok(NewTenant { tenant: Tenant::of(record, Condition::Served), token: token.reveal().to_owned() })
+    }
+
+    /// Has a tenant be reached by these hosts and issuers, and by no others.
+    #[graphql(guard = "needs(Permission::Tenants)")]
+    async fn change_tenant(
+        &self,
+        context: &Context<'_>,
+        name: String,
+        #[graphql(default)] hosts: Vec<String>,
+        #[graphql(default)] issuers: Vec<String>,
+    ) -> Result<Tenant> {
+        let (all, name) = (tenants::all(context)?, tenants::name(&name)?);
+        let changed = all.reach(actor(context)?, name, tenants::reached(&hosts, issuers)?).await;
+        let record = changed.map_err(tenants::of_change)?;
+        let condition = all.condition(&record);
+        Ok(Tenant::of(record, condition))
+    }
+
+    /// Has a tenant be kept and not served. Its sockets end.
+    #[graphql(guard = "needs(Permission::Tenants)")]
+    async fn suspend_tenant(&self, context: &Context<'_>, name: String) -> Result<Tenant> {
+        let (all, name) = (tenants::all(context)?, tenants::name(&name)?);
+        let record = all.suspend(actor(context)?, name).await.map_err(tenants::of_change)?;
+        Ok(Tenant::of(record, Condition::Suspended))
+    }
+
+    /// Has a tenant be served again.
+    #[graphql(guard = "needs(Permission::Tenants)")]
+    async fn resume_tenant(&self, context: &Context<'_>, name: String) -> Result<Tenant> {
+        let (all, name) = (tenants::all(context)?, tenants::name(&name)?);
+        let (record, condition) = all.resume(actor(context)?, name).await.map_err(tenants::of_change)?;
+        Ok(Tenant::of(record, condition))
+    }
+
+    /// Removes all that a tenant has, its key first. There is no way back, so the name is given twice.
+    #[graphql(guard = "needs(Permission::Tenants)")]
+    async fn delete_tenant(&self, context: &Context<'_>, name: String, confirm: String) -> Result<bool> {
+        if confirm != name {
+            return Err(bad("confirm is the name of the tenant once more: all that it has is removed"));
+        }
+        let (all, name) = (tenants::all(context)?, tenants::name(&name)?);
+        all.delete(actor(context)?, name).await.map_err(tenants::of_change)?;
+        Ok(true)
     }
 
     /// Has the token of an administrator count no more, who has no permission that you lack.

@@ -10,8 +10,8 @@ use weir_schema::codec::control::Permission;
 use weir_schema::datetime;
 use weir_schema::error::ErrorCode;
 
-use super::types::{AdministratorInfo, AuditPage, NANOSECONDS, Record, Release, SigningKey, Status, moment};
-use super::{needs, refused};
+use super::types::{AdministratorInfo, AuditPage, NANOSECONDS, Record, Release, SigningKey, Status, Tenant, moment};
+use super::{needs, refused, tenants};
 use crate::control::message::AdministratorShown;
 use crate::http::gateway::Gateway;
 
@@ -68,6 +68,13 @@ impl Query {
     async fn administrators(&self, context: &Context<'_>) -> Result<Vec<AdministratorInfo>> {
         let known = administrators::list(context.data::<Engine>()?.store()).map_err(unavailable)?;
         Ok(known.into_iter().map(AdministratorShown::from).map(AdministratorInfo::from).collect())
+    }
+
+    /// Who is served besides the server's own app, by name.
+    #[graphql(guard = "needs(Permission::Tenants)")]
+    async fn tenants(&self, context: &Context<'_>) -> Result<Vec<Tenant>> {
+        let all = tenants::all(context)?.list();
+        Ok(all.into_iter().map(|(record, condition)| Tenant::of(record, condition)).collect())
     }
 
     /// What was done, the oldest first: records after one, of an actor, of a kind, on a target, with an outcome, from a time on and

@@ -24,12 +24,13 @@ use weir_store::{Options, Store};
 use crate::{Server, ServerOptions};
 
 /// Every root field, and the permission that it needs.
-const FIELDS: [(&str, &str, Permission); 13] = [
+const FIELDS: [(&str, &str, Permission); 19] = [
     ("query", "status", Permission::Read),
     ("query", "metrics", Permission::Read),
     ("query", "releases", Permission::Read),
     ("query", "keys", Permission::Read),
     ("query", "administrators", Permission::Administrators),
+    ("query", "tenants", Permission::Tenants),
     ("query", "audit", Permission::Audit),
     ("mutation", "deploy", Permission::Deploy),
     ("mutation", "trustKey", Permission::Keys),
@@ -37,6 +38,11 @@ const FIELDS: [(&str, &str, Permission); 13] = [
     ("mutation", "revokeTokens", Permission::Keys),
     ("mutation", "eraseAudit", Permission::Erase),
     ("mutation", "createAdministrator", Permission::Administrators),
+    ("mutation", "createTenant", Permission::Tenants),
+    ("mutation", "changeTenant", Permission::Tenants),
+    ("mutation", "suspendTenant", Permission::Tenants),
+    ("mutation", "resumeTenant", Permission::Tenants),
+    ("mutation", "deleteTenant", Permission::Tenants),
     ("mutation", "revokeAdministrator", Permission::Administrators),
 ];
 

@@ -2,10 +2,11 @@
 
 use async_graphql::{Enum, SimpleObject};
 use weir_schema::codec::audit::AuditRecord;
-use weir_schema::codec::control::{self, ReleaseRecord, SigningKeyRecord};
+use weir_schema::codec::control::{self, ReleaseRecord, SigningKeyRecord, TenantRecord};
 use weir_schema::datetime::{self, Moment};
 
 use crate::control::message::AdministratorShown;
+use crate::tenants::Condition;
 
 /// How the server is.
 #[derive(SimpleObject)]
@@ -125,6 +126,65 @@ pub enum AdminPermission {
     Audit,
     /// Have the audit log tell of somebody no more.
     Erase,
+    /// Make tenants, suspend and delete them.
+    Tenants,
+}
+
+/// Somebody whose app and data are apart from all others.
+#[derive(SimpleObject)]
+pub struct Tenant {
+    /// The name.
+    pub name: String,
+    /// Hosts under which it is reached.
+    pub hosts: Vec<String>,
+    /// Issuers all of whose tokens are good there.
+    pub issuers: Vec<String>,
+    /// How it stands.
+    pub state: TenantCondition,
+    /// When it was made.
+    pub created_at: String,
+    /// By whom.
+    pub created_by: String,
+}
+
+impl Tenant {
+    /// A tenant; how it stands is not all in its record.
+    pub fn of(record: TenantRecord, condition: Condition) -> Self {
+        let TenantRecord { name, hosts, issuers, created_ms, created_by, .. } = record;
+        Self {
+            name: name.to_string(),
+            hosts: hosts.iter().map(ToString::to_string).collect(),
+            issuers,
+            state: condition.into(),
+            created_at: moment(created_ms),
+            created_by,
+        }
+    }
+}
+
+/// How a tenant stands.
+#[derive(Enum, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "Condition")]
+pub enum TenantCondition {
+    /// It is being made.
+    Creating,
+    /// It is served.
+    Served,
+    /// It is kept and not served.
+    Suspended,
+    /// It should be served and cannot be opened: the log of the server says why.
+    Unavailable,
+    /// It is being removed.
+    Deleting,
+}
+
+/// A tenant that was made.
+#[derive(SimpleObject)]
+pub struct NewTenant {
+    /// The tenant.
+    pub tenant: Tenant,
+    /// The token of its first administrator. It is nowhere else.
+    pub token: String,
 }
 
 /// A token that is told once.

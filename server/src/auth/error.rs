@@ -53,6 +53,9 @@ pub enum TokenError {
     /// Too early.
     #[error("the token is not good yet")]
     NotYet,
+    /// It is for a tenant that is not here, or for none where one would have to be.
+    #[error("there is nothing here for this token")]
+    Foreign,
     /// It was good.
     #[error("the token was revoked")]
     Revoked,
@@ -99,7 +102,7 @@ impl RefusedTokens {
 
 impl TokenError {
     /// The names of all reasons, for what counts them.
-    pub const REASONS: [&str; 15] = [
+    pub const REASONS: [&str; 16] = [
         "too_long",
         "malformed",
         "algorithm",
@@ -112,6 +115,7 @@ impl TokenError {
         "claim",
         "expired",
         "not_yet",
+        "foreign",
         "revoked",
         "another",
         "changed",
@@ -132,6 +136,7 @@ impl TokenError {
             Self::Claim(_) => "claim",
             Self::Expired => "expired",
             Self::NotYet => "not_yet",
+            Self::Foreign => "foreign",
             Self::Revoked => "revoked",
             Self::Another => "another",
             Self::Changed => "changed",
@@ -142,7 +147,13 @@ impl TokenError {
     pub fn is_no_token(&self) -> bool {
         !matches!(
             self,
-            Self::KeysUnavailable { .. } | Self::Expired | Self::NotYet | Self::Revoked | Self::Another | Self::Changed
+            Self::KeysUnavailable { .. }
+                | Self::Expired
+                | Self::NotYet
+                | Self::Foreign
+                | Self::Revoked
+                | Self::Another
+                | Self::Changed
         )
     }
 }
@@ -150,7 +161,8 @@ impl TokenError {
 impl From<&TokenError> for GraphqlError {
     fn from(error: &TokenError) -> Self {
         let TokenError::KeysUnavailable { retry_after } = error else {
-            return Self::new(ErrorCode::Unauthenticated, error.to_string());
+            let code = if *error == TokenError::Foreign { ErrorCode::NotFound } else { ErrorCode::Unauthenticated };
+            return Self::new(code, error.to_string());
         };
         let mut unavailable = Self::new(ErrorCode::Unavailable, error.to_string());
         unavailable.extensions.retry_after_ms = u64::try_from(retry_after.as_millis()).ok();

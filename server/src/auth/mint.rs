@@ -158,6 +158,7 @@ impl DevKey {
             roles: vec!["roles".to_owned()],
             scopes: vec!["scope".to_owned()],
             kind: KindOf::Claim(KIND.to_owned()),
+            tenant_claim: None,
         }
     }
 }

@@ -7,6 +7,7 @@
 //! | [`remote`] | keys that an issuer publishes: when they are read, and for how long they are believed |
 //! | [`sessions`] | sockets and streams of events end when their token does |
 //! | [`mint`] | tokens for development |
+//! | [`realm`] | which tokens are for the server's own app, and which for a tenant |
 //! | [`error`] | why a token is not taken |
 //! | `crypto` | signatures |
 //! | `strict` | JSON in which no member is there twice |
@@ -15,6 +16,7 @@ mod crypto;
 pub mod error;
 pub mod keys;
 pub mod mint;
+pub mod realm;
 pub mod remote;
 pub mod sessions;
 mod strict;
@@ -35,6 +37,7 @@ use weir_schema::caller::CallerSettings;
 use weir_schema::digest::Digest;
 
 use self::error::{RefusedTokens, TokenError, Unauthenticated};
+use self::realm::Realm;
 use self::sessions::{Session, Sessions};
 use self::verify::{Issuers, Verified};
 
@@ -56,6 +59,8 @@ impl Default for Tokens {
 /// What tokens are checked with, for as long as the server runs.
 pub struct Auth {
     issuers: Arc<Issuers>,
+    /// For whom they are.
+    realm: Realm,
     /// Tokens that were verified, by their digest: nobody shall find them in memory by what they are kept under.
     remembered: Cache<Digest, Arc<Verified>>,
     sessions: Arc<Sessions>,
@@ -115,14 +120,37 @@ impl Presented {
 
 impl Auth {
     /// Takes the tokens of these issuers, and remembers so many of them.
-    pub fn new(engine: Engine, issuers: Issuers, remembered: usize, tokenless: Caller) -> Self {
+    pub fn new(engine: Engine, issuers: impl Into<Arc<Issuers>>, remembered: usize, tokenless: Caller) -> Self {
+        Self::with(issuers.into(), Realm::Server, remembered, engine, tokenless)
+    }
+
+    /// Those of the same issuers that are for a tenant.
+    pub fn of_tenant(&self, engine: Engine, realm: Realm) -> Self {
+        let remembered = usize::try_from(self.remembered.capacity()).unwrap_or(usize::MAX);
+        Self::with(self.issuers.clone(), realm, remembered, engine, self.tokenless.clone())
+    }
+
+    fn with(issuers: Arc<Issuers>, realm: Realm, remembered: usize, engine: Engine, tokenless: Caller) -> Self {
         let (remembered, sessions, refused) = (Cache::new(remembered), Arc::default(), RefusedTokens::default());
-        Self { issuers: Arc::new(issuers), remembered, sessions, engine, tokenless, refused }
+        Self { issuers, realm, remembered, sessions, engine, tokenless, refused }
     }
 
     /// Whose tokens are taken.
     pub fn issuers(&self) -> &Arc<Issuers> {
         &self.issuers
+    }
+
+    /// Whether a token may name a tenant.
+    pub fn has_tenant_claims(&self) -> bool {
+        self.issuers.have_tenant_claims()
+    }
+
+    /// Exchanges the issuers all of whose tokens are for this tenant. What goes on with a token of another ends.
+    pub fn set_tenant_issuers(&self, by_name: Vec<String>) {
+        if let Realm::Tenant { issuers, .. } = &self.realm {
+            *issuers.write() = by_name;
+            self.sessions.end(|verified| self.realm.takes(verified).err());
+        }
     }
 
     /// What goes on for longer than a request.
@@ -174,31 +202,35 @@ impl Auth {
 
     /// What a token says, if it is one that is good now.
     pub async fn of_token(&self, token: &str) -> Result<Arc<Verified>, TokenError> {
+        let verified = self.read(token).await?;
+        if let Err(error) = self.is_good(&verified) {
+            // One that is not good would only take the place of others.
+            self.remembered.remove(&Digest::of(token.as_bytes()));
+            return Err(error);
+        }
+        Ok(verified)
+    }
+
+    /// What a token says that is one now, for whomever it is, and whether it was revoked or not.
+    pub async fn read(&self, token: &str) -> Result<Arc<Verified>, TokenError> {
         // Before anything of it is read.
         if token.len() > self.issuers.token_bytes() {
             return Err(TokenError::TooLong(self.issuers.token_bytes()));
         }
         let digest = Digest::of(token.as_bytes());
         let known = self.remembered.get(&digest).filter(|verified| verified.has_its_keys());
-        let verified = match known {
-            Some(verified) => verified,
-            None => {
-                let verified = Arc::new(self.issuers.verify(token).await?);
-                // One that is not good would only take the place of others.
-                self.is_good(&verified)?;
-                self.remembered.insert(digest, verified.clone());
-                return Ok(verified);
-            }
-        };
-        if let Err(error) = self.is_good(&verified) {
-            self.remembered.remove(&digest);
-            return Err(error);
+        if let Some(verified) = known {
+            return Ok(verified);
         }
+        let verified = Arc::new(self.issuers.verify(token).await?);
+        verified.is_good_at(self.engine.clock().now_ms())?;
+        self.remembered.insert(digest, verified.clone());
         Ok(verified)
     }
 
-    /// Whether a token is good now.
+    /// Whether a token is good here and now.
     pub fn is_good(&self, verified: &Verified) -> Result<(), TokenError> {
+        self.realm.takes(verified)?;
         verified.is_good_at(self.engine.clock().now_ms())?;
         if verified.has_lost_its_key() {
             return Err(TokenError::Key);

@@ -74,7 +74,7 @@ impl Sessions {
     }
 
     /// Ends those of which `is_over` says why.
-    fn end(&self, is_over: impl Fn(&Verified) -> Option<TokenError>) {
+    pub(super) fn end(&self, is_over: impl Fn(&Verified) -> Option<TokenError>) {
         for open in self.state.lock().open.values() {
             if let Some(reason) = is_over(&open.verified) {
                 open.over.send_if_modified(|over| over.is_none() && over.replace(reason).is_none());

@@ -52,6 +52,8 @@ struct Issuer {
     roles: Vec<String>,
     scopes: Vec<String>,
     kind: KindOf,
+    /// The claim that names a tenant.
+    tenant_claim: Option<String>,
 }
 
 #[derive(Clone)]
@@ -64,6 +66,8 @@ enum IssuerKeys {
 pub struct Verified {
     /// Of whom it tells.
     identity: Identity,
+    /// The tenant that it is for.
+    tenant: Option<String>,
     /// `jti`
     id: Option<String>,
     /// When it was made at the earliest, in seconds since 1970; 0 where it does not say. Its issuer's clock may be ahead, and what is
@@ -147,6 +151,11 @@ impl Issuers {
         }
     }
 
+    /// Whether a token of any of them may name a tenant.
+    pub fn have_tenant_claims(&self) -> bool {
+        self.issuers.iter().any(|issuer| issuer.tenant_claim.is_some())
+    }
+
     /// The longest token.
     pub fn token_bytes(&self) -> usize {
         self.token_bytes
@@ -196,6 +205,8 @@ impl Issuers {
         };
         let subject = named("sub")?.ok_or_else(|| missing("sub"))?;
         let id = named("jti")?;
+        // Where somebody else is to decide, what cannot be understood decides nothing.
+        let tenant = issuer.tenant_claim.as_deref().map_or(Ok(None), named)?;
         for name in &issuer.required {
             if claims.get(name).is_none_or(Value::is_null) {
                 return Err(missing(name));
@@ -214,6 +225,7 @@ impl Issuers {
         let from_s = not_before_s.unwrap_or(0).max(made_s.unwrap_or(0)).saturating_sub(issuer.clock_skew_s);
         Ok(Verified {
             identity: Identity { kind, issuer: issuer.name.clone(), subject, roles, scopes, claims },
+            tenant,
             id,
             made_s: made_s.unwrap_or(0).saturating_sub(issuer.clock_skew_s),
             from_ms: ms(from_s),
@@ -236,8 +248,9 @@ struct Checked {
 
 impl Issuer {
     fn new(section: &IssuerSection, keys: IssuerKeys, clock_skew_s: u64) -> Self {
-        let IssuerSection { issuer: name, algorithms, audience, required, roles, scopes, kind, .. } = section.clone();
-        Self { name, clock_skew_s, keys, algorithms, audience, required, roles, scopes, kind }
+        let IssuerSection { issuer: name, algorithms, audience, required, roles, scopes, kind, tenant_claim, .. } =
+            section.clone();
+        Self { name, clock_skew_s, keys, algorithms, audience, required, roles, scopes, kind, tenant_claim }
     }
 
     /// What jsonwebtoken is to look at. Times are looked at here, by a clock that tests can set.
@@ -263,6 +276,16 @@ impl Verified {
     /// Until when it is good, in milliseconds since 1970.
     pub fn until_ms(&self) -> u64 {
         self.until_ms
+    }
+
+    /// The tenant that it names.
+    pub fn tenant(&self) -> Option<&str> {
+        self.tenant.as_deref()
+    }
+
+    /// Whose it is.
+    pub fn issuer(&self) -> &str {
+        &self.identity.issuer
     }
 
     /// What a revocation may name it by.

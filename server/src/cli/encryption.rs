@@ -1,13 +1,16 @@
 //! `weir encryption generate`: a new key. `weir encryption status`: which keys a data folder needs.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use weir_store::encryption::{self, EncryptionStatus};
-use weir_store::keys::KeyRing;
+use weir_store::keys::{KeyId, KeyRing};
 
+use super::folder::count;
 use super::storage::StorageArguments;
 use super::{Failure, default_data};
+use crate::tenants::folder::sealed_by;
 
 /// The arguments of `weir encryption`.
 #[derive(Debug, Args)]
@@ -55,7 +58,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
             let status = encryption::status(&folder, ring.as_ref())
                 .map_err(|error| Failure::because(format!("{}: {error}", folder.display())))?;
             match status {
-                Some(status) => print(&status, ring.as_ref()),
+                Some(status) => print(&status, ring.as_ref(), &sealed_by(&folder).map_err(Failure::because)?),
                 None => anstream::println!("not encrypted"),
             }
         }
@@ -63,16 +66,21 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-fn print(status: &EncryptionStatus, ring: Option<&KeyRing>) {
+fn print(status: &EncryptionStatus, ring: Option<&KeyRing>, sealed: &BTreeMap<KeyId, u64>) {
     anstream::println!("encrypted with {}", status.cipher);
     for key in &status.keys {
         let note = match ring {
             Some(_) if !key.is_held => ", missing from the given keys",
             Some(ring) if ring.active() == key.id => ", new files use it",
-            Some(_) if status.is_removable(key.id) => ", not needed any more but by backups",
+            Some(_) if status.is_removable(key.id) && !sealed.contains_key(&key.id) => {
+                ", not needed any more but by backups"
+            }
             _ => "",
         };
         anstream::println!("key {}: {} files, {} bytes{note}", key.id, key.files, key.bytes);
+    }
+    for (key, tenants) in sealed {
+        anstream::println!("key {key}: the keys of {} are sealed by it", count(*tenants, "tenant"));
     }
     if status.unattributed_files > 0 {
         anstream::println!("{} files do not say which key they need", status.unattributed_files);

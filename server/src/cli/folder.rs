@@ -9,6 +9,8 @@ use serde::de::DeserializeOwned;
 use tokio::runtime::{self, Runtime};
 use weir_engine::control::Actor;
 use weir_engine::control::acts::{self, Act};
+use weir_schema::tenant::TenantName;
+use weir_store::keys::KeyRing;
 use weir_store::{Options, Store, is_data_folder};
 
 use super::progress::Bars;
@@ -16,6 +18,7 @@ use super::storage::StorageArguments;
 use super::{Failure, default_data};
 use crate::control::message::Request;
 use crate::control::{AskError, ask};
+use crate::tenants::folder::TenantFolder;
 
 /// To be flattened into the arguments of a command.
 #[derive(Debug, Args)]
@@ -23,6 +26,9 @@ pub struct FolderArguments {
     /// The app folder.
     #[arg(long, value_name = "DIR", default_value = ".")]
     app: PathBuf,
+    /// A tenant: its data folder in that of the server is meant.
+    #[arg(long, value_name = "NAME")]
+    tenant: Option<TenantName>,
     #[command(flatten)]
     storage: StorageArguments,
 }
@@ -30,7 +36,12 @@ pub struct FolderArguments {
 impl FolderArguments {
     /// A data folder that was found otherwise.
     pub fn at(storage: StorageArguments) -> Self {
-        Self { app: PathBuf::from("."), storage }
+        Self { app: PathBuf::from("."), tenant: None, storage }
+    }
+
+    /// That of a tenant, in this one of a server.
+    pub fn of_tenant(self, name: TenantName) -> Self {
+        Self { tenant: Some(name), ..self }
     }
 
     /// The app folder.
@@ -40,12 +51,20 @@ impl FolderArguments {
 
     /// The data folder.
     pub fn data(&self) -> PathBuf {
-        self.storage.folder(&default_data(&self.app))
+        let data = self.storage.folder(&default_data(&self.app));
+        self.tenant.as_ref().map_or(data.clone(), |name| TenantFolder::of(&data, name).path().to_owned())
+    }
+
+    /// The keys of the server.
+    pub fn ring(&self) -> Result<Option<KeyRing>, Failure> {
+        self.storage.keys(&default_data(&self.app))
     }
 
     /// What its store is opened with.
     pub fn options(&self) -> Result<Options, Failure> {
-        self.storage.options(&default_data(&self.app))
+        let Some(name) = &self.tenant else { return self.storage.options(&default_data(&self.app)) };
+        let folder = TenantFolder::of(&self.storage.folder(&default_data(&self.app)), name);
+        folder.options(self.ring()?.as_ref()).map_err(Failure::because)
     }
 
     /// Asks the process that serves the folder; `None` if there is none.
@@ -60,8 +79,13 @@ impl FolderArguments {
     pub fn alone<T>(&self, bars: &Bars, run: impl AsyncFnOnce(&Store) -> Result<T, Failure>) -> Result<T, Failure> {
         let data = self.data();
         if !is_data_folder(&data) {
-            let reason =
-                format!("{} is not a data folder: name one with --data, or its app with --app", data.display());
+            let reason = match &self.tenant {
+                None => format!("{} is not a data folder: name one with --data, or its app with --app", data.display()),
+                Some(name) => format!(
+                    "there is no tenant {name} in {}: weir tenant list shows those that there are",
+                    self.storage.folder(&default_data(&self.app)).display()
+                ),
+            };
             return Err(Failure::because(reason));
         }
         let store = Store::open(&data, self.options()?).map_err(Failure::because)?;

@@ -1,17 +1,28 @@
-//! The arguments of commands on what `weir serve` serves: its data folder, named or by its configuration.
+//! The arguments of commands on what `weir serve` serves: its data folder, named or by its configuration, and one of its tenants.
 
 use std::path::PathBuf;
 
 use clap::Args;
+use weir_schema::tenant::TenantName;
 
 use super::Failure;
 use super::folder::FolderArguments;
 use super::storage::StorageArguments;
 use crate::config::{self, Config};
 
-/// To be flattened into the arguments of a command.
+/// To be flattened into the arguments of a command on a server or one of its tenants.
 #[derive(Debug, Args)]
 pub struct PlaceArguments {
+    #[command(flatten)]
+    server: ServerPlace,
+    /// One of its tenants.
+    #[arg(long, value_name = "NAME")]
+    tenant: Option<TenantName>,
+}
+
+/// To be flattened into the arguments of a command on a server.
+#[derive(Debug, Args)]
+pub struct ServerPlace {
     /// The data folder. [default: that of the configuration]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -23,9 +34,29 @@ pub struct PlaceArguments {
 impl PlaceArguments {
     /// The data folder, for who asks the process that serves it or opens it.
     pub fn folder(&self) -> Result<FolderArguments, Failure> {
-        let server = Config::find(self.config.as_deref()).map_err(Failure::because)?.server;
+        let server = self.server.folder()?;
+        Ok(match &self.tenant {
+            Some(name) => server.of_tenant(name.clone()),
+            None => server,
+        })
+    }
+}
+
+impl ServerPlace {
+    /// The same of the server itself.
+    pub fn folder(&self) -> Result<FolderArguments, Failure> {
+        let server = self.config()?.server;
         let data = self.data.clone().or(server.data).ok_or_else(no_data)?;
         Ok(FolderArguments::at(StorageArguments::of(Some(data), server.encryption_keys)))
+    }
+
+    /// Tenants that there may be.
+    pub fn tenants_max(&self) -> Result<usize, Failure> {
+        Ok(self.config()?.tenants.max)
+    }
+
+    fn config(&self) -> Result<Config, Failure> {
+        Config::find(self.config.as_deref()).map_err(Failure::because)
     }
 }
 

@@ -13,17 +13,23 @@ use weir_store::{EncryptionStatus, Store};
 
 use super::Failure;
 use super::storage::StorageArguments;
+use crate::tenants::Slot;
 
 /// The task that waits for changes, if the store is encrypted. Without encryption SIGHUP ends the process as ever.
 pub struct Rotation(Option<JoinHandle<()>>);
 
 impl Rotation {
     /// Starts to wait, for the store that `storage` has opened with this default folder.
-    pub async fn start(store: Store, storage: StorageArguments, default: PathBuf) -> Result<Self, Failure> {
+    pub async fn start(
+        store: Store,
+        storage: StorageArguments,
+        default: PathBuf,
+        tenants: Slot,
+    ) -> Result<Self, Failure> {
         let Some(status) = store.encryption_status().await.map_err(Failure::because)? else { return Ok(Self(None)) };
         tracing::info!("encrypted with {}: {}", status.cipher, in_use(&status));
         let hangups = Hangups::new().map_err(|error| Failure::because(format!("cannot wait for SIGHUP: {error}")))?;
-        Ok(Self(Some(tokio::spawn(follow(store, Arc::new(storage), default, hangups)))))
+        Ok(Self(Some(tokio::spawn(follow(store, Arc::new(storage), default, tenants, hangups)))))
     }
 
     /// Ends it, before the store is closed.
@@ -36,13 +42,13 @@ impl Rotation {
     }
 }
 
-async fn follow(store: Store, storage: Arc<StorageArguments>, default: PathBuf, mut hangups: Hangups) {
+async fn follow(store: Store, storage: Arc<StorageArguments>, default: PathBuf, tenants: Slot, mut hangups: Hangups) {
     loop {
         tokio::select! {
             () = replace_old(&store) => hangups.next().await,
             () = hangups.next() => {}
         }
-        match change(&store, storage.clone(), default.clone()).await {
+        match change(&store, storage.clone(), default.clone(), &tenants).await {
             Ok(line) => tracing::info!("encryption keys read: {line}"),
             Err(reason) => tracing::warn!("encryption keys not changed: {reason}"),
         }
@@ -50,7 +56,12 @@ async fn follow(store: Store, storage: Arc<StorageArguments>, default: PathBuf, 
 }
 
 /// Reads the keys again; what is in use then.
-async fn change(store: &Store, storage: Arc<StorageArguments>, default: PathBuf) -> Result<String, String> {
+async fn change(
+    store: &Store,
+    storage: Arc<StorageArguments>,
+    default: PathBuf,
+    tenants: &Slot,
+) -> Result<String, String> {
     if !storage.has_key_file() {
         return Err("they come from the environment, so restart to change them".to_owned());
     }
@@ -60,6 +71,12 @@ async fn change(store: &Store, storage: Arc<StorageArguments>, default: PathBuf)
         Ok(None) => return Err("there are none".to_owned()),
         Err(failure) => return Err(failure.to_string()),
     };
+    // Those of tenants first: what they need is not given up by the server.
+    if let Some(tenants) = tenants.get() {
+        let ring = ring.clone();
+        let sealing = tokio::task::spawn_blocking(move || tenants.reseal(&ring));
+        sealing.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
+    }
     store.rotate_keys(ring).await.map_err(|error| error.to_string())?;
     let held = store.encryption_status().await.map_err(|error| error.to_string())?;
     let active = held.and_then(|status| status.active).map(|id| format!("key {id}"));

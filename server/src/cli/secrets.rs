@@ -61,9 +61,7 @@ impl SecretsArguments {
     pub fn read(&self, data: &Path) -> Result<Secrets, Failure> {
         let mut values = environment()?;
         if let Some(file) = &self.secrets {
-            let failure = |error: SecretsError| Failure::because(format!("{} {error}", file.display()));
-            let text = text_of(file, data).map_err(failure)?;
-            for (name, value) in parse(&text).map_err(failure)? {
+            for (name, value) in of_file(file, data)? {
                 if values.insert(name.clone(), value).is_some() {
                     return Err(Failure::because(format!(
                         "the secret {name} is given twice: take it out of {} or unset {VARIABLE_PREFIX}{name}",
@@ -74,6 +72,17 @@ impl SecretsArguments {
         }
         Secrets::new(values).map_err(|error: BadSecret| Failure::because(format!("the secret {error}")))
     }
+}
+
+/// Those in a file alone: the environment is of no tenant.
+pub fn of_tenant(file: &Path, data: &Path) -> Result<Secrets, Failure> {
+    let values = if file.exists() { of_file(file, data)? } else { Values::new() };
+    Secrets::new(values).map_err(|error: BadSecret| Failure::because(format!("the secret {error}")))
+}
+
+fn of_file(file: &Path, data: &Path) -> Result<Values, Failure> {
+    let failure = |error: SecretsError| Failure::because(format!("{} {error}", file.display()));
+    parse(&text_of(file, data).map_err(failure)?).map_err(failure)
 }
 
 /// The secrets in the environment.

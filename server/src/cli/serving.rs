@@ -2,7 +2,7 @@
 //! is opened and closed. What is served, and from where it comes, is for the commands.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -11,19 +11,23 @@ use weir_engine::control::acts::Act;
 use weir_engine::engine::Runs;
 use weir_engine::jobs::Scheduler;
 use weir_engine::recording::Recording;
+use weir_engine::secrets::Secrets;
 use weir_sandbox::pool::PoolOptions;
+use weir_schema::tenant::TenantName;
+use weir_store::keys::KeyRing;
 
 use super::folder::on_record;
 use super::listening::Listening;
 use super::rotation::Rotation;
 use super::secrets::SecretsArguments;
 use super::storage::StorageArguments;
-use super::{Failure, core_files};
+use super::{Failure, core_files, secrets};
 use crate::auth::Tokens;
-use crate::config::{Isolation, LoadSection};
+use crate::config::{Isolation, LoadSection, TenantsSection};
 use crate::control::Control;
 use crate::http::tls::Tls;
 use crate::http::{Server, ServerOptions};
+use crate::tenants::{Setup, Slot, Tenants};
 
 /// What a command has made of its arguments.
 pub struct Plan {
@@ -45,6 +49,8 @@ pub struct Plan {
     pub load: LoadSection,
     /// Which calls are on record.
     pub recording: Recording,
+    /// Who else is served; `None`: nobody ever.
+    pub tenants: Option<TenantsSection>,
 }
 
 /// When the line is printed that says where the server listens.
@@ -68,12 +74,15 @@ pub struct Open {
     rotation: Rotation,
     control: Control,
     jobs: Scheduler,
+    slot: Slot,
+    tenants: Option<Setup>,
 }
 
 impl Open {
     /// Opens everything: the port first, which is the likeliest to be taken.
     pub async fn open(plan: Plan) -> Result<Self, Failure> {
-        let Plan { listening, storage, default_data, secrets, isolation, results_mib, runs, load, recording } = plan;
+        let Plan { listening, storage, default_data, secrets, isolation, results_mib, runs, load, recording, tenants } =
+            plan;
         core_files::forbid();
         let tls = listening.tls()?;
         let listener = listening.bind().await?;
@@ -81,7 +90,8 @@ impl Open {
         let data = storage.folder(&default_data);
         let secrets = secrets.read(&data)?;
         let store = storage.open(&default_data)?;
-        let rotation = Rotation::start(store.clone(), storage, default_data).await?;
+        let (slot, ring) = (Slot::default(), storage.keys(&default_data)?);
+        let rotation = Rotation::start(store.clone(), storage, default_data, slot.clone()).await?;
         let LoadSection { wait, waiting, waiting_caller } = load;
         let pool = PoolOptions {
             isolation: isolation.into(),
@@ -95,13 +105,14 @@ impl Open {
         if !named.is_empty() {
             on_record(&store, Act::on("useSecrets", named)).await?;
         }
+        let tenants = tenants.map(|section| setup(section, &pool, &data, ring, recording));
         let engine = Engine::start_with(store.clone(), pool, Some(secrets), results_bytes, runs);
         let engine = engine.map_err(Failure::because)?;
         engine.have_on_record(recording);
-        let control = Control::start(store, engine.clone(), &data)
+        let control = Control::start(store, engine.clone(), &data, slot.clone())
             .map_err(|error| Failure::because(format!("cannot listen for commands in {}: {error}", data.display())))?;
         let jobs = Scheduler::start(engine.clone(), engine.clock().clone());
-        Ok(Self { engine, data, listener, address, tls, rotation, control, jobs })
+        Ok(Self { engine, data, listener, address, tls, rotation, control, jobs, slot, tenants })
     }
 
     /// Closes everything, where nothing is served after all.
@@ -117,12 +128,24 @@ impl Open {
         announce: Announce,
         alongside: Option<JoinHandle<()>>,
     ) -> Result<(), Failure> {
-        let Self { engine, listener, address, tls, rotation, control, jobs, .. } = self;
+        let Self { engine, listener, address, tls, rotation, control, jobs, slot, tenants, .. } = self;
         let has_editor = options.graphiql;
         let mut server = Server::start_with(engine.clone(), options, tokens);
         let mut scheme = "http";
         if let Some(tls) = tls {
             (server, scheme) = (server.with_tls(tls), "https");
+        }
+        if let Some(setup) = tenants {
+            match Tenants::start(setup, server.gateway().clone()).await {
+                Ok(tenants) => {
+                    slot.set(&tenants);
+                    server = server.with_tenants(tenants);
+                }
+                Err(error) => {
+                    close(engine, control, jobs, rotation).await;
+                    return Err(Failure::because(error));
+                }
+            }
         }
         let ready = server.ready();
         let announcing = tokio::spawn(async move {
@@ -141,6 +164,31 @@ impl Open {
         }
         close(engine, control, jobs, rotation).await;
         served.map_err(|error| Failure::because(format!("the server stopped: {error}")))
+    }
+}
+
+/// What tenants are opened with.
+fn setup(
+    section: TenantsSection,
+    pool: &PoolOptions,
+    data: &Path,
+    ring: Option<KeyRing>,
+    recording: Recording,
+) -> Setup {
+    let TenantsSection { max, isolates, results_mib, secrets } = section;
+    let server = data.to_owned();
+    let secrets = move |name: &TenantName| match &secrets {
+        Some(folder) => secrets::of_tenant(&folder.join(name.as_str()), &server).map_err(|error| error.to_string()),
+        None => Ok(Secrets::default()),
+    };
+    Setup {
+        data: data.to_owned(),
+        ring,
+        max,
+        pool: PoolOptions { isolates, ..pool.clone() },
+        results_bytes: results_mib.saturating_mul(1 << 20),
+        secrets: Box::new(secrets),
+        recording,
     }
 }
 

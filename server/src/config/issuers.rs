@@ -39,6 +39,8 @@ pub struct IssuerSection {
     pub scopes: Vec<String>,
     /// For whom its tokens are made.
     pub kind: KindOf,
+    /// The claim of its tokens that names the tenant which they are for.
+    pub tenant_claim: Option<String>,
 }
 
 /// Where the keys of an issuer are.
@@ -96,6 +98,7 @@ struct Written {
     scopes: String,
     kind: Option<TokenKind>,
     kind_claim: Option<String>,
+    tenant_claim: Option<String>,
 }
 
 fn roles() -> String {
@@ -114,7 +117,8 @@ impl Written {
         let required = self.required.iter().map(|text| ("required", text));
         let kids = self.keys.iter().chain(&self.secret).filter_map(|key| key.kid.as_ref()).map(|kid| ("kid", kid));
         let claim = self.kind_claim.iter().map(|claim| ("kind_claim", claim));
-        let mut texts = named.into_iter().chain(audience).chain(required).chain(kids).chain(claim);
+        let tenant = self.tenant_claim.iter().map(|claim| ("tenant_claim", claim));
+        let mut texts = named.into_iter().chain(audience).chain(required).chain(kids).chain(claim).chain(tenant);
         texts.find(|(_, text)| text.is_empty() || text.len() > TEXT_BYTES_MAX).map(|(name, _)| name)
     }
 }
@@ -190,7 +194,8 @@ impl TryFrom<Written> for IssuerSection {
         };
         let path = |text: &str| text.split('.').map(str::to_owned).collect();
         let (roles, scopes) = (path(&written.roles), path(&written.scopes));
-        Ok(Self { issuer, algorithms, audience, keys, required, roles, scopes, kind })
+        let tenant_claim = written.tenant_claim;
+        Ok(Self { issuer, algorithms, audience, keys, required, roles, scopes, kind, tenant_claim })
     }
 }
 

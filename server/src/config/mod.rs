@@ -9,6 +9,7 @@ mod load;
 mod proxies;
 mod rate;
 mod server;
+mod tenants;
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -22,6 +23,7 @@ pub use load::LoadSection;
 pub use proxies::{ForwardingHeader, Network, ProxiesSection};
 pub use rate::{AddressRates, CallerRates, RateSection, TenantRates};
 pub use server::{Isolation, ServerSection, TlsSection};
+pub use tenants::TenantsSection;
 
 /// The file that is read where none is named and it is there.
 pub const FILE: &str = "weir.toml";
@@ -47,6 +49,8 @@ pub struct Config {
     pub load: LoadSection,
     /// Which calls are on record.
     pub audit: AuditSection,
+    /// How many tenants there may be, and what each may use.
+    pub tenants: TenantsSection,
 }
 
 /// Why a file is refused.
@@ -98,6 +102,9 @@ impl Config {
         let mut config = Self::parse(&text, file)?;
         let folder = file.parent().unwrap_or(Path::new(""));
         config.server.resolve(folder);
+        if let Some(path) = &mut config.tenants.secrets {
+            *path = folder.join(&*path);
+        }
         config.issuer.iter_mut().for_each(|issuer| issuer.resolve(folder));
         Ok(config)
     }

@@ -17,6 +17,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{interval, sleep, timeout};
+use tracing::Instrument;
 use weir_engine::bundle::key::PublicKey;
 use weir_engine::control::acts::{self, Act};
 use weir_engine::control::{Actor, administrators, keys};
@@ -28,10 +29,13 @@ use weir_store::progress::{Progress, Watch};
 use weir_store::{JobFilter, Store};
 
 use super::address::Address;
-use super::message::{self, AdministratorShown, Answer, BackedUp, REQUEST_BYTES_MAX, Request, RevokedKey, Shipped};
+use super::message::{
+    self, AdministratorShown, Answer, BackedUp, NewTenant, REQUEST_BYTES_MAX, Request, RevokedKey, Shipped, TenantShown,
+};
 use crate::documents;
 use crate::graphql::Schema;
 use crate::graphql::schema::servable;
+use crate::tenants::{Condition, Slot, Tenants, export};
 
 /// Connections at the same time. Further ones are told to come back.
 const CONNECTIONS_MAX: usize = 8;
@@ -49,6 +53,13 @@ const BETWEEN_LINES: Duration = Duration::from_millis(100);
 struct Served {
     store: Store,
     engine: Engine,
+    tenants: Slot,
+}
+
+impl Served {
+    fn tenants(&self) -> Result<Arc<Tenants>, String> {
+        self.tenants.get().ok_or_else(|| "there are no tenants here: ask the server, once it has started".to_owned())
+    }
 }
 
 /// Listens in a data folder until it is stopped.
@@ -59,7 +70,7 @@ pub struct Control {
 
 impl Control {
     /// Starts to listen. The data folder is open, so a socket that is there is one of a process that is gone.
-    pub fn start(store: Store, engine: Engine, data: &Path) -> io::Result<Self> {
+    pub fn start(store: Store, engine: Engine, data: &Path, tenants: Slot) -> io::Result<Self> {
         let address = Address::of(data)?;
         let new = address.new_socket();
         match fs::remove_file(&new) {
@@ -70,7 +81,8 @@ impl Control {
         fs::set_permissions(&new, Permissions::from_mode(0o600))?;
         fs::rename(&new, address.socket())?;
         let (stop, stopping) = watch::channel(false);
-        let listening = tokio::spawn(listen(listener, address, Served { store, engine }, stopping));
+        let served = Served { store, engine, tenants };
+        let listening = tokio::spawn(listen(listener, address, served, stopping).in_current_span());
         Ok(Self { stop, listening })
     }
 
@@ -91,7 +103,7 @@ async fn listen(listener: UnixListener, address: Address, served: Served, stoppi
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) if connections.len() < CONNECTIONS_MAX => {
-                    connections.spawn(serve(stream, served.clone(), stopping.clone()));
+                    connections.spawn(serve(stream, served.clone(), stopping.clone()).in_current_span());
                 }
                 Ok((stream, _)) => turn_away(&stream),
                 Err(error) => {
@@ -216,7 +228,7 @@ async fn hung_up(reader: &mut OwnedReadHalf) {
 }
 
 async fn perform(request: Request, served: &Served, watch: Watch) -> Result<Value, String> {
-    let Served { store, engine } = served;
+    let Served { store, engine, .. } = served;
     match request {
         Request::Backup { to } => {
             let manifest = store.backup(absolute(&to)?, watch).await.map_err(|error| error.to_string())?;
@@ -320,6 +332,38 @@ async fn perform(request: Request, served: &Served, watch: Watch) -> Result<Valu
         Request::RevokeAdministrator { name } => {
             let revoked = administrators::revoke(store, &Actor::operator(), &Permission::ALL, &name).await;
             outcome(&revoked.map_err(|error| error.to_string())?)
+        }
+        Request::ExportAll { to, tenant } => {
+            outcome(&export::all(store, &tenant, absolute(&to)?, watch).await.map_err(|error| error.to_string())?)
+        }
+        Request::Tenants => {
+            let all = served.tenants()?.list().into_iter();
+            outcome(&all.map(|(record, condition)| TenantShown::of(record, condition)).collect::<Vec<_>>())
+        }
+        Request::CreateTenant { name, reached } => {
+            let made = served.tenants()?.create(Actor::operator(), name, reached).await;
+            let (record, token) = made.map_err(|error| error.to_string())?;
+            let tenant = TenantShown::of(record, Condition::Served);
+            outcome(&NewTenant { tenant, token: token.reveal().to_owned() })
+        }
+        Request::ReachTenant { name, reached } => {
+            let tenants = served.tenants()?;
+            let record = tenants.reach(Actor::operator(), name, reached).await.map_err(|error| error.to_string())?;
+            let condition = tenants.condition(&record);
+            outcome(&TenantShown::of(record, condition))
+        }
+        Request::SuspendTenant { name } => {
+            let record = served.tenants()?.suspend(Actor::operator(), name).await.map_err(|error| error.to_string())?;
+            outcome(&TenantShown::of(record, Condition::Suspended))
+        }
+        Request::ResumeTenant { name } => {
+            let resumed = served.tenants()?.resume(Actor::operator(), name).await;
+            let (record, condition) = resumed.map_err(|error| error.to_string())?;
+            outcome(&TenantShown::of(record, condition))
+        }
+        Request::DeleteTenant { name } => {
+            served.tenants()?.delete(Actor::operator(), name).await.map_err(|error| error.to_string())?;
+            outcome(&())
         }
         Request::Views => outcome(&engine.views().map_err(|error| error.to_string())?),
         Request::RefreshView { name } => {

@@ -9,15 +9,19 @@ use weir_engine::control::acts::Act;
 use weir_engine::control::erasure::Whom;
 use weir_engine::control::keys::{self, KeysError};
 use weir_engine::control::releases::{self, Deployed};
+use weir_engine::control::tenants::Reached;
 use weir_engine::revoked::{Revocation, Revoked};
 use weir_schema::codec::audit::{AuditHead, Person};
-use weir_schema::codec::control::{AdministratorRecord, Permission, ReleaseRecord, SigningKeyRecord};
+use weir_schema::codec::control::{AdministratorRecord, Permission, ReleaseRecord, SigningKeyRecord, TenantRecord};
 use weir_schema::codec::job::JobState;
 use weir_schema::id::DocumentId;
+use weir_schema::tenant::TenantName;
 use weir_store::progress::Progress;
 use weir_store::{Exported, Manifest, Store};
 
 use crate::auth::mint;
+
+use crate::tenants::Condition;
 
 /// The longest request, in bytes.
 pub const REQUEST_BYTES_MAX: u64 = 64 << 10;
@@ -143,6 +147,45 @@ pub enum Request {
         /// The name.
         name: String,
     },
+    /// All that a tenant has, as files in a new folder; asked of who serves the tenant. Done with
+    /// [`Summary`](crate::tenants::export::Summary).
+    ExportAll {
+        /// The folder.
+        to: PathBuf,
+        /// What the registry has of it.
+        tenant: TenantRecord,
+    },
+    /// All tenants. Done with a list of [`TenantShown`].
+    Tenants,
+    /// One more. Done with [`NewTenant`].
+    CreateTenant {
+        /// The name.
+        name: TenantName,
+        /// By what it is reached.
+        reached: Reached,
+    },
+    /// Other hosts and issuers of one. Done with a [`TenantShown`].
+    ReachTenant {
+        /// The name.
+        name: TenantName,
+        /// By what it is reached from now on.
+        reached: Reached,
+    },
+    /// One that is kept and not served. Done with a [`TenantShown`].
+    SuspendTenant {
+        /// The name.
+        name: TenantName,
+    },
+    /// One that is served again. Done with a [`TenantShown`].
+    ResumeTenant {
+        /// The name.
+        name: TenantName,
+    },
+    /// The end of all that one has. Done with null.
+    DeleteTenant {
+        /// The name.
+        name: TenantName,
+    },
     /// The end of all that is kept of a view. Done with [`weir_engine::views::ViewStatus`].
     DropView {
         /// The view.
@@ -243,6 +286,40 @@ impl From<Deployed> for Shipped {
     fn from(Deployed { release, was_active }: Deployed) -> Self {
         Self { release, was_active }
     }
+}
+
+/// A tenant, and how it stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TenantShown {
+    /// What the registry has.
+    #[serde(flatten)]
+    pub record: TenantRecord,
+    /// How it stands, where it is served or should be: `creating`, `served`, `suspended`, `unavailable` or `deleting`.
+    pub condition: String,
+}
+
+impl TenantShown {
+    /// One of a server that runs.
+    pub fn of(record: TenantRecord, condition: Condition) -> Self {
+        Self { record, condition: condition.as_str().to_owned() }
+    }
+
+    /// One of a server that does not.
+    pub fn at_rest(record: TenantRecord) -> Self {
+        let condition = record.state.as_str().to_owned();
+        Self { record, condition }
+    }
+}
+
+/// A tenant that was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NewTenant {
+    /// The tenant.
+    pub tenant: TenantShown,
+    /// The token of its first administrator. It is nowhere else.
+    pub token: String,
 }
 
 /// An administrator, without what is known of the token.

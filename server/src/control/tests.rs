@@ -20,7 +20,7 @@ async fn listening(name: &str) -> (Control, Store, PathBuf, TempDir) {
     let data = folder.path().join(name);
     let store = Store::open(&data, Options::default()).unwrap();
     let engine = Engine::start(store.clone(), PoolOptions::default()).unwrap();
-    let control = Control::start(store.clone(), engine, &data).unwrap();
+    let control = Control::start(store.clone(), engine, &data, Slot::default()).unwrap();
     (control, store, data, folder)
 }
 
@@ -81,7 +81,7 @@ async fn a_socket_that_was_left_is_replaced() {
     drop(std::os::unix::net::UnixListener::bind(data.join("control")).unwrap());
     assert_eq!(asked(&data, Request::Verify).await.unwrap(), None);
     let engine = Engine::start(store.clone(), PoolOptions::default()).unwrap();
-    let control = Control::start(store, engine, &data).unwrap();
+    let control = Control::start(store, engine, &data, Slot::default()).unwrap();
     assert!(asked(&data, Request::Verify).await.unwrap().is_some());
     control.stop().await;
 }

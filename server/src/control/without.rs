@@ -10,13 +10,14 @@ use weir_store::progress::Progress;
 
 use super::AskError;
 use super::message::Request;
+use crate::tenants::Slot;
 
 /// What would listen.
 pub struct Control;
 
 impl Control {
     /// Listens to nobody.
-    pub fn start(_store: Store, _engine: Engine, _data: &Path) -> io::Result<Self> {
+    pub fn start(_store: Store, _engine: Engine, _data: &Path, _tenants: Slot) -> io::Result<Self> {
         Ok(Self)
     }
 

@@ -12,8 +12,8 @@ use super::connection::Written;
 /// What the bodies of one connection may have whatever others hold: an ordinary request is never refused.
 const ALWAYS_BYTES: u64 = 64 << 10;
 
-/// The bytes of all bodies.
-#[derive(Debug)]
+/// The bytes of all bodies. Clones count together.
+#[derive(Debug, Clone)]
 pub struct Bodies {
     bytes_max: u64,
     bytes: Arc<AtomicU64>,

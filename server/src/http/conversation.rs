@@ -17,6 +17,8 @@ use axum::body::Body;
 use axum::extract::connect_info::ConnectInfo;
 use axum::http::Request;
 use axum::response::Response;
+use futures_util::FutureExt;
+use futures_util::future::Either;
 use hyper::body::Incoming;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -36,6 +38,7 @@ use super::proxy_protocol;
 use super::stream::{Counting, Stream};
 use super::too_many;
 use crate::rate::standing::Standing;
+use crate::tenants::Tenants;
 
 /// The least that the library takes as the bound of a head.
 const HEADER_BYTES_MIN: usize = 8 << 10;
@@ -47,19 +50,21 @@ pub struct Conversations {
     gateway: Arc<Gateway>,
     tls: Option<TlsAcceptor>,
     stopping: watch::Receiver<bool>,
+    tenants: Option<Arc<Tenants>>,
 }
 
 impl Conversations {
-    /// Requests go to the router, until the server stops.
+    /// Requests go to the router, or to that of the tenant whose they are, until the server stops.
     pub fn of(
         router: Router,
         gateway: Arc<Gateway>,
         tls: Option<TlsAcceptor>,
         stopping: watch::Receiver<bool>,
+        tenants: Option<Arc<Tenants>>,
     ) -> Self {
         // Once for all, and not for each request.
         let router = TowerToHyperService::new(router.with_state(()));
-        Self { http: http(&gateway.options.connection), router, gateway, tls, stopping }
+        Self { http: http(&gateway.options.connection), router, gateway, tls, stopping, tenants }
     }
 
     /// Holds one, to its end or until there is a reason to end it.
@@ -76,7 +81,7 @@ impl Conversations {
             let address = of_request(&self.gateway.options.proxies, accepted.address, request.headers());
             request.extensions_mut().insert(ConnectInfo(Accepted { address, ..accepted.clone() }));
             let manners = Manners::of(&request, address);
-            let answering = self.may_ask(&request, address).map(|standing| (standing, self.router.call(request)));
+            let answering = self.may_ask(&request, address).map(|standing| (standing, self.answer(request, address)));
             async move {
                 let response = match answering {
                     Ok((standing, answering)) => manners.keep(standing, answering).await,
@@ -107,6 +112,22 @@ impl Conversations {
                 && activity.is_running()
                 && Instant::now() < end
             {}
+        }
+    }
+
+    /// Answers a request.
+    fn answer(
+        &self,
+        request: Request<Body>,
+        address: IpAddr,
+    ) -> impl Future<Output = Result<Response, Infallible>> + Send + use<> {
+        match self.tenants.as_ref().filter(|tenants| !tenants.is_empty()) {
+            None => Either::Left(self.router.call(request)),
+            Some(tenants) => {
+                let (tenants, own) = (tenants.clone(), self.router.clone());
+                // Boxed: otherwise each request would have the room for it, also where there are none.
+                Either::Right(async move { tenants.answer(own, request, address).await }.boxed())
+            }
         }
     }
 

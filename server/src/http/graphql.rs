@@ -236,12 +236,18 @@ impl From<&Unauthenticated> for Refusal {
         match error.extensions.code {
             ErrorCode::Unavailable => Self::unavailable(error),
             ErrorCode::RateLimited => Self { status: StatusCode::TOO_MANY_REQUESTS, error },
+            ErrorCode::NotFound => Self { status: StatusCode::NOT_FOUND, error },
             _ => Self { status: StatusCode::UNAUTHORIZED, error },
         }
     }
 }
 
 impl Refusal {
+    /// An error with its status.
+    pub(crate) fn new(status: StatusCode, error: GraphqlError) -> Self {
+        Self { status, error }
+    }
+
     /// It may be tried again.
     pub(super) fn unavailable(error: GraphqlError) -> Self {
         Self { status: StatusCode::SERVICE_UNAVAILABLE, error }

@@ -3,26 +3,30 @@
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use axum::Router;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
+use tracing::{Instrument, Span};
 use weir_engine::Engine;
 use weir_engine::places::Places;
 
 use super::accept::Acceptor;
 use super::bodies::Bodies;
 use super::conversation::Conversations;
-use super::gateway::Gateway;
+use super::gateway::{Capacity, Gateway};
 use super::tls::Tls;
 use super::{ServerOptions, router};
+use crate::auth::realm::Realm;
 use crate::auth::{Auth, Tokens, sessions};
 use crate::graphql::persisted::Persisted;
 use crate::graphql::service::{Served, Service, follow};
 use crate::metrics::Metrics;
 use crate::rate::Rates;
 use crate::rate::clock::Clock;
+use crate::tenants::{Slot, Tenants};
 
 /// A server of one engine.
 pub struct Server {
@@ -33,6 +37,17 @@ pub struct Server {
     /// Ends what outlives its token.
     watchman: JoinHandle<()>,
     tls: Option<Tls>,
+    tenants: Option<Arc<Tenants>>,
+}
+
+/// What the parts of a server are made of that tenants have in common with it, or their own of.
+struct Shared {
+    metrics: Metrics,
+    rates: Rates,
+    auth: Auth,
+    bodies: Bodies,
+    sockets: Capacity,
+    subscriptions: Capacity,
 }
 
 impl Server {
@@ -48,30 +63,82 @@ impl Server {
 
     /// The same with limits that go by another clock.
     pub fn start_by(clock: Clock, engine: Engine, options: ServerOptions, tokens: Tokens) -> Self {
+        let Tokens { issuers, remembered } = tokens;
+        let shared = Shared {
+            metrics: if options.control_plane { Metrics::with_tenants() } else { Metrics::default() },
+            rates: Rates::new(&options.rate, clock),
+            auth: Auth::new(engine.clone(), issuers, remembered, options.tokenless.clone()),
+            bodies: Bodies::new(options.bodies_bytes),
+            sockets: Capacity::new(options.sockets),
+            subscriptions: Capacity::new(options.subscriptions),
+        };
+        Self::assemble(engine, options, shared, Span::none())
+    }
+
+    /// The same of a tenant, beside the server's own: what addresses may do, and what all may hold together, they have in common,
+    /// and nothing else.
+    pub(crate) fn start_beside(own: &Gateway, engine: Engine, realm: Realm, span: Span) -> Self {
+        let options = own.options.clone();
+        let shared = Shared {
+            metrics: Metrics::default(),
+            rates: own.rates.beside(&options.rate),
+            auth: own.auth.of_tenant(engine.clone(), realm),
+            bodies: own.bodies.clone(),
+            sockets: own.sockets.beside(),
+            subscriptions: own.subscriptions.beside(),
+        };
+        Self::assemble(engine, options, shared, span)
+    }
+
+    fn assemble(engine: Engine, options: ServerOptions, shared: Shared, span: Span) -> Self {
+        let Shared { metrics, rates, auth, bodies, sockets, subscriptions } = shared;
         let (serve, served) = watch::channel(None);
         let (stop, stopping) = watch::channel(false);
-        let metrics = Arc::<Metrics>::default();
-        let rates = Arc::new(Rates::new(&options.rate, clock));
+        let (metrics, rates) = (Arc::new(metrics), Arc::new(rates));
         let (releases, serving) = (engine.releases(), engine.serving());
-        let follower = tokio::spawn(follow(releases, metrics.plan_cache.clone(), rates.clone(), serve, serving));
-        let Tokens { issuers, remembered } = tokens;
-        let auth = Auth::new(engine.clone(), issuers, remembered, options.tokenless.clone());
-        let (sessions, issuers) = (auth.sessions().clone(), auth.issuers().clone());
-        let watchman = tokio::spawn(sessions::watch_over(sessions, issuers, engine.clone()));
+        let following = follow(releases, metrics.plan_cache.clone(), rates.clone(), serve, serving);
+        let follower = tokio::spawn(following.instrument(span.clone()));
+        let watching = sessions::watch_over(auth.sessions().clone(), auth.issuers().clone(), engine.clone());
+        let watchman = tokio::spawn(watching.instrument(span.clone()));
         let persisted = Persisted::new(options.trusted_documents);
         let gateway = Gateway {
             auth,
             service: Service::new(engine, served.clone(), metrics, persisted, rates.clone()),
             rates,
-            bodies: Bodies::new(options.bodies_bytes),
+            bodies,
             uploads: Places::new(options.uploads as usize),
-            sockets: Arc::new(Semaphore::new(options.sockets as usize)),
-            subscriptions: Arc::new(Semaphore::new(options.subscriptions as usize)),
+            sockets,
+            subscriptions,
             json_lines: Places::new(options.json_lines as usize),
             stopping,
+            span,
+            tenants: Slot::default(),
+            ends_at_once: AtomicBool::new(false),
             options,
         };
-        Self { gateway: Arc::new(gateway), served, stop, follower, watchman, tls: None }
+        Self { gateway: Arc::new(gateway), served, stop, follower, watchman, tls: None, tenants: None }
+    }
+
+    /// Serves tenants too.
+    pub fn with_tenants(self, tenants: Arc<Tenants>) -> Self {
+        self.gateway.tenants.set(&tenants);
+        Self { tenants: Some(tenants), ..self }
+    }
+
+    /// What its handlers share.
+    pub(crate) fn gateway(&self) -> &Arc<Gateway> {
+        &self.gateway
+    }
+
+    /// Has sockets and subscriptions end.
+    pub(crate) fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+
+    /// Ends what has looked after it.
+    pub(crate) fn end(self) {
+        self.watchman.abort();
+        self.follower.abort();
     }
 
     /// Answers over TLS.
@@ -108,12 +175,17 @@ impl Server {
         if let Some(tls) = files {
             following.spawn(tls.follow_files(options.certificate_interval));
         }
-        let conversations = Conversations::of(router, self.gateway.clone(), acceptor, self.stop.subscribe());
+        let tenants = self.tenants.clone();
+        let conversations =
+            Conversations::of(router, self.gateway.clone(), acceptor, self.stop.subscribe(), tenants.clone());
         let acceptor = Acceptor::of(listener, places.clone());
         let accepting = acceptor.run(Arc::new(conversations), self.stop.subscribe());
         let stopping = async {
             shutdown.await;
             self.stop.send_replace(true);
+            if let Some(tenants) = &tenants {
+                tenants.stop();
+            }
         };
         let (mut running, ()) = tokio::join!(accepting, stopping);
         // All places are free when the last connection is closed, and the last that has become a WebSocket.
@@ -123,6 +195,9 @@ impl Server {
         }
         running.shutdown().await;
         following.shutdown().await;
+        if let Some(tenants) = &self.tenants {
+            tenants.close().await;
+        }
         self.watchman.abort();
         self.follower.abort();
         Ok(())

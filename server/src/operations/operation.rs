@@ -81,7 +81,7 @@ impl<C: Clone> Operation<C> {
             self.outbox.goes_on(&self.ticket);
             let subscribed = subscribe(&served.schema, &operation, request.variables.clone())?;
             let _held = self.admit(&served, &subscribed)?;
-            let Ok(_permit) = self.gateway.subscriptions.clone().try_acquire_owned() else {
+            let Some(_permit) = self.gateway.subscriptions.take() else {
                 return Err(vec![GraphqlError::limit("subscriptions", "all subscriptions of the server are taken")]);
             };
             let form = Form::of(&request)?;

@@ -112,6 +112,11 @@ impl Rates {
         }
     }
 
+    /// The same of a tenant beside what these are of.
+    pub fn beside(&self, config: &RateSection) -> Self {
+        Self::of_tenant(config, self.apps.clock().clone(), self.addresses.clone())
+    }
+
     /// Those of addresses, to be shared by the limits of tenants.
     pub fn addresses(&self) -> &Arc<Addresses> {
         &self.addresses

@@ -34,6 +34,11 @@ impl Tables {
         Self { clock, keys, by_refill: std::array::from_fn(|_| OnceLock::new()) }
     }
 
+    /// By which time they go.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
     /// A limit whose keys have their places here.
     pub fn limiter(&self, limit: Limit, rate: Rate) -> Limiter {
         let new = || Arc::new(Table::new(self.keys));

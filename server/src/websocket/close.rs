@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use axum::extract::ws::{CloseFrame, Utf8Bytes};
 
 use crate::auth::error::Unauthenticated;
+use crate::graphql::GraphqlError;
+use crate::tenants::choose::Refused;
 
 /// Why the server closes a socket: a code, and a reason for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +66,22 @@ impl Close {
         match error {
             Unauthenticated::TooMany(_) => Self::TOO_MANY_LOGINS,
             error => Self { code: 4403, reason: cut(format!("Forbidden: {error}")) },
+        }
+    }
+
+    /// There is nothing to be asked yet. Clients try again after this.
+    pub fn not_yet(why: &str) -> Self {
+        Self { code: 1013, reason: cut(why.to_owned()) }
+    }
+
+    /// What a token leads to is not there, or not now.
+    pub fn of_choice(refused: Refused) -> Self {
+        let error = GraphqlError::from(refused);
+        match refused {
+            Refused::Unavailable => Self::not_yet(&error.message),
+            Refused::Nowhere | Refused::Ambiguous => {
+                Self { code: 4403, reason: cut(format!("Forbidden: {}", error.message)) }
+            }
         }
     }
 

@@ -17,6 +17,8 @@ use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use tracing::Instrument;
+
 use crate::http::gateway::Gateway;
 use crate::http::graphql::Refusal;
 use crate::http::negotiate::MediaType;
@@ -38,7 +40,9 @@ pub async fn upgrade(gateway: Arc<Gateway>, upgrade: WebSocketUpgrade, parts: &P
     if let Err(foreign) = gateway.options.origins.may_connect(parts) {
         return (StatusCode::FORBIDDEN, format!("{foreign}\n")).into_response();
     }
-    if gateway.service.current().is_none() {
+    // Whose it is may be said by the token that comes with the handshake.
+    let is_open = gateway.tenants.get().is_some() && gateway.auth.has_tenant_claims();
+    if gateway.service.current().is_none() && !is_open {
         // Not accepted, so that clients try again: an operation that is refused they would take for ended.
         let reason = format!("{}\n", gateway.nothing_served());
         return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], reason).into_response();
@@ -48,7 +52,7 @@ pub async fn upgrade(gateway: Arc<Gateway>, upgrade: WebSocketUpgrade, parts: &P
         Ok(credentials) => credentials,
         Err(error) => return Refusal::from(&error).into_response(MediaType::Json),
     };
-    let Ok(permit) = gateway.sockets.clone().try_acquire_owned() else {
+    let Some(permit) = gateway.sockets.take() else {
         let retry_after = [(header::RETRY_AFTER, "1")];
         return (StatusCode::SERVICE_UNAVAILABLE, retry_after, "all sockets are taken\n").into_response();
     };
@@ -67,7 +71,9 @@ pub async fn upgrade(gateway: Arc<Gateway>, upgrade: WebSocketUpgrade, parts: &P
         .max_frame_size(message_bytes)
         .on_failed_upgrade(|error| tracing::debug!("WebSocket upgrade: {error}"))
         .on_upgrade(async move |socket: WebSocket| {
-            RequestId::under(request, session::run(gateway, accepted, credentials, socket)).await;
+            let span = gateway.span.clone();
+            let session = session::run(gateway, accepted, credentials, socket).instrument(span);
+            RequestId::under(request, session).await;
             drop((permit, held));
         })
 }

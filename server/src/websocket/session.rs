@@ -3,7 +3,6 @@
 //! Reading, writing and pinging go on side by side in one task; what they share is the [`Outbox`]. The operations run in
 //! tasks of their own, which end with the session.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -12,8 +11,10 @@ use axum::extract::ws::{Message, Utf8Bytes, WebSocket};
 use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval_at, sleep_until, timeout, timeout_at};
+use tracing::Instrument;
 use weir_engine::call::Caller;
 use weir_schema::caller::CallerSettings;
 
@@ -22,14 +23,15 @@ use super::message::{self, ClientMessage, Token};
 use crate::auth::error::{TokenError, Unauthenticated};
 use crate::auth::sessions::{Session as TokenSession, over};
 use crate::auth::{Credentials, Presented};
-use crate::graphql::service::Service;
+use crate::graphql::service::{Service, Source};
 use crate::graphql::{GraphqlError, Request};
 use crate::http::connection::{Accepted, Stalled, Written};
-use crate::http::gateway::Gateway;
+use crate::http::gateway::{Gateway, Permit};
 use crate::operations::operation::Operation;
 use crate::operations::outbox::{NotOpened, Outbox, Outgoing};
 use crate::rate::rates::Holds;
 use crate::request_id::RequestId;
+use crate::tenants::choose::Chosen;
 
 /// What is sent about the connection itself.
 #[derive(Debug, Clone)]
@@ -53,6 +55,7 @@ pub async fn run(gateway: Arc<Gateway>, accepted: Accepted, credentials: Credent
     let options = gateway.options.socket.clone();
     let init_deadline = Instant::now() + options.init_timeout;
     let (service, operations) = (gateway.service.on(accepted.source()), JoinSet::new());
+    let gateway_stopping = gateway.stopping.clone();
     let mut session = Session {
         gateway,
         service,
@@ -62,7 +65,9 @@ pub async fn run(gateway: Arc<Gateway>, accepted: Accepted, credentials: Credent
         acknowledged: false,
         presented: Presented::new(credentials),
         token: None,
-        address: accepted.address,
+        source: accepted.source(),
+        stopping: gateway_stopping,
+        _permit: None,
         counted: Caller::Anonymous,
         _held: Holds::default(),
     };
@@ -187,8 +192,12 @@ struct Session {
     presented: Presented,
     /// How long that is good; with the handshake, if it is a token.
     token: Option<TokenSession>,
-    /// Whose it is.
-    address: IpAddr,
+    /// Where it comes from.
+    source: Source,
+    /// Turns true when who serves it is told to stop.
+    stopping: watch::Receiver<bool>,
+    /// Its place with the tenant that its token has led to.
+    _permit: Option<Permit>,
     /// As whom its messages count, which is known with the handshake.
     counted: Caller,
     /// Its part of what its caller may hold.
@@ -198,7 +207,6 @@ struct Session {
 impl Session {
     /// Reads messages until the session ends.
     async fn read(&mut self, stream: &mut SplitStream<WebSocket>, heard: &AtomicBool) -> End {
-        let mut stopping = self.gateway.stopping.clone();
         loop {
             let next = async {
                 self.outbox.has_room(self.gateway.options.socket.outbox_messages).await;
@@ -207,12 +215,12 @@ impl Session {
             let message = tokio::select! {
                 message = next => Some(message),
                 () = sleep_until(self.init_deadline), if !self.acknowledged => return End::Close(Close::INIT_TIMEOUT),
-                _ = stopping.wait_for(|stopping| *stopping) => None,
+                _ = self.stopping.wait_for(|stopping| *stopping) => None,
                 error = over(&mut self.token) => return End::Close(Close::forbidden(&error.into())),
             };
             let Some(message) = message else {
                 // What runs is finished and sent first, as requests over HTTP are.
-                let _ = timeout(self.gateway.options.socket.grace, self.outbox.settled()).await;
+                let _ = timeout(self.gateway.grace(), self.outbox.settled()).await;
                 return End::Close(Close::GOING_AWAY);
             };
             heard.store(true, Ordering::Relaxed);
@@ -264,9 +272,13 @@ impl Session {
     async fn begin(&mut self, token: Option<Token>) -> Result<(), Close> {
         let refused = |error| Close::forbidden(&Unauthenticated::Token(error));
         if let Some(Token(token)) = token {
-            let verified = timeout_at(self.init_deadline, self.gateway.verified(self.address, &token)).await;
+            timeout_at(self.init_deadline, self.go_where_it_leads(&token)).await.map_err(|_| Close::INIT_TIMEOUT)??;
+            let verified = timeout_at(self.init_deadline, self.gateway.verified(self.source.address, &token)).await;
             let verified = verified.map_err(|_| Close::INIT_TIMEOUT)?;
             self.presented.replace(Credentials::Token(verified.map_err(|error| Close::forbidden(&error))?));
+        }
+        if self.service.current().is_none() {
+            return Err(Close::not_yet(self.gateway.nothing_served()));
         }
         let credentials = self.presented.credentials();
         self.counted = credentials.caller(&CallerSettings::default()).map_err(refused)?;
@@ -278,6 +290,23 @@ impl Session {
         Ok(())
     }
 
+    /// Goes on with the tenant that a token names. Nothing has been asked yet.
+    async fn go_where_it_leads(&mut self, token: &str) -> Result<(), Close> {
+        let Some(tenants) = self.gateway.tenants.get() else { return Ok(()) };
+        let served = match tenants.of_token(token, self.source.address).await {
+            Chosen::Own => return Ok(()),
+            Chosen::Tenant(served) => served,
+            Chosen::Refused(refused) => return Err(Close::of_choice(refused)),
+        };
+        let gateway = served.gateway().clone();
+        // Among all sockets it counts already.
+        self._permit = Some(gateway.sockets.take_over().ok_or(Close::TOO_MANY_SOCKETS)?);
+        self.service = gateway.service.on(self.source);
+        self.stopping = gateway.stopping.clone();
+        self.gateway = gateway;
+        Ok(())
+    }
+
     /// Another token of the same caller, before the one before is over.
     async fn go_on_with(&mut self, Token(token): Token) -> Result<(), Close> {
         let refused = |error| Close::forbidden(&Unauthenticated::Token(error));
@@ -286,7 +315,7 @@ impl Session {
             return Err(refused(TokenError::Another));
         };
         let verified = tokio::select! {
-            verified = self.gateway.verified(self.address, &token) => verified.map_err(|error| Close::forbidden(&error))?,
+            verified = self.gateway.verified(self.source.address, &token) => verified.map_err(|error| Close::forbidden(&error))?,
             error = session.over() => return Err(refused(error)),
         };
         if !verified.is_of_the_same_as(before) {
@@ -325,7 +354,8 @@ impl Session {
         let (gateway, service) = (self.gateway.clone(), self.service.clone());
         let presented = self.presented.clone();
         let operation = Operation::new(ticket.clone(), gateway, service, self.outbox.clone(), presented);
-        let task = self.operations.spawn(RequestId::carry(operation.run(request)));
+        let running = operation.run(request).instrument(self.gateway.span.clone());
+        let task = self.operations.spawn(RequestId::carry(running));
         self.outbox.run(&ticket, task);
         Ok(())
     }

@@ -5,6 +5,7 @@
 mod forgery;
 mod keys;
 mod published;
+mod realms;
 mod remembered;
 
 use std::path::Path;

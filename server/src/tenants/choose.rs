@@ -1,0 +1,170 @@
+//! Whose a request is: a tenant's by the host that it is for, or else by the claim of its token, once that was verified. Whatever else
+//! a request says about it says nothing.
+//!
+//! What leads nowhere is answered as if there were nothing, always by the same words: nobody learns which tenants there are.
+
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Request, StatusCode};
+use axum::response::Response;
+use hyper::service::Service as _;
+use hyper_util::service::TowerToHyperService;
+use weir_engine::control::administrators;
+use weir_schema::error::ErrorCode;
+use weir_schema::tenant::TenantName;
+
+use super::host::{self, Ambiguous};
+use super::served::Served;
+use super::{Condition, Entry, Tenants};
+use crate::auth::error::TokenError;
+use crate::auth::token_of;
+use crate::graphql::GraphqlError;
+use crate::http::graphql::Refusal;
+use crate::http::negotiate::{MediaType, accepted};
+use crate::http::origin::KnownName;
+use crate::http::too_many;
+
+/// Whose it is.
+pub enum Chosen {
+    /// The server's own.
+    Own,
+    /// A tenant's.
+    Tenant(Arc<Served>),
+    /// Nobody's.
+    Refused(Refused),
+}
+
+/// Why nobody answers it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// There is no such tenant, or not any more.
+    Nowhere,
+    /// It is not served now.
+    Unavailable,
+    /// It is for more than one host.
+    Ambiguous,
+}
+
+impl From<Refused> for GraphqlError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            // As of a token that is for another one.
+            Refused::Nowhere => Self::from(&TokenError::Foreign),
+            Refused::Unavailable => {
+                Self::new(ErrorCode::Unavailable, "this is not served at the moment: try again later")
+            }
+            Refused::Ambiguous => Self::new(ErrorCode::BadRequest, Ambiguous.to_string()),
+        }
+    }
+}
+
+impl Refused {
+    fn status(self) -> StatusCode {
+        match self {
+            Self::Nowhere => StatusCode::NOT_FOUND,
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Ambiguous => StatusCode::BAD_REQUEST,
+        }
+    }
+}
+
+impl Entry {
+    fn chosen(&self) -> Chosen {
+        match (self.condition(), &self.served) {
+            (Condition::Served, Some(served)) => Chosen::Tenant(served.clone()),
+            (Condition::Creating | Condition::Deleting, _) => Chosen::Refused(Refused::Nowhere),
+            _ => Chosen::Refused(Refused::Unavailable),
+        }
+    }
+}
+
+impl Tenants {
+    /// Whether there are any: otherwise no request need be looked at.
+    pub fn is_empty(&self) -> bool {
+        self.table.read().entries.is_empty() && !self.own.auth.has_tenant_claims()
+    }
+
+    /// Answers a request of an address: by a tenant's routes, or by the server's own.
+    pub async fn answer(
+        &self,
+        own: TowerToHyperService<Router>,
+        request: Request<Body>,
+        address: IpAddr,
+    ) -> Result<Response, Infallible> {
+        let (mut parts, body) = request.into_parts();
+        let chosen = self.choose(&mut parts, address).await;
+        let request = Request::from_parts(parts, body);
+        match chosen {
+            Chosen::Own => own.call(request).await,
+            Chosen::Tenant(served) => served.answer(request).await,
+            Chosen::Refused(refused) => Ok(self.refuse(refused, request.headers())),
+        }
+    }
+
+    async fn choose(&self, parts: &mut Parts, address: IpAddr) -> Chosen {
+        let (path, headers) = (parts.uri.path(), &parts.headers);
+        // It is about the process.
+        if path == "/healthz" {
+            return Chosen::Own;
+        }
+        let host = match host::of_request(&parts.uri, headers) {
+            Ok(host) => host,
+            Err(Ambiguous) => return Chosen::Refused(Refused::Ambiguous),
+        };
+        if let Some(host) = host {
+            let table = self.table.read();
+            let entry = table.hosts.get(&host).and_then(|name| table.entries.get(name));
+            if let Some(entry) = entry {
+                parts.extensions.insert(KnownName);
+                return entry.chosen();
+            }
+        }
+        // Who shows none, or several, is told by who answers.
+        let Ok(Some(token)) = token_of(headers) else { return Chosen::Own };
+        if is_of_administrators(path) {
+            // It leads to where it is looked up. Where there is nobody it is as good as one that nobody has made.
+            let named = administrators::tenant_of(token).map(|name| self.named(&name));
+            return named.filter(|chosen| matches!(chosen, Chosen::Tenant(_))).unwrap_or(Chosen::Own);
+        }
+        self.of_token(token, address).await
+    }
+
+    /// Whose a token is that comes from an address. One that is none is the server's own, which says so.
+    pub async fn of_token(&self, token: &str, address: IpAddr) -> Chosen {
+        let auth = &self.own.auth;
+        if !auth.has_tenant_claims() {
+            return Chosen::Own;
+        }
+        let Ok(login) = self.own.rates.login(address, || auth.remembers(token)) else { return Chosen::Own };
+        let read = auth.read(token).await;
+        // Who answers looks at it once more, and counts it.
+        login.is_no_guess();
+        let Ok(verified) = read else { return Chosen::Own };
+        match verified.tenant().map(str::parse::<TenantName>) {
+            None => Chosen::Own,
+            Some(Ok(name)) => self.named(&name),
+            Some(Err(_)) => Chosen::Refused(Refused::Nowhere),
+        }
+    }
+
+    fn named(&self, name: &TenantName) -> Chosen {
+        let table = self.table.read();
+        table.entries.get(name).map_or(Chosen::Refused(Refused::Nowhere), Entry::chosen)
+    }
+
+    fn refuse(&self, refused: Refused, headers: &HeaderMap) -> Response {
+        let media = accepted(headers).unwrap_or(MediaType::Json);
+        let refusal = Refusal::new(refused.status(), refused.into()).into_response(media);
+        too_many::readable(&self.own.options.origins, headers, refusal)
+    }
+}
+
+/// Whether a path is for who shows the token of an administrator.
+fn is_of_administrators(path: &str) -> bool {
+    matches!(path, "/admin/graphql" | "/metrics")
+}

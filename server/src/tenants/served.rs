@@ -1,0 +1,153 @@
+//! A tenant that is open: its store, its engine and what works on them, and its own routes.
+
+use std::convert::Infallible;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
+use axum::response::Response;
+use hyper::service::Service as _;
+use hyper_util::service::TowerToHyperService;
+use parking_lot::Mutex;
+use tracing::{Instrument, Span};
+use weir_engine::Engine;
+use weir_engine::control::tenants;
+use weir_engine::engine::Runs;
+use weir_engine::jobs::Scheduler;
+use weir_schema::codec::control::TenantRecord;
+use weir_store::Store;
+
+use super::{Setup, Slot};
+use crate::auth::realm::Realm;
+use crate::control::Control;
+use crate::graphql::schema::servable;
+use crate::http::Server;
+use crate::http::gateway::Gateway;
+
+/// How long sockets and subscriptions may take to end before what they wait for is taken from under them.
+const QUIET_MAX: Duration = Duration::from_millis(500);
+/// Between two looks whether they have.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
+
+/// A tenant that is served.
+pub struct Served {
+    gateway: Arc<Gateway>,
+    router: TowerToHyperService<Router>,
+    open: Mutex<Option<Open>>,
+}
+
+/// What is closed with it.
+struct Open {
+    server: Server,
+    engine: Engine,
+    control: Control,
+    jobs: Scheduler,
+}
+
+impl Served {
+    /// Serves what is deployed in an open store, beside the server's own.
+    pub(super) async fn start(
+        own: &Gateway,
+        setup: &Setup,
+        record: &TenantRecord,
+        data: &Path,
+        store: Store,
+    ) -> Result<Self, String> {
+        // At the level of errors, so that whatever is shown of the log says whose it is.
+        let span = tracing::error_span!("tenant", tenant = %record.name);
+        let started = Self::start_inside(own, setup, record, data, store.clone(), span.clone()).instrument(span).await;
+        if started.is_err() {
+            store.close().await;
+        }
+        started
+    }
+
+    async fn start_inside(
+        own: &Gateway,
+        setup: &Setup,
+        record: &TenantRecord,
+        data: &Path,
+        store: Store,
+        span: Span,
+    ) -> Result<Self, String> {
+        let secrets = (setup.secrets)(&record.name)?;
+        tenants::be_named(&store, &record.name).await.map_err(|error| error.to_string())?;
+        let (pool, results_bytes) = (setup.pool.clone(), setup.results_bytes);
+        let engine = Engine::start_with(store.clone(), pool, Some(secrets), results_bytes, Runs::SignedBundles);
+        let engine = engine.map_err(|error| error.to_string())?;
+        engine.deny_without_policies();
+        engine.have_on_record(setup.recording);
+        match engine.restore(&servable).await {
+            Ok(Some(release)) => tracing::info!("{} {} is served", release.app, release.version),
+            Ok(None) => {}
+            // Another one can be deployed: for that it has to run.
+            Err(error) => tracing::error!("what was deployed is not served: {error}"),
+        }
+        let control = Control::start(store, engine.clone(), data, Slot::default());
+        let control = match control {
+            Ok(control) => control,
+            Err(error) => {
+                engine.close().await;
+                return Err(format!("cannot listen for commands in {}: {error}", data.display()));
+            }
+        };
+        let jobs = Scheduler::start(engine.clone(), engine.clock().clone());
+        let realm = Realm::of_tenant(record.name.clone(), record.issuers.clone());
+        let server = Server::start_beside(own, engine.clone(), realm, span);
+        // Before the first request, so that it is not told that there is nothing.
+        if engine.releases().borrow().is_some() {
+            server.ready().await;
+        }
+        let router = TowerToHyperService::new(server.router().with_state(()));
+        let gateway = server.gateway().clone();
+        Ok(Self { gateway, router, open: Mutex::new(Some(Open { server, engine, control, jobs })) })
+    }
+
+    /// What its handlers share.
+    pub fn gateway(&self) -> &Arc<Gateway> {
+        &self.gateway
+    }
+
+    /// Answers a request that is its.
+    pub async fn answer(&self, request: Request<Body>) -> Result<Response, Infallible> {
+        self.router.call(request).instrument(self.gateway.span.clone()).await
+    }
+
+    /// Has sockets and subscriptions end, as when the server stops.
+    pub(super) fn stop(&self) {
+        if let Some(open) = &*self.open.lock() {
+            open.server.stop();
+        }
+    }
+
+    /// Has them end without waiting for what runs, and closes all of it. A second call does nothing.
+    pub(super) async fn suspend(&self) {
+        self.gateway.end_at_once();
+        self.close().await;
+    }
+
+    /// Closes all of it, the store last.
+    pub(super) async fn close(&self) {
+        let Some(open) = self.open.lock().take() else { return };
+        let Open { server, engine, control, jobs } = open;
+        async {
+            server.stop();
+            let quiet = async {
+                while self.gateway.sockets.taken() + self.gateway.subscriptions.taken() > 0 {
+                    tokio::time::sleep(BETWEEN_LOOKS).await;
+                }
+            };
+            // What has not ended by then fails with the engine.
+            let _ = tokio::time::timeout(QUIET_MAX, quiet).await;
+            control.stop().await;
+            jobs.stop().await;
+            engine.close().await;
+            server.end();
+        }
+        .instrument(self.gateway.span.clone())
+        .await;
+    }
+}
