@@ -5,10 +5,11 @@ use tempfile::TempDir;
 use weir_sandbox::compile::{Sources, compile};
 use weir_sandbox::pool::PoolOptions;
 use weir_sandbox::protocol::When;
-use weir_store::{Options, Store};
+use weir_store::{Options, ReadSet, Store};
 
 use super::*;
 use crate::call::{Identity, TokenKind};
+use crate::results::key::Class;
 use crate::run::Prepared;
 use crate::seed::Seed;
 
@@ -19,10 +20,11 @@ export const notes = collection<Note>();
 "#;
 
 const FUNCTIONS: &str = r#"
-import { procedure, view, type Int } from "weir";
+import { procedure, query, view, type Int } from "weir";
 import { notes } from "../collections";
 export const total = view((): Int => notes.count());
 export const work = procedure((): Int => total());
+export const looks = query((): Int => total());
 "#;
 
 /// An own note may be read; which ones these are, no index knows.
@@ -58,21 +60,30 @@ impl Bench {
         Self { engine, release, _folder: folder }
     }
 
-    /// The host of a call of `work` by eve, which is not handed to any isolate.
+    /// The host of a call of `work` by eve.
     fn host(&self) -> RunHost {
-        let eve = Caller::Token(Arc::new(Identity {
-            kind: TokenKind::User,
-            issuer: "https://issuer.example".to_owned(),
-            subject: "eve".to_owned(),
-            roles: Vec::new(),
-            scopes: Vec::new(),
-            claims: serde_json::Map::new(),
-        }));
-        let prepared = Prepared::new(&self.release, &eve, "work", json!({})).unwrap();
-        let (seed, (done, _)) = (Seed::draw().unwrap(), oneshot::channel());
-        let host = prepared.host(&self.engine, &seed, seed.ids(), done).unwrap();
-        RunHost { transaction: Some(self.engine.store().begin().unwrap()), ..host }
+        self.begin(&token(TokenKind::User, "eve"), "work").1
     }
+
+    /// The host of a call that is not handed to any isolate, and its end.
+    fn begin(&self, caller: &Caller, function: &str) -> (Prepared, RunHost, oneshot::Receiver<Finished>) {
+        let prepared = Prepared::new(&self.release, caller, function, json!({})).unwrap();
+        let (seed, (done, finished)) = (Seed::draw().unwrap(), oneshot::channel());
+        let host = prepared.host(&self.engine, &seed, seed.ids(), done).unwrap();
+        let transaction = Some(self.engine.store().begin().unwrap());
+        (prepared, RunHost { transaction, ..host }, finished)
+    }
+}
+
+fn token(kind: TokenKind, subject: &str) -> Caller {
+    Caller::Token(Arc::new(Identity {
+        kind,
+        issuer: "https://issuer.example".to_owned(),
+        subject: subject.to_owned(),
+        roles: Vec::new(),
+        scopes: Vec::new(),
+        claims: serde_json::Map::new(),
+    }))
 }
 
 fn insert(owner: &str) -> HostCall {
@@ -141,4 +152,34 @@ async fn counting_what_is_hidden_has_the_limits_of_reading() {
         drop(host);
         bench.engine.close().await;
     }
+}
+
+/// A script went on in the middle of a view: what comes of that is another for who may do everything, so neither is for the other. It
+/// is good until what was read changes, an error too.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_of_a_view_that_was_left_is_for_its_kind_of_callers_alone() {
+    let bench = Bench::new("").await;
+    let callers = [
+        (Caller::Developer, true),
+        (Caller::Scheduler, true),
+        (Caller::Anonymous, false),
+        (token(TokenKind::User, "eve"), false),
+        (token(TokenKind::Service, "cron"), false),
+    ];
+    for (caller, may_do_all) in &callers {
+        let (prepared, mut host, finished) = bench.begin(caller, "looks");
+        host.ask(HostCall::View { function: "total".to_owned(), args: json!({}) }).unwrap();
+        host.ask(count()).unwrap();
+        Box::new(host).finish(Outcome::Value("7".to_owned()));
+        let ran = prepared.judge(finished.await.unwrap());
+        assert_eq!(ran.result.is_ok(), *may_do_all, "{caller:?}: {:?}", ran.result);
+        let class = Class::of(prepared.seen(), ran.looked.claims);
+        for (other, may) in &callers {
+            let (other, ..) = bench.begin(other, "looks");
+            assert!(!class.has(other.seen()) || may == may_do_all, "{caller:?} and {:?}", other.seen());
+        }
+        let reads = ran.transaction.expect("it says what was read").into_read_set();
+        assert!(reads.bytes() > ReadSet::default().bytes(), "{caller:?}");
+    }
+    bench.engine.close().await;
 }

@@ -58,28 +58,6 @@ async fn nobody_stays_inside_of_a_view() {
     app.end().await;
 }
 
-/// What comes of a function that has left a view is not the same for all, whoever is the first to call it.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_view_that_was_left_is_nobody_elses() {
-    let app = App::open(OWN).await;
-    let depths = [1, 1_000, 4_000, 8_000, 20_000, 1_000_000].map(|n| json!({ "n": n }));
-    for n in &depths {
-        let all = app.call(&Caller::Developer, "sly", n.clone()).await;
-        let own = app.call(&user("ada"), "sly", n.clone()).await;
-        assert!(!own.contains("b2"), "{n}: {own}");
-        // Nor is an error of one for the other.
-        assert_eq!(app.call(&Caller::Developer, "sly", n.clone()).await, all, "{n}");
-        let mut watches = [app.engine.watch(&app.release, &user("ada"), "sly", n.clone(), None)];
-        let seen = watches[0].next().await.map(|emission| emission.value.to_string());
-        assert!(seen.is_err() || !seen.unwrap().contains("b2"), "{n}");
-        let mut watch = app.engine.watch(&app.release, &Caller::Developer, "sly", n.clone(), None);
-        let seen = watch.next().await;
-        let seen = seen.map_or_else(|error| error.to_string(), |emission| emission.value.to_string());
-        assert_eq!(seen, all, "{n}");
-    }
-    app.end().await;
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn errors_name_no_policy() {
     let app = App::open(OWN).await;
