@@ -62,8 +62,8 @@ impl Watch {
         Self { engine: engine.clone(), query, last, watched: None, due: Due::Now }
     }
 
-    /// The next value. An error does not end the watch: a later commit may bring a value again. A slow reader misses
-    /// values in between, never the newest.
+    /// The next value. An error does not end the watch, unless it [is over](Self::is_over) with it: a later commit may bring a value
+    /// again. A slow reader misses values in between, never the newest.
     ///
     /// Dropping the future loses nothing: the next call goes on where this one was.
     pub async fn next(&mut self) -> Result<Emission, CallError> {
@@ -92,6 +92,12 @@ impl Watch {
                 return emission;
             }
         }
+    }
+
+    /// Whether nothing that is committed brings a value: the call is none, or may not be made. The first error says why, and nothing
+    /// comes after it.
+    pub fn is_over(&self) -> bool {
+        self.query.is_err()
     }
 
     /// The next value that time brings.

@@ -53,6 +53,11 @@ impl Version {
         self.content.digest()
     }
 
+    /// The bytes of its text.
+    pub fn bytes(&self) -> usize {
+        self.value.len()
+    }
+
     /// Where the watch stands with it.
     pub fn cursor(&self) -> Option<&str> {
         self.weir.cursor.as_deref()

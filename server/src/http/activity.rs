@@ -41,6 +41,8 @@ pub struct Activity {
     pub(super) bodies: AtomicU64,
     /// Whether it was given up.
     is_cut: AtomicBool,
+    /// How many bytes may have come, if that is bounded; otherwise none.
+    allowed: AtomicU64,
     /// Who waits to write.
     writer: AtomicWaker,
     /// Whether requests share the connection: then what comes may be anything but the head of one.
@@ -125,6 +127,28 @@ impl Activity {
     pub fn cut(&self) {
         self.is_cut.store(true, Ordering::Release);
         self.writer.wake();
+    }
+
+    /// Lets no more than so many bytes come from here on, until [`Self::allow_all`].
+    pub fn allow(&self, bytes: u64) {
+        self.allowed.store(self.read.load(Ordering::Relaxed).saturating_add(bytes).max(1), Ordering::Relaxed);
+    }
+
+    /// Lets come what will.
+    pub fn allow_all(&self) {
+        self.allowed.store(0, Ordering::Relaxed);
+    }
+
+    /// Whether more has come than was let.
+    pub fn is_over(&self) -> bool {
+        let allowed = self.allowed.load(Ordering::Relaxed);
+        allowed > 0 && self.read.load(Ordering::Relaxed) > allowed
+    }
+
+    /// Fails once the connection was given up, or more has come than was let.
+    pub(super) fn check_read(&self) -> io::Result<()> {
+        self.check()?;
+        if self.is_over() { Err(io::ErrorKind::QuotaExceeded.into()) } else { Ok(()) }
     }
 
     /// Fails once the connection was given up.

@@ -1,5 +1,7 @@
 //! The memory that the bodies of requests take together while they are read and answered.
 //!
+//! What text of JSON becomes once it is parsed counts as well: that of many short values is far larger than the text.
+//!
 //! Rule: a connection that holds as many bytes as are free gets no more. So none takes more than half of what there is,
 //! and the small bodies of others are always let in.
 
@@ -11,6 +13,9 @@ use super::connection::Written;
 
 /// What the bodies of one connection may have whatever others hold: an ordinary request is never refused.
 const ALWAYS_BYTES: u64 = 64 << 10;
+
+/// What a parsed value takes, and the name of a member, with some of what their lists and tables keep free.
+const VALUE_BYTES: usize = 96;
 
 /// The bytes of all bodies. Clones count together.
 #[derive(Debug, Clone)]
@@ -30,7 +35,7 @@ pub struct Held {
 
 /// Others hold too much at the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("there is no memory for the body, which those of other requests take: try again")]
+#[error("there is no memory for the body, which it or those of other requests take: try again, or send less at a time")]
 pub struct NoRoom;
 
 impl Bodies {
@@ -59,6 +64,15 @@ impl Held {
             // What was asked for is given back with the rest.
             false => Err(NoRoom),
         }
+    }
+}
+
+impl Held {
+    /// Holds what text of JSON takes once it is parsed, besides the text.
+    pub fn grow_for_parsed(&mut self, json: &[u8]) -> Result<(), NoRoom> {
+        // Each value and each name but the first stands behind one of these.
+        let values = json.iter().filter(|byte| matches!(byte, b',' | b':' | b'[' | b'{')).count();
+        self.grow(json.len().saturating_add(values.saturating_mul(VALUE_BYTES)))
     }
 }
 
@@ -92,5 +106,22 @@ mod tests {
         drop((held, small, little));
         assert_eq!(bodies.bytes.load(Ordering::Relaxed), 0);
         assert_eq!(bodies.hold(&first).grow(8 * MIB), Ok(()));
+    }
+
+    #[test]
+    fn what_is_parsed_takes_what_its_values_take() {
+        let bodies = Bodies::new(32 << 20);
+        let connection = Written::default();
+        let many = format!("[{}0]", "0,".repeat(100_000));
+        let mut held = bodies.hold(&connection);
+        assert_eq!(held.grow_for_parsed(many.as_bytes()), Ok(()));
+        // At least what the values themselves are.
+        let values: Vec<serde_json::Value> = serde_json::from_str(&many).unwrap_or_default();
+        assert!(held.bytes >= size_of_val(&values[..]) as u64 && values.len() == 100_001, "{}", held.bytes);
+        let more = format!("[{}0]", "0,".repeat(200_000));
+        assert_eq!(bodies.hold(&connection).grow_for_parsed(more.as_bytes()), Err(NoRoom));
+        // A long text is its length.
+        let mut held = bodies.hold(&Written::default());
+        assert_eq!((held.grow_for_parsed(&[b'a'; MIB]), held.bytes), (Ok(()), MIB as u64));
     }
 }

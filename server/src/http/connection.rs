@@ -66,6 +66,21 @@ impl Written {
         self.0.cut();
     }
 
+    /// Lets no more than so many bytes come from here on: whoever reads on finds the connection broken.
+    pub fn allow(&self, bytes: usize) {
+        self.0.allow(bytes as u64);
+    }
+
+    /// Lets come what will.
+    pub fn allow_all(&self) {
+        self.0.allow_all();
+    }
+
+    /// Whether more has come than was let.
+    pub fn is_over(&self) -> bool {
+        self.0.is_over()
+    }
+
     fn bytes(&self) -> u64 {
         self.0.written.load(Ordering::Relaxed)
     }

@@ -54,11 +54,12 @@ pub fn answer(
     let service = gateway.service.on(accepted.source());
     let presented = Presented::new(credentials.clone());
     let operation = Operation::new(ticket, gateway.clone(), service, outbox.clone(), presented);
+    let held = gateway.bodies.hold(&accepted.written);
     let (send, receive) = mpsc::channel(1);
     let (gateway, gone) = (gateway.clone(), send.clone());
     tokio::spawn(RequestId::carry(async move {
         let running = async {
-            operation.run(request).await;
+            operation.run(request, held).await;
             // What it has said last is still to be sent.
             std::future::pending::<()>().await;
         };

@@ -346,6 +346,7 @@ async fn read(headers: &HeaderMap, body: Body, options: &ServerOptions, held: &m
     if coding != Coding::Identity {
         held.grow(body.len()).map_err(Refusal::no_room)?;
     }
+    held.grow_for_parsed(&body).map_err(Refusal::no_room)?;
     of_body(&body).map_err(|error| Refusal { status: StatusCode::BAD_REQUEST, error })
 }
 

@@ -188,6 +188,7 @@ async fn json_of(
         held.grow(piece.len()).map_err(Refusal::no_room)?;
         text.extend_from_slice(&piece);
     }
+    held.grow_for_parsed(&text).map_err(Refusal::no_room)?;
     serde_json::from_slice(&text).map_err(|error| refused(format!("{name} is not JSON: {error}")))
 }
 

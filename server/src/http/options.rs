@@ -144,6 +144,10 @@ impl Default for ConnectionOptions {
 pub struct SocketOptions {
     /// How long a client may take to send `connection_init`.
     pub init_timeout: Duration,
+    /// What a client may send before `connection_init` is answered, in bytes.
+    pub init_bytes: usize,
+    /// How many messages that may be, pings among them.
+    pub init_messages: u32,
     /// The time between pings. A peer that is silent from one ping to the next is dead.
     pub ping_interval: Duration,
     /// How long a peer may take to answer a close frame.
@@ -162,12 +166,17 @@ pub struct SocketOptions {
     pub ping_bytes: usize,
     /// Answers to pings that wait for a slow client. At this many, no more messages are read until it catches up.
     pub outbox_messages: usize,
+    /// Results that wait for a slow client, in bytes. Past so many, no more messages are read and no more values of subscriptions are
+    /// put to them until it catches up.
+    pub outbox_bytes: usize,
 }
 
 impl Default for SocketOptions {
     fn default() -> Self {
         Self {
             init_timeout: Duration::from_secs(3),
+            init_bytes: 64 << 10,
+            init_messages: 8,
             ping_interval: Duration::from_secs(25),
             close_timeout: Duration::from_secs(2),
             grace: Duration::from_secs(5),
@@ -177,6 +186,7 @@ impl Default for SocketOptions {
             operation_id_bytes: 256,
             ping_bytes: 4 << 10,
             outbox_messages: 64,
+            outbox_bytes: 8 << 20,
         }
     }
 }
@@ -241,11 +251,14 @@ mod tests {
             ("upload.line_bytes", upload.line_bytes as u64),
             ("message_bytes", socket.message_bytes as u64),
             ("ping_bytes", socket.ping_bytes as u64),
+            ("init_bytes", socket.init_bytes as u64),
+            ("outbox_bytes", socket.outbox_bytes as u64),
             ("header_bytes", connection.header_bytes as u64),
         ];
         let counts = [
             ("upload_files", options.upload_files as u64),
             ("uploads", options.uploads.into()),
+            ("init_messages", socket.init_messages.into()),
             ("socket_operations", socket.operations as u64),
             ("sockets", options.sockets.into()),
             ("subscriptions", options.subscriptions.into()),

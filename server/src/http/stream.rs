@@ -38,7 +38,7 @@ impl Counting {
 
 impl AsyncRead for Counting {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        self.activity.check()?;
+        self.activity.check_read()?;
         let before = buf.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
         self.activity.read.fetch_add((buf.filled().len() - before) as u64, Ordering::Relaxed);

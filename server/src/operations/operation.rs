@@ -15,13 +15,14 @@ use weir_engine::content::ValueDigest;
 use weir_schema::declarations::FunctionKind;
 use weir_schema::error::ErrorCode;
 
-use super::outbox::{End, Forgotten, Outbox, Ticket};
+use super::outbox::{End, Forgotten, Full, Outbox, Ticket};
 use super::question::Question;
 use crate::auth::Presented;
 use crate::graphql::execute::{Subscribed, subscribe};
 use crate::graphql::plan::OperationKind;
 use crate::graphql::service::{Served, Service};
 use crate::graphql::{GraphqlError, Request};
+use crate::http::bodies::Held;
 use crate::http::gateway::Gateway;
 use crate::rate::rates::Holds;
 
@@ -64,8 +65,10 @@ impl<C: Clone> Operation<C> {
     ///
     /// What waits for the next value of a query is all that most operations are for most of their time, and there are many of
     /// them: everything else is kept out of the task, which is as large as its largest part.
-    pub async fn run(self, request: Request) {
-        let end = match self.answer(request).await {
+    ///
+    /// `held` is what the request takes among the bodies of requests.
+    pub async fn run(self, request: Request, held: Held) {
+        let end = match self.answer(request, held).await {
             Ok(()) => End::Complete,
             Err(errors) => End::Refused(errors),
         };
@@ -73,7 +76,7 @@ impl<C: Clone> Operation<C> {
     }
 
     /// Sends results. An error is that of a request that was refused, or is no longer possible.
-    async fn answer(&self, mut request: Request) -> Result<(), Vec<GraphqlError>> {
+    async fn answer(&self, mut request: Request, held: Held) -> Result<(), Vec<GraphqlError>> {
         let mut changes = self.service.changes();
         let served = current(&mut changes, &self.gateway)?;
         let operation = Box::pin(self.service.prepare(&served, &request)).await?;
@@ -92,7 +95,7 @@ impl<C: Clone> Operation<C> {
                     self.service.hold(&mut request);
                     let question = Question::of(request, &operation, &self.gateway.bodies);
                     let question = question.map_err(|error| vec![error])?;
-                    drop((operation, subscribed));
+                    drop((operation, subscribed, held));
                     self.watch(question, form, seen, served, changes).await
                 }
             };
@@ -169,7 +172,8 @@ impl<C: Clone> Operation<C> {
         }
     }
 
-    /// Sends the values of one release until another takes its place. Breaks when the server ends.
+    /// Sends the values of one release until another takes its place. Breaks when the server ends, or the release will never have a
+    /// value for this caller.
     ///
     /// `seen` is the cursor of the last value that the client has: one that the new release did not change is not sent
     /// again.
@@ -187,12 +191,12 @@ impl<C: Clone> Operation<C> {
         // The release before may have known less of the caller.
         let caller = self.caller(served)?;
         let mut watch = self.service.watch(served, &subscribed, &caller, seen.clone());
+        // The newest value, where there is no room for it yet. Few have one, and many are watched.
+        let mut newest: Option<Box<Result<Emission, CallError>>> = None;
         loop {
             tokio::select! {
-                emission = watch.next() => {
-                    self.send(&subscribed, form, emission.as_ref(), &caller);
-                    *seen = emission.ok().map(|emission| emission.cursor);
-                }
+                emission = watch.next() => newest = Some(Box::new(emission)),
+                () = async { Box::pin(self.outbox.has_room_for(&self.ticket)).await }, if newest.is_some() => {}
                 changed = changes.changed() => {
                     if changed.is_err() {
                         return Ok(ControlFlow::Break(()));
@@ -200,11 +204,23 @@ impl<C: Clone> Operation<C> {
                     return Ok(ControlFlow::Continue(current(changes, &self.gateway)?));
                 }
             }
+            let Some(emission) = newest.take() else { continue };
+            match self.send(&subscribed, form, (*emission).as_ref(), &caller) {
+                Ok(()) if watch.is_over() => return Ok(ControlFlow::Break(())),
+                Ok(()) => *seen = (*emission).ok().map(|emission| emission.cursor),
+                Err(Full) => newest = Some(emission),
+            }
         }
     }
 
     /// Sends what came of a watch.
-    fn send(&self, subscribed: &Subscribed, form: Form, emission: Result<&Emission, &CallError>, caller: &Caller) {
+    fn send(
+        &self,
+        subscribed: &Subscribed,
+        form: Form,
+        emission: Result<&Emission, &CallError>,
+        caller: &Caller,
+    ) -> Result<(), Full> {
         let response = match form {
             Form::Whole => subscribed.respond(emission, caller),
             Form::JsonPatch => match subscribed.version(emission, caller) {

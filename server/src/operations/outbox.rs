@@ -4,6 +4,9 @@
 //! to take. Of a client that takes patches the last value that was taken is kept: the next is told from there. An event of
 //! a stream takes no place: whoever puts it in waits until it is taken. So what waits is bounded by the number of
 //! operations, whatever the clients, the commits and the streams do.
+//!
+//! It is bounded by its size as well: past that a subscription keeps its newest value to itself until there is room, and no more
+//! requests are read. What has run already, each operation's one result, is put in all the same.
 
 #[cfg(test)]
 mod tests;
@@ -64,10 +67,11 @@ pub enum End {
 /// `C` is what is said about the connection itself; nothing ([`Infallible`]) where it carries
 /// one operation and no more.
 pub struct Outbox<C> {
+    bytes_max: usize,
     state: Mutex<State<C>>,
     filled: Notify,
     emptied: Notify,
-    /// An event of a stream was taken.
+    /// A result was taken or is wanted no more.
     taken: Notify,
     /// Something was taken, or an operation has ended or turned out to go on.
     settling: Notify,
@@ -77,6 +81,8 @@ struct State<C> {
     queue: VecDeque<Entry<C>>,
     /// Messages about the connection in the queue.
     controls: usize,
+    /// Bytes of the results that wait.
+    bytes: usize,
     operations: HashMap<String, Slot>,
     /// How many there have been.
     opened: u64,
@@ -103,6 +109,10 @@ impl Ticket {
         &self.id
     }
 }
+
+/// There is no room for a value now.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Full;
 
 /// Nothing more is sent of the operation.
 #[derive(Debug, PartialEq, Eq)]
@@ -132,6 +142,9 @@ enum Held {
     Error(Vec<GraphqlError>),
 }
 
+/// What an error takes besides its message.
+const ERROR_BYTES: usize = 256;
+
 /// A result that waits.
 enum Next {
     /// With the value in it, if it is one of a watched query.
@@ -142,6 +155,17 @@ enum Next {
 }
 
 impl Next {
+    /// The bytes that it takes, about.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Response(response, _) | Self::Error(response) => {
+                let errors = response.errors.iter().map(|error| ERROR_BYTES + error.message.len());
+                response.data.as_ref().map_or(0, Vec::len) + errors.sum::<usize>()
+            }
+            Self::Version(version) => version.bytes(),
+        }
+    }
+
     /// What the client has with it.
     fn held(&self) -> Option<Held> {
         match self {
@@ -161,10 +185,13 @@ pub enum NotOpened {
     Full,
 }
 
-impl<C> Default for Outbox<C> {
-    fn default() -> Self {
-        let state = State { queue: VecDeque::new(), controls: 0, operations: HashMap::new(), opened: 0, last: None };
+impl<C> Outbox<C> {
+    /// With room for results of so many bytes. A larger one waits alone.
+    pub fn new(bytes_max: usize) -> Self {
+        let (queue, operations) = (VecDeque::new(), HashMap::new());
+        let state = State { queue, controls: 0, bytes: 0, operations, opened: 0, last: None };
         Self {
+            bytes_max,
             state: Mutex::new(state),
             filled: Notify::new(),
             emptied: Notify::new(),
@@ -177,7 +204,8 @@ impl<C> Default for Outbox<C> {
 impl Outbox<Infallible> {
     /// One for a connection that carries a single operation, which needs no name.
     pub fn of_one() -> (Self, Ticket) {
-        let outbox = Self::default();
+        // Its one result waits alone.
+        let outbox = Self::new(1);
         let ticket = outbox.state.lock().open("");
         (outbox, ticket)
     }
@@ -205,10 +233,11 @@ impl<C: Clone> Outbox<C> {
 
     /// Forgets an operation and stops its task. Nothing more is sent of it.
     pub fn cancel(&self, id: &str) {
-        let slot = self.state.lock().operations.remove(id);
+        let slot = self.state.lock().remove(id);
         if let Some(task) = slot.and_then(|slot| slot.task) {
             task.abort();
         }
+        self.made_room();
         self.settling.notify_waiters();
     }
 
@@ -216,13 +245,14 @@ impl<C: Clone> Outbox<C> {
     /// dropped.
     pub fn end_subscriptions(&self, errors: &[GraphqlError]) {
         let mut state = self.state.lock();
-        let State { operations, queue, .. } = &mut *state;
+        let State { operations, queue, bytes, .. } = &mut *state;
         for (id, slot) in operations.iter_mut().filter(|(_, slot)| slot.goes_on != Some(false) && slot.end.is_none()) {
             if let Some(task) = &slot.task {
                 task.abort();
             }
             // No ticket has it: whoever works for it speaks for nobody any more.
             slot.number = 0;
+            *bytes -= slot.bytes();
             slot.next = None;
             slot.end = Some(End::Refused(errors.to_vec()));
             if !std::mem::replace(&mut slot.queued, true) {
@@ -231,7 +261,7 @@ impl<C: Clone> Outbox<C> {
         }
         drop(state);
         self.filled.notify_one();
-        self.taken.notify_waiters();
+        self.made_room();
     }
 
     /// Says that an operation has no end of its own.
@@ -275,19 +305,41 @@ impl<C: Clone> Outbox<C> {
     }
 
     /// Puts in a value of a subscription, in place of a result that has not been sent yet. If the client has this one, then
-    /// neither is sent.
-    pub fn value(&self, ticket: &Ticket, response: Response, value: ValueDigest) {
-        self.fill(ticket, |slot| slot.put(Next::Response(Box::new(response), Some(value))));
+    /// neither is sent. Where others have taken all room it is for the caller to keep.
+    pub fn value(&self, ticket: &Ticket, response: Response, value: ValueDigest) -> Result<(), Full> {
+        self.offer(ticket, Next::Response(Box::new(response), Some(value)))
     }
 
     /// The same with an error of a watched query, which goes on.
-    pub fn error(&self, ticket: &Ticket, response: Response) {
-        self.fill(ticket, |slot| slot.put(Next::Error(Box::new(response))));
+    pub fn error(&self, ticket: &Ticket, response: Response) -> Result<(), Full> {
+        self.offer(ticket, Next::Error(Box::new(response)))
     }
 
     /// The same with a value that may be sent as a patch.
-    pub fn update(&self, ticket: &Ticket, version: Version) {
-        self.fill(ticket, |slot| slot.put(Next::Version(Box::new(version))));
+    pub fn update(&self, ticket: &Ticket, version: Version) -> Result<(), Full> {
+        self.offer(ticket, Next::Version(Box::new(version)))
+    }
+
+    fn offer(&self, ticket: &Ticket, next: Next) -> Result<(), Full> {
+        let mut state = self.state.lock();
+        if !state.has_room_for(ticket, self.bytes_max) {
+            return Err(Full);
+        }
+        self.fill_in(&mut state, ticket, |slot| slot.put(next));
+        Ok(())
+    }
+
+    /// Waits until there is room for a value of a subscription.
+    pub async fn has_room_for(&self, ticket: &Ticket) {
+        loop {
+            let mut taken = std::pin::pin!(self.taken.notified());
+            // Counts from here on, also before it is awaited.
+            taken.as_mut().enable();
+            if self.state.lock().has_room_for(ticket, self.bytes_max) {
+                return;
+            }
+            taken.await;
+        }
     }
 
     /// Puts in an event of a stream, and waits until it is being sent.
@@ -319,10 +371,16 @@ impl<C: Clone> Outbox<C> {
     }
 
     fn fill(&self, ticket: &Ticket, fill: impl FnOnce(&mut Slot)) {
-        let mut state = self.state.lock();
+        self.fill_in(&mut self.state.lock(), ticket, fill);
+    }
+
+    fn fill_in(&self, state: &mut State<C>, ticket: &Ticket, fill: impl FnOnce(&mut Slot)) {
         let Some(slot) = state.slot(ticket) else { return };
+        let before = slot.bytes();
         fill(slot);
-        if !std::mem::replace(&mut slot.queued, true) {
+        let (after, queued) = (slot.bytes(), std::mem::replace(&mut slot.queued, true));
+        state.bytes = state.bytes - before + after;
+        if !queued {
             state.queue.push_back(Entry::Operation(ticket.id.clone()));
             self.filled.notify_one();
         }
@@ -336,15 +394,22 @@ impl<C: Clone> Outbox<C> {
         self.filled.notify_one();
     }
 
-    /// Waits until fewer than so many messages about the connection wait.
+    /// Waits until fewer than so many messages about the connection wait, and results of fewer bytes than there is room for.
     pub async fn has_room(&self, messages_max: usize) {
         loop {
             let emptied = self.emptied.notified();
-            if self.state.lock().controls < messages_max {
+            let is_free = |state: &State<C>| state.controls < messages_max && state.bytes < self.bytes_max;
+            if is_free(&self.state.lock()) {
                 return;
             }
             emptied.await;
         }
+    }
+
+    /// A result waits no longer.
+    fn made_room(&self) {
+        self.taken.notify_waiters();
+        self.emptied.notify_one();
     }
 
     /// Drops all that waits: this is next, and last.
@@ -374,6 +439,7 @@ impl<C: Clone> Outbox<C> {
 
     fn take_waiting(&self) -> Option<Outgoing<C>> {
         let mut state = self.state.lock();
+        let state = &mut *state;
         if let Some(last) = &state.last {
             return Some(Outgoing::Control(last.clone()));
         }
@@ -387,9 +453,10 @@ impl<C: Clone> Outbox<C> {
                 Entry::Operation(id) => {
                     let Some(slot) = state.operations.get_mut(&id) else { continue };
                     slot.queued = false;
+                    state.bytes -= slot.bytes();
                     match (slot.next.take(), slot.end.is_some()) {
                         (Some(next), ended) => {
-                            self.taken.notify_waiters();
+                            self.made_room();
                             slot.queued = ended;
                             let part = Box::new(slot.take(next));
                             if ended {
@@ -398,7 +465,7 @@ impl<C: Clone> Outbox<C> {
                             return Some(Outgoing::Operation { id, part });
                         }
                         (None, true) => {
-                            let end = state.operations.remove(&id).and_then(|slot| slot.end)?;
+                            let end = state.remove(&id).and_then(|slot| slot.end)?;
                             return Some(Outgoing::Operation { id, part: Box::new(Part::End(end)) });
                         }
                         (None, false) => {}
@@ -410,6 +477,11 @@ impl<C: Clone> Outbox<C> {
 }
 
 impl Slot {
+    /// Of the result that waits.
+    fn bytes(&self) -> usize {
+        self.next.as_ref().map_or(0, Next::bytes)
+    }
+
     fn put(&mut self, next: Next) {
         self.next = Some(next).filter(|next| self.has.is_none() || next.held() != self.has);
     }
@@ -435,6 +507,18 @@ impl<C> State<C> {
         self.opened += 1;
         self.operations.insert(id.to_owned(), Slot { number: self.opened, ..Slot::default() });
         Ticket { id: id.to_owned(), number: self.opened }
+    }
+
+    fn remove(&mut self, id: &str) -> Option<Slot> {
+        let slot = self.operations.remove(id)?;
+        self.bytes -= slot.bytes();
+        Some(slot)
+    }
+
+    /// Whether others leave room for a result of an operation. One that is there no more needs none.
+    fn has_room_for(&mut self, ticket: &Ticket, bytes_max: usize) -> bool {
+        let all = self.bytes;
+        self.slot(ticket).is_none_or(|slot| all - slot.bytes() < bytes_max)
     }
 
     fn is_settled(&self) -> bool {

@@ -62,13 +62,6 @@ impl Table {
         self.displaced.load(Ordering::Relaxed)
     }
 
-    /// When a key owes nothing any more.
-    pub fn free_at(&self, key: u64) -> u64 {
-        let Some(set) = self.set(key) else { return 0 };
-        let set = set.lock();
-        set.places.iter().find(|place| place.key == key).map_or(set.floor, |place| place.free_at)
-    }
-
     /// Takes back so many nanoseconds of what a key owes. Once it was put out there is nothing to take back: others owe it too.
     pub fn give_back(&self, key: u64, nanoseconds: u64) {
         let Some(set) = self.set(key) else { return };
@@ -140,6 +133,15 @@ impl StateStore for Part {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Table {
+        /// When a key owes nothing any more.
+        fn free_at(&self, key: u64) -> u64 {
+            let set = self.set(key).map(Mutex::lock);
+            let own = |set: &Set| set.places.iter().find(|place| place.key == key).map(|place| place.free_at);
+            set.map_or(0, |set| own(&set).unwrap_or(set.floor))
+        }
+    }
 
     /// Adds to what a key owes, if it owes no more than 100; gives what it owed.
     fn charge(table: &Table, key: u64, now: u64, owes: u64) -> Result<u64, u64> {

@@ -17,6 +17,7 @@ use tokio::time::{Instant, interval_at, sleep_until, timeout, timeout_at};
 use tracing::Instrument;
 use weir_engine::call::Caller;
 use weir_schema::caller::CallerSettings;
+use weir_schema::error::ErrorCode;
 
 use super::close::Close;
 use super::message::{self, ClientMessage, Token};
@@ -25,10 +26,11 @@ use crate::auth::sessions::{Session as TokenSession, over};
 use crate::auth::{Credentials, Presented};
 use crate::graphql::service::{Service, Source};
 use crate::graphql::{GraphqlError, Request};
+use crate::http::bodies::{Held, NoRoom};
 use crate::http::connection::{Accepted, Stalled, Written};
 use crate::http::gateway::{Gateway, Permit};
 use crate::operations::operation::Operation;
-use crate::operations::outbox::{NotOpened, Outbox, Outgoing};
+use crate::operations::outbox::{self, NotOpened, Outbox, Outgoing};
 use crate::rate::rates::Holds;
 use crate::request_id::RequestId;
 use crate::tenants::choose::Chosen;
@@ -48,12 +50,14 @@ enum Control {
 pub async fn run(gateway: Arc<Gateway>, accepted: Accepted, credentials: Credentials, socket: WebSocket) {
     let spoken = socket.protocol().and_then(|spoken| spoken.to_str().ok()) == Some(super::SUBPROTOCOL);
     let (sink, mut stream) = socket.split();
-    let outbox = Arc::new(Outbox::default());
+    let outbox = Arc::new(Outbox::new(gateway.options.socket.outbox_bytes));
     if !spoken {
         outbox.close(Control::Close(Close::SUBPROTOCOL));
     }
     let options = gateway.options.socket.clone();
     let init_deadline = Instant::now() + options.init_timeout;
+    // The size of a message is the library's to bound, once for all of a socket.
+    accepted.written.allow(options.init_bytes);
     let (service, operations) = (gateway.service.on(accepted.source()), JoinSet::new());
     let gateway_stopping = gateway.stopping.clone();
     let mut session = Session {
@@ -64,6 +68,8 @@ pub async fn run(gateway: Arc<Gateway>, accepted: Accepted, credentials: Credent
         init_deadline,
         acknowledged: false,
         presented: Presented::new(credentials),
+        heard: 0,
+        written: accepted.written.clone(),
         token: None,
         source: accepted.source(),
         stopping: gateway_stopping,
@@ -188,6 +194,9 @@ struct Session {
     operations: JoinSet<()>,
     init_deadline: Instant,
     acknowledged: bool,
+    /// Messages that came before.
+    heard: u32,
+    written: Written,
     /// What was shown last, which operations go by too.
     presented: Presented,
     /// How long that is good; with the handshake, if it is a token.
@@ -229,6 +238,15 @@ impl Session {
             {
                 return End::Close(Close::TOO_MANY_MESSAGES);
             }
+            if !self.acknowledged {
+                self.heard += 1;
+                if self.written.is_over() {
+                    return End::Unreadable(Close::TOO_BIG);
+                }
+                if self.heard > self.gateway.options.socket.init_messages {
+                    return End::Close(Close::TOO_MANY_MESSAGES);
+                }
+            }
             let text = match message {
                 Some(Ok(Message::Text(text))) => text,
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
@@ -237,8 +255,10 @@ impl Session {
                 None => return End::Gone,
                 Some(Err(error)) => return End::Unreadable(Close::unreadable(&error)),
             };
+            let mut held = self.gateway.bodies.hold(&self.written);
+            let room = held.grow_for_parsed(text.as_bytes()).map(|()| held);
             let handled = match message::parse(&text) {
-                Ok(message) => self.handle(message).await,
+                Ok(message) => self.handle(message, room).await,
                 Err(close) => Err(close),
             };
             if let Err(close) = handled {
@@ -247,7 +267,8 @@ impl Session {
         }
     }
 
-    async fn handle(&mut self, message: ClientMessage) -> Result<(), Close> {
+    /// `room` is that of the message among the bodies of requests.
+    async fn handle(&mut self, message: ClientMessage, room: Result<Held, NoRoom>) -> Result<(), Close> {
         match message {
             ClientMessage::ConnectionInit(_) if self.acknowledged => return Err(Close::INIT_TWICE),
             ClientMessage::ConnectionInit(token) => self.begin(token).await?,
@@ -262,7 +283,7 @@ impl Session {
             }
             ClientMessage::Pong => {}
             ClientMessage::Subscribe { .. } if !self.acknowledged => return Err(Close::UNAUTHORIZED),
-            ClientMessage::Subscribe { id, request } => self.subscribe(id, *request)?,
+            ClientMessage::Subscribe { id, request } => self.subscribe(id, *request, room)?,
             ClientMessage::Complete { id } => self.outbox.cancel(&id),
         }
         Ok(())
@@ -285,6 +306,7 @@ impl Session {
         self._held = self.service.hold_socket(&self.counted).map_err(|_| Close::TOO_MANY_SOCKETS)?;
         self.token = self.gateway.auth.session(&credentials).map_err(refused)?;
         self.acknowledged = true;
+        self.written.allow_all();
         let until_ms = credentials.token().map(|verified| verified.until_ms());
         self.outbox.control(Control::Message(message::ack(until_ms)));
         Ok(())
@@ -334,7 +356,7 @@ impl Session {
         Ok(())
     }
 
-    fn subscribe(&mut self, id: String, request: Request) -> Result<(), Close> {
+    fn subscribe(&mut self, id: String, request: Request, room: Result<Held, NoRoom>) -> Result<(), Close> {
         let options = &self.gateway.options.socket;
         if id.len() > options.operation_id_bytes {
             return Err(Close::bad_message("its id is too long"));
@@ -349,12 +371,20 @@ impl Session {
                 return Ok(());
             }
         };
+        let held = match room {
+            Ok(held) => held,
+            Err(no_room) => {
+                let error = GraphqlError::new(ErrorCode::Unavailable, no_room.to_string());
+                self.outbox.end(&ticket, outbox::End::Refused(vec![error]));
+                return Ok(());
+            }
+        };
         // Those that have ended are only counted by the outbox.
         while self.operations.try_join_next().is_some() {}
         let (gateway, service) = (self.gateway.clone(), self.service.clone());
         let presented = self.presented.clone();
         let operation = Operation::new(ticket.clone(), gateway, service, self.outbox.clone(), presented);
-        let running = operation.run(request).instrument(self.gateway.span.clone());
+        let running = operation.run(request, held).instrument(self.gateway.span.clone());
         let task = self.operations.spawn(RequestId::carry(running));
         self.outbox.run(&ticket, task);
         Ok(())

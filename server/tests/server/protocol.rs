@@ -288,6 +288,32 @@ async fn a_message_past_the_limit_closes_the_socket() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn little_may_be_sent_before_the_handshake() {
+    let app = App::start().await;
+    let long = "x".repeat(100_000);
+    let mut socket = app.socket(Some("graphql-transport-ws")).await;
+    socket.send(json!({ "type": "connection_init", "payload": { "x": long } })).await;
+    assert_eq!(socket.next().await, "close 1009 The message is too big");
+    // So it is with many that are small.
+    let mut socket = app.socket(Some("graphql-transport-ws")).await;
+    for _ in 0..8 {
+        socket.send(json!({ "type": "ping" })).await;
+        assert_eq!(socket.next().await, r#"{"type":"pong"}"#);
+    }
+    socket.send(json!({ "type": "ping" })).await;
+    assert_eq!(socket.next().await, "close 4429 Too many messages");
+    // Afterwards neither counts.
+    let mut session = app.session().await;
+    for _ in 0..20 {
+        session.send(json!({ "type": "ping" })).await;
+        assert_eq!(session.next().await, r#"{"type":"pong"}"#);
+    }
+    let request = json!({ "query": "{ __typename }", "extensions": { "x": long } });
+    session.send(json!({ "id": "1", "type": "subscribe", "payload": request })).await;
+    assert_eq!(session.next_json().await["payload"]["data"]["__typename"], "Query");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_silent_peer_is_dead() {
     let socket = SocketOptions { ping_interval: Duration::from_secs(1), ..SocketOptions::default() };
     let app = App::start_with(ServerOptions { socket, sockets: 1, ..ServerOptions::default() }).await;

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use weir::ServerOptions;
+use weir_engine::call::Caller;
 
-use crate::app::{App, NOTES_CHANGED};
+use crate::app::{App, NOTES, NOTES_CHANGED};
 
 const TODOS: &str = "subscription { todos { text } }";
 
@@ -66,6 +68,35 @@ async fn an_error_does_not_end_a_subscription() {
     assert_eq!(failed["payload"]["errors"][0]["path"], json!(["picky"]));
     app.add("c").await;
     assert!(session.is_silent().await, "the same error is not told twice");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscription_that_no_commit_can_give_a_value_ends() {
+    let options = ServerOptions { tokenless: Caller::Anonymous, subscriptions: 1, ..ServerOptions::default() };
+    let app = App::start_with(options).await;
+    let policy = "permit(principal, action, resource) unless { context has args && context.args has most };";
+    let files = [("functions/notes.ts", NOTES), ("policies.cedar", policy)];
+    app.activate_texts("[limits]\nwall_ms = 4999\n", &files).await;
+    let mut session = app.session().await;
+    // Its place is free again each time.
+    for id in ["1", "2", "3"] {
+        let told = async {
+            loop {
+                session.subscribe(id, "subscription { picky(most: 1) }").await;
+                let message = session.next_json().await;
+                // Until the release is the one with the policy, or the place of the one before is free.
+                if message["payload"]["errors"][0]["message"] == "the caller may not call picky" {
+                    return message;
+                }
+                session.send(json!({ "id": id, "type": "complete" })).await;
+            }
+        };
+        let message = tokio::time::timeout(Duration::from_secs(60), told).await.unwrap();
+        assert_eq!((&message["type"], &message["payload"]["data"]), (&json!("next"), &json!({ "picky": null })));
+        assert_eq!(session.next_json().await, json!({ "id": id, "type": "complete" }));
+    }
+    session.subscribe("4", TODOS).await;
+    assert_eq!(session.next_json().await, todos("4", &[]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,6 +12,9 @@ use super::*;
 use crate::graphql::plan::Key;
 use crate::graphql::response::WeirExtensions;
 
+/// Bytes of results that may wait.
+const ROOM: usize = 10_000;
+
 /// An outbox whose connection says these.
 type Tested = Outbox<&'static str>;
 
@@ -47,7 +50,7 @@ fn error(message: &str) -> Response {
 }
 
 fn outbox<const N: usize>(ids: [&str; N]) -> (Tested, [Ticket; N]) {
-    let outbox = Tested::default();
+    let outbox = Tested::new(ROOM);
     let tickets = ids.map(|id| outbox.open(id, N.max(2)).unwrap());
     (outbox, tickets)
 }
@@ -101,26 +104,26 @@ async fn sent(outbox: &Tested) -> Value {
 async fn a_patch_is_to_what_was_sent_last() {
     let (outbox, [a]) = outbox(["a"]);
     let (whole, patch) = (true, false);
-    outbox.update(&a, version(1, 1));
-    outbox.update(&a, version(1, 2));
+    assert_eq!(outbox.update(&a, version(1, 1)), Ok(()));
+    assert_eq!(outbox.update(&a, version(1, 2)), Ok(()));
     assert_eq!(sent(&outbox).await, json!([whole, 2]));
     // What has been overtaken is nobody's base, and what the client has is not sent again.
-    outbox.update(&a, version(1, 3));
-    outbox.update(&a, version(1, 2));
+    assert_eq!(outbox.update(&a, version(1, 3)), Ok(()));
+    assert_eq!(outbox.update(&a, version(1, 2)), Ok(()));
     assert_eq!(outbox.try_take(), None);
-    outbox.error(&a, error("error"));
-    outbox.update(&a, version(1, 4));
+    assert_eq!(outbox.error(&a, error("error")), Ok(()));
+    assert_eq!(outbox.update(&a, version(1, 4)), Ok(()));
     assert_eq!(sent(&outbox).await, json!([patch, 4]), "the error has been overtaken");
-    outbox.update(&a, version(1, 5));
-    outbox.error(&a, error("error"));
+    assert_eq!(outbox.update(&a, version(1, 5)), Ok(()));
+    assert_eq!(outbox.error(&a, error("error")), Ok(()));
     assert_eq!(sent(&outbox).await, json!("error"));
-    outbox.update(&a, version(1, 6));
+    assert_eq!(outbox.update(&a, version(1, 6)), Ok(()));
     assert_eq!(sent(&outbox).await, json!([whole, 6]));
-    outbox.update(&a, version(2, 7));
+    assert_eq!(outbox.update(&a, version(2, 7)), Ok(()));
     assert_eq!(sent(&outbox).await, json!([whole, 7]), "another selection");
     outbox.cancel("a");
     let again = outbox.open("a", 2).unwrap();
-    outbox.update(&again, version(2, 8));
+    assert_eq!(outbox.update(&again, version(2, 8)), Ok(()));
     outbox.end(&again, End::Complete);
     assert_eq!(sent(&outbox).await, json!([whole, 8]), "another operation");
     assert_eq!(sent(&outbox).await, json!("a done"));
@@ -188,24 +191,24 @@ fn a_value_that_the_client_has_is_not_sent_again_nor_what_it_takes_the_place_of(
     let (outbox, [a]) = outbox(["a"]);
     let digest = |n: u64| Content::from(json!(n)).digest();
     outbox.has(&a, digest(0));
-    outbox.value(&a, data("0"), digest(0));
+    assert_eq!(outbox.value(&a, data("0"), digest(0)), Ok(()));
     assert_eq!(outbox.try_take(), None);
-    outbox.value(&a, data("1"), digest(1));
-    outbox.value(&a, data("0"), digest(0));
+    assert_eq!(outbox.value(&a, data("1"), digest(1)), Ok(()));
+    assert_eq!(outbox.value(&a, data("0"), digest(0)), Ok(()));
     assert_eq!(outbox.try_take(), None);
-    outbox.value(&a, data("1"), digest(1));
+    assert_eq!(outbox.value(&a, data("1"), digest(1)), Ok(()));
     assert_eq!(taken(&outbox), ["1"]);
     // After an error the same value is news, and the same error is not.
-    outbox.error(&a, error("error"));
+    assert_eq!(outbox.error(&a, error("error")), Ok(()));
     assert_eq!(taken(&outbox), ["error"]);
-    outbox.value(&a, data("1"), digest(1));
-    outbox.error(&a, error("error"));
+    assert_eq!(outbox.value(&a, data("1"), digest(1)), Ok(()));
+    assert_eq!(outbox.error(&a, error("error")), Ok(()));
     assert_eq!(outbox.try_take(), None);
-    outbox.value(&a, data("1"), digest(1));
+    assert_eq!(outbox.value(&a, data("1"), digest(1)), Ok(()));
     assert_eq!(taken(&outbox), ["1"]);
-    outbox.error(&a, error("error"));
+    assert_eq!(outbox.error(&a, error("error")), Ok(()));
     assert_eq!(taken(&outbox), ["error"]);
-    outbox.error(&a, error("another"));
+    assert_eq!(outbox.error(&a, error("another")), Ok(()));
     assert_eq!(taken(&outbox), ["another"]);
 }
 
@@ -237,4 +240,47 @@ async fn what_goes_on_ends_and_what_may_yet_and_what_ends_by_itself_does_not() {
     outbox.next(&query, data("q1"));
     outbox.end(&query, End::Complete);
     assert_eq!(taken(&outbox), ["q1", "q done"]);
+}
+
+#[tokio::test]
+async fn values_for_which_there_is_no_room_are_not_taken_until_there_is() {
+    let (outbox, [a, b, c]) = outbox(["a", "b", "c"]);
+    let digest = |n: u64| Content::from(json!(n)).digest();
+    let large = |n: u64| data(&format!("{n}{}", "x".repeat(ROOM)));
+    // One that is larger than all room waits, but alone.
+    assert_eq!(outbox.value(&a, large(1), digest(1)), Ok(()));
+    assert_eq!(outbox.value(&b, data("2"), digest(2)), Err(Full));
+    assert_eq!(outbox.update(&c, version(1, 3)), Err(Full));
+    assert_eq!(outbox.error(&b, error("error")), Err(Full));
+    let mut room = std::pin::pin!(outbox.has_room_for(&b));
+    let mut reading = std::pin::pin!(outbox.has_room(1));
+    assert!(poll_immediate(&mut room).await.is_none() && poll_immediate(&mut reading).await.is_none());
+    // A newer one of the same takes its place; what has run is put in all the same.
+    assert_eq!(outbox.value(&a, large(4), digest(4)), Ok(()));
+    outbox.next(&c, data("5"));
+    assert_eq!(outbox.value(&b, data("2"), digest(2)), Err(Full));
+    let sent = taken(&outbox);
+    assert!(sent.len() == 2 && sent[0].starts_with('4') && sent[1] == "5", "{}", sent.len());
+    assert!(poll_immediate(&mut room).await.is_some() && poll_immediate(&mut reading).await.is_some());
+    assert_eq!(outbox.value(&b, data("2"), digest(2)), Ok(()));
+    assert_eq!(taken(&outbox), ["2"]);
+}
+
+#[test]
+fn what_is_wanted_no_more_takes_no_room() {
+    let (outbox, [a, b]) = outbox(["a", "b"]);
+    let digest = |n: u64| Content::from(json!(n)).digest();
+    let large = || data(&"x".repeat(ROOM));
+    assert_eq!((outbox.value(&a, large(), digest(1)), outbox.value(&b, large(), digest(2))), (Ok(()), Err(Full)));
+    outbox.cancel("a");
+    assert_eq!(outbox.value(&b, large(), digest(2)), Ok(()));
+    let a = outbox.open("a", 2).unwrap();
+    assert_eq!(outbox.value(&a, data("1"), digest(1)), Err(Full));
+    outbox.goes_on(&b);
+    outbox.ends(&a);
+    outbox.end_subscriptions(&[]);
+    assert_eq!(outbox.value(&a, data("1"), digest(1)), Ok(()));
+    assert_eq!(outbox.state.lock().bytes, 1);
+    outbox.cancel("a");
+    assert_eq!(outbox.state.lock().bytes, 0);
 }
