@@ -17,6 +17,7 @@ use weir_engine::access::compile::compile as compile_policies;
 use weir_engine::access::policies::Policies;
 use weir_engine::access::question::Question;
 use weir_engine::call::{Caller, Identity, TokenKind};
+use weir_engine::release::Release;
 use weir_sandbox::App;
 use weir_sandbox::compile::{Sources, compile};
 use weir_sandbox::pool::PoolOptions;
@@ -95,8 +96,7 @@ fn main() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         for function in ["all", "counted"] {
-            let without = rows(None, &caller, function).await;
-            let with = rows(Some(rule), &caller, function).await;
+            let (without, with) = rows(rule, &caller, function).await;
             println!("{function:<8} of {ROWS} rows without policies      p50 {without:>9.2?}");
             println!("{function:<8} of {ROWS} rows, a rule for each      p50 {with:>9.2?}");
             println!("ratio                                    {:.2}", with.as_secs_f64() / without.as_secs_f64());
@@ -143,23 +143,42 @@ fn decisions(policies: &Policies, app: &App, caller: &Caller, question: &Questio
     median((0..DECISIONS).map(|_| one()).collect())
 }
 
-/// A query that looks at all rows. All are of the caller, so both give the same.
-async fn rows(policies: Option<&str>, caller: &Caller, function: &str) -> Duration {
-    let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(&folder.path().join("data"), Options::default()).unwrap();
-    let engine = Engine::start(store, PoolOptions::default()).unwrap();
-    let release = engine.activate(app(policies)).await.unwrap();
-    for amount in 0..ROWS {
-        let args = json!({ "owner": "ada", "amount": amount });
-        engine.call(&release, &Caller::Developer, "place", args).await.unwrap();
-    }
-    let mut samples = Vec::with_capacity(QUERIES);
+/// A query that looks at all rows, without policies and with a rule, in turns. All rows are of the caller, so both give the same.
+async fn rows(rule: &str, caller: &Caller, function: &str) -> (Duration, Duration) {
+    let both = [Rows::with(None).await, Rows::with(Some(rule)).await];
+    let mut samples = [Vec::with_capacity(QUERIES), Vec::with_capacity(QUERIES)];
     for round in 0..QUERIES {
-        let begun = Instant::now();
-        let answer = engine.call(&release, caller, function, json!({ "round": round })).await.unwrap();
-        samples.push(begun.elapsed());
-        assert_eq!(answer.value.as_u64(), Some(ROWS as u64));
+        for (rows, samples) in both.iter().zip(&mut samples) {
+            let begun = Instant::now();
+            let answer = rows.engine.call(&rows.release, caller, function, json!({ "round": round })).await.unwrap();
+            samples.push(begun.elapsed());
+            assert_eq!(answer.value.as_u64(), Some(ROWS as u64));
+        }
     }
-    engine.close().await;
-    median(samples)
+    for rows in both {
+        rows.engine.close().await;
+    }
+    let [without, with] = samples.map(median);
+    (without, with)
+}
+
+/// An app with rows.
+struct Rows {
+    engine: Engine,
+    release: Arc<Release>,
+    _folder: tempfile::TempDir,
+}
+
+impl Rows {
+    async fn with(policies: Option<&str>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("data"), Options::default()).unwrap();
+        let engine = Engine::start(store, PoolOptions::default()).unwrap();
+        let release = engine.activate(app(policies)).await.unwrap();
+        for amount in 0..ROWS {
+            let args = json!({ "owner": "ada", "amount": amount });
+            engine.call(&release, &Caller::Developer, "place", args).await.unwrap();
+        }
+        Self { engine, release, _folder: folder }
+    }
 }

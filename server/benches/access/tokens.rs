@@ -13,11 +13,7 @@ use weir_engine::call::Caller;
 use weir_sandbox::pool::PoolOptions;
 use weir_store::{Options, Store};
 
-use self::keys::{Signer, claims};
-
-#[allow(dead_code, reason = "the tests use the rest")]
-#[path = "../../src/auth/tests/keys.rs"]
-mod keys;
+use super::keys::{Signer, claims};
 
 /// Verifications that are measured together.
 const ROUND: u32 = 20;
