@@ -198,10 +198,10 @@ fn every_kind_of_tampering_is_told_by_its_first_record() {
     assert_eq!(records.len(), 4, "a token and three calls");
     let edit_sealed: Tampering = |records| {
         let text = &mut records[1]["entry"]["sealed"]["text"];
-        let changed = text
-            .as_str()
-            .map(|text| if text.starts_with('A') { format!("B{}", &text[1..]) } else { format!("A{}", &text[1..]) });
-        *text = json!(changed.unwrap());
+        let before = text.as_str().unwrap();
+        let other = if before.starts_with('A') { 'B' } else { 'A' };
+        let changed: String = std::iter::once(other).chain(before.chars().skip(1)).collect();
+        *text = json!(changed);
     };
     // Of who leaves the chain as it is, the import tells; of who makes it anew, the end that was signed.
     let table: [(&str, Tampering, &str); 10] = [

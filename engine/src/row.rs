@@ -37,7 +37,7 @@ pub struct Row {
 pub struct Sealed {
     state: State,
     /// Of which call, where one was made.
-    call: Option<Made>,
+    call: Option<Box<Made>>,
 }
 
 /// A call that was made.
@@ -89,7 +89,7 @@ impl Row {
         let (engine, release, caller) = (self.engine.clone(), self.release.clone(), self.caller.clone());
         let made = Made { engine, release, caller, function: call.function.clone() };
         let state = self.run(call, scope).await.unwrap_or_else(|error| State::Known(Err(error)));
-        Sealed { state, call: Some(made) }
+        Sealed { state, call: Some(Box::new(made)) }
     }
 
     async fn run(&mut self, call: Call, scope: Option<Scope>) -> Result<State, CallError> {
@@ -138,7 +138,7 @@ impl Sealed {
             State::Known(answer) => answer,
             State::Decided(decided) => decided.settled().await,
         };
-        match self.call {
+        match self.call.map(|made| *made) {
             Some(Made { engine, release, caller, function }) => engine.judged(&release, &caller, &function, outcome),
             None => outcome,
         }
