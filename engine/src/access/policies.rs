@@ -62,7 +62,7 @@ pub(super) enum Scope {
 }
 
 impl Scope {
-    fn has(&self, entity: &Uid) -> bool {
+    pub(super) fn has(&self, entity: &Uid) -> bool {
         match self {
             Self::Any => true,
             Self::OfType(of) => entity.of == *of,

@@ -11,6 +11,7 @@ use weir_schema::validate;
 use super::action::Action;
 use super::eval::Request;
 use super::policies::{Actions, Effect, Policies};
+use super::value::Uid;
 use crate::call::Caller;
 use crate::release::Release;
 
@@ -46,22 +47,26 @@ impl Policies {
 
     /// The rate that counts for a call; `None` where no policy limits how often it is made, or it may not be made at all.
     pub(super) fn rate(&self, request: &Request<'_>) -> Option<&PolicyRate> {
-        // Most apps say nothing of it.
-        self.rates().next()?;
+        if !self.has_rate(&request.resource.uid) {
+            return None;
+        }
         let mut most: Option<&PolicyRate> = None;
         for policy in self.policies.iter().filter(|policy| policy.is_about(request)) {
-            if !request.satisfies(&policy.condition) {
+            let is_no_more = |rate: &PolicyRate| most.is_some_and(|most| !is_more(rate.rate, most.rate));
+            if policy.rate.as_ref().is_some_and(is_no_more) || !request.satisfies(&policy.condition) {
                 continue;
             }
-            let rate = match (policy.effect, &policy.rate) {
+            match (policy.effect, &policy.rate) {
                 (Effect::Forbid, _) | (Effect::Permit, None) => return None,
-                (Effect::Permit, Some(rate)) => rate,
-            };
-            if most.is_none_or(|most| is_more(rate.rate, most.rate)) {
-                most = Some(rate);
+                (Effect::Permit, Some(rate)) => most = Some(rate),
             }
         }
         most
+    }
+
+    /// Whether a policy says how often a function is called. Most apps say that of few.
+    fn has_rate(&self, function: &Uid) -> bool {
+        self.policies.iter().any(|policy| policy.rate.is_some() && policy.resource.has(function))
     }
 }
 
@@ -80,6 +85,10 @@ impl Release {
     /// The policy by whose rate a call counts: an endpoint's without arguments. One that cannot be made counts by none.
     pub fn rated_by(&self, caller: &Caller, function: &str, arguments: &Json) -> Option<&PolicyRate> {
         let policies = self.policies()?;
+        let resource = policies.function(function);
+        if !policies.has_rate(&resource.uid) {
+            return None;
+        }
         let principal = policies.principal(caller)?;
         let checked = match self.function(function) {
             Some((_, declared)) => {
@@ -87,7 +96,7 @@ impl Release {
             }
             None => Json::Null,
         };
-        let (resource, context) = (policies.function(function), policies.call_context(function, &checked));
+        let context = policies.call_context(function, &checked);
         policies.rate(&Request { principal: &principal, action: Action::Call, resource: &resource, context: &context })
     }
 }
