@@ -111,6 +111,11 @@ fn who_is_erased_is_nowhere_and_the_log_stays_whole() {
     log.sign();
     let data = log.app.data();
     assert_eq!(files_with(&data, &ada), Vec::<String>::new(), "it is sealed from the first");
+    let by_ada = json!(["weir-dev", ada]).to_string();
+    let calls = |ada: &str| log.done(&["audit", "list", "--actor", ada, "--action", "call"]);
+    let told = calls(&by_ada);
+    assert_eq!(told.lines().count(), 1, "{told}");
+    assert!(told.contains(r#"call add  {"name":"a thing"}  from 127.0.0.1"#), "{told}");
     let [before, after] = ["before.jsonl", "after.jsonl"].map(|name| log.path(name));
     log.done(&["export", &before]);
     assert!(fs::read_to_string(&before).unwrap().contains(&ada), "an export has the keys");
@@ -120,6 +125,9 @@ fn who_is_erased_is_nowhere_and_the_log_stays_whole() {
     let said = log.done(&erase);
     let id = said.strip_prefix("erased: the audit log names them ").unwrap().split(' ').next().unwrap().to_owned();
     assert_eq!(log.on_data(&erase).stderr, "weir: the audit log has nothing about them that can be read\n");
+    assert_eq!(calls(&by_ada), "");
+    let told = calls(&format!("erased {id}"));
+    assert!(told.ends_with("call add"), "{told}");
     log.done(&["export", &after]);
     let exported = fs::read_to_string(&after).unwrap();
     assert!(!exported.contains(&ada) && exported.contains(&id));
@@ -131,6 +139,9 @@ fn who_is_erased_is_nowhere_and_the_log_stays_whole() {
     assert_eq!(log.on_data(&erase).code, Some(1));
     assert_eq!(files_with(&data, &ada), Vec::<String>::new());
     assert!(log.done(&["doctor"]).contains("no problems"));
+    let listed = log.done(&["audit", "list", "--json", "--target", &id]);
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    assert_eq!((&listed["actor"], &listed["action"]), (&json!("operator"), &json!("erase")));
     let erasure = exported.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let erasure: Vec<Value> = erasure.filter(|line| line["entry"]["action"] == "erase").collect();
     assert_eq!(erasure.len(), 1);

@@ -112,6 +112,9 @@ fn keys_are_exchanged_while_it_serves() {
     dev.process.signal("HUP");
     dev.log.wait_for(number + 1, |line| line.contains("encryption keys read: new files use key 2"));
     assert_eq!(client.data("{ revenueByDay { orders } }")["revenueByDay"].as_array().map(Vec::is_empty), Some(false));
+    let data = app.data();
+    let on_record = run(&["audit", "list", "--action", "rotateKeys", "--data", data.to_str().unwrap()]).stdout;
+    assert_eq!(on_record.lines().filter(|line| line.ends_with("operator  rotateKeys key 2")).count(), 2, "{on_record}");
     let log = dev.log.clone();
     assert_eq!(dev.stop(), Some(0));
     let log = log.all().join("\n");

@@ -8,6 +8,7 @@
 //! | [`acts`] | what changes nothing in the store and is on record all the same |
 //! | [`audit`] | the end of the audit log, signed |
 //! | [`erasure`] | people whom the audit log tells of no more |
+//! | [`log`] | the audit log, read by who, what and when |
 //! | [`refusals`] | what was refused, on record |
 //! | [`tokens`] | the end of tokens of the app's callers |
 //! | [`tenants`] | who is served from a data folder of its own |
@@ -20,6 +21,7 @@ pub mod administrators;
 pub mod audit;
 pub mod erasure;
 pub mod keys;
+pub mod log;
 pub mod refusals;
 pub mod releases;
 pub mod tenants;

@@ -4,23 +4,21 @@ use std::sync::Arc;
 
 use async_graphql::{Context, Object, Result};
 use weir_engine::Engine;
+use weir_engine::control::log::{self, Page, Wanted};
 use weir_engine::control::{administrators, keys, releases};
-use weir_schema::codec::audit::AuditRecord;
 use weir_schema::codec::control::Permission;
 use weir_schema::datetime;
 use weir_schema::error::ErrorCode;
 
-use super::types::{AdministratorInfo, AuditPage, NANOSECONDS, Record, Release, SigningKey, Status, Tenant, moment};
+use super::types::{AdministratorInfo, AuditPage, NANOSECONDS, Release, SigningKey, Status, Tenant, moment};
 use super::{needs, refused, tenants};
 use crate::control::message::AdministratorShown;
 use crate::http::gateway::Gateway;
 
-/// Records that are read at a time.
-const READ: usize = 1_000;
-/// Records that one request looks at. What comes after is asked for with `next`.
-const LOOKED_AT_MAX: usize = 20_000;
 /// Records in one answer.
 const RECORDS_MAX: usize = 1_000;
+/// Bytes of records in one answer, but for one more.
+const BYTES_MAX: usize = 4 << 20;
 
 /// The queries.
 pub struct Query;
@@ -98,38 +96,14 @@ impl Query {
         }
         let after = after.map_or(Ok(0), |after| after.parse::<u64>());
         let after = after.map_err(|_| bad("after is what an answer before has as next"))?;
-        let (since, until) = (nanoseconds("since", since)?, nanoseconds("until", until)?);
-        let wanted = move |record: &AuditRecord| {
-            actor.as_ref().is_none_or(|actor| *actor == record.actor)
-                && action.as_ref().is_none_or(|action| *action == record.action)
-                && target.as_ref().is_none_or(|target| record.targets.contains(target))
-                && outcome.as_ref().is_none_or(|outcome| record.outcome.as_ref() == Some(outcome))
-                && since.is_none_or(|since| record.timestamp.0 >= since)
-                && until.is_none_or(|until| record.timestamp.0 < until)
-        };
+        let (since_ns, until_ns) = (nanoseconds("since", since)?, nanoseconds("until", until)?);
+        let wanted = Wanted { actor, action, target, outcome, since_ns, until_ns };
         let store = context.data::<Engine>()?.store().clone();
         // As much as that is read from the disk: on a thread that may be kept waiting.
-        let reading = tokio::task::spawn_blocking(move || {
-            let mut records: Vec<Record> = Vec::new();
-            let (mut last, mut looked_at) = (after, 0);
-            loop {
-                let read = store.audit(last, READ)?;
-                let is_end = read.len() < READ;
-                for record in read {
-                    (last, looked_at) = (record.number, looked_at + 1);
-                    if wanted(&record) {
-                        records.push(record.into());
-                    }
-                    if records.len() == first || looked_at == LOOKED_AT_MAX {
-                        return Ok(AuditPage { records, next: Some(last.to_string()) });
-                    }
-                }
-                if is_end {
-                    return Ok(AuditPage { records, next: None });
-                }
-            }
-        });
-        reading.await.map_err(unavailable)?.map_err(|stopped: weir_store::Poisoned| unavailable(stopped))
+        let reading = tokio::task::spawn_blocking(move || log::page(&store, &wanted, after, first, BYTES_MAX));
+        let Page { records, next } = reading.await.map_err(unavailable)?.map_err(unavailable)?;
+        let records = records.into_iter().map(Into::into).collect();
+        Ok(AuditPage { records, next: next.map(|next| next.to_string()) })
     }
 }
 

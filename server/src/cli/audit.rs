@@ -1,5 +1,7 @@
-//! `weir audit verify|head|erase`: whether the audit log is whole, its end, signed, to be kept elsewhere, and whom it tells of no
-//! more.
+//! `weir audit list|verify|head|erase`: what is on record, whether the audit log is whole, its end, signed, to be kept elsewhere,
+//! and whom it tells of no more.
+
+mod list;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -29,6 +31,8 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// List what is on record, the oldest first.
+    List(list::Arguments),
     /// Follow the audit log from its first record to its last, and say which is the first that was edited, removed, reordered
     /// or cut off.
     Verify {
@@ -70,6 +74,7 @@ enum Command {
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     logging::start();
     match &arguments.command {
+        Command::List(arguments) => list::run(arguments),
         Command::Verify { head, signer, place } => {
             let through = head.as_ref().zip(signer.as_ref()).map(|(head, signer)| open(head, signer)).transpose()?;
             verify(through, place)

@@ -20,7 +20,7 @@ use tokio::time::{interval, sleep, timeout};
 use tracing::Instrument;
 use weir_engine::bundle::key::PublicKey;
 use weir_engine::control::acts::{self, Act};
-use weir_engine::control::{Actor, administrators, keys};
+use weir_engine::control::{Actor, administrators, keys, log};
 use weir_engine::jobs::{Clock, control};
 use weir_engine::{Engine, revoked};
 use weir_schema::bundle::{BUNDLE_BYTES_MAX, BadBundle};
@@ -315,6 +315,14 @@ async fn perform(request: Request, served: &Served, watch: Watch) -> Result<Valu
         Request::AuditHead => outcome(&store.audit_head().map_err(|error| error.to_string())?),
         Request::VerifyAudit { through } => {
             outcome(&store.verify_audit(through, watch).await.map_err(|error| error.to_string())?)
+        }
+        Request::Audit { wanted, after } => {
+            let store = store.clone();
+            let reading = tokio::task::spawn_blocking(move || {
+                log::page(&store, &wanted, after, message::AUDIT_PAGE_RECORDS, message::AUDIT_PAGE_BYTES)
+            });
+            let page = reading.await.map_err(|error| error.to_string())?;
+            outcome(&page.map_err(|error| error.to_string())?)
         }
         Request::EraseAudit { whom } => {
             let id = engine.erase(&Actor::operator(), &whom).await.map_err(|error| error.to_string())?;

@@ -8,6 +8,7 @@ use weir_engine::control::Actor;
 use weir_engine::control::acts::Act;
 use weir_engine::control::erasure::Whom;
 use weir_engine::control::keys::{self, KeysError};
+use weir_engine::control::log::Wanted;
 use weir_engine::control::releases::{self, Deployed};
 use weir_engine::control::tenants::Reached;
 use weir_engine::revoked::{Revocation, Revoked};
@@ -27,6 +28,10 @@ use crate::tenants::Condition;
 pub const REQUEST_BYTES_MAX: u64 = 64 << 10;
 /// The longest line of an answer, in bytes.
 pub const ANSWER_BYTES_MAX: u64 = 1 << 20;
+/// Records of the audit log in one answer.
+pub const AUDIT_PAGE_RECORDS: usize = 200;
+/// Bytes of these, but for one more: with what JSON adds an answer has room for them.
+pub const AUDIT_PAGE_BYTES: usize = 256 << 10;
 
 /// What a command asks for. Paths are absolute: the two processes may stand in different folders.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,6 +132,13 @@ pub enum Request {
     VerifyAudit {
         /// An earlier end that it has to lead through.
         through: Option<AuditHead>,
+    },
+    /// Some of the audit log. Done with a [`Page`](weir_engine::control::log::Page).
+    Audit {
+        /// Which records.
+        wanted: Wanted,
+        /// Those after this one.
+        after: u64,
     },
     /// The end of what the audit log tells of somebody. Done with a [`weir_schema::codec::audit::PersonId`].
     EraseAudit {

@@ -90,6 +90,9 @@ pub(super) fn read(directory: &Path) -> io::Result<Option<Keys>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened?,
     };
+    // A copy may have come with the permissions of copies.
+    #[cfg(unix)]
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
     let mut bytes = Zeroizing::new(Vec::with_capacity(FILE_BYTES_MAX + 1));
     file.take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
     let damaged = || io::Error::other(format!("the file {FILE} is damaged"));
@@ -137,6 +140,21 @@ fn overwrite(mut file: File) -> io::Result<()> {
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn only_its_owner_reads_the_file_wherever_it_came_from() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE);
+        let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        write(folder.path(), &Keys::draw().unwrap()).unwrap();
+        assert_eq!(mode(), 0o600);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(read(folder.path()).unwrap().is_some());
+        assert_eq!(mode(), 0o600);
+    }
 
     #[test]
     fn the_file_is_read_as_it_was_written_or_not_at_all() {
