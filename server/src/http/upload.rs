@@ -66,7 +66,7 @@ struct Upload {
 /// What goes from the task to the response.
 enum Given {
     /// What a line came to.
-    Answer(Answer),
+    Answer(Box<Answer>),
     /// The last line is answered. Without this the response is not whole.
     End,
 }
@@ -189,7 +189,7 @@ impl Upload {
             let given = async {
                 let wanted = u32::try_from(bytes).unwrap_or(u32::MAX).min(self.options.ahead_bytes);
                 let room = self.room.clone().acquire_many_owned(wanted).await.ok();
-                self.answers.send(Given::Answer(Answer { place, sealed, room })).await
+                self.answers.send(Given::Answer(Box::new(Answer { place, sealed, room }))).await
             };
             in_time(self.options.silence, given).await?;
             place += 1;
