@@ -134,7 +134,9 @@ impl Engine {
     ) -> std::io::Result<Self> {
         let (active, _) = watch::channel(None);
         let (served, _) = watch::channel(None);
-        let watchdog = Watchdog::start(|ignored| {
+        let span = Span::current();
+        let watchdog = Watchdog::start(move |ignored| {
+            let _whose = span.enter();
             tracing::error!(
                 "a call is past {} and cannot be stopped on a thread of the server: run with --isolation process",
                 ignored.limit
@@ -229,8 +231,11 @@ impl Engine {
         let (watchdog, pool) = (self.shared.watchdog.clone(), self.shared.pool.clone());
         let surroundings = Surroundings::of(&app, self.shared.secrets.as_ref())?;
         let policies = self.policies_of(&app)?;
-        let starting =
-            tokio::task::spawn_blocking(move || Release::start(app, policies, surroundings, &watchdog, &pool));
+        let span = self.span().clone();
+        let starting = tokio::task::spawn_blocking(move || {
+            // The threads of its isolates go on with it.
+            span.in_scope(|| Release::start(app, policies, surroundings, &watchdog, &pool))
+        });
         let release = starting.await.map_err(|error| IsolateError::Internal(error.to_string()))??;
         let release = Arc::new(release);
         self.shared.store.apply_collections(release.declarations()).await?;

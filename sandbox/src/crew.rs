@@ -35,6 +35,8 @@ struct Shared<T: Send + 'static> {
     /// Tells whoever waits for a call that it is not made, and when it may be worth another try.
     refuse: fn(T, Duration),
     work: Box<dyn Fn(Member<T>) + Send + Sync>,
+    /// Under what the log has what the threads say.
+    span: tracing::Span,
 }
 
 struct State<T> {
@@ -95,6 +97,7 @@ impl<T: Send + 'static> Crew<T> {
             kept,
             refuse,
             work: Box::new(work),
+            span: tracing::Span::current(),
         });
         if bounds.quick < bounds.seats {
             let paced = shared.clone();
@@ -322,7 +325,8 @@ impl<T: Send + 'static> Shared<T> {
         let shared = self.clone();
         let work = move || {
             let (wakes, awake) = (Arc::default(), Awake::default());
-            (shared.work)(Member { shared: shared.clone(), wakes, awake, turn: None, has_left: false });
+            let member = Member { shared: shared.clone(), wakes, awake, turn: None, has_left: false };
+            shared.span.in_scope(|| (shared.work)(member));
         };
         let started = thread::Builder::new().name(self.name.into()).stack_size(self.stack_bytes).spawn(work);
         if started.is_err() {

@@ -65,7 +65,9 @@ impl Streams {
         let (hand, handed) = sync_channel(1);
         let shared = self.shared.clone();
         let named = thread::Builder::new().name("weir-stream".into()).stack_size(STACK_BYTES);
-        if let Err(error) = named.spawn(move || handed.recv().map(|job| shared.serve(job)).unwrap_or_default()) {
+        let span = tracing::Span::current();
+        let serve = move || span.in_scope(|| handed.recv().map(|job| shared.serve(job)).unwrap_or_default());
+        if let Err(error) = named.spawn(serve) {
             tracing::error!("no thread for a stream: {error}");
             return Err(job.host);
         }

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::town::{Asked, Town, random_text};
+#[cfg(target_os = "linux")]
+use crate::weir::eventually;
 
 /// Acts on each.
 const ACTS: usize = 60;
@@ -60,10 +62,11 @@ fn what_is_of_one_is_never_seen_by_the_other() {
     let token = town.token(json!({ "org": "beta" }));
     let mut sides = [side("acme", town.at("acme.example")), side("beta", town.server().showing(&token))];
     let seed: Vec<u8> = random_text(ACTS).into_bytes();
-    for turn in 0..ACTS * 2 {
+    // Two digits for each byte: so many acts on both together.
+    for (turn, which) in seed.into_iter().enumerate() {
         let [acme, beta] = &mut sides;
         let (one, other) = if turn.is_multiple_of(2) { (acme, beta) } else { (beta, acme) };
-        act(one, other, seed[turn] % 8, turn);
+        act(one, other, which % 8, turn);
     }
     // What is to be done later is one's own too, also for who operates.
     let jobs = |name: &str, arguments: &[&str]| town.run_on_data(&[&["jobs"], arguments, &["--tenant", name]].concat());
@@ -179,4 +182,32 @@ fn act(one: &mut Side, other: &mut Side, which: u8, turn: usize) {
             one.ask(&json!({ "query": "{ texts }" }));
         }
     }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_workers_of_one_die_and_others_notice_nothing() {
+    let town = Town::start(&[]);
+    town.create("acme", &["--host", "acme.example"]);
+    town.deploy("acme");
+    town.add("acme", "here");
+    let of_acme = town.children();
+    assert!(!of_acme.is_empty());
+    town.create("beta", &["--host", "beta.example"]);
+    town.deploy("beta");
+    for _ in 0..5 {
+        let of_beta: Vec<u32> = town.children().into_iter().filter(|id| !of_acme.contains(id)).collect();
+        for id in of_beta {
+            // It may have ended by itself.
+            let _ = std::process::Command::new("kill").args(["-s", "KILL", &id.to_string()]).status();
+        }
+        assert_eq!(town.at("acme.example").data("{ texts }", json!({})), json!({ "texts": ["here"] }));
+    }
+    let now = town.children();
+    assert!(of_acme.iter().all(|id| now.contains(id)), "{of_acme:?} {now:?}");
+    eventually("the other one", || (town.at("beta.example").code("{ texts }").0 == 200).then_some(()));
+    let log = town.log();
+    let died: Vec<&str> = log.lines().filter(|line| line.contains(" died (")).collect();
+    assert!(!died.is_empty() && died.iter().all(|line| line.contains("tenant=beta")), "{log}");
+    town.stop();
 }

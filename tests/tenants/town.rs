@@ -138,6 +138,18 @@ impl Town {
         self.server.borrow().as_ref().unwrap().log.text(0)
     }
 
+    /// The processes that it has started.
+    #[cfg(target_os = "linux")]
+    pub fn children(&self) -> Vec<u32> {
+        let parent = format!("PPid:\t{}", self.server.borrow().as_ref().unwrap().process.id());
+        let all = fs::read_dir("/proc").unwrap().flatten();
+        let all = all.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+        // One that has ended meanwhile has no status.
+        let status = |id: &u32| fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+        let is_child = |id: &u32| status(id).lines().any(|line| line == parent) && !status(id).contains("State:\tZ");
+        all.filter(is_child).collect()
+    }
+
     pub fn url(&self) -> String {
         self.server.borrow().as_ref().unwrap().url.clone()
     }

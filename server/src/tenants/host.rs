@@ -39,10 +39,12 @@ mod tests {
 
     use super::*;
 
+    type Row<'t> = (&'t str, &'t [&'t [u8]], Result<Option<&'t str>, Ambiguous>);
+
     #[test]
     fn a_request_is_for_one_host_at_most() {
         // The address, the lines of the header, the host.
-        let table: &[(&str, &[&[u8]], Result<Option<&str>, Ambiguous>)] = &[
+        let table: &[Row] = &[
             ("/graphql", &[b"acme.example"], Ok(Some("acme.example"))),
             ("/graphql", &[b"ACME.example:4000"], Ok(Some("acme.example"))),
             ("/graphql", &[b"acme.example.:80"], Ok(Some("acme.example"))),

@@ -56,10 +56,13 @@ pub struct Setup {
     /// How much memory the kept results of each may take, roughly, in bytes.
     pub results_bytes: usize,
     /// Reads the secrets of a tenant's app.
-    pub secrets: Box<dyn Fn(&TenantName) -> Result<Secrets, String> + Send + Sync>,
+    pub secrets: ReadSecrets,
     /// Which calls are on record, in the log of each.
     pub recording: Recording,
 }
+
+/// Reads the secrets of a tenant's app, or says why they cannot be read.
+pub type ReadSecrets = Box<dyn Fn(&TenantName) -> Result<Secrets, String> + Send + Sync>;
 
 /// All tenants of a server.
 pub struct Tenants {
