@@ -132,7 +132,8 @@ impl Mutation {
         Ok(NewAdministrator { name, token: token.reveal().to_owned() })
     }
 
-    /// Makes a tenant, which is served at once: with hosts under which it is reached, and issuers all of whose tokens are good there.
+    /// Makes a tenant, which is served at once: with hosts under which it is reached, and issuers all of whose tokens are good
+    /// there.
     #[graphql(guard = "needs(Permission::Tenants)")]
     async fn create_tenant(
         &self,

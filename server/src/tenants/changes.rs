@@ -1,5 +1,5 @@
-//! Making, suspending and deleting tenants while the server runs. One change comes after the other, each is brought to its end whoever
-//! has asked for it and gone, and a crash in the middle of one is made good at the next start.
+//! Making, suspending and deleting tenants while the server runs. One change comes after the other, each is brought to its end
+//! whoever has asked for it and gone, and a crash in the middle of one is made good at the next start.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! Whose a request is: a tenant's by the host that it is for, or else by the claim of its token, once that was verified. Whatever else
-//! a request says about it says nothing.
+//! Whose a request is: a tenant's by the host that it is for, or else by the claim of its token, once that was verified. Whatever
+//! else a request says about it says nothing.
 //!
 //! What leads nowhere is answered as if there were nothing, always by the same words: nobody learns which tenants there are.
 

@@ -1,5 +1,5 @@
-//! What a tenant has on the disk: the data folder `DATA/tenants/NAME`, and beside it, where the server has encryption keys, the file
-//! `NAME.key` with the key of that folder, sealed by the server's.
+//! What a tenant has on the disk: the data folder `DATA/tenants/NAME`, and beside it, where the server has encryption keys, the
+//! file `NAME.key` with the key of that folder, sealed by the server's.
 //!
 //! Rule: the key goes first. What is left of a folder after that nobody can read, backups of it included.
 

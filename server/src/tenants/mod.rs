@@ -10,8 +10,8 @@
 //! | [`changes`] | making, suspending and deleting tenants while the server runs |
 //! | [`export`] | all that a tenant has, as files |
 //!
-//! Architecture invariant: nothing of a tenant is reached but through its own [`Gateway`], and which one that is nothing of the request
-//! says but its host and its verified token.
+//! Architecture invariant: nothing of a tenant is reached but through its own [`Gateway`], and which one that is nothing of the
+//! request says but its host and its verified token.
 
 pub mod changes;
 pub mod choose;

@@ -2,8 +2,9 @@
 //! somebody else. Whoever destroys the file has made the folder unreadable, backups of it included.
 //!
 //! The file is JSON: the number of the key that it is sealed by, a nonce, and the sealed key, both base64. It is sealed by
-//! AES-256-GCM with a key that HKDF-SHA256 (RFC 5869) makes of that one for this purpose alone, so that nothing that is encrypted otherwise
-//! shares a key with it. For whom it is, and by which key, is part of what is sealed: a file that is put in the place of another opens nothing.
+//! AES-256-GCM with a key that HKDF-SHA256 (RFC 5869) makes of that one for this purpose alone, so that nothing that is encrypted
+//! otherwise shares a key with it. For whom it is, and by which key, is part of what is sealed: a file that is put in the place of
+//! another opens nothing.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
