@@ -1,8 +1,8 @@
 //! Whole requests with all that stands before and behind a call, and with none of it.
 //!
 //! On the one server a token is shown with each request, a hundred policies are asked, limits of the operator, of the app and of a
-//! policy are counted, and a query's rows are looked at by a rule. On the other nobody shows a token, there are no policies and no
-//! limits. Both have the same documents, and both write a record of each call of a procedure into the audit log with its commit.
+//! policy are counted, a query's rows are looked at by a rule, and each call of a procedure is put on record in its commit. On the
+//! other nobody shows a token, there are no policies and no limits, and no call is on record. Both have the same documents.
 
 use std::fmt::Write;
 use std::net::SocketAddr;
@@ -20,6 +20,7 @@ use weir::config::{Config, RateSection};
 use weir::{Server, ServerOptions};
 use weir_engine::Engine;
 use weir_engine::call::Caller;
+use weir_engine::recording::{Calls, Recording};
 use weir_sandbox::compile::{Sources, compile};
 use weir_sandbox::pool::PoolOptions;
 use weir_store::{Options, Store};
@@ -114,6 +115,8 @@ impl Served {
         std::fs::create_dir(folder).unwrap();
         let store = Store::open(&folder.join("data"), Options::default()).unwrap();
         let engine = Engine::start(store, PoolOptions::default()).unwrap();
+        let calls = if is_on { Calls::All } else { Calls::None };
+        engine.have_on_record(Recording { calls, ..Recording::default() });
         let manifest = format!("{MANIFEST}{}", if is_on { APP_LIMITS } else { "" });
         let policies = policies();
         let mut texts =
