@@ -50,11 +50,9 @@ pub async fn post(State(plane): State<Plane>, request: Request<Body>) -> Respons
         Err(limited) => return too_many::response(&options.origins, limited, &parts.headers),
     };
     let administrator = match administrator(&plane.gateway, &parts.headers) {
-        Ok(Some(administrator)) => {
-            login.is_no_guess();
-            administrator
-        }
+        Ok(Some(administrator)) => administrator,
         Ok(None) => {
+            login.is_guess();
             let (actor, outcome) = ("anonymous".to_owned(), "no token of an administrator".to_owned());
             let from = Some(address.to_string());
             let (person, target) = (None, String::new());
@@ -65,7 +63,6 @@ pub async fn post(State(plane): State<Plane>, request: Request<Body>) -> Respons
             return response;
         }
         Err(unavailable) => {
-            login.is_no_guess();
             return refusal(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable, &unavailable);
         }
     };

@@ -172,6 +172,13 @@ impl Auth {
         token.len() <= self.issuers.token_bytes() && remembered().is_some_and(|verified| verified.has_its_keys())
     }
 
+    /// Waits for the keys that a token needs which is not known, if they are not here. Nothing is said of the token.
+    pub async fn wait_for_keys(&self, token: &str) {
+        if !self.remembers(token) {
+            self.issuers.wait_for_keys(token).await;
+        }
+    }
+
     /// Who shows what would stand in that header.
     pub async fn of_authorization(&self, text: &str) -> Result<Credentials, Unauthenticated> {
         let token = bearer(text).ok_or(Unauthenticated::Scheme)?;

@@ -163,6 +163,25 @@ impl Issuers {
 
     /// Looks at a token. Whether it is good at a time, and not revoked, is not said yet.
     pub async fn verify(&self, token: &str) -> Result<Verified, TokenError> {
+        let (issuer, checked) = self.checked_with(token).await?;
+        let key = checked.keys.get(checked.kid.as_deref()).ok_or(TokenError::Key)?;
+        if !key.algorithms.contains(&checked.algorithm) {
+            return Err(TokenError::Algorithm);
+        }
+        let decoded = decode::<Strict>(token, &key.decoding, &issuer.validation(checked.algorithm));
+        let Value::Object(claims) = decoded.map_err(|error| refusal(error.kind()))?.claims.0 else {
+            return Err(TokenError::Malformed("its claims are no object"));
+        };
+        Self::verified(issuer, checked, claims)
+    }
+
+    /// Waits until the keys are here that a token may be checked with, or cannot be had.
+    pub async fn wait_for_keys(&self, token: &str) {
+        let _ = self.checked_with(token).await;
+    }
+
+    /// What a token is to be checked with, by what it says and nobody believes yet.
+    async fn checked_with(&self, token: &str) -> Result<(&Issuer, Checked), TokenError> {
         if token.len() > self.token_bytes {
             return Err(TokenError::TooLong(self.token_bytes));
         }
@@ -172,7 +191,6 @@ impl Issuers {
             return Err(TokenError::Malformed("it has three parts with dots between"));
         };
         let (algorithm, kid) = read_header(&object(header)?)?;
-        // Not believed yet: it says under which name to look for a key.
         let claims = object(claims)?;
         let named = claims.get("iss").and_then(Value::as_str).ok_or_else(|| TokenError::Claim("iss".to_owned()))?;
         let issuer = self.issuers.iter().find(|issuer| issuer.name == named).ok_or(TokenError::Issuer)?;
@@ -183,15 +201,7 @@ impl Issuers {
             IssuerKeys::Here(keys) => keys.clone(),
             IssuerKeys::Remote(remote) => remote.keys(kid.as_deref()).await?,
         };
-        let key = keys.get(kid.as_deref()).ok_or(TokenError::Key)?;
-        if !key.algorithms.contains(&algorithm) {
-            return Err(TokenError::Algorithm);
-        }
-        let checked = decode::<Strict>(token, &key.decoding, &issuer.validation(algorithm));
-        let Value::Object(claims) = checked.map_err(|error| refusal(error.kind()))?.claims.0 else {
-            return Err(TokenError::Malformed("its claims are no object"));
-        };
-        Self::verified(issuer, Checked { keys: keys.clone(), kid, algorithm }, claims)
+        Ok((issuer, Checked { keys, kid, algorithm }))
     }
 
     fn verified(issuer: &Issuer, checked: Checked, claims: Map<String, Value>) -> Result<Verified, TokenError> {

@@ -131,10 +131,12 @@ impl Gateway {
     /// What a token says that comes from an address. One that is none counts against the address: past its limit only tokens are
     /// looked at that are known. It counts before it is looked at, so that many at the same time are no more than one by one.
     pub async fn verified(&self, address: IpAddr, token: &str) -> Result<Arc<Verified>, Unauthenticated> {
+        // Many may wait for the keys of one issuer, and be none the worse for it.
+        self.auth.wait_for_keys(token).await;
         let login = self.rates.login(address, || self.auth.remembers(token))?;
         let verified = self.auth.of_token_from(address, token).await;
-        if !verified.as_ref().is_err_and(TokenError::is_no_token) {
-            login.is_no_guess();
+        if verified.as_ref().is_err_and(TokenError::is_no_token) {
+            login.is_guess();
         }
         Ok(verified?)
     }

@@ -360,9 +360,13 @@ impl<C: Clone> Outbox<C> {
 
     /// Takes back a result that has not been sent yet.
     pub fn withdraw(&self, ticket: &Ticket) {
-        if let Some(slot) = self.state.lock().slot(ticket) {
-            slot.next = None;
-        }
+        let mut state = self.state.lock();
+        let Some(slot) = state.slot(ticket) else { return };
+        let bytes = slot.bytes();
+        slot.next = None;
+        state.bytes -= bytes;
+        drop(state);
+        self.made_room();
     }
 
     /// Puts in the end of an operation; it is sent after a result that still waits.

@@ -27,15 +27,22 @@ pub struct Addresses {
     subscriptions: Option<Held>,
 }
 
-/// A token that is about to be looked at. It counts as one that is none, until it has turned out to be one.
+/// A token that is being looked at. It counts as one that is none, for as long as it is looked at, and from then on if it was a
+/// guess. Whoever gives up before that is known, while an issuer's keys are waited for, has made none.
 #[derive(Debug, Default)]
-#[must_use = "a token that is good counts as one that is none, unless that is told"]
+#[must_use = "a token that is none is no guess, unless that is told"]
 pub struct Login(Option<(Arc<Addresses>, u64)>);
 
 impl Login {
-    /// The token was none of those that were guessed.
-    pub fn is_no_guess(self) {
-        if let Some((addresses, key)) = self.0
+    /// The token was none: it counts on.
+    pub fn is_guess(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Login {
+    fn drop(&mut self) {
+        if let Some((addresses, key)) = self.0.take()
             && let Some(limiter) = &addresses.logins
         {
             limiter.give_back(key);

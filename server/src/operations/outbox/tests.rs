@@ -79,6 +79,17 @@ fn what_is_taken_back_is_not_sent_and_what_comes_then_is() {
     assert_eq!(taken(&outbox), ["b3"]);
 }
 
+/// What was taken back takes no room: whoever has room for one result has it for the next.
+#[tokio::test]
+async fn what_is_taken_back_makes_room() {
+    let (outbox, ticket) = Outbox::of_one();
+    outbox.next(&ticket, data("1"));
+    outbox.withdraw(&ticket);
+    assert!(poll_immediate(std::pin::pin!(outbox.has_room(1))).await.is_some());
+    assert!(outbox.state.lock().has_room_for(&ticket, 1));
+    assert!(outbox.try_take().is_none());
+}
+
 /// A value of a selection: a number among much else.
 fn version(form: u64, n: u64) -> Version {
     let value = json!({ "fill": "x".repeat(100), "n": n });
