@@ -25,6 +25,7 @@ use crate::actions::{self, Actions};
 use crate::call::{Answer, Call, CallError, Caller};
 use crate::control::refusals::{self, Refusals};
 use crate::eager;
+use crate::fetch::Reach;
 use crate::groups;
 use crate::idempotency::Scope;
 use crate::jobs::Clock;
@@ -80,6 +81,8 @@ pub(crate) struct Shared {
     denies_without_policies: AtomicBool,
     /// Which calls are on record.
     recording: RwLock<Recording>,
+    /// Where apps that become active may fetch from.
+    reach: RwLock<Reach>,
     /// Under what the log has what is done for it.
     span: Span,
 }
@@ -169,6 +172,7 @@ impl Engine {
             deploying,
             denies_without_policies: AtomicBool::new(false),
             recording: RwLock::default(),
+            reach: RwLock::default(),
             span: Span::current(),
         };
         let engine = Self { shared: Arc::new(shared), origin: Origin::default() };
@@ -229,7 +233,7 @@ impl Engine {
     /// Loads an app and brings the collections and indexes in line. What is active stays so.
     pub(crate) async fn load(&self, app: App) -> Result<Arc<Release>, ActivateError> {
         let (watchdog, pool) = (self.shared.watchdog.clone(), self.shared.pool.clone());
-        let surroundings = Surroundings::of(&app, self.shared.secrets.as_ref())?;
+        let surroundings = Surroundings::of(&app, self.shared.secrets.as_ref(), self.shared.reach.read().clone())?;
         let policies = self.policies_of(&app)?;
         let span = self.span().clone();
         let starting = tokio::task::spawn_blocking(move || {
@@ -282,6 +286,11 @@ impl Engine {
     /// everything to everybody, as suits who writes it on their own machine.
     pub fn deny_without_policies(&self) {
         self.shared.denies_without_policies.store(true, Ordering::Relaxed);
+    }
+
+    /// Has apps that become active from now on fetch from nowhere else than that, whatever their lists say.
+    pub fn fetch_within(&self, reach: Reach) {
+        *self.shared.reach.write() = reach;
     }
 
     fn policies_of(&self, app: &App) -> Result<Option<Arc<Policies>>, ActivateError> {

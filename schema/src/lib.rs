@@ -26,6 +26,7 @@
 //! | [`error`] | the closed list of error codes |
 //! | [`graphql`] | how an app's GraphQL API answers: the bounds of requests |
 //! | [`limits`] | every limit by name, with its default |
+//! | [`network`] | networks by their addresses |
 //! | [`rate`] | how often something may happen |
 //! | [`size`] | how long values are as JSON text |
 //! | [`tenant`] | the names of tenants and of their hosts |
@@ -50,6 +51,7 @@ pub mod id;
 pub mod limits;
 pub mod manifest;
 pub mod name;
+pub mod network;
 pub mod outline;
 pub mod outside;
 pub mod rate;

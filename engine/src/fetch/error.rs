@@ -86,6 +86,17 @@ pub enum FetchError {
         /// The address as the list would have it.
         listed: String,
     },
+    /// The app's own list does not open it here. Which address it is may be for nobody outside to know.
+    #[error(
+        "{host} leads to {kind}, where the apps of tenants may not fetch from: whoever runs the server can permit that by \
+         fetch_addresses under [tenants] in weir.toml"
+    )]
+    Closed {
+        /// Which host.
+        host: String,
+        /// What kind of address it leads to.
+        kind: &'static str,
+    },
     /// No address.
     #[error("there is no address for {0}")]
     Unknown(String),

@@ -11,6 +11,7 @@ use std::sync::{Arc, LazyLock};
 
 use tokio::sync::Semaphore;
 use url::{Host, Url};
+use weir_schema::network::Network;
 use weir_schema::outside::{AllowedHost, HostPattern};
 
 use super::addresses::special;
@@ -40,6 +41,27 @@ pub fn resolve_by_system() -> Resolve {
             lookup.await.map_err(io::Error::other)?
         })
     })
+}
+
+/// Which addresses that are not of the public internet an app may reach.
+#[derive(Debug, Clone, Default)]
+pub enum Reach {
+    /// Those on its list: whoever runs the server runs the app too, and has read the list.
+    #[default]
+    Listed,
+    /// Of those on its list the ones in these networks: whoever has written the list is a stranger to the network of the server.
+    Within(Arc<[Network]>),
+}
+
+impl Reach {
+    /// The kind of an address, if it is one that the list of an app does not open.
+    fn closes(&self, address: IpAddr) -> Option<&'static str> {
+        match self {
+            Self::Listed => None,
+            Self::Within(networks) if networks.iter().any(|network| network.contains(address)) => None,
+            Self::Within(_) => special(address),
+        }
+    }
 }
 
 /// Where a URL leads to that may be fetched.
@@ -111,15 +133,21 @@ fn has_port(allowed: &AllowedHost, target: &Target) -> bool {
 /// The addresses to connect to, each of them one that may be connected to.
 ///
 /// An address that stands in the URL is on the list by itself. What a name leads to is of the public internet, or on the
-/// list beside the name.
+/// list beside the name. Neither counts where `reach` closes it.
 pub async fn addresses(
     target: &Target,
     hosts: &[AllowedHost],
+    reach: &Reach,
     resolve: &Resolve,
 ) -> Result<Vec<SocketAddr>, FetchError> {
+    let closed = |kind| FetchError::Closed { host: target.name(), kind };
+    let written = |address: IpAddr| match reach.closes(address) {
+        Some(kind) => Err(closed(kind)),
+        None => Ok(vec![SocketAddr::new(address, target.port)]),
+    };
     let name = match &target.host {
-        Host::Ipv4(address) => return Ok(vec![SocketAddr::new((*address).into(), target.port)]),
-        Host::Ipv6(address) => return Ok(vec![SocketAddr::new((*address).into(), target.port)]),
+        Host::Ipv4(address) => return written((*address).into()),
+        Host::Ipv6(address) => return written((*address).into()),
         Host::Domain(name) => name,
     };
     // What the resolver says besides is about the machine, not about the name.
@@ -133,9 +161,13 @@ pub async fn addresses(
         };
         hosts.iter().any(is_it)
     };
-    let mut refused = None;
+    let (mut refused, mut is_closed) = (None, None);
     let mut good = Vec::new();
     for found in found {
+        if let Some(kind) = reach.closes(found.ip()) {
+            is_closed.get_or_insert(kind);
+            continue;
+        }
         match special(found.ip()) {
             Some(kind) if !is_listed(found.ip()) => {
                 refused.get_or_insert((found.ip(), kind));
@@ -145,7 +177,8 @@ pub async fn addresses(
         }
     }
     match refused {
-        Some((address, kind)) if good.is_empty() => {
+        _ if !good.is_empty() => Ok(good),
+        Some((address, kind)) => {
             let host = match address {
                 IpAddr::V4(address) => Host::Ipv4(address),
                 IpAddr::V6(address) => Host::Ipv6(address),
@@ -153,8 +186,7 @@ pub async fn addresses(
             let listed = Target { host, ..target.clone() }.name();
             Err(FetchError::Special { name: name.clone(), address, kind, listed })
         }
-        None if good.is_empty() => Err(FetchError::Unknown(name.clone())),
-        _ => Ok(good),
+        None => Err(is_closed.map_or_else(|| FetchError::Unknown(name.clone()), closed)),
     }
 }
 
@@ -260,15 +292,20 @@ mod tests {
 
     /// Where a name is followed that leads to these addresses.
     async fn follow(hosts: &str, leads_to: &'static [&'static str]) -> String {
+        reached(hosts, &Reach::Listed, "https://api.example.com/", leads_to).await
+    }
+
+    /// Where a URL leads with such a reach, its name, if it has one, to these addresses.
+    async fn reached(hosts: &str, reach: &Reach, url: &str, leads_to: &'static [&'static str]) -> String {
         let resolve: Resolve = Arc::new(|_, port| {
             let parse = |text: &&str| SocketAddr::new(text.parse().unwrap_or_else(|_| panic!("{text}")), port);
             let found = leads_to.iter().map(parse).collect();
             Box::pin(async move { Ok(found) })
         });
         let hosts = list(hosts);
-        let url = Url::parse("https://api.example.com/").unwrap_or_else(|error| panic!("{error}"));
+        let url = Url::parse(url).unwrap_or_else(|error| panic!("{error}"));
         let target = allowed(&url, &hosts).unwrap_or_else(|error| panic!("{error}"));
-        match addresses(&target, &hosts, &resolve).await {
+        match addresses(&target, &hosts, reach, &resolve).await {
             Ok(found) => found.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
             Err(error) => error.to_string(),
         }
@@ -296,5 +333,50 @@ mod tests {
         assert!(follow("api.example.com 10.0.0.1:8443", &["10.0.0.1"]).await.contains("a private address"));
         // A name for the address does not list it.
         assert!(follow("api.example.com other.example", &["10.0.0.1"]).await.contains("a private address"));
+    }
+
+    #[tokio::test]
+    async fn the_list_of_a_tenants_app_opens_no_address_that_is_not_of_the_public_internet() {
+        let within = |networks: &[&str]| {
+            let parse = |text: &&str| text.parse::<Network>().unwrap_or_else(|error| panic!("{error}"));
+            Reach::Within(networks.iter().map(parse).collect())
+        };
+        let (closed, some) = (within(&[]), within(&["10.0.0.5", "192.168.4.0/24"]));
+        let written = [
+            ("127.0.0.1", "http://127.0.0.1/", "a loopback address"),
+            ("127.0.0.1", "http://0x7f.1/", "a loopback address"),
+            ("[::1]", "http://[::1]/", "a loopback address"),
+            ("127.0.0.1", "http://[::ffff:127.0.0.1]/", "a loopback address"),
+            ("169.254.169.254", "http://169.254.169.254/", "a link-local address"),
+            ("10.0.0.6", "http://10.0.0.6/", "a private address"),
+            ("[fd00::1]", "http://[fd00::1]/", "a unique local address"),
+            ("[64:ff9b::a00:5]", "http://[64:ff9b::a00:5]/", "a private address"),
+        ];
+        for (host, url, kind) in written {
+            for reach in [&closed, &some] {
+                let refused = reached(host, reach, url, &[]).await;
+                assert!(
+                    refused.contains(kind) && refused.contains("fetch_addresses under [tenants]"),
+                    "{url}: {refused}"
+                );
+            }
+            assert!(!reached(host, &Reach::Listed, url, &[]).await.contains("leads to"), "{url}");
+        }
+        let url = "https://api.example.com/";
+        let listed = "api.example.com 10.0.0.5 10.0.0.6 192.168.4.9";
+        assert_eq!(
+            reached(listed, &closed, url, &["10.0.0.5", "127.0.0.1"]).await,
+            "api.example.com leads to a private address, where the apps of tenants may not fetch from: whoever runs the \
+             server can permit that by fetch_addresses under [tenants] in weir.toml"
+        );
+        assert_eq!(reached(listed, &closed, url, &["10.0.0.5", "8.8.8.8"]).await, "8.8.8.8:443");
+        assert_eq!(
+            reached(listed, &some, url, &["10.0.0.6", "10.0.0.5", "192.168.4.9"]).await,
+            "10.0.0.5:443 192.168.4.9:443"
+        );
+        assert_eq!(reached("10.0.0.5:80", &some, "http://10.0.0.5/", &[]).await, "10.0.0.5:80");
+        // The operator permits, the app lists: it takes both.
+        assert!(reached("api.example.com", &some, url, &["10.0.0.5"]).await.contains("add \"10.0.0.5\" to hosts"));
+        assert_eq!(reached("8.8.8.8", &closed, "https://8.8.8.8/", &[]).await, "8.8.8.8:443");
     }
 }

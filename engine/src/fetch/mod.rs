@@ -40,6 +40,7 @@ use weir_schema::outside::AllowedHost;
 
 use client::Responding;
 pub use error::FetchError;
+pub use hosts::Reach;
 use hosts::{Resolve, Target, resolve_by_system};
 use request::Outgoing;
 
@@ -51,6 +52,7 @@ pub struct Fetcher {
 
 struct Shared {
     hosts: Vec<AllowedHost>,
+    reach: Reach,
     /// The longest that a call may take, and with it a request.
     wall: Duration,
     resolve: Resolve,
@@ -86,13 +88,14 @@ impl Drop for UnderWay {
 
 impl Fetcher {
     /// For an app, on the runtime that asks.
-    pub fn new(manifest: &Manifest) -> Self {
-        Self::with_resolver(manifest, resolve_by_system())
+    pub fn new(manifest: &Manifest, reach: Reach) -> Self {
+        Self::with_resolver(manifest, reach, resolve_by_system())
     }
 
-    fn with_resolver(manifest: &Manifest, resolve: Resolve) -> Self {
+    fn with_resolver(manifest: &Manifest, reach: Reach, resolve: Resolve) -> Self {
         let shared = Shared {
             hosts: manifest.fetch.hosts.clone(),
+            reach,
             wall: Duration::from_millis(manifest.limits.wall_ms),
             resolve,
             at_once: Semaphore::new(FETCHES_AT_ONCE_MAX),
@@ -135,7 +138,7 @@ impl Shared {
         let mut target = hosts::allowed(&outgoing.url, &self.hosts)?;
         loop {
             budget.take(outgoing.bytes())?;
-            let addresses = hosts::addresses(&target, &self.hosts, &self.resolve).await;
+            let addresses = hosts::addresses(&target, &self.hosts, &self.reach, &self.resolve).await;
             let addresses = addresses.map_err(|error| match came_from.take() {
                 Some(from) => FetchError::Redirect { from, because: Box::new(error) },
                 None => error,

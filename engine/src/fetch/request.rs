@@ -14,12 +14,14 @@ use weir_schema::limits::{FETCH_HEADER_BYTES_MAX, FETCH_HEADERS_MAX, FETCH_URL_B
 use super::error::FetchError;
 use crate::outside::shortened;
 
-/// Headers of the connection, of how a body is sent, and of what stands between: they are the client's.
-const RESERVED: [&str; 14] = [
+/// Headers of the connection, of how a body is sent, and of what stands between: they are the client's. Those that say for whom
+/// a request is would be believed where this machine is taken for a proxy.
+const RESERVED: [&str; 19] = [
     "accept-encoding",
     "connection",
     "content-length",
     "expect",
+    "forwarded",
     "host",
     "http2-settings",
     "keep-alive",
@@ -30,6 +32,10 @@ const RESERVED: [&str; 14] = [
     "transfer-encoding",
     "upgrade",
     "via",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-real-ip",
 ];
 
 /// What goes along when a redirect leads to another origin: any other header may be a credential.
@@ -172,7 +178,19 @@ mod tests {
 
     #[test]
     fn what_is_not_a_functions_to_set_is_refused() {
-        for name in ["Host", "content-length", "Transfer-Encoding", "connection", "sec-fetch-mode", "Accept-Encoding"] {
+        for name in [
+            "Host",
+            "content-length",
+            "Transfer-Encoding",
+            "connection",
+            "sec-fetch-mode",
+            "Accept-Encoding",
+            "Forwarded",
+            "X-Forwarded-For",
+            "x-forwarded-host",
+            "X-Forwarded-Proto",
+            "X-Real-IP",
+        ] {
             let message = refusal(request("GET", &[(name, "x")], None));
             assert_eq!(message, format!("the header {} is not a function's to set: leave it out", name.to_lowercase()));
         }

@@ -14,7 +14,7 @@ use weir_schema::limits::Limit;
 use weir_schema::manifest;
 
 use super::hosts::Resolve;
-use super::{Budget, Fetcher};
+use super::{Budget, Fetcher, Reach};
 
 /// What one request of a test may send and receive, in bytes.
 const BUDGET: usize = 100_000;
@@ -121,8 +121,8 @@ fn fetcher(hosts: &[&str], resolve: Option<Resolve>) -> Fetcher {
     let text = format!("name = \"test\"\nversion = \"1.0.0\"\n[fetch]\nhosts = {}\n", json!(hosts));
     let manifest = manifest::parse(&text).unwrap();
     match resolve {
-        Some(resolve) => Fetcher::with_resolver(&manifest, resolve),
-        None => Fetcher::new(&manifest),
+        Some(resolve) => Fetcher::with_resolver(&manifest, Reach::Listed, resolve),
+        None => Fetcher::new(&manifest, Reach::Listed),
     }
 }
 

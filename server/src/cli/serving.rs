@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 use weir_engine::Engine;
 use weir_engine::control::acts::Act;
 use weir_engine::engine::Runs;
+use weir_engine::fetch::Reach;
 use weir_engine::jobs::Scheduler;
 use weir_engine::recording::Recording;
 use weir_engine::secrets::Secrets;
@@ -175,7 +176,7 @@ fn setup(
     ring: Option<KeyRing>,
     recording: Recording,
 ) -> Setup {
-    let TenantsSection { max, isolates, results_mib, secrets } = section;
+    let TenantsSection { max, isolates, results_mib, secrets, fetch_addresses } = section;
     let server = data.to_owned();
     let secrets = move |name: &TenantName| match &secrets {
         Some(folder) => secrets::of_tenant(&folder.join(name.as_str()), &server).map_err(|error| error.to_string()),
@@ -189,6 +190,7 @@ fn setup(
         results_bytes: results_mib.saturating_mul(1 << 20),
         secrets: Box::new(secrets),
         recording,
+        reach: Reach::Within(fetch_addresses.into()),
     }
 }
 

@@ -20,7 +20,7 @@ use serde::Deserialize;
 pub use audit::AuditSection;
 pub use issuers::{BadIssuer, IssuerSection, KeyFile, Keys, KindOf, TokensSection, is_of_this_machine, key_url};
 pub use load::LoadSection;
-pub use proxies::{ForwardingHeader, Network, ProxiesSection};
+pub use proxies::{ForwardingHeader, ProxiesSection};
 pub use rate::{AddressRates, CallerRates, RateSection, TenantRates};
 pub use server::{Isolation, ServerSection, TlsSection};
 pub use tenants::TenantsSection;

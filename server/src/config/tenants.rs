@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
+use weir_schema::network::Network;
 
 /// The section, with what `weir serve` does where nothing else is said.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -19,6 +20,8 @@ pub struct TenantsSection {
     pub results_mib: usize,
     /// The folder of the files of secrets, each with the name of a tenant.
     pub secrets: Option<PathBuf>,
+    /// The networks that are not of the public internet from which their apps may fetch what they list.
+    pub fetch_addresses: Vec<Network>,
 }
 
 /// The most tenants: each has threads, files and memory of its own.
@@ -28,7 +31,7 @@ const ISOLATES_MAX: usize = 1_024;
 
 impl Default for TenantsSection {
     fn default() -> Self {
-        Self { max: 100, isolates: 2, results_mib: 64, secrets: None }
+        Self { max: 100, isolates: 2, results_mib: 64, secrets: None, fetch_addresses: Vec::new() }
     }
 }
 
@@ -57,11 +60,16 @@ mod tests {
         let read = |text: &str| toml::from_str::<TenantsSection>(text).map_err(|error| error.to_string());
         assert_eq!(read(""), Ok(TenantsSection::default()));
         let secrets = Some(PathBuf::from("s"));
-        let all = TenantsSection { max: 3, isolates: 4, results_mib: 5, secrets };
-        assert_eq!(read("max = 3\nisolates = 4\nresults_mib = 5\nsecrets = \"s\""), Ok(all));
+        let fetch_addresses = ["10.0.0.5", "fd00::/8"].iter().filter_map(|text| text.parse().ok()).collect();
+        let all = TenantsSection { max: 3, isolates: 4, results_mib: 5, secrets, fetch_addresses };
+        let text =
+            "max = 3\nisolates = 4\nresults_mib = 5\nsecrets = \"s\"\nfetch_addresses = [\"10.0.0.5\", \"fd00::/8\"]";
+        assert_eq!(read(text), Ok(all));
         for (text, expected) in [
             ("max = 0", "max = 0 cannot be: write a number from 1 to 10000"),
             ("isolates = 9999", "from 1 to 1024"),
+            ("fetch_addresses = [\"10.0.0.5/8\"]", "the network is \"10.0.0.0/8\""),
+            ("fetch_addresses = [\"db.internal\"]", "is no network"),
             ("min = 1", "unknown field `min`"),
         ] {
             let error = read(text).err().unwrap_or_default();

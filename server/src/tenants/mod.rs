@@ -28,6 +28,7 @@ use futures_util::StreamExt;
 use futures_util::stream;
 use parking_lot::{Mutex, RwLock};
 use weir_engine::control::{Actor, ControlError, tenants};
+use weir_engine::fetch::Reach;
 use weir_engine::recording::Recording;
 use weir_engine::secrets::Secrets;
 use weir_sandbox::pool::PoolOptions;
@@ -59,6 +60,8 @@ pub struct Setup {
     pub secrets: ReadSecrets,
     /// Which calls are on record, in the log of each.
     pub recording: Recording,
+    /// Where their apps may fetch from.
+    pub reach: Reach,
 }
 
 /// Reads the secrets of a tenant's app, or says why they cannot be read.

@@ -80,6 +80,7 @@ impl Served {
         let engine = engine.map_err(|error| error.to_string())?;
         engine.deny_without_policies();
         engine.have_on_record(setup.recording);
+        engine.fetch_within(setup.reach.clone());
         match engine.restore(&servable).await {
             Ok(Some(release)) => tracing::info!("{} {} is served", release.app, release.version),
             Ok(None) => {}
