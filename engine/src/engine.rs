@@ -25,7 +25,7 @@ use crate::actions::{self, Actions};
 use crate::call::{Answer, Call, CallError, Caller};
 use crate::control::refusals::{self, Refusals};
 use crate::eager;
-use crate::fetch::Reach;
+use crate::fetch::{Fetcher, Reach, Resolve, resolve_by_system};
 use crate::groups;
 use crate::idempotency::Scope;
 use crate::jobs::Clock;
@@ -83,6 +83,8 @@ pub(crate) struct Shared {
     recording: RwLock<Recording>,
     /// Where apps that become active may fetch from.
     reach: RwLock<Reach>,
+    /// Looks up the names that apps fetch from: those of all releases take turns.
+    resolve: Resolve,
     /// Under what the log has what is done for it.
     span: Span,
 }
@@ -173,6 +175,7 @@ impl Engine {
             denies_without_policies: AtomicBool::new(false),
             recording: RwLock::default(),
             reach: RwLock::default(),
+            resolve: resolve_by_system(),
             span: Span::current(),
         };
         let engine = Self { shared: Arc::new(shared), origin: Origin::default() };
@@ -233,7 +236,9 @@ impl Engine {
     /// Loads an app and brings the collections and indexes in line. What is active stays so.
     pub(crate) async fn load(&self, app: App) -> Result<Arc<Release>, ActivateError> {
         let (watchdog, pool) = (self.shared.watchdog.clone(), self.shared.pool.clone());
-        let surroundings = Surroundings::of(&app, self.shared.secrets.as_ref(), self.shared.reach.read().clone())?;
+        let (reach, resolve) = (self.shared.reach.read().clone(), self.shared.resolve.clone());
+        let fetcher = Fetcher::new(&app.manifest, reach, resolve);
+        let surroundings = Surroundings::of(&app, self.shared.secrets.as_ref(), fetcher)?;
         let policies = self.policies_of(&app)?;
         let span = self.span().clone();
         let starting = tokio::task::spawn_blocking(move || {

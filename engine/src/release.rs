@@ -20,7 +20,7 @@ use weir_schema::rate::RateSettings;
 use crate::access::guard::Guard;
 use crate::access::policies::Policies;
 use crate::call::Caller;
-use crate::fetch::{Fetcher, Reach};
+use crate::fetch::Fetcher;
 use crate::groups::view::GroupView;
 use crate::keep::code;
 use crate::secrets::{Missing, Secrets};
@@ -52,11 +52,11 @@ pub(crate) struct Surroundings {
 }
 
 impl Surroundings {
-    /// For an app, on the runtime that asks.
-    pub(crate) fn of(app: &App, configured: Option<&Secrets>, reach: Reach) -> Result<Self, Missing> {
+    /// For an app, which is to fetch with that.
+    pub(crate) fn of(app: &App, configured: Option<&Secrets>, fetcher: Fetcher) -> Result<Self, Missing> {
         let named = configured.map(|configured| configured.only(&app.manifest.secrets));
         let secrets = named.transpose()?.unwrap_or_default();
-        Ok(Self { fetcher: Fetcher::new(&app.manifest, reach), secrets })
+        Ok(Self { fetcher, secrets })
     }
 }
 

@@ -26,16 +26,32 @@ pub type Resolving = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + 
 
 /// The most names that are looked up at one time. Each has a thread until the system gives up, also when nobody waits.
 const LOOKUPS_MAX: usize = 64;
+/// The most of these for one engine: names whose servers never answer keep other tenants waiting only where many have some.
+const LOOKUPS_OF_ONE_MAX: usize = 8;
 
-/// Looks names up as the system does.
+/// Looks names up as the system does, for one who asks.
 pub fn resolve_by_system() -> Resolve {
     static LOOKUPS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(LOOKUPS_MAX)));
-    Arc::new(|name, port| {
+    in_turn(Arc::new(Semaphore::new(LOOKUPS_OF_ONE_MAX)), LOOKUPS.clone(), look_up)
+}
+
+async fn look_up(name: String, port: u16) -> io::Result<Vec<SocketAddr>> {
+    tokio::net::lookup_host((name.as_str(), port)).await.map(Iterator::collect)
+}
+
+/// Looks up in a turn of one's own, and then of all. Both are kept until the lookup ends, also when nobody waits for it.
+fn in_turn<F>(of_one: Arc<Semaphore>, of_all: Arc<Semaphore>, look_up: fn(String, u16) -> F) -> Resolve
+where
+    F: Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'static,
+{
+    Arc::new(move |name, port| {
+        let (of_one, of_all) = (of_one.clone(), of_all.clone());
         Box::pin(async move {
-            let turn = LOOKUPS.clone().acquire_owned().await.map_err(io::Error::other)?;
+            let own = of_one.acquire_owned().await.map_err(io::Error::other)?;
+            let turns = (own, of_all.acquire_owned().await.map_err(io::Error::other)?);
             let lookup = tokio::spawn(async move {
-                let found = tokio::net::lookup_host((name.as_str(), port)).await.map(Iterator::collect);
-                drop(turn);
+                let found = look_up(name, port).await;
+                drop(turns);
                 found
             });
             lookup.await.map_err(io::Error::other)?
@@ -193,6 +209,7 @@ pub async fn addresses(
 #[cfg(test)]
 mod tests {
     use expect_test::{Expect, expect};
+    use futures_util::poll;
 
     use super::*;
 
@@ -378,5 +395,30 @@ mod tests {
         // The operator permits, the app lists: it takes both.
         assert!(reached("api.example.com", &some, url, &["10.0.0.5"]).await.contains("add \"10.0.0.5\" to hosts"));
         assert_eq!(reached("8.8.8.8", &closed, "https://8.8.8.8/", &[]).await, "8.8.8.8:443");
+    }
+
+    /// Names of `slow.example` are never answered.
+    async fn answer(name: String, port: u16) -> io::Result<Vec<SocketAddr>> {
+        if name == "slow.example" {
+            std::future::pending::<()>().await;
+        }
+        Ok(vec![SocketAddr::new(IpAddr::from([8, 8, 8, 8]), port)])
+    }
+
+    #[tokio::test]
+    async fn names_that_are_never_answered_keep_nobody_else_waiting() {
+        let of_all = Arc::new(Semaphore::new(3));
+        let resolver = || in_turn(Arc::new(Semaphore::new(2)), of_all.clone(), answer);
+        let (one, other) = (resolver(), resolver());
+        let mut asking: Vec<Resolving> = (0..5).map(|_| one("slow.example".to_owned(), 443)).collect();
+        for asked in &mut asking {
+            assert!(poll!(asked).is_pending());
+        }
+        // Those who ask give up, the system does not.
+        drop(asking);
+        assert_eq!(of_all.available_permits(), 1);
+        assert!(poll!(one("api.example.com".to_owned(), 443)).is_pending());
+        let found = other("api.example.com".to_owned(), 443).await;
+        assert!(found.is_ok_and(|found| found.len() == 1));
     }
 }

@@ -41,7 +41,8 @@ use weir_schema::outside::AllowedHost;
 use client::Responding;
 pub use error::FetchError;
 pub use hosts::Reach;
-use hosts::{Resolve, Target, resolve_by_system};
+use hosts::Target;
+pub(crate) use hosts::{Resolve, resolve_by_system};
 use request::Outgoing;
 
 /// What all calls of a release fetch with. Cheap to clone.
@@ -88,11 +89,7 @@ impl Drop for UnderWay {
 
 impl Fetcher {
     /// For an app, on the runtime that asks.
-    pub fn new(manifest: &Manifest, reach: Reach) -> Self {
-        Self::with_resolver(manifest, reach, resolve_by_system())
-    }
-
-    fn with_resolver(manifest: &Manifest, reach: Reach, resolve: Resolve) -> Self {
+    pub(crate) fn new(manifest: &Manifest, reach: Reach, resolve: Resolve) -> Self {
         let shared = Shared {
             hosts: manifest.fetch.hosts.clone(),
             reach,

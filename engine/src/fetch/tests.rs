@@ -13,8 +13,7 @@ use weir_sandbox::protocol::{FetchBody, FetchRequest, HostError, Redirect};
 use weir_schema::limits::Limit;
 use weir_schema::manifest;
 
-use super::hosts::Resolve;
-use super::{Budget, Fetcher, Reach};
+use super::{Budget, Fetcher, Reach, Resolve, resolve_by_system};
 
 /// What one request of a test may send and receive, in bytes.
 const BUDGET: usize = 100_000;
@@ -120,10 +119,7 @@ fn is_whole(request: &[u8]) -> bool {
 fn fetcher(hosts: &[&str], resolve: Option<Resolve>) -> Fetcher {
     let text = format!("name = \"test\"\nversion = \"1.0.0\"\n[fetch]\nhosts = {}\n", json!(hosts));
     let manifest = manifest::parse(&text).unwrap();
-    match resolve {
-        Some(resolve) => Fetcher::with_resolver(&manifest, Reach::Listed, resolve),
-        None => Fetcher::new(&manifest, Reach::Listed),
-    }
+    Fetcher::new(&manifest, Reach::Listed, resolve.unwrap_or_else(resolve_by_system))
 }
 
 fn get(url: &str) -> FetchRequest {
