@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
@@ -143,14 +143,24 @@ fn each_has_a_key_of_its_own_which_goes_first() {
     // A copy that somebody has made of the folder is good for nothing once the key is gone.
     let copy = town.path("copy");
     well(run(&["backup", &copy, "--data", town.data().to_str().unwrap(), "--tenant", "acme"]));
+    // What a restore has kept of it goes too.
+    let kept = all.join("acme.before-restore-20260101T000000Z");
+    fs::create_dir(&kept).unwrap();
+    fs::write(kept.join("FORMAT"), "").unwrap();
     well(town.tenant(&["delete", "acme", "--confirm", "acme"]));
     assert_eq!(files(&all).iter().filter(|file| file.contains("acme")).count(), 0);
-    assert!(!is_readable(Path::new(&copy)));
+    assert!(!kept.exists() && !is_readable(Path::new(&copy)));
     // Its name finds nothing of it, and its host is none of the server's.
     assert_eq!(town.at("acme.example").code("{ texts }").0, 403);
     town.create("acme", &["--host", "acme.example"]);
     town.deploy("acme");
     assert_eq!(town.at("acme.example").data("{ texts }", json!({})), json!({ "texts": [] }));
+    // A token that was made for who had the name before is none of its.
+    let made = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    for (made, status) in [(made - 3_600, 404), (made, 200)] {
+        let token = town.token(json!({ "org": "acme", "iat": made }));
+        assert_eq!(town.at("acme.example").showing(&token).code("{ texts }").0, status);
+    }
     assert_eq!(town.at("beta.example").data("{ texts }", json!({})), json!({ "texts": [secret] }));
     town.stop();
     // The same where nobody serves.

@@ -7,6 +7,7 @@ use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -95,7 +96,7 @@ impl Town {
         let app = App::of(APP);
         let mut town = Self { app, server: RefCell::default(), secrets: [Vec::new(), Vec::new()], root: None };
         let mut text = format!(
-            "[server]\ndata = \"data\"\nlisten = \"127.0.0.1:0\"\n{config}\n[tenants]\nisolates = 1\n[rate.address]\nlogins_failed = \"off\"\n"
+            "[server]\ndata = \"data\"\nlisten = \"127.0.0.1:0\"\n{config}\n[tenants]\nisolates = 1\nsecrets = \"secrets.d\"\n[rate.address]\nlogins_failed = \"off\"\n"
         );
         for (number, (issuer, claim)) in [(ISSUER, "tenant_claim = \"org\"\n"), (OTHER, "")].into_iter().enumerate() {
             let secret = random_text(32);
@@ -229,7 +230,8 @@ impl Town {
     }
 
     fn token_of(&self, number: usize, issuer: &str, claims: Value) -> String {
-        let mut all = json!({ "iss": issuer, "sub": "ada", "aud": "weir", "exp": 4_000_000_000_u64 });
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let mut all = json!({ "iss": issuer, "sub": "ada", "aud": "weir", "iat": now, "exp": 4_000_000_000_u64 });
         all.as_object_mut().unwrap().extend(claims.as_object().unwrap().clone());
         let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let message = format!("{}.{}", part(&json!({ "alg": "HS256", "typ": "JWT" })), part(&all));

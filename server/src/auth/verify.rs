@@ -73,6 +73,8 @@ pub struct Verified {
     /// When it was made at the earliest, in seconds since 1970; 0 where it does not say. Its issuer's clock may be ahead, and what is
     /// revoked up to now has to end all that was made up to now.
     made_s: u64,
+    /// When it was made at the latest, in seconds since 1970: its issuer's clock may be behind, too.
+    made_latest_s: u64,
     /// From when on it is good.
     from_ms: u64,
     /// Until when it is good.
@@ -217,6 +219,10 @@ impl Issuers {
         let id = named("jti")?;
         // Where somebody else is to decide, what cannot be understood decides nothing.
         let tenant = issuer.tenant_claim.as_deref().map_or(Ok(None), named)?;
+        // Otherwise nobody knows whether it names this tenant or one that had the name before.
+        if tenant.is_some() && made_s.is_none() {
+            return Err(missing("iat"));
+        }
         for name in &issuer.required {
             if claims.get(name).is_none_or(Value::is_null) {
                 return Err(missing(name));
@@ -238,6 +244,7 @@ impl Issuers {
             tenant,
             id,
             made_s: made_s.unwrap_or(0).saturating_sub(issuer.clock_skew_s),
+            made_latest_s: made_s.unwrap_or(0).saturating_add(issuer.clock_skew_s),
             from_ms: ms(from_s),
             until_ms: ms(until_s.saturating_add(issuer.clock_skew_s)),
             issuer: issuer.keys.clone(),
@@ -291,6 +298,11 @@ impl Verified {
     /// The tenant that it names.
     pub fn tenant(&self) -> Option<&str> {
         self.tenant.as_deref()
+    }
+
+    /// Whether it can have been made at a time or after it, in milliseconds since 1970.
+    pub fn may_be_made_since(&self, at_ms: u64) -> bool {
+        self.made_latest_s >= at_ms / 1_000
     }
 
     /// Whose it is.

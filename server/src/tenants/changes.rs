@@ -158,7 +158,14 @@ impl Tenants {
             let _turn = tenants.changing.lock().await;
             let record = tenants::begin_deletion(&tenants.store, &actor, &name).await?;
             tenants.shut(&record).await;
-            tenants.destroy(&actor, &name).await
+            tenants.destroy(&actor, &name).await?;
+            // They are in the hands of the operator. Whatever is there and cannot be read is there.
+            if (tenants.setup.secrets)(&name).map_or(true, |secrets| secrets.names().next().is_some()) {
+                tracing::warn!(
+                    "the secrets of the tenant {name} are still there: who gets its name next would have them"
+                );
+            }
+            Ok(())
         })
         .await?
     }

@@ -1,7 +1,8 @@
 //! What a tenant has on the disk: the data folder `DATA/tenants/NAME`, and beside it, where the server has encryption keys, the
 //! file `NAME.key` with the key of that folder, sealed by the server's.
 //!
-//! Rule: the key goes first. What is left of a folder after that nobody can read, backups of it included.
+//! Rule: the key goes first. What is left of a folder after that nobody can read, backups of it included. What a restore leaves
+//! beside the folder, `NAME.before-restore-TIME` and `NAME.restoring`, is the tenant's too and goes with it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -130,8 +131,29 @@ impl TenantFolder {
 
     /// Whether nothing is there: before a name is given, as what is there of a name is removed where its making is cut off.
     pub fn is_free(&self) -> Result<(), FolderError> {
-        let found = [&self.path, &self.key].into_iter().find(|path| path.symlink_metadata().is_ok());
-        found.map_or(Ok(()), |path| Err(FolderError::Occupied(path.clone())))
+        self.found()?.into_iter().next().map_or(Ok(()), |path| Err(FolderError::Occupied(path)))
+    }
+
+    /// All that is there of the name: the folder and, as no name has a dot, whatever begins with the name and a dot. Besides the key
+    /// that is what a restore has kept, or was cut off in.
+    fn found(&self) -> Result<Vec<PathBuf>, FolderError> {
+        let all = self.path.parent().unwrap_or(&self.path);
+        let failed = |error| FolderError::Io { path: all.to_owned(), error };
+        let entries = match fs::read_dir(all) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            read => read.map_err(failed)?,
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(failed)?;
+            let rest = entry.file_name();
+            let rest = rest.as_encoded_bytes().strip_prefix(self.name.as_str().as_bytes());
+            if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b".")) {
+                found.push(entry.path());
+            }
+        }
+        found.sort_unstable();
+        Ok(found)
     }
 
     /// Makes the folder, which must not be there, with a key of its own where the server has some. It blocks.
@@ -159,9 +181,10 @@ impl TenantFolder {
             move |error| FolderError::Io { path, error }
         };
         sealed::destroy(&self.key).map_err(at(&self.key))?;
-        match fs::remove_dir_all(&self.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(&self.path)(error)),
-            _ => {}
+        for path in self.found()? {
+            let kind = path.symlink_metadata().map_err(at(&path))?.file_type();
+            let removed = if kind.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            removed.map_err(at(&path))?;
         }
         match self.path.parent().map(fs::File::open) {
             Some(Ok(all)) if cfg!(unix) => all.sync_all().map_err(at(&self.path)),
@@ -221,5 +244,33 @@ mod tests {
         folder.destroy().unwrap();
         folder.destroy().unwrap();
         assert_eq!(fs::read_dir(data.path().join(TENANTS)).unwrap().count(), 0);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_a_restore_has_left_goes_too_and_gives_no_name_away() {
+        let data = tempfile::tempdir().unwrap();
+        let folder = TenantFolder::of(data.path(), &"acme".parse().unwrap());
+        let beside = |name: &str| data.path().join(TENANTS).join(name);
+        folder.make(Some(&ring(1))).unwrap().close().await;
+        fs::create_dir_all(beside("acme.before-restore-20260101T000000Z/journal")).unwrap();
+        fs::create_dir_all(beside("acme.restoring/data")).unwrap();
+        fs::write(beside("acme.key.new"), "sealed").unwrap();
+        #[cfg(unix)]
+        std::os::unix::fs::symlink(data.path(), beside("acme.link")).unwrap();
+        let others = ["acme-2", "acme-2.key", "acm", "acme2.restoring"];
+        others.iter().for_each(|name| fs::write(beside(name), "of another").unwrap());
+        folder.destroy().unwrap();
+        let mut left: Vec<String> = fs::read_dir(data.path().join(TENANTS))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        left.sort_unstable();
+        assert_eq!(left, ["acm", "acme-2", "acme-2.key", "acme2.restoring"]);
+        for name in ["acme", "acme.key", "acme.key.new", "acme.before-restore-20260101T000000Z", "acme.restoring"] {
+            folder.is_free().unwrap();
+            fs::write(beside(name), "").unwrap();
+            assert!(matches!(folder.make(None), Err(FolderError::Occupied(path)) if path == beside(name)), "{name}");
+            fs::remove_file(beside(name)).unwrap();
+        }
     }
 }

@@ -96,7 +96,7 @@ impl Served {
             }
         };
         let jobs = Scheduler::start(engine.clone(), engine.clock().clone());
-        let realm = Realm::of_tenant(record.name.clone(), record.issuers.clone());
+        let realm = Realm::of_tenant(record.name.clone(), record.created_ms, record.issuers.clone());
         let server = Server::start_beside(own, engine.clone(), realm, span);
         // Before the first request, so that it is not told that there is nothing.
         if engine.releases().borrow().is_some() {
