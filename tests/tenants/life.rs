@@ -196,6 +196,24 @@ fn what_is_cut_off_is_brought_to_its_end() {
 }
 
 #[test]
+fn which_secrets_one_has_is_on_record_and_that_they_stay() {
+    let town = Town::found("");
+    let folder = town.path("secrets.d");
+    fs::create_dir(&folder).unwrap();
+    let secret = random_text(16);
+    town.private("secrets.d/acme", &format!("PAYMENT_KEY={secret}"));
+    town.serve(&[]);
+    town.create("acme", &[]);
+    let audit = || well(town.run(&["audit", "list", "--tenant", "acme", "--action", "useSecrets"]));
+    assert!(audit().contains("PAYMENT_KEY") && !audit().contains(&secret), "{}", audit());
+    well(town.tenant(&["delete", "acme", "--confirm", "acme"]));
+    let log = town.log();
+    assert!(log.contains("the secrets of the tenant acme are still there") && !log.contains(&secret), "{log}");
+    assert!(Path::new(&folder).join("acme").exists());
+    town.stop();
+}
+
+#[test]
 fn an_export_has_all_of_it() {
     let town = Town::start(&[]);
     town.create("acme", &["--host", "acme.example", "--issuer", super::town::OTHER]);
@@ -212,6 +230,8 @@ fn an_export_has_all_of_it() {
     well(town.tenant(&["export", "acme", &at_rest]));
     let refused = town.tenant(&["export", "acme", &at_rest]);
     assert!(refused.stderr.ends_with("exists: choose another name for the export\n"), "{}", refused.stderr);
+    let audit = well(town.run(&["audit", "list", "--tenant", "acme", "--action", "exportTenant"]));
+    assert!([&served, &at_rest].iter().all(|to| audit.contains(to.as_str())), "{audit}");
     for folder in [&served, &at_rest] {
         let folder = Path::new(folder);
         let mut names = files(folder);

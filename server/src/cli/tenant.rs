@@ -12,12 +12,12 @@ use weir_schema::tenant::{HostName, TenantName};
 use weir_store::Store;
 
 use super::export::contents;
-use super::folder::{FolderArguments, threads};
+use super::folder::{FolderArguments, on_record, threads};
 use super::place::ServerPlace;
 use super::progress::Bars;
 use super::remote::Remote;
 use super::{Failure, logging};
-use crate::control::message::{NewTenant, Request, TenantShown};
+use crate::control::message::{self, NewTenant, Request, TenantShown};
 use crate::tenants::changes::Offline;
 use crate::tenants::export::{self, Summary};
 
@@ -327,7 +327,9 @@ fn export(name: &TenantName, to: &PathBuf, place: &ServerPlace) -> Result<(), Fa
     let summary: Summary = match folder.ask(&request, &bars)? {
         Some(summary) => summary,
         None => folder.alone(&bars, async |store| {
-            export::all(store, &tenant, &to, bars.watch()).await.map_err(Failure::because)
+            let summary = export::all(store, &tenant, &to, bars.watch()).await.map_err(Failure::because)?;
+            on_record(store, message::exported_all(&to, &summary.data)).await?;
+            Ok(summary)
         })?,
     };
     anstream::println!("exported {name}: {}", contents(&summary.data));

@@ -342,7 +342,11 @@ async fn perform(request: Request, served: &Served, watch: Watch) -> Result<Valu
             outcome(&revoked.map_err(|error| error.to_string())?)
         }
         Request::ExportAll { to, tenant } => {
-            outcome(&export::all(store, &tenant, absolute(&to)?, watch).await.map_err(|error| error.to_string())?)
+            let summary =
+                export::all(store, &tenant, absolute(&to)?, watch).await.map_err(|error| error.to_string())?;
+            tracing::info!("exported all at commit {} to {}", summary.data.sequence, to.display());
+            on_record(store, message::exported_all(&to, &summary.data)).await?;
+            outcome(&summary)
         }
         Request::Tenants => {
             let all = served.tenants()?.list().into_iter();

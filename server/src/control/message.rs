@@ -246,6 +246,11 @@ pub fn exported(to: &Path, exported: &Exported) -> Act {
     Act::on("export", [to.display().to_string(), format!("commit {}", exported.sequence)])
 }
 
+/// That all of a tenant was exported, for its audit log.
+pub fn exported_all(to: &Path, exported: &Exported) -> Act {
+    Act::on("exportTenant", [to.display().to_string(), format!("commit {}", exported.sequence)])
+}
+
 /// That a token of development was made for somebody, for the audit log.
 pub fn token_minted(subject: &str) -> Act {
     let about = Some(Person::of_token(mint::ISSUER, subject));

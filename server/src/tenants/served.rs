@@ -14,7 +14,8 @@ use hyper_util::service::TowerToHyperService;
 use parking_lot::Mutex;
 use tracing::{Instrument, Span};
 use weir_engine::Engine;
-use weir_engine::control::tenants;
+use weir_engine::control::acts::{self, Act};
+use weir_engine::control::{Actor, tenants};
 use weir_engine::engine::Runs;
 use weir_engine::jobs::Scheduler;
 use weir_schema::codec::control::TenantRecord;
@@ -75,6 +76,11 @@ impl Served {
     ) -> Result<Self, String> {
         let secrets = (setup.secrets)(&record.name)?;
         tenants::be_named(&store, &record.name).await.map_err(|error| error.to_string())?;
+        let named: Vec<String> = secrets.names().map(ToString::to_string).collect();
+        if !named.is_empty() {
+            let used = acts::record(&store, &Actor::operator(), &Act::on("useSecrets", named)).await;
+            used.map_err(|error| error.to_string())?;
+        }
         let (pool, results_bytes) = (setup.pool.clone(), setup.results_bytes);
         let engine = Engine::start_with(store.clone(), pool, Some(secrets), results_bytes, Runs::SignedBundles);
         let engine = engine.map_err(|error| error.to_string())?;
