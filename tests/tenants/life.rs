@@ -224,7 +224,14 @@ fn an_export_has_all_of_it() {
     let data = data.to_str().unwrap();
     well(run(&["token", "revoke", "--issuer", "https://i", "--subject", "eve", "--data", data, "--tenant", "acme"]));
     let (served, at_rest) = (town.path("served"), town.path("at-rest"));
-    let said = well(town.tenant(&["export", "acme", &served]));
+    // With a slash behind the name, and beside what lies where it is to be made, which stays.
+    let partial = format!("{served}.partial");
+    fs::create_dir(&partial).unwrap();
+    let refused = town.tenant(&["export", "acme", &format!("{served}/")]);
+    assert!(refused.stderr.contains("served.partial is there: if no export"), "{}", refused.stderr);
+    fs::remove_dir(&partial).unwrap();
+    let said = well(town.tenant(&["export", "acme", &format!("{served}/")]));
+    assert!(!Path::new(&partial).exists());
     assert!(said.starts_with("exported acme: 1 collection, 1 document\n"), "{said}");
     town.stop();
     well(town.tenant(&["export", "acme", &at_rest]));

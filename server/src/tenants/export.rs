@@ -30,6 +30,12 @@ pub enum ExportAllError {
     /// Something is there already.
     #[error("{} exists: choose another name for the export", .0.display())]
     Exists(PathBuf),
+    /// It has no name of its own.
+    #[error("{} is no name for a new folder: end it with one", .0.display())]
+    Unnamed(PathBuf),
+    /// Another is being made, or was cut off; or it is something else of that name.
+    #[error("{} is there: if no export is being made there, remove it, or choose another name for this one", .0.display())]
+    Unfinished(PathBuf),
     /// It cannot be written.
     #[error("{}: {error}", path.display())]
     Io {
@@ -66,22 +72,23 @@ pub async fn all(store: &Store, tenant: &TenantRecord, to: &Path, watch: Watch) 
     if to.exists() {
         return Err(ExportAllError::Exists(to.to_owned()));
     }
-    let mut name = to.as_os_str().to_owned();
+    // The name alone: behind a slash at the end nothing can be added.
+    let mut name = to.file_name().ok_or_else(|| ExportAllError::Unnamed(to.to_owned()))?.to_owned();
     name.push(".partial");
-    let partial = Partial(name.into());
-    let folder = &partial.0;
+    let folder = &to.with_file_name(name);
     let at = |path: &Path| {
         let path = path.to_owned();
         move |error| ExportAllError::Io { path, error }
     };
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(folder)(error)),
-        _ => {}
-    }
     let mut builder = DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder).map_err(at(folder))?;
+    builder.create(folder).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => ExportAllError::Unfinished(folder.clone()),
+        _ => at(folder)(error),
+    })?;
+    // Not before: what was there is not removed.
+    let _partial = Partial(folder.clone());
     let mut files = Vec::new();
     let mut write = |name: &str, bytes: &[u8]| {
         let path = folder.join(name);
