@@ -196,6 +196,24 @@ fn what_is_cut_off_is_brought_to_its_end() {
 }
 
 #[test]
+fn the_app_of_one_reaches_what_is_permitted_to_it() {
+    let town = Town::start(&[]);
+    town.create("acme", &["--host", "acme.example"]);
+    town.deploy("acme");
+    // All are on the list of the app. Nobody listens at that port.
+    for (host, expected) in [
+        ("127.0.0.1", "fetch: 127.0.0.1:1 leads to a loopback address, where the apps of tenants may not fetch from: "),
+        ("localhost", "fetch: localhost:1 leads to a loopback address, where the apps of tenants may not fetch from: "),
+        ("127.0.0.2", "fetch: no connection to 127.0.0.2:1: "),
+    ] {
+        let query = "mutation($url: String!) { reach(url: $url) }";
+        let told = town.at("acme.example").data(query, json!({ "url": format!("http://{host}:1/") }));
+        assert!(told["reach"].as_str().unwrap().contains(expected), "{told}");
+    }
+    town.stop();
+}
+
+#[test]
 fn which_secrets_one_has_is_on_record_and_that_they_stay() {
     let town = Town::found("");
     let folder = town.path("secrets.d");

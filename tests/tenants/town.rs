@@ -25,7 +25,7 @@ pub const ISSUER: &str = "https://tokens.example";
 pub const OTHER: &str = "https://other.example";
 
 const APP: &str = r#"
-    import { fail, procedure, query, schedule, type Doc, type ID, type Page } from "weir";
+    import { action, fail, procedure, query, schedule, type Doc, type ID, type Page } from "weir";
     import { notes, type Note } from "../collections";
     export const texts = query((): string[] => notes.orderBy("text").all().map((note) => note.text));
     export const note = query((args: { id: ID }): Doc<Note> | null => notes.get(args.id));
@@ -33,6 +33,14 @@ const APP: &str = r#"
     export const add = procedure((args: { text: string }): Doc<Note> => notes.insert({ text: args.text }));
     export const later = procedure((args: { text: string }): ID => schedule({ after: 3600000 }, add, { text: args.text }));
     export const fails = query((args: { text: string }): string => { console.log(args.text); return fail("NO", args.text); });
+    export const reach = action(async (args: { url: string }): Promise<string> => {
+      try { return String((await fetch(args.url)).status); } catch (error) { return String(error); }
+    });
+    // file: app.toml
+    name = "app"
+    version = "1.0.0"
+    [fetch]
+    hosts = ["127.0.0.1:1", "127.0.0.2:1", "localhost:1"]
     // file: collections.ts
     import { collection } from "weir";
     export interface Note { text: string }
@@ -96,7 +104,7 @@ impl Town {
         let app = App::of(APP);
         let mut town = Self { app, server: RefCell::default(), secrets: [Vec::new(), Vec::new()], root: None };
         let mut text = format!(
-            "[server]\ndata = \"data\"\nlisten = \"127.0.0.1:0\"\n{config}\n[tenants]\nisolates = 1\nsecrets = \"secrets.d\"\n[rate.address]\nlogins_failed = \"off\"\n"
+            "[server]\ndata = \"data\"\nlisten = \"127.0.0.1:0\"\n{config}\n[tenants]\nisolates = 1\nsecrets = \"secrets.d\"\nfetch_addresses = [\"127.0.0.2\"]\n[rate.address]\nlogins_failed = \"off\"\n"
         );
         for (number, (issuer, claim)) in [(ISSUER, "tenant_claim = \"org\"\n"), (OTHER, "")].into_iter().enumerate() {
             let secret = random_text(32);
