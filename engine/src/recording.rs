@@ -12,7 +12,7 @@ use weir_schema::digest::Digest;
 use weir_schema::error::ErrorCode;
 
 use crate::call::{CallError, Caller};
-use crate::control::refusals::Refused;
+use crate::control::refusals::{Kind, Refused};
 use crate::engine::Engine;
 use crate::release::Release;
 
@@ -96,7 +96,8 @@ impl Engine {
         };
         let (actor, person) = (caller.identity().into_owned(), caller.person());
         let from = self.origin().address.map(|address| address.to_canonical().to_string());
-        self.refused(Refused { actor, person, action, target: function.to_owned(), from, outcome });
+        let kind = if error.code == ErrorCode::Forbidden { Kind::Access } else { Kind::Failure };
+        self.refused(Refused { kind, actor, person, action, target: function.to_owned(), from, outcome });
     }
 }
 

@@ -64,9 +64,10 @@ pub async fn erase(store: &Store, actor: &Actor, whom: &Whom) -> Result<PersonId
 }
 
 impl Engine {
-    /// The same where what was refused until now may not be on record yet.
+    /// The same where what was refused until now may not be on record yet. That comes first: written later it would name them
+    /// under a new key.
     pub async fn erase(&self, actor: &Actor, whom: &Whom) -> Result<PersonId, EraseError> {
-        self.write_refusals().await;
+        self.refusals().write(self.store()).await.map_err(ControlError::from)?;
         erase(self.store(), actor, whom).await
     }
 }

@@ -14,7 +14,7 @@ use weir_schema::codec::control::{ReleaseRecord, SigningKeyRecord};
 use weir_schema::digest::Digest;
 use weir_store::{ControlKey, ControlKind, Store};
 
-use super::refusals::Refused;
+use super::refusals::{Kind, Refused};
 use super::{Actor, Changed, ControlError, all, all_in, change, keys, now_ms, text};
 use crate::bundle::sign::sources;
 use crate::bundle::verified::{Refusal, Trust, VerifiedBundle};
@@ -98,7 +98,8 @@ impl Engine {
         if let Err(error) = &deployed {
             let Actor { name, from } = actor.clone();
             let (target, outcome) = (Digest::of(bundle).to_string(), error.to_string());
-            self.refused(Refused { actor: name, person: None, action: "deploy", target, from, outcome });
+            let (kind, person) = (Kind::Control, None);
+            self.refused(Refused { kind, actor: name, person, action: "deploy", target, from, outcome });
         }
         deployed
     }

@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use weir_engine::control::administrators::{self, Administrator};
-use weir_engine::control::refusals::Refused;
+use weir_engine::control::refusals::{Kind, Refused};
 use weir_schema::bundle::BUNDLE_BYTES_MAX;
 use weir_schema::error::ErrorCode;
 
@@ -55,8 +55,8 @@ pub async fn post(State(plane): State<Plane>, request: Request<Body>) -> Respons
             login.is_guess();
             let (actor, outcome) = ("anonymous".to_owned(), "no token of an administrator".to_owned());
             let from = Some(address.to_string());
-            let (person, target) = (None, String::new());
-            let refused = Refused { actor, person, action: "adminLogin", target, from, outcome };
+            let (kind, person, target) = (Kind::Control, None, String::new());
+            let refused = Refused { kind, actor, person, action: "adminLogin", target, from, outcome };
             plane.gateway.service.engine().refused(refused);
             let mut response = refusal(StatusCode::UNAUTHORIZED, ErrorCode::Unauthenticated, UNAUTHENTICATED);
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

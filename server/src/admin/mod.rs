@@ -25,7 +25,7 @@ use async_graphql::{Context, EmptySubscription, ErrorExtensions, Schema};
 use weir_engine::Engine;
 use weir_engine::control::Actor;
 use weir_engine::control::administrators::Administrator;
-use weir_engine::control::refusals::Refused;
+use weir_engine::control::refusals::{Kind, Refused};
 use weir_schema::codec::control::Permission;
 use weir_schema::error::ErrorCode;
 
@@ -61,7 +61,8 @@ fn needs(permission: Permission) -> impl Fn(&Context<'_>) -> async_graphql::Resu
                     (format!("administrator {}", administrator.name), context.field().name().to_owned());
                 let outcome = format!("the permission {permission} is missing");
                 let from = context.data_opt::<Peer>().map(|Peer(address)| address.to_string());
-                engine.refused(Refused { actor, person: None, action: "admin", target, from, outcome });
+                let (kind, person) = (Kind::Control, None);
+                engine.refused(Refused { kind, actor, person, action: "admin", target, from, outcome });
             }
             let message = format!("the administrator {} does not have the permission {permission}", administrator.name);
             Err(refused(ErrorCode::Forbidden, message))

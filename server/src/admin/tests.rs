@@ -11,7 +11,7 @@ use tower::ServiceExt;
 use weir_engine::Engine;
 use weir_engine::bundle::key::SigningKey;
 use weir_engine::bundle::sign::{Terms, pack, sign};
-use weir_engine::control::refusals::Refused;
+use weir_engine::control::refusals::{Kind, Refused};
 use weir_engine::control::{Actor, administrators, keys, releases};
 use weir_engine::engine::{RESULTS_BYTES_MAX, Runs};
 use weir_sandbox::compile::Sources;
@@ -272,8 +272,8 @@ async fn the_log_is_searched_and_tells_of_nobody_who_was_erased() {
         let person = Person::of_token("i", subject);
         let (actor, from) = (person.as_str().to_owned(), Some("10.0.0.1".to_owned()));
         let (target, outcome) = (format!("pay{subject}"), outcome.to_owned());
-        let person = Some(person);
-        plane.engine.refused(Refused { actor, person, action: "call", target, from, outcome });
+        let (kind, person) = (Kind::Access, Some(person));
+        plane.engine.refused(Refused { kind, actor, person, action: "call", target, from, outcome });
         plane.engine.write_refusals().await;
     }
     let found = async |arguments: &str| {

@@ -32,7 +32,7 @@ use parking_lot::Mutex;
 use quick_cache::sync::Cache;
 use weir_engine::Engine;
 use weir_engine::call::Caller;
-use weir_engine::control::refusals::Refused;
+use weir_engine::control::refusals::{Kind, Refused};
 use weir_schema::caller::CallerSettings;
 use weir_schema::digest::Digest;
 
@@ -197,7 +197,8 @@ impl Auth {
             self.refused.count(error);
             let (actor, outcome) = ("anonymous".to_owned(), error.to_string());
             let (target, from) = (String::new(), Some(address.to_canonical().to_string()));
-            self.engine.refused(Refused { actor, person: None, action: "login", target, from, outcome });
+            let (kind, person) = (Kind::Access, None);
+            self.engine.refused(Refused { kind, actor, person, action: "login", target, from, outcome });
         }
         shown
     }
