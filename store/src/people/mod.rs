@@ -52,7 +52,9 @@ struct Known {
 /// What one write of the committer adds.
 #[derive(Default)]
 pub(crate) struct Changes {
+    /// Who has a key from this write on. Who is erased by it as well has acted again after that.
     new: HashMap<Person, Known>,
+    /// Whose key of before this write is destroyed.
     erased: BTreeSet<Person>,
 }
 
@@ -64,8 +66,9 @@ pub(crate) struct Holder {
 }
 
 impl Changes {
-    /// Has a person erased by this write.
+    /// Has a person erased by this write, with what it has of them so far. What comes after is somebody else's.
     pub(crate) fn erase(&mut self, person: Person) {
+        self.new.remove(&person);
         self.erased.insert(person);
     }
 
@@ -131,12 +134,15 @@ impl People {
         if let Some(known) = changes.new.get(&person) {
             return Ok(known.clone());
         }
-        if let Some(known) = self.at_hand.lock().get(&person) {
-            return Ok(known.clone());
-        }
-        if let Some(known) = self.keys.read().find(&engine.live()?, &person)? {
-            self.hold(person, known.clone());
-            return Ok(known);
+        // A key of before that this write destroys seals nothing more.
+        if !changes.erased.contains(&person) {
+            if let Some(known) = self.at_hand.lock().get(&person) {
+                return Ok(known.clone());
+            }
+            if let Some(known) = self.keys.read().find(&engine.live()?, &person)? {
+                self.hold(person, known.clone());
+                return Ok(known);
+            }
         }
         let mut id = [0; PersonId::BYTES];
         getrandom::fill(&mut id).map_err(|error| self.health.poison(error))?;
@@ -159,17 +165,13 @@ impl People {
         if changes.is_empty() {
             return Ok(Change { people: self, new: HashMap::new(), keys: None });
         }
-        let Changes { mut new, erased } = changes;
+        let Changes { new, erased } = changes;
         let mut next = self.keys.read().clone();
         if !erased.is_empty() {
             let live = engine.live()?;
             let (mut buckets, mut gone) = (BTreeSet::new(), BTreeSet::new());
             for person in &erased {
-                let known = match new.remove(person) {
-                    Some(_) => continue,
-                    None => next.find(&live, person)?,
-                };
-                let Some(Known { id, .. }) = known else { continue };
+                let Some(Known { id, .. }) = next.find(&live, person)? else { continue };
                 buckets.extend([bucket_of(person), bucket_of_id(id)]);
                 gone.insert(id);
             }

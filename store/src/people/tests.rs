@@ -176,6 +176,37 @@ async fn people_of_one_bucket_stay_when_another_goes() {
 }
 
 #[tokio::test]
+async fn who_is_erased_is_somebody_new_for_what_follows_in_the_same_write() {
+    let Log { ada, bob, store, folder } = log().await;
+    let (core, carl) = (store.core().clone(), somebody("carl"));
+    let before = store.audited(&ada).unwrap().unwrap();
+    let mut changes = Changes::default();
+    let seal = |changes: &mut Changes, person: &Person| {
+        let seals = core.people.seal(&core.engine, changes, &mut note(person, "10.0.0.9"), 9).unwrap();
+        seals.own.unwrap().person
+    };
+    // One of them is known from before, and the key of that one is at hand; the other is as new as the write.
+    let sealed = [&ada, &carl].map(|person| seal(&mut changes, person));
+    assert_eq!(sealed[0], before);
+    for person in [&ada, &carl] {
+        changes.erase(person.clone());
+    }
+    let after = [&ada, &carl].map(|person| seal(&mut changes, person));
+    assert!(sealed.iter().all(|id| !after.contains(id)));
+    let mut batch = core.engine.batch().unwrap();
+    let change = core.people.write(&core.engine, changes, &mut batch).unwrap();
+    assert_eq!(batch.commit().await.unwrap(), Written::Durable);
+    change.done().unwrap();
+    assert_eq!([&ada, &carl].map(|person| store.audited(person).unwrap()), after.map(Some));
+    assert_eq!(seal(&mut Changes::default(), &ada), after[0]);
+    let erased = [some(&format!("erased {before}")), None, None, None];
+    assert_eq!((&told(&store)[0], &told(&store)[1][0]), (&erased, &some(bob.as_str())));
+    drop(core);
+    store.close().await;
+    drop((store, folder));
+}
+
+#[tokio::test]
 async fn an_erasure_that_a_crash_cuts_off_has_happened_or_not() {
     for is_written in [false, true] {
         let Log { ada, bob, store, folder } = log().await;
