@@ -1,6 +1,6 @@
 //! Format 2 to 3: administrators are looked up by the digests of their tokens. From this format on audit records are sealed.
 //!
-//! An administrator is JSON under `Pa` and the name, with the digest in hex as `token`. The look-up is the name under `Pt` and the 32
+//! An administrator is JSON under `Pa` and the name, with the digest in hex as `token`. The look-up is the name under `Pd` and the 32
 //! bytes of the digest.
 
 use std::io;
@@ -9,7 +9,7 @@ use crate::migrate::Records;
 
 const ADMINISTRATORS: &[u8] = b"Pa";
 const AFTER_ADMINISTRATORS: &[u8] = b"Pb";
-const TOKENS: &[u8] = b"Pt";
+const TOKENS: &[u8] = b"Pd";
 /// More than there can be.
 const ADMINISTRATORS_MAX: usize = 10_000;
 
@@ -50,8 +50,8 @@ mod tests {
         run(&mut records)?;
         run(&mut records)?;
         let expected =
-            [(0x0a, "ada"), (0xff, "bob")].map(|(byte, name)| ([b"Pt".as_slice(), &[byte; 32]].concat(), name.into()));
-        assert_eq!(records.read(b"Pt", b"Pu", 10)?, expected);
+            [(0x0a, "ada"), (0xff, "bob")].map(|(byte, name)| ([b"Pd".as_slice(), &[byte; 32]].concat(), name.into()));
+        assert_eq!(records.read(b"Pd", b"Pe", 10)?, expected);
         records.write(vec![(b"Pabad".to_vec(), Some(b"{\"token\":\"zz\"}".to_vec()))])?;
         assert!(run(&mut records).is_err());
         Ok(())
