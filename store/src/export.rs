@@ -25,6 +25,7 @@ use crate::progress::{Meter, Phase, Stopped, Watch};
 use crate::read_set::Interval;
 use crate::scan::Direction;
 use crate::store::{Core, Store};
+use crate::verify::audit::read_unsealed;
 
 /// Bytes that are written at a time.
 const BUFFER_BYTES: usize = 1 << 20;
@@ -125,7 +126,8 @@ fn export<W: Write>(core: &Core, writer: W, watch: &Watch) -> Result<(W, Exporte
     let (live, head) = core.live()?;
     let catalog = core.catalog_of(&live, head)?;
     let mut meter = Meter::new(watch, Phase::Exporting, None);
-    let mut lines = Lines::start(writer, head.sequence, head.timestamp.to_string())?;
+    let unsealed = read_unsealed(&live)?;
+    let mut lines = Lines::start(writer, head.sequence, head.timestamp.to_string(), unsealed)?;
     for (name, collection) in &catalog.collections {
         lines.write(&Record::Collection(describe(name, collection)))?;
     }

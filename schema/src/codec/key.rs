@@ -54,6 +54,8 @@ pub const CATALOG: &[u8] = b"C";
 pub const HEAD: &[u8] = b"Mhead";
 /// The key of the last link of the audit chain.
 pub const AUDIT_HEAD: &[u8] = b"Maudit";
+/// The key of the number of the last audit record from before records were sealed; there is none where all are.
+pub const AUDIT_UNSEALED: &[u8] = b"Munsealed";
 /// The key of the extent of the journal.
 pub const JOURNAL_EXTENT: &[u8] = b"Mjournal";
 /// The key of the extent of the history.

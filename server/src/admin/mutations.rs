@@ -110,11 +110,11 @@ impl Mutation {
             _ => return Err(bad("give issuer and subject, or address")),
         };
         let (engine, actor) = (context.data::<Engine>()?, actor(context)?);
-        let id = engine.erase(&actor, &whom).await.map_err(|error| match error {
-            EraseError::Unknown => refused(ErrorCode::NotFound, error.to_string()),
+        let erased = engine.erase(&actor, &whom).await.map_err(|error| match error {
+            EraseError::Unknown(_) => refused(ErrorCode::NotFound, error.to_string()),
             EraseError::Control(error) => unavailable(error),
         })?;
-        Ok(id.to_string())
+        Ok(erased.id.to_string())
     }
 
     /// Makes an administrator with permissions that you have yourself. The token is told here and nowhere else.

@@ -10,9 +10,9 @@ use clap::{Args, Subcommand};
 use weir_engine::bundle::key::PublicKey;
 use weir_engine::control::Actor;
 use weir_engine::control::audit::SignedHead;
-use weir_engine::control::erasure::{self, Whom};
+use weir_engine::control::erasure::{self, Erased, Whom};
 use weir_engine::jobs::Clock;
-use weir_schema::codec::audit::{AuditHead, PersonId};
+use weir_schema::codec::audit::AuditHead;
 use weir_store::AuditReport;
 
 use super::folder::count;
@@ -113,14 +113,14 @@ fn open(head: &PathBuf, signer: &PathBuf) -> Result<SignedHead, Failure> {
 
 fn erase(whom: &Whom, place: &PlaceArguments) -> Result<(), Failure> {
     let (folder, bars) = (place.folder()?, Bars::default());
-    let id: PersonId = match folder.ask(&Request::EraseAudit { whom: whom.clone() }, &bars)? {
-        Some(id) => id,
+    let Erased { id, unsealed } = match folder.ask(&Request::EraseAudit { whom: whom.clone() }, &bars)? {
+        Some(erased) => erased,
         None => folder.alone(&bars, async |store| {
             erasure::erase(store, &Actor::operator(), whom).await.map_err(Failure::because)
         })?,
     };
     anstream::println!(
-        "erased: the audit log names them {id} and tells nothing else of them; backups made before still do"
+        "erased: the audit log names them {id} and tells nothing else of them{unsealed}; backups made before still do"
     );
     Ok(())
 }

@@ -325,9 +325,9 @@ async fn perform(request: Request, served: &Served, watch: Watch) -> Result<Valu
             outcome(&page.map_err(|error| error.to_string())?)
         }
         Request::EraseAudit { whom } => {
-            let id = engine.erase(&Actor::operator(), &whom).await.map_err(|error| error.to_string())?;
-            tracing::info!("the audit log tells of {id} no more");
-            outcome(&id)
+            let erased = engine.erase(&Actor::operator(), &whom).await.map_err(|error| error.to_string())?;
+            tracing::info!("the audit log tells of {} no more", erased.id);
+            outcome(&erased)
         }
         Request::Administrators => {
             let known = administrators::list(store).map_err(|error| error.to_string())?;

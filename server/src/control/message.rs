@@ -140,7 +140,7 @@ pub enum Request {
         /// Those after this one.
         after: u64,
     },
-    /// The end of what the audit log tells of somebody. Done with a [`weir_schema::codec::audit::PersonId`].
+    /// The end of what the audit log tells of somebody. Done with a [`weir_engine::control::erasure::Erased`].
     EraseAudit {
         /// Of whom.
         whom: Whom,

@@ -9,8 +9,9 @@ use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
-use weir_schema::codec::audit::{self, AuditHead};
+use weir_schema::codec::audit::{self, AuditHead, AuditRecord};
 use weir_schema::codec::job::Job;
 use weir_schema::codec::key;
 use weir_schema::declarations::Index;
@@ -98,6 +99,8 @@ struct Contents {
     collections: Vec<CollectionRecord>,
     /// The end of its audit log.
     audit: AuditHead,
+    /// The last record of that from before records were sealed; 0: there is none.
+    unsealed: u64,
 }
 
 /// What is wrong with a file.
@@ -136,7 +139,7 @@ fn check(file: &Path, watch: &Watch) -> Result<Contents, Problem> {
     let mut meter = Meter::new(watch, Phase::Checking, Some(bytes));
     let mut collections = Vec::new();
     let mut names = BTreeSet::new();
-    let mut audit = AuditHead::default();
+    let (mut audit, mut sealed) = (AuditHead::default(), None);
     while let Some((record, bytes)) = lines.next()? {
         meter.add(bytes)?;
         match record {
@@ -156,6 +159,9 @@ fn check(file: &Path, watch: &Watch) -> Result<Contents, Problem> {
             Record::Audit(AuditLine { number, entry }) => {
                 let followed = audit.follow(number, entry.get().as_bytes());
                 audit = followed.map_err(|broken| lines.bad(broken.to_string()))?;
+                if sealed.is_none() && is_sealed(&entry) {
+                    sealed = Some(number);
+                }
             }
             Record::Person(person) => drop(of_person(&person).map_err(|problem| lines.bad(problem))?),
             Record::Job(_) => {}
@@ -163,7 +169,15 @@ fn check(file: &Path, watch: &Watch) -> Result<Contents, Problem> {
     }
     // A reference may lead to a collection that comes later.
     all_wanted(&collections)?;
-    Ok(Contents { collections, audit })
+    // Where the file does not say it, what comes before the first that is sealed may be from before.
+    let before_sealed = || sealed.map_or(audit.number, |first| first.saturating_sub(1));
+    let unsealed = lines.unsealed.unwrap_or_else(before_sealed);
+    Ok(Contents { collections, audit, unsealed })
+}
+
+fn is_sealed(entry: &RawValue) -> bool {
+    let record = serde_json::from_str::<AuditRecord>(entry.get());
+    record.is_ok_and(|record| record.sealed.is_some() || record.about.is_some())
 }
 
 /// The collections that the app had, with their references.
@@ -201,7 +215,7 @@ fn of_person(record: &PersonLine) -> Result<Holder, String> {
 /// Makes the collections and commits the documents, in the order of the file. The references are declared at the end:
 /// before, what they lead to need not be there.
 async fn load(store: &Store, file: &Path, contents: &Contents, watch: &Watch) -> Result<Exported, Problem> {
-    let Contents { collections, audit } = contents;
+    let Contents { collections, audit, unsealed } = contents;
     let all: AllWanted = collections.iter().map(wanted).collect::<Result<_, _>>()?;
     store.apply(all).await?;
     let (mut lines, file_bytes) = open(file)?;
@@ -244,6 +258,7 @@ async fn load(store: &Store, file: &Path, contents: &Contents, watch: &Watch) ->
         // Last of all: from here on the store would go on with an audit log of its own.
         let mut end = store.core().engine.batch()?;
         end.replace(key::AUDIT_HEAD, &to_json(audit))?;
+        end.replace(key::AUDIT_UNSEALED, &to_json(unsealed))?;
         end.commit().await?;
     }
     Ok(Exported { counts, bytes: file_bytes, sequence: store.head().sequence })

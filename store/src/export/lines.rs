@@ -109,6 +109,9 @@ struct Header {
     sequence: u64,
     /// When that was, in nanoseconds since 1970.
     timestamp: String,
+    /// The last audit record from before records were sealed. Exports from before that do not say it.
+    #[serde(default)]
+    unsealed: Option<u64>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -174,9 +177,10 @@ pub(crate) struct Lines<W> {
 
 impl<W: Write> Lines<W> {
     /// Begins with the header.
-    pub(crate) fn start(writer: W, sequence: u64, timestamp: String) -> io::Result<Self> {
+    pub(crate) fn start(writer: W, sequence: u64, timestamp: String, unsealed: u64) -> io::Result<Self> {
         let mut lines = Self { writer, digest: Sha256::new(), counts: BTreeMap::new(), bytes: 0 };
-        let header = Header { format: FORMAT.to_owned(), version: VERSION, sequence, timestamp };
+        let header =
+            Header { format: FORMAT.to_owned(), version: VERSION, sequence, timestamp, unsealed: Some(unsealed) };
         lines.line(&Frame::Header(&header))?;
         Ok(lines)
     }
@@ -218,6 +222,8 @@ pub(crate) struct LineReader<R> {
     reader: R,
     digest: Sha256,
     counts: BTreeMap<String, u64>,
+    /// See [`Header::unsealed`].
+    pub(crate) unsealed: Option<u64>,
     /// The line that was read last, from 1.
     pub(crate) line: u64,
     ended: bool,
@@ -226,11 +232,13 @@ pub(crate) struct LineReader<R> {
 impl<R: BufRead> LineReader<R> {
     /// Reads the header.
     pub(crate) fn start(reader: R) -> Result<Self, ReadLineError> {
-        let mut lines = Self { reader, digest: Sha256::new(), counts: BTreeMap::new(), line: 0, ended: false };
+        let (digest, counts) = (Sha256::new(), BTreeMap::new());
+        let mut lines = Self { reader, digest, counts, unsealed: None, line: 0, ended: false };
         let text = lines.take_line()?.unwrap_or_default();
         match serde_json::from_str::<Header>(&text) {
             Ok(header) if header.format == FORMAT && header.version <= VERSION => {
                 lines.digest.update(&text);
+                lines.unsealed = header.unsealed;
                 Ok(lines)
             }
             Ok(header) if header.format == FORMAT => {

@@ -276,6 +276,29 @@ async fn backups_and_exports_have_the_keys_of_their_records() {
 }
 
 #[tokio::test]
+async fn what_is_from_before_records_were_sealed_is_known_also_in_copies() {
+    let Log { store, folder, .. } = log().await;
+    assert_eq!(store.audit_unsealed().unwrap(), 0);
+    store.close().await;
+    drop(store);
+    let marker = folder.path().join("FORMAT");
+    fs::write(&marker, fs::read_to_string(&marker).unwrap().replace("\"format\":3", "\"format\":2")).unwrap();
+    let store = Store::open(folder.path(), options()).unwrap();
+    assert_eq!(store.audit_unsealed().unwrap(), 4);
+    record(&store, note(&somebody("eve"), "10.0.0.5")).await;
+    assert_eq!(store.audit_unsealed().unwrap(), 4);
+    let beside = tempfile::tempdir().unwrap();
+    let [file, imported] = ["all.jsonl", "imported"].map(|name| beside.path().join(name));
+    store.export(&file, unwatched()).await.unwrap();
+    store.close().await;
+    import_all(&file, &imported, &options(), unwatched()).await.unwrap();
+    let store = Store::open(&imported, options()).unwrap();
+    assert_eq!(store.audit_unsealed().unwrap(), 4);
+    store.close().await;
+    drop((store, folder));
+}
+
+#[tokio::test]
 async fn a_folder_with_the_keys_of_another_is_told_by_doctor() {
     let Log { store, folder, .. } = log().await;
     store.close().await;

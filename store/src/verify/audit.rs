@@ -8,6 +8,7 @@ use weir_schema::codec::audit::{AuditHead, BrokenChain};
 use weir_schema::codec::key;
 
 use super::{Examination, VerifyError};
+use crate::engine::Live;
 use crate::error::Poisoned;
 use crate::progress::{Meter, Phase, Watch};
 use crate::read_set::Interval;
@@ -30,6 +31,11 @@ impl Store {
     /// The end of the audit log.
     pub fn audit_head(&self) -> Result<AuditHead, Poisoned> {
         read_record(&self.core().engine.live()?, key::AUDIT_HEAD, "end of the audit log")
+    }
+
+    /// The last record from before what tells of people was sealed, by its number; 0: there is none.
+    pub fn audit_unsealed(&self) -> Result<u64, Poisoned> {
+        read_unsealed(&self.core().engine.live()?)
     }
 
     /// Follows the audit log to its end, and through an earlier end if one is given. Commits go on meanwhile.
@@ -55,6 +61,10 @@ impl Store {
         })
         .await?
     }
+}
+
+pub(crate) fn read_unsealed(live: &Live) -> Result<u64, Poisoned> {
+    read_record(live, key::AUDIT_UNSEALED, "number of the last audit record that is not sealed")
 }
 
 /// The log as far as it was followed.

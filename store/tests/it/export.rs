@@ -66,7 +66,7 @@ async fn an_export_is_lines_of_json() {
         shown.push_str(&format!("{value}\n"));
     }
     expect![[r#"
-        {"record":"header","format":"weir-export","version":1,"sequence":7,"timestamp":"…"}
+        {"record":"header","format":"weir-export","version":1,"sequence":7,"timestamp":"…","unsealed":0}
         {"record":"collection","name":"gone","declared":false,"fields":{"x":"plain"},"indexes":[]}
         {"record":"collection","name":"orders","declared":true,"fields":{"at":"moment","customer":"plain","tags":"list","total":"plain"},"indexes":[{"fields":["customer","at"],"unique":false},{"fields":["total"],"unique":true}]}
         {"record":"document","collection":"gone","document":{"id":"1","x":"kept"}}
