@@ -121,9 +121,8 @@ impl Drop for Partial {
 
 fn export<W: Write>(core: &Core, writer: W, watch: &Watch) -> Result<(W, Exported), ExportError> {
     core.is_ready()?;
-    let people = core.people.keys();
     // Not one of the readers that are cut when they grow old: an export takes as long as it takes.
-    let (live, head) = core.live()?;
+    let (people, (live, head)) = core.people.keys_and(|| core.live())?;
     let catalog = core.catalog_of(&live, head)?;
     let mut meter = Meter::new(watch, Phase::Exporting, None);
     let unsealed = read_unsealed(&live)?;

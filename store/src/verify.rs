@@ -95,9 +95,8 @@ impl Store {
 
 fn verify(core: &Core, watch: &Watch) -> Result<Report, VerifyError> {
     core.is_ready()?;
-    let people = core.people.keys();
     // Not one of the readers that are cut when they grow old: this takes as long as it takes.
-    let (live, head) = core.live()?;
+    let (people, (live, head)) = core.people.keys_and(|| core.live())?;
     let catalog = core.catalog_of(&live, head)?;
     let declared = || catalog.collections.values().filter(|collection| collection.declared);
     let report = Report {

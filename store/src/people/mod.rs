@@ -99,10 +99,17 @@ impl People {
         Ok(Self { directory, health, keys, at_hand, replacing })
     }
 
-    /// The keys of now. Whoever reads a state with them has to ask for that after them: keys are there before they are in use, and
-    /// those of before as long as they are.
+    /// The keys of now. Whoever reads a state with them has to have both from [`Self::keys_and`], or to hold `replacing`.
     pub(crate) fn keys(&self) -> Keys {
         self.keys.read().clone()
+    }
+
+    /// The keys of now and a state that they open: none is exchanged in between. Keys are there before they are in use, and those of
+    /// before as long as they are.
+    pub(crate) fn keys_and<T>(&self, state: impl FnOnce() -> Result<T, Poisoned>) -> Result<(Keys, T), Poisoned> {
+        let keys = self.keys.read();
+        let state = state()?;
+        Ok((keys.clone(), state))
     }
 
     /// Takes out of a note what tells of people, and seals it for the record of that number.
