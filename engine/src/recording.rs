@@ -3,6 +3,7 @@
 //!
 //! Rule: who is denied a call is on record, whatever is configured.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use serde_json::{Value, json, value::RawValue};
@@ -52,8 +53,9 @@ impl Engine {
         if recorded != Calls::All {
             return None;
         }
-        let mut targets: Vec<String> = calls.iter().map(|(name, _)| (*name).to_owned()).collect();
-        targets.dedup();
+        let mut seen = HashSet::new();
+        let names = calls.iter().map(|(name, _)| *name).filter(|name| seen.insert(*name));
+        let targets: Vec<String> = names.map(str::to_owned).collect();
         Some(AuditNote {
             actor: caller.identity().into_owned(),
             person: caller.person(),

@@ -1,5 +1,6 @@
 //! The handle of a store: open, begin, commit, close.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -257,20 +258,35 @@ impl Store {
     /// The audit log in order: the records after the one of a number, at most `limit`, with what is sealed of them and can be
     /// opened.
     pub fn audit(&self, after: u64, limit: usize) -> Result<Vec<AuditRecord>, Poisoned> {
-        let keys = self.owner.core.people.keys();
-        let live = self.owner.core.engine.live()?;
-        let rest = Interval { start: key::audit(after.saturating_add(1)), end: key::after_prefix(&key::audit_all()) };
-        let entries = live.entries(&rest, Direction::Asc)?.take(limit);
-        let records = entries.map(|entry| parse_record(&live, &entry?.1, "audit record"));
-        let mut records: Vec<AuditRecord> = records.collect::<Result<_, Poisoned>>()?;
-        keys.open_all(&live, &mut records)?;
+        let mut records = Vec::new();
+        if limit > 0 {
+            self.audit_each(after, |record| {
+                records.push(record);
+                if records.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            })?;
+        }
         Ok(records)
+    }
+
+    /// The same, one record after the other until who takes them breaks off: one is in memory at a time.
+    pub fn audit_each(&self, after: u64, mut take: impl FnMut(AuditRecord) -> ControlFlow<()>) -> Result<(), Poisoned> {
+        let (keys, live) = self.owner.core.people.keys_and(|| self.owner.core.engine.live())?;
+        let rest = Interval { start: key::audit(after.saturating_add(1)), end: key::after_prefix(&key::audit_all()) };
+        let mut opening = keys.opening(&live);
+        for entry in live.entries(&rest, Direction::Asc)? {
+            let mut record: AuditRecord = parse_record(&live, &entry?.1, "audit record")?;
+            opening.open(&mut record)?;
+            if take(record).is_break() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// By which id records name a person; `None`: none does, or none that can be opened.
     pub fn audited(&self, person: &Person) -> Result<Option<PersonId>, Poisoned> {
-        let keys = self.owner.core.people.keys();
-        keys.id_of(&self.owner.core.engine.live()?, person)
+        let (keys, live) = self.owner.core.people.keys_and(|| self.owner.core.engine.live())?;
+        keys.id_of(&live, person)
     }
 
     /// Follows the journal from a commit on, given by its sequence.

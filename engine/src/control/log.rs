@@ -2,12 +2,12 @@
 //!
 //! Rule: one request looks at so many records and no more, whatever it asks for.
 
+use std::ops::ControlFlow;
+
 use serde::{Deserialize, Serialize};
 use weir_schema::codec::audit::AuditRecord;
 use weir_store::{Poisoned, Store};
 
-/// Records that are read at a time.
-const READ: usize = 1_000;
 /// Records that one request looks at. What comes after is asked for with [`Page::next`].
 const LOOKED_AT_MAX: usize = 20_000;
 
@@ -64,24 +64,21 @@ fn read(
     looked_at_max: usize,
 ) -> Result<Page, Poisoned> {
     let (mut records, mut bytes) = (Vec::new(), 0);
-    let (mut last, mut looked_at) = (after, 0);
-    loop {
-        let read = store.audit(last, READ.min(looked_at_max))?;
-        let is_end = read.len() < READ.min(looked_at_max);
-        for record in read {
-            (last, looked_at) = (record.number, looked_at + 1);
-            if wanted.has(&record) {
-                bytes += size(&record);
-                records.push(record);
-            }
-            if records.len() == first || bytes >= bytes_max || looked_at == looked_at_max {
-                return Ok(Page { records, next: Some(last) });
-            }
+    let (mut looked_at, mut next) = (0, None);
+    store.audit_each(after, |record| {
+        let number = record.number;
+        looked_at += 1;
+        if wanted.has(&record) {
+            bytes += size(&record);
+            records.push(record);
         }
-        if is_end {
-            return Ok(Page { records, next: None });
+        if records.len() == first || bytes >= bytes_max || looked_at == looked_at_max {
+            next = Some(number);
+            return ControlFlow::Break(());
         }
-    }
+        ControlFlow::Continue(())
+    })?;
+    Ok(Page { records, next })
 }
 
 /// About as many bytes as it takes.

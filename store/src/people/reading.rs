@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use weir_schema::codec::audit::{AuditRecord, Person, PersonId, Private, Sealed};
 use weir_schema::codec::key;
 use weir_schema::digest::Digest;
+use zeroize::Zeroizing;
 
 use super::cipher::{SealingKey, Unsealable};
 use super::file::Keys;
@@ -17,6 +18,9 @@ use crate::scan::Direction;
 /// What a sealed text is bound to, besides the record: which part of it.
 pub(super) const OWN: u8 = 0;
 pub(super) const ABOUT: u8 = 1;
+
+/// People whose keys are remembered while records are opened. When there would be more, all are forgotten.
+const SEEN_MAX: usize = 1_024;
 
 /// Why a key is not wrapped.
 pub(super) enum WrapError {
@@ -56,33 +60,9 @@ impl Keys {
         Ok(self.find(live, person)?.map(|known| known.id))
     }
 
-    /// Opens what is sealed of records that were read from a state.
-    pub(crate) fn open_all(&self, live: &Live, records: &mut [AuditRecord]) -> Result<(), Poisoned> {
-        let mut seen: HashMap<PersonId, Option<SealingKey>> = HashMap::new();
-        let mut open = |sealed: &Sealed, number: u64, part: u8| {
-            let key = match seen.get(&sealed.person) {
-                Some(key) => key.clone(),
-                None => {
-                    let key = self.key_of(live, sealed.person)?;
-                    seen.insert(sealed.person, key.clone());
-                    key
-                }
-            };
-            Ok::<_, Poisoned>(key.and_then(|key| key.open(&sealed.text, &bound(number, part, sealed.person))))
-        };
-        for record in records {
-            if let Some(sealed) = record.sealed.clone() {
-                let text = open(&sealed, record.number, OWN)?;
-                let private: Option<Private> = text.and_then(|text| serde_json::from_slice(&text).ok());
-                record.unseal(private);
-            }
-            if let Some(sealed) = record.about.clone() {
-                let text = open(&sealed, record.number, ABOUT)?;
-                let person = text.and_then(|text| String::from_utf8(text.to_vec()).ok());
-                record.unseal_about(person.map(Person::parse));
-            }
-        }
-        Ok(())
+    /// For opening what is sealed of records of a state.
+    pub(crate) fn opening<'a>(&'a self, live: &'a Live) -> Opening<'a> {
+        Opening { keys: self, live, seen: HashMap::new() }
     }
 
     /// All of them, one after the other.
@@ -132,6 +112,46 @@ impl Keys {
         let bucket = bucket_of(person);
         let Some(of_bucket) = self.of(bucket) else { return Ok(()) };
         put(bucket, lookup(of_bucket, person), &[id.as_bytes(), person.as_str().as_bytes()].concat())
+    }
+}
+
+/// Opens what is sealed of the records of one state.
+pub(crate) struct Opening<'a> {
+    keys: &'a Keys,
+    live: &'a Live,
+    /// Keys that were needed already; `None`: there is none, or none any more.
+    seen: HashMap<PersonId, Option<SealingKey>>,
+}
+
+impl Opening<'_> {
+    /// Fills in what is sealed of a record, or that it was erased.
+    pub(crate) fn open(&mut self, record: &mut AuditRecord) -> Result<(), Poisoned> {
+        if let Some(sealed) = record.sealed.clone() {
+            let text = self.text(&sealed, record.number, OWN)?;
+            let private: Option<Private> = text.and_then(|text| serde_json::from_slice(&text).ok());
+            record.unseal(private);
+        }
+        if let Some(sealed) = record.about.clone() {
+            let text = self.text(&sealed, record.number, ABOUT)?;
+            let person = text.and_then(|text| String::from_utf8(text.to_vec()).ok());
+            record.unseal_about(person.map(Person::parse));
+        }
+        Ok(())
+    }
+
+    fn text(&mut self, sealed: &Sealed, number: u64, part: u8) -> Result<Option<Zeroizing<Vec<u8>>>, Poisoned> {
+        let key = match self.seen.get(&sealed.person) {
+            Some(key) => key.clone(),
+            None => {
+                let key = self.keys.key_of(self.live, sealed.person)?;
+                if self.seen.len() >= SEEN_MAX {
+                    self.seen.clear();
+                }
+                self.seen.insert(sealed.person, key.clone());
+                key
+            }
+        };
+        Ok(key.and_then(|key| key.open(&sealed.text, &bound(number, part, sealed.person))))
     }
 }
 
