@@ -375,8 +375,11 @@ impl Engine {
         function: &str,
         arguments: Value,
     ) -> Result<Answer, CallError> {
-        let prepared = Prepared::undecided(release, caller, function, arguments)?;
-        self.call_prepared(prepared.part_of(guard), None).await
+        let outcome = match Prepared::undecided(release, caller, function, arguments) {
+            Ok(prepared) => self.call_prepared(prepared.part_of(guard), None).await,
+            Err(error) => Err(error),
+        };
+        self.judged(release, caller, function, outcome)
     }
 
     async fn call_prepared(&self, prepared: Prepared, scope: Option<Scope>) -> Result<Answer, CallError> {

@@ -72,7 +72,8 @@ pub async fn call_together(
             };
             outcomes.into_iter().zip(&names).map(judged).collect()
         }
-        Err(error) => vec![Err(error); count],
+        // None of them is to blame, and each has failed.
+        Err(error) => names.iter().map(|name| engine.judged(release, caller, name, Err(error.clone()))).collect(),
     }
 }
 

@@ -36,11 +36,11 @@ pub struct Row {
 #[must_use = "what is not opened may never come true"]
 pub struct Sealed {
     state: State,
-    /// Of which call, where one was made.
+    /// Of which call, where it has not failed so far.
     call: Option<Box<Made>>,
 }
 
-/// A call that was made.
+/// A call that was made and may yet turn out to have failed.
 struct Made {
     engine: Engine,
     release: Arc<Release>,
@@ -89,6 +89,11 @@ impl Row {
         let (engine, release, caller) = (self.engine.clone(), self.release.clone(), self.caller.clone());
         let made = Made { engine, release, caller, function: call.function.clone() };
         let state = self.run(call, scope).await.unwrap_or_else(|error| State::Known(Err(error)));
+        // At once, also where nobody takes the answer: the record is a later commit, so it is durable after all that this rests on.
+        if let Some(error) = state.error() {
+            made.failed(error);
+            return Sealed { state, call: None };
+        }
         Sealed { state, call: Some(Box::new(made)) }
     }
 
@@ -117,6 +122,22 @@ impl Row {
     }
 }
 
+impl Made {
+    fn failed(&self, error: &CallError) {
+        self.engine.failed("call", &self.release, &self.caller, &self.function, error);
+    }
+}
+
+impl State {
+    /// Why the call has failed, if it has so far.
+    fn error(&self) -> Option<&CallError> {
+        match self {
+            Self::Known(answer) => answer.as_ref().err(),
+            Self::Decided(decided) => decided.peek()?.err(),
+        }
+    }
+}
+
 impl Sealed {
     /// A call that is not made.
     pub(crate) fn refused(error: CallError) -> Self {
@@ -138,9 +159,9 @@ impl Sealed {
             State::Known(answer) => answer,
             State::Decided(decided) => decided.settled().await,
         };
-        match self.call.map(|made| *made) {
-            Some(Made { engine, release, caller, function }) => engine.judged(&release, &caller, &function, outcome),
-            None => outcome,
+        if let (Err(error), Some(made)) = (&outcome, &self.call) {
+            made.failed(error);
         }
+        outcome
     }
 }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use weir_engine::call::{Call, Caller};
 use weir_engine::jobs::{Clock, Scheduler};
 use weir_engine::recording::{Calls, Recording};
+use weir_engine::row::Row;
 use weir_schema::error::ErrorCode;
 
 use super::{App, OWN, caller, user};
@@ -202,6 +203,26 @@ async fn calls_of_procedures_are_on_record_as_is_configured() {
         assert_eq!(recorded(&app).await, expected, "{calls:?} {arguments}");
         app.end().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn failed_calls_are_on_record_where_nobody_takes_the_answer_and_where_an_action_made_them() {
+    let policies = r#"
+        permit(principal, action, resource) unless { action == Action::"call" && resource == Function::"all" };
+    "#;
+    let app = App::open(policies).await;
+    let (ada, call) = (user("ada"), |function: &str, args| Call { function: function.into(), args });
+    let add = |pin: &str| call("add", json!({ "owner": "ada", "rank": 9, "text": "t", "pin": pin }));
+    let mut row = Row::new(&app.engine, &app.release, &ada);
+    for one in [add("p"), add("p"), call("all", Value::Null)] {
+        drop(row.call(one, None).await);
+    }
+    assert!(app.call(&ada, "adding", json!({ "pin": "p" })).await.contains("add: "));
+    // A function that is called more than once in a transaction is named once.
+    let batch = vec![add("q"), call("counts", Value::Null), add("r")];
+    app.engine.batch(&app.release, &ada, batch, true, |_| None).await.unwrap();
+    assert_eq!(recorded(&app).await, ["call add", "call add CONFLICT 2", "call add,counts", "call all FORBIDDEN"]);
+    app.end().await;
 }
 
 /// Nothing of a denied call waits for anything.
