@@ -115,11 +115,26 @@ impl Store {
     /// The ring must have every key that a file needs, and the one that was active so far: files are being written with
     /// it. On a refusal all stays as it was. Commits go on meanwhile.
     pub async fn rotate_keys(&self, ring: KeyRing) -> Result<(), EncryptionError> {
-        let core = self.core();
-        let _turn = core.rotating.lock().await;
-        let Some(held) = core.engine.ring() else { return Err(EncryptionError::NotEncrypted) };
-        if ring == *held {
-            return Ok(());
+        let _turn = self.core().rotating.lock().await;
+        if self.would_change(&ring).await? {
+            self.on_engine(|engine| engine.exchange(ring)).await?;
+            self.begin_new_files().await?;
+        }
+        Ok(())
+    }
+
+    /// Refuses what [`Self::rotate_keys`] would refuse, and exchanges nothing: for who has something to get ready before, which
+    /// is not to be done in vain. What is not refused now is not refused until keys are exchanged.
+    pub async fn may_rotate_keys(&self, ring: &KeyRing) -> Result<(), EncryptionError> {
+        let _turn = self.core().rotating.lock().await;
+        self.would_change(ring).await.map(drop)
+    }
+
+    /// Whether a ring is another than the one that is held, if it may take its place.
+    async fn would_change(&self, ring: &KeyRing) -> Result<bool, EncryptionError> {
+        let Some(held) = self.core().engine.ring() else { return Err(EncryptionError::NotEncrypted) };
+        if *ring == *held {
+            return Ok(false);
         }
         let changed: Vec<KeyId> = held.ids().filter(|id| ring.has(*id) && ring.bytes(*id) != held.bytes(*id)).collect();
         if !changed.is_empty() {
@@ -136,8 +151,7 @@ impl Store {
                 return Err(EncryptionError::StillNeeded(needed));
             }
         }
-        self.on_engine(|engine| engine.exchange(ring)).await?;
-        self.begin_new_files().await
+        Ok(true)
     }
 
     /// Writes what needs old keys again, with the active one, a few tables at a time.

@@ -15,26 +15,48 @@ use super::Failure;
 use super::storage::StorageArguments;
 use crate::tenants::Slot;
 
-/// The task that waits for changes, if the store is encrypted. Without encryption SIGHUP ends the process as ever.
-pub struct Rotation(Option<JoinHandle<()>>);
+/// Waits for changes, if the store is encrypted. Without encryption SIGHUP ends the process as ever.
+pub struct Rotation(Option<State>);
+
+enum State {
+    /// Changes are kept for later: not all is open that they concern.
+    Opening(Box<Opening>),
+    /// The task that makes them.
+    Following(JoinHandle<()>),
+}
+
+struct Opening {
+    store: Store,
+    storage: StorageArguments,
+    default: PathBuf,
+    hangups: Hangups,
+}
 
 impl Rotation {
-    /// Starts to wait, for the store that `storage` has opened with this default folder.
-    pub async fn start(
-        store: Store,
-        storage: StorageArguments,
-        default: PathBuf,
-        tenants: Slot,
-    ) -> Result<Self, Failure> {
+    /// Starts to wait, for the store that `storage` has opened with this default folder. Nothing is changed before
+    /// [`Self::follow`].
+    pub async fn start(store: Store, storage: StorageArguments, default: PathBuf) -> Result<Self, Failure> {
         let Some(status) = store.encryption_status().await.map_err(Failure::because)? else { return Ok(Self(None)) };
         tracing::info!("encrypted with {}: {}", status.cipher, in_use(&status));
         let hangups = Hangups::new().map_err(|error| Failure::because(format!("cannot wait for SIGHUP: {error}")))?;
-        Ok(Self(Some(tokio::spawn(follow(store, Arc::new(storage), default, tenants, hangups)))))
+        Ok(Self(Some(State::Opening(Box::new(Opening { store, storage, default, hangups })))))
+    }
+
+    /// Makes changes from now on, those included that were asked for meanwhile. All tenants are known, if there are to be any.
+    pub fn follow(&mut self, tenants: Slot) {
+        self.0 = match self.0.take() {
+            Some(State::Opening(opening)) => {
+                let Opening { store, storage, default, hangups } = *opening;
+                let following = follow(store, Arc::new(storage), default, tenants, hangups);
+                Some(State::Following(tokio::spawn(following)))
+            }
+            other => other,
+        };
     }
 
     /// Ends it, before the store is closed.
     pub async fn stop(self) {
-        if let Some(task) = self.0 {
+        if let Some(State::Following(task)) = self.0 {
             task.abort();
             // Being aborted is all that can become of it.
             let _ = task.await;
@@ -71,13 +93,18 @@ async fn change(
         Ok(None) => return Err("there are none".to_owned()),
         Err(failure) => return Err(failure.to_string()),
     };
-    // Those of tenants first: what they need is not given up by the server.
-    if let Some(tenants) = tenants.get() {
-        let ring = ring.clone();
-        let sealing = tokio::task::spawn_blocking(move || tenants.reseal(&ring));
-        sealing.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
-    }
+    store.may_rotate_keys(&ring).await.map_err(|error| error.to_string())?;
+    // What tenants need is not given up by the server, and nothing of theirs counts that it refuses.
+    let sealing = match tenants.get() {
+        Some(tenants) => Some(tenants.seal_for(ring.clone()).await.map_err(|error| error.to_string())?),
+        None => None,
+    };
     store.rotate_keys(ring).await.map_err(|error| error.to_string())?;
+    if let Some(sealing) = sealing {
+        for error in sealing.keep().await {
+            tracing::error!("a tenant still needs the key of before, until the keys are read again: {error}");
+        }
+    }
     let held = store.encryption_status().await.map_err(|error| error.to_string())?;
     let active = held.and_then(|status| status.active).map(|id| format!("key {id}"));
     let act = Act::on("rotateKeys", active);

@@ -92,7 +92,7 @@ impl Open {
         let secrets = secrets.read(&data)?;
         let store = storage.open(&default_data)?;
         let (slot, ring) = (Slot::default(), storage.keys(&default_data)?);
-        let rotation = Rotation::start(store.clone(), storage, default_data, slot.clone()).await?;
+        let rotation = Rotation::start(store.clone(), storage, default_data).await?;
         let LoadSection { wait, waiting, waiting_caller } = load;
         let pool = PoolOptions {
             isolation: isolation.into(),
@@ -129,7 +129,7 @@ impl Open {
         announce: Announce,
         alongside: Option<JoinHandle<()>>,
     ) -> Result<(), Failure> {
-        let Self { engine, listener, address, tls, rotation, control, jobs, slot, tenants, .. } = self;
+        let Self { engine, listener, address, tls, mut rotation, control, jobs, slot, tenants, .. } = self;
         let has_editor = options.graphiql;
         let mut server = Server::start_with(engine.clone(), options, tokens);
         let mut scheme = "http";
@@ -148,6 +148,7 @@ impl Open {
                 }
             }
         }
+        rotation.follow(slot);
         let ready = server.ready();
         let announcing = tokio::spawn(async move {
             if announce == Announce::WhenServed {

@@ -50,6 +50,9 @@ pub enum FolderError {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] OpenError),
+    /// What was to look after it is gone.
+    #[error("what looked after the keys of tenants was cut off: {0}")]
+    CutOff(tokio::task::JoinError),
     /// The system does not let it be made or removed.
     #[error("{}: {error}", path.display())]
     Io {
@@ -122,6 +125,24 @@ impl TenantFolder {
             Some(server) => sealed::reseal(&self.key, self.name.as_str(), server).map_err(|error| self.of_key(error)),
             None => Ok(()),
         }
+    }
+
+    /// Seals its key by the active one of these beside what is there, if it is sealed by another; whether it is.
+    pub fn prepare_key(&self, server: &KeyRing) -> Result<bool, FolderError> {
+        if !self.key.exists() {
+            return Ok(false);
+        }
+        sealed::prepare(&self.key, self.name.as_str(), server).map_err(|error| self.of_key(error))
+    }
+
+    /// Has what was prepared count.
+    pub fn put_key(&self) -> Result<(), FolderError> {
+        sealed::put(&self.key).map_err(|error| self.of_key(error.into()))
+    }
+
+    /// Takes away what was prepared.
+    pub fn discard_key(&self) -> Result<(), FolderError> {
+        sealed::discard(&self.key).map_err(|error| self.of_key(error.into()))
     }
 
     /// What its store is opened with.
@@ -233,9 +254,16 @@ mod tests {
             .unwrap();
         assert_eq!(sealed_by(data.path()).unwrap(), BTreeMap::from([(2, 1)]));
         folder.open(Some(&ring(2))).unwrap().close().await;
-        assert!(folder.is_readable_by(&ring(2)).is_ok() && folder.is_readable_by(&ring(1)).is_err());
+        // What is sealed beside counts once it is told to, and is gone where it is not.
+        let both = KeyRing::parse(&format!("2 {:064x}\n3 {:064x}", 2_u64 << 40, 3_u64 << 40)).unwrap();
+        assert!(folder.prepare_key(&both).unwrap() && folder.is_readable_by(&ring(2)).is_ok());
+        folder.discard_key().unwrap();
+        assert!(folder.put_key().is_err() && folder.is_readable_by(&ring(2)).is_ok());
+        assert!(folder.prepare_key(&both).unwrap() && !folder.prepare_key(&ring(2)).unwrap());
+        folder.put_key().unwrap();
+        assert!(folder.is_readable_by(&ring(3)).is_ok() && folder.is_readable_by(&ring(2)).is_err());
         // The key of the server opens nothing of it by itself.
-        let with_servers = Options { encryption: Some(ring(2)), ..Options::default() };
+        let with_servers = Options { encryption: Some(ring(3)), ..Options::default() };
         assert!(Store::open(folder.path(), with_servers).is_err());
         // A crash after the key has gone: nobody can read what is left, and it is removed all the same.
         sealed::destroy(&folder.key).unwrap();

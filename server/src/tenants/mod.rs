@@ -8,6 +8,7 @@
 //! | [`folder`] | what a tenant has on the disk, with its key, and the end of it |
 //! | [`served`] | a tenant that is open: from its folder to its routes |
 //! | [`changes`] | making, suspending and deleting tenants while the server runs |
+//! | [`resealing`] | the keys of tenants while those of the server are exchanged |
 //! | [`export`] | all that a tenant has, as files |
 //!
 //! Architecture invariant: nothing of a tenant is reached but through its own [`Gateway`], and which one that is nothing of the
@@ -18,6 +19,7 @@ pub mod choose;
 pub mod export;
 pub mod folder;
 pub mod host;
+pub mod resealing;
 pub mod served;
 
 use std::collections::{BTreeMap, HashMap};
@@ -37,7 +39,7 @@ use weir_schema::tenant::{HostName, TenantName};
 use weir_store::Store;
 use weir_store::keys::KeyRing;
 
-use self::folder::{FolderError, TenantFolder};
+use self::folder::TenantFolder;
 use self::served::Served;
 use crate::http::gateway::Gateway;
 
@@ -77,7 +79,7 @@ pub struct Tenants {
     ring: Mutex<Option<KeyRing>>,
     table: RwLock<Table>,
     /// Held while one is being changed.
-    changing: tokio::sync::Mutex<()>,
+    changing: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[derive(Default)]
@@ -162,7 +164,7 @@ impl Tenants {
         let store = own.service.engine().store().clone();
         let all = tenants::list(&store)?;
         let ring = Mutex::new(setup.ring.clone());
-        let (table, changing) = (RwLock::default(), tokio::sync::Mutex::default());
+        let (table, changing) = (RwLock::default(), Arc::default());
         let tenants = Arc::new(Self { store, own, setup, ring, table, changing });
         let opening = stream::iter(all).for_each_concurrent(OPENING_MAX, |record| tenants.clone().begin(record));
         opening.await;
@@ -216,20 +218,6 @@ impl Tenants {
 
     fn ring(&self) -> Option<KeyRing> {
         self.ring.lock().clone()
-    }
-
-    /// Has the keys of all be sealed by the active one of these. What is refused leaves them readable by those of before.
-    pub fn reseal(&self, ring: &KeyRing) -> Result<(), FolderError> {
-        let names: Vec<TenantName> = self.table.read().entries.keys().cloned().collect();
-        // All of them have to be readable before any is changed.
-        for name in &names {
-            self.folder(name).is_readable_by(ring)?;
-        }
-        for name in &names {
-            self.folder(name).reseal_by(Some(ring))?;
-        }
-        *self.ring.lock() = Some(ring.clone());
-        Ok(())
     }
 
     /// All of them with how they stand.

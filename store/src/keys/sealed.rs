@@ -82,36 +82,55 @@ pub fn sealed_by(file: &Path) -> Result<KeyId, SealedKeyError> {
 /// Seals the key in a file by the active key of a ring, if it is sealed by another. After a crash it is sealed by the one or by
 /// the other; where it is not any more, what it was before is written over.
 pub fn reseal(file: &Path, of: &str, ring: &KeyRing) -> Result<(), SealedKeyError> {
+    let done = if prepare(file, of, ring)? { put(file) } else { discard(file) };
+    Ok(done?)
+}
+
+/// The first half of that: whether it is sealed by another. Then it is sealed anew in a second file beside, which nobody opens
+/// until [`put`] has it take the place of the first, and [`discard`] takes it away.
+pub fn prepare(file: &Path, of: &str, ring: &KeyRing) -> Result<bool, SealedKeyError> {
     let written = read(file)?;
     let bytes = unseal(&written, of, ring)?;
     if written.key == ring.active() {
-        return Ok(());
+        return Ok(false);
     }
-    let mut before = File::options().write(true).open(file)?;
-    let new = partial(file);
     let mut options = File::options();
     options.write(true).create(true).truncate(true);
     private(&mut options);
-    let mut opened = options.open(&new)?;
+    let mut opened = options.open(partial(file))?;
     opened.write_all(&seal(&bytes, of, ring)?)?;
     opened.sync_all()?;
-    fs::rename(&new, file)?;
     sync_folder_of(file)?;
-    Ok(write_over(&mut before)?)
+    Ok(true)
+}
+
+/// Has what was prepared take the place of what is there, which is written over.
+pub fn put(file: &Path) -> io::Result<()> {
+    let mut before = File::options().write(true).open(file)?;
+    fs::rename(partial(file), file)?;
+    sync_folder_of(file)?;
+    write_over(&mut before)
+}
+
+/// Takes away what was prepared, if anything was.
+pub fn discard(file: &Path) -> io::Result<()> {
+    remove(&partial(file))
 }
 
 /// Writes over a file and removes it. One that is not there is destroyed already.
 pub fn destroy(file: &Path) -> io::Result<()> {
-    for file in [&partial(file), file] {
-        match File::options().write(true).open(file) {
-            Ok(mut opened) => write_over(&mut opened)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(error) => return Err(error),
-        }
-        fs::remove_file(file)?;
-        sync_folder_of(file)?;
+    discard(file)?;
+    remove(file)
+}
+
+fn remove(file: &Path) -> io::Result<()> {
+    match File::options().write(true).open(file) {
+        Ok(mut opened) => write_over(&mut opened)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
     }
-    Ok(())
+    fs::remove_file(file)?;
+    sync_folder_of(file)
 }
 
 fn write_over(file: &mut File) -> io::Result<()> {
@@ -228,6 +247,13 @@ mod tests {
         assert_eq!(left, vec![0; before.len()]);
         assert_eq!(sealed_by(&file).unwrap(), 2);
         assert!(opened("acme", &[2]).unwrap() == made);
+        // What is only prepared changes nothing, and leaves nothing behind.
+        assert!(!prepare(&file, "acme", &ring(&[1, 2])).unwrap());
+        assert!(prepare(&file, "acme", &ring(&[1, 2, 3])).unwrap());
+        assert!(opened("acme", &[2]).unwrap() == made && partial(&file).exists());
+        discard(&file).unwrap();
+        discard(&file).unwrap();
+        assert!(opened("acme", &[2]).unwrap() == made && !partial(&file).exists());
         assert_eq!(reseal(&file, "acme", &ring(&[1])).unwrap_err().to_string(), missing.replace('1', "2"));
         // Every byte counts.
         let text = fs::read_to_string(&file).unwrap();

@@ -355,6 +355,10 @@ async fn a_key_that_is_needed_stays() {
     // A table needs 1.
     assert_eq!(rotate(&key(2, 2)).await, needed_still);
     assert_eq!(rotate(&three).await, needed_still);
+    // Who asks before learns the same, and has exchanged nothing.
+    let may_rotate = async |text: &str| store.may_rotate_keys(&KeyRing::parse(text).unwrap()).await;
+    assert_eq!(may_rotate(&three).await, Err(EncryptionError::StillNeeded(vec![1])));
+    assert_eq!(may_rotate(&format!("{two},{}", key(3, 3))).await, Ok(()));
     let status = store.encryption_status().await.unwrap().unwrap();
     assert_eq!((status.active, status.is_removable(1), status.is_removable(2)), (Some(2), false, false));
     let old: Vec<u32> = status.old().map(|key| key.id).collect();
