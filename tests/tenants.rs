@@ -203,6 +203,25 @@ fn administrators_are_of_their_tenant_alone() {
     let metrics = town.server().showing(&root).get("/metrics");
     assert!(metrics.1.contains("weir_tenants{state=\"served\"} 2"), "{metrics:?}");
     assert_eq!(town.at("beta.example").showing(&acme).get("/metrics").0, 401);
+    // What leads nowhere is counted, and so is what is none, also where nobody looks at it again.
+    let counted = |reason: &str| {
+        let metrics = town.server().showing(&root).get("/metrics").1;
+        let line = format!("weir_tokens_refused_total{{reason=\"{reason}\"}} ");
+        let count = metrics.lines().find_map(|found| found.strip_prefix(&line)).map(str::to_owned);
+        count.unwrap_or_else(|| panic!("{metrics}"))
+    };
+    assert_eq!((counted("malformed"), counted("foreign")), ("0".to_owned(), "0".to_owned()));
+    for (path, token) in [
+        ("/schema.graphql", "a.b".to_owned()),
+        ("/anywhere", "a.b".to_owned()),
+        ("/readyz", "a.b".to_owned()),
+        ("/schema.graphql", town.token(json!({ "org": "nobody" }))),
+    ] {
+        town.server().showing(&token).get(path);
+    }
+    town.server().showing("a.b").code("{ __typename }");
+    town.server().showing(&town.token(json!({ "org": "nobody" }))).code("{ __typename }");
+    assert_eq!((counted("malformed"), counted("foreign")), ("3".to_owned(), "2".to_owned()));
     // Over GraphQL as by the command, remote or not.
     let token_file = town.private("root", &root);
     let remote = |arguments: &[&str]| {

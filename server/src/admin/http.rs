@@ -7,6 +7,7 @@ use std::sync::Arc;
 use async_graphql::Request as GraphqlRequest;
 use axum::body::Body;
 use axum::extract::State;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
@@ -20,6 +21,7 @@ use crate::http::body::{Unread, whole};
 use crate::http::gateway::Gateway;
 use crate::http::negotiate::is_json;
 use crate::http::{caching, connection, too_many};
+use crate::rate::Limited;
 
 /// What is said to who shows no token of an administrator.
 pub const UNAUTHENTICATED: &str = "this is for administrators: send Authorization: Bearer and the token of one";
@@ -44,25 +46,17 @@ pub async fn post(State(plane): State<Plane>, request: Request<Body>) -> Respons
     if let Err(foreign) = options.origins.may_ask(&parts) {
         return refusal(StatusCode::FORBIDDEN, ErrorCode::Forbidden, &foreign.to_string());
     }
-    // Past its limit an address has no token looked up: administrators are few, and none of them guesses.
-    let login = match plane.gateway.rates.login(address, || false) {
-        Ok(login) => login,
-        Err(limited) => return too_many::response(&options.origins, limited, &parts.headers),
-    };
-    let administrator = match administrator(&plane.gateway, &parts.headers) {
-        Ok(Some(administrator)) => administrator,
-        Ok(None) => {
-            login.is_guess();
-            let (actor, outcome) = ("anonymous".to_owned(), "no token of an administrator".to_owned());
-            let from = Some(address.to_string());
-            let (kind, person, target) = (Kind::Control, None, String::new());
-            let refused = Refused { kind, actor, person, action: "adminLogin", target, from, outcome };
-            plane.gateway.service.engine().refused(refused);
+    let administrator = match administrator(&plane.gateway, &parts) {
+        Ok(administrator) => administrator,
+        Err(NotAdministrator::TooMany(limited)) => {
+            return too_many::response(&options.origins, limited, &parts.headers);
+        }
+        Err(NotAdministrator::Nobody) => {
             let mut response = refusal(StatusCode::UNAUTHORIZED, ErrorCode::Unauthenticated, UNAUTHENTICATED);
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             return response;
         }
-        Err(unavailable) => {
+        Err(NotAdministrator::Unknown(unavailable)) => {
             return refusal(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable, &unavailable);
         }
     };
@@ -89,8 +83,37 @@ pub async fn post(State(plane): State<Plane>, request: Request<Body>) -> Respons
     answer(StatusCode::OK, serde_json::to_vec(&response).unwrap_or_default())
 }
 
-/// Whose token a request shows; `None`: that of no administrator.
-pub fn administrator(gateway: &Gateway, headers: &HeaderMap) -> Result<Option<Administrator>, String> {
+/// Why a request is none of an administrator.
+pub enum NotAdministrator {
+    /// So many tokens of its address were none that this one is not looked up.
+    TooMany(Limited),
+    /// It shows none, or that of nobody.
+    Nobody,
+    /// It cannot be looked up now.
+    Unknown(String),
+}
+
+/// Which administrator sends a request. Past its limit an address has no token looked up: administrators are few, and none of
+/// them guesses.
+pub fn administrator(gateway: &Gateway, parts: &Parts) -> Result<Administrator, NotAdministrator> {
+    let address = connection::accepted(&parts.extensions).address;
+    let login = gateway.rates.login(address, || false).map_err(NotAdministrator::TooMany)?;
+    match looked_up(gateway, &parts.headers) {
+        Ok(Some(administrator)) => Ok(administrator),
+        Ok(None) => {
+            login.is_guess();
+            let (actor, outcome) = ("anonymous".to_owned(), "no token of an administrator".to_owned());
+            let from = Some(address.to_string());
+            let (kind, person, target) = (Kind::Control, None, String::new());
+            let refused = Refused { kind, actor, person, action: "adminLogin", target, from, outcome };
+            gateway.service.engine().refused(refused);
+            Err(NotAdministrator::Nobody)
+        }
+        Err(unavailable) => Err(NotAdministrator::Unknown(unavailable)),
+    }
+}
+
+fn looked_up(gateway: &Gateway, headers: &HeaderMap) -> Result<Option<Administrator>, String> {
     let mut shown = headers.get_all(header::AUTHORIZATION).iter();
     let (Some(header), None) = (shown.next(), shown.next()) else { return Ok(None) };
     let Some((scheme, token)) = header.to_str().ok().and_then(|text| text.split_once(' ')) else { return Ok(None) };

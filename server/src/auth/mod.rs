@@ -194,13 +194,18 @@ impl Auth {
     pub async fn of_token_from(&self, address: IpAddr, token: &str) -> Result<Arc<Verified>, TokenError> {
         let shown = self.of_token(token).await;
         if let Err(error) = &shown {
-            self.refused.count(error);
-            let (actor, outcome) = ("anonymous".to_owned(), error.to_string());
-            let (target, from) = (String::new(), Some(address.to_canonical().to_string()));
-            let (kind, person) = (Kind::Access, None);
-            self.engine.refused(Refused { kind, actor, person, action: "login", target, from, outcome });
+            self.note_refused(address, error);
         }
         shown
+    }
+
+    /// Counts a token that is not taken, and has it on record.
+    pub fn note_refused(&self, address: IpAddr, error: &TokenError) {
+        self.refused.count(error);
+        let (actor, outcome) = ("anonymous".to_owned(), error.to_string());
+        let (target, from) = (String::new(), Some(address.to_canonical().to_string()));
+        let (kind, person) = (Kind::Access, None);
+        self.engine.refused(Refused { kind, actor, person, action: "login", target, from, outcome });
     }
 
     /// How many tokens were not taken, by the reason, in the order of [`TokenError::REASONS`].

@@ -12,7 +12,9 @@ use weir_schema::codec::control::Permission;
 
 use super::caching::{self, Tagged};
 use super::gateway::Gateway;
+use super::too_many;
 use crate::admin;
+use crate::admin::http::NotAdministrator;
 use crate::metrics::CONTENT_TYPE;
 
 /// What a browser is told about files that never change under their name.
@@ -40,13 +42,18 @@ pub async fn metrics(State(gateway): State<Arc<Gateway>>, parts: Parts) -> Respo
         return (StatusCode::FORBIDDEN, format!("{foreign}\n")).into_response();
     }
     if gateway.options.control_plane {
-        match admin::http::administrator(&gateway, &parts.headers) {
-            Ok(Some(administrator)) if administrator.may(Permission::Read) => {}
-            Ok(_) => {
+        match admin::http::administrator(&gateway, &parts) {
+            Ok(administrator) if administrator.may(Permission::Read) => {}
+            Err(NotAdministrator::TooMany(limited)) => {
+                return too_many::response(&gateway.options.origins, limited, &parts.headers);
+            }
+            Ok(_) | Err(NotAdministrator::Nobody) => {
                 let needs = "this is for administrators with the permission read: send Authorization: Bearer and the token of one\n";
                 return (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")], needs).into_response();
             }
-            Err(unavailable) => return (StatusCode::SERVICE_UNAVAILABLE, format!("{unavailable}\n")).into_response(),
+            Err(NotAdministrator::Unknown(unavailable)) => {
+                return (StatusCode::SERVICE_UNAVAILABLE, format!("{unavailable}\n")).into_response();
+            }
         }
     }
     ([(header::CONTENT_TYPE, CONTENT_TYPE)], gateway.metrics()).into_response()

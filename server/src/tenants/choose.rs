@@ -39,6 +39,21 @@ pub enum Chosen {
     Refused(Refused),
 }
 
+/// Whether the token of a request is looked at once more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// By who answers, who counts it then.
+    Again,
+    /// By nobody: it counts now.
+    Last,
+}
+
+impl Look {
+    fn of_path(path: &str) -> Self {
+        if path == "/graphql" { Self::Again } else { Self::Last }
+    }
+}
+
 /// Why nobody answers it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refused {
@@ -124,6 +139,10 @@ impl Tenants {
                 return entry.chosen();
             }
         }
+        // Whether something is served is nobody's secret, and asked often.
+        if path == "/readyz" {
+            return Chosen::Own;
+        }
         // Who shows none, or several, is told by who answers.
         let Ok(Some(token)) = token_of(headers) else { return Chosen::Own };
         if is_of_administrators(path) {
@@ -131,25 +150,37 @@ impl Tenants {
             let named = administrators::tenant_of(token).map(|name| self.named(&name));
             return named.filter(|chosen| matches!(chosen, Chosen::Tenant(_))).unwrap_or(Chosen::Own);
         }
-        self.of_token(token, address).await
+        self.of_token(token, address, Look::of_path(path)).await
     }
 
-    /// Whose a token is that comes from an address. One that is none is the server's own, which says so.
-    pub async fn of_token(&self, token: &str, address: IpAddr) -> Chosen {
+    /// Whose a token is that comes from an address. One that is none is the server's own, which says so where it looks again.
+    pub async fn of_token(&self, token: &str, address: IpAddr, look: Look) -> Chosen {
         let auth = &self.own.auth;
         if !auth.has_tenant_claims() {
             return Chosen::Own;
         }
+        auth.wait_for_keys(token).await;
         let Ok(login) = self.own.rates.login(address, || auth.remembers(token)) else { return Chosen::Own };
         let read = auth.read(token).await;
         // Who answers looks at it once more, and counts it.
-        drop(login);
-        let Ok(verified) = read else { return Chosen::Own };
-        match verified.tenant().map(str::parse::<TenantName>) {
-            None => Chosen::Own,
-            Some(Ok(name)) => self.named(&name),
-            Some(Err(_)) => Chosen::Refused(Refused::Nowhere),
+        if look == Look::Last && read.as_ref().is_err_and(TokenError::is_no_token) {
+            login.is_guess();
         }
+        let chosen = match read.as_ref().map(|verified| verified.tenant().map(str::parse::<TenantName>)) {
+            Ok(None) => Chosen::Own,
+            Ok(Some(Ok(name))) => self.named(&name),
+            Ok(Some(Err(_))) => Chosen::Refused(Refused::Nowhere),
+            Err(error) => {
+                if look == Look::Last {
+                    auth.note_refused(address, error);
+                }
+                Chosen::Own
+            }
+        };
+        if matches!(chosen, Chosen::Refused(Refused::Nowhere)) {
+            auth.note_refused(address, &TokenError::Foreign);
+        }
+        chosen
     }
 
     fn named(&self, name: &TenantName) -> Chosen {

@@ -33,7 +33,7 @@ use crate::operations::operation::Operation;
 use crate::operations::outbox::{self, NotOpened, Outbox, Outgoing};
 use crate::rate::rates::Holds;
 use crate::request_id::RequestId;
-use crate::tenants::choose::Chosen;
+use crate::tenants::choose::{Chosen, Look};
 
 /// What is sent about the connection itself.
 #[derive(Debug, Clone)]
@@ -315,7 +315,7 @@ impl Session {
     /// Goes on with the tenant that a token names. Nothing has been asked yet.
     async fn go_where_it_leads(&mut self, token: &str) -> Result<(), Close> {
         let Some(tenants) = self.gateway.tenants.get() else { return Ok(()) };
-        let served = match tenants.of_token(token, self.source.address).await {
+        let served = match tenants.of_token(token, self.source.address, Look::Again).await {
             Chosen::Own => return Ok(()),
             Chosen::Tenant(served) => served,
             Chosen::Refused(refused) => return Err(Close::of_choice(refused)),

@@ -355,6 +355,19 @@ async fn an_address_that_guesses_tokens_is_not_listened_to_for_a_while() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn guesses_of_an_administrator_count_wherever_they_are_shown() {
+    let options = ServerOptions { control_plane: true, ..ServerOptions::default() };
+    let (app, clock) = start("[address]\nlogins_failed = \"1/m burst 2\"", options).await;
+    let mut wire = Wire::to(app.address).await;
+    let token = "Authorization: Bearer weir_admin_guessed\r\n";
+    for status in [401, 401, 429, 429] {
+        assert_eq!(get(&mut wire, "/metrics", token).await.status, status);
+    }
+    clock.advance(Duration::from_secs(60));
+    assert_eq!(get(&mut wire, "/metrics", token).await.status, 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn so_many_connections_sockets_and_subscriptions_are_held() {
     let limits = "[address]\nconnections = 4\nsockets = 2\nsubscriptions = 2\n[caller]\nsockets = 1\nsubscriptions = 1";
     let (app, _) = start(limits, ServerOptions::default()).await;
