@@ -85,6 +85,8 @@ pub(crate) struct Shared {
     reach: RwLock<Reach>,
     /// Looks up the names that apps fetch from: those of all releases take turns.
     resolve: Resolve,
+    /// Turns true when all calls are ended.
+    ended: watch::Sender<bool>,
     /// Under what the log has what is done for it.
     span: Span,
 }
@@ -176,6 +178,7 @@ impl Engine {
             recording: RwLock::default(),
             reach: RwLock::default(),
             resolve: resolve_by_system(),
+            ended: watch::channel(false).0,
             span: Span::current(),
         };
         let engine = Self { shared: Arc::new(shared), origin: Origin::default() };
@@ -316,6 +319,28 @@ impl Engine {
     /// Whether calls can be answered; if not, why.
     pub fn is_ready(&self) -> Result<(), Poisoned> {
         self.shared.store.is_ready()
+    }
+
+    /// Ends all that runs of any release, what waits and what is being loaded included, wherever isolates live: who has called is
+    /// told that it is not available. Functions do not run here any more.
+    pub fn end_calls(&self) {
+        self.shared.ended.send_replace(true);
+        self.shared.watchdog.end_all();
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        *self.shared.ended.borrow()
+    }
+
+    /// Done when all calls are ended.
+    pub(crate) async fn ended(&self) {
+        // The sender lives as long as this.
+        let _ = self.shared.ended.subscribe().wait_for(|ended| *ended).await;
+    }
+
+    /// Whether calls of the active release are under way.
+    pub fn is_busy(&self) -> bool {
+        self.shared.active.borrow().as_ref().is_some_and(|release| release.pool().calls_in_flight() > 0)
     }
 
     /// Finishes the commits that wait and closes the store. Views that are computed eagerly keep an engine until then.

@@ -256,6 +256,35 @@ impl RunHost {
         attempts.take(step, number, transaction.as_mut().ok_or_else(lost)?, written)
     }
 
+    fn answer_later(&mut self, call: HostCall) -> Answering {
+        let (function, args) = match call {
+            HostCall::Call { function, args } => (function, args),
+            HostCall::Fetch(request) => return self.fetch(request),
+            _ => {
+                return Box::pin(async {
+                    Err(HostError::Refused("actions read and write through call(fn, args)".into()))
+                });
+            }
+        };
+        // What only reads can be called again.
+        let writes = |kind| !matches!(kind, FunctionKind::Query | FunctionKind::View);
+        self.acted |= self.release.function(&function).is_some_and(|(_, function)| writes(function.kind));
+        let (engine, release, caller) = (self.engine.for_action(), self.release.clone(), self.caller.clone());
+        let guard = self.guard.clone();
+        let failed = self.failed.clone();
+        Box::pin(async move {
+            let args = if args.is_null() { Value::Object(serde_json::Map::new()) } else { args };
+            match engine.call_of_action(&release, &caller, guard, &function, args).await {
+                Ok(answer) => Ok(answer.value.to_string()),
+                Err(error) => {
+                    let message = format!("{function}: {}", error.message);
+                    *failed.lock() = Some((message.clone(), error));
+                    Err(HostError::Refused(message))
+                }
+            }
+        })
+    }
+
     /// A line of the function log for each line of the text: none can pass for one of the server's own.
     fn log(&self, level: &str, text: &str) {
         let (function, call, release) = (self.function.as_str(), self.call, self.release.name());
@@ -343,30 +372,12 @@ impl Host for RunHost {
     }
 
     fn start(&mut self, call: HostCall) -> Answering {
-        let (function, args) = match call {
-            HostCall::Call { function, args } => (function, args),
-            HostCall::Fetch(request) => return self.fetch(request),
-            _ => {
-                return Box::pin(async {
-                    Err(HostError::Refused("actions read and write through call(fn, args)".into()))
-                });
-            }
-        };
-        // What only reads can be called again.
-        let writes = |kind| !matches!(kind, FunctionKind::Query | FunctionKind::View);
-        self.acted |= self.release.function(&function).is_some_and(|(_, function)| writes(function.kind));
-        let (engine, release, caller) = (self.engine.for_action(), self.release.clone(), self.caller.clone());
-        let guard = self.guard.clone();
-        let failed = self.failed.clone();
+        let (engine, answering) = (self.engine.clone(), self.answer_later(call));
         Box::pin(async move {
-            let args = if args.is_null() { Value::Object(serde_json::Map::new()) } else { args };
-            match engine.call_of_action(&release, &caller, guard, &function, args).await {
-                Ok(answer) => Ok(answer.value.to_string()),
-                Err(error) => {
-                    let message = format!("{function}: {}", error.message);
-                    *failed.lock() = Some((message.clone(), error));
-                    Err(HostError::Refused(message))
-                }
+            tokio::select! {
+                biased;
+                answer = answering => answer,
+                () = engine.ended() => Err(HostError::Aborted),
             }
         })
     }
@@ -394,6 +405,9 @@ impl Host for RunHost {
             self.aborted.get_or_insert(lost_view(&self.function));
         }
         self.note_lost_view();
+        if !matches!(outcome, Outcome::Value(_)) && self.engine.has_ended() {
+            self.aborted = Some(ended(self.acted));
+        }
         // A limit may have ended the call in the middle of some.
         self.fold_views();
         let Self {
@@ -428,6 +442,16 @@ impl Host for RunHost {
 fn lost_view(function: &str) -> Aborted {
     let message = format!("{function} went on in the middle of a view that it had called");
     Aborted { error: CallError::new(ErrorCode::FunctionFailed, message), may_run_again: false, is_behind: false }
+}
+
+/// The engine ends all calls: this one, after it has acted or not, was in the middle.
+fn ended(acted: bool) -> Aborted {
+    let message = if acted {
+        "this is not served any more, and the action was ended in the middle: what it had called and fetched has happened"
+    } else {
+        "this is not served any more: try again later"
+    };
+    Aborted { error: CallError::unavailable(message), may_run_again: false, is_behind: false }
 }
 
 /// Text without characters that move the cursor of a terminal or colour it.

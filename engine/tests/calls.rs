@@ -230,6 +230,30 @@ async fn what_a_procedure_writes_a_query_reads() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_that_are_ended_are_told_so() {
+    let functions = r#"
+        import { action, call, query, type Int } from "weir";
+        export const spin = query((): Int => { for (;;); });
+        export const waits = action(async (): Promise<Int> => await call(spin, {}));
+    "#;
+    let bank = Arc::new(Bank::of(COLLECTIONS, functions, PoolOptions::default()).await);
+    let calls = ["spin", "waits"].map(|function| {
+        let bank = bank.clone();
+        tokio::spawn(async move { bank.show(function, json!({})).await })
+    });
+    while !bank.engine.is_busy() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    bank.engine.end_calls();
+    for call in calls {
+        assert!(call.await.unwrap().starts_with("UNAVAILABLE: this is not served any more"));
+    }
+    // Neither does anything run from then on.
+    assert!(bank.show("spin", json!({})).await.starts_with("UNAVAILABLE: this is not served any more"));
+    bank.engine.close().await;
+}
+
 #[tokio::test]
 async fn a_failed_procedure_leaves_nothing() {
     check(

@@ -8,6 +8,8 @@ use crate::pool::Isolation;
 #[cfg(unix)]
 use crate::process::{remote::RemoteIsolate, supervisor::Supervisor, worker::this_program};
 use crate::protocol::{CallRequest, Host, Outcome};
+#[cfg(unix)]
+use crate::watchdog::Ending;
 use crate::watchdog::Watchdog;
 
 /// The most isolates in one worker process.
@@ -34,7 +36,10 @@ pub struct Home {
 enum Dwelling {
     Here(Watchdog),
     #[cfg(unix)]
-    There(Arc<Supervisor>),
+    There {
+        supervisor: Arc<Supervisor>,
+        _ending: Arc<Ending>,
+    },
 }
 
 impl Home {
@@ -53,7 +58,10 @@ impl Home {
                 let seats = isolates.clamp(1, ISOLATES_PER_WORKER_MAX);
                 let spare = if spare == Spare::Kept { seats } else { 0 };
                 let program = this_program().map_err(|error| IsolateError::Internal(error.to_string()))?;
-                Dwelling::There(Arc::new(Supervisor::start(program, app, seats, spare)?))
+                let supervisor = Arc::new(Supervisor::start(program, app, seats, spare)?);
+                let supervised = Arc::downgrade(&supervisor);
+                let end = move || supervised.upgrade().iter().for_each(|supervisor| supervisor.end());
+                Dwelling::There { supervisor, _ending: Arc::new(watchdog.when_ended(end)) }
             }
             #[cfg(not(unix))]
             Isolation::Process => return Err(IsolateError::Internal("isolation by process takes a Unix".into())),
@@ -69,7 +77,7 @@ impl Home {
                 Err(error) => State::Nowhere(error.to_string()),
             },
             #[cfg(unix)]
-            Dwelling::There(supervisor) => State::There { supervisor: supervisor.clone(), isolate: None },
+            Dwelling::There { supervisor, .. } => State::There { supervisor: supervisor.clone(), isolate: None },
         };
         Warm { app: self.app.clone(), state }
     }

@@ -49,6 +49,19 @@ struct State {
     /// When the thread looks again; `None` while nothing is armed.
     looks_at: Option<Instant>,
     closed: bool,
+    /// Whether all calls are ended, those included that come.
+    is_ended: bool,
+    /// What is ended with them.
+    endings: HashMap<u64, End>,
+}
+
+type End = Box<dyn FnOnce() + Send>;
+
+/// What is ended with all calls, until it is dropped.
+#[must_use = "it is taken back when it is dropped"]
+pub struct Ending {
+    shared: Arc<Shared>,
+    key: u64,
 }
 
 /// What is watched.
@@ -98,15 +111,18 @@ impl Watchdog {
     pub fn arm(&self, watched: Watched, limits: &CallLimits) -> Watch {
         let now = Instant::now();
         let (wall, cpu) = (Duration::from_millis(limits.wall_ms), Duration::from_millis(limits.cpu_ms));
-        let armed = Armed {
+        let mut armed = Armed {
             wall_deadline: now + wall,
             cpu_deadline: watched.clock.used() + cpu,
             looks_at: now + wall.min(cpu),
             fired: None,
             watched,
         };
-        let looks_at = armed.looks_at;
         let mut state = self.shared.state.lock();
+        if state.is_ended {
+            armed.end(now);
+        }
+        let looks_at = armed.looks_at;
         let key = state.next;
         state.next += 1;
         state.armed.insert(key, armed);
@@ -114,6 +130,32 @@ impl Watchdog {
             self.shared.woken.notify_one();
         }
         Watch { shared: self.shared.clone(), key }
+    }
+
+    /// Ends all calls and all loading of apps, now and from now on, as past the wall limit; and what is to end with them.
+    pub fn end_all(&self) {
+        let now = Instant::now();
+        let mut state = self.shared.state.lock();
+        state.is_ended = true;
+        state.armed.values_mut().for_each(|armed| armed.end(now));
+        let endings = std::mem::take(&mut state.endings);
+        drop(state);
+        self.shared.woken.notify_one();
+        endings.into_values().for_each(|end| end());
+    }
+
+    /// Has something be ended with all calls: at once, where they have been.
+    pub fn when_ended(&self, end: impl FnOnce() + Send + 'static) -> Ending {
+        let mut state = self.shared.state.lock();
+        let key = state.next;
+        state.next += 1;
+        if state.is_ended {
+            drop(state);
+            end();
+        } else {
+            state.endings.insert(key, Box::new(end));
+        }
+        Ending { shared: self.shared.clone(), key }
     }
 
     /// Ends the thread once every watch is gone.
@@ -152,6 +194,13 @@ impl Shared {
 }
 
 impl Armed {
+    /// Its time is up.
+    fn end(&mut self, now: Instant) {
+        if self.fired.is_none() {
+            (self.wall_deadline, self.looks_at) = (now, now);
+        }
+    }
+
     /// Fires if time is up, and says when to look again.
     fn look(&mut self, now: Instant) -> Option<Ignored> {
         let used = self.watched.clock.used();
@@ -196,6 +245,14 @@ impl Watch {
     fn remove(&self) -> Option<Limit> {
         let armed = self.shared.state.lock().armed.remove(&self.key)?;
         armed.fired.map(|fired| fired.limit)
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let end = self.shared.state.lock().endings.remove(&self.key);
+        // Not under the lock: what it holds may be the last of something.
+        drop(end);
     }
 }
 

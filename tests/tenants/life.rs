@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::thread;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
@@ -54,7 +55,12 @@ fn one_that_is_suspended_ends_within_a_second_and_comes_back_whole() {
         socket.send(&json!({ "id": "a", "type": "subscribe", "payload": { "query": "subscription { texts }" } }));
         socket.message().unwrap();
     }
+    // What runs has limits of its own that are far off.
+    let caller = town.at("acme.example");
+    let endless = thread::spawn(move || caller.answer("{ endless }").code());
+    eventually("the call", || town.log().contains("it begins").then_some(()));
     assert_eq!(well(town.tenant(&["suspend", "acme"])), "acme  suspended  host acme.example\n");
+    assert_eq!(endless.join().unwrap(), json!("UNAVAILABLE"));
     let asked = Instant::now();
     let [first, second, other] = &mut sockets;
     for socket in [first, second] {

@@ -32,6 +32,7 @@ const APP: &str = r#"
     export const listed = query((args: { after?: string }): Page<Doc<Note>> => notes.orderBy("text").page({ first: 1, after: args.after }));
     export const add = procedure((args: { text: string }): Doc<Note> => notes.insert({ text: args.text }));
     export const later = procedure((args: { text: string }): ID => schedule({ after: 3600000 }, add, { text: args.text }));
+    export const endless = query((): string => { console.log("it begins"); for (;;); });
     export const fails = query((args: { text: string }): string => { console.log(args.text); return fail("NO", args.text); });
     export const reach = action(async (args: { url: string }): Promise<string> => {
       try { return String((await fetch(args.url)).status); } catch (error) { return String(error); }
@@ -45,6 +46,11 @@ const APP: &str = r#"
     import { collection } from "weir";
     export interface Note { text: string }
     export const notes = collection<Note>({ index: ["text"] });
+    // file: app.toml
+    name = "app"
+    version = "1.0.0"
+    limits.cpu_ms = 50000
+    limits.wall_ms = 50000
     // file: policies.cedar
     permit(principal, action, resource);
 "#;

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::sync::{Arc, Once};
+use std::sync::{Arc, Once, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -77,6 +77,8 @@ struct State {
     failed: Option<IsolateError>,
     starts: Allowance,
     closed: bool,
+    /// Those that may be alive.
+    workers: Vec<Weak<Worker>>,
 }
 
 /// So many at once, so many per second.
@@ -119,6 +121,7 @@ impl Supervisor {
                 failed: None,
                 starts: Allowance { left: STARTS_AT_ONCE, counted: Instant::now() },
                 closed: false,
+                workers: Vec::new(),
             }),
             changed: Condvar::new(),
         });
@@ -130,6 +133,16 @@ impl Supervisor {
         Ok(Self { shared })
     }
 
+    /// Starts no more workers, and kills those that there are with whatever is under way in them.
+    pub fn end(&self) {
+        let mut state = self.shared.state.lock();
+        state.closed = true;
+        let workers = std::mem::take(&mut state.workers);
+        drop(state);
+        self.shared.changed.notify_all();
+        workers.iter().filter_map(Weak::upgrade).for_each(|worker| worker.kill());
+    }
+
     /// A seat with an isolate that is ready. Waits for one; fails when no worker can be started.
     pub fn take(&self) -> Result<Seat, IsolateError> {
         let mut state = self.shared.state.lock();
@@ -139,6 +152,9 @@ impl Supervisor {
         self.shared.changed.notify_all();
         let mut vacant = 0;
         let taken = loop {
+            if state.closed {
+                break Err(ended());
+            }
             match (state.free.pop_front(), &state.failed) {
                 (Some(mut seat), _) => {
                     if !seat.is_vacant() {
@@ -188,6 +204,7 @@ impl Shared {
                     state.free.extend(seats);
                     self.changed.notify_all();
                 }
+                Err(_) if state.closed => {}
                 Err(error) => {
                     tracing::warn!("a worker process cannot be started, to be tried again: {error}");
                     state.failed = Some(error);
@@ -210,6 +227,7 @@ impl Shared {
             far_ends.push(far_end);
         }
         let worker = Arc::new(Worker::start(&self.program, &self.setup, self.bytes_each, far_ends).map_err(internal)?);
+        self.note(&worker)?;
         let mut seats = Vec::with_capacity(channels.len());
         for (number, mut channel) in (0..).zip(channels) {
             await_ready(&mut channel, deadline).map_err(|error| self.why_not_ready(&worker, error))?;
@@ -217,6 +235,17 @@ impl Shared {
         }
         say_once(worker.lock_down());
         Ok(seats)
+    }
+
+    /// Takes note of a worker that has been started, if there are to be any.
+    fn note(&self, worker: &Arc<Worker>) -> Result<(), IsolateError> {
+        let mut state = self.state.lock();
+        if state.closed {
+            return Err(ended());
+        }
+        state.workers.retain(|worker| worker.strong_count() > 0);
+        state.workers.push(Arc::downgrade(worker));
+        Ok(())
     }
 
     /// A worker that says why the app does not load is well. One that died of it may have told of which limit before.
@@ -267,6 +296,10 @@ fn say_once(report: Option<lockdown::Report>) {
         },
         None => tracing::warn!("workers do not say how they are locked down"),
     });
+}
+
+fn ended() -> IsolateError {
+    internal("all calls were ended")
 }
 
 fn internal(error: impl std::fmt::Display) -> IsolateError {

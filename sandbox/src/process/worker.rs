@@ -40,6 +40,8 @@ pub struct Worker {
     id: u32,
     running: Mutex<Option<Running>>,
     dead: AtomicBool,
+    /// Whether its host has killed it, with whatever was under way.
+    is_killed: AtomicBool,
     under_way: AtomicUsize,
     /// What it died of, once it is dead.
     death: Mutex<Death>,
@@ -99,6 +101,7 @@ impl Worker {
                 id: child.id(),
                 running: Mutex::new(Some(Running { child, control, stderr })),
                 dead: AtomicBool::new(false),
+                is_killed: AtomicBool::new(false),
                 under_way: AtomicUsize::new(0),
                 death: Mutex::default(),
             }),
@@ -135,6 +138,16 @@ impl Worker {
         UnderWay(self.clone())
     }
 
+    /// Kills it, with whatever is under way in it. Who hears of that buries it.
+    pub fn kill(&self) {
+        self.is_killed.store(true, Ordering::Release);
+        if let Some(Running { child, .. }) = &mut *self.running.lock()
+            && let Err(error) = child.kill()
+        {
+            tracing::warn!("worker {} cannot be ended: {error}", self.id);
+        }
+    }
+
     /// Kills it if it is not dead yet, and finds out what it died of. The first who asks does the work.
     pub fn bury(&self) {
         let mut running = self.running.lock();
@@ -155,7 +168,9 @@ impl Worker {
         let is_alone = self.under_way.load(Ordering::Relaxed) == 1;
         death.of_memory_alone = is_alone && death.culprits.is_empty() && words.contains(V8_ON_MEMORY);
         self.dead.store(true, Ordering::Release);
-        tell_of_its_end(self.id, ended, death, &words);
+        if !self.is_killed.load(Ordering::Acquire) {
+            tell_of_its_end(self.id, ended, death, &words);
+        }
     }
 
     /// The limit for which it died, if that was the fault of this isolate's call.

@@ -28,7 +28,8 @@ use crate::graphql::schema::servable;
 use crate::http::Server;
 use crate::http::gateway::Gateway;
 
-/// How long sockets and subscriptions may take to end before what they wait for is taken from under them.
+/// How long sockets, subscriptions and calls may take to end before they are ended, or what they wait for is taken from under
+/// them.
 const QUIET_MAX: Duration = Duration::from_millis(500);
 /// Between two looks whether they have.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
@@ -130,10 +131,27 @@ impl Served {
         }
     }
 
-    /// Has them end without waiting for what runs, and closes all of it. A second call does nothing.
+    /// Has them end without waiting for what runs, which has a moment; then ends what still runs, whatever its limits, and closes
+    /// all of it. A second call does nothing.
     pub(super) async fn suspend(&self) {
         self.gateway.end_at_once();
+        self.stop();
+        self.until_quiet().await;
+        self.gateway.service.engine().end_calls();
         self.close().await;
+    }
+
+    /// Waits until nothing is open and nothing runs, but not for long.
+    async fn until_quiet(&self) {
+        let engine = self.gateway.service.engine();
+        let is_quiet = || self.gateway.sockets.taken() + self.gateway.subscriptions.taken() == 0 && !engine.is_busy();
+        let quiet = async {
+            while !is_quiet() {
+                tokio::time::sleep(BETWEEN_LOOKS).await;
+            }
+        };
+        // What has not ended by then is ended, or fails with the engine.
+        let _ = tokio::time::timeout(QUIET_MAX, quiet).await;
     }
 
     /// Closes all of it, the store last.
@@ -142,15 +160,10 @@ impl Served {
         let Open { server, engine, control, jobs } = open;
         async {
             server.stop();
-            let quiet = async {
-                while self.gateway.sockets.taken() + self.gateway.subscriptions.taken() > 0 {
-                    tokio::time::sleep(BETWEEN_LOOKS).await;
-                }
-            };
-            // What has not ended by then fails with the engine.
-            let _ = tokio::time::timeout(QUIET_MAX, quiet).await;
+            self.until_quiet().await;
             control.stop().await;
             jobs.stop().await;
+            engine.end_calls();
             engine.close().await;
             server.end();
         }
