@@ -12,6 +12,7 @@ use axum::response::Response;
 use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
 use parking_lot::Mutex;
+use tokio::task::JoinHandle;
 use tracing::{Instrument, Span};
 use weir_engine::Engine;
 use weir_engine::control::acts::{self, Act};
@@ -31,6 +32,9 @@ use crate::http::gateway::Gateway;
 /// How long sockets, subscriptions and calls may take to end before they are ended, or what they wait for is taken from under
 /// them.
 const QUIET_MAX: Duration = Duration::from_millis(500);
+/// How long loading what was deployed may keep others waiting: the server that starts, and whoever has it be served again. Then
+/// it goes on loading by itself, for as long as its own limits allow.
+const LOADING_MAX: Duration = Duration::from_secs(10);
 /// Between two looks whether they have.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 
@@ -47,6 +51,7 @@ struct Open {
     engine: Engine,
     control: Control,
     jobs: Scheduler,
+    loading: JoinHandle<()>,
 }
 
 impl Served {
@@ -88,12 +93,6 @@ impl Served {
         engine.deny_without_policies();
         engine.have_on_record(setup.recording);
         engine.fetch_within(setup.reach.clone());
-        match engine.restore(&servable).await {
-            Ok(Some(release)) => tracing::info!("{} {} is served", release.app, release.version),
-            Ok(None) => {}
-            // Another one can be deployed: for that it has to run.
-            Err(error) => tracing::error!("what was deployed is not served: {error}"),
-        }
         let control = Control::start(store, engine.clone(), data, Slot::default());
         let control = match control {
             Ok(control) => control,
@@ -104,14 +103,22 @@ impl Served {
         };
         let jobs = Scheduler::start(engine.clone(), engine.clock().clone());
         let realm = Realm::of_tenant(record.name.clone(), record.created_ms, record.issuers.clone());
-        let server = Server::start_beside(own, engine.clone(), realm, span);
+        let server = Server::start_beside(own, engine.clone(), realm, span.clone());
+        let mut loading = tokio::spawn(load(engine.clone()).instrument(span));
         // Before the first request, so that it is not told that there is nothing.
-        if engine.releases().borrow().is_some() {
-            server.ready().await;
+        let loaded = async {
+            // An error means that it is not loaded.
+            let _ = (&mut loading).await;
+            if engine.releases().borrow().is_some() {
+                server.ready().await;
+            }
+        };
+        if tokio::time::timeout(LOADING_MAX, loaded).await.is_err() {
+            tracing::warn!("what was deployed takes long to load, and is served once it is");
         }
         let router = TowerToHyperService::new(server.router().with_state(()));
         let gateway = server.gateway().clone();
-        Ok(Self { gateway, router, open: Mutex::new(Some(Open { server, engine, control, jobs })) })
+        Ok(Self { gateway, router, open: Mutex::new(Some(Open { server, engine, control, jobs, loading })) })
     }
 
     /// What its handlers share.
@@ -157,17 +164,31 @@ impl Served {
     /// Closes all of it, the store last.
     pub(super) async fn close(&self) {
         let Some(open) = self.open.lock().take() else { return };
-        let Open { server, engine, control, jobs } = open;
+        let Open { server, engine, control, jobs, loading } = open;
         async {
             server.stop();
             self.until_quiet().await;
             control.stop().await;
             jobs.stop().await;
             engine.end_calls();
+            if !loading.is_finished() {
+                loading.abort();
+                // Being aborted is all that can become of it.
+                let _ = loading.await;
+            }
             engine.close().await;
             server.end();
         }
         .instrument(self.gateway.span.clone())
         .await;
+    }
+}
+
+/// Serves what was deployed, if anything was. Where that fails another one can be deployed.
+async fn load(engine: Engine) {
+    match engine.restore(&servable).await {
+        Ok(Some(release)) => tracing::info!("{} {} is served", release.app, release.version),
+        Ok(None) => {}
+        Err(error) => tracing::error!("what was deployed is not served: {error}"),
     }
 }
