@@ -39,9 +39,12 @@ impl Resealing {
         }
         for name in &names {
             let folder = self.tenants.folder(name);
-            if folder.prepare_key(&self.ring)? {
+            let prepared = folder.prepare_key(&self.ring);
+            // What was only begun is taken away too.
+            if !matches!(prepared, Ok(false)) {
                 self.sealed.push(folder);
             }
+            prepared?;
         }
         Ok(self)
     }
