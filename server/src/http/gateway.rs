@@ -48,6 +48,8 @@ pub struct Gateway {
     pub tenants: Slot,
     /// Whether sockets that end do not wait for what runs.
     pub ends_at_once: AtomicBool,
+    /// Whether what was deployed is being loaded.
+    pub is_loading: AtomicBool,
 }
 
 /// So many of a kind at one time: of a gateway, and of all of a server together.
@@ -143,6 +145,10 @@ impl Gateway {
 
     /// What is said while there is no release.
     pub fn nothing_served(&self) -> &str {
-        &self.options.nothing_served
+        if self.is_loading.load(Ordering::Relaxed) {
+            "what is deployed is still being loaded: try again later"
+        } else {
+            &self.options.nothing_served
+        }
     }
 }

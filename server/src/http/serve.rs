@@ -114,6 +114,7 @@ impl Server {
             span,
             tenants: Slot::default(),
             ends_at_once: AtomicBool::new(false),
+            is_loading: AtomicBool::new(false),
             options,
         };
         Self { gateway: Arc::new(gateway), served, stop, follower, watchman, tls: None, tenants: None }

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::Router;
@@ -104,7 +105,7 @@ impl Served {
         let jobs = Scheduler::start(engine.clone(), engine.clock().clone());
         let realm = Realm::of_tenant(record.name.clone(), record.created_ms, record.issuers.clone());
         let server = Server::start_beside(own, engine.clone(), realm, span.clone());
-        let mut loading = tokio::spawn(load(engine.clone()).instrument(span));
+        let mut loading = tokio::spawn(load(server.gateway().clone()).instrument(span));
         // Before the first request, so that it is not told that there is nothing.
         let loaded = async {
             // An error means that it is not loaded.
@@ -185,8 +186,11 @@ impl Served {
 }
 
 /// Serves what was deployed, if anything was. Where that fails another one can be deployed.
-async fn load(engine: Engine) {
-    match engine.restore(&servable).await {
+async fn load(gateway: Arc<Gateway>) {
+    gateway.is_loading.store(true, Ordering::Relaxed);
+    let restored = gateway.service.engine().restore(&servable).await;
+    gateway.is_loading.store(false, Ordering::Relaxed);
+    match restored {
         Ok(Some(release)) => tracing::info!("{} {} is served", release.app, release.version),
         Ok(None) => {}
         Err(error) => tracing::error!("what was deployed is not served: {error}"),
