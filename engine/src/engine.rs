@@ -451,7 +451,8 @@ impl Engine {
             && calls.iter().any(may_be_made)
             && let Err(error) = row.claim(whole, &calls).await
         {
-            return Ok(vec![Err(error); calls.len()]);
+            let failed = |call: &Call| self.judged(release, caller, &call.function, Err(error.clone()));
+            return Ok(calls.iter().map(failed).collect());
         }
         let mut room = Room::new(limits.response_bytes);
         let mut sealed = Vec::with_capacity(calls.len());

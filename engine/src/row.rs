@@ -9,6 +9,10 @@ use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Fuse, FusedFuture};
+use tokio::runtime::Handle;
+use tracing::{Instrument, Span};
 use weir_schema::declarations::FunctionKind;
 use weir_schema::error::ErrorCode;
 use weir_store::{Run, Transaction};
@@ -35,12 +39,12 @@ pub struct Row {
 /// What a call came to, sealed.
 #[must_use = "what is not opened may never come true"]
 pub struct Sealed {
+    /// See [`Self::bytes`].
+    bytes: usize,
     state: State,
-    /// Of which call, where it has not failed so far.
-    call: Option<Box<Made>>,
 }
 
-/// A call that was made and may yet turn out to have failed.
+/// A call that was made.
 struct Made {
     engine: Engine,
     release: Arc<Release>,
@@ -51,7 +55,17 @@ struct Made {
 enum State {
     /// It rests on nothing that is not durable.
     Known(Result<Answer, CallError>),
-    Decided(Decided),
+    /// It has failed, which is on record already, and is not to be told yet.
+    Failed(Decided),
+    /// It may yet turn out to have failed.
+    Settling(Settling),
+}
+
+/// Waits until nothing can take back what a call came to, and has it on record if it has failed then. That goes on where nobody takes
+/// the answer.
+struct Settling {
+    span: Span,
+    ending: Fuse<BoxFuture<'static, Result<Answer, CallError>>>,
 }
 
 impl Row {
@@ -88,23 +102,21 @@ impl Row {
     pub async fn call(&mut self, call: Call, scope: Option<Scope>) -> Sealed {
         let (engine, release, caller) = (self.engine.clone(), self.release.clone(), self.caller.clone());
         let made = Made { engine, release, caller, function: call.function.clone() };
-        let state = self.run(call, scope).await.unwrap_or_else(|error| State::Known(Err(error)));
-        // At once, also where nobody takes the answer: the record is a later commit, so it is durable after all that this rests on.
-        if let Some(error) = state.error() {
-            made.failed(error);
-            return Sealed { state, call: None };
+        match self.run(call, scope).await {
+            Ok(Came::Over(answer)) => made.over(answer),
+            Ok(Came::Decided(decided)) => made.decided(decided),
+            Err(error) => made.over(Err(error)),
         }
-        Sealed { state, call: Some(Box::new(made)) }
     }
 
-    async fn run(&mut self, call: Call, scope: Option<Scope>) -> Result<State, CallError> {
+    async fn run(&mut self, call: Call, scope: Option<Scope>) -> Result<Came, CallError> {
         let Call { function, args } = call;
         let prepared = Prepared::new(&self.release, &self.caller, &function, args)?;
         match prepared.function()?.kind {
             FunctionKind::Query | FunctionKind::View => {
-                procedures::call_ahead(&self.engine, prepared, None).await.map(State::Decided)
+                procedures::call_ahead(&self.engine, prepared, None).await.map(Came::Decided)
             }
-            FunctionKind::Procedure => procedures::call_ahead(&self.engine, prepared, scope).await.map(State::Decided),
+            FunctionKind::Procedure => procedures::call_ahead(&self.engine, prepared, scope).await.map(Came::Decided),
             FunctionKind::Action => {
                 // What it calls begins on what is durable.
                 self.engine.store().all_durable().await.map_err(CallError::unavailable)?;
@@ -112,7 +124,7 @@ impl Row {
                     Some(scope) => actions::call_once(&self.engine, prepared, scope).await,
                     None => self.engine.act(&prepared).await,
                 };
-                Ok(State::Known(answer))
+                Ok(Came::Over(answer))
             }
             FunctionKind::Stream => {
                 let message = format!("{function} is a stream: subscribe to it");
@@ -122,18 +134,57 @@ impl Row {
     }
 }
 
+/// What a call came to, as it was made.
+enum Came {
+    /// To this, which rests on nothing that is not durable.
+    Over(Result<Answer, CallError>),
+    /// To what may be taken back.
+    Decided(Decided),
+}
+
 impl Made {
     fn failed(&self, error: &CallError) {
         self.engine.failed("call", &self.release, &self.caller, &self.function, error);
     }
+
+    fn over(self, answer: Result<Answer, CallError>) -> Sealed {
+        if let Err(error) = &answer {
+            self.failed(error);
+        }
+        Sealed::known(answer)
+    }
+
+    fn decided(self, decided: Decided) -> Sealed {
+        let bytes = decided.peek().map_or(0, outcome_bytes);
+        // At once, also where nobody takes the answer: the record is a later commit, so it is durable after all that this rests on.
+        if let Some(Err(error)) = decided.peek() {
+            self.failed(error);
+            return Sealed { bytes, state: State::Failed(decided) };
+        }
+        let span = self.engine.span().clone();
+        let ending = async move {
+            let outcome = decided.settled().await;
+            outcome.inspect_err(|error| self.failed(error))
+        };
+        Sealed { bytes, state: State::Settling(Settling { span, ending: ending.boxed().fuse() }) }
+    }
 }
 
-impl State {
-    /// Why the call has failed, if it has so far.
-    fn error(&self) -> Option<&CallError> {
-        match self {
-            Self::Known(answer) => answer.as_ref().err(),
-            Self::Decided(decided) => decided.peek()?.err(),
+impl Settling {
+    async fn settled(mut self) -> Result<Answer, CallError> {
+        (&mut self.ending).await
+    }
+}
+
+impl Drop for Settling {
+    fn drop(&mut self) {
+        if self.ending.is_terminated() {
+            return;
+        }
+        // Outside a runtime nobody is there any more who could write the record.
+        if let Ok(runtime) = Handle::try_current() {
+            let ending = std::mem::replace(&mut self.ending, Fuse::terminated());
+            runtime.spawn(ending.map(drop).instrument(self.span.clone()));
         }
     }
 }
@@ -141,27 +192,25 @@ impl State {
 impl Sealed {
     /// A call that is not made.
     pub(crate) fn refused(error: CallError) -> Self {
-        Self { state: State::Known(Err(error)), call: None }
+        Self::known(Err(error))
+    }
+
+    fn known(answer: Result<Answer, CallError>) -> Self {
+        let bytes = outcome_bytes(answer.as_ref().map(|answer| answer.value.value()));
+        Self { bytes, state: State::Known(answer) }
     }
 
     /// How long its value is as JSON text, or the message of its error, in bytes.
     pub fn bytes(&self) -> usize {
-        let outcome = match &self.state {
-            State::Known(answer) => Some(answer.as_ref().map(|answer| answer.value.value())),
-            State::Decided(decided) => decided.peek(),
-        };
-        outcome.map_or(0, outcome_bytes)
+        self.bytes
     }
 
     /// Waits until nothing can take back what the call came to.
     pub async fn opened(self) -> Result<Answer, CallError> {
-        let outcome = match self.state {
+        match self.state {
             State::Known(answer) => answer,
-            State::Decided(decided) => decided.settled().await,
-        };
-        if let (Err(error), Some(made)) = (&outcome, &self.call) {
-            made.failed(error);
+            State::Failed(decided) => decided.settled().await,
+            State::Settling(settling) => settling.settled().await,
         }
-        outcome
     }
 }

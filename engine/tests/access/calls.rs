@@ -3,6 +3,7 @@
 use futures_util::FutureExt;
 use serde_json::{Value, json};
 use weir_engine::call::{Call, Caller};
+use weir_engine::idempotency::IdempotencyKey;
 use weir_engine::jobs::{Clock, Scheduler};
 use weir_engine::recording::{Calls, Recording};
 use weir_engine::row::Row;
@@ -217,11 +218,41 @@ async fn failed_calls_are_on_record_where_nobody_takes_the_answer_and_where_an_a
     for one in [add("p"), add("p"), call("all", Value::Null)] {
         drop(row.call(one, None).await);
     }
+    // A conflict with what was not durable is decided when that is.
+    let settled = async {
+        while recorded(&app).await.len() < 3 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(30), settled).await.unwrap();
     assert!(app.call(&ada, "adding", json!({ "pin": "p" })).await.contains("add: "));
     // A function that is called more than once in a transaction is named once.
     let batch = vec![add("q"), call("counts", Value::Null), add("r")];
     app.engine.batch(&app.release, &ada, batch, true, |_| None).await.unwrap();
-    assert_eq!(recorded(&app).await, ["call add", "call add CONFLICT 2", "call add,counts", "call all FORBIDDEN"]);
+    assert_eq!(
+        recorded(&app).await,
+        ["call add", "call add CONFLICT", "call add CONFLICT", "call add,counts", "call all FORBIDDEN"]
+    );
+    app.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_fails_as_a_whole_is_on_record() {
+    let app = App::open("permit(principal, action, resource);").await;
+    let (ada, call) = (user("ada"), |function: &str, args| Call { function: function.into(), args });
+    let add = |pin: &str| call("add", json!({ "owner": "ada", "rank": 9, "text": "t", "pin": pin }));
+    for (atomic, pin) in [(true, "p"), (false, "q")] {
+        let scope = IdempotencyKey::parse(pin).unwrap().scope(&ada, "batch");
+        let batch = async |calls| {
+            let scope = |place: Option<usize>| place.is_none().then_some(scope);
+            app.engine.batch(&app.release, &ada, calls, atomic, scope).await.unwrap()
+        };
+        assert!(batch(vec![add(pin)]).await[0].is_ok());
+        // The key is that of another batch.
+        let refused = batch(vec![add("r"), call("counts", Value::Null)]).await;
+        assert!(refused.iter().all(|outcome| outcome.as_ref().unwrap_err().code == ErrorCode::Conflict));
+    }
+    assert_eq!(recorded(&app).await, ["call add", "call add", "call add CONFLICT 2"]);
     app.end().await;
 }
 
