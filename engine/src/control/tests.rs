@@ -7,8 +7,9 @@ use weir_sandbox::App;
 use weir_sandbox::compile::{Sources, compile};
 use weir_sandbox::pool::PoolOptions;
 use weir_schema::codec::control::Permission;
+use weir_schema::digest::Digest;
 use weir_store::progress::unwatched;
-use weir_store::{Options, Store};
+use weir_store::{ControlKey, ControlKind, Options, Store};
 
 use super::administrators::{self, Administrator};
 use super::releases::{self, DeployError};
@@ -346,5 +347,27 @@ async fn administrators_have_tokens_that_are_told_once() {
     // Nothing in the store is a token, nor leads to one.
     let shown = format!("{:?}{:?}", administrators::list(&store).unwrap(), store.audit(0, 100).unwrap());
     assert!(!shown.contains("weir_admin_"), "{shown}");
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn administrators_of_an_older_folder_are_found_by_their_tokens() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let store = Store::open(&data, Options::default()).unwrap();
+    let root = administrators::bootstrap(&store, "root").await.unwrap();
+    // As format 2 had it: nothing leads from the token to the name.
+    let mut transaction = store.begin().unwrap();
+    let lookup = ControlKey::AdministratorToken(Digest::of(root.reveal().as_bytes()));
+    transaction.put_control(&lookup, None);
+    store.commit(transaction).await.unwrap();
+    assert_eq!(administrators::authenticate(&store, root.reveal()).unwrap(), None);
+    store.close().await;
+    drop(store);
+    let marker = std::fs::read_to_string(data.join("FORMAT")).unwrap();
+    std::fs::write(data.join("FORMAT"), marker.replace("\"format\":3", "\"format\":2")).unwrap();
+    let store = Store::open(&data, Options::default()).unwrap();
+    assert_eq!(administrators::authenticate(&store, root.reveal()).unwrap().unwrap().name, "root");
+    assert!(store.control_all(ControlKind::Tenants).unwrap().is_empty());
     store.close().await;
 }
