@@ -237,7 +237,8 @@ fn the_policies_of_the_documentation_are_good_ones() {
         export const products = query((): string[] => ["bread"]);
         export const exportAll = query((): Doc<Order>[] => orders.all());
         export const isKnown = query((args: { email: string }): boolean => customers.where("email", args.email).first() !== null);
-        export const requestPasswordReset = query((args: { email: string }): boolean => args.email !== "");
+        export const requestPasswordReset = procedure((args: { email: string }): boolean =>
+          customers.where("email", args.email).first() !== null);
         export const placeOrder = procedure((args: { customer: string; total: Int }): ID =>
           orders.insert({ customer: args.customer, total: args.total, status: "open", at: "2026-01-01T00:00:00Z" }).id);
         // file: collections.ts
