@@ -175,12 +175,19 @@ fn every_field_of_the_control_plane_needs_its_permission() {
         query releases                 UNAUTHENTICATED  UNAUTHENTICATED  ok         FORBIDDEN
         query keys                     UNAUTHENTICATED  UNAUTHENTICATED  ok         FORBIDDEN
         query administrators           UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN
+        query tenants                  UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN
         query audit                    UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  ok
         mutation deploy                UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN
         mutation trustKey              UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN
         mutation revokeKey             UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN
         mutation revokeTokens          UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN
+        mutation eraseAudit            UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN
         mutation createAdministrator   UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN
+        mutation createTenant          UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN
+        mutation changeTenant          UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN
+        mutation suspendTenant         UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN
+        mutation resumeTenant          UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN
+        mutation deleteTenant          UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN
         mutation revokeAdministrator   UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN
     "#]]
     .assert_eq(&table);

@@ -37,11 +37,6 @@ const APP: &str = r#"
     export const reach = action(async (args: { url: string }): Promise<string> => {
       try { return String((await fetch(args.url)).status); } catch (error) { return String(error); }
     });
-    // file: app.toml
-    name = "app"
-    version = "1.0.0"
-    [fetch]
-    hosts = ["127.0.0.1:1", "127.0.0.2:1", "localhost:1"]
     // file: collections.ts
     import { collection } from "weir";
     export interface Note { text: string }
@@ -51,6 +46,8 @@ const APP: &str = r#"
     version = "1.0.0"
     limits.cpu_ms = 50000
     limits.wall_ms = 50000
+    [fetch]
+    hosts = ["127.0.0.1:1", "127.0.0.2:1", "localhost:1"]
     // file: policies.cedar
     permit(principal, action, resource);
 "#;

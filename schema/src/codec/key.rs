@@ -35,15 +35,16 @@
 //!
 //! Numbers are 32 bits (sequences, audit numbers and times 64), big endian; digests are 32 bytes. The id at the end of a key stands as it is.
 
+mod control;
+
+pub use control::*;
 use serde_json::{Map, Value};
 
 use super::component::{self, BadComponent, TAG_NULL, TextOrder};
-use crate::bundle::envelope::KeyId;
 use crate::codec::audit::PersonId;
 use crate::digest::Digest;
 use crate::id::DocumentId;
 use crate::limits::INDEX_KEY_BYTES_MAX;
-use crate::tenant::TenantName;
 
 /// A key as it lies in the engine.
 pub type Key = Vec<u8>;
@@ -274,71 +275,6 @@ pub fn waiting_job(key: &[u8]) -> Option<(u64, DocumentId)> {
 /// Whether what lies under a key has no history: jobs, what the control plane knows, trusted documents and revocations.
 pub fn has_no_history(key: &[u8]) -> bool {
     matches!(key.first(), Some(&(JOB | WAITING | CONTROL | TRUSTED | REVOKED)))
-}
-
-/// The key of the bundle of the active release.
-pub fn control_bundle() -> Key {
-    vec![CONTROL, b'b']
-}
-
-/// The key of what is known of a release. Their order is that of the sequences.
-pub fn control_release(sequence: u64) -> Key {
-    let mut key = control_releases();
-    key.extend_from_slice(&sequence.to_be_bytes());
-    key
-}
-
-/// What the keys of all releases start with.
-pub fn control_releases() -> Key {
-    vec![CONTROL, b'r']
-}
-
-/// The key of a key that bundles may be signed with.
-pub fn control_signing_key(id: &KeyId) -> Key {
-    let mut key = control_signing_keys();
-    key.extend_from_slice(id.to_string().as_bytes());
-    key
-}
-
-/// What the keys of all keys that bundles may be signed with start with.
-pub fn control_signing_keys() -> Key {
-    vec![CONTROL, b'k']
-}
-
-/// The key of somebody who may use the control plane.
-pub fn control_administrator(name: &str) -> Key {
-    let mut key = control_administrators();
-    key.extend_from_slice(name.as_bytes());
-    key
-}
-
-/// The key under which somebody is looked up who may use the control plane, by the digest of the token.
-pub fn control_administrator_token(digest: &Digest) -> Key {
-    let mut key = vec![CONTROL, b'd'];
-    key.extend_from_slice(digest.as_bytes());
-    key
-}
-
-/// What the keys of all who may use the control plane start with.
-pub fn control_administrators() -> Key {
-    vec![CONTROL, b'a']
-}
-
-/// The key of a tenant.
-pub fn control_tenant(name: &TenantName) -> Key {
-    let mut key = control_tenants();
-    key.extend_from_slice(name.as_str().as_bytes());
-    key
-}
-
-/// What the keys of all tenants start with.
-pub fn control_tenants() -> Key {
-    vec![CONTROL, b't']
-}
-
-/// The key of the name of the tenant that the store is of.
-pub fn control_name() -> Key {
-    vec![CONTROL, b'n']
 }
 
 /// The key that says how far a view of groups is kept, and what all keys about it start with.

@@ -1,0 +1,71 @@
+//! The keys of what the control plane knows: releases, keys, administrators, tenants.
+
+use super::{CONTROL, Key};
+use crate::bundle::envelope::KeyId;
+use crate::digest::Digest;
+use crate::tenant::TenantName;
+
+/// The key of the bundle of the active release.
+pub fn control_bundle() -> Key {
+    vec![CONTROL, b'b']
+}
+
+/// The key of what is known of a release. Their order is that of the sequences.
+pub fn control_release(sequence: u64) -> Key {
+    let mut key = control_releases();
+    key.extend_from_slice(&sequence.to_be_bytes());
+    key
+}
+
+/// What the keys of all releases start with.
+pub fn control_releases() -> Key {
+    vec![CONTROL, b'r']
+}
+
+/// The key of a key that bundles may be signed with.
+pub fn control_signing_key(id: &KeyId) -> Key {
+    let mut key = control_signing_keys();
+    key.extend_from_slice(id.to_string().as_bytes());
+    key
+}
+
+/// What the keys of all keys that bundles may be signed with start with.
+pub fn control_signing_keys() -> Key {
+    vec![CONTROL, b'k']
+}
+
+/// The key of somebody who may use the control plane.
+pub fn control_administrator(name: &str) -> Key {
+    let mut key = control_administrators();
+    key.extend_from_slice(name.as_bytes());
+    key
+}
+
+/// The key under which somebody is looked up who may use the control plane, by the digest of the token.
+pub fn control_administrator_token(digest: &Digest) -> Key {
+    let mut key = vec![CONTROL, b'd'];
+    key.extend_from_slice(digest.as_bytes());
+    key
+}
+
+/// What the keys of all who may use the control plane start with.
+pub fn control_administrators() -> Key {
+    vec![CONTROL, b'a']
+}
+
+/// The key of a tenant.
+pub fn control_tenant(name: &TenantName) -> Key {
+    let mut key = control_tenants();
+    key.extend_from_slice(name.as_str().as_bytes());
+    key
+}
+
+/// What the keys of all tenants start with.
+pub fn control_tenants() -> Key {
+    vec![CONTROL, b't']
+}
+
+/// The key of the name of the tenant that the store is of.
+pub fn control_name() -> Key {
+    vec![CONTROL, b'n']
+}
