@@ -1,6 +1,8 @@
 //! What `weir dev` and `weir serve` have in common: everything that is open while something is served, and the order in which it
 //! is opened and closed. What is served, and from where it comes, is for the commands.
 
+use std::future::Future;
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -149,7 +151,7 @@ impl Open {
             }
         }
         rotation.follow(slot);
-        let ready = server.ready();
+        let (ready, stop) = (server.ready(), stop_signal());
         let announcing = tokio::spawn(async move {
             if announce == Announce::WhenServed {
                 ready.await;
@@ -159,7 +161,7 @@ impl Open {
                 tracing::info!("GraphiQL: {scheme}://{address}/graphiql");
             }
         });
-        let served = server.serve(listener, stop_signal()).await;
+        let served = server.serve(listener, stop).await;
         announcing.abort();
         if let Some(task) = alongside {
             task.abort();
@@ -203,27 +205,32 @@ async fn close(engine: Engine, control: Control, jobs: Scheduler, rotation: Rota
     engine.close().await;
 }
 
-/// Done on SIGTERM or Ctrl-C.
+/// Done on SIGTERM or Ctrl-C, which count from the call on: whoever has read where the server listens may stop it at once.
+#[cfg(unix)]
+fn stop_signal() -> impl Future<Output = ()> {
+    use tokio::signal::unix::{Signal, SignalKind, signal};
+
+    /// Without a handler there is nothing to wait for.
+    async fn received(signal: io::Result<Signal>) {
+        match signal {
+            Ok(mut signal) => drop(signal.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    }
+    let (interrupted, terminated) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    async {
+        tokio::select! {
+            () = received(interrupted) => {}
+            () = received(terminated) => {}
+        }
+    }
+}
+
+/// Done on Ctrl-C.
+#[cfg(not(unix))]
 async fn stop_signal() {
-    let interrupted = async {
-        // Without a handler there is nothing to wait for: then only SIGTERM stops it.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    };
-    #[cfg(unix)]
-    let terminated = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut signal) => {
-                signal.recv().await;
-            }
-            Err(_) => std::future::pending::<()>().await,
-        }
-    };
-    #[cfg(not(unix))]
-    let terminated = std::future::pending::<()>();
-    tokio::select! {
-        () = interrupted => {}
-        () = terminated => {}
+    // Without a handler there is nothing to wait for.
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
     }
 }
