@@ -158,14 +158,6 @@ impl Auth {
         &self.sessions
     }
 
-    /// Who sends a request with these headers.
-    pub async fn of_headers(&self, headers: &HeaderMap) -> Result<Credentials, Unauthenticated> {
-        match token_of(headers)? {
-            Some(token) => Ok(Credentials::Token(self.of_token(token).await?)),
-            None => Ok(self.tokenless()),
-        }
-    }
-
     /// Whether a token was verified before with keys that are still its issuer's, and is remembered.
     pub fn remembers(&self, token: &str) -> bool {
         let remembered = || self.remembered.peek(&Digest::of(token.as_bytes()));
@@ -177,12 +169,6 @@ impl Auth {
         if !self.remembers(token) {
             self.issuers.wait_for_keys(token).await;
         }
-    }
-
-    /// Who shows what would stand in that header.
-    pub async fn of_authorization(&self, text: &str) -> Result<Credentials, Unauthenticated> {
-        let token = bearer(text).ok_or(Unauthenticated::Scheme)?;
-        Ok(Credentials::Token(self.of_token(token).await?))
     }
 
     /// Who shows nothing.
