@@ -306,8 +306,8 @@ fn a_hundred_thousand_addresses_take_no_more_memory_and_make_nobody_forgotten() 
             clock.advance(Duration::from_millis(1));
         }
     }
-    // In these 100 milliseconds one came back.
-    assert_eq!(refused, 999);
+    // In these 100 milliseconds one came back, which it is answered unless it lost its place to somebody who owes more.
+    assert!((999..=1_000).contains(&refused), "{refused}");
     assert_eq!(memory(), bytes);
     assert!((4096 * 16..4096 * 24).contains(&bytes), "{bytes}");
 }
