@@ -28,6 +28,7 @@
 //! | [`limits`] | every limit by name, with its default |
 //! | [`network`] | networks by their addresses |
 //! | [`rate`] | how often something may happen |
+//! | [`rollout`] | how one release takes the place of another, as a state machine |
 //! | [`size`] | how long values are as JSON text |
 //! | [`tenant`] | the names of tenants and of their hosts |
 
@@ -56,6 +57,7 @@ pub mod outline;
 pub mod outside;
 pub mod rate;
 pub mod references;
+pub mod rollout;
 pub mod sdl;
 pub mod shape;
 pub mod size;

@@ -1,0 +1,173 @@
+//! The state machine by hand, and held against a plainer model of it at random.
+
+use super::*;
+
+fn canary(steps: &[(&str, Option<u64>)]) -> Strategy {
+    let step = |(share, for_ms): &(&str, Option<u64>)| Step { share: Share::parse(share).unwrap(), for_ms: *for_ms };
+    Strategy::Canary { steps: steps.iter().map(step).collect() }
+}
+
+fn blue_green(hold: bool) -> Strategy {
+    Strategy::BlueGreen { hold }
+}
+
+/// Traffic of a release that was deployed before.
+fn served(sequence: u64) -> Traffic {
+    Traffic { promoted: vec![sequence], ..Traffic::default() }
+}
+
+fn run(traffic: &Traffic, events: &[(u64, Event)]) -> Traffic {
+    events.iter().fold(traffic.clone(), |traffic, (now_ms, event)| traffic.after(event, *now_ms).unwrap().traffic)
+}
+
+#[test]
+fn shares_are_read_and_written() {
+    for (text, hundredths) in [("0%", 0), ("5%", 500), ("0.25%", 25), ("12.5%", 1_250), ("100%", 10_000), (" 1 % ", 100)] {
+        assert_eq!(Share::parse(text).map(Share::hundredths), Some(hundredths), "{text}");
+    }
+    for text in ["", "%", "5", "-1%", "100.01%", "0.001%", "1.%", ".5%", "1e1%", "１%", "99999999999%"] {
+        assert_eq!(Share::parse(text), None, "{text}");
+    }
+    for text in ["0%", "5%", "0.25%", "12.5%", "0.05%", "100%"] {
+        assert_eq!(Share::parse(text).unwrap().to_string(), text);
+    }
+}
+
+#[test]
+fn who_is_among_few_is_among_more_and_shares_are_as_large_as_they_say() {
+    let buckets: Vec<Bucket> = (0..100_000_u32).map(|caller| Bucket::of(7, &[&caller.to_be_bytes()])).collect();
+    let [few, more] = ["5%", "30%"].map(|share| Share::parse(share).unwrap());
+    assert!(buckets.iter().all(|bucket| !few.has(*bucket) || more.has(*bucket)));
+    let among = |share: Share| buckets.iter().filter(|bucket| share.has(**bucket)).count();
+    // Digests are what they are: the same in each run.
+    assert!((4_800..5_200).contains(&among(few)), "{}", among(few));
+    assert!((29_500..30_500).contains(&among(more)), "{}", among(more));
+    assert_eq!((among(Share::ALL), among(Share::NONE)), (100_000, 0));
+    // Those of another rollout are others.
+    let both = (0..100_000_u32).filter(|caller| few.has(Bucket::of(8, &[&caller.to_be_bytes()])));
+    let both = both.filter(|caller| few.has(Bucket::of(7, &[&caller.to_be_bytes()]))).count();
+    assert!((150..350).contains(&both), "{both}");
+}
+
+#[test]
+fn blue_green_moves_all_at_once() {
+    let started = Traffic::default().start(1, blue_green(true), "ada", 10).unwrap();
+    let first = started.after(&Event::Prepared, 20).unwrap();
+    assert_eq!((first.traffic.active(), first.traffic.rollout), (Some(1), None), "there is nobody to wait for");
+    assert_eq!(first.ended.map(|ended| (ended.phase, ended.since_ms, ended.started_ms)), Some((Phase::Promoted, 20, 10)));
+    let held = served(1).start(2, blue_green(true), "ada", 30).unwrap().after(&Event::Prepared, 40).unwrap().traffic;
+    assert_eq!((held.active(), held.candidate(), held.due_ms()), (Some(1), None, None));
+    let promoted = held.after(&Event::Promote, 50).unwrap().traffic;
+    assert_eq!((promoted.active(), promoted.previous()), (Some(2), Some(1)));
+    let back = promoted.after(&Event::RollBack { why: "slow".into() }, 60).unwrap().traffic;
+    assert_eq!((back.active(), back.previous()), (Some(1), None));
+    assert_eq!(back.after(&Event::RollBack { why: "slow".into() }, 70), Err(Refused::First));
+}
+
+#[test]
+fn a_canary_goes_step_by_step() {
+    let strategy = canary(&[("5%", Some(100)), ("25%", None), ("50%", Some(10))]);
+    let started = served(1).start(2, strategy, "ada", 0).unwrap();
+    assert_eq!(started.candidate(), None);
+    let first = run(&started, &[(1_000, Event::Prepared)]);
+    assert_eq!((first.candidate(), first.due_ms()), (Some((2, Share::of(500).unwrap())), Some(1_100)));
+    assert_eq!(first.after(&Event::Due, 1_099), Err(Refused::Early(1)));
+    let second = run(&first, &[(1_100, Event::Due)]);
+    assert_eq!((second.candidate(), second.due_ms()), (Some((2, Share::of(2_500).unwrap())), None));
+    assert_eq!(second.after(&Event::Due, u64::MAX), Err(Refused::Early(1)));
+    let third = run(&second, &[(2_000, Event::Advance)]);
+    assert_eq!(third.due_ms(), Some(2_010));
+    let paused = run(&third, &[(2_004, Event::Pause)]);
+    assert_eq!((paused.candidate(), paused.due_ms()), (Some((2, Share::of(5_000).unwrap())), None));
+    let resumed = run(&paused, &[(3_000, Event::Resume)]);
+    assert_eq!(resumed.due_ms(), Some(3_006));
+    let over = resumed.after(&Event::Due, 3_006).unwrap();
+    assert_eq!((over.traffic.active(), over.traffic.previous(), over.traffic.rollout), (Some(2), Some(1), None));
+    let back = paused.after(&Event::RollBack { why: "errors".into() }, 2_005).unwrap();
+    assert_eq!((back.traffic.active(), back.traffic.candidate()), (Some(1), None));
+    assert_eq!(back.ended.unwrap().phase, Phase::RolledBack { why: "errors".into() });
+}
+
+#[test]
+fn what_cannot_happen_says_why() {
+    let started = served(1).start(2, canary(&[("5%", None)]), "ada", 0).unwrap();
+    let refused = |traffic: &Traffic, event| traffic.after(&event, 0).unwrap_err().to_string();
+    assert_eq!(refused(&served(1), Event::Promote), "no rollout is under way: weir rollout start begins one");
+    assert_eq!(refused(&started, Event::Promote), "rollout 1 is preparing: it cannot be promoted");
+    assert_eq!(refused(&started, Event::Advance), "rollout 1 is preparing: it cannot be advanced");
+    let step = run(&started, &[(0, Event::Prepared)]);
+    assert_eq!(refused(&step, Event::Resume), "rollout 1 is step: it cannot be resumed");
+    assert_eq!(refused(&step, Event::Failed { why: String::new() }), "rollout 1 is step: it cannot be given up");
+    let another = started.start(3, blue_green(false), "ada", 0).unwrap_err();
+    assert_eq!(another.to_string(), "rollout 1 is under way: promote it or roll it back first");
+    assert_eq!(served(1).start(1, blue_green(false), "ada", 0), Err(Refused::Active));
+    let bad = [canary(&[]), canary(&[("5%", None), ("5%", None)]), canary(&[("0%", None)]), canary(&[("100%", None)])];
+    for strategy in bad {
+        assert!(matches!(served(1).start(2, strategy, "ada", 0), Err(Refused::Strategy(_))));
+    }
+}
+
+#[test]
+fn whatever_happens_there_is_an_active_release_and_what_is_written_is_read() {
+    let mut random = 0x2545_F491_4F6C_DD1D_u64;
+    let mut next = |below: u64| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        random % below
+    };
+    let (mut traffic, mut now_ms, mut sequence) = (served(1), 0_u64, 1_u64);
+    // Where callers go, told by what happens alone.
+    let (mut active, mut history, mut share) = (1, vec![1_u64], None);
+    for _ in 0..20_000 {
+        // Clocks are set back, too.
+        now_ms = if next(20) == 0 { now_ms.saturating_sub(next(500)) } else { now_ms + next(50) };
+        if next(4) == 0 && traffic.rollout.is_none() {
+            sequence += 1;
+            let strategy = match next(3) {
+                0 => blue_green(next(2) == 0),
+                _ => canary(&[("1%", Some(next(60))), ("10%", None), ("50%", Some(next(60)))]),
+            };
+            traffic = traffic.start(sequence, strategy, "ada", now_ms).unwrap();
+        } else {
+            let event = match next(9) {
+                0 | 1 => Event::Prepared,
+                2 => Event::Failed { why: "x".into() },
+                3 | 4 => Event::Due,
+                5 => Event::Promote,
+                6 => Event::Advance,
+                7 => [Event::Pause, Event::Resume][next(2) as usize].clone(),
+                _ => Event::RollBack { why: "x".into() },
+            };
+            let before = traffic.clone();
+            let Ok(moved) = traffic.after(&event, now_ms) else {
+                continue;
+            };
+            traffic = moved.traffic;
+            match (&moved.ended, &event) {
+                (Some(ended), _) if ended.phase == Phase::Promoted => history.push(ended.candidate),
+                (None, Event::RollBack { .. }) => drop(history.pop()),
+                (Some(_), _) => {}
+                (None, _) => assert_eq!(before.rollout.as_ref().unwrap().number, traffic.rollout.as_ref().unwrap().number),
+            }
+            active = *history.last().unwrap();
+            let rollout = traffic.rollout.as_ref();
+            share = match rollout.map(|rollout| &rollout.phase) {
+                Some(Phase::Step { number, .. } | Phase::Paused { number, .. }) => {
+                    Some((rollout.unwrap().candidate, [100, 1_000, 5_000][*number]))
+                }
+                _ => None,
+            };
+        }
+        assert_eq!(traffic.active(), Some(active));
+        assert_eq!(traffic.candidate().map(|(candidate, share)| (candidate, share.hundredths())), share);
+        let text = serde_json::to_string(&traffic).unwrap();
+        assert_eq!(serde_json::from_str::<Traffic>(&text).unwrap(), traffic);
+        assert!(traffic.promoted.len() <= PROMOTED_MAX);
+        // Where so much was rolled back that nothing is left, the next have somewhere to go back to again.
+        if history.len() > PROMOTED_MAX {
+            history.remove(0);
+        }
+    }
+    assert!(sequence > 1_000, "{sequence}");
+}
