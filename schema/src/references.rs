@@ -216,6 +216,28 @@ impl Places {
         may(&self.at) && members.flatten().all(may)
     }
 
+    /// Whether the ids stand where those of another are, whatever may stand there in their place.
+    pub fn is_where(&self, other: &Self) -> bool {
+        fn same(one: &Place, other: &Place) -> bool {
+            match (one, other) {
+                (Place::Here(_), Place::Here(_)) => true,
+                (Place::Each(one), Place::Each(other)) => same(one, other),
+                (Place::Within(one), Place::Within(other)) => one == other,
+                _ => false,
+            }
+        }
+        let same_parts = |(one, other): (&Parts, &Parts)| match (one, other) {
+            (Parts::Members(one), Parts::Members(other)) => {
+                one.len() == other.len()
+                    && one.iter().zip(other).all(|(one, other)| one.0 == other.0 && same(one.1, other.1))
+            }
+            (one, other) => one == other,
+        };
+        same(&self.at, &other.at)
+            && self.types.keys().eq(other.types.keys())
+            && self.types.values().zip(other.types.values()).all(same_parts)
+    }
+
     /// The ids in the member's value, each once.
     pub fn ids<'v>(&self, value: &'v Value) -> BTreeSet<&'v str> {
         let mut ids = BTreeSet::new();
@@ -362,6 +384,25 @@ mod tests {
             });
             assert_eq!(shown.collect::<Vec<_>>().join("; "), expected, "{value}");
         }
+    }
+
+    #[test]
+    fn places_are_compared_by_where_they_are() {
+        let user = || Shape::Ref("User".to_owned());
+        let of_slot = |slot| of(&|_| None, &member("m", slot)).remove(0).1;
+        let whole = of_slot(Slot::required(user()));
+        let table = [
+            (of_slot(Slot::nullable(user())), true),
+            (of_slot(Slot { shape: user(), nullable: false, optional: true }), true),
+            (of_slot(Slot::required(list(Slot::required(user())))), false),
+            (places(Shape::Object("Comment".to_owned())).remove(0).1, false),
+        ];
+        for (other, expected) in table {
+            assert_eq!((whole.is_where(&other), other.is_where(&whole)), (expected, expected), "{other:?}");
+            assert!(other.is_where(&other));
+        }
+        let elements = |slot| of_slot(Slot::required(list(slot)));
+        assert!(elements(Slot::required(user())).is_where(&elements(Slot::nullable(user()))));
     }
 
     #[test]

@@ -10,6 +10,8 @@ use weir_schema::shape::{self, Definitions, Shape};
 use crate::catalog::{self, Catalog, Collection, FieldKind, Ids, Index, IndexState, ReferenceState};
 use crate::error::CatalogError;
 
+pub(crate) mod unite;
+
 /// One collection as it is declared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Wanted {
@@ -190,11 +192,31 @@ impl WantedReference {
     }
 }
 
-/// First: collections get numbers, new indexes are written by every commit from now on. Nothing changes for readers.
+/// First: collections get numbers, new indexes are written by every commit from now on. What was begun for other declarations,
+/// and cut off, is given up: it may be what documents do not keep to. Nothing changes for readers.
 pub(crate) fn started(catalog: &Catalog, all: &AllWanted) -> Catalog {
     let mut next = catalog.clone();
     next.version += 1;
     let Catalog { collections, collections_numbered, indexes_numbered, .. } = &mut next;
+    for (name, collection) in collections.iter_mut() {
+        let wanted = all.get(name);
+        let indexes = wanted.map_or(&[][..], |wanted| &wanted.indexes);
+        let begun = collection.indexes.iter_mut().filter(|index| index.state == IndexState::Building);
+        for index in begun.filter(|index| !indexes.iter().any(|wanted| wanted.is(index))) {
+            index.state = IndexState::Dropping;
+        }
+        let numbered = |place: usize| {
+            let wanted = indexes.get(place)?;
+            let kept = collection.indexes.iter().find(|index| index.state != IndexState::Dropping && wanted.is(index));
+            kept.map(|index| index.number)
+        };
+        let references = wanted.map_or(&[][..], |wanted| &wanted.references);
+        collection.references.retain(|known| {
+            let is_wanted =
+                |wanted: &WantedReference| numbered(wanted.index).is_some_and(|number| wanted.is(known, number));
+            known.state == ReferenceState::Ready || references.iter().any(is_wanted)
+        });
+    }
     for (name, wanted) in all {
         let collection = collections.entry(name.clone()).or_insert_with(|| {
             *collections_numbered += 1;

@@ -391,6 +391,22 @@ pub enum CatalogError {
         /// The id that no document there has.
         missing: String,
     },
+    /// Two releases cannot be there at once: no documents suit both.
+    #[error(
+        "releases {one} and {other} cannot be live at once: {collection}.{field} {problem}; end one of them first, or give the member another name"
+    )]
+    Apart {
+        /// The collection.
+        collection: String,
+        /// The member.
+        field: String,
+        /// What of it differs.
+        problem: &'static str,
+        /// The release that came first in what was asked for.
+        one: String,
+        /// The other.
+        other: String,
+    },
     /// The store failed or was closed.
     #[error(transparent)]
     Unavailable(#[from] Poisoned),

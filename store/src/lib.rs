@@ -25,7 +25,7 @@
 //! | `window` | what recent commits touched, to validate read sets against; `validation` says what of them |
 //! | `clock` | timestamps of commits |
 //! | `notice` | what is told of every commit |
-//! | `catalog` | collections and indexes with their numbers; `declare` compares them with declarations, `indexing` builds and drops indexes |
+//! | `catalog` | collections and indexes with their numbers; `declare` compares them with declarations, those of several releases at once as one, `indexing` builds and drops indexes |
 //! | `kept` | what views have computed: written beside commits, read when a release becomes active |
 //! | `journal` | the check at start that no commit is missing, and the tail that follows every commit |
 //! | `follow` | what of a collection a commit has changed |

@@ -200,6 +200,16 @@ impl Store {
         self.apply(declare::wanted(declarations)?).await
     }
 
+    /// The same for releases that are there at once, by their names and the newest first: the collections and indexes are those
+    /// of all of them together, and each writer is held to the unique indexes and references of all.
+    ///
+    /// Nothing is dropped that one of them declares. Where they differ in what becomes of a document when one that it refers
+    /// to is deleted, the first counts. Releases that no documents suit at once are refused, and nothing changes.
+    pub async fn apply_releases(&self, releases: &[(&str, &Declarations)]) -> Result<(), CatalogError> {
+        let wanted = releases.iter().map(|(name, declarations)| Ok((*name, declare::wanted(declarations)?)));
+        self.apply(declare::unite::unite(&wanted.collect::<Result<Vec<_>, CatalogError>>()?)?).await
+    }
+
     /// As [`Self::apply_collections`], for what has been read already.
     pub(crate) async fn apply(&self, wanted: AllWanted) -> Result<(), CatalogError> {
         self.owner.core.health.check()?;

@@ -25,6 +25,7 @@ mod outcomes;
 mod past;
 mod reading;
 mod references;
+mod releases;
 mod soak;
 mod support;
 mod tail;

@@ -1,0 +1,182 @@
+//! Several releases at once on one catalog: it has what each of them declares.
+
+use serde_json::json;
+use weir_schema::codec::key::{self, CollectionNumber};
+use weir_schema::declarations::Declarations;
+use weir_schema::references;
+use weir_schema::shape::{Member, Shape, Slot};
+use weir_store::{CatalogError, CommitError, Store};
+
+use crate::support::{change_raw, declare, doc, find, id, open, put_all, scan, store};
+
+async fn apply(store: &Store, releases: &[(&str, &[&str])]) -> Result<(), CatalogError> {
+    let declared: Vec<(&str, Declarations)> = releases.iter().map(|(name, lines)| (*name, declare(lines))).collect();
+    let declared: Vec<(&str, &Declarations)> = declared.iter().map(|(name, declared)| (*name, declared)).collect();
+    store.apply_releases(&declared).await
+}
+
+#[tokio::test]
+async fn each_release_finds_its_indexes_and_collections_until_it_is_gone() {
+    let old: &[&str] = &["orders:customer code; customer", "carts:code; code"];
+    let new: &[&str] = &["orders:customer code; code", "notes:text; text"];
+    let (store, _folder) = store(old).await;
+    put_all(&store, "orders", &[("a", r#"{"customer":"x","code":"1"}"#), ("b", r#"{"customer":"y","code":"2"}"#)])
+        .await
+        .unwrap();
+    put_all(&store, "carts", &[("a", r#"{"code":"1"}"#)]).await.unwrap();
+    apply(&store, &[("1.1.0", new), ("1.0.0", old)]).await.unwrap();
+
+    put_all(&store, "orders", &[("c", r#"{"customer":"x","code":"2"}"#)]).await.unwrap();
+    let by_customer = scan(&[("customer", json!("x"))], "");
+    let by_code = scan(&[("code", json!("2"))], "");
+    let mut transaction = store.begin().unwrap();
+    assert_eq!(find(&mut transaction, "orders", &by_customer), "a c");
+    assert_eq!(find(&mut transaction, "orders", &by_code), "b c");
+    assert_eq!(find(&mut transaction, "carts", &scan(&[("code", json!("1"))], "")), "a");
+    assert_eq!(find(&mut transaction, "notes", &scan(&[("text", json!("1"))], "")), "");
+
+    let head = store.head();
+    apply(&store, &[("1.1.0", new), ("1.0.0", old)]).await.unwrap();
+    assert_eq!(store.head(), head, "what is there already changes nothing");
+
+    apply(&store, &[("1.1.0", new)]).await.unwrap();
+    let mut transaction = store.begin().unwrap();
+    assert!(transaction.scan("orders", &by_customer).is_err());
+    assert_eq!(find(&mut transaction, "orders", &by_code), "b c");
+    assert!(transaction.get("carts", &id("a")).is_err());
+    apply(&store, &[("1.0.0", old), ("1.1.0", new)]).await.unwrap();
+    let mut transaction = store.begin().unwrap();
+    assert_eq!(find(&mut transaction, "orders", &by_customer), "a c");
+    assert_eq!(find(&mut transaction, "carts", &scan(&[("code", json!("1"))], "")), "a");
+}
+
+#[tokio::test]
+async fn a_unique_index_of_one_release_holds_for_all_writers() {
+    let (old, new): (&[&str], &[&str]) = (&["orders:code note; code"], &["orders:code note; !code"]);
+    let (store, _folder) = store(old).await;
+    put_all(&store, "orders", &[("a", r#"{"code":"1"}"#), ("b", r#"{"code":"1"}"#)]).await.unwrap();
+    let refused = apply(&store, &[("2.0.0", new), ("1.0.0", old)]).await;
+    assert!(matches!(refused, Err(CatalogError::Unique(_))), "{refused:?}");
+    // Nothing of the release that was refused is left, and the other goes on.
+    put_all(&store, "orders", &[("c", r#"{"code":"1"}"#)]).await.unwrap();
+    assert_eq!(find(&mut store.begin().unwrap(), "orders", &scan(&[("code", json!("1"))], "")), "a b c");
+
+    put_all(&store, "orders", &[("b", r#"{"code":"2"}"#), ("c", r#"{"code":"3"}"#)]).await.unwrap();
+    apply(&store, &[("2.0.0", new), ("1.0.0", old)]).await.unwrap();
+    let twice = put_all(&store, "orders", &[("d", r#"{"code":"2"}"#)]).await;
+    assert!(matches!(twice, Err(CommitError::Unique(_))), "{twice:?}");
+    apply(&store, &[("1.0.0", old)]).await.unwrap();
+    put_all(&store, "orders", &[("d", r#"{"code":"2"}"#)]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_reference_of_one_release_holds_for_all_writers() {
+    let old: &[&str] = &["customers: name", "orders: customer"];
+    let new: &[&str] = &["customers: name", "orders: customer:ref=customers/cascade"];
+    let (store, _folder) = store(old).await;
+    put_all(&store, "customers", &[("c1", "{}")]).await.unwrap();
+    put_all(&store, "orders", &[("o1", r#"{"customer":"c1"}"#)]).await.unwrap();
+    apply(&store, &[("2.0.0", new), ("1.0.0", old)]).await.unwrap();
+    let mut transaction = store.begin().unwrap();
+    let refused = transaction.put("orders", &id("o2"), doc(r#"{"customer":"c2"}"#));
+    assert!(refused.is_err(), "{refused:?}");
+    assert_eq!(transaction.delete("customers", &id("c1")).unwrap().cascaded.len(), 1);
+}
+
+/// What becomes of the order `o1` when the customer that it refers to is deleted.
+async fn deleted_customer(store: &Store) -> String {
+    let mut transaction = store.begin().unwrap();
+    if let Err(error) = transaction.delete("customers", &id("c1")) {
+        return error.to_string().split(':').next().unwrap().to_owned();
+    }
+    let order = transaction.get("orders", &id("o1")).unwrap();
+    order.map_or("deleted".to_owned(), |text| String::from_utf8(text.to_vec()).unwrap())
+}
+
+#[tokio::test]
+async fn the_first_release_says_what_becomes_of_references_unless_another_could_not_bear_it() {
+    let with = |policy: &str| {
+        let orders = format!("orders: customer:ref=customers/{policy}");
+        declare(&["customers: name", &orders])
+    };
+    // The same, of a member that there must be.
+    let mut required = with("cascade");
+    let customer = Member {
+        name: "customer".to_owned(),
+        description: None,
+        slot: Slot::required(Shape::Ref("customers".to_owned())),
+        literal: None,
+    };
+    required.collections["orders"].references[0].places = references::of(&|_| None, &customer).remove(0).1;
+
+    let cleared = r#"{"id":"o1","customer":null}"#;
+    let table = [
+        (with("cascade"), with("setNull"), "deleted"),
+        (with("setNull"), with("cascade"), cleared),
+        (with("setNull"), required.clone(), "deleted"),
+        (required, with("setNull"), "deleted"),
+    ];
+    for (first, second, expected) in table {
+        let (store, _folder) = store(&[]).await;
+        store.apply_releases(&[("2.0.0", &first), ("1.0.0", &second)]).await.unwrap();
+        put_all(&store, "customers", &[("c1", "{}")]).await.unwrap();
+        put_all(&store, "orders", &[("o1", r#"{"customer":"c1"}"#)]).await.unwrap();
+        // What is cleared may also be absent.
+        let became = deleted_customer(&store).await.replace(r#"{"id":"o1"}"#, cleared);
+        assert_eq!(became, expected);
+    }
+}
+
+#[tokio::test]
+async fn releases_that_no_documents_suit_at_once_are_refused() {
+    let end = "end one of them first, or give the member another name";
+    let order = "is in an index and sorts in another way in each";
+    let table: [(&[&str], &[&str], &str); 4] = [
+        (&["orders:at:date; at"], &["orders:at; at"], order),
+        (&["orders:at:date"], &["orders:at; at"], order),
+        (&["orders:at; at"], &["orders:at:list"], order),
+        (&["orders:at:ref=a", "a:x"], &["orders:at:ref=b", "b:x"], "refers to another collection in each"),
+    ];
+    for (old, new, problem) in table {
+        let (store, _folder) = store(old).await;
+        let head = store.head();
+        let refused = apply(&store, &[("2.0.0", new), ("1.0.0", old)]).await.unwrap_err().to_string();
+        let (one, other) =
+            if refused.starts_with("releases 2.0.0 and") { ("2.0.0", "1.0.0") } else { ("1.0.0", "2.0.0") };
+        assert_eq!(refused, format!("releases {one} and {other} cannot be live at once: orders.at {problem}; {end}"));
+        assert_eq!(store.head(), head);
+    }
+    // Of a member that no index has it is the data that says whether both can be.
+    let (store, _folder) = store(&["orders:at"]).await;
+    apply(&store, &[("2.0.0", &["orders:at:date"]), ("1.0.0", &["orders:at"])]).await.unwrap();
+}
+
+/// A candidate that was being loaded at a crash: nothing of it may keep the release that was active from starting again.
+#[tokio::test]
+async fn what_was_begun_for_a_release_that_is_gone_is_given_up() {
+    let (old, new): (&[&str], &[&str]) = (&["orders:code"], &["orders:code; !code"]);
+    let (store, folder) = store(new).await;
+    put_all(&store, "orders", &[("a", r#"{"code":"1"}"#)]).await.unwrap();
+    store.close().await;
+    change_raw(folder.path(), key::CATALOG, |text| Some(text.replace("ready", "building"))).await;
+    // Nothing that an index can have.
+    let document = key::document(CollectionNumber(1), &id("a"));
+    change_raw(folder.path(), &document, |text| Some(text.replace(r#""1""#, "[]"))).await;
+
+    let store = open(folder.path());
+    assert!(matches!(store.apply_collections(&declare(new)).await, Err(CatalogError::NotIndexable { .. })));
+    store.close().await;
+    change_raw(folder.path(), key::CATALOG, |text| {
+        let index = r#""indexes":[{"number":1,"fields":[{"name":"code","order":"codePoint"}],"unique":true,"state":"building"}]"#;
+        Some(text.replace(r#""indexes":[]"#, index))
+    })
+    .await;
+    let store = open(folder.path());
+    apply(&store, &[("1.0.0", old)]).await.unwrap();
+    store.close().await;
+    change_raw(folder.path(), key::CATALOG, |text| {
+        assert!(text.contains(r#""indexes":[]"#), "{text}");
+        None
+    })
+    .await;
+}
