@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 use tokio::sync::watch;
 use weir_engine::call::{Caller, Identity, TokenKind};
 use weir_engine::revoked::Shown;
+use weir_engine::rollouts::traffic::Asker;
 use weir_schema::caller::CallerSettings;
 
 use super::crypto;
@@ -308,6 +309,12 @@ impl Verified {
     /// Whose it is.
     pub fn issuer(&self) -> &str {
         &self.identity.issuer
+    }
+
+    /// By what its caller is known where calls are split between releases.
+    pub fn asker(&self) -> Asker<'_> {
+        let Identity { issuer, subject, .. } = &self.identity;
+        Asker::Token { issuer, subject }
     }
 
     /// What a revocation may name it by.

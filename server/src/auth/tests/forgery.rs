@@ -409,7 +409,7 @@ async fn what_is_revoked_up_to_now_has_what_a_clock_that_is_ahead_has_made() {
 async fn keys_are_for_what_they_are_and_files_say_what_is_wrong_with_them() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
-    let (ec, rsa, secret) = (Signer::p256(), Signer::rsa(), random(32));
+    let (ec, rsa, secret) = (Signer::p256(), Signer::rsa(), URL_SAFE_NO_PAD.encode(random(32)).into_bytes());
     let files = [
         ("ec.pem", ec.pem()),
         ("p384.pem", Signer::p384().pem()),
