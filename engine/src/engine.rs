@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 use parking_lot::RwLock;
+use semver::VersionReq;
 use serde_json::Value;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, Notify, watch};
 use tracing::{Instrument, Span};
 use weir_sandbox::App;
 use weir_sandbox::diagnostic::Diagnostic;
@@ -24,9 +25,7 @@ use crate::access::policies::Policies;
 use crate::actions::{self, Actions};
 use crate::call::{Answer, Call, CallError, Caller};
 use crate::control::refusals::{self, Refusals};
-use crate::eager;
 use crate::fetch::{Fetcher, Reach, Resolve, resolve_by_system};
-use crate::groups;
 use crate::idempotency::Scope;
 use crate::jobs::Clock;
 use crate::keep::{self, Keeping};
@@ -40,10 +39,12 @@ use crate::release::{Release, Surroundings};
 use crate::results::Results;
 use crate::results::pump::pump;
 use crate::revoked::Revocations;
+use crate::rollouts::conductor;
+use crate::rollouts::loaded::Writes;
+use crate::rollouts::traffic::Traffic;
 use crate::room::Room;
 use crate::row::{Row, Sealed};
 use crate::run::{Prepared, RUNS_MAX, Ran};
-use crate::scheduled;
 use crate::secrets::{Missing, Secrets};
 use crate::seed::Seed;
 use crate::streams::Stream;
@@ -54,13 +55,28 @@ use crate::trusted::TrustedDocuments;
 pub struct Engine {
     shared: Arc<Shared>,
     origin: Origin,
+    /// The versions that whoever calls stays on, which what is scheduled stays on too.
+    line: Option<Arc<VersionReq>>,
 }
 
 pub(crate) struct Shared {
     store: Store,
     watchdog: Watchdog,
     pool: PoolOptions,
-    active: watch::Sender<Option<Arc<Release>>>,
+    /// All releases that are loaded.
+    pub(crate) loaded: watch::Sender<Vec<Arc<Release>>>,
+    /// Where calls go.
+    pub(crate) traffic: watch::Sender<Arc<Traffic>>,
+    /// The active release of that, for what runs beside calls.
+    pub(crate) active: watch::Sender<Option<Arc<Release>>>,
+    /// Held while a release is loaded or dropped: one after the other.
+    pub(crate) loading: Mutex<()>,
+    /// Held while one is loaded for callers who stay on a line.
+    pub(crate) lining: Mutex<()>,
+    /// Held from the commit that changes where calls go until they do.
+    pub(crate) turning: Mutex<()>,
+    /// Where calls go has changed.
+    pub(crate) turned: Arc<Notify>,
     /// The number of the release that is served, where somebody serves.
     served: watch::Sender<Option<u64>>,
     results: Results,
@@ -75,8 +91,8 @@ pub(crate) struct Shared {
     secrets: Option<Secrets>,
     runs: Runs,
     refusals: Refusals,
-    /// The sequence of the bundle that is served. Held while another is being deployed: one after the other.
-    deploying: Mutex<Option<u64>>,
+    /// Held while a bundle is being deployed: one after the other.
+    deploying: Mutex<()>,
     /// Whether an app without policies denies everything to who is bound by policies.
     denies_without_policies: AtomicBool,
     /// Which calls are on record.
@@ -118,6 +134,9 @@ pub enum ActivateError {
     /// Only signed bundles run here.
     #[error("only signed bundles run here: deploy one with weir deploy")]
     Unsigned,
+    /// Its schema cannot be served.
+    #[error("the app cannot be served: {0}")]
+    Unservable(String),
     /// Its policies have mistakes.
     #[error("policies.cedar has {} mistakes", .0.len())]
     Policies(Vec<Diagnostic>),
@@ -156,12 +175,17 @@ impl Engine {
         let actions = Arc::default();
         let stream_places = Places::new(pool.stream_isolates);
         let (keeping, clock) = (Keeping::default(), Clock::system());
-        let deploying = Mutex::new(None);
         let shared = Shared {
             store,
             watchdog,
             pool,
+            loaded: watch::Sender::default(),
+            traffic: watch::Sender::default(),
             active,
+            loading: Mutex::default(),
+            lining: Mutex::default(),
+            turning: Mutex::default(),
+            turned: Arc::default(),
             served,
             results,
             trusted,
@@ -173,7 +197,7 @@ impl Engine {
             secrets,
             runs,
             refusals: Refusals::default(),
-            deploying,
+            deploying: Mutex::default(),
             denies_without_policies: AtomicBool::new(false),
             recording: RwLock::default(),
             reach: RwLock::default(),
@@ -181,10 +205,11 @@ impl Engine {
             ended: watch::channel(false).0,
             span: Span::current(),
         };
-        let engine = Self { shared: Arc::new(shared), origin: Origin::default() };
+        let engine = Self { shared: Arc::new(shared), origin: Origin::default(), line: None };
         tokio::spawn(pump(notices, Arc::downgrade(&engine.shared)).in_current_span());
         tokio::spawn(keep::run(Arc::downgrade(&engine.shared)).in_current_span());
         tokio::spawn(refusals::run(Arc::downgrade(&engine.shared)).in_current_span());
+        tokio::spawn(conductor::run(Arc::downgrade(&engine.shared)).in_current_span());
         Ok(engine)
     }
 
@@ -195,7 +220,7 @@ impl Engine {
 
     /// One of those that still exist.
     pub(crate) fn of(shared: &Weak<Shared>) -> Option<Self> {
-        Some(Self { shared: shared.upgrade()?, origin: Origin::default() })
+        Some(Self { shared: shared.upgrade()?, origin: Origin::default(), line: None })
     }
 
     /// For who must not keep the engine.
@@ -205,22 +230,32 @@ impl Engine {
 
     /// The same engine for what comes by a connection: its calls wait for an isolate in a line of their own.
     pub fn on(&self, connection: Connection) -> Self {
-        Self { shared: self.shared.clone(), origin: Origin { connection, ..self.origin } }
+        Self { origin: Origin { connection, ..self.origin }, ..self.clone() }
     }
 
     /// The same for what comes from an address: records in the audit log name it.
     pub fn at(&self, address: IpAddr) -> Self {
-        Self { shared: self.shared.clone(), origin: Origin { address: Some(address), ..self.origin } }
+        Self { origin: Origin { address: Some(address), ..self.origin }, ..self.clone() }
+    }
+
+    /// The same for who stays on a range of versions: what they schedule does so too.
+    pub fn on_line(&self, range: &VersionReq) -> Self {
+        Self { line: Some(Arc::new(range.clone())), ..self.clone() }
+    }
+
+    /// The versions that whoever calls stays on.
+    pub(crate) fn line(&self) -> Option<&VersionReq> {
+        self.line.as_deref()
     }
 
     /// The same for what an action calls.
     pub(crate) fn for_action(&self) -> Self {
-        Self { shared: self.shared.clone(), origin: Origin { place: Place::Action, ..self.origin } }
+        Self { origin: Origin { place: Place::Action, ..self.origin }, ..self.clone() }
     }
 
     /// The same for what is run for nobody in particular.
     pub(crate) fn for_upkeep(&self) -> Self {
-        Self { shared: self.shared.clone(), origin: Origin { place: Place::Upkeep, ..self.origin } }
+        Self { origin: Origin { place: Place::Upkeep, ..self.origin }, ..self.clone() }
     }
 
     /// Makes an app that nobody has signed the active release: loads it, brings the collections and indexes in line, then
@@ -231,13 +266,14 @@ impl Engine {
         if !self.runs_anything() {
             return Err(ActivateError::Unsigned);
         }
-        let release = self.load(app).await?;
-        self.switch(&release).await;
+        let release = self.load(app, None, Writes::FromNow).await?;
+        self.direct(Traffic::to(Some(release.clone())));
+        self.drain(&[], false).await;
         Ok(release)
     }
 
-    /// Loads an app and brings the collections and indexes in line. What is active stays so.
-    pub(crate) async fn load(&self, app: App) -> Result<Arc<Release>, ActivateError> {
+    /// Makes an app ready to run. Nothing is changed by that.
+    pub(crate) async fn start_release(&self, app: App, sequence: Option<u64>) -> Result<Arc<Release>, ActivateError> {
         let (watchdog, pool) = (self.shared.watchdog.clone(), self.shared.pool.clone());
         let (reach, resolve) = (self.shared.reach.read().clone(), self.shared.resolve.clone());
         let fetcher = Fetcher::new(&app.manifest, reach, resolve);
@@ -246,24 +282,14 @@ impl Engine {
         let span = self.span().clone();
         let starting = tokio::task::spawn_blocking(move || {
             // The threads of its isolates go on with it.
-            span.in_scope(|| Release::start(app, policies, surroundings, &watchdog, &pool))
+            span.in_scope(|| Release::start(app, sequence, policies, surroundings, &watchdog, &pool))
         });
         let release = starting.await.map_err(|error| IsolateError::Internal(error.to_string()))??;
-        let release = Arc::new(release);
-        self.shared.store.apply_collections(release.declarations()).await?;
-        Ok(release)
+        Ok(Arc::new(release))
     }
 
-    /// Makes a loaded release the active one.
-    pub(crate) async fn switch(&self, release: &Arc<Release>) {
-        if let Err(error) = Keeping::hand_over(self, release).await {
-            tracing::warn!("what views have computed before is not used: {error}");
-        }
-        release.keep_groups(groups::keep::keep_all(self, release));
-        self.shared.active.send_replace(Some(release.clone()));
-        self.keep_results_of(release.number());
-        eager::watch_all(self, release);
-        scheduled::run_all(self, release);
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
     }
 
     /// Whether apps run that nobody has signed.
@@ -285,8 +311,8 @@ impl Engine {
         &self.shared.refusals
     }
 
-    /// The sequence of the bundle that is served; held while another is being deployed.
-    pub(crate) fn deploying(&self) -> &Mutex<Option<u64>> {
+    /// Held while a bundle is being deployed.
+    pub(crate) fn deploying(&self) -> &Mutex<()> {
         &self.shared.deploying
     }
 
@@ -338,9 +364,9 @@ impl Engine {
         let _ = self.shared.ended.subscribe().wait_for(|ended| *ended).await;
     }
 
-    /// Whether calls of the active release are under way.
+    /// Whether calls are under way.
     pub fn is_busy(&self) -> bool {
-        self.shared.active.borrow().as_ref().is_some_and(|release| release.pool().calls_in_flight() > 0)
+        self.shared.loaded.borrow().iter().any(|release| release.pool().calls_in_flight() > 0)
     }
 
     /// Finishes the commits that wait and closes the store. Views that are computed eagerly keep an engine until then.
@@ -348,7 +374,9 @@ impl Engine {
         self.write_refusals().await;
         self.keeping().end(self).await;
         // What runs for a release, and not for a caller, ends.
+        self.shared.traffic.send_replace(Arc::default());
         self.shared.active.send_replace(None);
+        self.shared.loaded.send_replace(Vec::new());
         self.shared.store.close().await;
     }
 

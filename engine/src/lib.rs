@@ -23,6 +23,7 @@
 //! | `procedures` | runs and commits, again as long as what was read has changed |
 //! | [`recording`] | which calls the audit log tells of |
 //! | [`revoked`] | which tokens are good no longer |
+//! | [`rollouts`] | how one release takes the place of another, while both are called |
 //! | [`room`] | how much the results of one request may be together |
 //! | [`row`] | calls one after the other, each its own transaction, that share the disk's time |
 //! | [`idempotency`] | a call with a key runs once, repeats get its outcome |
@@ -68,6 +69,7 @@ pub mod recording;
 pub mod release;
 mod results;
 pub mod revoked;
+pub mod rollouts;
 pub mod room;
 pub mod row;
 mod run;

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
+use semver::Version;
 use weir_sandbox::App;
 use weir_sandbox::isolate::IsolateError;
 use weir_sandbox::pool::{Pool, PoolOptions};
@@ -28,6 +29,8 @@ use crate::secrets::{Missing, Secrets};
 /// A compiled app made ready to run. Stays usable after another release has become the active one.
 pub struct Release {
     number: u64,
+    /// That of its bundle, if it has one.
+    sequence: Option<u64>,
     app: Arc<App>,
     /// For each function the digest of the code that it depends on.
     codes: Vec<Digest>,
@@ -41,6 +44,12 @@ pub struct Release {
     groups: OnceLock<Vec<Arc<GroupView>>>,
     /// Which of these its functions have been seen to call.
     calls: Mutex<HashMap<String, Vec<Arc<GroupView>>>>,
+    /// Why it cannot be served, once that is known.
+    unservable: OnceLock<String>,
+    /// Held by all who use it.
+    pub(crate) leases: Arc<()>,
+    /// When somebody asked for it last, in milliseconds since 1970.
+    pub(crate) used_ms: AtomicU64,
 }
 
 /// What an app needs beside itself.
@@ -64,6 +73,7 @@ impl Release {
     /// Loads the app into warm isolates. Blocks until the first is ready.
     pub(crate) fn start(
         app: App,
+        sequence: Option<u64>,
         policies: Option<Arc<Policies>>,
         surroundings: Surroundings,
         watchdog: &Watchdog,
@@ -77,6 +87,7 @@ impl Release {
         let codes = code::digests(&app);
         Ok(Self {
             number,
+            sequence,
             app,
             codes,
             pool,
@@ -85,12 +96,35 @@ impl Release {
             policies,
             groups: OnceLock::new(),
             calls: Mutex::default(),
+            unservable: OnceLock::new(),
+            leases: Arc::default(),
+            used_ms: AtomicU64::new(0),
         })
     }
 
     /// Tells it from all others of this process.
     pub fn number(&self) -> u64 {
         self.number
+    }
+
+    /// The sequence of its bundle; `None` where it comes out of none.
+    pub fn sequence(&self) -> Option<u64> {
+        self.sequence
+    }
+
+    /// Its version.
+    pub fn version(&self) -> &Version {
+        &self.app.manifest.version
+    }
+
+    /// Whoever serves cannot serve it.
+    pub fn cannot_be_served(&self, why: String) {
+        self.unservable.get_or_init(|| why);
+    }
+
+    /// Why it cannot be served, if it was tried.
+    pub(crate) fn unservable(&self) -> Option<&str> {
+        self.unservable.get().map(String::as_str)
     }
 
     /// The digests of the code that its functions depend on, in the order of declaration.

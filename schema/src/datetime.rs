@@ -36,6 +36,13 @@ pub fn format(moment: Moment) -> Result<String, BadDateTime> {
     Ok(format!("{whole}.{:03}Z", moment.nanoseconds / 1_000_000))
 }
 
+/// A time in milliseconds since 1970 in the one form; the number itself where it is past the year 9999.
+pub fn of_ms(ms: u64) -> String {
+    let nanoseconds = u32::try_from(ms % 1_000).unwrap_or_default() * 1_000_000;
+    let moment = i64::try_from(ms / 1_000).ok().map(|seconds| Moment { seconds, nanoseconds });
+    moment.and_then(|moment| format(moment).ok()).unwrap_or_else(|| ms.to_string())
+}
+
 /// Rewrites any RFC 3339 text in the one form.
 pub fn normalize(text: &str) -> Result<String, BadDateTime> {
     format(parse(text)?)

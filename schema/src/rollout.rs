@@ -16,6 +16,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::datetime;
 use crate::digest::Digest;
 
 /// All callers, in hundredths of a percent.
@@ -419,6 +420,32 @@ impl Traffic {
 }
 
 impl Rollout {
+    /// How far it is, in words.
+    pub fn in_words(&self) -> String {
+        let strategy = self.strategy.as_str();
+        let step = |number: usize| match &self.strategy {
+            Strategy::Canary { steps } => {
+                let share = steps.get(number).map_or(Share::NONE, |step| step.share);
+                format!("step {} of {}, {share} of the callers", number.saturating_add(1), steps.len())
+            }
+            Strategy::BlueGreen { .. } => "all callers".to_owned(),
+        };
+        match &self.phase {
+            Phase::Preparing => format!("{strategy}, being prepared"),
+            Phase::Ready => format!("{strategy}, ready: weir rollout promote moves all callers"),
+            Phase::Step { number, due_ms: Some(due_ms) } => {
+                format!("{strategy}, {}, until {}", step(*number), datetime::of_ms(*due_ms))
+            }
+            Phase::Step { number, due_ms: None } => {
+                format!("{strategy}, {}: weir rollout advance goes on", step(*number))
+            }
+            Phase::Paused { number, .. } => format!("{strategy}, paused at {}", step(*number)),
+            Phase::Promoted => format!("{strategy}, promoted {}", datetime::of_ms(self.since_ms)),
+            Phase::RolledBack { why } => format!("{strategy}, rolled back {}: {why}", datetime::of_ms(self.since_ms)),
+            Phase::Failed { why } => format!("{strategy}, failed {}: {why}", datetime::of_ms(self.since_ms)),
+        }
+    }
+
     fn ready(&self, now_ms: u64) -> Phase {
         match (&self.strategy, self.base) {
             (Strategy::BlueGreen { hold: true }, Some(_)) => Phase::Ready,

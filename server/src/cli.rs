@@ -32,6 +32,7 @@ mod private_file;
 mod progress;
 mod remote;
 mod restore;
+mod rollout;
 mod rotation;
 mod rows;
 mod secrets;
@@ -39,6 +40,7 @@ mod serve;
 mod serving;
 mod signing;
 mod storage;
+mod strategy;
 mod tenant;
 mod times;
 mod token;
@@ -70,6 +72,8 @@ enum Command {
     Build(pack::Arguments),
     /// Have a server serve a bundle, or an app that is built first.
     Deploy(deploy::Arguments),
+    /// Have a release take the place of another, at once or step by step, and take that back.
+    Rollout(rollout::Arguments),
     /// Make keys for signing bundles; list, trust and revoke those of a server.
     Keys(keys::Arguments),
     /// Make tokens for who may use the control plane of a server, list and revoke them.
@@ -152,6 +156,7 @@ pub fn main() -> ExitCode {
         Command::Serve(arguments) => serve::run(arguments),
         Command::Build(arguments) => pack::run(&arguments),
         Command::Deploy(arguments) => deploy::run(&arguments),
+        Command::Rollout(arguments) => rollout::run(&arguments),
         Command::Keys(arguments) => keys::run(&arguments),
         Command::Admin(arguments) => admin::run(&arguments),
         Command::Tenant(arguments) => tenant::run(&arguments),

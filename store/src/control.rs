@@ -27,6 +27,10 @@ pub enum ControlKey {
     Bundle,
     /// What is known of a release, by its sequence.
     Release(u64),
+    /// Where calls go.
+    Traffic,
+    /// A rollout that is over, by its number.
+    Rollout(u64),
     /// A key that bundles may be signed with.
     SigningKey(KeyId),
     /// Somebody who may use the control plane, by name.
@@ -48,6 +52,8 @@ pub enum ControlKey {
 pub enum ControlKind {
     /// [`ControlKey::Release`], in the order of their sequences.
     Releases,
+    /// [`ControlKey::Rollout`], in the order of their numbers.
+    Rollouts,
     /// [`ControlKey::SigningKey`].
     SigningKeys,
     /// [`ControlKey::Administrator`].
@@ -61,6 +67,8 @@ impl ControlKey {
         match self {
             Self::Bundle => key::control_bundle(),
             Self::Release(sequence) => key::control_release(*sequence),
+            Self::Traffic => key::control_traffic(),
+            Self::Rollout(number) => key::control_rollout(*number),
             Self::SigningKey(id) => key::control_signing_key(id),
             Self::Administrator(name) => key::control_administrator(name),
             Self::AdministratorToken(digest) => key::control_administrator_token(digest),
@@ -76,6 +84,7 @@ impl ControlKind {
     fn prefix(self) -> Key {
         match self {
             Self::Releases => key::control_releases(),
+            Self::Rollouts => key::control_rollouts(),
             Self::SigningKeys => key::control_signing_keys(),
             Self::Administrators => key::control_administrators(),
             Self::Tenants => key::control_tenants(),

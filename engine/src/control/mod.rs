@@ -53,6 +53,11 @@ impl Actor {
         Self { name: "operator".to_owned(), from: None }
     }
 
+    /// Weir itself, where it does by itself what somebody has begun.
+    pub fn weir() -> Self {
+        Self { name: "weir".to_owned(), from: None }
+    }
+
     /// For the audit log: that they have done something.
     fn note(&self, action: &str, targets: Vec<String>) -> AuditNote {
         let Self { name: actor, from } = self.clone();
@@ -115,7 +120,7 @@ pub(crate) async fn change<T, E: From<ControlError>>(
 }
 
 /// All records of a kind, as of the last commit.
-fn all<T: DeserializeOwned>(store: &Store, kind: ControlKind) -> Result<Vec<T>, ControlError> {
+pub(crate) fn all<T: DeserializeOwned>(store: &Store, kind: ControlKind) -> Result<Vec<T>, ControlError> {
     store.control_all(kind)?.iter().map(|text| parse(text)).collect()
 }
 
@@ -129,7 +134,7 @@ fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, ControlError> {
 }
 
 /// A record of our own, which always has a JSON form.
-fn text(record: &impl serde::Serialize) -> Bytes {
+pub(crate) fn text(record: &impl serde::Serialize) -> Bytes {
     serde_json::to_vec(record).unwrap_or_default().into()
 }
 
@@ -138,4 +143,4 @@ fn now_ms() -> u64 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

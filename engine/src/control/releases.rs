@@ -1,5 +1,4 @@
-//! What is deployed: a bundle is verified, compiled, loaded, put into the store with its audit record, and then becomes the active
-//! release.
+//! What is deployed: a bundle is verified, compiled, loaded, put into the store with its audit record, and then rolled out.
 //!
 //! Rule: a bundle that does not verify, compile, load or fit the data changes nothing. What is in the store was verified when it
 //! came, and is verified again before it runs.
@@ -12,15 +11,19 @@ use weir_sandbox::diagnostic::{Diagnostic, Style};
 use weir_schema::bundle::Statement;
 use weir_schema::codec::control::{ReleaseRecord, SigningKeyRecord};
 use weir_schema::digest::Digest;
-use weir_store::{ControlKey, ControlKind, Store};
+use weir_schema::rollout::{self, Rollout, Strategy};
+use weir_store::{ControlKey, ControlKind, Store, Transaction};
 
 use super::refusals::{Kind, Refused};
-use super::{Actor, Changed, ControlError, all, all_in, change, keys, now_ms, text};
+use super::{Actor, Changed, ControlError, all, all_in, change, keys, now_ms, parse, text};
 use crate::bundle::sign::sources;
 use crate::bundle::verified::{Refusal, Trust, VerifiedBundle};
 use crate::engine::{ActivateError, Engine};
+use crate::rollouts::conduct::{RolloutError, put};
+use crate::rollouts::conductor::needed;
+use crate::rollouts::loaded::Writes;
 
-/// Releases that are on record, the active one among them.
+/// Releases that are on record, those among them that take calls or may have to again.
 const RELEASES_MAX: usize = 100;
 /// Mistakes that are told.
 const MISTAKES_MAX: usize = 20;
@@ -31,10 +34,12 @@ pub type Admit = &'static (dyn Fn(&App) -> Result<(), String> + Sync);
 /// What became of a bundle.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deployed {
-    /// The release that is active now.
+    /// The release.
     pub release: ReleaseRecord,
-    /// Whether it was before.
+    /// Whether it was active before.
     pub was_active: bool,
+    /// How far it is, unless it is active now.
+    pub rollout: Option<Rollout>,
 }
 
 /// Why a bundle was not deployed. All is as it was before.
@@ -69,6 +74,9 @@ pub enum DeployError {
     /// No key counts any more that it was signed with.
     #[error("the keys that the bundle was signed with were revoked meanwhile: sign it with another")]
     KeysRevoked,
+    /// It is on record, and does not become active.
+    #[error(transparent)]
+    Rollout(#[from] Box<RolloutError>),
     /// A defect of Weir.
     #[error("the deployment stopped: {0}")]
     Stopped(String),
@@ -77,24 +85,84 @@ pub enum DeployError {
     Control(#[from] ControlError),
 }
 
-/// The releases that are on record, the newest last: that is the active one.
+/// The releases that are on record, the newest last.
 pub fn list(store: &Store) -> Result<Vec<ReleaseRecord>, ControlError> {
     all(store, ControlKind::Releases)
 }
 
+/// The active release.
+pub fn active(store: &Store) -> Result<Option<ReleaseRecord>, ControlError> {
+    let Some(active) = traffic(store)?.active() else { return Ok(None) };
+    Ok(list(store)?.into_iter().find(|release| release.sequence == active))
+}
+
+/// Which releases take calls, and how far the rollout under way is.
+pub fn traffic(store: &Store) -> Result<rollout::Traffic, ControlError> {
+    match store.control(&ControlKey::Traffic)? {
+        Some(text) => parse(&text),
+        None => Ok(before_rollouts(list(store)?)),
+    }
+}
+
+/// The same as a transaction sees it.
+pub(crate) fn read_traffic(transaction: &mut Transaction) -> Result<rollout::Traffic, ControlError> {
+    match transaction.control(&ControlKey::Traffic)? {
+        Some(text) => parse(&text),
+        None => Ok(before_rollouts(all_in(transaction, ControlKind::Releases)?)),
+    }
+}
+
+/// Data folders from before there were rollouts: the newest release is the active one.
+fn before_rollouts(known: Vec<ReleaseRecord>) -> rollout::Traffic {
+    let promoted = known.last().map(|release| release.sequence).into_iter().collect();
+    rollout::Traffic { promoted, ..rollout::Traffic::default() }
+}
+
+/// The bundle of a release, as it was deployed.
+fn bundle(store: &Store, release: &ReleaseRecord) -> Result<Bytes, DeployError> {
+    let bundle = store.control(&ControlKey::Bundle).map_err(ControlError::from)?;
+    bundle.ok_or_else(|| DeployError::NotKept(release.version.clone()))
+}
+
+/// The app of a release that is on record, out of its bundle: verified once more, and compiled.
+pub(crate) async fn kept_app(store: &Store, release: &ReleaseRecord) -> Result<App, DeployError> {
+    let bundle = bundle(store, release)?;
+    let trusted = keys::list(store)?;
+    // It was good when it came. What has expired since was deployed in time.
+    let trust = Trust { keys: &trusted, kept: Some(release), as_of_ms: release.deployed_ms };
+    let verified = VerifiedBundle::verify(&bundle, &trust)?;
+    if verified.statement().sequence != release.sequence {
+        return Err(DeployError::NotKept(release.version.clone()));
+    }
+    compiled(verified).await
+}
+
 impl Engine {
-    /// Deploys a bundle: it is served when this returns. One that is refused is on record too. What has begun is finished, also where whoever asked has gone.
-    pub async fn deploy(&self, bundle: &[u8], actor: &Actor, admit: Admit) -> Result<Deployed, DeployError> {
+    /// Deploys a bundle: when this returns it is served, or its rollout is as far as it gets by itself. One that is refused is on
+    /// record too. What has begun is finished, also where whoever asked has gone.
+    pub async fn deploy(
+        &self,
+        bundle: &[u8],
+        strategy: Strategy,
+        actor: &Actor,
+        admit: Admit,
+    ) -> Result<Deployed, DeployError> {
         let (engine, bundle, actor) = (self.clone(), bundle.to_vec(), actor.clone());
         let span = self.span().clone();
-        let deploying = async move { engine.deploy_to_the_end(&bundle, &actor, admit).await };
+        let deploying = async move { engine.deploy_to_the_end(&bundle, strategy, &actor, admit).await };
         tokio::spawn(deploying.instrument(span))
             .await
             .unwrap_or_else(|error| Err(DeployError::Stopped(error.to_string())))
     }
 
-    async fn deploy_to_the_end(&self, bundle: &[u8], actor: &Actor, admit: Admit) -> Result<Deployed, DeployError> {
-        let deployed = self.try_deploy(bundle, actor, admit).await;
+    async fn deploy_to_the_end(
+        &self,
+        bundle: &[u8],
+        strategy: Strategy,
+        actor: &Actor,
+        admit: Admit,
+    ) -> Result<Deployed, DeployError> {
+        let deployed = self.try_deploy(bundle, strategy, actor, admit).await;
         if let Err(error) = &deployed {
             let Actor { name, from } = actor.clone();
             let (target, outcome) = (Digest::of(bundle).to_string(), error.to_string());
@@ -104,63 +172,101 @@ impl Engine {
         deployed
     }
 
-    async fn try_deploy(&self, bundle: &[u8], actor: &Actor, admit: Admit) -> Result<Deployed, DeployError> {
+    async fn try_deploy(
+        &self,
+        bundle: &[u8],
+        strategy: Strategy,
+        actor: &Actor,
+        admit: Admit,
+    ) -> Result<Deployed, DeployError> {
         if self.runs_anything() {
             return Err(DeployError::Develops);
         }
-        let mut served = self.deploying().lock().await;
-        let (trusted, kept) = (keys::list(self.store())?, list(self.store())?.pop());
+        let one_at_a_time = self.deploying().lock().await;
+        let (trusted, known, state) = (keys::list(self.store())?, list(self.store())?, traffic(self.store())?);
         let deployed_ms = now_ms();
-        let trust = Trust { keys: &trusted, kept: kept.as_ref(), as_of_ms: deployed_ms };
+        let trust = Trust { keys: &trusted, kept: known.last(), as_of_ms: deployed_ms };
         let verified = VerifiedBundle::verify(bundle, &trust)?;
-        if let Some(kept) = kept.filter(|kept| kept.sequence == verified.statement().sequence) {
-            let was_active = *served == Some(kept.sequence);
-            if !was_active {
-                self.run(verified, admit).await?;
-                *served = Some(kept.sequence);
+        let sequence = verified.statement().sequence;
+        if let Some(kept) = known.last().filter(|kept| kept.sequence == sequence) {
+            let (release, rollout) = (kept.clone(), state.rollout.filter(|rollout| rollout.candidate == sequence));
+            if state.promoted.last() == Some(&sequence) {
+                let was_active = self.loaded_as(sequence).is_some();
+                if !was_active {
+                    self.load_kept(kept).await?;
+                    self.go_by(&traffic(self.store())?);
+                }
+                return Ok(Deployed { release, was_active, rollout: None });
             }
-            return Ok(Deployed { release: kept, was_active });
+            if rollout.is_some() {
+                return Ok(Deployed { release, was_active: false, rollout });
+            }
+            drop(one_at_a_time);
+            let state = self.start_rollout(sequence, strategy, actor).await.map_err(Box::new)?;
+            return Ok(Deployed { release, was_active: false, rollout: state.rollout });
         }
-        let Statement { app, version, sequence, digest, .. } = verified.statement().clone();
+        // What cannot begin is not even compiled.
+        state
+            .start(sequence, strategy.clone(), actor.as_str(), deployed_ms)
+            .map_err(RolloutError::from)
+            .map_err(Box::new)?;
+        let Statement { app, version, digest, .. } = verified.statement().clone();
         let signers = verified.signers().to_vec();
         let deployed_by = actor.as_str().to_owned();
         let record = ReleaseRecord { app, version, sequence, digest, signers, deployed_ms, deployed_by };
-        let loaded = self.load(compiled(verified, admit).await?).await?;
-        keep(self.store(), actor, &record, bundle).await?;
-        self.switch(&loaded).await;
-        self.until_served(&loaded).await;
-        *served = Some(sequence);
-        Ok(Deployed { release: record, was_active: false })
-    }
-
-    /// Makes the release that the store has the active one again; `None`: it has none.
-    pub async fn restore(&self, admit: Admit) -> Result<Option<ReleaseRecord>, DeployError> {
-        let mut served = self.deploying().lock().await;
-        let Some(kept) = list(self.store())?.pop() else { return Ok(None) };
-        let bundle = self.store().control(&ControlKey::Bundle).map_err(ControlError::from)?.unwrap_or_default();
-        let trusted = keys::list(self.store())?;
-        // It was good when it came. What has expired since was deployed in time.
-        let trust = Trust { keys: &trusted, kept: Some(&kept), as_of_ms: kept.deployed_ms };
-        let verified = VerifiedBundle::verify(&bundle, &trust)?;
-        if verified.statement().sequence != kept.sequence {
-            return Err(DeployError::NotKept(kept.version));
+        let app = compiled(verified).await?;
+        admit(&app).map_err(DeployError::Unservable)?;
+        let is_at_once = strategy == Strategy::BlueGreen { hold: false } || state.active().is_none();
+        let writes = if is_at_once { Writes::FromNow } else { Writes::NotYet };
+        let loaded = self.load(app, Some(sequence), writes).await?;
+        if let Err(error) = keep(self.store(), actor, &record, bundle, &strategy).await {
+            self.give_up(&loaded).await;
+            return Err(error);
         }
-        self.run(verified, admit).await?;
-        *served = Some(kept.sequence);
-        Ok(Some(kept))
+        let state = self.prepare(actor).await.map_err(Box::new)?;
+        Ok(Deployed { release: record, was_active: false, rollout: state.rollout })
     }
 
-    /// Makes what a bundle has the active release.
-    async fn run(&self, verified: VerifiedBundle, admit: Admit) -> Result<(), DeployError> {
-        let loaded = self.load(compiled(verified, admit).await?).await?;
-        self.switch(&loaded).await;
-        self.until_served(&loaded).await;
-        Ok(())
+    /// Has calls go again where they went when the server ended; `None`: nothing is deployed.
+    pub async fn restore(&self, admit: Admit) -> Result<Option<ReleaseRecord>, DeployError> {
+        let _one_at_a_time = self.deploying().lock().await;
+        let state = traffic(self.store())?;
+        let Some(active) = state.active() else {
+            // The first one may have been cut off.
+            self.finish_preparing().await.map_err(Box::new)?;
+            return Ok(active_of(self)?);
+        };
+        let record = active_of(self)?.ok_or_else(|| DeployError::NotKept(active.to_string()))?;
+        let app = kept_app(self.store(), &record).await?;
+        admit(&app).map_err(DeployError::Unservable)?;
+        self.load(app, Some(active), Writes::FromNow).await?;
+        let unloadable = match state.candidate() {
+            Some((candidate, _)) => self.load_candidate(candidate).await.err(),
+            None => None,
+        };
+        self.go_by(&state);
+        if let Some(error) = unloadable {
+            let why = format!("the candidate cannot be loaded after a start: {error}");
+            tracing::error!("the rollout is taken back: {why}");
+            self.roll(rollout::Event::RollBack { why }, &Actor::weir()).await.map_err(Box::new)?;
+        }
+        Ok(Some(record))
+    }
+
+    async fn load_candidate(&self, sequence: u64) -> Result<(), DeployError> {
+        let known = list(self.store())?;
+        let record = known.iter().find(|release| release.sequence == sequence);
+        let record = record.ok_or_else(|| DeployError::NotKept(sequence.to_string()))?;
+        self.load_kept(record).await.map(drop)
     }
 }
 
+fn active_of(engine: &Engine) -> Result<Option<ReleaseRecord>, ControlError> {
+    active(engine.store())
+}
+
 /// The app in a bundle.
-async fn compiled(verified: VerifiedBundle, admit: Admit) -> Result<App, DeployError> {
+async fn compiled(verified: VerifiedBundle) -> Result<App, DeployError> {
     let Statement { app: name, version, .. } = verified.statement();
     let signed = format!("{name} {version}");
     let sources = sources(verified.into_content());
@@ -169,7 +275,6 @@ async fn compiled(verified: VerifiedBundle, admit: Admit) -> Result<App, DeployE
     if found != signed {
         return Err(DeployError::Mislabelled { signed, found });
     }
-    admit(&app).map_err(DeployError::Unservable)?;
     Ok(app)
 }
 
@@ -190,24 +295,36 @@ fn told(mistakes: &[Diagnostic]) -> String {
     lines.join("\n")
 }
 
-/// Puts a release on record, with its bundle, unless its keys count no more since it was verified.
-async fn keep(store: &Store, actor: &Actor, record: &ReleaseRecord, bundle: &[u8]) -> Result<(), DeployError> {
+/// Puts a release on record, with its bundle, and begins its rollout, unless its keys count no more since it was verified.
+async fn keep(
+    store: &Store,
+    actor: &Actor,
+    record: &ReleaseRecord,
+    bundle: &[u8],
+    strategy: &Strategy,
+) -> Result<(), DeployError> {
     let bundle = Bytes::copy_from_slice(bundle);
     change(store, actor, |transaction| {
         let keys: Vec<SigningKeyRecord> = all_in(transaction, ControlKind::SigningKeys)?;
         if !keys.iter().any(|key| key.revoked_ms.is_none() && record.signers.contains(&key.id)) {
             return Err(DeployError::KeysRevoked);
         }
+        let begun = read_traffic(transaction)?;
+        let begun = begun.start(record.sequence, strategy.clone(), actor.as_str(), record.deployed_ms);
+        let traffic = begun.map_err(RolloutError::from).map_err(Box::new)?;
         let known: Vec<ReleaseRecord> = all_in(transaction, ControlKind::Releases)?;
-        let old = (known.len() + 1).saturating_sub(RELEASES_MAX);
-        for release in known.iter().take(old) {
+        let (old, needed) = ((known.len() + 1).saturating_sub(RELEASES_MAX), needed(&traffic));
+        for release in known.iter().filter(|release| !needed.contains(&release.sequence)).take(old) {
             transaction.put_control(&ControlKey::Release(release.sequence), None);
         }
         transaction.put_control(&ControlKey::Release(record.sequence), Some(text(record)));
         transaction.put_control(&ControlKey::Bundle, Some(bundle.clone()));
+        let number = traffic.rollouts;
+        put(transaction, &rollout::Moved { traffic, ended: None });
         let mut targets =
             vec![format!("{} {}", record.app, record.version), record.sequence.to_string(), record.digest.to_string()];
         targets.extend(record.signers.iter().map(|signer| format!("signed by {signer}")));
+        targets.push(format!("rollout {number}, {}", strategy.as_str()));
         Ok::<_, DeployError>(Changed::new((), "deploy", targets))
     })
     .await

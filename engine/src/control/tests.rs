@@ -8,6 +8,7 @@ use weir_sandbox::compile::{Sources, compile};
 use weir_sandbox::pool::PoolOptions;
 use weir_schema::codec::control::Permission;
 use weir_schema::digest::Digest;
+use weir_schema::rollout::Strategy;
 use weir_store::progress::unwatched;
 use weir_store::{ControlKey, ControlKind, Options, Store};
 
@@ -20,13 +21,15 @@ use crate::bundle::sign::{Terms, pack, sign};
 use crate::call::Caller;
 use crate::engine::{ActivateError, RESULTS_BYTES_MAX, Runs};
 
-const COLLECTIONS: &str = r#"
+pub(crate) const AT_ONCE: Strategy = Strategy::BlueGreen { hold: false };
+
+pub(crate) const COLLECTIONS: &str = r#"
 import { collection, type Int } from "weir";
 export interface Item { n: Int }
 export const items = collection<Item>();
 "#;
 
-fn sources(version: &str, collections: &str, functions: &str) -> Sources {
+pub(crate) fn sources(version: &str, collections: &str, functions: &str) -> Sources {
     let manifest = format!("name = \"shop\"\nversion = \"{version}\"\n");
     let functions = format!(
         "import {{ procedure, query, type Int }} from \"weir\";\nimport {{ items }} from \"../collections\";\n{functions}"
@@ -35,63 +38,63 @@ fn sources(version: &str, collections: &str, functions: &str) -> Sources {
     Sources::from_texts(texts.map(|(path, text)| (path.to_owned(), text.to_owned())))
 }
 
-fn answering(version: &str, answer: u32) -> Sources {
+pub(crate) fn answering(version: &str, answer: u32) -> Sources {
     let add = "export const add = procedure((args: { n: Int }): Int => { items.insert(args); return args.n; });";
     sources(version, COLLECTIONS, &format!("{add}\nexport const answer = query((): Int => {answer});"))
 }
 
-fn bundle(key: &SigningKey, sources: &Sources, sequence: u64) -> Vec<u8> {
+pub(crate) fn bundle(key: &SigningKey, sources: &Sources, sequence: u64) -> Vec<u8> {
     let manifest = weir_schema::manifest::parse(sources.text("app.toml").unwrap()).unwrap();
     let terms = Terms { sequence, expires_ms: u64::MAX };
     sign(&pack(sources).unwrap(), &manifest, terms, std::slice::from_ref(key)).unwrap()
 }
 
-struct Bench {
+pub(crate) struct Bench {
     folder: TempDir,
-    store: Store,
-    engine: Engine,
+    pub(crate) store: Store,
+    pub(crate) engine: Engine,
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::open(tempfile::tempdir().unwrap())
     }
 
-    fn open(folder: TempDir) -> Self {
+    pub(crate) fn open(folder: TempDir) -> Self {
         let store = Store::open(&folder.path().join("data"), Options::default()).unwrap();
         let pool = PoolOptions::default();
         let engine = Engine::start_with(store.clone(), pool, None, RESULTS_BYTES_MAX, Runs::SignedBundles).unwrap();
         Self { folder, store, engine }
     }
 
-    async fn reopened(self) -> Self {
+    pub(crate) async fn reopened(self) -> Self {
         let Self { folder, store, engine } = self;
         engine.close().await;
         drop((engine, store));
         Self::open(folder)
     }
 
-    async fn trust(&self, key: &SigningKey) {
+    pub(crate) async fn trust(&self, key: &SigningKey) {
         keys::trust(&self.store, &Actor::operator(), key.public(), None).await.unwrap();
     }
 
-    async fn deploy(&self, bundle: &[u8]) -> Result<bool, DeployError> {
-        let deployed = self.engine.deploy(bundle, &Actor::operator(), &|_| Ok(())).await;
+    pub(crate) async fn deploy(&self, bundle: &[u8]) -> Result<bool, DeployError> {
+        let deployed = self.engine.deploy(bundle, AT_ONCE, &Actor::operator(), &|_| Ok(())).await;
         deployed.map(|deployed| deployed.was_active)
     }
 
-    async fn call(&self, function: &str, arguments: Value) -> Value {
+    pub(crate) async fn call(&self, function: &str, arguments: Value) -> Value {
         let release = self.engine.releases().borrow().clone().unwrap();
         let answer = self.engine.call(&release, &Caller::Anonymous, function, arguments).await;
         answer.unwrap().value.take()
     }
 
-    async fn answer(&self) -> Value {
+    pub(crate) async fn answer(&self) -> Value {
         self.call("answer", Value::Null).await
     }
 
     /// All that the control plane has on record, as lines.
-    fn audit(&self) -> String {
+    pub(crate) fn audit(&self) -> String {
         let line = |record: weir_schema::codec::audit::AuditRecord| {
             format!("{} {} {}\n", record.actor, record.action, record.targets.join(" "))
         };
@@ -168,7 +171,7 @@ async fn what_cannot_be_served_changes_nothing() {
     .await;
     let denied = bench
         .engine
-        .deploy(&bundle(&key, &answering("2.0.0", 2), 20), &Actor::operator(), &|_: &App| Err("no".to_owned()))
+        .deploy(&bundle(&key, &answering("2.0.0", 2), 20), AT_ONCE, &Actor::operator(), &|_: &App| Err("no".to_owned()))
         .await;
     assert_eq!(denied.unwrap_err().to_string(), "the app cannot be served: no");
     // Somebody signs one app as another.
@@ -210,7 +213,7 @@ async fn nothing_runs_that_nobody_has_signed() {
     let store = Store::open(&folder.path().join("data"), Options::default()).unwrap();
     let engine = Engine::start(store, PoolOptions::default()).unwrap();
     engine.activate(app).await.unwrap();
-    let refused = engine.deploy(&signed, &Actor::operator(), &|_| Ok(())).await;
+    let refused = engine.deploy(&signed, AT_ONCE, &Actor::operator(), &|_| Ok(())).await;
     assert!(matches!(refused, Err(DeployError::Develops)));
     engine.close().await;
 }
@@ -225,15 +228,18 @@ async fn a_deployment_ends_when_it_is_served() {
     let serving = bench.engine.serving();
     let next = async |sequence: u64| {
         let (engine, signed) = (bench.engine.clone(), bundle(&key, &answering("1.0.0", 2), sequence));
-        let mut releases = engine.releases();
-        releases.borrow_and_update();
-        let deploying = tokio::spawn(async move { engine.deploy(&signed, &Actor::operator(), &|_| Ok(())).await });
-        releases.changed().await.unwrap();
-        let number = releases.borrow().as_ref().unwrap().number();
+        let (mut loaded, before) =
+            (engine.loaded(), engine.releases().borrow().as_ref().map(|release| release.number()));
+        loaded.borrow_and_update();
+        let deploying =
+            tokio::spawn(async move { engine.deploy(&signed, AT_ONCE, &Actor::operator(), &|_| Ok(())).await });
+        loaded.changed().await.unwrap();
+        let number = loaded.borrow().last().unwrap().number();
         for _ in 0..100 {
             tokio::task::yield_now().await;
         }
-        assert!(!deploying.is_finished(), "it is active, and not served");
+        assert!(!deploying.is_finished(), "it is loaded, and not served");
+        assert_eq!(bench.engine.releases().borrow().as_ref().map(|release| release.number()), before);
         (deploying, number)
     };
     let (deploying, number) = next(2).await;
@@ -255,7 +261,7 @@ async fn every_change_is_on_record_and_a_refused_bundle_too() {
     administrators::create(store, &root.actor(None), &root.permissions, "ci", &[Permission::Deploy]).await.unwrap();
     bench.trust(&key).await;
     let signed = bundle(&key, &answering("1.0.0", 1), 10);
-    bench.engine.deploy(&signed, &root.actor(None), &|_| Ok(())).await.unwrap();
+    bench.engine.deploy(&signed, AT_ONCE, &root.actor(None), &|_| Ok(())).await.unwrap();
     administrators::revoke(store, &root.actor(None), &root.permissions, "ci").await.unwrap();
     let id = key.public().id().to_string();
     keys::revoke(store, &root.actor(None), &id).await.unwrap();

@@ -105,6 +105,8 @@ fn changed(before: Option<&Job>, cron: &Cron, now_ms: u64) -> Option<Job> {
             attempts: 0,
             error: None,
             cron: Some(schedule.to_string()),
+            line: None,
+            release: None,
         }),
     }
 }

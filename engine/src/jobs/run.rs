@@ -19,6 +19,8 @@ use crate::engine::Engine;
 use crate::jobs::clock::Clock;
 use crate::jobs::{backoff, cron};
 use crate::release::Release;
+use crate::rollouts::line::Line;
+use crate::rollouts::traffic::Asker;
 use crate::run::{Prepared, RUNS_MAX, Ran};
 use crate::seed::Seed;
 
@@ -27,7 +29,8 @@ const TURN_SLACK: Duration = Duration::from_secs(1);
 /// How long a change of a job may keep others waiting.
 const CHANGE_MAX: Duration = Duration::from_secs(1);
 
-/// A job that is due, and what it is run with.
+/// A job that is due, and what it is run with: the active release, unless the job is another's.
+#[derive(Clone, Copy)]
 pub(super) struct JobRun<'a> {
     pub(super) engine: &'a Engine,
     pub(super) clock: &'a Clock,
@@ -74,14 +77,42 @@ impl JobRun<'_> {
         if !job.is_pending() || job.due_ms > self.clock.now_ms() {
             return Ok(self.due(&job));
         }
-        match self.prepare(&job) {
-            Ok((prepared, FunctionKind::Procedure)) => self.run_procedure(&job, &prepared).await,
-            Ok((prepared, _)) => self.run_action(&job, &prepared).await,
-            Err(error) => self.fail(&job, error, Attempt::Counts).await,
+        // As long as it runs, the release of its line stays loaded.
+        let line = job.line.as_deref().map(Line::parse).transpose();
+        let routed = match &line {
+            Ok(line) => self.route(&job, line.as_ref()).await,
+            Err(_) => Err(CallError::new(ErrorCode::Internal, "the versions that it stays on cannot be read")),
+        };
+        let (engine, release) = match routed {
+            Ok(routed) => routed,
+            Err(error) => return self.fail(&job, error, Attempt::Counts).await,
+        };
+        JobRun { engine: &engine, release: &release, ..*self }.run_there(&job).await
+    }
+
+    /// The release to run a job on: that of its line; the one that has scheduled it, as long as calls go there; or the active one.
+    async fn route(&self, job: &Job, line: Option<&Line>) -> Result<(Engine, Arc<Release>), CallError> {
+        if let Some(line) = line {
+            let release = self.engine.route_on(line, Asker::Nobody).await;
+            return match release {
+                Ok(release) => Ok((self.engine.on_line(line.range()), release)),
+                Err(error) => Err(CallError::unavailable(error)),
+            };
+        }
+        let traffic = self.engine.traffic().borrow().clone();
+        let candidate = traffic.candidate().filter(|candidate| candidate.sequence() == job.release);
+        Ok((self.engine.clone(), candidate.unwrap_or(self.release).clone()))
+    }
+
+    async fn run_there(&self, job: &Job) -> Result<Option<Due>, CommitError> {
+        match self.prepare(job) {
+            Ok((prepared, FunctionKind::Procedure)) => self.run_procedure(job, &prepared).await,
+            Ok((prepared, _)) => self.run_action(job, &prepared).await,
+            Err(error) => self.fail(job, error, Attempt::Counts).await,
         }
     }
 
-    /// Finds the function in the release of now, and looks whether the arguments still fit.
+    /// Finds the function in the release, and looks whether the arguments still fit.
     fn prepare(&self, job: &Job) -> Result<(Prepared, FunctionKind), CallError> {
         let caller: Caller = serde_json::from_value(job.caller.clone()).map_err(|error| {
             CallError::new(ErrorCode::Internal, format!("who scheduled it cannot be read: {error}"))

@@ -51,6 +51,8 @@ impl RunHost {
             attempts: 0,
             error: None,
             cron: None,
+            line: self.engine.line().map(ToString::to_string),
+            release: release.sequence(),
         };
         let id = self.ids.next();
         let added = self.transaction()?.add_job(&id, job);

@@ -58,6 +58,17 @@ struct Waiting {
     records: BTreeMap<DocumentId, Option<Bytes>>,
     bytes: usize,
     as_of: Option<AsOf>,
+    gap: Gap,
+}
+
+/// Whether something was passed over because another release wrote. What is in the store lacks that, and is of no use.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Gap {
+    #[default]
+    None,
+    Passed,
+    /// Nothing is in the store any more.
+    Removed,
 }
 
 impl Waiting {
@@ -107,9 +118,37 @@ impl Contributions {
         self.waiting.lock().bytes >= WAITING_BYTES_MAX
     }
 
-    /// Forgets what waits.
+    /// Forgets what waits: the view is built anew.
     pub(crate) fn clear(&self) {
         *self.waiting.lock() = Waiting::default();
+    }
+
+    /// Forgets what waits, since another release writes. Until the view is built anew nothing more of it can be kept.
+    pub(super) fn pass_over(&self) {
+        let mut waiting = self.waiting.lock();
+        let is_empty = waiting.noted.is_empty() && waiting.records.is_empty() && waiting.as_of.is_none();
+        let gap = if is_empty || waiting.gap != Gap::None { waiting.gap } else { Gap::Passed };
+        *waiting = Waiting { gap, ..Waiting::default() };
+    }
+
+    /// Whether something was passed over. Then what is in the store is removed, once.
+    pub(super) async fn has_gap(&self, store: &Store) -> Result<bool, Poisoned> {
+        let gap = self.waiting.lock().gap;
+        if gap == Gap::Passed {
+            let mut after = None;
+            loop {
+                after = remove_some(store, &self.view, after.as_ref()).await?;
+                if after.is_none() {
+                    break;
+                }
+            }
+        }
+        let mut waiting = self.waiting.lock();
+        // It may be built anew meanwhile.
+        if waiting.gap != Gap::None {
+            *waiting = Waiting { gap: Gap::Removed, ..Waiting::default() };
+        }
+        Ok(waiting.gap != Gap::None)
     }
 
     /// Adds what waits to what is to be written next, and writes all but the last of it. All records that are written before

@@ -305,7 +305,10 @@ async fn write_groups(
     next: &mut Vec<KeptRecord>,
 ) -> Result<u64, Poisoned> {
     if writer != Some(of.release()) {
-        of.clear();
+        of.pass_over();
+        return Ok(0);
+    }
+    if of.has_gap(engine.store()).await? {
         return Ok(0);
     }
     of.write(engine.store(), next).await

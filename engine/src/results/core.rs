@@ -335,17 +335,17 @@ impl<S: Clone> Core<S> {
         self.evict();
     }
 
-    /// Another release is active now: nothing more is kept of the others but what is watched.
-    pub(crate) fn retire_all_but(&mut self, release: u64) {
+    /// Those releases are left: nothing more is kept of the others but what is watched.
+    pub(crate) fn retire_all_but(&mut self, releases: &[u64]) {
         let others = self.habits.keys().map(|(release, _)| *release);
         let others = others.chain(self.entries.values().map(|entry| entry.key.release));
-        let others: Vec<u64> = others.filter(|other| *other != release).collect();
+        let others: Vec<u64> = others.filter(|other| !releases.contains(other)).collect();
         self.retired.extend(others);
-        self.habits.retain(|(other, _), _| *other == release);
+        self.habits.retain(|(other, _), _| releases.contains(other));
         // What these alone depend on goes with them.
         let gone: Vec<u64> = self.idle.iter().copied().collect();
         for id in gone {
-            if self.entries.get(&id).is_some_and(|entry| entry.key.release != release) {
+            if self.entries.get(&id).is_some_and(|entry| !releases.contains(&entry.key.release)) {
                 self.remove(id);
             }
         }

@@ -135,9 +135,9 @@ impl Engine {
     }
 
     /// Nothing more is kept of other releases but what is watched.
-    pub(crate) fn keep_results_of(&self, release: u64) {
-        self.on_results(|core| core.retire_all_but(release));
-        self.results().timed.retire_all_but(release);
+    pub(crate) fn keep_results_of(&self, releases: &[u64]) {
+        self.on_results(|core| core.retire_all_but(releases));
+        self.results().timed.retire_all_but(releases);
     }
 
     /// How calls of queries and views have been answered.

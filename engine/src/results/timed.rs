@@ -210,9 +210,9 @@ impl TimedResults {
     }
 
     /// Forgets the questions to other releases.
-    pub(crate) fn retire_all_but(&self, release: u64) {
+    pub(crate) fn retire_all_but(&self, releases: &[u64]) {
         let mut kept = self.kept.lock();
-        kept.questions.retain(|key, _| key.release == release);
+        kept.questions.retain(|key, _| releases.contains(&key.release));
         kept.count();
     }
 
@@ -378,7 +378,7 @@ mod tests {
         assert!(question.answer(&nobody).is_none(), "its time is over");
         results.keep(&question, Class::of(&user, Claims::NONE), timed("of the schedule", None));
         assert_eq!(*question.answer(&nobody).unwrap().value, json!("of the schedule"));
-        results.retire_all_but(2);
+        results.retire_all_but(&[2]);
         assert!(results.question(&key(1, "{}")).answer(&user).is_none());
     }
 

@@ -30,6 +30,12 @@ pub struct Job {
     /// When it is due again and again: a schedule of `app.toml`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cron: Option<String>,
+    /// The range of versions that its caller stayed on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<String>,
+    /// The sequence of the release that has scheduled it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<u64>,
 }
 
 /// What is to become of a job. One that is over is there no more.

@@ -22,7 +22,9 @@ fn run(traffic: &Traffic, events: &[(u64, Event)]) -> Traffic {
 
 #[test]
 fn shares_are_read_and_written() {
-    for (text, hundredths) in [("0%", 0), ("5%", 500), ("0.25%", 25), ("12.5%", 1_250), ("100%", 10_000), (" 1 % ", 100)] {
+    for (text, hundredths) in
+        [("0%", 0), ("5%", 500), ("0.25%", 25), ("12.5%", 1_250), ("100%", 10_000), (" 1 % ", 100)]
+    {
         assert_eq!(Share::parse(text).map(Share::hundredths), Some(hundredths), "{text}");
     }
     for text in ["", "%", "5", "-1%", "100.01%", "0.001%", "1.%", ".5%", "1e1%", "１%", "99999999999%"] {
@@ -54,7 +56,10 @@ fn blue_green_moves_all_at_once() {
     let started = Traffic::default().start(1, blue_green(true), "ada", 10).unwrap();
     let first = started.after(&Event::Prepared, 20).unwrap();
     assert_eq!((first.traffic.active(), first.traffic.rollout), (Some(1), None), "there is nobody to wait for");
-    assert_eq!(first.ended.map(|ended| (ended.phase, ended.since_ms, ended.started_ms)), Some((Phase::Promoted, 20, 10)));
+    assert_eq!(
+        first.ended.map(|ended| (ended.phase, ended.since_ms, ended.started_ms)),
+        Some((Phase::Promoted, 20, 10))
+    );
     let held = served(1).start(2, blue_green(true), "ada", 30).unwrap().after(&Event::Prepared, 40).unwrap().traffic;
     assert_eq!((held.active(), held.candidate(), held.due_ms()), (Some(1), None, None));
     let promoted = held.after(&Event::Promote, 50).unwrap().traffic;
@@ -148,7 +153,9 @@ fn whatever_happens_there_is_an_active_release_and_what_is_written_is_read() {
                 (Some(ended), _) if ended.phase == Phase::Promoted => history.push(ended.candidate),
                 (None, Event::RollBack { .. }) => drop(history.pop()),
                 (Some(_), _) => {}
-                (None, _) => assert_eq!(before.rollout.as_ref().unwrap().number, traffic.rollout.as_ref().unwrap().number),
+                (None, _) => {
+                    assert_eq!(before.rollout.as_ref().unwrap().number, traffic.rollout.as_ref().unwrap().number)
+                }
             }
             active = *history.last().unwrap();
             let rollout = traffic.rollout.as_ref();

@@ -9,16 +9,18 @@ use weir_engine::control::ControlError;
 use weir_engine::control::administrators::{self, Administrator, AdministratorsError};
 use weir_engine::control::erasure::{EraseError, Whom};
 use weir_engine::control::keys::{self, KeysError};
-use weir_engine::control::releases::DeployError;
+use weir_engine::control::releases::{DeployError, Deployed};
 use weir_engine::control::tokens::RevokeError;
 use weir_engine::revoked::{self, Revoking};
 use weir_schema::codec::control::Permission;
 use weir_schema::duration::parse_ms;
 use weir_schema::error::ErrorCode;
+use weir_schema::rollout::Event;
 
 use super::queries::{bad, unavailable};
+use super::rollouts::{Rollout, RolloutStatus, StrategyInput};
 use super::types::{AdminPermission, Deployment, NewAdministrator, NewTenant, Release, Revocation, SigningKey, Tenant};
-use super::{actor, needs, refused, tenants};
+use super::{actor, needs, refused, rollouts, tenants};
 use crate::control::message::RevokedKey;
 use crate::graphql::schema::servable;
 use crate::tenants::Condition;
@@ -28,20 +30,72 @@ pub struct Mutation;
 
 #[Object]
 impl Mutation {
-    /// Has a bundle served, given as base64 (`weir build`, `weir deploy`). One that does not verify, compile, load or fit the data
-    /// changes nothing.
+    /// Rolls a bundle out, given as base64 (`weir build`, `weir deploy`): all callers move to it at once when it is ready, unless the
+    /// strategy says otherwise. One that does not verify, compile, load or fit the data changes nothing.
     #[graphql(guard = "needs(Permission::Deploy)")]
-    async fn deploy(&self, context: &Context<'_>, bundle: String) -> Result<Deployment> {
+    async fn deploy(
+        &self,
+        context: &Context<'_>,
+        bundle: String,
+        strategy: Option<StrategyInput>,
+    ) -> Result<Deployment> {
         let engine = context.data::<Engine>()?;
         let bundle = STANDARD.decode(bundle).map_err(|_| bad("bundle is a bundle in base64"))?;
-        let actor = actor(context)?;
-        let deployed = engine.deploy(&bundle, &actor, &servable).await.map_err(|error| match error {
+        let (actor, strategy) = (actor(context)?, StrategyInput::strategy(strategy)?);
+        let deployed = engine.deploy(&bundle, strategy, &actor, &servable).await.map_err(|error| match error {
             DeployError::Control(error) => unavailable(error),
             error => refused(ErrorCode::Conflict, error.to_string()),
         })?;
-        let release = &deployed.release;
-        tracing::info!("{} {} is served, deployed by {}", release.app, release.version, actor.as_str());
-        Ok(Deployment { release: Release::of(deployed.release, true), was_active: deployed.was_active })
+        let Deployed { release, was_active, rollout } = deployed;
+        let (name, by) = (format!("{} {}", release.app, release.version), actor.as_str());
+        match &rollout {
+            None => tracing::info!("{name} is served, deployed by {by}"),
+            Some(rollout) => tracing::info!("{name} is being rolled out, deployed by {by}: {}", rollout.in_words()),
+        }
+        let release = Release::of(release, rollout.is_none());
+        Ok(Deployment { release, was_active, rollout: rollout.map(Rollout::from) })
+    }
+
+    /// Rolls a release out that is on record, named by its version or its sequence.
+    #[graphql(guard = "needs(Permission::Deploy)")]
+    async fn start_rollout(
+        &self,
+        context: &Context<'_>,
+        release: String,
+        strategy: Option<StrategyInput>,
+    ) -> Result<RolloutStatus> {
+        rollouts::start(context, &release, strategy).await
+    }
+
+    /// Begins the next step of the rollout under way.
+    #[graphql(guard = "needs(Permission::Deploy)")]
+    async fn advance_rollout(&self, context: &Context<'_>) -> Result<RolloutStatus> {
+        rollouts::roll(context, Event::Advance).await
+    }
+
+    /// Begins no further step until it is resumed.
+    #[graphql(guard = "needs(Permission::Deploy)")]
+    async fn pause_rollout(&self, context: &Context<'_>) -> Result<RolloutStatus> {
+        rollouts::roll(context, Event::Pause).await
+    }
+
+    /// Goes on with the steps.
+    #[graphql(guard = "needs(Permission::Deploy)")]
+    async fn resume_rollout(&self, context: &Context<'_>) -> Result<RolloutStatus> {
+        rollouts::roll(context, Event::Resume).await
+    }
+
+    /// Moves all callers to the release that is rolled out.
+    #[graphql(guard = "needs(Permission::Deploy)")]
+    async fn promote_rollout(&self, context: &Context<'_>) -> Result<RolloutStatus> {
+        rollouts::roll(context, Event::Promote).await
+    }
+
+    /// Moves all callers back, for the next call of each: to where they were before the rollout under way, or else to the release that
+    /// was active before.
+    #[graphql(guard = "needs(Permission::Deploy)")]
+    async fn roll_back(&self, context: &Context<'_>, why: String) -> Result<RolloutStatus> {
+        rollouts::roll(context, Event::RollBack { why }).await
     }
 
     /// Trusts a key for signing bundles: its public part as PEM text, for a time such as `365d` or until it is revoked.

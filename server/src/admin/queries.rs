@@ -6,12 +6,13 @@ use async_graphql::{Context, Object, Result};
 use weir_engine::Engine;
 use weir_engine::control::log::{self, Page, Wanted};
 use weir_engine::control::{administrators, keys, releases};
-use weir_schema::codec::control::Permission;
+use weir_schema::codec::control::{Permission, ReleaseRecord};
 use weir_schema::datetime;
 use weir_schema::error::ErrorCode;
 
+use super::rollouts::{Rollout, RolloutStatus};
 use super::types::{AdministratorInfo, AuditPage, NANOSECONDS, Release, SigningKey, Status, Tenant, moment};
-use super::{needs, refused, tenants};
+use super::{needs, refused, rollouts, tenants};
 use crate::control::message::AdministratorShown;
 use crate::http::gateway::Gateway;
 
@@ -46,12 +47,29 @@ impl Query {
         Ok(context.data::<Arc<Gateway>>()?.metrics())
     }
 
-    /// What was deployed, the newest first: that is the active one.
+    /// What was deployed, the newest first.
     #[graphql(guard = "needs(Permission::Read)")]
     async fn releases(&self, context: &Context<'_>) -> Result<Vec<Release>> {
-        let known = releases::list(context.data::<Engine>()?.store()).map_err(unavailable)?;
-        let newest_first = known.into_iter().rev().enumerate();
-        Ok(newest_first.map(|(place, record)| Release::of(record, place == 0)).collect())
+        let store = context.data::<Engine>()?.store();
+        let active = releases::traffic(store).map_err(unavailable)?.active();
+        let newest_first = releases::list(store).map_err(unavailable)?.into_iter().rev();
+        let shown = |record: ReleaseRecord| {
+            let is_active = active == Some(record.sequence);
+            Release::of(record, is_active)
+        };
+        Ok(newest_first.map(shown).collect())
+    }
+
+    /// Which releases take calls, and how far the rollout under way is.
+    #[graphql(guard = "needs(Permission::Read)")]
+    async fn rollout_status(&self, context: &Context<'_>) -> Result<RolloutStatus> {
+        rollouts::current(context)
+    }
+
+    /// The rollouts that are over, the newest first.
+    #[graphql(guard = "needs(Permission::Read)")]
+    async fn rollouts(&self, context: &Context<'_>) -> Result<Vec<Rollout>> {
+        rollouts::ended(context)
     }
 
     /// The keys that bundles may be signed with, revoked ones included.

@@ -24,15 +24,23 @@ use weir_store::{Options, Store};
 use crate::{Server, ServerOptions};
 
 /// Every root field, and the permission that it needs.
-const FIELDS: [(&str, &str, Permission); 19] = [
+const FIELDS: [(&str, &str, Permission); 27] = [
     ("query", "status", Permission::Read),
     ("query", "metrics", Permission::Read),
     ("query", "releases", Permission::Read),
+    ("query", "rolloutStatus", Permission::Read),
+    ("query", "rollouts", Permission::Read),
     ("query", "keys", Permission::Read),
     ("query", "administrators", Permission::Administrators),
     ("query", "tenants", Permission::Tenants),
     ("query", "audit", Permission::Audit),
     ("mutation", "deploy", Permission::Deploy),
+    ("mutation", "startRollout", Permission::Deploy),
+    ("mutation", "advanceRollout", Permission::Deploy),
+    ("mutation", "pauseRollout", Permission::Deploy),
+    ("mutation", "resumeRollout", Permission::Deploy),
+    ("mutation", "promoteRollout", Permission::Deploy),
+    ("mutation", "rollBack", Permission::Deploy),
     ("mutation", "trustKey", Permission::Keys),
     ("mutation", "revokeKey", Permission::Keys),
     ("mutation", "revokeTokens", Permission::Keys),
@@ -208,11 +216,11 @@ async fn an_administrator_deploys_and_sees_it() {
     let all = plane.data(&root, &audit(""), json!({})).await["audit"].take();
     let actions: Vec<&str> =
         all["records"].as_array().unwrap().iter().map(|record| record["action"].as_str().unwrap()).collect();
-    assert_eq!((actions, &all["next"]), (vec!["createAdministrator", "trustKey", "deploy"], &Value::Null));
+    assert_eq!((actions, &all["next"]), (vec!["createAdministrator", "trustKey", "deploy", "promoteRollout"], &Value::Null));
     let table = [
         ("(action: \"deploy\")", vec!["3"]),
         ("(actor: \"operator\")", vec!["1"]),
-        ("(after: \"1\")", vec!["2", "3"]),
+        ("(after: \"1\")", vec!["2", "3", "4"]),
         ("(first: 2)", vec!["1", "2"]),
         ("(until: \"2001-01-01T00:00:00Z\")", vec![]),
         ("(since: \"2001-01-01T00:00:00Z\", first: 1)", vec!["1"]),

@@ -5,6 +5,7 @@ use weir_schema::codec::audit::AuditRecord;
 use weir_schema::codec::control::{self, ReleaseRecord, SigningKeyRecord, TenantRecord};
 use weir_schema::datetime::{self, Moment};
 
+use super::rollouts::Rollout;
 use crate::control::message::AdministratorShown;
 use crate::tenants::Condition;
 
@@ -40,7 +41,7 @@ pub struct Release {
     pub deployed_at: String,
     /// By whom.
     pub deployed_by: String,
-    /// Whether it is the one that is deployed now.
+    /// Whether it is the active one.
     pub active: bool,
 }
 
@@ -199,10 +200,12 @@ pub struct NewAdministrator {
 /// What became of a bundle.
 #[derive(SimpleObject)]
 pub struct Deployment {
-    /// The release that is served now.
+    /// The release.
     pub release: Release,
-    /// Whether it was before.
+    /// Whether it was active before.
     pub was_active: bool,
+    /// How far it is, unless it is active now.
+    pub rollout: Option<Rollout>,
 }
 
 /// What became of a key.

@@ -16,6 +16,7 @@ use weir_sandbox::isolate::prepare_v8;
 use weir_sandbox::pool::PoolOptions;
 use weir_schema::bundle::{BUNDLE_BYTES_MAX, BadBundle, Bundle, Content};
 use weir_schema::manifest;
+use weir_schema::rollout::Strategy;
 use weir_store::is_data_folder;
 
 use super::folder::threads;
@@ -24,7 +25,9 @@ use super::place::PlaceArguments;
 use super::progress::Bars;
 use super::remote::Remote;
 use super::signing::SigningArguments;
+use super::strategy::StrategyArguments;
 use super::{Failure, logging, private_file};
+use crate::admin::rollouts::StrategyInput;
 use crate::control::message::{Request, Shipped};
 use crate::graphql::schema::servable;
 
@@ -42,6 +45,8 @@ pub struct Arguments {
     #[command(flatten)]
     signing: SigningArguments,
     #[command(flatten)]
+    strategy: StrategyArguments,
+    #[command(flatten)]
     place: PlaceArguments,
     /// A server elsewhere, such as https://api.example.com, in place of a data folder.
     #[arg(long, value_name = "URL", requires = "token_file", conflicts_with_all = ["data", "config"])]
@@ -54,33 +59,30 @@ pub struct Arguments {
 /// Builds and signs what is not yet, and has it deployed.
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     logging::start();
-    let Arguments { what, signing, place, server, token_file } = arguments;
-    let bundle = signed(what, signing)?;
+    let Arguments { what, signing, strategy, place, server, token_file } = arguments;
+    let (strategy, bundle) = (strategy.strategy(), signed(what, signing)?);
     if let Some((server, token_file)) = server.as_ref().zip(token_file.as_ref()) {
-        return upload(&bundle, &Remote::of(server, token_file)?);
+        return upload(&bundle, &strategy, &Remote::of(server, token_file)?);
     }
-    let shipped = ship(&bundle, place)?;
-    let state = state(shipped.was_active);
-    anstream::println!(
-        "{} {} {state}, sequence {}",
-        shipped.release.app,
-        shipped.release.version,
-        shipped.release.sequence
-    );
+    anstream::println!("{}", ship(&bundle, strategy, place)?);
     Ok(())
 }
 
-fn state(was_active: bool) -> &'static str {
-    if was_active { "is served already" } else { "is served" }
-}
-
 /// Asks the control plane of a server elsewhere.
-fn upload(bundle: &[u8], remote: &Remote) -> Result<(), Failure> {
-    let query = "mutation($bundle: String!) { deploy(bundle: $bundle) { wasActive release { app version sequence } } }";
-    let variables = json!({ "bundle": STANDARD.encode(bundle) });
+fn upload(bundle: &[u8], strategy: &Strategy, remote: &Remote) -> Result<(), Failure> {
+    let query = "mutation($bundle: String!, $strategy: StrategyInput) { deploy(bundle: $bundle, strategy: $strategy) { \
+        wasActive release { app version sequence } rollout { number } } }";
+    let variables = json!({ "bundle": STANDARD.encode(bundle), "strategy": StrategyInput::variables(strategy) });
     let data = threads()?.block_on(remote.ask(query, variables))?;
     let text = |name: &str| data.pointer(name).and_then(Value::as_str).unwrap_or_default();
-    let state = state(data.pointer("/deploy/wasActive") == Some(&Value::Bool(true)));
+    let rollout = data.pointer("/deploy/rollout/number").and_then(Value::as_str);
+    let state = match (rollout, data.pointer("/deploy/wasActive")) {
+        (Some(number), _) => {
+            format!("is being rolled out by rollout {number}: weir rollout status tells how far it is")
+        }
+        (None, Some(Value::Bool(true))) => "is served already".to_owned(),
+        (None, _) => "is served".to_owned(),
+    };
     let [app, version, sequence] = ["app", "version", "sequence"].map(|name| text(&format!("/deploy/release/{name}")));
     anstream::println!("{app} {version} {state}, sequence {sequence}");
     Ok(())
@@ -119,13 +121,15 @@ fn read(file: &Path) -> Result<Vec<u8>, Failure> {
 }
 
 /// Asks the process that serves the folder, or does it itself.
-fn ship(bundle: &[u8], place: &PlaceArguments) -> Result<Shipped, Failure> {
+fn ship(bundle: &[u8], strategy: Strategy, place: &PlaceArguments) -> Result<Shipped, Failure> {
     let (folder, bars) = (place.folder()?, Bars::default());
     let data = folder.data();
     // In what is none nobody listens, and a file would keep it from becoming one.
     if is_data_folder(&data) {
         let handed = Handed::over(bundle, &data)?;
-        if let Some(shipped) = folder.ask(&Request::Deploy { file: handed.0.clone() }, &bars)? {
+        if let Some(shipped) =
+            folder.ask(&Request::Deploy { file: handed.0.clone(), strategy: strategy.clone() }, &bars)?
+        {
             return Ok(shipped);
         }
     }
@@ -135,7 +139,7 @@ fn ship(bundle: &[u8], place: &PlaceArguments) -> Result<Shipped, Failure> {
         let pool = PoolOptions::default();
         let engine = Engine::start_with(store.clone(), pool, None, RESULTS_BYTES_MAX, Runs::SignedBundles);
         let engine = engine.map_err(Failure::because)?;
-        let deployed = engine.deploy(bundle, &Actor::operator(), &servable).await;
+        let deployed = engine.deploy(bundle, strategy, &Actor::operator(), &servable).await;
         engine.close().await;
         deployed.map(Shipped::from).map_err(Failure::because)
     })

@@ -20,11 +20,14 @@ use tokio::time::{interval, sleep, timeout};
 use tracing::Instrument;
 use weir_engine::bundle::key::PublicKey;
 use weir_engine::control::acts::{self, Act};
-use weir_engine::control::{Actor, administrators, keys, log};
+use weir_engine::control::{Actor, administrators, keys, log, releases};
 use weir_engine::jobs::{Clock, control};
+use weir_engine::rollouts::conduct::{self, RolloutError};
+use weir_engine::rollouts::status;
 use weir_engine::{Engine, revoked};
 use weir_schema::bundle::{BUNDLE_BYTES_MAX, BadBundle};
 use weir_schema::codec::control::Permission;
+use weir_schema::rollout::Traffic;
 use weir_store::progress::{Progress, Watch};
 use weir_store::{JobFilter, Store};
 
@@ -299,7 +302,7 @@ async fn perform(request: Request, served: &Served, watch: Watch) -> Result<Valu
             tracing::info!("the key {id} is revoked");
             outcome(&revoked)
         }
-        Request::Deploy { file } => {
+        Request::Deploy { file, strategy } => {
             let file = absolute(&file)?.to_owned();
             let unreadable = |error: io::Error| format!("cannot read {}: {error}", file.display());
             let length = fs::metadata(&file).map_err(unreadable)?.len();
@@ -307,11 +310,19 @@ async fn perform(request: Request, served: &Served, watch: Watch) -> Result<Valu
                 return Err(BadBundle::TooLarge.to_string());
             }
             let bundle = tokio::fs::read(&file).await.map_err(unreadable)?;
-            let deployed = engine.deploy(&bundle, &Actor::operator(), &servable).await;
+            let deployed = engine.deploy(&bundle, strategy, &Actor::operator(), &servable).await;
             let shipped = Shipped::from(deployed.map_err(|error| error.to_string())?);
-            tracing::info!("{} {} is served", shipped.release.app, shipped.release.version);
+            tracing::info!("{shipped}");
             outcome(&shipped)
         }
+        Request::RolloutStatus => outcome(&status::status(store).map_err(|error| error.to_string())?),
+        Request::Rollouts => outcome(&conduct::ended(store).map_err(|error| error.to_string())?),
+        Request::StartRollout { release, strategy } => {
+            let found = status::find(store, &release).map_err(|error| error.to_string())?;
+            let state = engine.start_rollout(found.sequence, strategy, &Actor::operator()).await;
+            rolled(store, state)
+        }
+        Request::Roll { rolling } => rolled(store, engine.roll(rolling.into(), &Actor::operator()).await),
         Request::AuditHead => outcome(&store.audit_head().map_err(|error| error.to_string())?),
         Request::VerifyAudit { through } => {
             outcome(&store.verify_audit(through, watch).await.map_err(|error| error.to_string())?)
@@ -400,6 +411,14 @@ async fn on_record(store: &Store, act: Act) -> Result<(), String> {
 
 fn absolute(path: &Path) -> Result<&Path, String> {
     if path.is_absolute() { Ok(path) } else { Err(format!("{} is not an absolute path", path.display())) }
+}
+
+/// How rollouts are, after something has happened.
+fn rolled(store: &Store, state: Result<Traffic, RolloutError>) -> Result<Value, String> {
+    let known = releases::list(store).map_err(|error| error.to_string())?;
+    let status = status::of(state.map_err(|error| error.to_string())?, &known);
+    tracing::info!("{status}");
+    outcome(&status)
 }
 
 fn outcome(outcome: &impl Serialize) -> Result<Value, String> {

@@ -1,5 +1,6 @@
 //! What is asked and answered: one line of JSON each.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,7 @@ use weir_schema::codec::audit::{AuditHead, Person};
 use weir_schema::codec::control::{AdministratorRecord, Permission, ReleaseRecord, SigningKeyRecord, TenantRecord};
 use weir_schema::codec::job::JobState;
 use weir_schema::id::DocumentId;
+use weir_schema::rollout::{Event, Rollout, Strategy};
 use weir_schema::tenant::TenantName;
 use weir_store::progress::Progress;
 use weir_store::{Exported, Manifest, Store};
@@ -121,10 +123,28 @@ pub enum Request {
         /// Its id.
         id: String,
     },
-    /// A bundle to be served. Done with [`Shipped`].
+    /// A bundle to be rolled out. Done with [`Shipped`].
     Deploy {
         /// Its file.
         file: PathBuf,
+        /// How.
+        strategy: Strategy,
+    },
+    /// Which releases take calls. Done with a [`weir_engine::rollouts::status::Status`].
+    RolloutStatus,
+    /// The rollouts that are over. Done with a list of [`Rollout`].
+    Rollouts,
+    /// A release that is on record to be rolled out. Done with a [`weir_engine::rollouts::status::Status`].
+    StartRollout {
+        /// Its version, or its sequence.
+        release: String,
+        /// How.
+        strategy: Strategy,
+    },
+    /// Something to happen to the rollout under way. Done with a [`weir_engine::rollouts::status::Status`].
+    Roll {
+        /// What.
+        rolling: Rolling,
     },
     /// The end of the audit log. Done with an [`AuditHead`].
     AuditHead,
@@ -205,6 +225,37 @@ pub enum Request {
     },
 }
 
+/// What whoever operates may have happen to a rollout.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Rolling {
+    /// The next step.
+    Advance,
+    /// No further step.
+    Pause,
+    /// The steps go on.
+    Resume,
+    /// All callers move.
+    Promote,
+    /// All callers move back.
+    RollBack {
+        /// Why.
+        why: String,
+    },
+}
+
+impl From<Rolling> for Event {
+    fn from(rolling: Rolling) -> Self {
+        match rolling {
+            Rolling::Advance => Self::Advance,
+            Rolling::Pause => Self::Pause,
+            Rolling::Resume => Self::Resume,
+            Rolling::Promote => Self::Promote,
+            Rolling::RollBack { why } => Self::RollBack { why },
+        }
+    }
+}
+
 /// One line of the answer. The last is `Done` or `Failed`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "camelCase")]
@@ -282,26 +333,43 @@ impl RevokedKey {
     /// Revokes a key.
     pub async fn of(store: &Store, actor: &Actor, id: &str) -> Result<Self, KeysError> {
         let key = keys::revoke(store, actor, id).await?;
-        let (known, active) = (keys::list(store)?, releases::list(store)?.pop());
+        let (known, active) = (keys::list(store)?, releases::active(store)?);
         let counts = |signer| known.iter().any(|key| key.id == signer && key.revoked_ms.is_none());
         let orphan = active.filter(|release| !release.signers.iter().any(|signer| counts(*signer)));
         Ok(Self { key, orphan: orphan.map(|release| release.version) })
     }
 }
 
-/// A bundle that is served.
+/// A bundle that is rolled out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Shipped {
-    /// The release that is active now.
+    /// The release.
     pub release: ReleaseRecord,
-    /// Whether it was before.
+    /// Whether it was active before.
     pub was_active: bool,
+    /// How far its rollout is, unless it is active now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<Rollout>,
+}
+
+impl fmt::Display for Shipped {
+    /// In words.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { release, was_active, rollout } = self;
+        write!(f, "{} {} ", release.app, release.version)?;
+        match rollout {
+            None if *was_active => f.write_str("is served already")?,
+            None => f.write_str("is served")?,
+            Some(rollout) => write!(f, "is being rolled out: {}", rollout.in_words())?,
+        }
+        write!(f, ", sequence {}", release.sequence)
+    }
 }
 
 impl From<Deployed> for Shipped {
-    fn from(Deployed { release, was_active }: Deployed) -> Self {
-        Self { release, was_active }
+    fn from(Deployed { release, was_active, rollout }: Deployed) -> Self {
+        Self { release, was_active, rollout }
     }
 }
 

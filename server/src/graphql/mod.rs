@@ -23,6 +23,7 @@
 //! | [`delta`] | the values of a subscription, whole or as what changed
 //! | [`patch`] | what changes one value into another, as a JSON Patch |
 //! | [`lines`] | the list of a query as newline-delimited JSON |
+//! | [`affinity`] | what a client says of which release it is answered by |
 //! | [`call`] | root fields as calls of the engine |
 //! | [`outline`] | schema definition language of whichever server, to compare |
 //! | [`persisted`] | documents that clients name instead of sending them |
@@ -32,6 +33,7 @@
 //! and nothing but [`syntax`], [`document`], [`scan`], [`validate`],
 //! [`compile`], [`template`] and [`outline`] knows the syntax tree, which is async-graphql's.
 
+pub mod affinity;
 pub mod cache;
 pub mod call;
 pub mod compile;

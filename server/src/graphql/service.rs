@@ -1,4 +1,4 @@
-//! The active release with its schema, and the running of operations against it.
+//! The releases that take calls with their schemas, and the running of operations against them.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use weir_engine::live::Watch;
 use weir_engine::origin::Connection;
 use weir_engine::places::{Place, Places};
 use weir_engine::release::Release;
+use weir_engine::rollouts::traffic::{Asker, Traffic};
 use weir_engine::room::Room;
 use weir_engine::row::Row;
 use weir_engine::serving::Serving;
@@ -20,6 +21,7 @@ use weir_engine::{Engine, ResultCounts};
 use weir_schema::error::ErrorCode;
 use weir_store::Poisoned;
 
+use super::affinity::{Affinity, Unrouted};
 use super::cache::{CacheCounters, OperationCache};
 use super::document::Operation;
 use super::execute::{Called, Subscribed, TakeCall, execute_admitted};
@@ -27,6 +29,7 @@ use super::lines::Listed;
 use super::persisted::Persisted;
 use super::plan::OperationKind;
 use super::{GraphqlError, Request, Response, Schema, call};
+use crate::auth::Credentials;
 use crate::metrics::{Metrics, Readings};
 use crate::rate::app::TakeName;
 use crate::rate::rates::{Asked, Holds};
@@ -55,23 +58,28 @@ pub struct Source {
 #[derive(Clone)]
 pub struct Service {
     engine: Engine,
-    served: watch::Receiver<Option<Arc<Served>>>,
+    served: watch::Receiver<AllServed>,
     metrics: Arc<Metrics>,
     persisted: Arc<Persisted>,
     rates: Arc<Rates>,
     address: IpAddr,
+    affinity: Option<Arc<Affinity>>,
 }
+
+/// All releases that are loaded, each with its schema.
+pub type AllServed = Vec<Arc<Served>>;
 
 impl Service {
     /// A service of what `served` holds, for nobody yet.
     pub fn new(
         engine: Engine,
-        served: watch::Receiver<Option<Arc<Served>>>,
+        served: watch::Receiver<AllServed>,
         metrics: Arc<Metrics>,
         persisted: Persisted,
         rates: Arc<Rates>,
     ) -> Self {
-        Self { engine, served, metrics, persisted: Arc::new(persisted), rates, address: Ipv4Addr::UNSPECIFIED.into() }
+        let (persisted, address) = (Arc::new(persisted), Ipv4Addr::UNSPECIFIED.into());
+        Self { engine, served, metrics, persisted, rates, address, affinity: None }
     }
 
     /// What runs the operations.
@@ -107,6 +115,45 @@ impl Service {
         // What comes by no listener of ours comes from nowhere.
         let engine = if address.is_unspecified() { engine } else { engine.at(address) };
         Self { engine, address, ..self.clone() }
+    }
+
+    /// The same for a client that says where its calls should go.
+    pub fn with(&self, affinity: Option<Arc<Affinity>>) -> Self {
+        let engine = match affinity.as_ref().and_then(|affinity| affinity.line()) {
+            Some(line) => self.engine.on_line(line.range()),
+            None => self.engine.clone(),
+        };
+        Self { engine, affinity, ..self.clone() }
+    }
+
+    /// What answers whoever has shown that.
+    pub async fn route(&self, credentials: &Credentials) -> Result<Arc<Served>, Unrouted> {
+        let line = self.affinity.as_ref().and_then(|affinity| affinity.line());
+        let release = match line {
+            None => self.engine.route(|| self.asker(credentials)).ok_or(Unrouted::Nothing)?,
+            Some(line) => self.engine.route_on(line, self.asker(credentials)).await?,
+        };
+        self.served_as(&release).ok_or(Unrouted::Nothing)
+    }
+
+    /// By what whoever has shown that is known where calls are split.
+    fn asker<'a>(&'a self, credentials: &'a Credentials) -> Asker<'a> {
+        match credentials {
+            Credentials::Token(verified) => verified.asker(),
+            Credentials::Tokenless(Caller::Anonymous) => {
+                match self.affinity.as_ref().and_then(|affinity| affinity.visitor()) {
+                    Some(visitor) => Asker::Visitor(visitor),
+                    None if self.address.is_unspecified() => Asker::Nobody,
+                    None => Asker::Address(self.address),
+                }
+            }
+            Credentials::Tokenless(_) => Asker::Nobody,
+        }
+    }
+
+    fn served_as(&self, release: &Release) -> Option<Arc<Served>> {
+        let number = release.number();
+        self.served.borrow().iter().find(|served| served.release.number() == number).cloned()
     }
 
     fn who<'a>(&self, caller: &'a Caller) -> Who<'a> {
@@ -162,24 +209,30 @@ impl Service {
         self.engine.is_ready()
     }
 
-    /// What is served at the moment; `None` before the first release.
+    /// The active release; `None` before the first one.
     pub fn current(&self) -> Option<Arc<Served>> {
-        self.served.borrow().clone()
+        let release = self.engine.route(|| Asker::Nobody)?;
+        self.served_as(&release)
     }
 
-    /// What is served at the moment, and everything that replaces it.
-    pub fn changes(&self) -> watch::Receiver<Option<Arc<Served>>> {
-        self.served.clone()
+    /// Where calls go at the moment, and each change of that.
+    pub fn changes(&self) -> watch::Receiver<Arc<Traffic>> {
+        self.engine.traffic()
     }
 
-    /// Waits until a release is served by whose policies a caller may be denied what another release allowed; says so.
-    pub async fn other_policies(&self, before: &Served, caller: &Caller) -> GraphqlError {
-        let is_other = |current: &Option<Arc<Served>>| {
-            current.as_ref().is_some_and(|current| !current.release.decides_as(&before.release, caller))
-        };
-        if self.changes().wait_for(is_other).await.is_err() {
-            // The server ends.
-            std::future::pending::<()>().await;
+    /// Waits until whoever has shown that is answered by a release by whose policies they may be denied what another allowed; says so.
+    pub async fn other_policies(&self, before: &Served, caller: &Caller, credentials: &Credentials) -> GraphqlError {
+        let mut changes = self.changes();
+        loop {
+            changes.borrow_and_update();
+            let next = self.route(credentials).await;
+            if next.is_ok_and(|next| !next.release.decides_as(&before.release, caller)) {
+                break;
+            }
+            if changes.changed().await.is_err() {
+                // The server ends.
+                std::future::pending::<()>().await;
+            }
         }
         GraphqlError::new(ErrorCode::Forbidden, "the policies have changed since this began: begin it again")
     }
@@ -284,30 +337,39 @@ fn outcome(errors: &[GraphqlError]) -> Result<(), ErrorCode> {
     errors.first().map_or(Ok(()), |error| Err(error.extensions.code))
 }
 
-/// Builds the schema of each release that the engine activates, and serves it whole. Ends with the engine.
+/// Builds the schema of each release that the engine has loaded, before calls go to it. Ends with the engine.
 ///
-/// A release whose schema cannot be built is not served; the one before stays. `weir check` refuses such an app.
+/// One whose schema cannot be built is not served, which its release is told.
 pub async fn follow(
-    mut releases: watch::Receiver<Option<Arc<Release>>>,
+    mut loaded: watch::Receiver<Vec<Arc<Release>>>,
     counters: CacheCounters,
     rates: Arc<Rates>,
-    served: watch::Sender<Option<Arc<Served>>>,
+    served: watch::Sender<AllServed>,
     serving: Serving,
 ) {
     loop {
-        let release = releases.borrow_and_update().clone();
-        if let Some(release) = release {
+        let releases = loaded.borrow_and_update().clone();
+        let mut all = AllServed::with_capacity(releases.len());
+        for release in &releases {
             let number = release.number();
+            let known = served.borrow().iter().find(|served| served.release.number() == number).cloned();
+            if let Some(known) = known {
+                all.push(known);
+                continue;
+            }
             match Schema::build_counted(release.declarations(), release.graphql(), counters.clone()) {
                 Ok(schema) => {
-                    let rates = rates.for_app(release.rate(), release.policy_rates());
-                    served.send_replace(Some(Arc::new(Served { release, schema, rates })));
+                    let (release, rates) = (release.clone(), rates.for_app(release.rate(), release.policy_rates()));
+                    all.push(Arc::new(Served { release, schema, rates }));
                 }
-                Err(error) => tracing::error!("the new release is not served: {error}"),
+                Err(error) => release.cannot_be_served(error.to_string()),
             }
-            serving.has_come_to(number);
         }
-        if releases.changed().await.is_err() {
+        served.send_replace(all);
+        if let Some(newest) = releases.iter().map(|release| release.number()).max() {
+            serving.has_come_to(newest);
+        }
+        if loaded.changed().await.is_err() {
             return;
         }
     }

@@ -23,7 +23,10 @@ use weir_schema::limits::{Limit, RESPONSE_HEADER_BYTES_MAX, RESPONSE_HEADERS_MAX
 use super::body::{Unread, whole};
 use super::connection;
 use super::gateway::Gateway;
+use super::graphql::{Refusal, service_of};
+use crate::auth::Credentials;
 use crate::graphql::GraphqlError;
+use crate::graphql::affinity::Unrouted;
 use crate::graphql::execute::{Called, TakeCall};
 use crate::graphql::service::{Served, Service};
 
@@ -46,8 +49,14 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Answers a request by the endpoint for it.
 pub async fn answer(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Response {
     let (parts, body) = request.into_parts();
-    let Some(served) = gateway.service.current() else {
-        return unavailable(format!("{}\n", gateway.nothing_served()), RETRY_AFTER);
+    let service = match service_of(&gateway, &parts) {
+        Ok(service) => service,
+        Err(refusal) => return refusal.into_text(),
+    };
+    let served = match service.route(&Credentials::Tokenless(Caller::Anonymous)).await {
+        Ok(served) => served,
+        Err(Unrouted::Nothing) => return unavailable(format!("{}\n", gateway.nothing_served()), RETRY_AFTER),
+        Err(error) => return Refusal::of_route(&gateway, &error).into_text(),
     };
     let endpoints = &served.release.declarations().endpoints;
     let method = if parts.method == Method::HEAD { &Method::GET } else { &parts.method };
@@ -93,7 +102,6 @@ pub async fn answer(State(gateway): State<Arc<Gateway>>, request: Request<Body>)
         "headers": header_list(&parts.headers),
         "body": body_value(&body),
     });
-    let service = gateway.service.on(connection::source(&parts.extensions));
     if let Err(refused) = admit(&service, &served, place) {
         let wait = Duration::from_millis(refused.extensions.retry_after_ms.unwrap_or_default());
         return later(StatusCode::TOO_MANY_REQUESTS, "too many requests\n", wait);

@@ -25,6 +25,7 @@ use crate::auth::error::Unauthenticated;
 use crate::auth::sessions::over;
 use crate::auth::{Credentials, Presented};
 use crate::graphql::plan::OperationKind;
+use crate::graphql::service::Service;
 use crate::graphql::{GraphqlError, Request, Response};
 use crate::operations::operation::Operation;
 use crate::operations::outbox::{End, Outbox, Outgoing, Part};
@@ -39,6 +40,7 @@ const COMPLETE: &[u8] = b"event: complete\ndata:\n\n";
 /// Runs an operation and answers with its results as they come.
 pub fn answer(
     gateway: &Arc<Gateway>,
+    service: Service,
     kind: OperationKind,
     request: Request,
     parts: &Parts,
@@ -51,7 +53,6 @@ pub fn answer(
     let accepted = connection::accepted(&parts.extensions);
     let (outbox, ticket) = Outbox::of_one();
     let outbox = Arc::new(outbox);
-    let service = gateway.service.on(accepted.source());
     let presented = Presented::new(credentials.clone());
     let operation = Operation::new(ticket, gateway.clone(), service, outbox.clone(), presented);
     let held = gateway.bodies.hold(&accepted.written);

@@ -26,7 +26,9 @@ use super::origin::Foreign;
 use super::{ServerOptions, caching, events, lines, multipart, upload};
 use crate::auth::Credentials;
 use crate::auth::error::Unauthenticated;
+use crate::graphql::affinity::{self, Affinity, Unrouted};
 use crate::graphql::plan::OperationKind;
+use crate::graphql::service::{Served, Service};
 use crate::graphql::{GraphqlError, Request, Response};
 use crate::websocket;
 
@@ -109,25 +111,57 @@ pub(super) async fn answer(
     media: MediaType,
     method: Method,
 ) -> HttpResponse {
-    let Some(served) = gateway.service.current() else {
-        return match (media, method) {
-            (MediaType::EventStream, Method::Get) => events::nothing_yet(),
-            _ => Refusal::no_release(gateway).into_response(media),
-        };
+    let service = match service_of(gateway, parts) {
+        Ok(service) => service,
+        Err(refusal) => return refusal.into_response(media),
     };
+    let served = match service.route(credentials).await {
+        Ok(served) => served,
+        Err(Unrouted::Nothing) if media == MediaType::EventStream && method == Method::Get => {
+            return events::nothing_yet();
+        }
+        Err(error) => return Refusal::of_route(gateway, &error).into_response(media),
+    };
+    let mut response = answer_by(gateway, &service, &served, request, parts, credentials, (media, method)).await;
+    response.headers_mut().insert(affinity::RELEASE, version(&served));
+    response
+}
+
+/// The way to the engine for a client that sends a request.
+pub(super) fn service_of(gateway: &Gateway, parts: &Parts) -> Result<Service, Refusal> {
+    let affinity = Affinity::of_headers(&parts.headers).map_err(|error| Refusal::of_route(gateway, &error))?;
+    let service = gateway.service.on(connection::source(&parts.extensions));
+    Ok(if affinity.is_some() { service.with(affinity) } else { service })
+}
+
+/// The version of a release as a header has it.
+fn version(served: &Served) -> HeaderValue {
+    // Versions are letters, digits and punctuation of ASCII.
+    HeaderValue::from_str(&served.release.version().to_string()).unwrap_or(HeaderValue::from_static("0.0.0"))
+}
+
+async fn answer_by(
+    gateway: &Arc<Gateway>,
+    service: &Service,
+    served: &Arc<Served>,
+    request: Request,
+    parts: &Parts,
+    credentials: &Credentials,
+    (media, method): (MediaType, Method),
+) -> HttpResponse {
     let caller = match credentials.caller(served.release.caller()) {
         Ok(caller) => caller,
         Err(error) => return Refusal::from(&Unauthenticated::from(error)).into_response(media),
     };
-    let operation = match gateway.service.prepare(&served, &request).await {
+    let operation = match service.prepare(served, &request).await {
         Ok(operation) => operation,
         Err(errors) => return write(media, &Response::refused(errors)),
     };
     match (operation.kind, method) {
         _ if media == MediaType::JsonLines => {
-            let accepted = connection::accepted(&parts.extensions);
+            let written = connection::accepted(&parts.extensions).written;
             let shown = Shown { caller, credentials };
-            lines::answer(gateway, accepted, &served, &operation, request.variables, shown).await
+            lines::answer(gateway, (service, written), served, &operation, request.variables, shown).await
         }
         (OperationKind::Mutation, Method::Get) => {
             let error = bad("GET runs queries only: send mutations with POST");
@@ -137,7 +171,7 @@ pub(super) async fn answer(
         }
         (kind, _) if media == MediaType::EventStream || accepts_subscription(kind, &parts.headers) => {
             match events::with_headers(request, &parts.headers) {
-                Ok(request) => events::answer(gateway, kind, request, parts, credentials),
+                Ok(request) => events::answer(gateway, service.clone(), kind, request, parts, credentials),
                 Err(error) => Refusal { status: StatusCode::BAD_REQUEST, error }.into_response(media),
             }
         }
@@ -153,8 +187,7 @@ pub(super) async fn answer(
                 Ok(key) => key,
                 Err(error) => return Refusal { status: StatusCode::BAD_REQUEST, error }.into_response(media),
             };
-            let service = gateway.service.on(connection::source(&parts.extensions));
-            let response = service.execute(&served, &operation, request.variables, &caller, key.as_ref()).await;
+            let response = service.execute(served, &operation, request.variables, &caller, key.as_ref()).await;
             match method {
                 Method::Get if response.data.is_some() && response.errors.is_empty() => {
                     caching::answer(&parts.headers, media.header(), response.to_json())
@@ -263,8 +296,26 @@ impl Refusal {
         Self::unavailable(GraphqlError::new(ErrorCode::Unavailable, no_room.to_string()))
     }
 
-    pub(super) fn no_release(gateway: &Gateway) -> Self {
+    /// There is no release to answer with.
+    pub(crate) fn of_route(gateway: &Gateway, unrouted: &Unrouted) -> Self {
+        match unrouted {
+            Unrouted::Nothing => Self::no_release(gateway),
+            unrouted if unrouted.is_clients() => Self { status: StatusCode::BAD_REQUEST, error: unrouted.into() },
+            unrouted => Self::unavailable(unrouted.into()),
+        }
+    }
+
+    fn no_release(gateway: &Gateway) -> Self {
         Self::unavailable(GraphqlError::new(ErrorCode::Unavailable, gateway.nothing_served()))
+    }
+
+    /// For who does not speak GraphQL.
+    pub(super) fn into_text(self) -> HttpResponse {
+        let mut response = (self.status, format!("{}\n", self.error.message)).into_response();
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+        }
+        response
     }
 
     pub(crate) fn into_response(self, media: MediaType) -> HttpResponse {

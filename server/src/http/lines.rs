@@ -19,7 +19,7 @@ use weir_engine::lines::Elements;
 use weir_schema::commit::Timestamp;
 
 use super::caching;
-use super::connection::{Accepted, Stalled, Written};
+use super::connection::{Stalled, Written};
 use super::gateway::Gateway;
 use super::graphql::{Refusal, Shown};
 use super::negotiate::MediaType;
@@ -37,13 +37,13 @@ const CHUNK_BYTES: usize = 64 << 10;
 /// Calls what a query asks for and answers with a line for each element.
 pub async fn answer(
     gateway: &Arc<Gateway>,
-    accepted: Accepted,
+    (service, written): (&Service, Written),
     served: &Arc<Served>,
     operation: &Operation,
     variables: Map<String, Value>,
     shown: Shown<'_>,
 ) -> HttpResponse {
-    let service = gateway.service.on(accepted.source());
+    let service = service.clone();
     let listed = match list(&served.schema, operation, variables) {
         Ok(listed) => listed,
         Err(errors) => return refused(StatusCode::BAD_REQUEST, &errors),
@@ -68,8 +68,8 @@ pub async fn answer(
     };
     let (send, receive) = mpsc::channel(1);
     let (chunk, gone, last) = (Vec::new(), send.clone(), send.clone());
-    let (written, stalled) = (accepted.written, gateway.options.line_timeout);
-    let (others, who) = (service.clone(), caller.clone());
+    let stalled = gateway.options.line_timeout;
+    let (others, who, shown) = (service.clone(), caller.clone(), credentials.clone());
     let sender = Sender { stalled, written, service, listed, caller, chunk, send };
     let served = served.clone();
     tokio::spawn(RequestId::carry(async move {
@@ -77,7 +77,7 @@ pub async fn answer(
         let over = async {
             tokio::select! {
                 error = over(&mut session) => GraphqlError::from(&error),
-                error = others.other_policies(&served, &who) => error,
+                error = others.other_policies(&served, &who, &shown) => error,
             }
         };
         // Who has gone hears nothing, and wants nothing: not even what has not begun to be sent.

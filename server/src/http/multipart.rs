@@ -28,7 +28,7 @@ use super::body::{DROPPED_BYTES_MAX, Unread};
 use super::compression::{Coding, coding};
 use super::connection;
 use super::gateway::Gateway;
-use super::graphql::{Method, Refusal, answer, bad, write};
+use super::graphql::{Method, Refusal, answer, bad, service_of, write};
 use super::negotiate::MediaType;
 use super::origin::is_preflighted;
 use crate::auth::Credentials;
@@ -55,7 +55,8 @@ pub async fn post(
         Err(refusal) => return refusal.into_response(media),
     };
     // Whatever else is wrong with the document is told when it is answered.
-    if let Some(served) = gateway.service.current()
+    if let Ok(service) = service_of(gateway, parts)
+        && let Ok(served) = service.route(credentials).await
         && let Ok(operation) = gateway.service.operation(&served, &request).await
         && let Some(place) = places.iter().find(|place| !takes_file(&served.schema.api, &operation, place))
     {

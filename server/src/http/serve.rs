@@ -22,7 +22,7 @@ use super::{ServerOptions, router};
 use crate::auth::realm::Realm;
 use crate::auth::{Auth, Tokens, sessions};
 use crate::graphql::persisted::Persisted;
-use crate::graphql::service::{Served, Service, follow};
+use crate::graphql::service::{AllServed, Service, follow};
 use crate::metrics::Metrics;
 use crate::rate::Rates;
 use crate::rate::clock::Clock;
@@ -31,7 +31,6 @@ use crate::tenants::{Slot, Tenants};
 /// A server of one engine.
 pub struct Server {
     gateway: Arc<Gateway>,
-    served: watch::Receiver<Option<Arc<Served>>>,
     stop: watch::Sender<bool>,
     follower: JoinHandle<()>,
     /// Ends what outlives its token.
@@ -92,18 +91,18 @@ impl Server {
 
     fn assemble(engine: Engine, options: ServerOptions, shared: Shared, span: Span) -> Self {
         let Shared { metrics, rates, auth, bodies, sockets, subscriptions } = shared;
-        let (serve, served) = watch::channel(None);
+        let (serve, served) = watch::channel(AllServed::new());
         let (stop, stopping) = watch::channel(false);
         let (metrics, rates) = (Arc::new(metrics), Arc::new(rates));
-        let (releases, serving) = (engine.releases(), engine.serving());
-        let following = follow(releases, metrics.plan_cache.clone(), rates.clone(), serve, serving);
+        let (loaded, serving) = (engine.loaded(), engine.serving());
+        let following = follow(loaded, metrics.plan_cache.clone(), rates.clone(), serve, serving);
         let follower = tokio::spawn(following.instrument(span.clone()));
         let watching = sessions::watch_over(auth.sessions().clone(), auth.issuers().clone(), engine.clone());
         let watchman = tokio::spawn(watching.instrument(span.clone()));
         let persisted = Persisted::new(options.trusted_documents);
         let gateway = Gateway {
             auth,
-            service: Service::new(engine, served.clone(), metrics, persisted, rates.clone()),
+            service: Service::new(engine, served, metrics, persisted, rates.clone()),
             rates,
             bodies,
             uploads: Places::new(options.uploads as usize),
@@ -117,7 +116,7 @@ impl Server {
             is_loading: AtomicBool::new(false),
             options,
         };
-        Self { gateway: Arc::new(gateway), served, stop, follower, watchman, tls: None, tenants: None }
+        Self { gateway: Arc::new(gateway), stop, follower, watchman, tls: None, tenants: None }
     }
 
     /// Serves tenants too.
@@ -149,10 +148,10 @@ impl Server {
 
     /// Waits until a release is served: until `/readyz` says so. Outlives the server.
     pub fn ready(&self) -> impl Future<Output = ()> + Send + use<> {
-        let mut served = self.served.clone();
+        let mut traffic = self.gateway.service.changes();
         async move {
             // An error means that the engine is gone, and with it the reason to wait.
-            let _ = served.wait_for(Option::is_some).await;
+            let _ = traffic.wait_for(|traffic| traffic.active().is_some()).await;
         }
     }
 

@@ -30,9 +30,8 @@ use weir_schema::error::ErrorCode;
 use super::body_lines::{BrokenOff, Line, Lines};
 use super::caching;
 use super::compression::{Coding, coding};
-use super::connection;
 use super::gateway::Gateway;
-use super::graphql::{Refusal, bad, key};
+use super::graphql::{Refusal, bad, key, service_of};
 use super::negotiate::{MediaType, accepts_json_lines};
 use super::options::UploadOptions;
 use crate::auth::Credentials;
@@ -106,10 +105,12 @@ pub async fn post(gateway: Arc<Gateway>, parts: &Parts, body: Body, credentials:
         let error = bad("JSON lines are read as they come: send them without Content-Encoding");
         return Refusal { status: StatusCode::UNSUPPORTED_MEDIA_TYPE, error }.into_response(MediaType::JsonLines);
     }
-    start(&gateway, parts, body, credentials).unwrap_or_else(|refusal| refusal.into_response(MediaType::JsonLines))
+    start(&gateway, parts, body, credentials)
+        .await
+        .unwrap_or_else(|refusal| refusal.into_response(MediaType::JsonLines))
 }
 
-fn start(
+async fn start(
     gateway: &Arc<Gateway>,
     parts: &Parts,
     body: Body,
@@ -119,7 +120,8 @@ fn start(
         Ok(key) => key,
         Err(error) => return Err(Refusal { status: StatusCode::BAD_REQUEST, error }),
     };
-    let served = gateway.service.current().ok_or_else(|| Refusal::no_release(gateway))?;
+    let service = service_of(gateway, parts)?;
+    let served = service.route(credentials).await.map_err(|error| Refusal::of_route(gateway, &error))?;
     if gateway.service.is_trusted_only(&served) {
         let message = "only trusted documents run here: send the documentId of one instead of calls";
         let error = GraphqlError::new(ErrorCode::Forbidden, message);
@@ -128,7 +130,6 @@ fn start(
     let refused = |error| Refusal::from(&Unauthenticated::from(error));
     let caller = credentials.caller(served.release.caller()).map_err(refused)?;
     let mut session = gateway.auth.session(credentials).map_err(refused)?;
-    let service = gateway.service.on(connection::source(&parts.extensions));
     // What its lines call is counted line by line.
     let place = service.place(&gateway.uploads, &caller, "uploads");
     let place = place.map_err(|error| Refusal::unavailable(GraphqlError::of_call(error, &caller)))?;
@@ -175,7 +176,7 @@ impl Upload {
     async fn run(mut self) -> Result<(), Ended> {
         let mut place = 0;
         while let Some(line) = self.lines.next().await? {
-            self.follow()?;
+            self.follow().await?;
             let asked = self.read(&line);
             drop(line);
             let sealed = match asked {
@@ -197,11 +198,10 @@ impl Upload {
         in_time(self.options.silence, self.answers.send(Given::End)).await
     }
 
-    /// Goes on with the release that is active now: what it denies is not to be had through an upload that began before.
-    fn follow(&mut self) -> Result<(), Ended> {
-        let Some(served) = self.service.current().filter(|current| !Arc::ptr_eq(current, &self.served)) else {
-            return Ok(());
-        };
+    /// Goes on with the release that its calls go to now: what it denies is not to be had through an upload that began before.
+    async fn follow(&mut self) -> Result<(), Ended> {
+        let served = self.service.route(&self.credentials).await;
+        let Some(served) = served.ok().filter(|served| !Arc::ptr_eq(served, &self.served)) else { return Ok(()) };
         if self.service.is_trusted_only(&served) {
             return Err(Ended::Trusted);
         }

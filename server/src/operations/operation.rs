@@ -1,7 +1,7 @@
 //! One operation of a client: a query or mutation that ends with its result, or a subscription that goes on.
 //!
-//! A watched query outlives the release that it started on: when another becomes active it moves there, unless its document
-//! no longer fits. A stream stays on its release to its end, which is come when other policies are in force.
+//! A watched query outlives the release that it started on: when its caller's calls go to another it moves there, unless its
+//! document no longer fits. A stream stays on its release to its end, which is come when other policies are in force.
 //!
 //! Rule: nothing is sent that was decided by policies which are not in force any more.
 
@@ -12,12 +12,14 @@ use serde_json::Value;
 use tokio::sync::watch;
 use weir_engine::call::{CallError, Caller, Emission};
 use weir_engine::content::ValueDigest;
+use weir_engine::rollouts::traffic::Traffic;
 use weir_schema::declarations::FunctionKind;
 use weir_schema::error::ErrorCode;
 
 use super::outbox::{End, Forgotten, Full, Outbox, Ticket};
 use super::question::Question;
 use crate::auth::Presented;
+use crate::graphql::affinity::Unrouted;
 use crate::graphql::execute::{Subscribed, subscribe};
 use crate::graphql::plan::OperationKind;
 use crate::graphql::service::{Served, Service};
@@ -53,6 +55,18 @@ impl<C: Clone> Operation<C> {
         credentials.caller(served.release.caller()).map_err(|error| vec![GraphqlError::from(&error)])
     }
 
+    /// The release that its calls go to now.
+    async fn route(&self, changes: &mut watch::Receiver<Arc<Traffic>>) -> Result<Arc<Served>, Vec<GraphqlError>> {
+        changes.borrow_and_update();
+        match Box::pin(self.service.route(&self.presented.credentials())).await {
+            Ok(served) => Ok(served),
+            Err(Unrouted::Nothing) => {
+                Err(vec![GraphqlError::new(ErrorCode::Unavailable, self.gateway.nothing_served())])
+            }
+            Err(error) => Err(vec![GraphqlError::from(&error)]),
+        }
+    }
+
     /// Lets a subscription in, unless its caller asks too often or has too many.
     fn admit(&self, served: &Served, subscribed: &Subscribed) -> Result<Holds, Vec<GraphqlError>> {
         let (caller, Subscribed { cost, function, arguments, .. }) = (self.caller(served)?, subscribed);
@@ -78,7 +92,7 @@ impl<C: Clone> Operation<C> {
     /// Sends results. An error is that of a request that was refused, or is no longer possible.
     async fn answer(&self, mut request: Request, held: Held) -> Result<(), Vec<GraphqlError>> {
         let mut changes = self.service.changes();
-        let served = current(&mut changes, &self.gateway)?;
+        let served = self.route(&mut changes).await?;
         let operation = Box::pin(self.service.prepare(&served, &request)).await?;
         if operation.kind == OperationKind::Subscription {
             self.outbox.goes_on(&self.ticket);
@@ -113,7 +127,7 @@ impl<C: Clone> Operation<C> {
 
     /// Sends the events of a stream, each when the one before is on its way. An error is its last.
     async fn stream(&self, served: &Served, subscribed: &Subscribed) -> Result<(), Vec<GraphqlError>> {
-        let caller = self.caller(served)?;
+        let (caller, shown) = (self.caller(served)?, self.presented.credentials());
         let place = self.service.stream_place(&caller);
         let place = place.map_err(|error| vec![GraphqlError::of_call(error, &caller)])?;
         let mut stream = match self.service.stream(place, served, subscribed, &caller) {
@@ -134,7 +148,7 @@ impl<C: Clone> Operation<C> {
         };
         tokio::select! {
             () = passing => Ok(()),
-            changed = self.service.other_policies(served, &caller) => {
+            changed = self.service.other_policies(served, &caller, &shown) => {
                 self.outbox.withdraw(&self.ticket);
                 Err(vec![changed])
             }
@@ -148,7 +162,7 @@ impl<C: Clone> Operation<C> {
         form: Form,
         mut seen: Option<String>,
         mut served: Arc<Served>,
-        mut changes: watch::Receiver<Option<Arc<Served>>>,
+        mut changes: watch::Receiver<Arc<Traffic>>,
     ) -> Result<(), Vec<GraphqlError>> {
         if let Some(value) = seen.as_deref().and_then(ValueDigest::of_cursor) {
             self.outbox.has(&self.ticket, value);
@@ -181,8 +195,8 @@ impl<C: Clone> Operation<C> {
         &self,
         question: &Question,
         form: Form,
-        served: &Served,
-        changes: &mut watch::Receiver<Option<Arc<Served>>>,
+        served: &Arc<Served>,
+        changes: &mut watch::Receiver<Arc<Traffic>>,
         seen: &mut Option<String>,
     ) -> Result<ControlFlow<(), Arc<Served>>, Vec<GraphqlError>> {
         let operation = Box::pin(self.service.prepare(served, &question.request)).await?;
@@ -201,7 +215,10 @@ impl<C: Clone> Operation<C> {
                     if changed.is_err() {
                         return Ok(ControlFlow::Break(()));
                     }
-                    return Ok(ControlFlow::Continue(current(changes, &self.gateway)?));
+                    let next = self.route(changes).await?;
+                    if !Arc::ptr_eq(&next, served) {
+                        return Ok(ControlFlow::Continue(next));
+                    }
                 }
             }
             let Some(emission) = newest.take() else { continue };
@@ -256,14 +273,6 @@ impl Form {
             }
         }
     }
-}
-
-fn current(
-    changes: &mut watch::Receiver<Option<Arc<Served>>>,
-    gateway: &Gateway,
-) -> Result<Arc<Served>, Vec<GraphqlError>> {
-    let served = changes.borrow_and_update().clone();
-    served.ok_or_else(|| vec![GraphqlError::new(ErrorCode::Unavailable, gateway.nothing_served())])
 }
 
 /// `extensions.weir.after`: a cursor of an earlier message.

@@ -16,8 +16,8 @@ use crate::operations::outbox::{End, Part};
 /// What a client may send.
 #[derive(Debug, PartialEq)]
 pub enum ClientMessage {
-    /// The handshake, perhaps with a token.
-    ConnectionInit(Option<Token>),
+    /// The handshake.
+    ConnectionInit(Init),
     /// A token in place of the one before.
     Token(Token),
     /// Answered by a pong with the same payload.
@@ -36,6 +36,17 @@ pub enum ClientMessage {
         /// The client's name for it.
         id: String,
     },
+}
+
+/// What the handshake says.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Init {
+    /// Who calls.
+    pub token: Option<Token>,
+    /// The range of versions that it stays on.
+    pub release: Option<String>,
+    /// Who calls, where there is no token.
+    pub visitor: Option<String>,
 }
 
 /// A token. It shows nothing of itself.
@@ -61,7 +72,9 @@ pub fn parse(text: &str) -> Result<ClientMessage, Close> {
     match kind.as_str() {
         "connection_init" => {
             let payload = payload(&mut message)?;
-            Ok(ClientMessage::ConnectionInit(token(payload.as_ref(), &["Authorization", "authorization", "token"])?))
+            let token = token(payload.as_ref(), &["Authorization", "authorization", "token"])?;
+            let [release, visitor] = ["release", "visitor"].map(|name| said(payload.as_ref(), name));
+            Ok(ClientMessage::ConnectionInit(Init { token, release: release?, visitor: visitor? }))
         }
         "ping" => {
             let payload = payload(&mut message)?;
@@ -106,6 +119,15 @@ fn token(payload: Option<&Value>, names: &[&str]) -> Result<Option<Token>, Close
     match token {
         Some(token) => Ok(Some(Token(token.to_owned()))),
         None => Err(Close::forbidden(&Unauthenticated::Scheme)),
+    }
+}
+
+/// What a payload says under a name.
+fn said(payload: Option<&Value>, name: &str) -> Result<Option<String>, Close> {
+    match payload.and_then(|payload| payload.get(name)) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(_) => Err(Close::bad_message(&format!("its {name} must be a string"))),
     }
 }
 

@@ -19,6 +19,7 @@ use axum::response::{IntoResponse, Response};
 
 use tracing::Instrument;
 
+use crate::graphql::affinity::Affinity;
 use crate::http::gateway::Gateway;
 use crate::http::graphql::Refusal;
 use crate::http::negotiate::MediaType;
@@ -52,6 +53,10 @@ pub async fn upgrade(gateway: Arc<Gateway>, upgrade: WebSocketUpgrade, parts: &P
         Ok(credentials) => credentials,
         Err(error) => return Refusal::from(&error).into_response(MediaType::Json),
     };
+    let affinity = match Affinity::of_headers(&parts.headers) {
+        Ok(affinity) => affinity,
+        Err(error) => return Refusal::of_route(&gateway, &error).into_response(MediaType::Json),
+    };
     let Some(permit) = gateway.sockets.take() else {
         let retry_after = [(header::RETRY_AFTER, "1")];
         return (StatusCode::SERVICE_UNAVAILABLE, retry_after, "all sockets are taken\n").into_response();
@@ -72,7 +77,7 @@ pub async fn upgrade(gateway: Arc<Gateway>, upgrade: WebSocketUpgrade, parts: &P
         .on_failed_upgrade(|error| tracing::debug!("WebSocket upgrade: {error}"))
         .on_upgrade(async move |socket: WebSocket| {
             let span = gateway.span.clone();
-            let session = session::run(gateway, accepted, credentials, socket).instrument(span);
+            let session = session::run(gateway, accepted, credentials, affinity, socket).instrument(span);
             RequestId::under(request, session).await;
             drop((permit, held));
         })

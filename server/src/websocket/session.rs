@@ -20,10 +20,11 @@ use weir_schema::caller::CallerSettings;
 use weir_schema::error::ErrorCode;
 
 use super::close::Close;
-use super::message::{self, ClientMessage, Token};
+use super::message::{self, ClientMessage, Init, Token};
 use crate::auth::error::{TokenError, Unauthenticated};
 use crate::auth::sessions::{Session as TokenSession, over};
 use crate::auth::{Credentials, Presented};
+use crate::graphql::affinity::{Affinity, Unrouted};
 use crate::graphql::service::{Service, Source};
 use crate::graphql::{GraphqlError, Request};
 use crate::http::bodies::{Held, NoRoom};
@@ -47,7 +48,13 @@ enum Control {
 }
 
 /// Runs a session to its end.
-pub async fn run(gateway: Arc<Gateway>, accepted: Accepted, credentials: Credentials, socket: WebSocket) {
+pub async fn run(
+    gateway: Arc<Gateway>,
+    accepted: Accepted,
+    credentials: Credentials,
+    affinity: Option<Arc<Affinity>>,
+    socket: WebSocket,
+) {
     let spoken = socket.protocol().and_then(|spoken| spoken.to_str().ok()) == Some(super::SUBPROTOCOL);
     let (sink, mut stream) = socket.split();
     let outbox = Arc::new(Outbox::new(gateway.options.socket.outbox_bytes));
@@ -72,6 +79,7 @@ pub async fn run(gateway: Arc<Gateway>, accepted: Accepted, credentials: Credent
         written: accepted.written.clone(),
         token: None,
         source: accepted.source(),
+        affinity,
         stopping: gateway_stopping,
         _permit: None,
         counted: Caller::Anonymous,
@@ -203,6 +211,8 @@ struct Session {
     token: Option<TokenSession>,
     /// Where it comes from.
     source: Source,
+    /// What came with the upgrade of where its calls should go.
+    affinity: Option<Arc<Affinity>>,
     /// Turns true when who serves it is told to stop.
     stopping: watch::Receiver<bool>,
     /// Its place with the tenant that its token has led to.
@@ -271,7 +281,7 @@ impl Session {
     async fn handle(&mut self, message: ClientMessage, room: Result<Held, NoRoom>) -> Result<(), Close> {
         match message {
             ClientMessage::ConnectionInit(_) if self.acknowledged => return Err(Close::INIT_TWICE),
-            ClientMessage::ConnectionInit(token) => self.begin(token).await?,
+            ClientMessage::ConnectionInit(init) => self.begin(init).await?,
             ClientMessage::Token(_) if !self.acknowledged => return Err(Close::UNAUTHORIZED),
             ClientMessage::Token(token) => self.go_on_with(token).await?,
             ClientMessage::Ping(payload) => {
@@ -290,7 +300,7 @@ impl Session {
     }
 
     /// The handshake: what it shows counts more than what came with the upgrade.
-    async fn begin(&mut self, token: Option<Token>) -> Result<(), Close> {
+    async fn begin(&mut self, Init { token, release, visitor }: Init) -> Result<(), Close> {
         let refused = |error| Close::forbidden(&Unauthenticated::Token(error));
         if let Some(Token(token)) = token {
             timeout_at(self.init_deadline, self.go_where_it_leads(&token)).await.map_err(|_| Close::INIT_TIMEOUT)??;
@@ -298,10 +308,15 @@ impl Session {
             let verified = verified.map_err(|_| Close::INIT_TIMEOUT)?;
             self.presented.replace(Credentials::Token(verified.map_err(|error| Close::forbidden(&error))?));
         }
-        if self.service.current().is_none() {
-            return Err(Close::not_yet(self.gateway.nothing_served()));
-        }
+        let affinity = match (release, visitor) {
+            (None, None) => self.affinity.clone(),
+            (release, visitor) => {
+                Affinity::of(release.as_deref(), visitor.as_deref()).map_err(|error| self.unrouted(&error))?
+            }
+        };
+        self.service = self.service.with(affinity);
         let credentials = self.presented.credentials();
+        self.service.route(&credentials).await.map_err(|error| self.unrouted(&error))?;
         self.counted = credentials.caller(&CallerSettings::default()).map_err(refused)?;
         self._held = self.service.hold_socket(&self.counted).map_err(|_| Close::TOO_MANY_SOCKETS)?;
         self.token = self.gateway.auth.session(&credentials).map_err(refused)?;
@@ -310,6 +325,15 @@ impl Session {
         let until_ms = credentials.token().map(|verified| verified.until_ms());
         self.outbox.control(Control::Message(message::ack(until_ms)));
         Ok(())
+    }
+
+    /// There is no release to answer with.
+    fn unrouted(&self, unrouted: &Unrouted) -> Close {
+        match unrouted {
+            Unrouted::Nothing => Close::not_yet(self.gateway.nothing_served()),
+            unrouted if unrouted.is_clients() => Close::bad_message(&unrouted.to_string()),
+            unrouted => Close::not_yet(&GraphqlError::from(unrouted).message),
+        }
     }
 
     /// Goes on with the tenant that a token names. Nothing has been asked yet.
@@ -348,8 +372,8 @@ impl Session {
         // What runs goes by it too: a release to come may declare what it says otherwise than the one before.
         self.presented.replace(Credentials::Token(verified.clone()));
         // What runs began with what the token before said.
-        let served = self.gateway.service.current();
-        if served.is_some_and(|served| !verified.says_the_same_as(before, served.release.caller())) {
+        let served = self.service.route(&Credentials::Token(verified.clone())).await;
+        if served.is_ok_and(|served| !verified.says_the_same_as(before, served.release.caller())) {
             self.outbox.end_subscriptions(&[GraphqlError::from(&TokenError::Changed)]);
         }
         self.outbox.control(Control::Message(message::renewed(verified.until_ms())));

@@ -42,11 +42,11 @@ fn messages(bytes: &[u8]) {
             assert_eq!((error["id"].as_str(), &error["type"]), (Some(id.as_str()), &json!("error")));
         }
         Ok(ClientMessage::Complete { id }) => assert!(!id.is_empty()),
-        Ok(ClientMessage::ConnectionInit(token)) => {
+        Ok(ClientMessage::ConnectionInit(init)) => {
             let given: Value = serde_json::from_str(text).unwrap();
             let payload = given["payload"].as_object();
             assert_eq!(
-                token.is_some(),
+                init.token.is_some(),
                 payload.is_some_and(|payload| {
                     ["Authorization", "authorization", "token"].iter().any(|name| payload.contains_key(*name))
                 })

@@ -24,6 +24,8 @@ fn job(due_ms: u64, state: JobState) -> Job {
         attempts: 0,
         error: None,
         cron: None,
+        line: None,
+        release: None,
     }
 }
 

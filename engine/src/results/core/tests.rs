@@ -469,7 +469,7 @@ impl Model {
         }
         assert!(*bytes <= BYTES_MAX);
         assert_eq!(entries.values().map(|entry| entry.bytes).sum::<usize>(), *bytes);
-        self.core.retire_all_but(2);
+        self.core.retire_all_but(&[2]);
         assert!(self.core.entries.is_empty() && self.core.bytes() == 0);
         self.kept_views
     }

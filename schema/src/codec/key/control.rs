@@ -17,6 +17,23 @@ pub fn control_release(sequence: u64) -> Key {
     key
 }
 
+/// The key of where calls go.
+pub fn control_traffic() -> Key {
+    vec![CONTROL, b'f']
+}
+
+/// The key of a rollout that is over. Their order is that of their numbers.
+pub fn control_rollout(number: u64) -> Key {
+    let mut key = control_rollouts();
+    key.extend_from_slice(&number.to_be_bytes());
+    key
+}
+
+/// What the keys of all rollouts that are over start with.
+pub fn control_rollouts() -> Key {
+    vec![CONTROL, b'o']
+}
+
 /// What the keys of all releases start with.
 pub fn control_releases() -> Key {
     vec![CONTROL, b'r']

@@ -1,0 +1,245 @@
+//! Begins rollouts, takes them from one state to the next, and takes them back.
+//!
+//! A change is one commit: the new state of the traffic and its audit record. Then, still under the same lock, calls go by it. So
+//! whoever is told that a rollback is done can ask, and is answered by the release before: nothing is compiled or started for that,
+//! since both releases of a rollout, and the one that was active before the active one, are loaded.
+
+use std::sync::Arc;
+
+use weir_schema::codec::control::ReleaseRecord;
+use weir_schema::rollout::{self, Event, Moved, Phase, Rollout, Strategy};
+use weir_store::{ControlKey, ControlKind, Store, Transaction};
+
+use super::loaded::Writes;
+use super::traffic::Traffic;
+use crate::control::releases::{self, DeployError, read_traffic};
+use crate::control::{Actor, Changed, ControlError, all, change, text};
+use crate::eager;
+use crate::engine::Engine;
+use crate::keep::Keeping;
+use crate::release::Release;
+use crate::scheduled;
+
+/// Rollouts that are over and are on record.
+const ROLLOUTS_MAX: u64 = 1_000;
+
+/// Why a rollout was not begun, or is where it was.
+#[derive(Debug, thiserror::Error)]
+pub enum RolloutError {
+    /// It cannot go there from where it is.
+    #[error(transparent)]
+    Refused(#[from] rollout::Refused),
+    /// There is no such release.
+    #[error("there is no release {0}: weir releases list shows those that there are")]
+    Unknown(String),
+    /// A release that it leads to cannot be loaded.
+    #[error("release {version} cannot take calls: {why}")]
+    Load {
+        /// Which.
+        version: String,
+        /// Why.
+        why: Box<DeployError>,
+    },
+    /// It is somebody's who writes the app.
+    #[error("this server runs an app that is being written: there are rollouts where weir serve runs")]
+    Develops,
+    /// The control plane cannot.
+    #[error(transparent)]
+    Control(#[from] ControlError),
+}
+
+/// The rollouts that are over, the newest last.
+pub fn ended(store: &Store) -> Result<Vec<Rollout>, ControlError> {
+    all(store, ControlKind::Rollouts)
+}
+
+/// What a change of the traffic is called in the audit log.
+fn action(event: &Event, moved: &Moved) -> &'static str {
+    match (event, moved.ended.as_ref().map(|ended| &ended.phase)) {
+        (_, Some(Phase::Promoted)) => "promoteRollout",
+        (Event::RollBack { .. }, _) => "rollBack",
+        (Event::Failed { .. }, _) => "failRollout",
+        (Event::Pause, _) => "pauseRollout",
+        (Event::Resume, _) => "resumeRollout",
+        (Event::Prepared | Event::Due | Event::Advance | Event::Promote, _) => "advanceRollout",
+    }
+}
+
+/// What the audit log says of a change.
+fn targets(store: &[ReleaseRecord], before: &rollout::Traffic, moved: &Moved, event: &Event) -> Vec<String> {
+    let name = |sequence: u64| {
+        let known = store.iter().find(|release| release.sequence == sequence);
+        known.map_or_else(|| sequence.to_string(), |release| format!("{} {}", release.app, release.version))
+    };
+    let rollout = moved.ended.as_ref().or(moved.traffic.rollout.as_ref());
+    let mut targets = Vec::new();
+    if let Some(rollout) = rollout {
+        targets.push(format!("rollout {}", rollout.number));
+        targets.push(name(rollout.candidate));
+        if let (Phase::Step { .. }, Some((_, share))) = (&rollout.phase, moved.traffic.candidate()) {
+            targets.push(share.to_string());
+        }
+    }
+    if before.active() != moved.traffic.active() {
+        targets.extend(before.active().map(|sequence| format!("from {}", name(sequence))));
+        targets.extend(moved.traffic.active().map(|sequence| format!("to {}", name(sequence))));
+    }
+    if let Event::RollBack { why } | Event::Failed { why } = event {
+        targets.push(why.clone());
+    }
+    targets
+}
+
+/// Writes a new state of the traffic.
+pub(crate) fn put(transaction: &mut Transaction, moved: &Moved) {
+    transaction.put_control(&ControlKey::Traffic, Some(text(&moved.traffic)));
+    if let Some(ended) = &moved.ended {
+        transaction.put_control(&ControlKey::Rollout(ended.number), Some(text(ended)));
+        if let Some(old) = ended.number.checked_sub(ROLLOUTS_MAX) {
+            transaction.put_control(&ControlKey::Rollout(old), None);
+        }
+    }
+}
+
+impl Engine {
+    /// Begins a rollout of a release that is on record, and waits until its candidate is ready: promoted, or taking calls, as the
+    /// strategy has it.
+    pub async fn start_rollout(
+        &self,
+        sequence: u64,
+        strategy: Strategy,
+        actor: &Actor,
+    ) -> Result<rollout::Traffic, RolloutError> {
+        self.may_roll_out()?;
+        let _one_at_a_time = self.deploying().lock().await;
+        let known = releases::list(self.store())?;
+        let record = known.into_iter().find(|release| release.sequence == sequence);
+        let record = record.ok_or_else(|| RolloutError::Unknown(sequence.to_string()))?;
+        // What cannot begin loads nothing.
+        releases::traffic(self.store())?.start(sequence, strategy.clone(), actor.as_str(), self.clock().now_ms())?;
+        self.ready_to_load(&record).await?;
+        let now_ms = self.clock().now_ms();
+        change(self.store(), actor, |transaction| {
+            let started = read_traffic(transaction)?.start(sequence, strategy.clone(), actor.as_str(), now_ms)?;
+            let number = started.rollouts;
+            put(transaction, &Moved { traffic: started, ended: None });
+            let targets = vec![
+                format!("rollout {number}"),
+                format!("{} {}", record.app, record.version),
+                strategy.as_str().to_owned(),
+            ];
+            Ok::<_, RolloutError>(Changed::new((), "startRollout", targets))
+        })
+        .await?;
+        self.prepare(actor).await
+    }
+
+    /// Something happens to the rollout under way, or the last one is taken back.
+    pub async fn roll(&self, event: Event, actor: &Actor) -> Result<rollout::Traffic, RolloutError> {
+        self.may_roll_out()?;
+        self.happen(event, actor).await
+    }
+
+    fn may_roll_out(&self) -> Result<(), RolloutError> {
+        if self.runs_anything() { Err(RolloutError::Develops) } else { Ok(()) }
+    }
+
+    /// Makes the candidate of the rollout under way ready, which is loaded, and has the rollout go on.
+    pub(crate) async fn prepare(&self, actor: &Actor) -> Result<rollout::Traffic, RolloutError> {
+        self.happen(Event::Prepared, actor).await
+    }
+
+    /// A release to be loaded, if it is not.
+    async fn ready_to_load(&self, record: &ReleaseRecord) -> Result<Arc<Release>, RolloutError> {
+        let loaded = self.load_kept(record).await;
+        loaded.map_err(|why| RolloutError::Load { version: record.version.clone(), why: Box::new(why) })
+    }
+
+    /// Commits what happens, and has calls go by it.
+    async fn happen(&self, event: Event, actor: &Actor) -> Result<rollout::Traffic, RolloutError> {
+        let now_ms = self.clock().now_ms();
+        let next = releases::traffic(self.store())?.after(&event, now_ms)?;
+        // As a rule they are loaded. Where they are not, as right after a start, they are before anything is said to have happened.
+        let known = releases::list(self.store())?;
+        let needed = next.traffic.active().into_iter().chain(next.traffic.candidate().map(|(candidate, _)| candidate));
+        for sequence in needed {
+            let record = known.iter().find(|release| release.sequence == sequence);
+            self.ready_to_load(record.ok_or_else(|| RolloutError::Unknown(sequence.to_string()))?).await?;
+        }
+        let becomes_active = next.traffic.active().filter(|active| self.active_sequence() != Some(*active));
+        let promoted = becomes_active.filter(|_| !matches!(event, Event::RollBack { .. }));
+        if let Some(release) = promoted.and_then(|sequence| self.loaded_as(sequence)) {
+            // What its views have computed before is there when its first call comes. A rollback has no time for that.
+            self.hand_over(&release).await;
+        }
+        let moved = {
+            let _turn = self.shared().turning.lock().await;
+            let moved = change(self.store(), actor, |transaction| {
+                let before = read_traffic(transaction)?;
+                let moved = before.after(&event, self.clock().now_ms())?;
+                put(transaction, &moved);
+                let targets = targets(&known, &before, &moved, &event);
+                Ok::<_, RolloutError>(Changed::new(moved.clone(), action(&event, &moved), targets))
+            })
+            .await?;
+            self.go_by(&moved.traffic);
+            moved
+        };
+        self.shared().turned.notify_one();
+        if promoted.is_none()
+            && let Some(release) = becomes_active.and_then(|sequence| self.loaded_as(sequence))
+        {
+            let engine = self.clone();
+            tokio::spawn(async move { engine.hand_over(&release).await });
+        }
+        Ok(moved.traffic)
+    }
+
+    async fn hand_over(&self, release: &Arc<Release>) {
+        if let Err(error) = Keeping::hand_over(self, release).await {
+            tracing::warn!("what views have computed before is not used: {error}");
+        }
+    }
+
+    fn active_sequence(&self) -> Option<u64> {
+        self.traffic().borrow().active().and_then(|release| release.sequence())
+    }
+
+    /// From now on calls go by that. What it names is loaded; what is not takes no calls.
+    pub(crate) fn go_by(&self, state: &rollout::Traffic) {
+        let active = state.active().and_then(|sequence| self.loaded_as(sequence));
+        let traffic = Traffic::to(active);
+        let number = state.rollout.as_ref().map_or(0, |rollout| rollout.number);
+        let candidate = state.candidate().and_then(|(sequence, share)| Some((self.loaded_as(sequence)?, share)));
+        self.direct(match candidate {
+            Some((candidate, share)) => traffic.split(number, candidate, share),
+            None => traffic,
+        });
+    }
+
+    /// Has calls go there from now on.
+    pub(crate) fn direct(&self, traffic: Traffic) {
+        let active = traffic.active().cloned();
+        let before = self.shared().traffic.send_replace(Arc::new(traffic));
+        let number = |release: &Arc<Release>| release.number();
+        if before.active().map(number) == active.as_ref().map(number) {
+            return;
+        }
+        self.shared().active.send_replace(active.clone());
+        if let Some(release) = active {
+            eager::watch_all(self, &release);
+            scheduled::run_all(self, &release);
+        }
+    }
+
+    /// Loads what a release has on record, unless it is loaded.
+    pub(crate) async fn load_kept(&self, record: &ReleaseRecord) -> Result<Arc<Release>, DeployError> {
+        match self.loaded_as(record.sequence) {
+            Some(release) => Ok(release),
+            None => {
+                let app = releases::kept_app(self.store(), record).await?;
+                Ok(self.load(app, Some(record.sequence), Writes::NotYet).await?)
+            }
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Does what is due by itself: the next step of a canary, the rest of what a crash has left half done, and the end of releases that
+//! nobody needs any more.
+
+use std::sync::Weak;
+use std::time::Duration;
+
+use weir_schema::rollout::{Event, Phase, Traffic};
+
+use super::conduct::RolloutError;
+use crate::control::{Actor, releases};
+use crate::engine::{Engine, Shared};
+
+/// How often releases are looked for that nobody needs, and how late a step may be where the clock was put forward.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
+/// A pause after what should not happen while the store is sound.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Runs for as long as the engine lives.
+pub(crate) async fn run(engine: Weak<Shared>) {
+    let mut pause = Duration::ZERO;
+    loop {
+        tokio::time::sleep(pause).await;
+        let Some(engine) = Engine::of(&engine) else { return };
+        if engine.runs_anything() {
+            return;
+        }
+        pause = match engine.do_what_is_due().await {
+            Ok(()) => Duration::ZERO,
+            Err(_) if engine.is_ready().is_err() => return,
+            Err(error) => {
+                tracing::error!("a rollout does not go on, and is tried again: {error}");
+                PAUSE
+            }
+        };
+        let turned = engine.shared().turned.clone();
+        let due_ms = releases::traffic(engine.store()).ok().and_then(|traffic| traffic.due_ms());
+        let clock = engine.clock().clone();
+        // Who waits keeps no engine.
+        drop(engine);
+        tokio::select! {
+            () = turned.notified() => {}
+            () = tokio::time::sleep(LOOK_AGAIN) => {}
+            () = clock.until(due_ms.unwrap_or(u64::MAX)), if due_ms.is_some() => {}
+        }
+    }
+}
+
+impl Engine {
+    async fn do_what_is_due(&self) -> Result<(), RolloutError> {
+        let state = releases::traffic(self.store())?;
+        if state.due_ms().is_some_and(|due_ms| due_ms <= self.clock().now_ms()) {
+            match self.roll(Event::Due, &Actor::weir()).await {
+                // Somebody was faster.
+                Ok(_) | Err(RolloutError::Refused(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        // Nobody waits for a rollout that was being prepared when the server was killed.
+        if let Ok(_alone) = self.deploying().try_lock()
+            && self.traffic().borrow().active().is_some()
+        {
+            self.finish_preparing().await?;
+        }
+        let state = releases::traffic(self.store())?;
+        self.load_previous(&state).await;
+        self.drain(&needed(&state), true).await;
+        Ok(())
+    }
+
+    /// Goes on with a rollout that was being prepared when the server ended.
+    pub(crate) async fn finish_preparing(&self) -> Result<(), RolloutError> {
+        let state = releases::traffic(self.store())?;
+        let Some(rollout) = state.rollout.filter(|rollout| rollout.phase == Phase::Preparing) else { return Ok(()) };
+        let known = releases::list(self.store())?;
+        let record = known.iter().find(|release| release.sequence == rollout.candidate);
+        let loaded = match record {
+            Some(record) => self.load_kept(record).await.map_err(|error| error.to_string()),
+            None => Err("it is not on record".to_owned()),
+        };
+        let event = loaded.map_or_else(|why| Event::Failed { why }, |_| Event::Prepared);
+        self.roll(event, &Actor::weir()).await.map(drop)
+    }
+
+    /// Has the release ready that one would roll back to.
+    async fn load_previous(&self, state: &Traffic) {
+        let Some(previous) = state.previous().filter(|previous| self.loaded_as(*previous).is_none()) else { return };
+        let known = releases::list(self.store()).unwrap_or_default();
+        let Some(record) = known.iter().find(|release| release.sequence == previous) else { return };
+        if let Err(error) = self.load_kept(record).await {
+            tracing::debug!("release {} cannot be rolled back to: {error}", record.version);
+        }
+    }
+}
+
+/// What stays loaded whether it is used or not.
+pub(crate) fn needed(state: &Traffic) -> Vec<u64> {
+    let rollout = state.rollout.as_ref().map(|rollout| rollout.candidate);
+    state.active().into_iter().chain(state.previous()).chain(rollout).collect()
+}

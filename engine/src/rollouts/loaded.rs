@@ -1,0 +1,155 @@
+//! The releases that are loaded: those that calls go to, those that one may roll back to, and those that somebody still uses.
+//!
+//! A release is compiled and started once and shared by all who need it. What nobody needs any more drains: it goes when it has not
+//! been asked for a while and nobody holds it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use weir_sandbox::App;
+
+use crate::engine::{ActivateError, Engine};
+use crate::groups;
+use crate::keep::Keeping;
+use crate::release::Release;
+
+/// How long a release stays that nobody has asked for anything.
+pub(crate) const DRAIN_AFTER: Duration = Duration::from_secs(300);
+/// Releases that are loaded for callers who stay on a line, at one time.
+pub(crate) const LINES_MAX: usize = 8;
+
+const STILL_THERE: &str = "what a release has declared that is gone is still in the store";
+
+/// Somebody uses a release. It stays loaded until this is dropped.
+#[derive(Debug, Clone)]
+#[must_use = "the release may go when this is dropped"]
+pub struct Lease {
+    _held: Arc<()>,
+}
+
+impl Release {
+    /// Says that somebody uses it.
+    pub(crate) fn lease(&self, now_ms: u64) -> Lease {
+        self.used_ms.fetch_max(now_ms, Ordering::Relaxed);
+        Lease { _held: self.leases.clone() }
+    }
+
+    /// Whether nobody uses it, nor has for a while.
+    fn is_idle(&self, now_ms: u64) -> bool {
+        let unused_ms = now_ms.saturating_sub(self.used_ms.load(Ordering::Relaxed));
+        let is_held = Arc::strong_count(&self.leases) > 1 || self.pool().calls_in_flight() > 0;
+        !is_held && Duration::from_millis(unused_ms) >= DRAIN_AFTER
+    }
+}
+
+/// Whether a release writes what its views have computed into the store from the beginning: that is for the one that is about to be
+/// the active one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Writes {
+    FromNow,
+    NotYet,
+}
+
+impl Engine {
+    /// All that are loaded, and each change of that.
+    pub fn loaded(&self) -> watch::Receiver<Vec<Arc<Release>>> {
+        self.shared().loaded.subscribe()
+    }
+
+    /// The loaded release of a sequence.
+    pub(crate) fn loaded_as(&self, sequence: u64) -> Option<Arc<Release>> {
+        let loaded = self.shared().loaded.borrow();
+        loaded.iter().find(|release| release.sequence() == Some(sequence)).cloned()
+    }
+
+    /// Loads an app beside all others: brings the collections and indexes in line, and waits until it is served. No call goes to it yet.
+    pub(crate) async fn load(
+        &self,
+        app: App,
+        sequence: Option<u64>,
+        writes: Writes,
+    ) -> Result<Arc<Release>, ActivateError> {
+        let _one_at_a_time = self.shared().loading.lock().await;
+        if let Some(loaded) = sequence.and_then(|sequence| self.loaded_as(sequence)) {
+            return Ok(loaded);
+        }
+        let release = self.start_release(app, sequence).await?;
+        self.apply_collections(Some(&release)).await?;
+        if writes == Writes::FromNow
+            && let Err(error) = Keeping::hand_over(self, &release).await
+        {
+            tracing::warn!("what views have computed before is not used: {error}");
+        }
+        release.keep_groups(groups::keep::keep_all(self, &release));
+        self.shared().loaded.send_modify(|loaded| loaded.push(release.clone()));
+        self.until_served(&release).await;
+        match release.unservable() {
+            None => Ok(release),
+            Some(why) => {
+                let why = why.to_owned();
+                self.unload_one(&release).await;
+                Err(ActivateError::Unservable(why))
+            }
+        }
+    }
+
+    /// Drops a release that takes no calls after all. What the active one's views compute goes into the store again.
+    pub(crate) async fn give_up(&self, release: &Arc<Release>) {
+        let _one_at_a_time = self.shared().loading.lock().await;
+        self.unload_one(release).await;
+    }
+
+    async fn unload_one(&self, release: &Arc<Release>) {
+        self.unload(|other| other.number() == release.number());
+        if let Err(error) = self.apply_collections(None).await {
+            tracing::warn!("{STILL_THERE}: {error}");
+        }
+        let active = self.traffic().borrow().active().cloned();
+        if let Some(active) = active
+            && let Err(error) = Keeping::hand_over(self, &active).await
+        {
+            tracing::warn!("what views compute is not kept: {error}");
+        }
+    }
+
+    /// Has the store hold what all loaded releases declare, and one that is to be. An app that is being written is alone: the one
+    /// before it is on its way out.
+    async fn apply_collections(&self, next: Option<&Arc<Release>>) -> Result<(), ActivateError> {
+        let loaded = self.shared().loaded.borrow().clone();
+        let beside = loaded.iter().filter(|_| next.is_none_or(|next| next.sequence().is_some()));
+        let all: Vec<(String, &Arc<Release>)> =
+            next.into_iter().chain(beside.rev()).map(|release| (release.version().to_string(), release)).collect();
+        let all: Vec<_> = all.iter().map(|(version, release)| (version.as_str(), release.declarations())).collect();
+        if all.is_empty() { Ok(()) } else { Ok(self.store().apply_releases(&all).await?) }
+    }
+
+    /// Drops loaded releases. What runs on them ends there.
+    fn unload(&self, is_gone: impl Fn(&Release) -> bool) -> bool {
+        let before = self.shared().loaded.borrow().len();
+        self.shared().loaded.send_if_modified(|loaded| {
+            loaded.retain(|release| !is_gone(release));
+            loaded.len() < before
+        })
+    }
+
+    /// Drops releases that nobody needs: neither calls go to them nor would they after a rollback, and nobody uses them. Without
+    /// `patience` no release stays that somebody may still ask for.
+    pub(crate) async fn drain(&self, needed: &[u64], patience: bool) {
+        let _one_at_a_time = self.shared().loading.lock().await;
+        let now_ms = self.clock().now_ms();
+        let traffic = self.traffic().borrow().clone();
+        let is_needed = |release: &Release| {
+            traffic.goes_to(release) || release.sequence().is_some_and(|sequence| needed.contains(&sequence))
+        };
+        if !self.unload(|release| !is_needed(release) && (!patience || release.is_idle(now_ms))) {
+            return;
+        }
+        let left: Vec<u64> = self.loaded().borrow().iter().map(|release| release.number()).collect();
+        self.keep_results_of(&left);
+        if let Err(error) = self.apply_collections(None).await {
+            tracing::warn!("{STILL_THERE}: {error}");
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! How far rollouts are, with the releases that they are about.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use weir_schema::codec::control::ReleaseRecord;
+use weir_schema::rollout::{Rollout, Share, Traffic};
+use weir_store::Store;
+
+use super::conduct::RolloutError;
+use crate::control::{ControlError, releases};
+
+/// Which releases take calls, and what is under way.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// The active release; absent: none was deployed yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub active: Option<ReleaseRecord>,
+    /// The one that a rollback leads to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<ReleaseRecord>,
+    /// The one that is being rolled out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub candidate: Option<ReleaseRecord>,
+    /// How far that is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<Rollout>,
+    /// Whose calls go to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<Share>,
+}
+
+/// How it is now.
+pub fn status(store: &Store) -> Result<Status, ControlError> {
+    Ok(of(releases::traffic(store)?, &releases::list(store)?))
+}
+
+/// The same of a state of the traffic.
+pub fn of(traffic: Traffic, known: &[ReleaseRecord]) -> Status {
+    let find = |sequence: u64| known.iter().find(|release| release.sequence == sequence).cloned();
+    Status {
+        active: traffic.active().and_then(find),
+        previous: traffic.previous().and_then(find),
+        candidate: traffic.rollout.as_ref().and_then(|rollout| find(rollout.candidate)),
+        share: traffic.candidate().map(|(_, share)| share),
+        rollout: traffic.rollout,
+    }
+}
+
+/// The release that a version or a sequence names: of those with one version the newest.
+pub fn find(store: &Store, named: &str) -> Result<ReleaseRecord, RolloutError> {
+    let known = releases::list(store)?;
+    let sequence = named.parse::<u64>().ok();
+    let is_it = |release: &&ReleaseRecord| release.version == named || Some(release.sequence) == sequence;
+    let found = known.iter().rev().find(is_it).cloned();
+    found.ok_or_else(|| RolloutError::Unknown(named.chars().take(100).collect()))
+}
+
+impl fmt::Display for Status {
+    /// In words, a line or two.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.active {
+            None => f.write_str("no release is active yet")?,
+            Some(active) => write!(f, "{} is active", named(active))?,
+        }
+        if let Some(previous) = &self.previous {
+            write!(f, ", and a rollback leads to {}", named(previous))?;
+        }
+        let Some(rollout) = &self.rollout else { return Ok(()) };
+        let candidate = self.candidate.as_ref().map_or_else(|| rollout.candidate.to_string(), named);
+        write!(f, "\nrollout {} of {candidate}: {}", rollout.number, rollout.in_words())
+    }
+}
+
+fn named(release: &ReleaseRecord) -> String {
+    format!("{} {}, sequence {}", release.app, release.version, release.sequence)
+}

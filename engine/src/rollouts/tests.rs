@@ -1,0 +1,240 @@
+//! Rollouts on a real store: whose calls go where, what stays so after a restart, what happens by itself, what is taken back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use weir_schema::rollout::{Event, Phase, Share, Step, Strategy, Traffic};
+
+use super::conduct::{self, RolloutError};
+use super::line::Line;
+use super::loaded::DRAIN_AFTER;
+use super::traffic::Asker;
+use crate::bundle::key::SigningKey;
+use crate::call::Caller;
+use crate::control::Actor;
+use crate::control::releases::{self, DeployError};
+use crate::control::tests::{AT_ONCE, Bench, COLLECTIONS, answering, bundle, sources};
+use crate::release::Release;
+
+fn canary(steps: &[(u16, Option<u64>)]) -> Strategy {
+    let step =
+        |(percent, for_ms): &(u16, Option<u64>)| Step { share: Share::of(percent * 100).unwrap(), for_ms: *for_ms };
+    Strategy::Canary { steps: steps.iter().map(step).collect() }
+}
+
+async fn deploy(bench: &Bench, signed: &[u8], strategy: Strategy) -> Result<Option<Phase>, DeployError> {
+    let deployed = bench.engine.deploy(signed, strategy, &Actor::operator(), &|_| Ok(())).await;
+    deployed.map(|deployed| deployed.rollout.map(|rollout| rollout.phase))
+}
+
+async fn roll(bench: &Bench, event: Event) -> Result<Traffic, RolloutError> {
+    bench.engine.roll(event, &Actor::operator()).await
+}
+
+fn back() -> Event {
+    Event::RollBack { why: "it is slow".into() }
+}
+
+async fn ask(bench: &Bench, release: &Arc<Release>) -> Value {
+    let answer = bench.engine.call(release, &Caller::Anonymous, "answer", Value::Null).await;
+    answer.unwrap().value.take()
+}
+
+/// What each of many visitors is answered.
+async fn answers(bench: &Bench) -> Vec<Value> {
+    let mut answers = Vec::new();
+    for visitor in 0..40 {
+        let name = format!("visitor {visitor}");
+        let release = bench.engine.route(|| Asker::Visitor(&name)).unwrap();
+        answers.push(ask(bench, &release).await);
+    }
+    answers
+}
+
+fn count(answers: &[Value], answer: u32) -> usize {
+    answers.iter().filter(|given| **given == json!(answer)).count()
+}
+
+/// Two releases, of which the second is rolled out in some way.
+async fn two(strategy: Strategy) -> (Bench, SigningKey) {
+    let (bench, key) = (Bench::new(), SigningKey::generate().unwrap());
+    bench.trust(&key).await;
+    assert_eq!(deploy(&bench, &bundle(&key, &answering("1.0.0", 1), 10), strategy.clone()).await.unwrap(), None);
+    deploy(&bench, &bundle(&key, &answering("2.0.0", 2), 20), strategy).await.unwrap();
+    (bench, key)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_canary_takes_some_callers_then_more_then_all() {
+    let (bench, _) = two(canary(&[(20, None), (60, None)])).await;
+    let few = answers(&bench).await;
+    assert!((1..20).contains(&count(&few, 2)) && count(&few, 1) + count(&few, 2) == 40, "{few:?}");
+    assert_eq!(answers(&bench).await, few, "each stays where they are");
+    assert_eq!(bench.answer().await, json!(1), "what nobody in particular asks stays");
+    roll(&bench, Event::Advance).await.unwrap();
+    let more = answers(&bench).await;
+    assert!(count(&more, 2) > count(&few, 2) && count(&more, 1) > 0, "{more:?}");
+    assert!(few.iter().zip(&more).all(|(few, more)| few == &json!(1) || more == &json!(2)), "nobody goes back");
+    // It is rolled back, and what has come of that is on record.
+    roll(&bench, back()).await.unwrap();
+    assert_eq!(count(&answers(&bench).await, 1), 40);
+    let ended = conduct::ended(&bench.store).unwrap();
+    assert_eq!(ended.last().unwrap().phase, Phase::RolledBack { why: "it is slow".into() });
+    bench.engine.start_rollout(20, canary(&[(20, None)]), &Actor::operator()).await.unwrap();
+    roll(&bench, Event::Promote).await.unwrap();
+    assert_eq!(count(&answers(&bench).await, 2), 40);
+    assert_eq!(bench.answer().await, json!(2));
+    bench.engine.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_needs_nothing_but_what_is_there() {
+    let (bench, key) = two(AT_ONCE).await;
+    assert_eq!(bench.answer().await, json!(2));
+    let before = bench.engine.loaded_as(10).unwrap();
+    let state = roll(&bench, back()).await.unwrap();
+    assert_eq!((state.active(), state.previous()), (Some(10), None));
+    assert_eq!(bench.answer().await, json!(1));
+    assert_eq!(bench.engine.releases().borrow().as_ref().unwrap().number(), before.number(), "it was never unloaded");
+    let refused = roll(&bench, back()).await.unwrap_err().to_string();
+    assert_eq!(refused, "no release was active before this one: deploy another instead");
+    // What was rolled back can be tried again, and what is newer deployed.
+    assert_eq!(bench.engine.start_rollout(20, AT_ONCE, &Actor::operator()).await.unwrap().active(), Some(20));
+    deploy(&bench, &bundle(&key, &answering("3.0.0", 3), 30), AT_ONCE).await.unwrap();
+    roll(&bench, back()).await.unwrap();
+    assert_eq!(bench.answer().await, json!(2));
+    let audit = bench.audit();
+    let tail: Vec<&str> = audit.lines().rev().take(3).collect();
+    assert_eq!(tail[0], "operator rollBack from shop 3.0.0 to shop 2.0.0 it is slow");
+    assert_eq!(tail[1], "operator promoteRollout rollout 4 shop 3.0.0 from shop 2.0.0 to shop 3.0.0");
+    bench.engine.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_rollout_at_a_time_and_nothing_else_changes() {
+    let (bench, key) = two(Strategy::BlueGreen { hold: true }).await;
+    assert_eq!(bench.answer().await, json!(1), "it waits");
+    let another = bundle(&key, &answering("3.0.0", 3), 30);
+    let refused = deploy(&bench, &another, AT_ONCE).await.unwrap_err().to_string();
+    assert_eq!(refused, "rollout 2 is under way: promote it or roll it back first");
+    assert_eq!(releases::list(&bench.store).unwrap().len(), 2);
+    let unknown = bench.engine.start_rollout(99, AT_ONCE, &Actor::operator()).await.unwrap_err().to_string();
+    assert_eq!(unknown, "there is no release 99: weir releases list shows those that there are");
+    // The same bundle once more says how far it is.
+    let again = deploy(&bench, &bundle(&key, &answering("2.0.0", 2), 20), AT_ONCE).await.unwrap();
+    assert_eq!(again, Some(Phase::Ready));
+    roll(&bench, Event::Promote).await.unwrap();
+    assert_eq!(bench.answer().await, json!(2));
+    bench.engine.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn steps_follow_by_themselves() {
+    let (bench, _) = two(canary(&[(20, Some(3_600_000)), (60, Some(3_600_000))])).await;
+    let mut traffic = bench.engine.traffic();
+    traffic.borrow_and_update();
+    for _ in 0..2 {
+        bench.engine.clock().advance(Duration::from_secs(3_600));
+        tokio::time::timeout(Duration::from_secs(60), traffic.changed()).await.unwrap().unwrap();
+    }
+    assert_eq!(traffic.borrow().active().unwrap().sequence(), Some(20));
+    assert_eq!(bench.answer().await, json!(2));
+    bench.engine.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollout_goes_on_after_a_restart() {
+    let (bench, key) = two(canary(&[(20, None), (60, None)])).await;
+    let before = answers(&bench).await;
+    let bench = bench.reopened().await;
+    bench.engine.restore(&|_| Ok(())).await.unwrap();
+    assert_eq!(answers(&bench).await, before, "everybody is where they were");
+    roll(&bench, Event::Promote).await.unwrap();
+    let bench = bench.reopened().await;
+    assert_eq!(bench.engine.restore(&|_| Ok(())).await.unwrap().unwrap().version, "2.0.0");
+    roll(&bench, back()).await.unwrap();
+    assert_eq!(bench.answer().await, json!(1));
+    // A candidate whose keys count no more does not keep the active release from being served.
+    let other = SigningKey::generate().unwrap();
+    bench.trust(&other).await;
+    deploy(&bench, &bundle(&other, &answering("3.0.0", 3), 30), canary(&[(50, None)])).await.unwrap();
+    let id = other.public().id().to_string();
+    crate::control::keys::revoke(&bench.store, &Actor::operator(), &id).await.unwrap();
+    let bench = bench.reopened().await;
+    bench.engine.restore(&|_| Ok(())).await.unwrap();
+    assert_eq!(count(&answers(&bench).await, 1), 40);
+    let ended = conduct::ended(&bench.store).unwrap().pop().unwrap();
+    let Phase::RolledBack { why } = ended.phase else { panic!("{:?}", ended.phase) };
+    assert!(why.contains("was revoked"), "{why}");
+    drop(key);
+    bench.engine.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn callers_stay_on_a_line() {
+    let (bench, key) = two(AT_ONCE).await;
+    let on = async |range: &str| {
+        let line = Line::parse(range).unwrap();
+        let release = bench.engine.route_on(&line, Asker::Nobody).await?;
+        Ok::<_, super::line::LineError>((ask(&bench, &release).await, line))
+    };
+    let of = async |range: &str| on(range).await.map(|(answer, _)| answer).map_err(|error| error.to_string());
+    assert_eq!((of("^1").await, of("^2").await, of("*").await), (Ok(json!(1)), Ok(json!(2)), Ok(json!(2))));
+    assert_eq!(of("^3").await, Err("no release is ^3: there are 2.0.0, 1.0.0".to_owned()));
+    // Nobody needs 1.0.0 for a rollback any more, but somebody holds it.
+    deploy(&bench, &bundle(&key, &answering("3.0.0", 3), 30), AT_ONCE).await.unwrap();
+    let (_, held) = on("=1.0.0").await.unwrap();
+    bench.engine.clock().advance(DRAIN_AFTER * 2);
+    bench.engine.drain(&[], true).await;
+    assert!(bench.engine.loaded_as(10).is_some() && bench.engine.loaded_as(20).is_none());
+    drop(held);
+    bench.engine.drain(&[], true).await;
+    assert!(bench.engine.loaded_as(10).is_none());
+    assert_eq!(bench.answer().await, json!(3));
+    // It comes back for who asks for it.
+    assert_eq!(of("^1").await, Ok(json!(1)));
+    // What was rolled back is on no line.
+    roll(&bench, back()).await.unwrap();
+    assert_eq!(of("^3").await, Err("no release is ^3: there are 2.0.0, 1.0.0".to_owned()));
+    assert_eq!(of("<1").await, Err("no release is <1: there are 2.0.0, 1.0.0".to_owned()));
+    bench.engine.close().await;
+}
+
+/// What is scheduled on a line runs there.
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_stay_on_the_line_of_their_caller() {
+    let app = |version: &str, n: u32| {
+        let functions = format!(
+            "export const note = procedure((): Int => {{ items.insert({{ n: {n} }}); return {n}; }});\n\
+             export const later = procedure((): string => schedule({{ after: \"1h\" }}, note, {{}}));\n\
+             export const all = query((): Int[] => items.all().map((item) => item.n));"
+        );
+        sources(version, COLLECTIONS, &format!("import {{ schedule }} from \"weir\";\n{functions}"))
+    };
+    let (bench, key) = (Bench::new(), SigningKey::generate().unwrap());
+    bench.trust(&key).await;
+    deploy(&bench, &bundle(&key, &app("1.0.0", 1), 10), AT_ONCE).await.unwrap();
+    deploy(&bench, &bundle(&key, &app("2.0.0", 2), 20), AT_ONCE).await.unwrap();
+    let line = Line::parse("^1").unwrap();
+    let old = bench.engine.route_on(&line, Asker::Nobody).await.unwrap();
+    let pinned = bench.engine.on_line(line.range());
+    pinned.call(&old, &Caller::Anonymous, "later", Value::Null).await.unwrap();
+    drop((line, old));
+    bench.call("later", Value::Null).await;
+    let scheduler = crate::jobs::Scheduler::start(bench.engine.clone(), bench.engine.clock().clone());
+    bench.engine.clock().advance(Duration::from_secs(3_601));
+    let mut notes = bench.call("all", Value::Null).await;
+    for _ in 0..600 {
+        if notes.as_array().unwrap().len() == 2 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        notes = bench.call("all", Value::Null).await;
+    }
+    let mut notes: Vec<u64> = notes.as_array().unwrap().iter().filter_map(Value::as_u64).collect();
+    notes.sort_unstable();
+    assert_eq!(notes, [1, 2]);
+    scheduler.stop().await;
+    bench.engine.close().await;
+}

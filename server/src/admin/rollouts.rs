@@ -1,0 +1,246 @@
+//! Rollouts as the control plane tells and takes them.
+
+use async_graphql::{Context, Enum, InputObject, Result, SimpleObject};
+use serde_json::{Value, json};
+use weir_engine::Engine;
+use weir_engine::control::releases;
+use weir_engine::rollouts::conduct::{self, RolloutError};
+use weir_engine::rollouts::status;
+use weir_schema::duration::parse_ms;
+use weir_schema::error::ErrorCode;
+use weir_schema::rollout::{self, Event, Phase, Share, Step, Strategy};
+
+use super::queries::{bad, unavailable};
+use super::types::{Release, moment};
+use super::{actor, refused};
+
+/// Which releases take calls, and what is under way.
+#[derive(SimpleObject)]
+pub struct RolloutStatus {
+    /// All of it in words.
+    pub summary: String,
+    /// The active release; null: none was deployed yet.
+    pub active: Option<Release>,
+    /// The one that a rollback leads to.
+    pub previous: Option<Release>,
+    /// The one that is being rolled out.
+    pub candidate: Option<Release>,
+    /// Whose calls go to it, such as `5%`; null: nobody's.
+    pub share: Option<String>,
+    /// How far that is.
+    pub rollout: Option<Rollout>,
+}
+
+/// One release on its way to take the place of another.
+#[derive(SimpleObject)]
+pub struct Rollout {
+    /// Which it is of all that there were, from 1.
+    pub number: String,
+    /// The sequence of the release that was active when it began.
+    pub base: Option<String>,
+    /// The sequence of the release that is to become active.
+    pub candidate: String,
+    /// How.
+    pub strategy: StrategyKind,
+    /// The steps of a canary.
+    pub steps: Vec<CanaryStep>,
+    /// How far it is.
+    pub phase: RolloutPhase,
+    /// Which step it is at, from 1.
+    pub step: Option<usize>,
+    /// When the next step begins by itself.
+    pub due_at: Option<String>,
+    /// Why it was rolled back, or failed.
+    pub why: Option<String>,
+    /// When it came there.
+    pub since: String,
+    /// When it began.
+    pub started_at: String,
+    /// By whom.
+    pub started_by: String,
+}
+
+/// A step of a canary.
+#[derive(SimpleObject)]
+pub struct CanaryStep {
+    /// Whose calls go to the candidate, such as `5%`.
+    pub share: String,
+    /// How long, in milliseconds; null: until somebody says that it goes on.
+    #[graphql(name = "forMs")]
+    pub for_ms: Option<String>,
+}
+
+/// How callers move.
+#[derive(Enum, Clone, Copy, PartialEq, Eq)]
+pub enum StrategyKind {
+    /// All at once.
+    BlueGreen,
+    /// Step by step.
+    Canary,
+}
+
+/// How far a rollout is.
+#[derive(Enum, Clone, Copy, PartialEq, Eq)]
+pub enum RolloutPhase {
+    /// The candidate is made ready. No call goes to it.
+    Preparing,
+    /// It is ready, and waits to be promoted.
+    Ready,
+    /// Some callers go to it.
+    Step,
+    /// The same callers go on to go to it until it is resumed.
+    Paused,
+    /// Over: it is the active release, or was.
+    Promoted,
+    /// Over: all callers are back where they were.
+    RolledBack,
+    /// Over: it could not be made ready.
+    Failed,
+}
+
+/// How callers are to move. With neither they move at once, as soon as the release is ready.
+#[derive(InputObject)]
+pub struct StrategyInput {
+    /// Step by step.
+    pub canary: Option<Vec<StepInput>>,
+    /// Only when `promoteRollout` says so.
+    #[graphql(default = false)]
+    pub hold: bool,
+}
+
+/// A step of a canary.
+#[derive(InputObject)]
+pub struct StepInput {
+    /// Whose calls go to the candidate, such as `5%`.
+    pub share: String,
+    /// How long, such as `10m`; null: until somebody says that it goes on.
+    #[graphql(name = "for")]
+    pub time: Option<String>,
+}
+
+impl StrategyInput {
+    /// What it says.
+    pub fn strategy(given: Option<Self>) -> Result<Strategy> {
+        let strategy = match given {
+            None | Some(Self { canary: None, hold: false }) => Strategy::BlueGreen { hold: false },
+            Some(Self { canary: None, hold: true }) => Strategy::BlueGreen { hold: true },
+            Some(Self { canary: Some(_), hold: true }) => {
+                return Err(bad("a canary does not hold: leave out one of the two"));
+            }
+            Some(Self { canary: Some(steps), hold: false }) => {
+                Strategy::Canary { steps: steps.into_iter().map(step).collect::<Result<_>>()? }
+            }
+        };
+        strategy.check().map_err(|error| bad(error.to_string()))?;
+        Ok(strategy)
+    }
+
+    /// A strategy as a variable of this type.
+    pub fn variables(strategy: &Strategy) -> Value {
+        match strategy {
+            Strategy::BlueGreen { hold } => json!({ "hold": hold }),
+            Strategy::Canary { steps } => {
+                let step = |Step { share, for_ms }: &Step| json!({ "share": share.to_string(), "for": for_ms.map(|for_ms| format!("{for_ms}ms")) });
+                json!({ "canary": steps.iter().map(step).collect::<Vec<_>>() })
+            }
+        }
+    }
+}
+
+fn step(StepInput { share, time }: StepInput) -> Result<Step> {
+    let share = Share::parse(&share).ok_or_else(|| bad("share is a percentage such as 5% or 0.25%"))?;
+    let for_ms = time.map(|time| parse_ms(&time).ok_or_else(|| bad("for is a number and a unit, such as 10m")));
+    Ok(Step { share, for_ms: for_ms.transpose()? })
+}
+
+impl From<status::Status> for RolloutStatus {
+    fn from(status: status::Status) -> Self {
+        let summary = status.to_string();
+        let status::Status { active, previous, candidate, rollout, share } = status;
+        Self {
+            summary,
+            active: active.map(|record| Release::of(record, true)),
+            previous: previous.map(|record| Release::of(record, false)),
+            candidate: candidate.map(|record| Release::of(record, false)),
+            share: share.map(|share| share.to_string()),
+            rollout: rollout.map(Rollout::from),
+        }
+    }
+}
+
+impl From<rollout::Rollout> for Rollout {
+    fn from(rollout: rollout::Rollout) -> Self {
+        let rollout::Rollout { number, base, candidate, strategy, phase, since_ms, started_ms, started_by } = rollout;
+        let (strategy, steps) = match strategy {
+            Strategy::BlueGreen { .. } => (StrategyKind::BlueGreen, Vec::new()),
+            Strategy::Canary { steps } => (StrategyKind::Canary, steps),
+        };
+        let (phase, step, due_ms, why) = match phase {
+            Phase::Preparing => (RolloutPhase::Preparing, None, None, None),
+            Phase::Ready => (RolloutPhase::Ready, None, None, None),
+            Phase::Step { number, due_ms } => (RolloutPhase::Step, Some(number), due_ms, None),
+            Phase::Paused { number, .. } => (RolloutPhase::Paused, Some(number), None, None),
+            Phase::Promoted => (RolloutPhase::Promoted, None, None, None),
+            Phase::RolledBack { why } => (RolloutPhase::RolledBack, None, None, Some(why)),
+            Phase::Failed { why } => (RolloutPhase::Failed, None, None, Some(why)),
+        };
+        let of_step = |Step { share, for_ms }: Step| CanaryStep {
+            share: share.to_string(),
+            for_ms: for_ms.map(|for_ms| for_ms.to_string()),
+        };
+        Self {
+            number: number.to_string(),
+            base: base.map(|base| base.to_string()),
+            candidate: candidate.to_string(),
+            strategy,
+            steps: steps.into_iter().map(of_step).collect(),
+            phase,
+            step: step.map(|step| step.saturating_add(1)),
+            due_at: due_ms.map(moment),
+            why,
+            since: moment(since_ms),
+            started_at: moment(started_ms),
+            started_by,
+        }
+    }
+}
+
+/// How it is now.
+pub fn current(context: &Context<'_>) -> Result<RolloutStatus> {
+    Ok(status::status(context.data::<Engine>()?.store()).map_err(unavailable)?.into())
+}
+
+/// The rollouts that are over, the newest first.
+pub fn ended(context: &Context<'_>) -> Result<Vec<Rollout>> {
+    let ended = conduct::ended(context.data::<Engine>()?.store()).map_err(unavailable)?;
+    Ok(ended.into_iter().rev().map(Rollout::from).collect())
+}
+
+/// Begins one of a release that a version or a sequence names.
+pub async fn start(context: &Context<'_>, release: &str, strategy: Option<StrategyInput>) -> Result<RolloutStatus> {
+    let (engine, actor) = (context.data::<Engine>()?, actor(context)?);
+    let strategy = StrategyInput::strategy(strategy)?;
+    let found = status::find(engine.store(), release).map_err(of_rollout)?;
+    let state = engine.start_rollout(found.sequence, strategy, &actor).await.map_err(of_rollout)?;
+    shown(engine, state)
+}
+
+/// Something happens to the one that is under way.
+pub async fn roll(context: &Context<'_>, event: Event) -> Result<RolloutStatus> {
+    let (engine, actor) = (context.data::<Engine>()?, actor(context)?);
+    let state = engine.roll(event, &actor).await.map_err(of_rollout)?;
+    shown(engine, state)
+}
+
+fn shown(engine: &Engine, state: rollout::Traffic) -> Result<RolloutStatus> {
+    let known = releases::list(engine.store()).map_err(unavailable)?;
+    Ok(status::of(state, &known).into())
+}
+
+fn of_rollout(error: RolloutError) -> async_graphql::Error {
+    match error {
+        RolloutError::Control(error) => unavailable(error),
+        RolloutError::Unknown(_) => refused(ErrorCode::NotFound, error.to_string()),
+        error => refused(ErrorCode::Conflict, error.to_string()),
+    }
+}

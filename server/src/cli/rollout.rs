@@ -1,0 +1,224 @@
+//! `weir rollout start|status|list|advance|pause|resume|promote|rollback`: how one release takes the place of another.
+
+use std::path::PathBuf;
+
+use axum::http::Uri;
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use weir_engine::Engine;
+use weir_engine::control::Actor;
+use weir_engine::engine::{RESULTS_BYTES_MAX, Runs};
+use weir_engine::rollouts::conduct::{self, RolloutError};
+use weir_engine::rollouts::status::{self, Status};
+use weir_sandbox::isolate::prepare_v8;
+use weir_sandbox::pool::PoolOptions;
+use weir_schema::rollout::{Rollout, Strategy};
+
+use super::folder::threads;
+use super::place::PlaceArguments;
+use super::progress::Bars;
+use super::remote::Remote;
+use super::strategy::StrategyArguments;
+use super::times::moment;
+use super::{Failure, logging};
+use crate::admin::rollouts::StrategyInput;
+use crate::control::message::{Request, Rolling};
+
+/// The arguments of `weir rollout`.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Which server is meant.
+#[derive(Debug, Args)]
+struct Whose {
+    #[command(flatten)]
+    place: PlaceArguments,
+    /// A server elsewhere, such as https://api.example.com, in place of a data folder.
+    #[arg(long, value_name = "URL", requires = "token_file", conflicts_with_all = ["data", "config", "tenant"])]
+    server: Option<Uri>,
+    /// The token of an administrator with the permission deploy, in a file that only you can read.
+    #[arg(long, value_name = "FILE", requires = "server")]
+    token_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Roll a release out that is on record.
+    Start {
+        /// Its version, or its sequence.
+        #[arg(value_name = "VERSION|SEQUENCE")]
+        release: String,
+        #[command(flatten)]
+        strategy: StrategyArguments,
+        #[command(flatten)]
+        whose: Whose,
+    },
+    /// Show which releases take calls, and how far a rollout is.
+    Status {
+        /// As a line of JSON.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        whose: Whose,
+    },
+    /// List the rollouts that are over, the newest last.
+    List {
+        /// As lines of JSON.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        place: PlaceArguments,
+    },
+    /// Begin the next step now.
+    Advance {
+        #[command(flatten)]
+        whose: Whose,
+    },
+    /// Begin no further step.
+    Pause {
+        #[command(flatten)]
+        whose: Whose,
+    },
+    /// Go on with the steps.
+    Resume {
+        #[command(flatten)]
+        whose: Whose,
+    },
+    /// Move all callers to the release that is rolled out.
+    Promote {
+        #[command(flatten)]
+        whose: Whose,
+    },
+    /// Move all callers back: to where they were before the rollout under way, or else to the release that was active before.
+    Rollback {
+        /// Why, for the audit log.
+        #[arg(long, value_name = "TEXT", default_value = "by hand")]
+        why: String,
+        #[command(flatten)]
+        whose: Whose,
+    },
+}
+
+/// Asks the process that serves the folder, or does it itself.
+pub fn run(arguments: &Arguments) -> Result<(), Failure> {
+    logging::start();
+    match &arguments.command {
+        Command::Start { release, strategy, whose } => started(release, &strategy.strategy(), whose)?.show(false),
+        Command::Status { json, whose } => told(whose)?.show(*json),
+        Command::List { json, place } => list(*json, place),
+        Command::Advance { whose } => rolled(Rolling::Advance, whose)?.show(false),
+        Command::Pause { whose } => rolled(Rolling::Pause, whose)?.show(false),
+        Command::Resume { whose } => rolled(Rolling::Resume, whose)?.show(false),
+        Command::Promote { whose } => rolled(Rolling::Promote, whose)?.show(false),
+        Command::Rollback { why, whose } => rolled(Rolling::RollBack { why: why.clone() }, whose)?.show(false),
+    }
+}
+
+/// What is asked of a server elsewhere.
+const STATUS: &str = "{ summary active { ...release } previous { ...release } candidate { ...release } share rollout { number strategy phase \
+    step why dueAt since startedAt startedBy } } } fragment release on Release { app version sequence }";
+
+/// How rollouts are: as the store has it, or as a server elsewhere tells it.
+enum Told {
+    Here(Box<Status>),
+    Elsewhere(Value),
+}
+
+impl Whose {
+    /// Asks for what gives a status: `field` of the control plane, with its arguments.
+    fn ask(
+        &self,
+        (field, variables): (&str, Value),
+        request: &Request,
+        alone: impl AsyncFnOnce(&Engine) -> Result<(), RolloutError>,
+    ) -> Result<Told, Failure> {
+        if let Some((server, token_file)) = self.server.as_ref().zip(self.token_file.as_ref()) {
+            let query = format!("{field} {STATUS}");
+            let mut data = threads()?.block_on(Remote::of(server, token_file)?.ask(&query, variables))?;
+            return Ok(Told::Elsewhere(data.get_mut("status").map(Value::take).unwrap_or_default()));
+        }
+        let (folder, bars) = (self.place.folder()?, Bars::default());
+        if let Some(status) = folder.ask(request, &bars)? {
+            return Ok(Told::Here(Box::new(status)));
+        }
+        // V8 wants its first call on the main thread, before other threads are started.
+        prepare_v8();
+        folder.alone(&bars, async |store| {
+            let pool = PoolOptions::default();
+            let engine = Engine::start_with(store.clone(), pool, None, RESULTS_BYTES_MAX, Runs::SignedBundles);
+            let engine = engine.map_err(Failure::because)?;
+            let done = alone(&engine).await;
+            engine.close().await;
+            done.map_err(Failure::because)?;
+            Ok(Told::Here(Box::new(status::status(store).map_err(Failure::because)?)))
+        })
+    }
+}
+
+impl Told {
+    fn show(&self, json: bool) -> Result<(), Failure> {
+        match self {
+            Self::Here(status) if json => {
+                anstream::println!("{}", serde_json::to_string(status).map_err(Failure::because)?);
+            }
+            Self::Here(status) => anstream::println!("{status}"),
+            Self::Elsewhere(status) if json => anstream::println!("{status}"),
+            Self::Elsewhere(status) => {
+                anstream::println!("{}", status.get("summary").and_then(Value::as_str).unwrap_or_default());
+            }
+        }
+        Ok(())
+    }
+}
+
+fn started(release: &str, strategy: &Strategy, whose: &Whose) -> Result<Told, Failure> {
+    let field = "mutation($release: String!, $strategy: StrategyInput) { status: startRollout(release: $release, strategy: $strategy)";
+    let variables = json!({ "release": release, "strategy": StrategyInput::variables(strategy) });
+    let request = Request::StartRollout { release: release.to_owned(), strategy: strategy.clone() };
+    whose.ask((field, variables), &request, async |engine| {
+        let found = status::find(engine.store(), release)?;
+        engine.start_rollout(found.sequence, strategy.clone(), &Actor::operator()).await.map(drop)
+    })
+}
+
+fn told(whose: &Whose) -> Result<Told, Failure> {
+    whose.ask(("{ status: rolloutStatus", json!({})), &Request::RolloutStatus, async |_| Ok(()))
+}
+
+fn rolled(rolling: Rolling, whose: &Whose) -> Result<Told, Failure> {
+    let (field, variables) = match &rolling {
+        Rolling::Advance => ("mutation { status: advanceRollout", json!({})),
+        Rolling::Pause => ("mutation { status: pauseRollout", json!({})),
+        Rolling::Resume => ("mutation { status: resumeRollout", json!({})),
+        Rolling::Promote => ("mutation { status: promoteRollout", json!({})),
+        Rolling::RollBack { why } => ("mutation($why: String!) { status: rollBack(why: $why)", json!({ "why": why })),
+    };
+    let request = Request::Roll { rolling: rolling.clone() };
+    whose.ask((field, variables), &request, async |engine| {
+        engine.roll(rolling.into(), &Actor::operator()).await.map(drop)
+    })
+}
+
+fn list(json: bool, place: &PlaceArguments) -> Result<(), Failure> {
+    let (folder, bars) = (place.folder()?, Bars::default());
+    let rollouts: Vec<Rollout> = match folder.ask(&Request::Rollouts, &bars)? {
+        Some(rollouts) => rollouts,
+        None => folder.alone(&bars, async |store| conduct::ended(store).map_err(Failure::because))?,
+    };
+    for rollout in &rollouts {
+        if json {
+            anstream::println!("{}", serde_json::to_string(rollout).map_err(Failure::because)?);
+        } else {
+            let started = moment(rollout.started_ms);
+            let Rollout { number, candidate, started_by, .. } = rollout;
+            anstream::println!(
+                "{number}  sequence {candidate}  begun {started} by {started_by}: {}",
+                rollout.in_words()
+            );
+        }
+    }
+    Ok(())
+}

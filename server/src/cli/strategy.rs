@@ -1,0 +1,66 @@
+//! The arguments that say how a release comes to take the place of another.
+
+use clap::Args;
+use weir_schema::duration::parse_ms;
+use weir_schema::rollout::{Share, Step, Strategy};
+
+/// To be flattened into the arguments of a command that begins a rollout. Without any all callers move at once.
+#[derive(Debug, Args)]
+pub struct StrategyArguments {
+    /// Move callers step by step, such as 5%:10m,25%:1h,50%: a step without a time lasts until weir rollout advance or promote.
+    #[arg(long, value_name = "STEPS", value_parser = steps, conflicts_with = "hold")]
+    canary: Option<Steps>,
+    /// Make it ready and wait for weir rollout promote.
+    #[arg(long)]
+    hold: bool,
+}
+
+/// The steps of a canary. One argument, though there are many: a list of clap's own would be split before it is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Steps(Vec<Step>);
+
+impl StrategyArguments {
+    /// What they say.
+    pub fn strategy(&self) -> Strategy {
+        match &self.canary {
+            Some(Steps(steps)) => Strategy::Canary { steps: steps.clone() },
+            None => Strategy::BlueGreen { hold: self.hold },
+        }
+    }
+}
+
+fn steps(text: &str) -> Result<Steps, String> {
+    let steps = text.split(',').map(|step| {
+        let (share, time) = step.split_once(':').map_or((step, None), |(share, time)| (share, Some(time)));
+        let share =
+            Share::parse(share).ok_or_else(|| format!("{share:?} is no share of callers: write one such as 5%"))?;
+        let for_ms = time.map(|time| {
+            parse_ms(time).ok_or_else(|| format!("{time:?} is no time: write a number and a unit, such as 10m"))
+        });
+        Ok::<_, String>(Step { share, for_ms: for_ms.transpose()? })
+    });
+    let steps = steps.collect::<Result<Vec<_>, _>>()?;
+    Strategy::Canary { steps: steps.clone() }.check().map_err(|error| error.to_string())?;
+    Ok(Steps(steps))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_read() {
+        let step = |share: &str, for_ms| Step { share: Share::parse(share).unwrap(), for_ms };
+        let expected = vec![step("5%", Some(600_000)), step("25%", Some(3_600_000)), step("50%", None)];
+        assert_eq!(steps("5%:10m,25%:1h,50%"), Ok(Steps(expected)));
+        for (text, why) in [
+            ("5", "\"5\" is no share of callers: write one such as 5%"),
+            ("5%:soon", "\"soon\" is no time: write a number and a unit, such as 10m"),
+            ("", "\"\" is no share of callers: write one such as 5%"),
+            ("25%,5%", "the steps of a canary rise, from above 0% to below 100%: after the last all callers move"),
+        ] {
+            assert_eq!(steps(text), Err(why.to_owned()), "{text}");
+        }
+    }
+}
