@@ -45,6 +45,8 @@ pub enum ControlKey {
     Tenant(TenantName),
     /// The name of the tenant that the store is of; of a server's own there is none.
     Name,
+    /// The key that [`Store::seal`] seals by.
+    SealingKey,
 }
 
 /// All records of one kind.
@@ -76,6 +78,7 @@ impl ControlKey {
             Self::Revoked(digest) => key::revoked(digest),
             Self::Tenant(name) => key::control_tenant(name),
             Self::Name => key::control_name(),
+            Self::SealingKey => key::control_sealing_key(),
         }
     }
 }

@@ -118,6 +118,8 @@ impl Store {
         let _turn = self.core().rotating.lock().await;
         if self.would_change(&ring).await? {
             self.on_engine(|engine| engine.exchange(ring)).await?;
+            // Before the log begins anew: until then it needs the key of before, so that nobody takes it away.
+            self.rewrap().await?;
             self.begin_new_files().await?;
         }
         Ok(())
@@ -142,10 +144,12 @@ impl Store {
         }
         let dropped: Vec<KeyId> = held.ids().filter(|id| !ring.has(*id)).collect();
         if !dropped.is_empty() {
+            self.rewrap().await?;
             // No file that was begun with a key of before is still on its way once this is done.
             self.begin_new_files().await?;
-            let status = self.encryption_status().await?;
-            let is_removable = |id: &KeyId| status.as_ref().is_some_and(|status| status.is_removable(*id));
+            let (status, wrapping) = (self.encryption_status().await?, self.wrapped_by()?);
+            let is_removable =
+                |id: &KeyId| wrapping != Some(*id) && status.as_ref().is_some_and(|status| status.is_removable(*id));
             let needed: Vec<KeyId> = dropped.into_iter().filter(|id| !is_removable(id)).collect();
             if !needed.is_empty() {
                 return Err(EncryptionError::StillNeeded(needed));
@@ -276,6 +280,9 @@ mod tests {
             Collection { name: name.clone(), document, value, module, indexes: Vec::new(), references: Vec::new() };
         declarations.collections.insert(name, orders);
         store.apply_collections(&declarations).await.unwrap();
+        let mut transaction = store.begin().unwrap();
+        let sealed = store.seal(&mut transaction, b"a bundle", b"here").unwrap();
+        store.commit(transaction).await.unwrap();
         store.close().await;
 
         let (mut written, mut interrupted) = (0, 0);
@@ -302,6 +309,7 @@ mod tests {
             let needed = status(folder.path(), None).unwrap().unwrap();
             assert!(needed.keys.iter().all(|key| key.id <= after), "round {round}: {needed:?}");
             let store = open(folder.path(), &(1..=after).collect::<Vec<_>>());
+            assert_eq!(store.unseal(&sealed, b"here").unwrap(), b"a bundle", "round {round}");
             let mut transaction = store.begin().unwrap();
             for number in 0..written {
                 let id = DocumentId::parse(format!("{number}")).unwrap();
@@ -318,6 +326,8 @@ mod tests {
         store.reencrypt().await.unwrap();
         store.rotate_keys(ring(&[22])).await.unwrap();
         store.close().await;
-        open(folder.path(), &[22]).close().await;
+        let store = open(folder.path(), &[22]);
+        assert_eq!(store.unseal(&sealed, b"here").unwrap(), b"a bundle");
+        store.close().await;
     }
 }

@@ -41,6 +41,7 @@
 //! | `engine` | surrealkv behind the few calls that are used; `health` stops the store after a failure |
 //! | [`keys`] | the keys that a folder is encrypted with; [`keys::sealed`] is one of its own that others seal; [`encryption`] exchanges them and says which ones files need |
 //! | `control` | what the control plane knows: releases, keys, administrators |
+//! | `sealing` | the key of its own that a store seals bundles by, and how it is wrapped; `cipher` seals |
 //! | `people` | whom the audit log tells of: what is sealed by their keys, and how those are destroyed |
 //! | `jobs` | calls that are to be made later: written with a transaction, found by when they are due |
 //! | [`error`], [`options`] | errors per operation; limits by name |
@@ -48,6 +49,7 @@
 mod ahead;
 mod backup;
 mod catalog;
+mod cipher;
 mod clock;
 mod committer;
 mod control;
@@ -83,6 +85,7 @@ pub mod read_set;
 mod references;
 mod rows;
 mod scan;
+mod sealing;
 mod snapshot;
 pub mod store;
 mod transact;
@@ -123,6 +126,7 @@ pub use read_index::ReadIndex;
 pub use read_set::ReadSet;
 pub use references::PutAllError;
 pub use scan::{Direction, End, Range, Row, Rows, Scan};
+pub use sealing::{SealError, UnsealError};
 pub use store::Store;
 pub use transact::{Run, Transacted};
 pub use transaction::Transaction;

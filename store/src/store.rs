@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::runtime::{self, Runtime};
 use tokio::sync::{Mutex, broadcast, mpsc, oneshot};
 use tracing::Instrument;
@@ -37,7 +38,7 @@ use crate::transaction::{Allowance, Transaction};
 use crate::turns::{Turn, Turns};
 use crate::window::Window;
 use crate::witness::Witness;
-use crate::{backup, declare, indexing, journal, migration, past, upkeep};
+use crate::{backup, declare, indexing, journal, migration, past, sealing, upkeep};
 
 /// An open store. Cheap to clone; the last clone that is dropped closes it in the background.
 #[derive(Clone)]
@@ -88,6 +89,8 @@ struct Loaded {
     history: Option<HistoryExtent>,
     witness: Witness,
     people: People,
+    /// The key that bundles are sealed by, where it was wrapped by an encryption key that is not the active one.
+    rewrapped: Option<Bytes>,
 }
 
 impl Store {
@@ -143,7 +146,7 @@ impl Store {
         options: Options,
         runtime: Runtime,
     ) -> Self {
-        let Loaded { head, ends, catalog, history: stored, witness, people } = loaded;
+        let Loaded { head, ends, catalog, history: stored, witness, people, rewrapped } = loaded;
         let people = Arc::new(people);
         let (requests, queue) = mpsc::channel(options.commit_queue_max);
         let (history, record) = History::open(stored, head, &options);
@@ -152,6 +155,11 @@ impl Store {
             // Nobody waits for it: where it is not written in time the next start writes it.
             let (done, _) = oneshot::channel();
             open.upkeep.push((Upkeep { history: Some(record), ..Upkeep::default() }, done));
+        }
+        if let Some(rewrapped) = rewrapped {
+            let (done, _) = oneshot::channel();
+            let kept = Arc::new([(key::control_sealing_key(), Some(rewrapped))]);
+            open.upkeep.push((Upkeep { kept, ..Upkeep::default() }, done));
         }
         let published = Arc::new(committer::published(head, catalog, &open.pending, options.notices_max));
         let turns = Arc::new(Turns::default());
@@ -493,7 +501,9 @@ fn load(directory: &Path, engine: &Engine, health: &Health) -> Result<Loaded, Op
     let history = past::extent(&live).map_err(unreadable)?;
     let witness = Witness::open(directory, head.sequence)?;
     let people = People::open(directory, &live, health)?;
-    Ok(Loaded { head, ends: Ends { journal, audit }, catalog, history, witness, people })
+    let written = live.get(&key::control_sealing_key()).map_err(unreadable)?;
+    let rewrapped = written.zip(engine.ring()).and_then(|(written, ring)| sealing::rewrapped(&written, &ring));
+    Ok(Loaded { head, ends: Ends { journal, audit }, catalog, history, witness, people, rewrapped })
 }
 
 pub(crate) fn read_head(live: &Live) -> Result<Head, Poisoned> {

@@ -25,6 +25,7 @@
 //! | `P` `k` key id | a key that bundles may be signed with, as JSON |
 //! | `P` `n` | the name of the tenant that the store is of, as JSON |
 //! | `P` `r` sequence | what is known of a release, as JSON |
+//! | `P` `s` | the key that bundles are sealed by, wrapped |
 //! | `P` `d` digest | the name of who shows the token of the digest |
 //! | `P` `t` name | a tenant, as JSON |
 //! | `R` | the commit as of which results of views are kept, as JSON |

@@ -23,11 +23,12 @@ use super::lines::{
 use super::{BUFFER_BYTES, Exported};
 use crate::backup::files::CopyError;
 use crate::backup::staging::{Existing, Staging, StagingError};
+use crate::cipher::SealingKey;
 use crate::declare::{AllWanted, Wanted};
 use crate::error::{CatalogError, CommitError, OpenError, Poisoned, ReadError, WriteError};
 use crate::group::to_json;
 use crate::options::Options;
-use crate::people::{Holder, SealingKey};
+use crate::people::Holder;
 use crate::progress::{Meter, Phase, Stopped, Watch};
 use crate::store::Store;
 

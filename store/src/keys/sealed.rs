@@ -5,6 +5,8 @@
 //! AES-256-GCM with a key that HKDF-SHA256 (RFC 5869) makes of that one for this purpose alone, so that nothing that is encrypted
 //! otherwise shares a key with it. For whom it is, and by which key, is part of what is sealed: a file that is put in the place of
 //! another opens nothing.
+//!
+//! What else has a key of its own keeps it in the same form in another place: see `sealing`.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -140,11 +142,22 @@ fn write_over(file: &mut File) -> io::Result<()> {
     file.sync_all()
 }
 
+/// The key that a written one is sealed by, which takes no key to know.
+pub(crate) fn wrapped_by(written: &[u8]) -> Result<KeyId, SealedKeyError> {
+    Ok(parse(written)?.key)
+}
+
+/// Opens a key that [`seal`] has sealed.
+pub(crate) fn unwrap(written: &[u8], of: &str, ring: &KeyRing) -> Result<Box<KeyBytes>, SealedKeyError> {
+    unseal(&parse(written)?, of, ring)
+}
+
 fn alone(bytes: Box<KeyBytes>) -> KeyRing {
     KeyRing { keys: [Key { id: ONLY, bytes }].into() }
 }
 
-fn seal(bytes: &KeyBytes, of: &str, ring: &KeyRing) -> Result<Vec<u8>, SealedKeyError> {
+/// Seals a key by the active one of a ring, as it is to be written.
+pub(crate) fn seal(bytes: &KeyBytes, of: &str, ring: &KeyRing) -> Result<Vec<u8>, SealedKeyError> {
     let key = ring.active();
     let mut nonce = [0; NONCE_LEN];
     random(&mut nonce)?;
@@ -186,7 +199,11 @@ fn sealing_key(ring: &KeyRing, id: KeyId) -> Result<LessSafeKey, SealedKeyError>
 fn read(file: &Path) -> Result<Written, SealedKeyError> {
     let mut text = Vec::new();
     File::open(file)?.take(FILE_BYTES_MAX).read_to_end(&mut text)?;
-    serde_json::from_slice(&text).map_err(|_| SealedKeyError::Damaged)
+    parse(&text)
+}
+
+fn parse(text: &[u8]) -> Result<Written, SealedKeyError> {
+    serde_json::from_slice(text).map_err(|_| SealedKeyError::Damaged)
 }
 
 fn random(bytes: &mut [u8]) -> Result<(), SealedKeyError> {

@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use weir_schema::digest::Digest;
 use zeroize::Zeroizing;
 
-use super::cipher::{KEY_BYTES, SealingKey};
 use crate::backup::files::{parent, sync_folder, with_suffix};
+use crate::cipher::{KEY_BYTES, SealingKey};
 
 /// The name of the file in a data folder, and in a backup.
 pub(crate) const FILE: &str = "audit-keys";

@@ -8,7 +8,6 @@
 //! Rule: all of a bucket is wrapped by one key. The commit of an erasure changes a bucket as a whole, so that after a crash it
 //! is known by any one of its records whether the old key or the new one is in use.
 
-mod cipher;
 pub(crate) mod file;
 mod reading;
 
@@ -20,9 +19,9 @@ use weir_schema::codec::audit::{AuditNote, Person, PersonId, Sealed, Seals};
 use weir_schema::codec::key;
 use zeroize::Zeroizing;
 
-pub(crate) use self::cipher::SealingKey;
 use self::file::Keys;
 use self::reading::{ABOUT, OWN, WrapError, bound, bucket_of, bucket_of_id, lookup, read_lookup, settle};
+use crate::cipher::SealingKey;
 use crate::engine::{Batch, Engine, Live};
 use crate::error::{OpenError, Poisoned};
 use crate::health::Health;

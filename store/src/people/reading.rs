@@ -7,9 +7,9 @@ use weir_schema::codec::key;
 use weir_schema::digest::Digest;
 use zeroize::Zeroizing;
 
-use super::cipher::{SealingKey, Unsealable};
 use super::file::Keys;
 use super::{Holder, Known};
+use crate::cipher::{SealingKey, Unsealable};
 use crate::engine::{Batch, Live};
 use crate::error::Poisoned;
 use crate::read_set::Interval;

@@ -10,6 +10,11 @@ pub fn control_bundle() -> Key {
     vec![CONTROL, b'b']
 }
 
+/// The key of the key that bundles are sealed by.
+pub fn control_sealing_key() -> Key {
+    vec![CONTROL, b's']
+}
+
 /// The key of what is known of a release. Their order is that of the sequences.
 pub fn control_release(sequence: u64) -> Key {
     let mut key = control_releases();

@@ -5,9 +5,9 @@ use ring::hmac;
 use zeroize::Zeroizing;
 
 /// Bytes of a key.
-pub(super) const KEY_BYTES: usize = 32;
+pub(crate) const KEY_BYTES: usize = 32;
 /// Bytes of a digest under a key: as many as make a coincidence out of the question.
-pub(super) const DIGEST_BYTES: usize = 16;
+pub(crate) const DIGEST_BYTES: usize = 16;
 
 /// A key, in memory that is wiped once it is no longer used. Boxed, so that moving it leaves no copy behind.
 #[derive(Clone, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub(crate) struct SealingKey(Box<Zeroizing<[u8; KEY_BYTES]>>);
 
 /// The operating system gives no randomness, or what is to be sealed is too long for the cipher.
 #[derive(Debug, thiserror::Error)]
-#[error("what tells of people in the audit log cannot be sealed: the system gives no randomness")]
+#[error("nothing can be sealed: the system gives no randomness")]
 pub(crate) struct Unsealable;
 
 impl SealingKey {
@@ -42,7 +42,7 @@ impl SealingKey {
     }
 
     /// Seals a text that is good only together with what it is bound to: a nonce, and the text with its tag.
-    pub(super) fn seal(&self, text: &[u8], bound: &[u8]) -> Result<Vec<u8>, Unsealable> {
+    pub(crate) fn seal(&self, text: &[u8], bound: &[u8]) -> Result<Vec<u8>, Unsealable> {
         let mut nonce = [0; NONCE_LEN];
         getrandom::fill(&mut nonce).map_err(|_| Unsealable)?;
         let mut sealed = text.to_vec();
@@ -55,7 +55,7 @@ impl SealingKey {
     }
 
     /// Opens what was sealed by this key, and bound to this.
-    pub(super) fn open(&self, sealed: &[u8], bound: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    pub(crate) fn open(&self, sealed: &[u8], bound: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let (nonce, sealed) = sealed.split_at_checked(NONCE_LEN)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
         let mut text = Zeroizing::new(sealed.to_vec());
@@ -65,7 +65,7 @@ impl SealingKey {
     }
 
     /// A digest that nobody can make without the key.
-    pub(super) fn digest(&self, text: &[u8]) -> [u8; DIGEST_BYTES] {
+    pub(crate) fn digest(&self, text: &[u8]) -> [u8; DIGEST_BYTES] {
         let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, self.bytes()), text);
         let mut digest = [0; DIGEST_BYTES];
         digest.iter_mut().zip(tag.as_ref()).for_each(|(to, from)| *to = *from);
