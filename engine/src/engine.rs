@@ -1,7 +1,7 @@
 //! The engine: one store, the active release, the calls.
 
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 use parking_lot::RwLock;
@@ -95,6 +95,8 @@ pub(crate) struct Shared {
     deploying: Mutex<()>,
     /// Whether an app without policies denies everything to who is bound by policies.
     denies_without_policies: AtomicBool,
+    /// How many keys have to have signed a bundle.
+    signatures: AtomicUsize,
     /// Which calls are on record.
     recording: RwLock<Recording>,
     /// Where apps that become active may fetch from.
@@ -199,6 +201,7 @@ impl Engine {
             refusals: Refusals::default(),
             deploying: Mutex::default(),
             denies_without_policies: AtomicBool::new(false),
+            signatures: AtomicUsize::new(1),
             recording: RwLock::default(),
             reach: RwLock::default(),
             resolve: resolve_by_system(),
@@ -320,6 +323,11 @@ impl Engine {
     /// everything to everybody, as suits who writes it on their own machine.
     pub fn deny_without_policies(&self) {
         self.shared.denies_without_policies.store(true, Ordering::Relaxed);
+    }
+
+    /// How many keys have to have signed a bundle.
+    pub(crate) fn signatures(&self) -> &AtomicUsize {
+        &self.shared.signatures
     }
 
     /// Has apps that become active from now on fetch from nowhere else than that, whatever their lists say.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::administrator_tokens;
 use crate::journal_offsets;
+use crate::kept_bundles;
 use crate::marker::{self, Found};
 
 /// A key and its value.
@@ -27,7 +28,7 @@ pub trait Records {
 type Step = fn(&mut dyn Records) -> io::Result<()>;
 
 /// The steps in order; the first leads from format 1 to format 2.
-const STEPS: &[Step] = &[journal_offsets::run, administrator_tokens::run];
+const STEPS: &[Step] = &[journal_offsets::run, administrator_tokens::run, kept_bundles::run];
 
 /// The format that this binary reads and writes.
 pub const FORMAT: u32 = 1 + STEPS.len() as u32;

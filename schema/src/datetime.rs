@@ -28,6 +28,13 @@ pub fn parse(text: &str) -> Result<Moment, BadDateTime> {
     Ok(Moment { seconds, nanoseconds })
 }
 
+/// Parses the same as milliseconds since 1970; finer fractions are cut off.
+pub fn parse_ms(text: &str) -> Result<u64, BadDateTime> {
+    let Moment { seconds, nanoseconds } = parse(text)?;
+    let seconds = u64::try_from(seconds).map_err(|_| BadDateTime)?;
+    Ok(seconds.saturating_mul(1_000).saturating_add(u64::from(nanoseconds / 1_000_000)))
+}
+
 /// Writes a moment in the one form.
 pub fn format(moment: Moment) -> Result<String, BadDateTime> {
     let timestamp = Timestamp::new(moment.seconds, 0).map_err(|_| BadDateTime)?;
@@ -51,6 +58,19 @@ pub fn normalize(text: &str) -> Result<String, BadDateTime> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn milliseconds_are_counted_from_1970_on() {
+        let table = [
+            ("1970-01-01T00:00:00.001999Z", Ok(1)),
+            ("1970-01-01T01:00:01+01:00", Ok(1_000)),
+            ("1969-12-31T23:59:59.999Z", Err(BadDateTime)),
+            ("1970-01-01", Err(BadDateTime)),
+        ];
+        for (text, expected) in table {
+            assert_eq!(parse_ms(text), expected, "{text}");
+        }
+    }
 
     #[test]
     fn every_spelling_of_a_moment_becomes_one() {

@@ -23,8 +23,8 @@ use crate::transaction::Transaction;
 /// A record of the control plane.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ControlKey {
-    /// The bundle of the active release, as it was uploaded.
-    Bundle,
+    /// The bundle of a release, by its sequence.
+    Bundle(u64),
     /// What is known of a release, by its sequence.
     Release(u64),
     /// Where calls go.
@@ -67,7 +67,7 @@ pub enum ControlKind {
 impl ControlKey {
     fn encode(&self) -> Key {
         match self {
-            Self::Bundle => key::control_bundle(),
+            Self::Bundle(sequence) => key::control_bundle(*sequence),
             Self::Release(sequence) => key::control_release(*sequence),
             Self::Traffic => key::control_traffic(),
             Self::Rollout(number) => key::control_rollout(*number),

@@ -1,10 +1,13 @@
 //! Packs an app into a bundle and signs it.
 
 use weir_sandbox::compile::Sources;
-use weir_schema::bundle::envelope::{Envelope, PAYLOAD_TYPE, SIGNATURES_MAX, Signature, pre_authentication_encoding};
+use weir_schema::bundle::envelope::{
+    Envelope, KeyId, PAYLOAD_TYPE, SIGNATURES_MAX, Signature, pre_authentication_encoding,
+};
 use weir_schema::bundle::{BUNDLE_BYTES_MAX, BadBundle, Bundle, Content, Statement};
 use weir_schema::digest::Digest;
 use weir_schema::manifest::Manifest;
+use weir_schema::tenant::TenantName;
 
 use super::key::{BadKey, SigningKey};
 
@@ -17,6 +20,20 @@ pub enum SignError {
     /// Somebody has signed it.
     #[error("the bundle is signed already: deploy it as it is, or build it anew")]
     Signed,
+    /// Nobody has signed it whom one could join.
+    #[error("nobody has signed the bundle: weir build APP -o FILE --key KEYFILE signs it first")]
+    Unsigned,
+    /// It was changed.
+    #[error("the content has the digest {found}, signed is {signed}: build the bundle anew")]
+    Digest {
+        /// What the statement says.
+        signed: Digest,
+        /// What it is.
+        found: Digest,
+    },
+    /// It has a signature of the key.
+    #[error("key {0} has signed the bundle already: each signature is by another key")]
+    Again(KeyId),
     /// Nobody signs it, or too many do.
     #[error("a bundle is signed with 1 to {SIGNATURES_MAX} keys")]
     Keys,
@@ -27,7 +44,9 @@ pub enum SignError {
 
 /// What whoever signs says besides what the app says of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Terms {
+pub struct Terms<'a> {
+    /// The tenant whom it is for; `None`: the server itself.
+    pub tenant: Option<&'a TenantName>,
     /// Of two bundles of an app the one with the higher number is the newer.
     pub sequence: u64,
     /// Until when it may be deployed, in milliseconds since 1970.
@@ -52,13 +71,19 @@ pub fn sources(content: Content) -> Sources {
 }
 
 /// Signs a bundle of the app with this manifest that nobody has signed yet.
-pub fn sign(bundle: &[u8], manifest: &Manifest, terms: Terms, keys: &[SigningKey]) -> Result<Vec<u8>, SignError> {
+pub fn sign(bundle: &[u8], manifest: &Manifest, terms: Terms<'_>, keys: &[SigningKey]) -> Result<Vec<u8>, SignError> {
     let Bundle { envelope: None, content } = Bundle::parse(bundle)? else { return Err(SignError::Signed) };
     if keys.is_empty() || keys.len() > SIGNATURES_MAX {
         return Err(SignError::Keys);
     }
+    let ids: Vec<KeyId> = keys.iter().map(|key| key.public().id()).collect();
+    if let Some(id) = ids.iter().enumerate().find_map(|(place, id)| ids.iter().take(place).find(|before| *before == id))
+    {
+        return Err(SignError::Again(*id));
+    }
     let statement = Statement {
         app: manifest.name.clone(),
+        tenant: terms.tenant.cloned(),
         version: manifest.version.to_string(),
         sequence: terms.sequence,
         expires_ms: terms.expires_ms,
@@ -67,6 +92,28 @@ pub fn sign(bundle: &[u8], manifest: &Manifest, terms: Terms, keys: &[SigningKey
     let envelope = seal(PAYLOAD_TYPE, statement.to_bytes(), keys)?;
     let signed = Bundle { envelope: Some(envelope), content }.to_bytes();
     if signed.len() > BUNDLE_BYTES_MAX { Err(BadBundle::TooLarge.into()) } else { Ok(signed) }
+}
+
+/// Adds the signature of a key to a bundle that somebody has signed: of the same statement, which is given back for who signs to see.
+pub fn cosign(bundle: &[u8], key: &SigningKey) -> Result<(Vec<u8>, Statement), SignError> {
+    let Bundle { envelope: Some(mut envelope), content } = Bundle::parse(bundle)? else {
+        return Err(SignError::Unsigned);
+    };
+    let (statement, found) = (Statement::parse(&envelope.payload)?, Digest::of(content));
+    if statement.digest != found {
+        return Err(SignError::Digest { signed: statement.digest, found });
+    }
+    let keyid = key.public().id();
+    if envelope.signatures.iter().any(|signature| signature.keyid == keyid) {
+        return Err(SignError::Again(keyid));
+    }
+    if envelope.signatures.len() >= SIGNATURES_MAX {
+        return Err(SignError::Keys);
+    }
+    let sig = key.sign(&envelope.signed())?;
+    envelope.signatures.push(Signature { keyid, sig });
+    let signed = Bundle { envelope: Some(envelope), content }.to_bytes();
+    if signed.len() > BUNDLE_BYTES_MAX { Err(BadBundle::TooLarge.into()) } else { Ok((signed, statement)) }
 }
 
 /// Signs a payload of some type.

@@ -1,12 +1,14 @@
-//! The check that a bundle may run: signed by a key that is trusted, whole, for this server's app, and newer than what it has.
+//! The check that a bundle may run: signed by as many keys that are trusted as are asked for, whole, for this server's app and this
+//! tenant, and newer than what there is.
 //!
 //! Rule: there is no other way to a [`VerifiedBundle`], and without one nothing is deployed.
 
 use weir_schema::bundle::envelope::{Envelope, KeyId, Signature};
 use weir_schema::bundle::{BadBundle, Bundle, Content, Statement};
-use weir_schema::codec::control::{ReleaseRecord, SigningKeyRecord};
+use weir_schema::codec::control::{ReleaseRecord, SigningKeyRecord, SigningKeyState};
 use weir_schema::datetime::{self, Moment};
 use weir_schema::digest::Digest;
+use weir_schema::tenant::TenantName;
 
 use super::key::PublicKey;
 
@@ -23,6 +25,10 @@ pub struct VerifiedBundle {
 pub struct Trust<'a> {
     /// The keys that were ever trusted.
     pub keys: &'a [SigningKeyRecord],
+    /// How many of them have to have signed it; at least one.
+    pub signatures: usize,
+    /// The tenant whom it has to be for; `None`: the server itself.
+    pub tenant: Option<&'a TenantName>,
     /// The release that the store has; `None`: none yet.
     pub kept: Option<&'a ReleaseRecord>,
     /// As of when keys and the statement have to be good, in milliseconds since 1970: now where a bundle is deployed; where the
@@ -57,12 +63,26 @@ pub enum Refusal {
         expires_ms: u64,
     },
     /// The key does not count yet.
-    #[error("the bundle is signed by key {key}, which is trusted from {} on: set the clock of the server", moment(.from_ms))]
+    #[error(
+        "the bundle is signed by key {key}, which is trusted from {} on: sign it with another, or deploy it then",
+        moment(.from_ms)
+    )]
     KeyTooNew {
         /// The key.
         key: KeyId,
         /// From when on it is good.
         from_ms: u64,
+    },
+    /// Not as many keys that count as are asked for.
+    #[error(
+        "the bundle has {counted} of the {needed} signatures that this server asks for, of different keys that it trusts: \
+         weir keys sign FILE --key KEYFILE adds one"
+    )]
+    TooFew {
+        /// How many count.
+        counted: usize,
+        /// How many have to.
+        needed: usize,
     },
     /// The content is another than the one that was signed.
     #[error(
@@ -84,6 +104,14 @@ pub enum Refusal {
         given: String,
         /// That of the server.
         kept: String,
+    },
+    /// It is for somebody else.
+    #[error("the bundle is signed for {}, and this is {}: sign it for this one, {}", of(.given), of(.here), how(.here))]
+    OtherTenant {
+        /// Whom it is for; `None`: the server itself.
+        given: Option<TenantName>,
+        /// Whose store it is; `None`: the server's own.
+        here: Option<TenantName>,
     },
     /// It is older than what the server has.
     #[error(
@@ -107,6 +135,15 @@ fn list(keys: &[KeyId]) -> String {
     format!("{noun} {}", keys.iter().map(KeyId::to_string).collect::<Vec<_>>().join(", "))
 }
 
+fn of(tenant: &Option<TenantName>) -> String {
+    tenant.as_ref().map_or_else(|| "the server itself".to_owned(), |name| format!("the tenant {name}"))
+}
+
+/// How one signs for a tenant.
+fn how(tenant: &Option<TenantName>) -> String {
+    tenant.as_ref().map_or_else(|| "without --tenant".to_owned(), |name| format!("with --tenant {name}"))
+}
+
 /// As people read it.
 pub(crate) fn moment(ms: &u64) -> String {
     let seconds = i64::try_from(ms / 1_000).unwrap_or(i64::MAX);
@@ -121,6 +158,9 @@ impl VerifiedBundle {
         let signers = signers(&envelope, trust)?;
         // From here on what the statement says was said by somebody who is trusted.
         let statement = Statement::parse(&envelope.payload)?;
+        if statement.tenant.as_ref() != trust.tenant {
+            return Err(Refusal::OtherTenant { given: statement.tenant, here: trust.tenant.cloned() });
+        }
         let found = Digest::of(content);
         if statement.digest != found {
             return Err(Refusal::Digest { signed: statement.digest, found });
@@ -168,24 +208,23 @@ fn signers(envelope: &Envelope, trust: &Trust<'_>) -> Result<Vec<KeyId>, Refusal
     }
     signers.sort_unstable();
     signers.dedup();
-    match (signers.is_empty(), refusal) {
-        (false, _) => Ok(signers),
-        (true, Some(refusal)) => Err(refusal),
-        (true, None) => Err(Refusal::UnknownKey(envelope.signatures.iter().map(|signature| signature.keyid).collect())),
+    match (signers.len(), refusal) {
+        (0, Some(refusal)) => Err(refusal),
+        (0, None) => Err(Refusal::UnknownKey(envelope.signatures.iter().map(|signature| signature.keyid).collect())),
+        (counted, _) if counted < trust.signatures => Err(Refusal::TooFew { counted, needed: trust.signatures }),
+        _ => Ok(signers),
     }
 }
 
 /// Whether what a key has signed counts.
 fn is_good(key: &SigningKeyRecord, as_of_ms: u64) -> Result<(), Refusal> {
-    if key.revoked_ms.is_some() {
-        return Err(Refusal::Revoked(key.id));
-    }
-    if key.trusted_ms > as_of_ms {
-        return Err(Refusal::KeyTooNew { key: key.id, from_ms: key.trusted_ms });
-    }
-    match key.expires_ms {
-        Some(expires_ms) if expires_ms <= as_of_ms => Err(Refusal::KeyExpired { key: key.id, expires_ms }),
-        _ => Ok(()),
+    match key.state(as_of_ms) {
+        SigningKeyState::Valid => Ok(()),
+        SigningKeyState::Revoked => Err(Refusal::Revoked(key.id)),
+        SigningKeyState::NotYet => Err(Refusal::KeyTooNew { key: key.id, from_ms: key.valid_from_ms() }),
+        SigningKeyState::Expired => {
+            Err(Refusal::KeyExpired { key: key.id, expires_ms: key.expires_ms.unwrap_or_default() })
+        }
     }
 }
 

@@ -8,6 +8,7 @@
 //! | [`acts`] | what changes nothing in the store and is on record all the same |
 //! | [`audit`] | the end of the audit log, signed |
 //! | [`erasure`] | people whom the audit log tells of no more |
+//! | [`kept_bundles`] | the bundles of releases, sealed |
 //! | [`log`] | the audit log, read by who, what and when |
 //! | [`refusals`] | what was refused, on record |
 //! | [`tokens`] | the end of tokens of the app's callers |
@@ -20,6 +21,7 @@ pub mod acts;
 pub mod administrators;
 pub mod audit;
 pub mod erasure;
+pub mod kept_bundles;
 pub mod keys;
 pub mod log;
 pub mod refusals;

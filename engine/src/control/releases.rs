@@ -3,7 +3,8 @@
 //! Rule: a bundle that does not verify, compile, load or fit the data changes nothing. What is in the store was verified when it
 //! came, and is verified again before it runs.
 
-use bytes::Bytes;
+use std::sync::atomic::Ordering;
+
 use tracing::Instrument;
 use weir_sandbox::App;
 use weir_sandbox::compile::{Sources, compile};
@@ -14,8 +15,9 @@ use weir_schema::digest::Digest;
 use weir_schema::rollout::{self, Rollout, Strategy};
 use weir_store::{ControlKey, ControlKind, Store, Transaction};
 
+use super::kept_bundles::{self, KeptError};
 use super::refusals::{Kind, Refused};
-use super::{Actor, Changed, ControlError, all, all_in, change, keys, now_ms, parse, text};
+use super::{Actor, Changed, ControlError, all, all_in, change, keys, now_ms, parse, tenants, text};
 use crate::bundle::sign::sources;
 use crate::bundle::verified::{Refusal, Trust, VerifiedBundle};
 use crate::engine::{ActivateError, Engine};
@@ -68,11 +70,11 @@ pub enum DeployError {
     /// It is somebody's who writes the app.
     #[error("this server runs an app that is being written: deploy to one that weir serve has started")]
     Develops,
-    /// What the store has is not what was put there.
-    #[error("the bundle that is kept is not that of release {0}: deploy it again")]
-    NotKept(String),
-    /// No key counts any more that it was signed with.
-    #[error("the keys that the bundle was signed with were revoked meanwhile: sign it with another")]
+    /// The bundle of a release is not what was put there, may not run any more, or cannot be kept.
+    #[error(transparent)]
+    Kept(#[from] KeptError),
+    /// Not as many keys count any more that it was signed with as are asked for.
+    #[error("keys that the bundle was signed with were revoked meanwhile: sign it with others")]
     KeysRevoked,
     /// It is on record, and does not become active.
     #[error(transparent)]
@@ -118,26 +120,30 @@ fn before_rollouts(known: Vec<ReleaseRecord>) -> rollout::Traffic {
     rollout::Traffic { promoted, ..rollout::Traffic::default() }
 }
 
-/// The bundle of a release, as it was deployed.
-fn bundle(store: &Store, release: &ReleaseRecord) -> Result<Bytes, DeployError> {
-    let bundle = store.control(&ControlKey::Bundle).map_err(ControlError::from)?;
-    bundle.ok_or_else(|| DeployError::NotKept(release.version.clone()))
-}
-
-/// The app of a release that is on record, out of its bundle: verified once more, and compiled.
-pub(crate) async fn kept_app(store: &Store, release: &ReleaseRecord) -> Result<App, DeployError> {
-    let bundle = bundle(store, release)?;
-    let trusted = keys::list(store)?;
-    // It was good when it came. What has expired since was deployed in time.
-    let trust = Trust { keys: &trusted, kept: Some(release), as_of_ms: release.deployed_ms };
-    let verified = VerifiedBundle::verify(&bundle, &trust)?;
-    if verified.statement().sequence != release.sequence {
-        return Err(DeployError::NotKept(release.version.clone()));
-    }
-    compiled(verified).await
+/// The bundle of a release on record, as it was uploaded.
+pub fn bundle(store: &Store, sequence: u64) -> Result<Vec<u8>, KeptError> {
+    let record = store.control(&ControlKey::Release(sequence)).map_err(ControlError::from)?;
+    let record = record.ok_or(KeptError::Unknown(sequence))?;
+    kept_bundles::read(store, &parse(&record)?)
 }
 
 impl Engine {
+    /// Asks from now on for so many signatures of a bundle, by different keys that are trusted: of one that is deployed, and of one that
+    /// is loaded again. Otherwise for one.
+    pub fn ask_for_signatures(&self, signatures: usize) {
+        self.signatures().store(signatures.max(1), Ordering::Relaxed);
+    }
+
+    /// How many signatures are asked for.
+    pub fn signatures_asked(&self) -> usize {
+        self.signatures().load(Ordering::Relaxed)
+    }
+
+    /// The app of a release that is on record, out of its bundle: verified once more, and compiled.
+    pub(crate) async fn kept_app(&self, release: &ReleaseRecord) -> Result<App, DeployError> {
+        compiled(kept_bundles::verified(self.store(), release, self.signatures_asked())?).await
+    }
+
     /// Deploys a bundle: when this returns it is served, or its rollout is as far as it gets by itself. One that is refused is on
     /// record too. What has begun is finished, also where whoever asked has gone.
     pub async fn deploy(
@@ -185,7 +191,9 @@ impl Engine {
         let one_at_a_time = self.deploying().lock().await;
         let (trusted, known, state) = (keys::list(self.store())?, list(self.store())?, traffic(self.store())?);
         let deployed_ms = now_ms();
-        let trust = Trust { keys: &trusted, kept: known.last(), as_of_ms: deployed_ms };
+        let (tenant, signatures) = (tenants::name_of(self.store())?, self.signatures_asked());
+        let (kept, tenant) = (known.last(), tenant.as_ref());
+        let trust = Trust { keys: &trusted, signatures, tenant, kept, as_of_ms: deployed_ms };
         let verified = VerifiedBundle::verify(bundle, &trust)?;
         let sequence = verified.statement().sequence;
         if let Some(kept) = known.last().filter(|kept| kept.sequence == sequence) {
@@ -210,16 +218,16 @@ impl Engine {
             .start(sequence, strategy.clone(), actor.as_str(), deployed_ms)
             .map_err(RolloutError::from)
             .map_err(Box::new)?;
-        let Statement { app, version, digest, .. } = verified.statement().clone();
+        let Statement { app, tenant, version, digest, .. } = verified.statement().clone();
         let signers = verified.signers().to_vec();
         let deployed_by = actor.as_str().to_owned();
-        let record = ReleaseRecord { app, version, sequence, digest, signers, deployed_ms, deployed_by };
+        let record = ReleaseRecord { app, tenant, version, sequence, digest, signers, deployed_ms, deployed_by };
         let app = compiled(verified).await?;
         admit(&app).map_err(DeployError::Unservable)?;
         let is_at_once = strategy == Strategy::BlueGreen { hold: false } || state.active().is_none();
         let writes = if is_at_once { Writes::FromNow } else { Writes::NotYet };
         let loaded = self.load(app, Some(sequence), writes).await?;
-        if let Err(error) = keep(self.store(), actor, &record, bundle, &strategy).await {
+        if let Err(error) = keep(self.store(), actor, &record, bundle, (signatures, &strategy)).await {
             self.give_up(&loaded).await;
             return Err(error);
         }
@@ -236,8 +244,9 @@ impl Engine {
             self.finish_preparing().await.map_err(Box::new)?;
             return Ok(active_of(self)?);
         };
-        let record = active_of(self)?.ok_or_else(|| DeployError::NotKept(active.to_string()))?;
-        let app = kept_app(self.store(), &record).await?;
+        kept_bundles::seal_older(self.store()).await?;
+        let record = active_of(self)?.ok_or(KeptError::Unknown(active))?;
+        let app = self.kept_app(&record).await?;
         admit(&app).map_err(DeployError::Unservable)?;
         self.load(app, Some(active), Writes::FromNow).await?;
         let unloadable = match state.candidate() {
@@ -256,7 +265,7 @@ impl Engine {
     async fn load_candidate(&self, sequence: u64) -> Result<(), DeployError> {
         let known = list(self.store())?;
         let record = known.iter().find(|release| release.sequence == sequence);
-        let record = record.ok_or_else(|| DeployError::NotKept(sequence.to_string()))?;
+        let record = record.ok_or(KeptError::Unknown(sequence))?;
         self.load_kept(record).await.map(drop)
     }
 }
@@ -296,17 +305,17 @@ fn told(mistakes: &[Diagnostic]) -> String {
 }
 
 /// Puts a release on record, with its bundle, and begins its rollout, unless its keys count no more since it was verified.
-async fn keep(
+pub(super) async fn keep(
     store: &Store,
     actor: &Actor,
     record: &ReleaseRecord,
     bundle: &[u8],
-    strategy: &Strategy,
+    (signatures, strategy): (usize, &Strategy),
 ) -> Result<(), DeployError> {
-    let bundle = Bytes::copy_from_slice(bundle);
     change(store, actor, |transaction| {
         let keys: Vec<SigningKeyRecord> = all_in(transaction, ControlKind::SigningKeys)?;
-        if !keys.iter().any(|key| key.revoked_ms.is_none() && record.signers.contains(&key.id)) {
+        let count = keys.iter().filter(|key| key.revoked_ms.is_none() && record.signers.contains(&key.id)).count();
+        if count < signatures {
             return Err(DeployError::KeysRevoked);
         }
         let begun = read_traffic(transaction)?;
@@ -316,9 +325,10 @@ async fn keep(
         let (old, needed) = ((known.len() + 1).saturating_sub(RELEASES_MAX), needed(&traffic));
         for release in known.iter().filter(|release| !needed.contains(&release.sequence)).take(old) {
             transaction.put_control(&ControlKey::Release(release.sequence), None);
+            kept_bundles::remove(transaction, release.sequence);
         }
         transaction.put_control(&ControlKey::Release(record.sequence), Some(text(record)));
-        transaction.put_control(&ControlKey::Bundle, Some(bundle.clone()));
+        kept_bundles::put(store, transaction, record, bundle)?;
         let number = traffic.rollouts;
         put(transaction, &rollout::Moved { traffic, ended: None });
         let mut targets =

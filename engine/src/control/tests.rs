@@ -13,6 +13,7 @@ use weir_store::progress::unwatched;
 use weir_store::{ControlKey, ControlKind, Options, Store};
 
 use super::administrators::{self, Administrator};
+use super::keys::Validity;
 use super::releases::{self, DeployError};
 use super::{Actor, keys};
 use crate::Engine;
@@ -45,12 +46,12 @@ pub(crate) fn answering(version: &str, answer: u32) -> Sources {
 
 pub(crate) fn bundle(key: &SigningKey, sources: &Sources, sequence: u64) -> Vec<u8> {
     let manifest = weir_schema::manifest::parse(sources.text("app.toml").unwrap()).unwrap();
-    let terms = Terms { sequence, expires_ms: u64::MAX };
+    let terms = Terms { tenant: None, sequence, expires_ms: u64::MAX };
     sign(&pack(sources).unwrap(), &manifest, terms, std::slice::from_ref(key)).unwrap()
 }
 
 pub(crate) struct Bench {
-    folder: TempDir,
+    pub(crate) folder: TempDir,
     pub(crate) store: Store,
     pub(crate) engine: Engine,
 }
@@ -75,7 +76,7 @@ impl Bench {
     }
 
     pub(crate) async fn trust(&self, key: &SigningKey) {
-        keys::trust(&self.store, &Actor::operator(), key.public(), None).await.unwrap();
+        keys::trust(&self.store, &Actor::operator(), key.public(), Validity::default()).await.unwrap();
     }
 
     pub(crate) async fn deploy(&self, bundle: &[u8]) -> Result<bool, DeployError> {
@@ -176,7 +177,7 @@ async fn what_cannot_be_served_changes_nothing() {
     assert_eq!(denied.unwrap_err().to_string(), "the app cannot be served: no");
     // Somebody signs one app as another.
     let manifest = weir_schema::manifest::parse("name = \"shop\"\nversion = \"9.0.0\"\n").unwrap();
-    let terms = Terms { sequence: 20, expires_ms: u64::MAX };
+    let terms = Terms { tenant: None, sequence: 20, expires_ms: u64::MAX };
     let mislabelled =
         sign(&pack(&answering("2.0.0", 2)).unwrap(), &manifest, terms, std::slice::from_ref(&key)).unwrap();
     assert_eq!(
@@ -205,7 +206,8 @@ async fn nothing_runs_that_nobody_has_signed() {
     let refusal = bench.engine.restore(&|_| Ok(())).await.unwrap_err().to_string();
     assert_eq!(refusal, format!("the bundle is signed by key {id}, which was revoked: sign it with another"));
     assert!(bench.engine.releases().borrow().is_none());
-    let again = keys::trust(&bench.store, &Actor::operator(), key.public(), None).await.unwrap_err().to_string();
+    let again =
+        keys::trust(&bench.store, &Actor::operator(), key.public(), Validity::default()).await.unwrap_err().to_string();
     assert!(again.contains("is never trusted again"), "{again}");
     bench.engine.close().await;
     // Who develops runs what they like, and nothing is deployed there.
@@ -275,13 +277,14 @@ async fn every_change_is_on_record_and_a_refused_bundle_too() {
         operator bootstrap root read deploy keys administrators audit erase tenants
         administrator root createAdministrator ci deploy
         operator trustKey KEY
-        administrator root deploy shop 1.0.0 10 DIGEST signed by KEY
+        administrator root deploy shop 1.0.0 10 DIGEST signed by KEY rollout 1, blue-green
+        administrator root promoteRollout rollout 1 shop 1.0.0 to shop 1.0.0
         administrator root revokeAdministrator ci
         administrator root revokeKey KEY
     "#]]
     .assert_eq(&bench.audit().replace(&id, "KEY").replace(&digest, "DIGEST"));
     let bench = bench.reopened().await;
-    let refused = bench.store.audit(6, 10).unwrap();
+    let refused = bench.store.audit(7, 10).unwrap();
     assert_eq!(refused.len(), 1);
     assert_eq!((refused[0].action.as_str(), refused[0].times), ("deploy", None));
     assert!(refused[0].outcome.as_ref().unwrap().contains("which was revoked"), "{refused:?}");
@@ -371,7 +374,7 @@ async fn administrators_of_an_older_folder_are_found_by_their_tokens() {
     store.close().await;
     drop(store);
     let marker = std::fs::read_to_string(data.join("FORMAT")).unwrap();
-    std::fs::write(data.join("FORMAT"), marker.replace("\"format\":3", "\"format\":2")).unwrap();
+    std::fs::write(data.join("FORMAT"), marker.replace("\"format\":4", "\"format\":2")).unwrap();
     let store = Store::open(&data, Options::default()).unwrap();
     assert_eq!(administrators::authenticate(&store, root.reveal()).unwrap().unwrap().name, "root");
     assert!(store.control_all(ControlKind::Tenants).unwrap().is_empty());

@@ -237,7 +237,7 @@ impl Engine {
         match self.loaded_as(record.sequence) {
             Some(release) => Ok(release),
             None => {
-                let app = releases::kept_app(self.store(), record).await?;
+                let app = self.kept_app(record).await?;
                 Ok(self.load(app, Some(record.sequence), Writes::NotYet).await?)
             }
         }

@@ -8,10 +8,11 @@
 //!
 //! The last line is the content: the texts of the app, in the order of their paths. The line before is the envelope of who has
 //! signed it ([`envelope`]), and empty where nobody has. What is signed is a statement: which version of which app the content
-//! is, by its digest, and until when it may be deployed.
+//! is, by its digest, for which tenant, and until when it may be deployed.
 //!
 //! Rule: equal apps have equal contents, byte for byte, whoever packs them and where. What runs is what the server's own compiler
-//! makes of the texts that were signed, so that nobody has to trust a compiled form.
+//! makes of the texts that were signed, so that nobody has to trust a compiled form. Declarations, policies, schedules, limits and
+//! source maps are all made of these texts, and so none of them is in the file a second time: what is there once cannot disagree.
 
 pub mod envelope;
 
@@ -23,6 +24,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::digest::Digest;
 use crate::limits::SOURCES_MAX;
+use crate::tenant::TenantName;
 use envelope::{BadEnvelope, Envelope, PAYLOAD_TYPE};
 
 /// The first line of a bundle: what it is, and of which format.
@@ -56,6 +58,9 @@ pub struct Content {
 pub struct Statement {
     /// The name of the app.
     pub app: String,
+    /// The tenant whom it is for; `None`: the server's own app, as every statement says that is older than tenants in statements.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<TenantName>,
     /// Its version.
     pub version: String,
     /// Of two bundles of an app the one with the higher number is the newer.

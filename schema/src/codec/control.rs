@@ -16,6 +16,9 @@ use crate::tenant::{HostName, TenantName};
 pub struct ReleaseRecord {
     /// The name of the app.
     pub app: String,
+    /// The tenant, as the statement has it. One that was deployed before statements named tenants has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<TenantName>,
     /// Its version.
     pub version: String,
     /// As the statement has it.
@@ -39,16 +42,50 @@ pub struct SigningKeyRecord {
     /// The public key.
     #[serde(with = "base64")]
     pub public: Vec<u8>,
-    /// When it was trusted first, and from when on what it signs counts; in milliseconds since 1970.
+    /// When it was trusted first, in milliseconds since 1970.
     pub trusted_ms: u64,
     /// By whom.
     pub trusted_by: String,
+    /// From when on what it signs counts; `None`: since it was trusted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_ms: Option<u64>,
     /// Until when what it signs counts; `None`: until it is revoked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_ms: Option<u64>,
     /// Since when nothing counts that it has signed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked_ms: Option<u64>,
+}
+
+/// How a key stands at some time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum SigningKeyState {
+    /// It does not count yet.
+    NotYet,
+    /// It counts.
+    Valid,
+    /// Its time is over.
+    Expired,
+    /// It was revoked.
+    Revoked,
+}
+
+impl SigningKeyRecord {
+    /// How it stands at a time, in milliseconds since 1970. One that was revoked is that at any time.
+    pub fn state(&self, at_ms: u64) -> SigningKeyState {
+        match (self.revoked_ms, self.expires_ms) {
+            (Some(_), _) => SigningKeyState::Revoked,
+            _ if self.valid_from_ms() > at_ms => SigningKeyState::NotYet,
+            (None, Some(expires_ms)) if expires_ms <= at_ms => SigningKeyState::Expired,
+            (None, _) => SigningKeyState::Valid,
+        }
+    }
+
+    /// From when on what it signs counts, in milliseconds since 1970.
+    pub fn valid_from_ms(&self) -> u64 {
+        self.from_ms.unwrap_or(self.trusted_ms)
+    }
 }
 
 /// Somebody who may use the control plane.

@@ -21,7 +21,7 @@
 //! | `N` `i` person id | the key of a person of the audit log, wrapped |
 //! | `N` `l` bucket digest | which person that is and by which id, wrapped; the digest is under a key of the bucket |
 //! | `P` `a` name | somebody who may use the control plane, as JSON |
-//! | `P` `b` | the bundle of the active release |
+//! | `P` `b` sequence | the bundle of a release, sealed |
 //! | `P` `k` key id | a key that bundles may be signed with, as JSON |
 //! | `P` `n` | the name of the tenant that the store is of, as JSON |
 //! | `P` `r` sequence | what is known of a release, as JSON |

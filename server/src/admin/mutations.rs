@@ -8,18 +8,21 @@ use weir_engine::bundle::key::PublicKey;
 use weir_engine::control::ControlError;
 use weir_engine::control::administrators::{self, Administrator, AdministratorsError};
 use weir_engine::control::erasure::{EraseError, Whom};
-use weir_engine::control::keys::{self, KeysError};
+use weir_engine::control::keys::{self, KeysError, Validity};
 use weir_engine::control::releases::{DeployError, Deployed};
 use weir_engine::control::tokens::RevokeError;
 use weir_engine::revoked::{self, Revoking};
 use weir_schema::codec::control::Permission;
+use weir_schema::datetime;
 use weir_schema::duration::parse_ms;
 use weir_schema::error::ErrorCode;
 use weir_schema::rollout::Event;
 
 use super::queries::{bad, unavailable};
 use super::rollouts::{Rollout, RolloutStatus, StrategyInput};
-use super::types::{AdminPermission, Deployment, NewAdministrator, NewTenant, Release, Revocation, SigningKey, Tenant};
+use super::types::{
+    AdminPermission, Deployment, KeyRotation, NewAdministrator, NewTenant, Release, Revocation, SigningKey, Tenant,
+};
 use super::{actor, needs, refused, rollouts, tenants};
 use crate::control::message::RevokedKey;
 use crate::graphql::schema::servable;
@@ -98,28 +101,49 @@ impl Mutation {
         rollouts::roll(context, Event::RollBack { why }).await
     }
 
-    /// Trusts a key for signing bundles: its public part as PEM text, for a time such as `365d` or until it is revoked.
+    /// Trusts a key for signing bundles: its public part as PEM text, from now or a later time on, for a time such as `365d` or until it
+    /// is revoked.
     #[graphql(guard = "needs(Permission::Keys)")]
     async fn trust_key(
         &self,
         context: &Context<'_>,
         public_key: String,
+        from: Option<String>,
         #[graphql(name = "for")] time: Option<String>,
     ) -> Result<SigningKey> {
-        let public = PublicKey::parse(&public_key).map_err(|error| bad(format!("publicKey {error}")))?;
-        let for_ms = match time {
-            Some(time) => Some(parse_ms(&time).ok_or_else(|| bad("for is a number and a unit, such as 12h or 90d"))?),
+        let public = public(&public_key)?;
+        let from_ms = match from {
+            Some(from) => Some(datetime::parse_ms(&from).map_err(|error| bad(format!("from {error}")))?),
             None => None,
         };
+        let validity = Validity { from_ms, for_ms: length("for", time)? };
         let (store, actor) = (context.data::<Engine>()?.store(), actor(context)?);
-        Ok(keys::trust(store, &actor, &public, for_ms).await.map_err(of_keys)?.into())
+        Ok(keys::trust(store, &actor, &public, validity).await.map_err(of_keys)?.into())
+    }
+
+    /// Trusts a key in the place of another, whose time is over after `overlap`, which is 30 days unless you say otherwise.
+    #[graphql(guard = "needs(Permission::Keys)")]
+    async fn rotate_key(
+        &self,
+        context: &Context<'_>,
+        id: String,
+        public_key: String,
+        overlap: Option<String>,
+        #[graphql(name = "for")] time: Option<String>,
+    ) -> Result<KeyRotation> {
+        let public = public(&public_key)?;
+        let (overlap, for_ms) = (length("overlap", overlap)?.unwrap_or(keys::OVERLAP_MS), length("for", time)?);
+        let (store, actor) = (context.data::<Engine>()?.store(), actor(context)?);
+        let rotated = keys::rotate(store, &actor, &id, &public, overlap, for_ms).await.map_err(of_keys)?;
+        Ok(KeyRotation { key: rotated.key.into(), before: rotated.before.into() })
     }
 
     /// Has nothing count any more that a key has signed.
     #[graphql(guard = "needs(Permission::Keys)")]
     async fn revoke_key(&self, context: &Context<'_>, id: String) -> Result<Revocation> {
-        let (store, actor) = (context.data::<Engine>()?.store(), actor(context)?);
-        let RevokedKey { key, orphan } = RevokedKey::of(store, &actor, &id).await.map_err(of_keys)?;
+        let (engine, actor) = (context.data::<Engine>()?, actor(context)?);
+        let revoked = RevokedKey::of(engine.store(), &actor, &id, engine.signatures_asked()).await;
+        let RevokedKey { key, orphan } = revoked.map_err(of_keys)?;
         Ok(Revocation { key: key.into(), orphan })
     }
 
@@ -254,12 +278,27 @@ impl Mutation {
     }
 }
 
+fn public(text: &str) -> Result<PublicKey> {
+    PublicKey::parse(text).map_err(|error| bad(format!("publicKey {error}")))
+}
+
+/// A length of time in milliseconds.
+fn length(name: &str, text: Option<String>) -> Result<Option<u64>> {
+    let parsed = text.map(|text| parse_ms(&text).filter(|ms| *ms > 0));
+    match parsed {
+        Some(None) => Err(bad(format!("{name} is a number and a unit, such as 12h or 90d"))),
+        parsed => Ok(parsed.flatten()),
+    }
+}
+
 fn of_keys(error: KeysError) -> async_graphql::Error {
     match error {
         KeysError::Control(error) => of_control(error),
         KeysError::Unknown(_) => refused(ErrorCode::NotFound, error.to_string()),
-        KeysError::Expired => bad(error.to_string()),
-        KeysError::Revoked(_) | KeysError::TooMany => refused(ErrorCode::Conflict, error.to_string()),
+        KeysError::Expired | KeysError::Itself(_) => bad(error.to_string()),
+        KeysError::Revoked(_) | KeysError::Over(_) | KeysError::Counts(_) | KeysError::TooMany => {
+            refused(ErrorCode::Conflict, error.to_string())
+        }
     }
 }
 

@@ -24,7 +24,7 @@ use weir_store::{Options, Store};
 use crate::{Server, ServerOptions};
 
 /// Every root field, and the permission that it needs.
-const FIELDS: [(&str, &str, Permission); 27] = [
+const FIELDS: [(&str, &str, Permission); 28] = [
     ("query", "status", Permission::Read),
     ("query", "metrics", Permission::Read),
     ("query", "releases", Permission::Read),
@@ -42,6 +42,7 @@ const FIELDS: [(&str, &str, Permission); 27] = [
     ("mutation", "promoteRollout", Permission::Deploy),
     ("mutation", "rollBack", Permission::Deploy),
     ("mutation", "trustKey", Permission::Keys),
+    ("mutation", "rotateKey", Permission::Keys),
     ("mutation", "revokeKey", Permission::Keys),
     ("mutation", "revokeTokens", Permission::Keys),
     ("mutation", "eraseAudit", Permission::Erase),
@@ -193,7 +194,7 @@ async fn an_administrator_deploys_and_sees_it() {
     let module = "import { query, type Int } from \"weir\";\nexport const answer = query((): Int => 1);\n";
     let texts = [("app.toml", toml), ("functions/a.ts", module)];
     let sources = Sources::from_texts(texts.map(|(path, text)| (path.to_owned(), text.to_owned())));
-    let terms = Terms { sequence: 7, expires_ms: u64::MAX };
+    let terms = Terms { tenant: None, sequence: 7, expires_ms: u64::MAX };
     let manifest = weir_schema::manifest::parse(toml).unwrap();
     let bundle = sign(&pack(&sources).unwrap(), &manifest, terms, &[key]).unwrap();
     let deploy =
@@ -216,7 +217,10 @@ async fn an_administrator_deploys_and_sees_it() {
     let all = plane.data(&root, &audit(""), json!({})).await["audit"].take();
     let actions: Vec<&str> =
         all["records"].as_array().unwrap().iter().map(|record| record["action"].as_str().unwrap()).collect();
-    assert_eq!((actions, &all["next"]), (vec!["createAdministrator", "trustKey", "deploy", "promoteRollout"], &Value::Null));
+    assert_eq!(
+        (actions, &all["next"]),
+        (vec!["createAdministrator", "trustKey", "deploy", "promoteRollout"], &Value::Null)
+    );
     let table = [
         ("(action: \"deploy\")", vec!["3"]),
         ("(actor: \"operator\")", vec!["1"]),

@@ -1,8 +1,9 @@
 //! What the control plane tells.
 
 use async_graphql::{Enum, SimpleObject};
+use weir_engine::jobs::Clock;
 use weir_schema::codec::audit::AuditRecord;
-use weir_schema::codec::control::{self, ReleaseRecord, SigningKeyRecord, TenantRecord};
+use weir_schema::codec::control::{self, ReleaseRecord, SigningKeyRecord, SigningKeyState, TenantRecord};
 use weir_schema::datetime::{self, Moment};
 
 use super::rollouts::Rollout;
@@ -48,7 +49,7 @@ pub struct Release {
 impl Release {
     /// A release; whether it is active is not in its record.
     pub fn of(record: ReleaseRecord, active: bool) -> Self {
-        let ReleaseRecord { app, version, sequence, digest, signers, deployed_ms, deployed_by } = record;
+        let ReleaseRecord { app, tenant: _, version, sequence, digest, signers, deployed_ms, deployed_by } = record;
         Self {
             app,
             version,
@@ -67,10 +68,14 @@ impl Release {
 pub struct SigningKey {
     /// What it is known by.
     pub id: String,
+    /// How it stands.
+    pub state: KeyState,
     /// Since when it is trusted.
     pub trusted_at: String,
     /// By whom.
     pub trusted_by: String,
+    /// From when on what it signs counts.
+    pub valid_from: String,
     /// Until when; null: until it is revoked.
     pub expires_at: Option<String>,
     /// Since when it counts no more.
@@ -79,15 +84,52 @@ pub struct SigningKey {
 
 impl From<SigningKeyRecord> for SigningKey {
     fn from(record: SigningKeyRecord) -> Self {
+        let state = record.state(Clock::system().now_ms()).into();
+        let valid_from = moment(record.valid_from_ms());
         let SigningKeyRecord { id, trusted_ms, trusted_by, expires_ms, revoked_ms, .. } = record;
         Self {
             id: id.to_string(),
+            state,
             trusted_at: moment(trusted_ms),
             trusted_by,
+            valid_from,
             expires_at: expires_ms.map(moment),
             revoked_at: revoked_ms.map(moment),
         }
     }
+}
+
+/// How a key stands.
+#[derive(Enum, Clone, Copy, PartialEq, Eq)]
+pub enum KeyState {
+    /// It does not count yet.
+    NotYet,
+    /// It counts.
+    Valid,
+    /// Its time is over.
+    Expired,
+    /// It was revoked.
+    Revoked,
+}
+
+impl From<SigningKeyState> for KeyState {
+    fn from(state: SigningKeyState) -> Self {
+        match state {
+            SigningKeyState::NotYet => Self::NotYet,
+            SigningKeyState::Valid => Self::Valid,
+            SigningKeyState::Expired => Self::Expired,
+            SigningKeyState::Revoked => Self::Revoked,
+        }
+    }
+}
+
+/// A key that has taken the place of another.
+#[derive(SimpleObject)]
+pub struct KeyRotation {
+    /// The new one.
+    pub key: SigningKey,
+    /// The one of before, with the end of its time.
+    pub before: SigningKey,
 }
 
 /// Somebody who may use the control plane.

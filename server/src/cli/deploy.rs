@@ -17,6 +17,7 @@ use weir_sandbox::pool::PoolOptions;
 use weir_schema::bundle::{BUNDLE_BYTES_MAX, BadBundle, Bundle, Content};
 use weir_schema::manifest;
 use weir_schema::rollout::Strategy;
+use weir_schema::tenant::TenantName;
 use weir_store::is_data_folder;
 
 use super::folder::threads;
@@ -60,11 +61,13 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     logging::start();
     let Arguments { what, signing, strategy, place, server, token_file } = arguments;
-    let (strategy, bundle) = (strategy.strategy(), signed(what, signing)?);
+    let strategy = strategy.strategy();
     if let Some((server, token_file)) = server.as_ref().zip(token_file.as_ref()) {
-        return upload(&bundle, &strategy, &Remote::of(server, token_file)?);
+        let remote = Remote::of(server, token_file)?;
+        let tenant = place.tenant().cloned().or_else(|| remote.tenant());
+        return upload(&signed(what, signing, tenant.as_ref())?, &strategy, &remote);
     }
-    anstream::println!("{}", ship(&bundle, strategy, place)?);
+    anstream::println!("{}", ship(&signed(what, signing, place.tenant())?, strategy, place)?);
     Ok(())
 }
 
@@ -88,8 +91,8 @@ fn upload(bundle: &[u8], strategy: &Strategy, remote: &Remote) -> Result<(), Fai
     Ok(())
 }
 
-/// The bundle, signed.
-fn signed(what: &Path, signing: &SigningArguments) -> Result<Vec<u8>, Failure> {
+/// The bundle, signed for whom it is deployed for.
+fn signed(what: &Path, signing: &SigningArguments, tenant: Option<&TenantName>) -> Result<Vec<u8>, Failure> {
     if what.is_dir() {
         let Packed { bundle, manifest, .. } = pack_folder(what)?;
         if !signing.has_keys() {
@@ -97,9 +100,9 @@ fn signed(what: &Path, signing: &SigningArguments) -> Result<Vec<u8>, Failure> {
                 "a bundle has to be signed: name your key with --key (weir keys generate makes one)",
             ));
         }
-        return signing.sign(&bundle, &manifest);
+        return signing.sign(&bundle, &manifest, tenant);
     }
-    let bundle = read(what)?;
+    let bundle = read_bundle(what)?;
     if !signing.has_keys() {
         return Ok(bundle);
     }
@@ -108,10 +111,11 @@ fn signed(what: &Path, signing: &SigningArguments) -> Result<Vec<u8>, Failure> {
     let content = content.map_err(|error| failure(&error))?;
     let manifest = content.files.get("app.toml").map_or("", String::as_str);
     let manifest = manifest::parse(manifest).map_err(|error| failure(&format!("its app.toml: {error}")))?;
-    signing.sign(&bundle, &manifest)
+    signing.sign(&bundle, &manifest, tenant)
 }
 
-fn read(file: &Path) -> Result<Vec<u8>, Failure> {
+/// Reads the file of a bundle, if it can be one by its size.
+pub fn read_bundle(file: &Path) -> Result<Vec<u8>, Failure> {
     let failure = |error: &dyn std::fmt::Display| Failure::because(format!("cannot read {}: {error}", file.display()));
     let length = fs::metadata(file).map_err(|error| failure(&error))?.len();
     if length > BUNDLE_BYTES_MAX as u64 {
@@ -133,12 +137,14 @@ fn ship(bundle: &[u8], strategy: Strategy, place: &PlaceArguments) -> Result<Shi
             return Ok(shipped);
         }
     }
+    let signatures = place.signatures()?;
     // V8 wants its first call on the main thread, before other threads are started.
     prepare_v8();
     folder.alone(&bars, async |store| {
         let pool = PoolOptions::default();
         let engine = Engine::start_with(store.clone(), pool, None, RESULTS_BYTES_MAX, Runs::SignedBundles);
         let engine = engine.map_err(Failure::because)?;
+        engine.ask_for_signatures(signatures);
         let deployed = engine.deploy(bundle, strategy, &Actor::operator(), &servable).await;
         engine.close().await;
         deployed.map(Shipped::from).map_err(Failure::because)

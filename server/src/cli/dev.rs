@@ -69,9 +69,19 @@ async fn serve(arguments: Arguments) -> Result<(), Failure> {
     let origins = listening.origins();
     let (default_data, runs) = (default_data(&folder), Runs::Anything);
     let (load, recording) = (LoadSection::patient(), config.audit.recording());
-    let tenants = None;
-    let plan =
-        Plan { listening, storage, default_data, secrets, isolation, results_mib, runs, load, recording, tenants };
+    let plan = Plan {
+        listening,
+        storage,
+        default_data,
+        secrets,
+        isolation,
+        results_mib,
+        runs,
+        load,
+        recording,
+        signatures: 1,
+        tenants: None,
+    };
     let open = Open::open(plan).await?;
     if let Err(error) = types::write(&folder) {
         tracing::warn!("cannot write the editor's types into {}: {error}", folder.display());

@@ -8,6 +8,7 @@ use weir_engine::bundle::sign::pack;
 use weir_sandbox::compile::Sources;
 use weir_schema::digest::Digest;
 use weir_schema::manifest::Manifest;
+use weir_schema::tenant::TenantName;
 
 use super::Failure;
 use super::build::{build_or_explain, summary};
@@ -23,14 +24,17 @@ pub struct Arguments {
     output: PathBuf,
     #[command(flatten)]
     signing: SigningArguments,
+    /// The tenant whom it is signed for. [default: the server itself]
+    #[arg(long, value_name = "NAME", requires = "key")]
+    tenant: Option<TenantName>,
 }
 
 /// Compiles the app, packs it and writes the file.
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let Arguments { app, output, signing } = arguments;
+    let Arguments { app, output, signing, tenant } = arguments;
     let Packed { bundle, manifest, summary } = pack_folder(app)?;
     let (bundle, state) = match signing.has_keys() {
-        true => (signing.sign(&bundle, &manifest)?, "signed"),
+        true => (signing.sign(&bundle, &manifest, tenant.as_ref())?, "signed"),
         false => (bundle, "signed by nobody yet"),
     };
     let digest = Digest::of(&bundle);
@@ -59,7 +63,7 @@ pub fn pack_folder(folder: &Path) -> Result<Packed, Failure> {
 }
 
 /// Writes a file that is whole or not there.
-fn write(file: &Path, bytes: &[u8]) -> Result<(), Failure> {
+pub fn write(file: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let mut beside = file.as_os_str().to_owned();
     beside.push(".partial");
     let beside = PathBuf::from(beside);

@@ -32,6 +32,16 @@ pub struct ServerPlace {
 }
 
 impl PlaceArguments {
+    /// Which of its tenants; `None`: the server itself.
+    pub fn tenant(&self) -> Option<&TenantName> {
+        self.tenant.as_ref()
+    }
+
+    /// How many signatures of a bundle the server asks for.
+    pub fn signatures(&self) -> Result<usize, Failure> {
+        Ok(self.server.config()?.releases.signatures)
+    }
+
     /// The data folder, for who asks the process that serves it or opens it.
     pub fn folder(&self) -> Result<FolderArguments, Failure> {
         let server = self.server.folder()?;

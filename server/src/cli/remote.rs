@@ -16,6 +16,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
+use weir_engine::control::administrators;
+use weir_schema::tenant::TenantName;
 use zeroize::Zeroizing;
 
 use super::{Failure, private_file};
@@ -56,6 +58,11 @@ impl Remote {
         let bytes = private_file::read(token_file, TOKEN_FILE_BYTES_MAX).map_err(|error| failure(&error))?;
         let token = std::str::from_utf8(&bytes).map_err(|_| failure(&"is not text"))?.trim();
         Ok(Self { uri: server.clone(), host, token: Zeroizing::new(token.to_owned()) })
+    }
+
+    /// The tenant whose control plane the token is of; `None`: the server's own.
+    pub fn tenant(&self) -> Option<TenantName> {
+        administrators::tenant_of(&self.token)
     }
 
     /// The data of the answer to a request.

@@ -146,10 +146,12 @@ impl Whose {
         }
         // V8 wants its first call on the main thread, before other threads are started.
         prepare_v8();
+        let signatures = self.place.signatures()?;
         folder.alone(&bars, async |store| {
             let pool = PoolOptions::default();
             let engine = Engine::start_with(store.clone(), pool, None, RESULTS_BYTES_MAX, Runs::SignedBundles);
             let engine = engine.map_err(Failure::because)?;
+            engine.ask_for_signatures(signatures);
             let done = alone(&engine).await;
             engine.close().await;
             done.map_err(Failure::because)?;

@@ -75,7 +75,7 @@ fn configuration(arguments: &Arguments) -> Result<Config, Failure> {
 }
 
 async fn serve(config: Config, is_bootstrap: bool) -> Result<(), Failure> {
-    let Config { server, issuer, tokens, rate, proxies, load, audit, tenants } = config;
+    let Config { server, issuer, tokens, rate, proxies, load, audit, releases, tenants } = config;
     let ServerSection {
         listen,
         data,
@@ -103,6 +103,7 @@ async fn serve(config: Config, is_bootstrap: bool) -> Result<(), Failure> {
         runs: Runs::SignedBundles,
         load,
         recording: audit.recording(),
+        signatures: releases.signatures,
         tenants: Some(tenants),
     };
     let open = Open::open(plan).await?;

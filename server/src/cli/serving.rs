@@ -52,6 +52,8 @@ pub struct Plan {
     pub load: LoadSection,
     /// Which calls are on record.
     pub recording: Recording,
+    /// How many keys have to have signed a bundle.
+    pub signatures: usize,
     /// Who else is served; `None`: nobody ever.
     pub tenants: Option<TenantsSection>,
 }
@@ -84,8 +86,19 @@ pub struct Open {
 impl Open {
     /// Opens everything: the port first, which is the likeliest to be taken.
     pub async fn open(plan: Plan) -> Result<Self, Failure> {
-        let Plan { listening, storage, default_data, secrets, isolation, results_mib, runs, load, recording, tenants } =
-            plan;
+        let Plan {
+            listening,
+            storage,
+            default_data,
+            secrets,
+            isolation,
+            results_mib,
+            runs,
+            load,
+            recording,
+            signatures,
+            tenants,
+        } = plan;
         core_files::forbid();
         let tls = listening.tls()?;
         let listener = listening.bind().await?;
@@ -108,10 +121,11 @@ impl Open {
         if !named.is_empty() {
             on_record(&store, Act::on("useSecrets", named)).await?;
         }
-        let tenants = tenants.map(|section| setup(section, &pool, &data, ring, recording));
+        let tenants = tenants.map(|section| setup(section, &pool, &data, ring, recording, signatures));
         let engine = Engine::start_with(store.clone(), pool, Some(secrets), results_bytes, runs);
         let engine = engine.map_err(Failure::because)?;
         engine.have_on_record(recording);
+        engine.ask_for_signatures(signatures);
         let control = Control::start(store, engine.clone(), &data, slot.clone())
             .map_err(|error| Failure::because(format!("cannot listen for commands in {}: {error}", data.display())))?;
         let jobs = Scheduler::start(engine.clone(), engine.clock().clone());
@@ -178,6 +192,7 @@ fn setup(
     data: &Path,
     ring: Option<KeyRing>,
     recording: Recording,
+    signatures: usize,
 ) -> Setup {
     let TenantsSection { max, isolates, results_mib, secrets, fetch_addresses } = section;
     let server = data.to_owned();
@@ -193,6 +208,7 @@ fn setup(
         results_bytes: results_mib.saturating_mul(1 << 20),
         secrets: Box::new(secrets),
         recording,
+        signatures,
         reach: Reach::Within(fetch_addresses.into()),
     }
 }

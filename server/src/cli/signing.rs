@@ -8,6 +8,7 @@ use weir_engine::bundle::sign::{Terms, sign};
 use weir_engine::jobs::Clock;
 use weir_schema::duration::parse_ms;
 use weir_schema::manifest::Manifest;
+use weir_schema::tenant::TenantName;
 
 use super::Failure;
 use super::private_file;
@@ -41,12 +42,12 @@ impl SigningArguments {
         !self.key.is_empty()
     }
 
-    /// Signs a bundle of the app with this manifest.
-    pub fn sign(&self, bundle: &[u8], manifest: &Manifest) -> Result<Vec<u8>, Failure> {
+    /// Signs a bundle of the app with this manifest, for a tenant or the server itself.
+    pub fn sign(&self, bundle: &[u8], manifest: &Manifest, tenant: Option<&TenantName>) -> Result<Vec<u8>, Failure> {
         let keys = self.key.iter().map(|file| read_key(file)).collect::<Result<Vec<_>, _>>()?;
         let now_ms = Clock::system().now_ms();
         let sequence = self.sequence.unwrap_or(now_ms);
-        let terms = Terms { sequence, expires_ms: now_ms.saturating_add(self.expires) };
+        let terms = Terms { tenant, sequence, expires_ms: now_ms.saturating_add(self.expires) };
         sign(bundle, manifest, terms, &keys).map_err(Failure::because)
     }
 }

@@ -8,6 +8,7 @@ mod issuers;
 mod load;
 mod proxies;
 mod rate;
+mod releases;
 mod server;
 mod tenants;
 
@@ -22,6 +23,7 @@ pub use issuers::{BadIssuer, IssuerSection, KeyFile, Keys, KindOf, TokensSection
 pub use load::LoadSection;
 pub use proxies::{ForwardingHeader, ProxiesSection};
 pub use rate::{AddressRates, CallerRates, RateSection, TenantRates};
+pub use releases::ReleasesSection;
 pub use server::{Isolation, ServerSection, TlsSection};
 pub use tenants::TenantsSection;
 
@@ -49,6 +51,8 @@ pub struct Config {
     pub load: LoadSection,
     /// Which calls are on record.
     pub audit: AuditSection,
+    /// What is asked of a bundle before it runs.
+    pub releases: ReleasesSection,
     /// How many tenants there may be, and what each may use.
     pub tenants: TenantsSection,
 }

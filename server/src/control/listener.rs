@@ -292,13 +292,21 @@ async fn perform(request: Request, served: &Served, watch: Watch) -> Result<Valu
             outcome(&rest.take(REVOCATIONS_AT_ONCE).collect::<Vec<_>>())
         }
         Request::SigningKeys => outcome(&keys::list(store).map_err(|error| error.to_string())?),
-        Request::TrustKey { public, for_ms } => {
+        Request::TrustKey { public, validity } => {
             let public = PublicKey::parse(&public).map_err(|error| format!("the key {error}"))?;
-            let key = keys::trust(store, &Actor::operator(), &public, for_ms).await;
+            let key = keys::trust(store, &Actor::operator(), &public, validity).await;
             outcome(&key.map_err(|error| error.to_string())?)
         }
+        Request::RotateKey { id, public, overlap_ms, for_ms } => {
+            let public = PublicKey::parse(&public).map_err(|error| format!("the key {error}"))?;
+            let rotated = keys::rotate(store, &Actor::operator(), &id, &public, overlap_ms, for_ms).await;
+            let rotated = rotated.map_err(|error| error.to_string())?;
+            tracing::info!("the key {} takes the place of {id}", rotated.key.id);
+            outcome(&rotated)
+        }
         Request::RevokeKey { id } => {
-            let revoked = RevokedKey::of(store, &Actor::operator(), &id).await.map_err(|error| error.to_string())?;
+            let revoked = RevokedKey::of(store, &Actor::operator(), &id, engine.signatures_asked()).await;
+            let revoked = revoked.map_err(|error| error.to_string())?;
             tracing::info!("the key {id} is revoked");
             outcome(&revoked)
         }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use weir_engine::control::Actor;
 use weir_engine::control::acts::Act;
 use weir_engine::control::erasure::Whom;
-use weir_engine::control::keys::{self, KeysError};
+use weir_engine::control::keys::{self, KeysError, Validity};
 use weir_engine::control::log::Wanted;
 use weir_engine::control::releases::{self, Deployed};
 use weir_engine::control::tenants::Reached;
@@ -115,7 +115,19 @@ pub enum Request {
     TrustKey {
         /// The public key, as PEM text.
         public: String,
-        /// For how long; until it is revoked without.
+        /// From when on, and for how long.
+        #[serde(flatten)]
+        validity: Validity,
+    },
+    /// Trust in one in the place of another. Done with a [`RotatedKey`](weir_engine::control::keys::RotatedKey).
+    RotateKey {
+        /// The id of the other.
+        id: String,
+        /// The public key, as PEM text.
+        public: String,
+        /// How long the other still counts.
+        overlap_ms: u64,
+        /// For how long the new one does; until it is revoked without.
         for_ms: Option<u64>,
     },
     /// The end of trust in one. Done with [`RevokedKey`].
@@ -325,17 +337,18 @@ impl From<&Manifest> for BackedUp {
 pub struct RevokedKey {
     /// The key.
     pub key: SigningKeyRecord,
-    /// The version of the active release, if no key that counts has signed it any more.
+    /// The version of the newest release, if not as many keys that count have signed it any more as are asked for.
     pub orphan: Option<String>,
 }
 
 impl RevokedKey {
-    /// Revokes a key.
-    pub async fn of(store: &Store, actor: &Actor, id: &str) -> Result<Self, KeysError> {
+    /// Revokes a key, where so many signatures of a bundle are asked for.
+    pub async fn of(store: &Store, actor: &Actor, id: &str, signatures: usize) -> Result<Self, KeysError> {
         let key = keys::revoke(store, actor, id).await?;
         let (known, active) = (keys::list(store)?, releases::active(store)?);
         let counts = |signer| known.iter().any(|key| key.id == signer && key.revoked_ms.is_none());
-        let orphan = active.filter(|release| !release.signers.iter().any(|signer| counts(*signer)));
+        let count = |release: &ReleaseRecord| release.signers.iter().filter(|signer| counts(**signer)).count();
+        let orphan = active.filter(|release| count(release) < signatures);
         Ok(Self { key, orphan: orphan.map(|release| release.version) })
     }
 }

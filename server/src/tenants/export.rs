@@ -5,7 +5,7 @@
 //! | `tenant.json` | what the registry has: hosts, issuers, when it was made |
 //! | `data.jsonl` | collections, documents, jobs and the audit log: an export as `weir export` writes it, which `weir import` reads |
 //! | `audit-head.json` | where the audit log was just before: the log in `data.jsonl` leads through it |
-//! | `releases.json`, `bundle.weir` | what was deployed, and the bundle that is |
+//! | `releases.json`, `bundle.weir` | what was deployed, and the bundle of the newest, as it was uploaded |
 //! | `signing-keys.json` | the keys that were ever trusted |
 //! | `administrators.json` | names and permissions. Of their tokens nothing is there |
 //! | `trusted-documents.json` | the documents that clients may ask by their ids |
@@ -16,11 +16,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use weir_engine::control::kept_bundles::KeptError;
 use weir_engine::control::{ControlError, administrators, keys, releases};
 use weir_engine::{revoked, trusted};
 use weir_schema::codec::control::TenantRecord;
 use weir_store::progress::Watch;
-use weir_store::{ControlKey, ExportError, Exported, Poisoned, Store};
+use weir_store::{ExportError, Exported, Poisoned, Store};
 
 use crate::control::message::AdministratorShown;
 
@@ -47,6 +48,9 @@ pub enum ExportAllError {
     /// The data cannot be exported.
     #[error(transparent)]
     Data(#[from] ExportError),
+    /// The bundle cannot be read.
+    #[error(transparent)]
+    Bundle(#[from] KeptError),
     /// The rest cannot be read.
     #[error(transparent)]
     Control(#[from] ControlError),
@@ -99,9 +103,10 @@ pub async fn all(store: &Store, tenant: &TenantRecord, to: &Path, watch: Watch) 
         administrators::list(store)?.into_iter().map(AdministratorShown::from).collect();
     write("tenant.json", &json(tenant))?;
     write("audit-head.json", &json(&store.audit_head()?))?;
-    write("releases.json", &json(&releases::list(store)?))?;
-    if let Some(bundle) = store.control(&ControlKey::Bundle)? {
-        write("bundle.weir", &bundle)?;
+    let deployed = releases::list(store)?;
+    write("releases.json", &json(&deployed))?;
+    if let Some(newest) = deployed.last() {
+        write("bundle.weir", &releases::bundle(store, newest.sequence)?)?;
     }
     write("signing-keys.json", &json(&keys::list(store)?))?;
     write("administrators.json", &json(&administrators))?;

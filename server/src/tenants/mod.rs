@@ -62,6 +62,8 @@ pub struct Setup {
     pub secrets: ReadSecrets,
     /// Which calls are on record, in the log of each.
     pub recording: Recording,
+    /// How many keys have to have signed a bundle of one.
+    pub signatures: usize,
     /// Where their apps may fetch from.
     pub reach: Reach,
 }

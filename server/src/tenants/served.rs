@@ -93,6 +93,7 @@ impl Served {
         let engine = engine.map_err(|error| error.to_string())?;
         engine.deny_without_policies();
         engine.have_on_record(setup.recording);
+        engine.ask_for_signatures(setup.signatures);
         engine.fetch_within(setup.reach.clone());
         let control = Control::start(store, engine.clone(), data, Slot::default());
         let control = match control {

@@ -282,7 +282,7 @@ async fn what_is_from_before_records_were_sealed_is_known_also_in_copies() {
     store.close().await;
     drop(store);
     let marker = folder.path().join("FORMAT");
-    fs::write(&marker, fs::read_to_string(&marker).unwrap().replace("\"format\":3", "\"format\":2")).unwrap();
+    fs::write(&marker, fs::read_to_string(&marker).unwrap().replace("\"format\":4", "\"format\":2")).unwrap();
     let store = Store::open(folder.path(), options()).unwrap();
     assert_eq!(store.audit_unsealed().unwrap(), 4);
     record(&store, note(&somebody("eve"), "10.0.0.5")).await;

@@ -28,7 +28,7 @@ async fn records_are_there_after_a_restart_and_in_a_backup_by_kind_and_in_order(
     let name = |name: &str| ControlKey::Administrator(name.to_owned());
     write(&store, &ControlKey::Release(10), Some("ten")).await;
     write(&store, &ControlKey::Release(9), Some("nine")).await;
-    write(&store, &ControlKey::Bundle, Some("bundle")).await;
+    write(&store, &ControlKey::Bundle(10), Some("bundle")).await;
     write(&store, &ControlKey::SigningKey(KeyId::of(&[1; 32])), Some("key")).await;
     write(&store, &name("b"), Some("b")).await;
     write(&store, &name("a"), Some("a")).await;
@@ -46,7 +46,7 @@ async fn records_are_there_after_a_restart_and_in_a_backup_by_kind_and_in_order(
         assert_eq!(texts(&store, ControlKind::Releases), ["nine", "ten"]);
         assert_eq!(texts(&store, ControlKind::SigningKeys), ["key"]);
         assert_eq!(texts(&store, ControlKind::Administrators), ["a", "c"]);
-        assert_eq!(store.control(&ControlKey::Bundle).unwrap().as_deref(), Some(b"bundle".as_slice()));
+        assert_eq!(store.control(&ControlKey::Bundle(10)).unwrap().as_deref(), Some(b"bundle".as_slice()));
         assert_eq!(store.control(&name("b")).unwrap(), None);
         assert_eq!(store.verify(unwatched()).await.unwrap().problems, Vec::<String>::new());
         store.close().await;

@@ -39,7 +39,7 @@ async fn a_folder_of_format_1_is_brought_up_to_date_and_loses_nothing() {
     let marker = || fs::read_to_string(folder.path().join("FORMAT")).unwrap();
     assert_eq!(marker().trim(), r#"{"product":"weir","format":1}"#);
     let store = open(folder.path());
-    assert_eq!(marker().trim(), r#"{"product":"weir","format":3}"#);
+    assert_eq!(marker().trim(), r#"{"product":"weir","format":4}"#);
     check(&store).await;
 
     let head = store.head();

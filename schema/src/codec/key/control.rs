@@ -5,9 +5,11 @@ use crate::bundle::envelope::KeyId;
 use crate::digest::Digest;
 use crate::tenant::TenantName;
 
-/// The key of the bundle of the active release.
-pub fn control_bundle() -> Key {
-    vec![CONTROL, b'b']
+/// The key of the bundle of a release.
+pub fn control_bundle(sequence: u64) -> Key {
+    let mut key = vec![CONTROL, b'b'];
+    key.extend_from_slice(&sequence.to_be_bytes());
+    key
 }
 
 /// The key of the key that bundles are sealed by.
