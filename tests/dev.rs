@@ -292,7 +292,7 @@ fn a_folder_of_another_version_or_of_something_else_is_left_alone() {
         &app,
         &start(),
         expect![[r#"
-        weir: TMP/data was made by a newer Weir (format 99, this one reads up to 3): use that version
+        weir: TMP/data was made by a newer Weir (format 99, this one reads up to 4): use that version
     "#]],
     );
     fs::remove_file(data.join("FORMAT")).unwrap();

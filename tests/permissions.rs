@@ -179,6 +179,7 @@ fn every_field_of_the_control_plane_needs_its_permission() {
         query audit                    UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  ok
         mutation deploy                UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN
         mutation trustKey              UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN
+        mutation rotateKey             UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN
         mutation revokeKey             UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN
         mutation revokeTokens          UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN
         mutation eraseAudit            UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN

@@ -61,7 +61,7 @@ async fn dropping_the_store_closes_it_in_the_background() {
 fn other_folders_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("FORMAT"), r#"{"product":"weir","format":7}"#).unwrap();
-    let expected = "DATA was made by a newer Weir (format 7, this one reads up to 3): use that version";
+    let expected = "DATA was made by a newer Weir (format 7, this one reads up to 4): use that version";
     assert_eq!(refusal(folder.path()), expected);
 
     let folder = tempfile::tempdir().unwrap();
