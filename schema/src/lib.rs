@@ -26,6 +26,7 @@
 //! | [`error`] | the closed list of error codes |
 //! | [`graphql`] | how an app's GraphQL API answers: the bounds of requests |
 //! | [`limits`] | every limit by name, with its default |
+//! | [`narrowing`] | the types of documents, and which of two leaves documents of the other out |
 //! | [`network`] | networks by their addresses |
 //! | [`rate`] | how often something may happen |
 //! | [`rollout`] | how one release takes the place of another, as a state machine |
@@ -52,6 +53,7 @@ pub mod id;
 pub mod limits;
 pub mod manifest;
 pub mod name;
+pub mod narrowing;
 pub mod network;
 pub mod outline;
 pub mod outside;

@@ -61,8 +61,13 @@ pub fn arguments(function: &Function, definitions: &Definitions, value: Value) -
 
 /// Checks and normalizes a document without its id, as `insert` and `replace` take it.
 pub fn document(collection: &Collection, definitions: &Definitions, value: Value) -> Result<Value, Violation> {
-    let mut checker = Checker::new(definitions, Direction::In, vec![Step::Root(&collection.name)]);
-    match object(definitions, &collection.value) {
+    document_of(&collection.name, &collection.value, definitions, value)
+}
+
+/// The same where no more is known than the name of the collection and that of its type without the id.
+pub fn document_of(name: &str, ty: &str, definitions: &Definitions, value: Value) -> Result<Value, Violation> {
+    let mut checker = Checker::new(definitions, Direction::In, vec![Step::Root(name)]);
+    match object(definitions, ty) {
         Some(definition) => checker.members(&definition.members, value, "a member", None),
         None => Err(checker.violation("the collection's type is missing from the bundle")),
     }
