@@ -1,7 +1,9 @@
-//! The type of the documents of a collection by itself, and whether another type leaves documents out that have this one. Pure.
+//! The type of the documents of a collection by itself, and what of the documents of another type it leaves out. Pure.
 //!
 //! Rule: where a type is said not to narrow another, each document that was stored as the other can be read, patched and stored
 //! again as this one. The reverse need not hold: what cannot be told from the types counts as narrower, and the documents say.
+//!
+//! Members that neither type declares are nobody's concern: a release keeps what it does not know of a document.
 
 use std::collections::BTreeSet;
 
@@ -34,15 +36,57 @@ impl DocumentType {
         Some(Self { collection: collection.to_owned(), value: declared.value.clone(), definitions })
     }
 
-    /// Whether a document, given without its id, has this type.
-    pub fn check(&self, document: Map<String, Value>) -> Result<(), Violation> {
+    /// Whether a document, given without its id, has this type. Members that the type does not have are left aside.
+    pub fn check(&self, mut document: Map<String, Value>) -> Result<(), Violation> {
+        document.retain(|name, _| self.declares(name));
         validate::document_of(&self.collection, &self.value, &self.definitions, Value::Object(document)).map(|_| ())
+    }
+
+    /// Whether documents of this type can have the member.
+    pub fn declares(&self, member: &str) -> bool {
+        object(&self.definitions, &self.value).is_some_and(|object| object.member(member).is_some())
+    }
+
+    fn members(&self) -> impl Iterator<Item = &str> {
+        let members = object(&self.definitions, &self.value).map(|object| object.members.as_slice());
+        members.unwrap_or_default().iter().map(|member| member.name.as_str())
     }
 
     /// Whether there can be documents of another type that do not have this one.
     pub fn narrows(&self, other: &Self) -> bool {
         let mut comparison = Comparison { wide: &other.definitions, narrow: &self.definitions, seen: BTreeSet::new() };
         !comparison.object(&other.value, &self.value)
+    }
+}
+
+/// A type that documents have to have beside that of whoever wrote them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Narrowing {
+    /// The type.
+    pub to: DocumentType,
+    /// Members that documents had so far and may not have any more.
+    gone: BTreeSet<String>,
+}
+
+impl Narrowing {
+    /// What a new type asks of the documents of an old one; `None` where they have it for certain. Of documents whose type is not
+    /// known nothing is.
+    pub fn between(old: Option<&DocumentType>, new: DocumentType) -> Option<Self> {
+        if old.is_some_and(|old| !new.narrows(old)) {
+            return None;
+        }
+        let had = old.into_iter().flat_map(DocumentType::members);
+        let gone = had.filter(|member| !new.declares(member)).map(str::to_owned).collect();
+        Some(Self { to: new, gone })
+    }
+
+    /// Whether a document, given without its id, keeps to it.
+    pub fn check(&self, document: Map<String, Value>) -> Result<(), Violation> {
+        if let Some(gone) = document.keys().find(|name| self.gone.contains(*name)) {
+            let path = format!("{}.{gone}", self.to.collection);
+            return Err(Violation { path, message: "is not declared any more".to_owned() });
+        }
+        self.to.check(document)
     }
 }
 

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use weir_schema::codec::component::TextOrder;
 use weir_schema::codec::key::{self, BadIndexEntry, CollectionNumber, IndexField, IndexNumber, Key};
 use weir_schema::id::DocumentId;
+use weir_schema::narrowing::Narrowing;
 use weir_schema::references::{self, OnDelete, Places};
 
 use crate::error::UniqueViolation;
@@ -39,6 +40,16 @@ pub(crate) struct Collection {
     /// What its documents refer to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) references: Vec<Reference>,
+    /// The types that all documents have, whoever writes them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) held: Vec<Held>,
+}
+
+/// A type that all documents have, for the sake of a release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Held {
+    pub(crate) release: String,
+    pub(crate) narrowing: Narrowing,
 }
 
 /// What an index can make of a member.

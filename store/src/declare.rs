@@ -7,7 +7,7 @@ use weir_schema::declarations::{self, Declarations};
 use weir_schema::references::{OnDelete, Reference};
 use weir_schema::shape::{self, Definitions, Shape};
 
-use crate::catalog::{self, Catalog, Collection, FieldKind, Ids, Index, IndexState, ReferenceState};
+use crate::catalog::{self, Catalog, Collection, FieldKind, Held, Ids, Index, IndexState, ReferenceState};
 use crate::error::CatalogError;
 
 pub(crate) mod unite;
@@ -141,15 +141,21 @@ fn kind(shape: &Shape) -> FieldKind {
 }
 
 /// Whether the catalog is as declared, nothing half done.
-pub(crate) fn is_done(catalog: &Catalog, all: &AllWanted) -> bool {
+pub(crate) fn is_done(catalog: &Catalog, all: &AllWanted, releases: &[String]) -> bool {
     let declared = catalog.collections.iter().filter(|(_, collection)| collection.declared);
     declared.clone().count() == all.len()
         && declared
             .clone()
             .all(|(name, collection)| all.get(name).is_some_and(|wanted| is_as_wanted(collection, wanted)))
         && catalog.collections.values().all(|collection| {
-            collection.declared || (collection.indexes.is_empty() && collection.references.is_empty())
+            let is_clear = collection.indexes.is_empty() && collection.references.is_empty();
+            (collection.declared || is_clear) && collection.held.iter().all(|held| is_held_for(held, releases))
         })
+}
+
+/// Whether a release is there that needs the type, and others that do not have it.
+fn is_held_for(held: &Held, releases: &[String]) -> bool {
+    releases.len() > 1 && releases.contains(&held.release)
 }
 
 fn is_as_wanted(collection: &Collection, wanted: &Wanted) -> bool {
@@ -226,6 +232,7 @@ pub(crate) fn started(catalog: &Catalog, all: &AllWanted) -> Catalog {
                 fields: wanted.fields.clone(),
                 indexes: Vec::new(),
                 references: Vec::new(),
+                held: Vec::new(),
             }
         });
         let mut numbers = Vec::with_capacity(wanted.indexes.len());
@@ -250,8 +257,9 @@ pub(crate) fn started(catalog: &Catalog, all: &AllWanted) -> Catalog {
     next
 }
 
-/// Then, once what is being built is complete: what is declared is there, what is not is being dropped.
-pub(crate) fn switched(catalog: &Catalog, all: &AllWanted) -> Catalog {
+/// Then, once what is being built is complete: what is declared is there, what is not is being dropped. Of the types that
+/// documents are held to those stay that one of the releases needs.
+pub(crate) fn switched(catalog: &Catalog, all: &AllWanted, releases: &[String]) -> Catalog {
     let mut next = catalog.clone();
     next.version += 1;
     for (name, collection) in &mut next.collections {
@@ -269,6 +277,7 @@ pub(crate) fn switched(catalog: &Catalog, all: &AllWanted) -> Catalog {
         collection.references = wanted.map(|wanted| wanted.references(&indexes)).unwrap_or_default();
         indexes.extend(collection.indexes.drain(..).map(|index| Index { state: IndexState::Dropping, ..index }));
         collection.indexes = indexes;
+        collection.held.retain(|held| is_held_for(held, releases));
     }
     next
 }

@@ -8,6 +8,7 @@ use weir_schema::codec::key::BadIndexEntry;
 use weir_schema::commit::Timestamp;
 use weir_schema::id::DocumentId;
 use weir_schema::limits::DOCUMENT_BYTES_MAX;
+use weir_schema::validate::Violation;
 
 use crate::keys::{KEYS_VARIABLE, KeyId, Numbered};
 use crate::position::BadCursor;
@@ -154,6 +155,18 @@ pub enum WriteError {
         target: String,
         /// The id that no document there has.
         missing: String,
+    },
+    /// It does not have the type that a release needs which is there beside the one that writes.
+    #[error("{collection} {id} cannot be stored while release {release} takes over: {violation}")]
+    Held {
+        /// The collection.
+        collection: String,
+        /// The document.
+        id: DocumentId,
+        /// The release.
+        release: String,
+        /// What it does not know of the document.
+        violation: Violation,
     },
     /// Another document refers to the one that is to be deleted.
     #[error(

@@ -16,6 +16,7 @@ use crate::catalog::{Catalog, Collection, Entry, Index, IndexState, ReferenceSta
 use crate::declare::{self, AllWanted};
 use crate::error::{CatalogError, CommitError, Poisoned};
 use crate::group::{Verdict, to_json};
+use crate::held;
 use crate::notice::Committed;
 use crate::prepared::{Claim, Prepared};
 use crate::read_set::{Interval, ReadSet};
@@ -28,10 +29,10 @@ use crate::turns::Footprint;
 /// How long a step of a change of the catalog may keep others waiting.
 const TURN_MAX: Duration = Duration::from_secs(10);
 
-/// Makes the catalog equal to what is declared.
-pub(crate) async fn apply(core: Arc<Core>, all: AllWanted) -> Result<(), CatalogError> {
+/// Makes the catalog equal to what is declared by releases of these names, where they have names.
+pub(crate) async fn apply(core: Arc<Core>, all: AllWanted, releases: Vec<String>) -> Result<(), CatalogError> {
     let _turn = core.applying.lock().await;
-    if declare::is_done(&core.catalog(), &all) {
+    if declare::is_done(&core.catalog(), &all, &releases) {
         return Ok(());
     }
     let started = declare::started(&core.catalog(), &all);
@@ -45,12 +46,12 @@ pub(crate) async fn apply(core: Arc<Core>, all: AllWanted) -> Result<(), Catalog
         }
         return Err(error);
     }
-    commit_catalog(&core, declare::switched(&core.catalog(), &all)).await?;
+    commit_catalog(&core, declare::switched(&core.catalog(), &all, &releases)).await?;
     Ok(sweep(&core).await?)
 }
 
 /// Commits a catalog when its turn has come: everybody reads it, so beside others it might never get through.
-async fn commit_catalog(core: &Core, next: Catalog) -> Result<(), Poisoned> {
+pub(crate) async fn commit_catalog(core: &Core, next: Catalog) -> Result<(), Poisoned> {
     let next = Arc::new(next);
     let text = Bytes::from(to_json(&*next));
     let touched = vec![key::CATALOG.to_vec()];
@@ -107,15 +108,22 @@ impl Build<'_> {
         let mut rest = Interval::prefix(key::documents(self.collection.number));
         let mut size = batch_max;
         let mut conflicted: Option<Footprint> = None;
-        while let (prepared, Some(last)) = self.next_batch(&rest, size, conflicted.take()).await? {
+        let indexes: Vec<String> = self.building.iter().map(|index| index.describe()).collect();
+        let indexes = if indexes.is_empty() { "references".to_owned() } else { indexes.join("; ") };
+        // It reads for as long as there are documents.
+        let total = tokio::task::block_in_place(|| held::count(self.core, self.collection.number))?;
+        let under_way = self.core.building.begin(self.name, indexes, total);
+        while let (prepared, Some((last, documents))) = self.next_batch(&rest, size, conflicted.take()).await? {
             // What was written since keeps to new references from the start, so what was found to keep to them does. What
             // is not durable yet may still come to nothing: it counts when the batch is admitted after it.
             if prepared.writes.is_empty() && prepared.turn.is_none() {
                 rest.start = key::successor(&last);
+                under_way.add(documents);
                 continue;
             }
             match self.core.submit(prepared).await {
                 Verdict::Committed(_) => {
+                    under_way.add(documents);
                     rest.start = key::successor(&last);
                     size = batch_max;
                 }
@@ -140,7 +148,7 @@ impl Build<'_> {
         rest: &Interval,
         size: usize,
         conflicted: Option<Footprint>,
-    ) -> Result<(Prepared, Option<Key>), CatalogError> {
+    ) -> Result<(Prepared, Option<(Key, u64)>), CatalogError> {
         let Some(footprint) = conflicted else {
             let (live, head) = self.core.live()?;
             return self.batch(&State::of(live), head.sequence, rest, size);
@@ -158,17 +166,17 @@ impl Build<'_> {
         Ok((prepared, last))
     }
 
-    /// The entries of the next documents, and the key of the last of these.
+    /// The entries of the next documents, and the key of the last of these with how many they are.
     fn batch(
         &self,
         state: &State<'_>,
         since: u64,
         rest: &Interval,
         size: usize,
-    ) -> Result<(Prepared, Option<Key>), CatalogError> {
+    ) -> Result<(Prepared, Option<(Key, u64)>), CatalogError> {
         let mut prepared = Prepared { since, catalog: self.catalog.clone(), ..Prepared::default() };
         let prefix = key::documents(self.collection.number);
-        let mut last = None;
+        let (mut last, mut documents) = (None, 0);
         for document in state.entries(rest, Direction::Asc)?.take(size) {
             let (key, text) = document?;
             let id = key::document_id(&prefix, &key)
@@ -183,11 +191,11 @@ impl Build<'_> {
                 self.write_entries(index, &id, &document, &mut prepared)?;
             }
             prepared.read_set.add_point(key.clone());
-            last = Some(key);
+            (last, documents) = (Some(key), documents + 1);
         }
         prepared.touched.sort_unstable();
         prepared.touched.dedup();
-        Ok((prepared, last))
+        Ok((prepared, last.map(|last| (last, documents))))
     }
 
     fn write_entries(

@@ -26,6 +26,8 @@
 //! | `clock` | timestamps of commits |
 //! | `notice` | what is told of every commit |
 //! | `catalog` | collections and indexes with their numbers; `declare` compares them with declarations, those of several releases at once as one, `indexing` builds and drops indexes |
+//! | `held` | types that all documents are held to for the sake of a release |
+//! | `building` | how far indexes are that are being built |
 //! | `kept` | what views have computed: written beside commits, read when a release becomes active |
 //! | `journal` | the check at start that no commit is missing, and the tail that follows every commit |
 //! | `follow` | what of a collection a commit has changed |
@@ -48,6 +50,7 @@
 
 mod ahead;
 mod backup;
+mod building;
 mod catalog;
 mod cipher;
 mod clock;
@@ -62,6 +65,7 @@ mod export;
 mod follow;
 mod group;
 mod health;
+mod held;
 mod indexing;
 mod jobs;
 mod journal;
@@ -103,6 +107,7 @@ pub use backup::BackupError;
 pub use backup::manifest::{FileEntry, Manifest};
 pub use backup::restore::{RestoreError, Restored, restore};
 pub use backup::staging::Existing;
+pub use building::BuildProgress;
 pub use control::{ControlKey, ControlKind};
 pub use deletion::Deleted;
 pub use encryption::{EncryptionError, EncryptionStatus};
@@ -112,6 +117,7 @@ pub use error::{
 };
 pub use export::import::{ImportError, import_all};
 pub use export::{ExportError, Exported};
+pub use held::Unfit;
 pub use jobs::{Due, JobFilter, JobPage};
 pub use journal::Tail;
 pub use kept::{KeptKey, KeptPage, KeptRecord};

@@ -17,6 +17,7 @@ use weir_schema::codec::key;
 use weir_schema::commit::Timestamp;
 use weir_schema::declarations::Declarations;
 
+use crate::building::Building;
 use crate::catalog::Catalog;
 use crate::committer::{self, Committer, Published, Request};
 use crate::declare::AllWanted;
@@ -66,6 +67,8 @@ pub(crate) struct Core {
     pub(crate) people: Arc<People>,
     /// Held while the catalog is being changed.
     pub(crate) applying: Mutex<()>,
+    /// What is being built and looked through at the moment.
+    pub(crate) building: Building,
     /// Held while a backup is made.
     pub(crate) backing_up: parking_lot::Mutex<()>,
     /// Held while the encryption keys are being exchanged.
@@ -191,6 +194,7 @@ impl Store {
             history,
             people,
             applying: Mutex::new(()),
+            building: Building::default(),
             backing_up: parking_lot::Mutex::new(()),
             rotating: Mutex::new(()),
             options,
@@ -215,15 +219,20 @@ impl Store {
     /// to is deleted, the first counts. Releases that no documents suit at once are refused, and nothing changes.
     pub async fn apply_releases(&self, releases: &[(&str, &Declarations)]) -> Result<(), CatalogError> {
         let wanted = releases.iter().map(|(name, declarations)| Ok((*name, declare::wanted(declarations)?)));
-        self.apply(declare::unite::unite(&wanted.collect::<Result<Vec<_>, CatalogError>>()?)?).await
+        let united = declare::unite::unite(&wanted.collect::<Result<Vec<_>, CatalogError>>()?)?;
+        self.apply_for(united, releases.iter().map(|(name, _)| (*name).to_owned()).collect()).await
     }
 
     /// As [`Self::apply_collections`], for what has been read already.
     pub(crate) async fn apply(&self, wanted: AllWanted) -> Result<(), CatalogError> {
+        self.apply_for(wanted, Vec::new()).await
+    }
+
+    async fn apply_for(&self, wanted: AllWanted, releases: Vec<String>) -> Result<(), CatalogError> {
         self.owner.core.health.check()?;
         let Some(runtime) = &self.owner.runtime else { return Ok(()) };
         // A task of its own: a caller that goes away does not leave it half done.
-        let applied = runtime.spawn(indexing::apply(self.owner.core.clone(), wanted)).await;
+        let applied = runtime.spawn(indexing::apply(self.owner.core.clone(), wanted, releases)).await;
         applied.unwrap_or_else(|_| Err(self.owner.core.health.reason().into()))
     }
 
@@ -347,6 +356,11 @@ impl Store {
         let Some(runtime) = &self.owner.runtime else { return Err(core.health.reason()) };
         let health = core.health.clone();
         runtime.spawn_blocking(move || run(&core)).await.map_err(|_| health.reason())
+    }
+
+    /// Runs something to its end, also where the caller goes away; `None` where the store does not run any more.
+    pub(crate) async fn spawn<T: Send + 'static>(&self, run: impl Future<Output = T> + Send + 'static) -> Option<T> {
+        self.owner.runtime.as_ref()?.spawn(run).await.ok()
     }
 
     /// Finishes the commits that wait, flushes and closes. A second call waits for the first and does nothing.

@@ -186,7 +186,18 @@ fn what_narrows_and_what_does_not() {
         assert_eq!(new_type.narrows(&old_type), left_out.is_some(), "{old} => {new}");
         if let Some(Value::Object(document)) = left_out {
             assert_eq!(old_type.check(document.clone()), Ok(()), "{old}");
-            assert!(new_type.check(document.clone()).is_err(), "{new}: {document:?}");
+            let narrowing = Narrowing::between(Some(&old_type), new_type.clone());
+            let narrowing = narrowing.unwrap_or_else(|| panic!("{old} => {new}"));
+            assert!(narrowing.check(document.clone()).is_err(), "{new}: {document:?}");
+            // What nobody has declared is kept.
+            let mut more = document.clone();
+            more.insert("leftOver".to_owned(), json!(1));
+            assert_eq!(old_type.check(more.clone()), Ok(()));
+            assert_eq!(narrowing.check(more), narrowing.check(document));
+        } else {
+            assert_eq!(Narrowing::between(Some(&old_type), new_type.clone()), None, "{old} => {new}");
+            let unknown = Narrowing::between(None, new_type).map(|narrowing| narrowing.gone.len());
+            assert_eq!(unknown, Some(0), "what is not known is looked at");
         }
     }
 }

@@ -33,7 +33,14 @@ fn orders(indexes: &str) -> Collection {
             .collect(),
     });
     let indexes = indexes.collect();
-    Collection { number: CollectionNumber(1), declared: true, fields, indexes, references: Vec::new() }
+    Collection {
+        number: CollectionNumber(1),
+        declared: true,
+        fields,
+        indexes,
+        references: Vec::new(),
+        held: Vec::new(),
+    }
 }
 
 /// A scan as `where customer=1; range at gte="2026-01-01T00:00:00Z"; order at desc`.

@@ -3,9 +3,10 @@
 use serde_json::json;
 use weir_schema::codec::key::{self, CollectionNumber};
 use weir_schema::declarations::Declarations;
+use weir_schema::narrowing::{DocumentType, Narrowing};
 use weir_schema::references;
 use weir_schema::shape::{Member, Shape, Slot};
-use weir_store::{CatalogError, CommitError, Store};
+use weir_store::{CatalogError, CommitError, Store, Unfit, WriteError};
 
 use crate::support::{change_raw, declare, doc, find, id, open, put_all, scan, store};
 
@@ -179,4 +180,104 @@ async fn what_was_begun_for_a_release_that_is_gone_is_given_up() {
         None
     })
     .await;
+}
+
+/// That `at` of orders is a date.
+fn dated() -> Vec<Narrowing> {
+    let of = |line: &str| DocumentType::of(&declare(&[line]), "orders").unwrap();
+    let narrowing = Narrowing::between(Some(&of("orders:at note gone")), of("orders:at:date note"));
+    vec![narrowing.unwrap()]
+}
+
+fn told(unfit: &[Unfit]) -> String {
+    let told = unfit.iter().map(|Unfit { collection, violation, count, ids }| {
+        let violation = violation.as_ref().map_or("others".to_owned(), ToString::to_string);
+        let ids: Vec<&str> = ids.iter().map(|id| id.as_str()).collect();
+        format!("{count} {collection}: {violation}: {}\n", ids.join(" "))
+    });
+    told.collect()
+}
+
+#[tokio::test]
+async fn documents_that_do_not_have_a_type_are_counted_and_named() {
+    let (store, _folder) = store(&["orders:at note gone", "others:at"]).await;
+    assert!(store.find_unfit("2.0.0", &dated()).await.unwrap().is_empty());
+    let mut documents = Vec::new();
+    for number in 0..40 {
+        let text = match number % 4 {
+            0 => r#"{"at":"2026-01-01T00:00:00.000Z","note":"a"}"#.to_owned(),
+            1 => r#"{"at":"soon"}"#.to_owned(),
+            2 if number < 12 => r#"{"gone":"x","note":"b"}"#.to_owned(),
+            2 => format!(r#"{{"at":"{number}"}}"#),
+            _ => r#"{"leftOver":1}"#.to_owned(),
+        };
+        documents.push((format!("o{number:02}"), text));
+    }
+    let documents: Vec<(&str, &str)> = documents.iter().map(|(id, text)| (id.as_str(), text.as_str())).collect();
+    put_all(&store, "orders", &documents).await.unwrap();
+    put_all(&store, "others", &[("a", r#"{"at":"soon"}"#)]).await.unwrap();
+    let found = told(&store.find_unfit("2.0.0", &dated()).await.unwrap());
+    let lines: Vec<&str> = found.lines().collect();
+    assert_eq!(lines.len(), 9, "{found}");
+    assert!(found.contains("3 orders: orders.gone: is not declared any more: o02 o06 o10\n"), "{found}");
+    assert!(found.contains("1 orders: orders.at: \"14\" is "), "{found}");
+    assert!(found.contains(": o01 o05 o09\n") && found.contains("10 orders: orders.at: \"soon\" is "), "{found}");
+    assert!(lines.last().unwrap().starts_with("1 orders: others: o"), "{found}");
+}
+
+#[tokio::test]
+async fn who_writes_is_held_to_the_types_of_a_release_until_it_is_let_go() {
+    let declared: &[&str] = &["orders:at note gone", "others:at"];
+    let (store, folder) = store(declared).await;
+    let mut under_way = store.begin().unwrap();
+    under_way.put("orders", &id("a"), doc(r#"{"at":"soon"}"#)).unwrap();
+    store.hold("2.0.0", dated()).await.unwrap();
+    assert_eq!(store.commit(under_way).await, Err(CommitError::Conflict));
+
+    let refused = |store: &Store, text: &str| {
+        let put = store.begin().unwrap().put("orders", &id("a"), doc(text));
+        match put {
+            Err(error @ WriteError::Held { .. }) => Some(error.to_string()),
+            other => other.map(|_| None).unwrap(),
+        }
+    };
+    let message = refused(&store, r#"{"at":"soon"}"#).unwrap_or_default();
+    let begins = "orders a cannot be stored while release 2.0.0 takes over: orders.at: \"soon\" is ";
+    assert!(message.starts_with(begins), "{message}");
+    assert!(refused(&store, r#"{"gone":"x"}"#).is_some());
+    for fits in [r#"{"at":"2026-01-01T00:00:00.000Z"}"#, "{}", r#"{"leftOver":1}"#] {
+        assert_eq!(refused(&store, fits), None, "{fits}");
+    }
+    store.begin().unwrap().put("others", &id("a"), doc(r#"{"at":"soon"}"#)).unwrap();
+
+    // It outlives the process, and goes with one of the releases.
+    store.close().await;
+    let store = open(folder.path());
+    assert!(refused(&store, r#"{"at":"soon"}"#).is_some());
+    apply(&store, &[("2.0.0", declared), ("1.0.0", declared)]).await.unwrap();
+    assert!(refused(&store, r#"{"at":"soon"}"#).is_some());
+    apply(&store, &[("1.0.0", declared), ("0.9.0", declared)]).await.unwrap();
+    assert_eq!(refused(&store, r#"{"at":"soon"}"#), None);
+    for gone in [Some(vec![("2.0.0", declared)]), None] {
+        store.hold("2.0.0", dated()).await.unwrap();
+        assert!(refused(&store, r#"{"at":"soon"}"#).is_some());
+        match gone {
+            Some(releases) => apply(&store, &releases).await.unwrap(),
+            None => store.let_go("2.0.0").await.unwrap(),
+        }
+        assert_eq!(refused(&store, r#"{"at":"soon"}"#), None);
+    }
+    let head = store.head();
+    store.let_go("2.0.0").await.unwrap();
+    assert_eq!(store.head(), head, "what nobody is held to changes nothing");
+}
+
+#[tokio::test]
+async fn a_fence_has_those_begin_anew_that_have_used_a_collection() {
+    let (store, _folder) = store(&["orders:at"]).await;
+    let mut before = store.begin().unwrap();
+    before.put("orders", &id("a"), doc("{}")).unwrap();
+    store.fence().await.unwrap();
+    assert_eq!(store.commit(before).await, Err(CommitError::Conflict));
+    put_all(&store, "orders", &[("a", "{}")]).await.unwrap();
 }
