@@ -173,6 +173,8 @@ fn every_field_of_the_control_plane_needs_its_permission() {
         query status                   UNAUTHENTICATED  UNAUTHENTICATED  ok         FORBIDDEN
         query metrics                  UNAUTHENTICATED  UNAUTHENTICATED  ok         FORBIDDEN
         query releases                 UNAUTHENTICATED  UNAUTHENTICATED  ok         FORBIDDEN
+        query building                 UNAUTHENTICATED  UNAUTHENTICATED  ok         FORBIDDEN
+        query migration                UNAUTHENTICATED  UNAUTHENTICATED  ok         FORBIDDEN
         query keys                     UNAUTHENTICATED  UNAUTHENTICATED  ok         FORBIDDEN
         query administrators           UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN
         query tenants                  UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN

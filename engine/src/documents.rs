@@ -1,11 +1,16 @@
 //! Insert, replace, patch and delete, with the document's type checked.
+//!
+//! Rule: what the release does not declare of a document it does not touch. Another release that is there at the same time may have
+//! put it there, or one that was.
+
+use std::mem;
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
 use weir_schema::declarations::{Collection, Declarations};
 use weir_schema::id::DocumentId;
 use weir_schema::limits::Limit;
-use weir_schema::validate;
+use weir_schema::{shape, validate};
 use weir_store::{Deleted, ReadError, Transaction, WriteError};
 
 use crate::access::action::Action;
@@ -131,10 +136,11 @@ pub fn replace(
 ) -> Result<Bytes, DocumentError> {
     drop_own_id(name, id, &mut value)?;
     let (text, old) = existing(transaction, name, id, rules)?;
+    let mut stored = members(name, id, &text)?;
+    let undeclared = undeclared(declarations, name, &mut stored)?;
     if let (Some(rules), Some(old), Value::Object(given)) = (rules, &old, &mut value)
         && rules.hides_members()
     {
-        let mut stored = members(name, id, &text)?;
         for hidden in rules.hidden(old) {
             if given.get(&**hidden).is_none_or(Value::is_null)
                 && let Some(kept) = stored.remove(&**hidden)
@@ -143,7 +149,7 @@ pub fn replace(
             }
         }
     }
-    change(transaction, declarations, rules.zip(old.as_ref()), name, id, value)
+    change(transaction, declarations, rules.zip(old.as_ref()), name, id, value, undeclared)
 }
 
 /// Sets and removes members of an existing document. Null is not set where the caller was shown null for what a member is.
@@ -167,12 +173,13 @@ pub fn patch(
         }
     }
     let mut document = members(name, id, &text)?;
+    let undeclared = undeclared(declarations, name, &mut document)?;
     document.shift_remove("id");
     document.extend(part);
     for member in removed {
         document.shift_remove(member);
     }
-    change(transaction, declarations, rules.zip(old.as_ref()), name, id, Value::Object(document))
+    change(transaction, declarations, rules.zip(old.as_ref()), name, id, Value::Object(document), undeclared)
 }
 
 /// Deletes a document, with at most `others_max` that are deleted or changed on account of it. Those are what the app declares
@@ -201,7 +208,26 @@ pub fn delete(
     }
 }
 
-/// Stores another state of a document, if the caller may change the old one and into the new one.
+/// Takes out of a stored document what the release does not declare of it.
+fn undeclared(
+    declarations: &Declarations,
+    name: &str,
+    document: &mut Map<String, Value>,
+) -> Result<Map<String, Value>, DocumentError> {
+    let Some(object) = shape::object(&declarations.definitions, &collection(declarations, name)?.value) else {
+        return Ok(Map::new());
+    };
+    let is_declared = |member: &String| member == "id" || object.member(member).is_some();
+    if document.keys().all(is_declared) {
+        return Ok(Map::new());
+    }
+    let (declared, undeclared) = mem::take(document).into_iter().partition(|(member, _)| is_declared(member));
+    *document = declared;
+    Ok(undeclared)
+}
+
+/// Stores another state of a document, if the caller may change the old one and into the new one. What the release does not declare
+/// of it goes along.
 fn change(
     transaction: &mut Transaction,
     declarations: &Declarations,
@@ -209,18 +235,20 @@ fn change(
     name: &str,
     id: &DocumentId,
     value: Value,
+    undeclared: Map<String, Value>,
 ) -> Result<Bytes, DocumentError> {
     if let Some((rules, old)) = rules
         && !rules.allows(&rules.update, old)
     {
         return Err(forbidden(Action::Update, name));
     }
-    let document = checked(declarations, name, value)?;
+    let mut document = checked(declarations, name, value)?;
     if let Some((rules, _)) = rules
         && !rules.allows(&rules.update, &rules.entity_of(id.as_str(), &document))
     {
         return Err(DocumentError::Forbidden(format!("the caller may not update a document of {name} to this")));
     }
+    document.extend(undeclared);
     Ok(transaction.put(name, id, document)?)
 }
 

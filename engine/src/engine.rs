@@ -25,6 +25,7 @@ use crate::access::policies::Policies;
 use crate::actions::{self, Actions};
 use crate::call::{Answer, Call, CallError, Caller};
 use crate::control::refusals::{self, Refusals};
+use crate::evolution::Evolving;
 use crate::fetch::{Fetcher, Reach, Resolve, resolve_by_system};
 use crate::idempotency::Scope;
 use crate::jobs::Clock;
@@ -84,6 +85,7 @@ pub(crate) struct Shared {
     revoked: Revocations,
     keeping: Keeping,
     clock: Clock,
+    evolving: Evolving,
     actions: Arc<Actions>,
     /// Places of streams that may run at once.
     stream_places: Places,
@@ -176,6 +178,7 @@ impl Engine {
         let notices = store.notices();
         let actions = Arc::default();
         let stream_places = Places::new(pool.stream_isolates);
+        let evolving = Evolving::of(&store).map_err(std::io::Error::other)?;
         let (keeping, clock) = (Keeping::default(), Clock::system());
         let shared = Shared {
             store,
@@ -194,6 +197,7 @@ impl Engine {
             revoked,
             keeping,
             clock,
+            evolving,
             actions,
             stream_places,
             secrets,
@@ -308,6 +312,10 @@ impl Engine {
     /// Which calls are on record.
     pub(crate) fn recording(&self) -> Recording {
         *self.shared.recording.read()
+    }
+
+    pub(crate) fn evolving(&self) -> &Evolving {
+        &self.shared.evolving
     }
 
     pub(crate) fn refusals(&self) -> &Refusals {

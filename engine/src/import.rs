@@ -14,6 +14,7 @@ use weir_store::{CommitError, PutAllError, Run, Transacted, Transaction};
 use crate::call::CallError;
 use crate::documents::{self, DocumentError};
 use crate::engine::Engine;
+use crate::evolution::follow;
 use crate::release::Release;
 use crate::seed::Seed;
 
@@ -41,7 +42,12 @@ pub async fn import(
     let whole = |error| ImportError { index: 0, error };
     let seed = Seed::draw().map_err(|error| whole(CallError::new(ErrorCode::Internal, error.to_string())))?;
     let written = Mutex::new(Vec::new());
-    let load = |transaction| ready(load(transaction, release, collection, batch, &seed, &written));
+    let load = |transaction| {
+        ready(match follow::check_unfollowed(engine, release, collection) {
+            Ok(()) => load(transaction, release, collection, batch, &seed, &written),
+            Err(error) => Run::Abort(Err(whole(error))),
+        })
+    };
     match engine.store().transact(TURN_MAX, load).await {
         Ok(Transacted { value: Err(error), .. }) => Err(error),
         Ok(Transacted { committed, .. }) => Ok(committed.map_or(Timestamp::ZERO, |committed| committed.timestamp)),
@@ -52,9 +58,12 @@ pub async fn import(
         Err(error @ CommitError::OutcomeUnknown(_)) => {
             Err(whole(CallError::new(ErrorCode::OutcomeUnknown, error.to_string())))
         }
-        Err(error @ (CommitError::Unavailable(_) | CommitError::Conflict | CommitError::TooLarge { .. })) => {
-            Err(whole(CallError::unavailable(error)))
-        }
+        Err(
+            error @ (CommitError::Unavailable(_)
+            | CommitError::Conflict
+            | CommitError::TooLarge { .. }
+            | CommitError::Held { .. }),
+        ) => Err(whole(CallError::unavailable(error))),
     }
 }
 

@@ -15,6 +15,7 @@
 //! | `attempts` | savepoints: what `attempt(fn)` takes back |
 //! | `documents` | insert, replace, patch and delete, with the document's type checked |
 //! | `eager` | views that are computed whether anybody asks or not |
+//! | [`evolution`] | a release takes over the documents of another: checked, migrated, and back |
 //! | [`fetch`] | what actions ask of other servers: which hosts, which addresses, how much |
 //! | `scheduled` | views that are computed at the times of a schedule |
 //! | [`secrets`] | what actions may know and nobody may read |
@@ -50,6 +51,7 @@ pub mod control;
 mod documents;
 mod eager;
 pub mod engine;
+pub mod evolution;
 pub mod fetch;
 mod groups;
 mod host;

@@ -17,6 +17,7 @@ use weir_store::{Ahead, CommitError, Run, Transacted, Transaction};
 use crate::call::{Answer, Call, CallError, Caller};
 use crate::content::Given;
 use crate::engine::{Engine, draw};
+use crate::evolution::follow::{ConvertError, follow};
 use crate::idempotency::{self, Once, Outcomes, Recalled, Scope};
 use crate::release::Release;
 use crate::room::{Room, outcome_bytes};
@@ -197,7 +198,8 @@ fn refused(error: CommitError) -> CallError {
         CommitError::Unique(violation) => CallError::conflict(&violation),
         CommitError::OutcomeUnknown(_) => CallError::new(ErrorCode::OutcomeUnknown, error.to_string()),
         CommitError::TooLarge { .. } => CallError::transaction_limit(Limit::TransactionBytes, error),
-        CommitError::Unavailable(_) | CommitError::Conflict => CallError::unavailable(error),
+        // Who asks again may find the release that takes over.
+        CommitError::Unavailable(_) | CommitError::Conflict | CommitError::Held { .. } => CallError::unavailable(error),
     }
 }
 
@@ -262,8 +264,15 @@ async fn attempt(
             Err(error) if ran.may_run_again => return Run::Abort(Came::Lost(error)),
             Err(error) => return failed(group, seed, once, ran.transaction, index, error),
         }
+        transaction = match ran.transaction {
+            None => None,
+            Some(transaction) => match follow(engine, seed, &prepared.release, &ran.written, transaction).await {
+                Ok(transaction) => Some(transaction),
+                Err(ConvertError { error, may_run_again: true }) => return Run::Abort(Came::Lost(error)),
+                Err(ConvertError { error, .. }) => return failed(group, seed, once, None, index, error),
+            },
+        };
         written.push(ran.written);
-        transaction = ran.transaction;
         ids = ran.ids.unwrap_or(ids);
     }
     *all_written.lock() = written;

@@ -1,6 +1,6 @@
 //! A compiled app made ready to run.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -15,7 +15,7 @@ use weir_schema::declarations::{Declarations, Function, FunctionKind};
 use weir_schema::digest::Digest;
 use weir_schema::graphql::GraphqlSettings;
 use weir_schema::limits::{CallLimits, JobSettings};
-use weir_schema::manifest::Cron;
+use weir_schema::manifest::{Cron, Migration};
 use weir_schema::rate::RateSettings;
 
 use crate::access::guard::Guard;
@@ -192,6 +192,11 @@ impl Release {
     /// What is called again and again.
     pub fn crons(&self) -> &[Cron] {
         &self.app.manifest.cron
+    }
+
+    /// How documents of the release before become its own, by collection.
+    pub(crate) fn migrations(&self) -> &BTreeMap<String, Migration> {
+        &self.app.manifest.migration
     }
 
     /// A function with its place in the declarations.

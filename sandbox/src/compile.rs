@@ -14,6 +14,7 @@
 //! | `collections`, `references`, `functions`, `group_by`, `view_index`, `elements`, `keep`, `literal` | what they declare |
 //! | `uses`, `dependencies`, `recursion` | which functions use which collections and each other, and no view itself |
 //! | `times` | what `app.toml` gives calls is no longer than their transactions may take |
+//! | `migrations` | what `app.toml` has documents migrated by is there and takes documents |
 //! | `crons` | what `app.toml` calls again and again is there and takes what it is given |
 //! | `costs` | what `app.toml` names the cost of is there |
 //! | `typing`, `docs` | declared TypeScript types become shapes |
@@ -38,6 +39,7 @@ mod keep;
 mod kept;
 mod links;
 mod literal;
+mod migrations;
 mod module;
 mod nesting;
 mod order;
@@ -136,6 +138,7 @@ fn compile_here(sources: &Sources) -> Result<Compiled, Vec<Diagnostic>> {
     if let (Ok(manifest), true) = (&manifest, report.is_clean()) {
         times::check(manifest, &declarations, sources, &report);
         crons::check(manifest, &declarations, sources, &report);
+        migrations::check(manifest, &declarations, sources, &report);
         costs::check(manifest, &declarations, sources, &report);
     }
     if let (Ok(manifest), Ok(provider), true) = (manifest, provider, report.is_clean()) {

@@ -1,6 +1,6 @@
 //! `app.toml`: what an app says of itself beside its TypeScript.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use semver::Version;
@@ -48,6 +48,9 @@ pub struct Manifest {
     /// What is called again and again.
     #[serde(default)]
     pub cron: Vec<Cron>,
+    /// How documents of releases before become documents of this one, by collection.
+    #[serde(default)]
+    pub migration: BTreeMap<String, Migration>,
     /// What functions may know of who calls.
     #[serde(default)]
     pub caller: CallerSettings,
@@ -72,6 +75,19 @@ pub struct Cron {
     /// Its arguments.
     #[serde(default)]
     pub args: Map<String, Value>,
+}
+
+/// How the documents of one collection are migrated: an entry of `[migration]`.
+///
+/// Both are procedures of `{ documents: JSON[] }` that return the documents that they become, in the same order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Migration {
+    /// Makes documents of this release of those of the one before.
+    pub up: String,
+    /// Undoes that. Without it, what only this release declares is removed.
+    #[serde(default)]
+    pub down: Option<String>,
 }
 
 /// What erases the types of a module. All behave alike; a build of Weir may lack some of them.
@@ -143,6 +159,14 @@ pub fn rate_place(text: &str, function: &str) -> Option<Range<usize>> {
 pub fn cron_place(text: &str, index: usize, key: &str) -> Option<Range<usize>> {
     let table = DeTable::parse(text).ok()?;
     let entry = table.get_ref().get("cron")?.get_ref().as_array()?.get(index)?;
+    let value = entry.get_ref().as_table().and_then(|entry| entry.get(key));
+    Some(value.map_or_else(|| entry.span(), Spanned::span))
+}
+
+/// Where a key of an entry of `[migration]` stands, in bytes; the entry where it does not have the key.
+pub fn migration_place(text: &str, collection: &str, key: &str) -> Option<Range<usize>> {
+    let table = DeTable::parse(text).ok()?;
+    let entry = table.get_ref().get("migration")?.get_ref().as_table()?.get(collection)?;
     let value = entry.get_ref().as_table().and_then(|entry| entry.get(key));
     Some(value.map_or_else(|| entry.span(), Spanned::span))
 }
@@ -305,6 +329,23 @@ mod tests {
         let place = cron_place(text, 0, "call").and_then(|place| text.get(place));
         assert_eq!(place, Some("\"cleanUp\""));
         assert_eq!(cron_place(text, 1, "call"), None);
+    }
+
+    #[test]
+    fn a_manifest_says_how_documents_are_migrated() {
+        let text = "name = \"shop\"\nversion = \"1.0.0\"\n[migration]\ncustomers = { up = \"split\", down = \"join\" }\n\
+                    [migration.orders]\nup = \"total\"\n";
+        let manifest = parse(text).unwrap_or_else(|error| panic!("{error}"));
+        let shown: Vec<String> = manifest
+            .migration
+            .iter()
+            .map(|(name, Migration { up, down })| format!("{name} {up} {}", down.as_deref().unwrap_or("-")))
+            .collect();
+        assert_eq!(shown, ["customers split join", "orders total -"]);
+        let place = |collection, key| migration_place(text, collection, key).and_then(|place| text.get(place));
+        assert_eq!(place("customers", "down"), Some("\"join\""));
+        assert_eq!(place("carts", "up"), None);
+        assert!(parse("name = \"shop\"\nversion = \"1.0.0\"\n[migration.orders]\ndown = \"x\"\n").is_err());
     }
 
     #[test]

@@ -42,6 +42,19 @@ impl DocumentType {
         validate::document_of(&self.collection, &self.value, &self.definitions, Value::Object(document)).map(|_| ())
     }
 
+    /// A document as it is stored, given without its id. Members that the type does not have stay, and all stay in their order.
+    pub fn normalize(&self, document: Map<String, Value>) -> Result<Map<String, Value>, Violation> {
+        let known = document.iter().filter(|(name, _)| self.declares(name));
+        let known = known.map(|(name, value)| (name.clone(), value.clone())).collect();
+        let checked = validate::document_of(&self.collection, &self.value, &self.definitions, Value::Object(known))?;
+        let Value::Object(mut checked) = checked else { return Ok(document) };
+        let normal = document.into_iter().filter_map(|(name, value)| {
+            let value = if self.declares(&name) { checked.shift_remove(&name)? } else { value };
+            Some((name, value))
+        });
+        Ok(normal.collect())
+    }
+
     /// Whether documents of this type can have the member.
     pub fn declares(&self, member: &str) -> bool {
         object(&self.definitions, &self.value).is_some_and(|object| object.member(member).is_some())

@@ -47,6 +47,8 @@ pub enum ControlKey {
     Name,
     /// The key that [`Store::seal`] seals by.
     SealingKey,
+    /// The migration of documents that is not over; mostly there is none.
+    Migration,
 }
 
 /// All records of one kind.
@@ -79,6 +81,7 @@ impl ControlKey {
             Self::Tenant(name) => key::control_tenant(name),
             Self::Name => key::control_name(),
             Self::SealingKey => key::control_sealing_key(),
+            Self::Migration => key::control_migration(),
         }
     }
 }

@@ -196,7 +196,12 @@ impl Store {
                 Verdict::Committed(_) => break,
                 // It has read nothing and keeps nothing, so this can only be the engine's doing.
                 Verdict::Conflict(_)
-                | Verdict::Failed(CommitError::Conflict | CommitError::Unique(_) | CommitError::TooLarge { .. }) => {}
+                | Verdict::Failed(
+                    CommitError::Conflict
+                    | CommitError::Unique(_)
+                    | CommitError::TooLarge { .. }
+                    | CommitError::Held { .. },
+                ) => {}
                 Verdict::Failed(CommitError::Unavailable(poisoned) | CommitError::OutcomeUnknown(poisoned)) => {
                     return Err(poisoned.into());
                 }

@@ -156,18 +156,6 @@ pub enum WriteError {
         /// The id that no document there has.
         missing: String,
     },
-    /// It does not have the type that a release needs which is there beside the one that writes.
-    #[error("{collection} {id} cannot be stored while release {release} takes over: {violation}")]
-    Held {
-        /// The collection.
-        collection: String,
-        /// The document.
-        id: DocumentId,
-        /// The release.
-        release: String,
-        /// What it does not know of the document.
-        violation: Violation,
-    },
     /// Another document refers to the one that is to be deleted.
     #[error(
         "{collection} {id} cannot be deleted: the {member} of {by} {referrer} leads to it; delete or change that first"
@@ -301,6 +289,18 @@ pub enum CommitError {
     TooLarge {
         /// The limit in bytes.
         max: usize,
+    },
+    /// A document that it writes does not have the type that a release needs which takes over. Nothing was written.
+    #[error("{collection} {id} cannot be stored while release {release} takes over: {violation}")]
+    Held {
+        /// The collection.
+        collection: String,
+        /// The document.
+        id: DocumentId,
+        /// The release.
+        release: String,
+        /// What it does not know of the document.
+        violation: Violation,
     },
     /// The store stopped or was closed before. Nothing was written.
     #[error(transparent)]

@@ -1,6 +1,8 @@
 //! Types that all documents of a collection are to have, whoever writes them: what a release that takes over needs of the
 //! documents of the one before it.
 //!
+//! What a transaction has written is looked at when it is to be committed: on its way there a document may be anything.
+//!
 //! A type is put into the catalog first. The catalog is in the read set of all who write, so whatever is committed from then on was
 //! written under it, and what is left are the documents that were there before. Rule: once these have been looked through and
 //! keep to it, every document has the type until it is given up.
@@ -16,12 +18,13 @@ use weir_schema::validate::Violation;
 
 use crate::building::UnderWay;
 use crate::catalog::{Catalog, Collection, Held};
-use crate::error::{Poisoned, WriteError};
+use crate::error::{CommitError, Poisoned};
 use crate::indexing::commit_catalog;
 use crate::read_set::Interval;
 use crate::scan::Direction;
 use crate::snapshot::State;
 use crate::store::{Core, Store};
+use crate::transaction::Transaction;
 
 /// Different mistakes that are told of one collection. Documents with others are counted.
 const UNFIT_MAX: usize = 8;
@@ -50,6 +53,16 @@ impl Store {
             unfit.extend(self.blocking(move |core| look_through(core, &release, &narrowing)).await??);
         }
         Ok(unfit)
+    }
+
+    /// How many documents a collection has, those of one that is not declared any more included.
+    pub async fn count_documents(&self, collection: &str) -> Result<u64, Poisoned> {
+        let collection = collection.to_owned();
+        self.blocking(move |core| {
+            let number = core.catalog().collections.get(&collection).map(|collection| collection.number);
+            number.map_or(Ok(0), |number| count(core, number))
+        })
+        .await?
     }
 
     /// Holds all writers to types, for the sake of a release, until it is given up with [`Self::let_go`], or
@@ -106,17 +119,32 @@ impl Store {
     }
 }
 
-/// Whether a document may be written, as far as types go that all have to keep to.
-pub(crate) fn check(
+impl Transaction {
+    /// Whether what it has written keeps to the types that all have to keep to.
+    pub(crate) fn check_held(&self) -> Result<(), CommitError> {
+        for (name, collection) in self.catalog.collections.iter().filter(|(_, collection)| !collection.held.is_empty())
+        {
+            let all = Interval::prefix(key::documents(collection.number));
+            for (key, text) in self.overlay.documents(&all) {
+                let (Some(text), Some(id)) = (text, key::document_id(&all.start, key)) else { continue };
+                // It was made of an object, so that it is one.
+                let mut document: Map<String, Value> = serde_json::from_slice(text).unwrap_or_default();
+                document.shift_remove("id");
+                check(name, collection, &id, &document)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn check(
     name: &str,
     collection: &Collection,
     id: &DocumentId,
     document: &Map<String, Value>,
-) -> Result<(), WriteError> {
+) -> Result<(), CommitError> {
     for Held { release, narrowing } in &collection.held {
-        let mut members = document.clone();
-        members.shift_remove("id");
-        narrowing.check(members).map_err(|violation| WriteError::Held {
+        narrowing.check(document.clone()).map_err(|violation| CommitError::Held {
             collection: name.to_owned(),
             id: id.clone(),
             release: release.clone(),

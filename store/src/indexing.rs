@@ -75,7 +75,9 @@ async fn submit(core: &Core, prepared: Prepared) -> Result<Option<Committed>, Po
     match core.submit(prepared).await {
         Verdict::Committed(committed) => Ok(Some(committed)),
         Verdict::Conflict(_)
-        | Verdict::Failed(CommitError::Conflict | CommitError::Unique(_) | CommitError::TooLarge { .. }) => Ok(None),
+        | Verdict::Failed(
+            CommitError::Conflict | CommitError::Unique(_) | CommitError::TooLarge { .. } | CommitError::Held { .. },
+        ) => Ok(None),
         Verdict::Failed(CommitError::Unavailable(poisoned) | CommitError::OutcomeUnknown(poisoned)) => Err(poisoned),
     }
 }
@@ -133,8 +135,8 @@ impl Build<'_> {
                     conflicted = Some(footprint);
                 }
                 Verdict::Failed(CommitError::Unique(violation)) => return Err(CatalogError::Unique(violation)),
-                // It keeps no outcome, so that it is never too large.
-                Verdict::Failed(CommitError::Conflict | CommitError::TooLarge { .. }) => {}
+                // It keeps no outcome, so that it is never too large, and writes no documents.
+                Verdict::Failed(CommitError::Conflict | CommitError::TooLarge { .. } | CommitError::Held { .. }) => {}
                 Verdict::Failed(CommitError::Unavailable(poisoned) | CommitError::OutcomeUnknown(poisoned)) => {
                     return Err(poisoned.into());
                 }

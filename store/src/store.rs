@@ -255,6 +255,7 @@ impl Store {
     pub async fn commit(&self, transaction: Transaction) -> Result<Committed, CommitError> {
         let Head { timestamp, sequence, .. } = transaction.head();
         transaction.check_kept()?;
+        transaction.check_held()?;
         let prepared = Prepared::new(transaction);
         if prepared.is_empty() {
             return Ok(Committed { timestamp, sequence });

@@ -140,6 +140,7 @@ impl Core {
             }
         };
         transaction.check_kept()?;
+        transaction.check_held()?;
         let (seen, Head { sequence, timestamp, .. }) = (transaction.seen(), transaction.head());
         let prepared = Prepared::new(transaction);
         if prepared.is_empty() {

@@ -22,7 +22,6 @@ use crate::catalog::{Catalog, Collection, Entry};
 use crate::control::ControlWrites;
 use crate::error::{CommitError, Poisoned, ReadError, ScanError, WriteError};
 use crate::group::to_json;
-use crate::held;
 use crate::overlay::{NoSavepoint, Overlay, Written};
 use crate::planner;
 use crate::prepared::Kept;
@@ -256,7 +255,6 @@ impl Transaction {
             id: id.clone(),
             source,
         })?;
-        held::check(name, collection, id, &document)?;
         let text = Bytes::from(to_json(&Stored { id, members: &document }));
         if text.len() > DOCUMENT_BYTES_MAX {
             let (collection, bytes) = (name.to_owned(), text.len());

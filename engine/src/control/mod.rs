@@ -61,7 +61,7 @@ impl Actor {
     }
 
     /// For the audit log: that they have done something.
-    fn note(&self, action: &str, targets: Vec<String>) -> AuditNote {
+    pub(crate) fn note(&self, action: &str, targets: Vec<String>) -> AuditNote {
         let Self { name: actor, from } = self.clone();
         AuditNote { actor, action: action.to_owned(), targets, from, ..AuditNote::default() }
     }

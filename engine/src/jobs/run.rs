@@ -16,6 +16,7 @@ use weir_store::{CommitError, Due, Run, Transacted, Transaction};
 
 use crate::call::{CallError, Caller};
 use crate::engine::Engine;
+use crate::evolution::follow::{ConvertError, follow};
 use crate::jobs::clock::Clock;
 use crate::jobs::{backoff, cron};
 use crate::release::Release;
@@ -142,6 +143,9 @@ impl JobRun<'_> {
                 Err(CommitError::Unique(violation)) => {
                     break Came::Failed(CallError::conflict(&violation), Attempt::Counts);
                 }
+                Err(error @ CommitError::Held { .. }) => {
+                    break Came::Failed(CallError::unavailable(error), Attempt::Counts);
+                }
                 Err(error) => return Err(error),
             }
         };
@@ -166,7 +170,15 @@ impl JobRun<'_> {
         let ran = prepared.run(self.engine, seed, seed.ids(), Some(transaction)).await;
         let attempt = Attempt::of(&ran);
         let internal = |message: String| Came::Failed(CallError::new(ErrorCode::Internal, message), Attempt::Counts);
-        match (ran.result, ran.transaction) {
+        let mut transaction = ran.transaction;
+        if let (Ok(_), Some(given)) = (&ran.result, transaction.take()) {
+            transaction = match follow(self.engine, seed, &prepared.release, &ran.written, given).await {
+                Ok(transaction) => Some(transaction),
+                Err(ConvertError { error, may_run_again: true }) => return Run::Abort(Came::Lost(error)),
+                Err(ConvertError { error, .. }) => return Run::Abort(Came::Failed(error, attempt)),
+            };
+        }
+        match (ran.result, transaction) {
             (Ok(_), Some(mut transaction)) => match self.end(&mut transaction, job) {
                 Ok(next) => {
                     let call = (job.function.as_str(), &*prepared.arguments);

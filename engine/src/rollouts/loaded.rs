@@ -120,8 +120,8 @@ impl Engine {
         let loaded = self.shared().loaded.borrow().clone();
         let beside = loaded.iter().filter(|_| next.is_none_or(|next| next.sequence().is_some()));
         let all: Vec<(String, &Arc<Release>)> =
-            next.into_iter().chain(beside.rev()).map(|release| (release.version().to_string(), release)).collect();
-        let all: Vec<_> = all.iter().map(|(version, release)| (version.as_str(), release.declarations())).collect();
+            next.into_iter().chain(beside.rev()).map(|release| (release.name(), release)).collect();
+        let all: Vec<_> = all.iter().map(|(name, release)| (name.as_str(), release.declarations())).collect();
         if all.is_empty() { Ok(()) } else { Ok(self.store().apply_releases(&all).await?) }
     }
 

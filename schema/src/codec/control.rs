@@ -1,5 +1,6 @@
 //! What the control plane knows, as it lies in the store: JSON text under `P`.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -8,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::base64;
 use crate::bundle::envelope::KeyId;
 use crate::digest::Digest;
+use crate::id::DocumentId;
 use crate::tenant::{HostName, TenantName};
 
 /// A release that was deployed. The one with the highest sequence is the active one.
@@ -31,6 +33,79 @@ pub struct ReleaseRecord {
     pub deployed_ms: u64,
     /// By whom.
     pub deployed_by: String,
+}
+
+/// A migration of documents that a release carries: from when it begins until the release has been promoted, or until all of it is
+/// undone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MigrationRecord {
+    /// The release, by the name of its app and its version.
+    pub release: String,
+    /// Which way it goes.
+    pub direction: MigrationDirection,
+    /// Whether all documents have been gone through.
+    pub is_over: bool,
+    /// How far it is, by collection: they are gone through in this order.
+    pub collections: BTreeMap<String, MigratedCollection>,
+}
+
+/// Which way a migration goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum MigrationDirection {
+    /// Documents become those of the release.
+    Up,
+    /// They become again what they were.
+    Down,
+}
+
+/// How far a migration is in one collection. Documents are gone through in the order of their ids, so those that are migrated at
+/// the moment are those after [`undone`](Self::undone) and no further than [`reached`](Self::reached).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MigratedCollection {
+    /// How far documents have been migrated.
+    pub reached: Reached,
+    /// How far that has been undone.
+    pub undone: Reached,
+    /// Documents that have been gone through in this direction.
+    pub done: u64,
+    /// How many there were when it began.
+    pub total: u64,
+    /// How many of those that were gone through are others than they were.
+    pub changed: u64,
+}
+
+/// A place in the order of ids.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Reached {
+    /// Before all documents.
+    #[default]
+    Nothing,
+    /// At this one.
+    To(DocumentId),
+    /// Behind all, those that will come included.
+    All,
+}
+
+impl Reached {
+    /// Whether a document is at the place or before it.
+    pub fn has(&self, id: &DocumentId) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::To(last) => id <= last,
+            Self::All => true,
+        }
+    }
+}
+
+impl MigratedCollection {
+    /// Whether a document is migrated.
+    pub fn has(&self, id: &DocumentId) -> bool {
+        self.reached.has(id) && !self.undone.has(id)
+    }
 }
 
 /// A key that bundles may be signed with.

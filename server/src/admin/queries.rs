@@ -11,7 +11,9 @@ use weir_schema::datetime;
 use weir_schema::error::ErrorCode;
 
 use super::rollouts::{Rollout, RolloutStatus};
-use super::types::{AdministratorInfo, AuditPage, NANOSECONDS, Release, SigningKey, Status, Tenant, moment};
+use super::types::{
+    AdministratorInfo, AuditPage, Building, Migration, NANOSECONDS, Release, SigningKey, Status, Tenant, moment,
+};
 use super::{needs, refused, rollouts, tenants};
 use crate::control::message::AdministratorShown;
 use crate::http::gateway::Gateway;
@@ -70,6 +72,20 @@ impl Query {
     #[graphql(guard = "needs(Permission::Read)")]
     async fn rollouts(&self, context: &Context<'_>) -> Result<Vec<Rollout>> {
         rollouts::ended(context)
+    }
+
+    /// What is being built for a release that is being loaded: indexes, and what documents are looked through for.
+    #[graphql(guard = "needs(Permission::Read)")]
+    async fn building(&self, context: &Context<'_>) -> Result<Vec<Building>> {
+        let building = context.data::<Engine>()?.store().building();
+        Ok(building.into_iter().map(Building::from).collect())
+    }
+
+    /// The migration of documents that is neither kept nor undone, if there is one.
+    #[graphql(guard = "needs(Permission::Read)")]
+    async fn migration(&self, context: &Context<'_>) -> Result<Option<Migration>> {
+        let status = context.data::<Engine>()?.migration_status().map_err(unavailable)?;
+        Ok(status.map(Migration::from))
     }
 
     /// The keys that bundles may be signed with, revoked ones included.

@@ -24,12 +24,14 @@ use weir_store::{Options, Store};
 use crate::{Server, ServerOptions};
 
 /// Every root field, and the permission that it needs.
-const FIELDS: [(&str, &str, Permission); 28] = [
+const FIELDS: [(&str, &str, Permission); 30] = [
     ("query", "status", Permission::Read),
     ("query", "metrics", Permission::Read),
     ("query", "releases", Permission::Read),
     ("query", "rolloutStatus", Permission::Read),
     ("query", "rollouts", Permission::Read),
+    ("query", "building", Permission::Read),
+    ("query", "migration", Permission::Read),
     ("query", "keys", Permission::Read),
     ("query", "administrators", Permission::Administrators),
     ("query", "tenants", Permission::Tenants),

@@ -3,8 +3,11 @@
 use async_graphql::{Enum, SimpleObject};
 use weir_engine::jobs::Clock;
 use weir_schema::codec::audit::AuditRecord;
-use weir_schema::codec::control::{self, ReleaseRecord, SigningKeyRecord, SigningKeyState, TenantRecord};
+use weir_schema::codec::control::{
+    self, MigrationDirection, MigrationRecord, ReleaseRecord, SigningKeyRecord, SigningKeyState, TenantRecord,
+};
 use weir_schema::datetime::{self, Moment};
+use weir_store::BuildProgress;
 
 use super::rollouts::Rollout;
 use crate::control::message::AdministratorShown;
@@ -60,6 +63,64 @@ impl Release {
             deployed_by,
             active,
         }
+    }
+}
+
+/// Documents that are being gone through for a release that is being loaded.
+#[derive(SimpleObject)]
+pub struct Building {
+    /// The collection.
+    pub collection: String,
+    /// For which index, by its fields, or for what else.
+    pub index: String,
+    /// The documents so far.
+    pub done: String,
+    /// The documents when it began.
+    pub total: String,
+}
+
+impl From<BuildProgress> for Building {
+    fn from(BuildProgress { collection, index, done, total }: BuildProgress) -> Self {
+        Self { collection, index, done: done.to_string(), total: total.to_string() }
+    }
+}
+
+/// A migration of documents that its release has begun and that is neither kept nor undone.
+#[derive(SimpleObject)]
+pub struct Migration {
+    /// The app and the version.
+    pub release: String,
+    /// Whether it is being undone.
+    pub undoing: bool,
+    /// Whether all documents have been gone through.
+    pub over: bool,
+    /// How far it is.
+    pub collections: Vec<Migrated>,
+}
+
+/// How far a migration is in one collection.
+#[derive(SimpleObject)]
+pub struct Migrated {
+    /// The collection.
+    pub collection: String,
+    /// The documents so far.
+    pub done: String,
+    /// The documents when it began.
+    pub total: String,
+    /// How many of them are others than they were.
+    pub changed: String,
+}
+
+impl From<MigrationRecord> for Migration {
+    fn from(MigrationRecord { release, direction, is_over, collections }: MigrationRecord) -> Self {
+        let migrated = collections.into_iter().map(|(collection, progress)| Migrated {
+            collection,
+            done: progress.done.to_string(),
+            total: progress.total.to_string(),
+            changed: progress.changed.to_string(),
+        });
+        let undoing = direction == MigrationDirection::Down;
+        Self { release, undoing, over: is_over, collections: migrated.collect() }
     }
 }
 

@@ -93,3 +93,8 @@ pub fn control_tenants() -> Key {
 pub fn control_name() -> Key {
     vec![CONTROL, b'n']
 }
+
+/// The key of the migration of documents that is not over.
+pub fn control_migration() -> Key {
+    vec![CONTROL, b'm']
+}

@@ -1,0 +1,94 @@
+//! Whether all documents have the types of a release that takes over, and that they go on having them.
+//!
+//! The types alone say of most collections that they do. Of the others the documents are looked through twice: first beside all that
+//! goes on, so that a release that does not fit is refused and nobody has noticed; then with all writers held to the types, whatever
+//! release they are of. What was found to fit then stays so, until the store is told that the release or those beside it are gone.
+
+use std::fmt;
+
+use weir_schema::narrowing::{DocumentType, Narrowing};
+use weir_store::{Poisoned, Unfit};
+
+use crate::engine::Engine;
+use crate::release::Release;
+
+/// Why a release cannot take over the documents.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CheckError {
+    /// There are documents that it does not know.
+    #[error(
+        "the data does not fit {release}: {found}; migrate these documents first, or have the release keep what they have"
+    )]
+    Unfit {
+        /// The release.
+        release: String,
+        /// What does not fit.
+        found: AllUnfit,
+    },
+    /// The store cannot.
+    #[error(transparent)]
+    Unavailable(#[from] Poisoned),
+}
+
+/// Documents that do not fit, in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AllUnfit(pub Vec<Unfit>);
+
+impl fmt::Display for AllUnfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, Unfit { collection, violation, count, ids }) in self.0.iter().enumerate() {
+            if place > 0 {
+                f.write_str("; ")?;
+            }
+            write!(f, "{count} of {collection}: ")?;
+            match violation {
+                Some(violation) => write!(f, "{violation}")?,
+                None => f.write_str("for further reasons")?,
+            }
+            let named: Vec<&str> = ids.iter().map(|id| id.as_str()).collect();
+            write!(f, " ({}", named.join(", "))?;
+            match count.saturating_sub(named.len() as u64) {
+                0 => f.write_str(")")?,
+                more => write!(f, " and {more} more)")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Engine {
+    /// Looks whether all documents have the types of a release that is to take the place of another, and holds all writers to them.
+    /// Collections whose types do not narrow cost nothing.
+    ///
+    /// Both releases are loaded and the store has been told of them, by the names that they have ([`Release::name`]).
+    pub async fn check_data(&self, candidate: &Release, base: &Release) -> Result<(), CheckError> {
+        let (release, narrowings) = (candidate.name(), narrowings(candidate, base));
+        if narrowings.is_empty() {
+            return Ok(());
+        }
+        self.find_unfit(&release, &narrowings).await?;
+        self.store().hold(&release, narrowings.clone()).await?;
+        let checked = self.find_unfit(&release, &narrowings).await;
+        if checked.is_err() {
+            self.store().let_go(&release).await?;
+        }
+        checked
+    }
+
+    async fn find_unfit(&self, release: &str, narrowings: &[Narrowing]) -> Result<(), CheckError> {
+        let unfit = self.store().find_unfit(release, narrowings).await?;
+        let found = AllUnfit(unfit);
+        if found.0.is_empty() { Ok(()) } else { Err(CheckError::Unfit { release: release.to_owned(), found }) }
+    }
+}
+
+/// What a release asks of the documents of another. A collection that the other does not declare may have documents all the same,
+/// of a release before.
+fn narrowings(candidate: &Release, base: &Release) -> Vec<Narrowing> {
+    let collections = candidate.declarations().collections.keys();
+    let narrowings = collections.filter_map(|collection| {
+        let old = DocumentType::of(base.declarations(), collection);
+        Narrowing::between(old.as_ref(), DocumentType::of(candidate.declarations(), collection)?)
+    });
+    narrowings.collect()
+}
