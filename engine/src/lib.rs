@@ -16,6 +16,7 @@
 //! | `documents` | insert, replace, patch and delete, with the document's type checked |
 //! | `eager` | views that are computed whether anybody asks or not |
 //! | [`evolution`] | a release takes over the documents of another: checked, migrated, and back |
+//! | [`experiments`] | what callers of variants do, and what may be concluded from it |
 //! | [`fetch`] | what actions ask of other servers: which hosts, which addresses, how much |
 //! | `scheduled` | views that are computed at the times of a schedule |
 //! | [`secrets`] | what actions may know and nobody may read |
@@ -52,6 +53,7 @@ mod documents;
 mod eager;
 pub mod engine;
 pub mod evolution;
+pub mod experiments;
 pub mod fetch;
 mod groups;
 mod host;
