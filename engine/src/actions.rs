@@ -1,7 +1,7 @@
-//! Actions with an idempotency key.
+//! Running actions, and those with an idempotency key.
 //!
-//! An action is no transaction: its outcome is kept when it is over. Repeats that come while it runs wait for it, also when
-//! whoever asked first has gone; after a crash in the middle a repeat runs it again, since nobody knows how far it got.
+//! An action is no transaction: with a key its outcome is kept when it is over. Repeats that come while it runs wait for it, also
+//! when whoever asked first has gone; after a crash in the middle a repeat runs it again, since nobody knows how far it got.
 
 use std::collections::HashMap;
 use std::future::ready;
@@ -14,9 +14,9 @@ use weir_schema::error::ErrorCode;
 use weir_store::{Run, Transaction};
 
 use crate::call::{Answer, CallError};
-use crate::engine::Engine;
+use crate::engine::{Engine, draw};
 use crate::idempotency::{self, Once, Scope};
-use crate::run::Prepared;
+use crate::run::{Prepared, RUNS_MAX, Ran};
 use crate::seed::Seed;
 
 /// How long keeping an outcome may keep others waiting.
@@ -49,6 +49,31 @@ impl Drop for Place {
         // The map has one and this place the other: nobody else runs or waits.
         if Arc::strong_count(&self.lock) == 2 {
             running.remove(&self.scope);
+        }
+    }
+}
+
+impl Engine {
+    /// Runs an action to its answer.
+    pub(crate) async fn act(&self, prepared: &Prepared) -> Result<Answer, CallError> {
+        let ran = self.run_action(prepared).await;
+        ran.result.map(|given| Answer::new(given, self.store().head().timestamp))
+    }
+
+    /// Runs an action, again as long as its worker dies before it has done anything. What it gives to metrics counts.
+    pub(crate) async fn run_action(&self, prepared: &Prepared) -> Ran {
+        let seed = match draw() {
+            Ok(seed) => seed,
+            Err(error) => return Ran::not_begun(error),
+        };
+        let mut runs = 0;
+        loop {
+            let ran = prepared.run(self, &seed, seed.ids(), None).await;
+            runs += 1;
+            if !ran.may_run_again || runs == RUNS_MAX {
+                self.count_measured(&prepared.release, &prepared.caller, &ran.measured);
+                return ran;
+            }
         }
     }
 }

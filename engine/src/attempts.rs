@@ -8,20 +8,25 @@ use weir_schema::id::DocumentId;
 use weir_schema::limits::ATTEMPTS_DEEP_MAX;
 use weir_store::Transaction;
 
-/// The savepoints that are open, the outermost first. Each is how many documents were written before it.
+use crate::experiments::counts::Measurement;
+
+/// The savepoints that are open, the outermost first. Each is how many documents were written before it, and how many values given to
+/// metrics.
 #[derive(Debug, Default)]
 pub struct Attempts {
-    open: Vec<usize>,
+    open: Vec<(usize, usize)>,
 }
 
 impl Attempts {
-    /// Sets a savepoint or ends one; its number as JSON text. `written` is what the run has written so far.
+    /// Sets a savepoint or ends one; its number as JSON text. `written` is what the run has written so far, and
+    /// `measured` what it has given to metrics.
     pub(crate) fn take(
         &mut self,
         step: SavepointStep,
         number: usize,
         transaction: &mut Transaction,
         written: &mut Vec<(String, DocumentId)>,
+        measured: &mut Vec<Measurement>,
     ) -> Result<String, HostError> {
         let ended = match step {
             SavepointStep::Set if self.open.len() >= ATTEMPTS_DEEP_MAX => {
@@ -29,7 +34,7 @@ impl Attempts {
                 return Err(HostError::Refused(message));
             }
             SavepointStep::Set => {
-                self.open.push(written.len());
+                self.open.push((written.len(), measured.len()));
                 return Ok(transaction.set_savepoint().to_string());
             }
             // One inside of it was not ended: neither may this be.
@@ -41,8 +46,9 @@ impl Attempts {
         };
         ended.map_err(|error| HostError::Refused(error.to_string()))?;
         let before = self.open.drain(number.saturating_sub(1)..).next();
-        if let (SavepointStep::RollBack, Some(before)) = (step, before) {
-            written.truncate(before);
+        if let (SavepointStep::RollBack, Some((written_before, measured_before))) = (step, before) {
+            written.truncate(written_before);
+            measured.truncate(measured_before);
         }
         Ok(number.to_string())
     }
@@ -80,7 +86,7 @@ mod tests {
         declarations.collections.insert(name, collection);
         store.apply_collections(&declarations).await.unwrap();
         let mut transaction = store.begin().unwrap();
-        let (mut attempts, mut written) = (Attempts::default(), Vec::new());
+        let (mut attempts, mut written, mut measured) = (Attempts::default(), Vec::new(), Vec::new());
         let mut shown = Vec::new();
         let steps = [
             (Release, 0),
@@ -104,8 +110,10 @@ mod tests {
             let id = DocumentId::parse(format!("d{place}")).unwrap();
             transaction.put("things", &id, serde_json::Map::new()).unwrap();
             written.push(("things".to_owned(), id));
-            let taken = attempts.take(step, number, &mut transaction, &mut written);
+            measured.push((0, 1.0));
+            let taken = attempts.take(step, number, &mut transaction, &mut written, &mut measured);
             let taken = taken.unwrap_or_else(|error| error.to_string());
+            assert_eq!(measured.len(), written.len(), "what is given to metrics goes with what is written");
             shown.push(format!("{step:?} {number}: {taken}; {} open, {} written", attempts.open.len(), written.len()));
         }
         expect_test::expect![[r#"
@@ -128,9 +136,11 @@ mod tests {
         .assert_eq(&shown.join("\n"));
         assert!(matches!(attempts.judge(Outcome::Value("1".into())), Outcome::Failed(_)));
         assert_eq!(attempts.judge(Outcome::Aborted), Outcome::Aborted);
-        let set = (0..10_000).map_while(|_| attempts.take(Set, 0, &mut transaction, &mut written).ok()).count();
+        let set = (0..10_000)
+            .map_while(|_| attempts.take(Set, 0, &mut transaction, &mut written, &mut measured).ok())
+            .count();
         assert_eq!(set + 1, ATTEMPTS_DEEP_MAX);
-        attempts.take(RollBack, 1, &mut transaction, &mut written).unwrap();
+        attempts.take(RollBack, 1, &mut transaction, &mut written, &mut measured).unwrap();
         assert_eq!(attempts.judge(Outcome::Value("1".into())), Outcome::Value("1".into()));
         let kept = |(name, id): &(String, DocumentId)| transaction.get(name, id).unwrap().is_some();
         assert!(written.iter().all(kept));

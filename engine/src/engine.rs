@@ -26,6 +26,7 @@ use crate::actions::{self, Actions};
 use crate::call::{Answer, Call, CallError, Caller};
 use crate::control::refusals::{self, Refusals};
 use crate::evolution::Evolving;
+use crate::experiments::observations::{self, Observations};
 use crate::fetch::{Fetcher, Reach, Resolve, resolve_by_system};
 use crate::idempotency::Scope;
 use crate::jobs::Clock;
@@ -45,7 +46,7 @@ use crate::rollouts::loaded::Writes;
 use crate::rollouts::traffic::Traffic;
 use crate::room::Room;
 use crate::row::{Row, Sealed};
-use crate::run::{Prepared, RUNS_MAX, Ran};
+use crate::run::Prepared;
 use crate::secrets::{Missing, Secrets};
 use crate::seed::Seed;
 use crate::streams::Stream;
@@ -83,6 +84,7 @@ pub(crate) struct Shared {
     results: Results,
     trusted: TrustedDocuments,
     revoked: Revocations,
+    observations: Observations,
     keeping: Keeping,
     clock: Clock,
     evolving: Evolving,
@@ -175,6 +177,7 @@ impl Engine {
         let results = Results::start(&store, results_bytes_max, (pool.queue_max.min(pool.queue_share_max) / 2).max(1))?;
         let trusted = TrustedDocuments::of(&store).map_err(std::io::Error::other)?;
         let revoked = Revocations::of(&store).map_err(std::io::Error::other)?;
+        let observations = Observations::of(&store).map_err(std::io::Error::other)?;
         let notices = store.notices();
         let actions = Arc::default();
         let stream_places = Places::new(pool.stream_isolates);
@@ -195,6 +198,7 @@ impl Engine {
             results,
             trusted,
             revoked,
+            observations,
             keeping,
             clock,
             evolving,
@@ -217,6 +221,7 @@ impl Engine {
         tokio::spawn(keep::run(Arc::downgrade(&engine.shared)).in_current_span());
         tokio::spawn(refusals::run(Arc::downgrade(&engine.shared)).in_current_span());
         tokio::spawn(conductor::run(Arc::downgrade(&engine.shared)).in_current_span());
+        tokio::spawn(observations::run(Arc::downgrade(&engine.shared)).in_current_span());
         Ok(engine)
     }
 
@@ -388,6 +393,7 @@ impl Engine {
     /// Finishes the commits that wait and closes the store. Views that are computed eagerly keep an engine until then.
     pub async fn close(&self) {
         self.write_refusals().await;
+        self.write_observations().await;
         self.keeping().end(self).await;
         // What runs for a release, and not for a caller, ends.
         self.shared.traffic.send_replace(Arc::default());
@@ -570,6 +576,11 @@ impl Engine {
         &self.shared.revoked
     }
 
+    /// What the callers of experiments have seen and done.
+    pub fn observations(&self) -> &Observations {
+        &self.shared.observations
+    }
+
     /// The store.
     pub fn store(&self) -> &Store {
         &self.shared.store
@@ -598,27 +609,6 @@ impl Engine {
     /// The clock by which views with a schedule are computed.
     pub fn clock(&self) -> &Clock {
         &self.shared.clock
-    }
-
-    pub(crate) async fn act(&self, prepared: &Prepared) -> Result<Answer, CallError> {
-        let ran = self.run_action(prepared).await;
-        ran.result.map(|given| Answer::new(given, self.store().head().timestamp))
-    }
-
-    /// Runs an action, again as long as its worker dies before it has done anything.
-    pub(crate) async fn run_action(&self, prepared: &Prepared) -> Ran {
-        let seed = match draw() {
-            Ok(seed) => seed,
-            Err(error) => return Ran::not_begun(error),
-        };
-        let mut runs = 0;
-        loop {
-            let ran = prepared.run(self, &seed, seed.ids(), None).await;
-            runs += 1;
-            if !ran.may_run_again || runs == RUNS_MAX {
-                return ran;
-            }
-        }
     }
 }
 

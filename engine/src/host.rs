@@ -23,6 +23,7 @@ use crate::attempts::Attempts;
 use crate::call::{CallError, Caller};
 use crate::documents::DocumentError;
 use crate::engine::Engine;
+use crate::experiments::counts::Measurement;
 use crate::fetch::Budget;
 use crate::nested_views::Views;
 use crate::release::Release;
@@ -72,6 +73,8 @@ pub struct RunHost {
     pub fetching: Budget,
     /// The documents it wrote, in order.
     pub written: Vec<(String, DocumentId)>,
+    /// What it has given to metrics, in order.
+    pub(crate) measured: Vec<Measurement>,
     /// What it may yet take back.
     pub attempts: Attempts,
     /// How long it has waited for an isolate.
@@ -98,6 +101,7 @@ pub struct Used {
     pub(crate) read_bytes: usize,
     written_bytes: usize,
     pub(crate) jobs_scheduled: u32,
+    pub(crate) metrics_emitted: u32,
     pub(crate) fetches: u32,
 }
 
@@ -135,6 +139,8 @@ pub struct Finished {
     pub(crate) views: Views,
     /// The documents it wrote, in order.
     pub written: Vec<(String, DocumentId)>,
+    /// What it has given to metrics, in order.
+    pub(crate) measured: Vec<Measurement>,
     /// Where the ids go on, for the next call of the same batch.
     pub ids: Ids,
     /// Why the host gave up.
@@ -251,9 +257,9 @@ impl RunHost {
         if self.kind != FunctionKind::Procedure || step == SavepointStep::Set {
             self.must_write()?;
         }
-        let Self { attempts, transaction, written, .. } = self;
+        let Self { attempts, transaction, written, measured, .. } = self;
         let lost = || HostError::Refused("the call has no transaction".to_owned());
-        attempts.take(step, number, transaction.as_mut().ok_or_else(lost)?, written)
+        attempts.take(step, number, transaction.as_mut().ok_or_else(lost)?, written, measured)
     }
 
     fn answer_later(&mut self, call: HostCall) -> Answering {
@@ -356,11 +362,7 @@ impl Host for RunHost {
                 self.log(&level, &text);
                 Ok("null".to_owned())
             }
-            HostCall::Metric { name, value } => {
-                let name = self.release.secrets().redact(&name);
-                tracing::debug!(target: "weir::metric", function = %self.function, name = &*printable(&name), value);
-                Ok("null".to_owned())
-            }
+            HostCall::Metric { name, value } => self.measure(&name, value),
             HostCall::Schedule { function, args, when } => self.schedule(&function, args, &when),
             HostCall::CancelJob { id } => self.cancel_job(id),
             HostCall::Savepoint { step, number } => self.savepoint(step, number),
@@ -417,6 +419,7 @@ impl Host for RunHost {
             looked,
             views,
             written,
+            measured,
             ids,
             attempts,
             aborted,
@@ -432,8 +435,20 @@ impl Host for RunHost {
         let outcome = attempts.judge(outcome);
         let failed = failed.lock().take();
         // Nobody may be waiting any more: then nothing is committed.
-        let ended =
-            Finished { outcome, transaction, rows, looked, views, written, ids, aborted, acted, hidden, failed };
+        let ended = Finished {
+            outcome,
+            transaction,
+            rows,
+            looked,
+            views,
+            written,
+            measured,
+            ids,
+            aborted,
+            acted,
+            hidden,
+            failed,
+        };
         let _ = done.send(ended);
     }
 }

@@ -21,7 +21,7 @@
 //! | `scheduled` | views that are computed at the times of a schedule |
 //! | [`secrets`] | what actions may know and nobody may read |
 //! | `outside` | what a run asks of these two |
-//! | `actions` | actions with an idempotency key: one at a time, the outcome kept when it is over |
+//! | `actions` | runs actions; those with an idempotency key one at a time, the outcome kept when it is over |
 //! | `procedures` | runs and commits, again as long as what was read has changed |
 //! | [`recording`] | which calls the audit log tells of |
 //! | [`revoked`] | which tokens are good no longer |

@@ -18,6 +18,7 @@ use crate::call::{Answer, Call, CallError, Caller};
 use crate::content::Given;
 use crate::engine::{Engine, draw};
 use crate::evolution::follow::{ConvertError, follow};
+use crate::experiments::measured::Measured;
 use crate::idempotency::{self, Once, Outcomes, Recalled, Scope};
 use crate::release::Release;
 use crate::room::{Room, outcome_bytes};
@@ -32,8 +33,8 @@ type Ended = (Outcomes, Timestamp);
 
 /// What one run of all calls came to.
 enum Came {
-    /// To this, whether it is committed or not.
-    To(Outcomes),
+    /// To this, whether it is committed or not, and what is given to metrics if it is.
+    To(Outcomes, Option<Box<Measured>>),
     /// To what an earlier request with the same key came to.
     Recalled(Recalled),
     /// To nothing: that is no call's fault.
@@ -137,7 +138,7 @@ impl Decided {
     /// What it gave, so far; `None` where it gave nothing.
     pub fn peek(&self) -> Option<Result<&Value, &CallError>> {
         match self.0.peek() {
-            Came::To(outcomes) => outcomes.first().map(value_of),
+            Came::To(outcomes, _) => outcomes.first().map(value_of),
             Came::Recalled(recalled) => match &recalled.outcomes {
                 Ok(outcomes) => outcomes.first().map(value_of),
                 Err(error) => Some(Err(error)),
@@ -184,7 +185,10 @@ async fn transact(engine: &Engine, group: &[Prepared], scope: Option<Scope>) -> 
 /// What a transaction that ended means to its caller.
 fn ended(transacted: Transacted<Came>) -> Result<Ended, CallError> {
     match transacted {
-        Transacted { value: Came::To(outcomes), committed } => {
+        Transacted { value: Came::To(outcomes, measured), committed } => {
+            if committed.is_some() {
+                measured.into_iter().for_each(|measured| measured.count());
+            }
             Ok((outcomes, committed.map_or(Timestamp::ZERO, |committed| committed.timestamp)))
         }
         Transacted { value: Came::Recalled(recalled), .. } => Ok((recalled.outcomes?, recalled.commit)),
@@ -243,6 +247,7 @@ async fn attempt(
     let mut ids = seed.ids();
     let mut outcomes = Vec::with_capacity(group.len());
     let mut written = Vec::with_capacity(group.len());
+    let mut measured = Vec::new();
     let mut room = group.first().map(|prepared| Room::new(prepared.release.limits().response_bytes));
     let mut transaction = Some(transaction);
     for (index, prepared) in group.iter().enumerate() {
@@ -273,6 +278,7 @@ async fn attempt(
             },
         };
         written.push(ran.written);
+        measured.extend(ran.measured);
         ids = ran.ids.unwrap_or(ids);
     }
     *all_written.lock() = written;
@@ -282,6 +288,7 @@ async fn attempt(
     if let Some(once) = once {
         once.keep(&mut transaction, seed, &outcomes);
     }
+    let measured = group.first().and_then(|first| Measured::of(engine, &first.release, &first.caller, measured));
     let calls: Vec<(&str, &str)> = group
         .iter()
         .filter_map(|prepared| Some((prepared.function().ok()?.name.as_str(), &*prepared.arguments)))
@@ -289,7 +296,7 @@ async fn attempt(
     if let Some(note) = group.first().and_then(|first| engine.note("call", &first.caller, &calls)) {
         transaction.record(note);
     }
-    Run::Commit(transaction, Came::To(outcomes))
+    Run::Commit(transaction, Came::To(outcomes, measured))
 }
 
 /// Ends an attempt in which a call failed: nothing is written but, where it is to be kept, the outcome.
@@ -307,9 +314,9 @@ fn failed(
         (Some(once), Some(mut transaction)) if is_kept => {
             transaction.undo();
             once.keep(&mut transaction, seed, &outcomes);
-            Run::Commit(transaction, Came::To(outcomes))
+            Run::Commit(transaction, Came::To(outcomes, None))
         }
-        _ => Run::Abort(Came::To(outcomes)),
+        _ => Run::Abort(Came::To(outcomes, None)),
     }
 }
 

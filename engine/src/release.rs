@@ -21,6 +21,7 @@ use weir_schema::rate::RateSettings;
 use crate::access::guard::Guard;
 use crate::access::policies::Policies;
 use crate::call::Caller;
+use crate::experiments::counts::ReleaseCounts;
 use crate::fetch::Fetcher;
 use crate::groups::view::GroupView;
 use crate::keep::code;
@@ -50,6 +51,8 @@ pub struct Release {
     pub(crate) leases: Arc<()>,
     /// When somebody asked for it last, in milliseconds since 1970.
     pub(crate) used_ms: AtomicU64,
+    /// What was given to its metrics.
+    counts: ReleaseCounts,
 }
 
 /// What an app needs beside itself.
@@ -85,6 +88,7 @@ impl Release {
         static NUMBERS: AtomicU64 = AtomicU64::new(0);
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
         let codes = code::digests(&app);
+        let counts = ReleaseCounts::of(&app.manifest, &app.declarations);
         Ok(Self {
             number,
             sequence,
@@ -99,6 +103,7 @@ impl Release {
             unservable: OnceLock::new(),
             leases: Arc::default(),
             used_ms: AtomicU64::new(0),
+            counts,
         })
     }
 
@@ -125,6 +130,11 @@ impl Release {
     /// Why it cannot be served, if it was tried.
     pub(crate) fn unservable(&self) -> Option<&str> {
         self.unservable.get().map(String::as_str)
+    }
+
+    /// What was given to its metrics since it was loaded.
+    pub fn counts(&self) -> &ReleaseCounts {
+        &self.counts
     }
 
     /// The digests of the code that its functions depend on, in the order of declaration.

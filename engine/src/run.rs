@@ -21,6 +21,7 @@ use crate::attempts::Attempts;
 use crate::call::{CallError, Caller};
 use crate::content::Given;
 use crate::engine::Engine;
+use crate::experiments::counts::Measurement;
 use crate::fetch::Budget;
 use crate::groups::question;
 use crate::host::{Aborted, Finished, RunHost, Used, Waiting};
@@ -69,6 +70,8 @@ pub struct Ran {
     pub(crate) views: Views,
     /// The documents it wrote, in order.
     pub written: Vec<(String, DocumentId)>,
+    /// What it gives to metrics, if what it did comes to count.
+    pub(crate) measured: Vec<Measurement>,
     /// Where the ids go on.
     pub ids: Option<Ids>,
     /// Whether it ended for no fault of its own and has left nothing behind, so that it may be made again.
@@ -285,6 +288,7 @@ impl Prepared {
             looked: Looked::default(),
             views: Views::default(),
             written: Vec::new(),
+            measured: Vec::new(),
             attempts: Attempts::default(),
             waiting: Waiting::Since(Instant::now()),
             aborted: None,
@@ -335,7 +339,11 @@ impl Prepared {
 
     /// What a run came to. The caller of its function reads no secrets.
     pub(crate) fn judge(&self, finished: Finished) -> Ran {
-        let ran = self.judge_outcome(finished);
+        let mut ran = self.judge_outcome(finished);
+        match ran.result {
+            Ok(_) => ran.measured.extend(self.release.counts().conversions(self.index)),
+            Err(_) => ran.measured.clear(),
+        }
         let result = ran.result.map_err(|error| {
             let hide = |text: &str| self.release.secrets().redact_cut(text);
             // Functions are named by what stood in brackets before them.
@@ -355,8 +363,20 @@ impl Prepared {
             Ok(function) => function,
             Err(error) => return Ran::failed(error),
         };
-        let Finished { outcome, transaction, rows, looked, views, written, ids, aborted, acted, hidden, failed } =
-            finished;
+        let Finished {
+            outcome,
+            transaction,
+            rows,
+            looked,
+            views,
+            written,
+            measured,
+            ids,
+            aborted,
+            acted,
+            hidden,
+            failed,
+        } = finished;
         // An error too is one for those alone who agree on what the run looked at, and until what it read changes.
         let mut ran = Ran {
             transaction,
@@ -364,6 +384,7 @@ impl Prepared {
             looked,
             views,
             written,
+            measured,
             ids: Some(ids),
             ..Ran::failed(CallError::new(ErrorCode::Internal, "the run has no result"))
         };
@@ -494,6 +515,7 @@ impl Ran {
             looked: Looked::default(),
             views: Views::default(),
             written: Vec::new(),
+            measured: Vec::new(),
             ids: None,
             may_run_again: false,
             begun: false,

@@ -17,6 +17,7 @@
 //! | `migrations` | what `app.toml` has documents migrated by is there and takes documents |
 //! | `crons` | what `app.toml` calls again and again is there and takes what it is given |
 //! | `costs` | what `app.toml` names the cost of is there |
+//! | `metrics` | what the text gives values to is declared in `app.toml`, and what callers convert by is there |
 //! | `typing`, `docs` | declared TypeScript types become shapes |
 //! | `emit`, `own`, `order` | types erased by oxc or swc: JavaScript, in the order in which it can run, open to the isolate |
 //! | [`types`] | the editor's view of the module "weir" |
@@ -39,6 +40,7 @@ mod keep;
 mod kept;
 mod links;
 mod literal;
+mod metrics;
 mod migrations;
 mod module;
 mod nesting;
@@ -140,6 +142,8 @@ fn compile_here(sources: &Sources) -> Result<Compiled, Vec<Diagnostic>> {
         crons::check(manifest, &declarations, sources, &report);
         migrations::check(manifest, &declarations, sources, &report);
         costs::check(manifest, &declarations, sources, &report);
+        metrics::check(manifest, &declarations, sources, &report);
+        metrics::check_names(manifest, &units, sources, &report);
     }
     if let (Ok(manifest), Ok(provider), true) = (manifest, provider, report.is_clean()) {
         let modules = emit_all(&arena, units, provider, sources, &report);

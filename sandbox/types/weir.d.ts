@@ -480,5 +480,10 @@ export declare function schedule<F extends Body>(
  */
 export declare function cancelJob(id: ID): boolean;
 
-/** Adds a value to a metric of the app. */
+/**
+ * Gives a value to a metric that `app.toml` declares under `[metrics]`. In procedures, where it counts when they are committed, and in
+ * actions, where it does when they end without an error.
+ *
+ * @example metric("order_value", order.total);
+ */
 export declare function metric(name: string, value: number): void;

@@ -15,6 +15,7 @@
 //! | [`bundle`] | an app in one file, and who has signed it; [`base64`] how bytes stand in JSON |
 //! | [`manifest`] | `app.toml` |
 //! | [`caller`] | the claims of tokens that `app.toml` declares |
+//! | [`metrics`] | what `app.toml` says is measured |
 //! | [`outside`] | the hosts and secrets that `app.toml` names |
 //! | [`datetime`] | the one written form of a `DateTime` |
 //! | [`duration`] | lengths of time as users write them |
@@ -52,6 +53,7 @@ pub mod graphql;
 pub mod id;
 pub mod limits;
 pub mod manifest;
+pub mod metrics;
 pub mod name;
 pub mod narrowing;
 pub mod network;

@@ -52,6 +52,8 @@ pub struct CallLimits {
     pub idempotency_ms: u64,
     /// Jobs that one call schedules.
     pub jobs_scheduled: u32,
+    /// Values that one call gives to metrics.
+    pub metrics_emitted: u32,
     /// Requests that one call of an action sends with `fetch`, redirects not counted.
     pub fetches: u32,
     /// What all these send and receive, headers and bodies together, in bytes.
@@ -85,6 +87,7 @@ impl Default for CallLimits {
             call_depth: 16,
             idempotency_ms: 24 * 3_600_000,
             jobs_scheduled: 10_000,
+            metrics_emitted: 1_000,
             fetches: 100,
             fetch_bytes: 16 << 20,
             batch_calls: 10_000,
@@ -130,6 +133,8 @@ pub enum Limit {
     Log,
     /// [`CallLimits::jobs_scheduled`].
     JobsScheduled,
+    /// [`CallLimits::metrics_emitted`].
+    MetricsEmitted,
     /// [`CallLimits::fetches`].
     Fetches,
     /// [`CallLimits::fetch_bytes`].
@@ -167,6 +172,7 @@ impl Limit {
             Self::WrittenBytes => "written_bytes",
             Self::Log => "log_bytes",
             Self::JobsScheduled => "jobs_scheduled",
+            Self::MetricsEmitted => "metrics_emitted",
             Self::Fetches => "fetches",
             Self::FetchBytes => "fetch_bytes",
             Self::BatchCalls => "batch_calls",
@@ -206,6 +212,7 @@ impl CallLimits {
             Limit::WrittenBytes => wide(self.written_bytes),
             Limit::Log => wide(self.log_bytes),
             Limit::JobsScheduled => u64::from(self.jobs_scheduled),
+            Limit::MetricsEmitted => u64::from(self.metrics_emitted),
             Limit::Fetches => u64::from(self.fetches),
             Limit::FetchBytes => wide(self.fetch_bytes),
             Limit::BatchCalls => wide(self.batch_calls),
@@ -321,6 +328,12 @@ pub const FETCH_REDIRECTS_MAX: usize = 10;
 pub const FETCH_CONNECT_MS_MAX: u64 = 10_000;
 /// Requests that all actions of a release have under way at one time; others wait for their turn.
 pub const FETCHES_AT_ONCE_MAX: usize = 256;
+/// Metrics that one app may declare.
+pub const METRICS_MAX: usize = 50;
+/// The largest value that a call may give to a metric, below zero or above.
+pub const METRIC_VALUE_MAX: f64 = 1e15;
+/// The longest name of a metric, in bytes.
+pub const METRIC_NAME_BYTES_MAX: usize = 64;
 /// Secrets that one app may name in `app.toml`.
 pub const SECRETS_MAX: usize = 200;
 

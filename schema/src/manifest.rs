@@ -18,6 +18,7 @@ use crate::limits::{
     JOB_ARGUMENTS_BYTES_MAX, JOB_MS_MAX, JOBS_RUNNING_MAX, JobSettings, RESPONSE_BYTES_MAX, RESULT_DEPTH_MAX,
     TEXT_BYTES_MAX,
 };
+use crate::metrics::{self, Metric};
 use crate::outside::{self, Fetch, SecretName};
 use crate::rate::RateSettings;
 
@@ -60,6 +61,9 @@ pub struct Manifest {
     /// The secrets that its actions use.
     #[serde(default, deserialize_with = "outside::secrets")]
     pub secrets: Vec<SecretName>,
+    /// What it measures, by name.
+    #[serde(default, deserialize_with = "metrics::metrics")]
+    pub metrics: BTreeMap<String, Metric>,
 }
 
 /// A call that is made again and again: an entry of `[[cron]]`.
@@ -153,6 +157,13 @@ pub fn rate_place(text: &str, function: &str) -> Option<Range<usize>> {
     let table = DeTable::parse(text).ok()?;
     let rate = table.get_ref().get("rate")?.get_ref().as_table()?;
     rate.get("functions")?.get_ref().as_table()?.get(function).map(Spanned::span)
+}
+
+/// Where the function of a metric in the `[metrics]` of an `app.toml` stands, in bytes; `None` if it is not there.
+pub fn metric_function_place(text: &str, metric: &str) -> Option<Range<usize>> {
+    let table = DeTable::parse(text).ok()?;
+    let metrics = table.get_ref().get("metrics")?.get_ref().as_table()?;
+    metrics.get(metric)?.get_ref().as_table()?.get("function").map(Spanned::span)
 }
 
 /// Where a key of an entry of `[[cron]]` stands, in bytes; the entry where it does not have the key.

@@ -3,11 +3,14 @@
 //! A counter is an atomic number that is looked up once, at start: counting takes no lock and looks at no label. What others
 //! count, or can be seen at any time, is read when it is asked for.
 
+use std::sync::atomic::AtomicU64;
+
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+use weir_engine::experiments::counts::Counted;
 use weir_schema::error::ErrorCode;
 
 use crate::auth::error::TokenError;
@@ -20,6 +23,9 @@ use crate::tenants::Condition;
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 type Labels<const N: usize> = [(&'static str, &'static str); N];
+
+/// The metric of an app, and the release.
+type AppLabels = [(&'static str, String); 2];
 
 /// All that is counted.
 pub struct Metrics {
@@ -39,6 +45,9 @@ pub struct Metrics {
     tokens_refused: Vec<Counter>,
     sockets: Gauge,
     subscriptions: Gauge,
+    /// What was given to metrics of the app: how many values, their sum, the sum of their squares.
+    app_values: Family<AppLabels, Counter>,
+    app_sums: [Family<AppLabels, Gauge<f64, AtomicU64>>; 2],
     /// In the order of [`Condition::ALL`](crate::tenants::Condition::ALL); of a server that has tenants.
     tenants: Vec<Gauge>,
 }
@@ -67,6 +76,8 @@ pub struct Readings {
     pub sockets: u64,
     /// Subscriptions that run.
     pub subscriptions: u64,
+    /// What was given to metrics of the app, by the name of the metric and the release.
+    pub app: Vec<(String, String, Counted)>,
     /// Tenants by how they stand, where there can be some.
     pub tenants: Option<[u64; Condition::ALL.len()]>,
 }
@@ -112,6 +123,12 @@ impl Default for Metrics {
         registry.register("registered_documents_bytes", about, registered_bytes.clone());
         registry.register("sockets", "Open WebSockets", sockets.clone());
         registry.register("subscriptions", "Running subscriptions", subscriptions.clone());
+        let (app_values, app_sums) = (Family::default(), [Family::default(), Family::default()]);
+        let about = "Values that calls have given to metrics of the app, by metric and release";
+        registry.register("app_metric_values", about, app_values.clone());
+        let [sums, squares] = &app_sums;
+        registry.register("app_metric_sum", "The sum of these values", sums.clone());
+        registry.register("app_metric_squares", "The sum of their squares", squares.clone());
         Self {
             registry,
             requests,
@@ -125,6 +142,8 @@ impl Default for Metrics {
             tokens_refused,
             sockets,
             subscriptions,
+            app_values,
+            app_sums,
             tenants: Vec::new(),
         }
     }
@@ -176,10 +195,28 @@ impl Metrics {
         for (counter, value) in self.results.iter().zip(readings.results).chain(refused).chain(others).chain(tokens) {
             counter.inner().store(value, std::sync::atomic::Ordering::Relaxed);
         }
+        self.set_app(&readings.app);
         let mut text = String::new();
         // Writing to a string cannot fail.
         let _ = encode(&mut text, &self.registry);
         text
+    }
+}
+
+impl Metrics {
+    /// Metrics of the app come and go with its releases.
+    fn set_app(&self, app: &[(String, String, Counted)]) {
+        let [sums, squares] = &self.app_sums;
+        self.app_values.clear();
+        sums.clear();
+        squares.clear();
+        for (name, release, counted) in app {
+            let labels = [("name", name.clone()), ("release", release.clone())];
+            let values = self.app_values.get_or_create_owned(&labels);
+            values.inner().store(counted.values, std::sync::atomic::Ordering::Relaxed);
+            sums.get_or_create_owned(&labels).set(counted.sum);
+            squares.get_or_create_owned(&labels).set(counted.squares);
+        }
     }
 }
 
@@ -195,7 +232,15 @@ mod tests {
         metrics.request(Some(OperationKind::Mutation), Err(ErrorCode::Conflict));
         metrics.request(None, Err(ErrorCode::GraphqlParseFailed));
         metrics.plan_cache.hits.inc();
-        let text = metrics.text(&Readings { results: [1, 2, 3], sockets: 4, ..Readings::default() });
+        let of = |release: &str, sum| {
+            let counted = Counted { values: 2, sum, squares: 5.0 };
+            ("order_value".to_owned(), release.to_owned(), counted)
+        };
+        // One of another release that is loaded no longer.
+        metrics.text(&Readings { app: vec![of("shop 0.9.0", 1.0)], ..Readings::default() });
+        let app = vec![of("shop 1.0.0", -3.5)];
+        let text = metrics.text(&Readings { results: [1, 2, 3], sockets: 4, app, ..Readings::default() });
+        assert!(!text.contains("0.9.0"), "{text}");
         for line in [
             "weir_requests_total{kind=\"query\",outcome=\"OK\"} 2",
             "weir_requests_total{kind=\"mutation\",outcome=\"CONFLICT\"} 1",
@@ -204,6 +249,9 @@ mod tests {
             "weir_plan_cache_hits_total 1",
             "weir_results_total{by=\"joined\"} 2",
             "weir_sockets 4",
+            "weir_app_metric_values_total{name=\"order_value\",release=\"shop 1.0.0\"} 2",
+            "weir_app_metric_sum{name=\"order_value\",release=\"shop 1.0.0\"} -3.5",
+            "weir_app_metric_squares{name=\"order_value\",release=\"shop 1.0.0\"} 5.0",
             "# EOF",
         ] {
             assert!(text.lines().any(|there| there == line), "{line} is not in {text}");

@@ -1,6 +1,6 @@
 //! What is kept beside the data and is no part of it: of views, which follows from the data, so that losing it costs a
-//! computation; the documents that an app trusts; and which tokens are revoked. The latter two are written on record (`control`) and
-//! read here. What follows is of views.
+//! computation; of experiments, which follows from what callers do; the documents that an app trusts; and which tokens are revoked. The
+//! latter two are written on record (`control`) and read here. What follows is of views, and of experiments too.
 //!
 //! The committer writes it with the next group of commits, or alone where there is none. It is in no journal entry: nobody is
 //! told of it, and no transaction reads it. A write is whole or not there, also after a crash, and none that came before it is
@@ -43,6 +43,10 @@ pub enum KeptKey {
     Trusted(String),
     /// A revocation of tokens, by the digest of which they are.
     Revoked(Digest),
+    /// An experiment, by its number.
+    Experiment(u64),
+    /// A caller of it, by a digest of who that is.
+    Exposed(u64, [u8; 16]),
 }
 
 impl KeptKey {
@@ -54,6 +58,8 @@ impl KeptKey {
             Self::Result(digest) => key::result(digest),
             Self::Trusted(id) => key::trusted(id),
             Self::Revoked(digest) => key::revoked(digest),
+            Self::Experiment(number) => key::experiment(*number),
+            Self::Exposed(experiment, caller) => key::exposed(*experiment, caller),
         }
     }
 
@@ -66,6 +72,11 @@ impl KeptKey {
         }
         if let Some(digest) = key::revoked_digest(key) {
             return Some(Self::Revoked(digest));
+        }
+        match key::experiment_parts(key) {
+            Some((experiment, Some(caller))) => return Some(Self::Exposed(experiment, caller)),
+            Some((experiment, None)) => return Some(Self::Experiment(experiment)),
+            None => {}
         }
         match key::groups_parts(key) {
             Some((view, Some(id))) => Some(Self::Contribution(view, id)),
@@ -129,6 +140,16 @@ impl Store {
     /// Some of the revocations of tokens, in the same way.
     pub fn kept_revocations(&self, after: Option<&KeptKey>, bytes_max: usize) -> Result<KeptPage, Poisoned> {
         self.kept_page(key::revoked_all(), after, bytes_max)
+    }
+
+    /// Some of the experiments, each followed by its callers, or of one of them, in the same way.
+    pub fn kept_experiments(
+        &self,
+        of: Option<u64>,
+        after: Option<&KeptKey>,
+        bytes_max: usize,
+    ) -> Result<KeptPage, Poisoned> {
+        self.kept_page(of.map_or_else(key::experiments_all, key::experiment), after, bytes_max)
     }
 
     /// The views of groups of which something is kept.
@@ -303,6 +324,9 @@ mod tests {
         keys.push(KeptKey::Result(other));
         keys.push(KeptKey::Trusted("sha256:0a".to_owned()));
         keys.push(KeptKey::Revoked(one));
+        let of_one = [KeptKey::Experiment(1), KeptKey::Exposed(1, [0; 16]), KeptKey::Exposed(1, [255; 16])];
+        let others = [KeptKey::Experiment(0), KeptKey::Experiment(256)];
+        keys.extend(of_one.iter().chain(&others).cloned());
         let text = Bytes::from_static(b"text");
         store.keep(keys.iter().map(|key| (key.clone(), Some(text.clone()))).collect()).await.unwrap();
         let head = store.head();
@@ -328,6 +352,14 @@ mod tests {
         assert_eq!(trusted, [(KeptKey::Trusted("sha256:0a".to_owned()), text.clone())]);
         let revoked = store.kept_revocations(None, usize::MAX).unwrap().records;
         assert_eq!(revoked, [(KeptKey::Revoked(one), text.clone())]);
+        let experiments = |of, after| -> Vec<KeptKey> {
+            let records = store.kept_experiments(of, after, usize::MAX).unwrap().records;
+            records.into_iter().map(|(key, _)| key).collect()
+        };
+        assert_eq!(experiments(Some(1), None), of_one);
+        assert_eq!(experiments(Some(1), Some(&of_one[0])), of_one[1..]);
+        let [first, last] = others;
+        assert_eq!(experiments(None, None), [[first].as_slice(), of_one.as_slice(), &[last]].concat());
         store.keep(keys.into_iter().map(|key| (key, None)).collect()).await.unwrap();
         assert_eq!(store.kept_views().unwrap(), []);
         store.close().await;

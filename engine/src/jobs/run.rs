@@ -17,6 +17,7 @@ use weir_store::{CommitError, Due, Run, Transacted, Transaction};
 use crate::call::{CallError, Caller};
 use crate::engine::Engine;
 use crate::evolution::follow::{ConvertError, follow};
+use crate::experiments::measured::Measured;
 use crate::jobs::clock::Clock;
 use crate::jobs::{backoff, cron};
 use crate::release::Release;
@@ -49,8 +50,8 @@ enum Changed {
 
 /// What one attempt to run a procedure came to.
 enum Came {
-    /// It is over, or the job is not what it was.
-    To(Changed),
+    /// It is over, or the job is not what it was; and what is given to metrics, if it is committed.
+    To(Changed, Option<Box<Measured>>),
     /// The call failed.
     Failed(CallError, Attempt),
     /// It may be tried again: the worker of the call died.
@@ -139,6 +140,10 @@ impl JobRun<'_> {
         let came = loop {
             match self.engine.store().transact(limit, attempt).await {
                 Ok(Transacted { value: Came::Lost(_), .. }) if runs < RUNS_MAX => runs += 1,
+                Ok(Transacted { value: Came::To(changed, measured), .. }) => {
+                    measured.into_iter().for_each(|measured| measured.count());
+                    break Came::To(changed, None);
+                }
                 Ok(Transacted { value, .. }) => break value,
                 Err(CommitError::Unique(violation)) => {
                     break Came::Failed(CallError::conflict(&violation), Attempt::Counts);
@@ -150,7 +155,7 @@ impl JobRun<'_> {
             }
         };
         match came {
-            Came::To(Changed::Done(next) | Changed::ByOthers(next)) => Ok(next),
+            Came::To(Changed::Done(next) | Changed::ByOthers(next), _) => Ok(next),
             Came::Failed(error, attempt) => self.fail(job, error, attempt).await,
             Came::Lost(error) => self.fail(job, error, Attempt::Counts).await,
         }
@@ -161,7 +166,7 @@ impl JobRun<'_> {
         match transaction.job(self.id) {
             Ok(current) if current.as_ref() == Some(job) => {}
             Ok(current) => {
-                return Run::Abort(Came::To(Changed::ByOthers(current.and_then(|current| self.due(&current)))));
+                return Run::Abort(Came::To(Changed::ByOthers(current.and_then(|current| self.due(&current))), None));
             }
             Err(error) => {
                 return Run::Abort(Came::Failed(CallError::unavailable(error), Attempt::NotBegun));
@@ -185,7 +190,8 @@ impl JobRun<'_> {
                     if let Some(note) = self.engine.note("job", &prepared.caller, &[call]) {
                         transaction.record(note);
                     }
-                    Run::Commit(transaction, Came::To(Changed::Done(next)))
+                    let measured = Measured::of(self.engine, self.release, &prepared.caller, ran.measured);
+                    Run::Commit(transaction, Came::To(Changed::Done(next), measured))
                 }
                 Err(error) => Run::Abort(internal(error.to_string())),
             },

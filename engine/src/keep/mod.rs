@@ -346,7 +346,12 @@ fn read_results(store: &weir_store::Store) -> Result<(Option<Head>, Vec<Found>),
             match key {
                 KeptKey::Results => as_of = serde_json::from_slice(&bytes).ok(),
                 KeptKey::Result(place) => found.push((place, bytes.len(), Record::decode(&bytes))),
-                KeptKey::Groups(_) | KeptKey::Contribution(..) | KeptKey::Trusted(_) | KeptKey::Revoked(_) => {}
+                KeptKey::Groups(_)
+                | KeptKey::Contribution(..)
+                | KeptKey::Trusted(_)
+                | KeptKey::Revoked(_)
+                | KeptKey::Experiment(_)
+                | KeptKey::Exposed(..) => {}
             }
         }
         after = page.next;

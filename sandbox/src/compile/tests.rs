@@ -5,6 +5,7 @@ mod dependencies;
 mod examples;
 mod functions;
 mod kept;
+mod metrics;
 mod modules;
 mod names;
 mod objects;

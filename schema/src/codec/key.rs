@@ -70,6 +70,7 @@ const DOCUMENT: u8 = b'D';
 const INDEX: u8 = b'I';
 const JOB: u8 = b'J';
 const JOURNAL: u8 = b'L';
+const EXPERIMENT: u8 = b'O';
 const PERSON: u8 = b'N';
 const GROUPS: u8 = b'G';
 const CONTROL: u8 = b'P';
@@ -336,6 +337,32 @@ pub fn trusted_all() -> Key {
 /// The id in the key of a trusted document.
 pub fn trusted_id(key: &[u8]) -> Option<&str> {
     std::str::from_utf8(key.strip_prefix(&[TRUSTED])?).ok()
+}
+
+/// The key of an experiment, and what the keys of its callers start with.
+pub fn experiment(number: u64) -> Key {
+    let mut key = experiments_all();
+    key.extend_from_slice(&number.to_be_bytes());
+    key
+}
+
+/// The key of a caller of an experiment, by a digest of who that is.
+pub fn exposed(experiment: u64, caller: &[u8; 16]) -> Key {
+    let mut key = self::experiment(experiment);
+    key.extend_from_slice(caller);
+    key
+}
+
+/// What the keys of all experiments and their callers start with.
+pub fn experiments_all() -> Key {
+    vec![EXPERIMENT]
+}
+
+/// The experiment, and of a caller its digest, in the key of either.
+pub fn experiment_parts(key: &[u8]) -> Option<(u64, Option<[u8; 16]>)> {
+    let (number, caller) = key.strip_prefix(&[EXPERIMENT])?.split_at_checked(8)?;
+    let number = u64::from_be_bytes(number.try_into().ok()?);
+    if caller.is_empty() { Some((number, None)) } else { Some((number, Some(caller.try_into().ok()?))) }
 }
 
 /// The key of a revocation of tokens, by the digest of which they are.

@@ -104,6 +104,7 @@ impl Service {
             registered_bytes: self.persisted.registered_bytes(),
             rate_refused: self.rates.refusals(),
             rate_overflowed: self.rates.overflowed(),
+            app: self.engine.app_metrics(),
             ..readings
         })
     }

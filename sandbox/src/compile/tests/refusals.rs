@@ -616,7 +616,7 @@ fn an_unknown_key_in_app_toml() {
         wall = 5
         "#,
         expect![[r#"
-            error: unknown field `wall`, expected one of `cpu_ms`, `wall_ms`, `heap_bytes`, `array_buffer_bytes`, `result_bytes`, `result_depth`, `result_values`, `arguments_bytes`, `host_calls`, `outstanding_promises`, `documents_read`, `documents_counted`, `documents_written`, `read_bytes`, `written_bytes`, `log_bytes`, `call_depth`, `idempotency_ms`, `jobs_scheduled`, `fetches`, `fetch_bytes`, `batch_calls`, `response_bytes`
+            error: unknown field `wall`, expected one of `cpu_ms`, `wall_ms`, `heap_bytes`, `array_buffer_bytes`, `result_bytes`, `result_depth`, `result_values`, `arguments_bytes`, `host_calls`, `outstanding_promises`, `documents_read`, `documents_counted`, `documents_written`, `read_bytes`, `written_bytes`, `log_bytes`, `call_depth`, `idempotency_ms`, `jobs_scheduled`, `metrics_emitted`, `fetches`, `fetch_bytes`, `batch_calls`, `response_bytes`
              --> app.toml:5:1
               |
             5 | wall = 5

@@ -65,8 +65,8 @@ export const logsOddValues = query((): Int => {
   return 1;
 });
 
-/** @expects LIMIT_EXCEEDED host_calls */
-export const measuresForEver = query((): Int => {
+/** @expects LIMIT_EXCEEDED metrics_emitted */
+export const measuresForEver = procedure((): Int => {
   for (let i = 0; ; i += 1) metric("flood", i);
 });
 
@@ -75,12 +75,18 @@ export const measuresForEver = query((): Int => {
  * @expects LIMIT_EXCEEDED heap_bytes
  * @expects LIMIT_EXCEEDED cpu_ms
  * @expects FUNCTION_FAILED */
-export const measuresWithALongName = query((): Int => {
+export const measuresWithALongName = procedure((): Int => {
   for (let i = 0; ; i += 1) metric("x".repeat(2 ** 20), i);
 });
 
+/** @expects FUNCTION_FAILED procedures and actions only */
+export const measuresInAQuery = query((): Int => {
+  metric("flood", 1);
+  return 1;
+});
+
 /** @expects FUNCTION_FAILED finite number */
-export const measuresNaN = query((): Int => {
+export const measuresNaN = procedure((): Int => {
   metric("nan", NaN);
   return 1;
 });
