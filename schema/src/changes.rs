@@ -23,6 +23,8 @@ pub use kind::{Kind, Severity};
 pub struct Change {
     /// Of which kind.
     pub kind: Kind,
+    /// Where it is, as the specification of GraphQL writes schema coordinates: `Order.total`, `Query.ordersOf(limit:)`.
+    pub coordinate: String,
     /// What it is, in one sentence.
     pub description: String,
 }
@@ -48,8 +50,8 @@ struct Found<'a> {
 const ON_DEMAND: [Scalar; 3] = [Scalar::Int, Scalar::Float, Scalar::Id];
 
 impl Found<'_> {
-    fn add(&mut self, kind: Kind, description: String) {
-        self.changes.push(Change { kind, description });
+    fn add(&mut self, kind: Kind, coordinate: impl Into<String>, description: String) {
+        self.changes.push(Change { kind, coordinate: coordinate.into(), description });
     }
 
     fn types(&mut self) {
@@ -59,17 +61,17 @@ impl Found<'_> {
         for (name, ty) in &old.types {
             match new.types.get(name) {
                 Some(now) => self.type_changes(name, ty, now),
-                None => self.add(Kind::TypeRemoved, format!("{name} was removed.")),
+                None => self.add(Kind::TypeRemoved, name, format!("{name} was removed.")),
             }
         }
         for name in ON_DEMAND.map(Scalar::name) {
             if used_before.contains(name) && !used_now.contains(name) {
                 let because = "because it is not referenced anymore";
-                self.add(Kind::TypeRemoved, format!("Standard scalar {name} was removed {because}."));
+                self.add(Kind::TypeRemoved, name, format!("Standard scalar {name} was removed {because}."));
             }
         }
         for name in new.types.keys().filter(|name| !old.types.contains_key(*name)) {
-            self.add(Kind::TypeAdded, format!("{name} was added."));
+            self.add(Kind::TypeAdded, name, format!("{name} was added."));
         }
     }
 
@@ -77,10 +79,12 @@ impl Found<'_> {
         match (old, new) {
             (OutlineType::Scalar, OutlineType::Scalar) => {}
             (OutlineType::Enum(old), OutlineType::Enum(new)) => self.names(
+                &|value| format!("{name}.{value}"),
                 (old, Kind::ValueRemovedFromEnum, &|value| format!("{value} was removed from enum type {name}.")),
                 (new, Kind::ValueAddedToEnum, &|value| format!("{value} was added to enum type {name}.")),
             ),
             (OutlineType::Union(old), OutlineType::Union(new)) => self.names(
+                &|_| name.to_owned(),
                 (old, Kind::TypeRemovedFromUnion, &|member| format!("{member} was removed from union type {name}.")),
                 (new, Kind::TypeAddedToUnion, &|member| format!("{member} was added to union type {name}.")),
             ),
@@ -89,18 +93,23 @@ impl Found<'_> {
             | (OutlineType::Interface(old), OutlineType::Interface(new)) => self.composite(name, old, new),
             _ => {
                 let (old, new) = (kind_name(old), kind_name(new));
-                self.add(Kind::TypeChangedKind, format!("{name} changed from {old} to {new}."));
+                self.add(Kind::TypeChangedKind, name, format!("{name} changed from {old} to {new}."));
             }
         }
     }
 
-    /// What is gone from a list of names, and what has come.
-    fn names(&mut self, (old, gone, say_gone): Names<'_>, (new, come, say_come): Names<'_>) {
+    /// What is gone from a list of names, and what has come; each is at a coordinate.
+    fn names(
+        &mut self,
+        at: &dyn Fn(&str) -> String,
+        (old, gone, say_gone): Names<'_>,
+        (new, come, say_come): Names<'_>,
+    ) {
         for name in new.iter().filter(|name| !old.contains(name)) {
-            self.add(come, say_come(name));
+            self.add(come, at(name), say_come(name));
         }
         for name in old.iter().filter(|name| !new.contains(name)) {
-            self.add(gone, say_gone(name));
+            self.add(gone, at(name), say_gone(name));
         }
     }
 
@@ -108,15 +117,15 @@ impl Found<'_> {
         for (name, field) in added(old, new) {
             if field.is_required() {
                 let description = format!("A required field {name} on input type {owner} was added.");
-                self.add(Kind::RequiredInputFieldAdded, description);
+                self.add(Kind::RequiredInputFieldAdded, format!("{owner}.{name}"), description);
             } else {
                 let description = format!("An optional field {name} on input type {owner} was added.");
-                self.add(Kind::OptionalInputFieldAdded, description);
+                self.add(Kind::OptionalInputFieldAdded, format!("{owner}.{name}"), description);
             }
         }
         for (name, field) in old {
             match new.get(name) {
-                None => self.add(Kind::FieldRemoved, format!("{owner}.{name} was removed.")),
+                None => self.add(Kind::FieldRemoved, format!("{owner}.{name}"), format!("{owner}.{name} was removed.")),
                 Some(now) if !takes_all_of(&field.ty, &now.ty) => {
                     self.field_kind(Kind::FieldChangedKind, owner, name, &field.ty, &now.ty);
                 }
@@ -129,20 +138,23 @@ impl Found<'_> {
     }
 
     fn field_kind(&mut self, kind: Kind, owner: &str, name: &str, old: &Ty, new: &Ty) {
-        self.add(kind, format!("{owner}.{name} changed type from {old} to {new}."));
+        let coordinate = format!("{owner}.{name}");
+        let description = format!("{coordinate} changed type from {old} to {new}.");
+        self.add(kind, coordinate, description);
     }
 
     fn composite(&mut self, name: &str, old: &Composite, new: &Composite) {
         for (field, before) in &old.fields {
             match new.fields.get(field) {
                 Some(now) => self.field(name, field, before, now),
-                None => self.add(Kind::FieldRemoved, format!("{name}.{field} was removed.")),
+                None => self.add(Kind::FieldRemoved, format!("{name}.{field}"), format!("{name}.{field} was removed.")),
             }
         }
         for (field, _) in added(&old.fields, &new.fields) {
-            self.add(Kind::FieldAdded, format!("{name}.{field} was added."));
+            self.add(Kind::FieldAdded, format!("{name}.{field}"), format!("{name}.{field} was added."));
         }
         self.names(
+            &|_| name.to_owned(),
             (&old.interfaces, Kind::ImplementedInterfaceRemoved, &|interface| {
                 format!("{name} no longer implements interface {interface}.")
             }),
@@ -157,15 +169,18 @@ impl Found<'_> {
         for (argument, before) in &old.arguments {
             match new.arguments.get(argument) {
                 Some(now) => self.argument(&of, argument, before, now),
-                None => self.add(Kind::ArgRemoved, format!("{of} arg {argument} was removed.")),
+                None => {
+                    let description = format!("{of} arg {argument} was removed.");
+                    self.add(Kind::ArgRemoved, format!("{of}({argument}:)"), description);
+                }
             }
         }
         for (argument, now) in added(&old.arguments, &new.arguments) {
-            if now.is_required() {
-                self.add(Kind::RequiredArgAdded, format!("A required arg {argument} on {of} was added."));
-            } else {
-                self.add(Kind::OptionalArgAdded, format!("An optional arg {argument} on {of} was added."));
-            }
+            let (kind, which) = match now.is_required() {
+                true => (Kind::RequiredArgAdded, "A required"),
+                false => (Kind::OptionalArgAdded, "An optional"),
+            };
+            self.add(kind, format!("{of}({argument}:)"), format!("{which} arg {argument} on {of} was added."));
         }
         if !gives_only(&old.ty, &new.ty) {
             self.field_kind(Kind::FieldChangedKind, owner, name, &old.ty, &new.ty);
@@ -175,26 +190,27 @@ impl Found<'_> {
     }
 
     fn argument(&mut self, of: &str, name: &str, old: &OutlineInput, new: &OutlineInput) {
+        let at = format!("{of}({name}:)");
         let described = |old: &Ty, new: &Ty| format!("{of} arg {name} has changed type from {old} to {new}.");
         if !takes_all_of(&old.ty, &new.ty) {
-            return self.add(Kind::ArgChangedKind, described(&old.ty, &new.ty));
+            return self.add(Kind::ArgChangedKind, at, described(&old.ty, &new.ty));
         }
         if old.ty != new.ty {
-            self.add(Kind::ArgChangedKindSafe, described(&old.ty, &new.ty));
+            self.add(Kind::ArgChangedKindSafe, at.clone(), described(&old.ty, &new.ty));
         }
         let written = |outline: &Outline, input: &OutlineInput| {
             input.default.as_ref().map(|default| defaults::written(default, &input.ty, outline))
         };
         match (written(self.old, old), written(self.new, new)) {
             (Some(_), None) => {
-                self.add(Kind::ArgDefaultValueChange, format!("{of} arg {name} defaultValue was removed."));
+                self.add(Kind::ArgDefaultValueChange, at, format!("{of} arg {name} defaultValue was removed."));
             }
             (Some(old), Some(new)) if old != new => {
                 let description = format!("{of} arg {name} has changed defaultValue from {old} to {new}.");
-                self.add(Kind::ArgDefaultValueChange, description);
+                self.add(Kind::ArgDefaultValueChange, at, description);
             }
             (None, Some(new)) => {
-                self.add(Kind::ArgDefaultValueAdded, format!("{of} arg {name} defaultValue {new} was added."));
+                self.add(Kind::ArgDefaultValueAdded, at, format!("{of} arg {name} defaultValue {new} was added."));
             }
             _ => {}
         }
@@ -205,11 +221,11 @@ impl Found<'_> {
         for (name, before) in &old.directives {
             match new.directives.get(name) {
                 Some(now) => self.directive(name, before, now),
-                None => self.add(Kind::DirectiveRemoved, format!("{name} was removed.")),
+                None => self.add(Kind::DirectiveRemoved, format!("@{name}"), format!("{name} was removed.")),
             }
         }
         for (name, _) in added(&old.directives, &new.directives) {
-            self.add(Kind::DirectiveAdded, format!("Directive @{name} was added."));
+            self.add(Kind::DirectiveAdded, format!("@{name}"), format!("Directive @{name} was added."));
         }
     }
 
@@ -217,22 +233,32 @@ impl Found<'_> {
         for (argument, now) in added(&old.arguments, &new.arguments) {
             if now.is_required() {
                 let description = format!("A required arg {argument} on directive {name} was added.");
-                self.add(Kind::RequiredDirectiveArgAdded, description);
+                self.add(Kind::RequiredDirectiveArgAdded, format!("@{name}({argument}:)"), description);
             } else {
                 let description = format!("An optional arg {argument} on directive {name} was added.");
-                self.add(Kind::OptionalDirectiveArgAdded, description);
+                self.add(Kind::OptionalDirectiveArgAdded, format!("@{name}({argument}:)"), description);
             }
         }
         for (argument, _) in added(&new.arguments, &old.arguments) {
-            self.add(Kind::DirectiveArgRemoved, format!("{argument} was removed from {name}."));
+            let description = format!("{argument} was removed from {name}.");
+            self.add(Kind::DirectiveArgRemoved, format!("@{name}({argument}:)"), description);
         }
         if old.repeatable && !new.repeatable {
-            self.add(Kind::DirectiveRepeatableRemoved, format!("Repeatable flag was removed from {name}."));
+            self.add(
+                Kind::DirectiveRepeatableRemoved,
+                format!("@{name}"),
+                format!("Repeatable flag was removed from {name}."),
+            );
         }
         if !old.repeatable && new.repeatable {
-            self.add(Kind::DirectiveRepeatableAdded, format!("Repeatable flag was added to {name}."));
+            self.add(
+                Kind::DirectiveRepeatableAdded,
+                format!("@{name}"),
+                format!("Repeatable flag was added to {name}."),
+            );
         }
         self.names(
+            &|_| format!("@{name}"),
             (&old.locations, Kind::DirectiveLocationRemoved, &|at| format!("{at} was removed from {name}.")),
             (&new.locations, Kind::DirectiveLocationAdded, &|at| format!("{at} was added to {name}.")),
         );

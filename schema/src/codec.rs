@@ -9,3 +9,4 @@ pub mod job;
 pub mod journal;
 pub mod key;
 pub mod outcome;
+pub mod usage;

@@ -12,6 +12,7 @@
 //! | [`sdl`] | that view as schema definition language |
 //! | [`outline`] | what clients can see of any GraphQL schema |
 //! | [`changes`] | what has changed between two of those, and whether it breaks clients |
+//! | [`compatibility`] | what has changed from one release to another, and which version that takes |
 //! | [`bundle`] | an app in one file, and who has signed it; [`base64`] how bytes stand in JSON |
 //! | [`manifest`] | `app.toml` |
 //! | [`caller`] | the claims of tokens that `app.toml` declares |
@@ -41,6 +42,7 @@ pub mod caller;
 pub mod changes;
 pub mod codec;
 pub mod commit;
+pub mod compatibility;
 pub mod cron;
 pub mod datetime;
 pub mod declarations;

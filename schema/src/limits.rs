@@ -255,6 +255,11 @@ impl Default for JobSettings {
     }
 }
 
+/// For how many days it is known what clients have asked for.
+pub const USAGE_DAYS: u32 = 30;
+/// Functions, fields and arguments of one release of which it is counted.
+pub const USAGE_COORDINATES_MAX: usize = 20_000;
+
 /// The largest `running`: each takes a place in the queue before the isolates.
 pub const JOBS_RUNNING_MAX: usize = 1_000;
 /// The largest `arguments_bytes` of a job.

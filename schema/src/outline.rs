@@ -2,6 +2,9 @@
 //!
 //! Unlike [`crate::api`], which has what Weir serves, it has all that GraphQL knows. [`crate::changes`] compares two of them.
 
+mod served;
+
+use std::collections::BTreeSet;
 use std::fmt;
 
 use indexmap::IndexMap;
@@ -134,6 +137,32 @@ impl Outline {
         let of_directives = self.directives.values().flat_map(|directive| of_inputs(&directive.arguments));
         self.types.values().flat_map(OutlineType::used).chain(of_directives)
     }
+
+    /// The fields of `Query`, `Mutation` and `Subscription` by which clients come to a type, in what they give or in what they
+    /// take, as names of functions: each once, in order.
+    pub fn fields_that_reach(&self, ty: &str) -> BTreeSet<&str> {
+        let roots = ["Query", "Mutation", "Subscription"].into_iter().filter_map(|root| self.types.get(root));
+        let fields = roots.flat_map(|root| match root {
+            OutlineType::Object(root) => root.fields.iter().collect(),
+            _ => Vec::new(),
+        });
+        let reaches = |field: &OutlineField| {
+            let mut seen = BTreeSet::new();
+            let mut next: Vec<&str> = of_inputs(&field.arguments).chain([&field.ty]).map(Ty::name).collect();
+            while let Some(name) = next.pop() {
+                if name == ty {
+                    return true;
+                }
+                if seen.insert(name)
+                    && let Some(found) = self.types.get(name)
+                {
+                    next.extend(found.leads_to());
+                }
+            }
+            false
+        };
+        fields.filter(|(_, field)| reaches(field)).map(|(name, _)| name.as_str()).collect()
+    }
 }
 
 impl OutlineType {
@@ -145,6 +174,14 @@ impl OutlineType {
             }
             Self::Input(fields) => of_inputs(fields).collect(),
             Self::Scalar | Self::Union(_) | Self::Enum(_) => Vec::new(),
+        }
+    }
+
+    /// The names of the types that it is made of.
+    fn leads_to(&self) -> Vec<&str> {
+        match self {
+            Self::Union(members) => members.iter().map(String::as_str).collect(),
+            _ => self.used().into_iter().map(Ty::name).collect(),
         }
     }
 }

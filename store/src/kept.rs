@@ -1,6 +1,7 @@
 //! What is kept beside the data and is no part of it: of views, which follows from the data, so that losing it costs a
-//! computation; of experiments, which follows from what callers do; the documents that an app trusts; and which tokens are revoked. The
-//! latter two are written on record (`control`) and read here. What follows is of views, and of experiments too.
+//! computation; of experiments, which follows from what callers do; what clients have asked for, counted; the documents that an app
+//! trusts; and which tokens are revoked. The latter two are written on record (`control`) and read here. What follows is of views, and of
+//! what is counted.
 //!
 //! The committer writes it with the next group of commits, or alone where there is none. It is in no journal entry: nobody is
 //! told of it, and no transaction reads it. A write is whole or not there, also after a crash, and none that came before it is
@@ -47,6 +48,8 @@ pub enum KeptKey {
     Experiment(u64),
     /// A caller of it, by a digest of who that is.
     Exposed(u64, [u8; 16]),
+    /// How often clients have asked for what a release has, by its sequence, on a day, in days since 1970.
+    Usage(u64, u32),
 }
 
 impl KeptKey {
@@ -60,6 +63,7 @@ impl KeptKey {
             Self::Revoked(digest) => key::revoked(digest),
             Self::Experiment(number) => key::experiment(*number),
             Self::Exposed(experiment, caller) => key::exposed(*experiment, caller),
+            Self::Usage(release, day) => key::usage(*release, *day),
         }
     }
 
@@ -77,6 +81,9 @@ impl KeptKey {
             Some((experiment, Some(caller))) => return Some(Self::Exposed(experiment, caller)),
             Some((experiment, None)) => return Some(Self::Experiment(experiment)),
             None => {}
+        }
+        if let Some((release, day)) = key::usage_parts(key) {
+            return Some(Self::Usage(release, day));
         }
         match key::groups_parts(key) {
             Some((view, Some(id))) => Some(Self::Contribution(view, id)),
@@ -150,6 +157,11 @@ impl Store {
         bytes_max: usize,
     ) -> Result<KeptPage, Poisoned> {
         self.kept_page(of.map_or_else(key::experiments_all, key::experiment), after, bytes_max)
+    }
+
+    /// Some of how often clients have asked for what releases have, in the same way.
+    pub fn kept_usage(&self, after: Option<&KeptKey>, bytes_max: usize) -> Result<KeptPage, Poisoned> {
+        self.kept_page(key::usage_all(), after, bytes_max)
     }
 
     /// The views of groups of which something is kept.

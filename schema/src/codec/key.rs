@@ -31,6 +31,7 @@
 //! | `R` | the commit as of which results of views are kept, as JSON |
 //! | `R` digest | a result of a view |
 //! | `T` `id` | the text of a trusted document |
+//! | `U` sequence day | how often clients have asked for what a release has, on a day, as JSON |
 //! | `W` milliseconds `id` | empty: when a job is due that waits or runs |
 //! | `X` digest | which tokens are revoked, as JSON |
 //!
@@ -76,6 +77,7 @@ const GROUPS: u8 = b'G';
 const CONTROL: u8 = b'P';
 const RESULT: u8 = b'R';
 const TRUSTED: u8 = b'T';
+const USAGE: u8 = b'U';
 const WAITING: u8 = b'W';
 const REVOKED: u8 = b'X';
 
@@ -363,6 +365,22 @@ pub fn experiment_parts(key: &[u8]) -> Option<(u64, Option<[u8; 16]>)> {
     let (number, caller) = key.strip_prefix(&[EXPERIMENT])?.split_at_checked(8)?;
     let number = u64::from_be_bytes(number.try_into().ok()?);
     if caller.is_empty() { Some((number, None)) } else { Some((number, Some(caller.try_into().ok()?))) }
+}
+
+/// The key of how often clients have asked for what a release has, by its sequence and the day in days since 1970.
+pub fn usage(release: u64, day: u32) -> Key {
+    [usage_all().as_slice(), &release.to_be_bytes(), &day.to_be_bytes()].concat()
+}
+
+/// What all of these keys start with.
+pub fn usage_all() -> Key {
+    vec![USAGE]
+}
+
+/// The release and the day in such a key.
+pub fn usage_parts(key: &[u8]) -> Option<(u64, u32)> {
+    let (release, day) = key.strip_prefix(&[USAGE])?.split_at_checked(8)?;
+    Some((u64::from_be_bytes(release.try_into().ok()?), u32::from_be_bytes(day.try_into().ok()?)))
 }
 
 /// The key of a revocation of tokens, by the digest of which they are.

@@ -35,7 +35,7 @@ pub fn report(api: &Api, other: &str) -> Result<(), Failure> {
 
 fn lines(changes: &[Change]) -> String {
     let mut lines = String::new();
-    for Change { kind, description } in changes {
+    for Change { kind, description, .. } in changes {
         let advice = kind.advice();
         let space = if advice.is_empty() { "" } else { " " };
         // Writing to a string cannot fail.
