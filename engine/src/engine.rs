@@ -51,6 +51,7 @@ use crate::secrets::{Missing, Secrets};
 use crate::seed::Seed;
 use crate::streams::Stream;
 use crate::trusted::TrustedDocuments;
+use crate::usage::{self, Usages};
 
 /// Cheap to clone; all clones are one engine. A handle may stand for a connection: see [`Engine::on`].
 #[derive(Clone)]
@@ -95,6 +96,7 @@ pub(crate) struct Shared {
     secrets: Option<Secrets>,
     runs: Runs,
     refusals: Refusals,
+    usages: Usages,
     /// Held while a bundle is being deployed: one after the other.
     deploying: Mutex<()>,
     /// Whether an app without policies denies everything to who is bound by policies.
@@ -207,6 +209,7 @@ impl Engine {
             secrets,
             runs,
             refusals: Refusals::default(),
+            usages: Usages::default(),
             deploying: Mutex::default(),
             denies_without_policies: AtomicBool::new(false),
             signatures: AtomicUsize::new(1),
@@ -222,6 +225,7 @@ impl Engine {
         tokio::spawn(refusals::run(Arc::downgrade(&engine.shared)).in_current_span());
         tokio::spawn(conductor::run(Arc::downgrade(&engine.shared)).in_current_span());
         tokio::spawn(observations::run(Arc::downgrade(&engine.shared)).in_current_span());
+        tokio::spawn(usage::run(Arc::downgrade(&engine.shared)).in_current_span());
         Ok(engine)
     }
 
@@ -323,6 +327,10 @@ impl Engine {
         &self.shared.evolving
     }
 
+    pub(crate) fn usages(&self) -> &Usages {
+        &self.shared.usages
+    }
+
     pub(crate) fn refusals(&self) -> &Refusals {
         &self.shared.refusals
     }
@@ -394,6 +402,7 @@ impl Engine {
     pub async fn close(&self) {
         self.write_refusals().await;
         self.write_observations().await;
+        self.write_usage().await;
         self.keeping().end(self).await;
         // What runs for a release, and not for a caller, ends.
         self.shared.traffic.send_replace(Arc::default());
@@ -415,6 +424,7 @@ impl Engine {
 
     /// Has the endpoint at a place among those of the release answer a request, for nobody in particular.
     pub async fn answer(&self, release: &Arc<Release>, place: usize, request: &Value) -> Result<Value, CallError> {
+        release.usage().called(release.declarations().functions.len() + place);
         let prepared = Prepared::endpoint(release, &Caller::Anonymous, place, request);
         let outcome = match prepared {
             Ok(prepared) => self.act(&prepared).await.map(|answer| answer.value.take()),
@@ -496,7 +506,7 @@ impl Engine {
         }
         let mut row = Row::new(self, release, caller);
         // Who may make none of them leaves nothing behind.
-        let may_be_made = |call: &Call| Prepared::new(release, caller, &call.function, call.args.clone()).is_ok();
+        let may_be_made = |call: &Call| Prepared::may_be_made(release, caller, &call.function, call.args.clone());
         if let Some(whole) = scope(None)
             && calls.iter().any(may_be_made)
             && let Err(error) = row.claim(whole, &calls).await

@@ -39,6 +39,7 @@
 //! | [`origin`] | where calls come from, and so in whose line they wait for an isolate |
 //! | [`places`] | places for what lasts, of which nobody takes all |
 //! | [`streams`] | the events of an async generator, each as it is asked for |
+//! | [`usage`] | what clients ask for, counted for each release |
 //! | [`views`] | what is kept of views, told and changed from outside |
 //! | `seed` | what makes a run repeatable: its time, its randomness, the ids it hands out |
 
@@ -83,6 +84,7 @@ mod seed;
 pub mod serving;
 pub mod streams;
 pub mod trusted;
+pub mod usage;
 pub mod views;
 mod writes;
 

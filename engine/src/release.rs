@@ -26,6 +26,7 @@ use crate::fetch::Fetcher;
 use crate::groups::view::GroupView;
 use crate::keep::code;
 use crate::secrets::{Missing, Secrets};
+use crate::usage::Usage;
 
 /// A compiled app made ready to run. Stays usable after another release has become the active one.
 pub struct Release {
@@ -53,6 +54,8 @@ pub struct Release {
     pub(crate) used_ms: AtomicU64,
     /// What was given to its metrics.
     counts: ReleaseCounts,
+    /// What clients ask for of it.
+    usage: Arc<Usage>,
 }
 
 /// What an app needs beside itself.
@@ -89,6 +92,7 @@ impl Release {
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
         let codes = code::digests(&app);
         let counts = ReleaseCounts::of(&app.manifest, &app.declarations);
+        let usage = Usage::of(&app.declarations);
         Ok(Self {
             number,
             sequence,
@@ -104,6 +108,7 @@ impl Release {
             leases: Arc::default(),
             used_ms: AtomicU64::new(0),
             counts,
+            usage,
         })
     }
 
@@ -150,6 +155,16 @@ impl Release {
     /// `shop 1.4.0`.
     pub fn name(&self) -> String {
         format!("{} {}", self.app.manifest.name, self.app.manifest.version)
+    }
+
+    /// What it was made of.
+    pub(crate) fn app(&self) -> &App {
+        &self.app
+    }
+
+    /// What clients ask for of it.
+    pub fn usage(&self) -> &Arc<Usage> {
+        &self.usage
     }
 
     /// What the app declares.

@@ -89,7 +89,17 @@ pub const RUNS_MAX: usize = 4;
 impl Prepared {
     /// Finds the function, checks the arguments, and has the policies decide whether the caller may call it.
     pub fn new(release: &Arc<Release>, caller: &Caller, function: &str, arguments: Value) -> Result<Self, CallError> {
-        Self::checked(release, caller, function, arguments, Guard::check_call)
+        let prepared = Self::checked(release, caller, function, arguments, Guard::check_call)?;
+        // What the app itself has run for nobody is no use that anybody makes of it.
+        if !matches!(caller, Caller::Scheduler) {
+            release.usage().called(prepared.index);
+        }
+        Ok(prepared)
+    }
+
+    /// Whether a call would be made that is not made yet.
+    pub(crate) fn may_be_made(release: &Arc<Release>, caller: &Caller, function: &str, arguments: Value) -> bool {
+        Self::checked(release, caller, function, arguments, Guard::check_call).is_ok()
     }
 
     /// The same where the app itself makes the call: of what its functions call and schedule nothing is decided but what they

@@ -351,7 +351,8 @@ fn read_results(store: &weir_store::Store) -> Result<(Option<Head>, Vec<Found>),
                 | KeptKey::Trusted(_)
                 | KeptKey::Revoked(_)
                 | KeptKey::Experiment(_)
-                | KeptKey::Exposed(..) => {}
+                | KeptKey::Exposed(..)
+                | KeptKey::Usage(..) => {}
             }
         }
         after = page.next;

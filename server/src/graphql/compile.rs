@@ -258,7 +258,8 @@ impl<'a> Compiler<'a> {
                     return Err(invalid(message, location));
                 }
             };
-            arguments.push(Argument { name: argument.name.clone(), value, default, location });
+            let is_given = given.is_some();
+            arguments.push(Argument { name: argument.name.clone(), value, default, is_given, location });
         }
         Ok(arguments)
     }

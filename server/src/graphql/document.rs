@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_graphql::parser::types::{ExecutableDocument, OperationDefinition, OperationType};
 use async_graphql::{Pos, Positioned};
 use parking_lot::Mutex;
+use weir_engine::usage::Tally;
 use weir_schema::api::Api;
 use weir_schema::error::ErrorCode;
 use weir_schema::graphql::GraphqlSettings;
@@ -16,7 +17,7 @@ use super::error::Location;
 use super::introspection::Types;
 use super::plan::{OperationKind, Plan, Root, RootSource, Variable};
 use super::template::{Literals, Template, Variables, variable_type};
-use super::{GraphqlError, Schema, scan, syntax};
+use super::{GraphqlError, Schema, coordinates, scan, syntax};
 
 /// Plans kept of one operation for different values of its conditions.
 const PLANS_MAX: usize = 16;
@@ -47,6 +48,8 @@ pub struct Prepared {
     pub plan: Plan,
     /// What that costs, but for what variables say.
     pub cost: Cost,
+    /// How often it has run.
+    pub tally: Arc<Tally>,
 }
 
 /// Parses a text within the limits. How many tokens it has comes with it.
@@ -198,5 +201,6 @@ fn prepare(schema: &Schema, kind: OperationKind, plan: Plan) -> Result<Prepared,
         }
         schema.prices.check_introspection(&plan)?;
     }
-    Ok(Prepared { cost: schema.prices.of(kind, &plan), plan })
+    let tally = schema.usage.tally(coordinates::of(&schema.api, kind, &plan));
+    Ok(Prepared { cost: schema.prices.of(kind, &plan), tally, plan })
 }

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use weir_engine::call::{Answer, Call, CallError, Caller, Emission};
 use weir_engine::content::Content;
 use weir_engine::room::Room;
+use weir_engine::usage::Held;
 use weir_schema::api::{BATCH, INVOKE, Object};
 use weir_schema::commit::Timestamp;
 use weir_schema::error::ErrorCode;
@@ -102,6 +103,7 @@ where
     if let Err(error) = admit(&Called { cost, functions: &functions, calls: &calls }) {
         return Response::refused(vec![error]);
     }
+    prepared.tally.add();
     variables.expect_reads(&plan.reads);
     let mut projection = Projection::start();
     let mut nulled = false;
@@ -175,6 +177,7 @@ fn age_ms(age: Duration) -> u64 {
 /// A subscription about to be watched.
 pub struct Subscribed {
     prepared: Arc<Prepared>,
+    _held: Held,
     /// What it costs once.
     pub cost: u64,
     /// The function to watch.
@@ -200,7 +203,10 @@ pub fn subscribe(
     match invocation(&schema.api.subscription, call, &mut variables)
         .map_err(|error| vec![error.at_all(&call.locations).on(vec![key.step()])])?
     {
-        Invocation::Function { name, arguments } => Ok(Subscribed { function: name, arguments, prepared, cost }),
+        Invocation::Function { name, arguments } => {
+            let _held = prepared.tally.hold();
+            Ok(Subscribed { function: name, arguments, prepared, _held, cost })
+        }
         Invocation::Batch { .. } => Err(defect()),
     }
 }

@@ -66,7 +66,10 @@ pub fn list(
     match invocation(&schema.api.query, root.call, &mut variables)
         .map_err(|error| vec![error.at_all(&root.call.locations)])?
     {
-        Invocation::Function { name, arguments } => Ok(Listed { function: name, arguments, prepared, cost }),
+        Invocation::Function { name, arguments } => {
+            prepared.tally.add();
+            Ok(Listed { function: name, arguments, prepared, cost })
+        }
         Invocation::Batch { .. } => Err(refuse("this is a batch")),
     }
 }

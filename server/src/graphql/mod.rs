@@ -16,6 +16,7 @@
 //! | [`document`] | text to a valid operation |
 //! | [`plan`] | what a compiled operation consists of |
 //! | [`compile`] | selection sets merged into a plan |
+//! | [`coordinates`] | what a plan asks for, to be counted |
 //! | [`template`] | arguments: constants and variables |
 //! | [`input`] | input coercion, GraphQL spelling to TypeScript spelling |
 //! | [`execute`] | root fields in order, each once |
@@ -29,7 +30,8 @@
 //! | [`persisted`] | documents that clients name instead of sending them |
 //! | [`service`] | the active release, and operations run against it |
 //!
-//! Architecture invariant: nothing but [`call`], [`persisted`] and [`service`] knows the engine (the others know its words for calls),
+//! Architecture invariant: nothing but [`call`], [`persisted`] and [`service`] knows the engine (the others know its words for calls and
+//! its counts of them),
 //! and nothing but [`syntax`], [`document`], [`scan`], [`validate`],
 //! [`compile`], [`template`] and [`outline`] knows the syntax tree, which is async-graphql's.
 
@@ -37,6 +39,7 @@ pub mod affinity;
 pub mod cache;
 pub mod call;
 pub mod compile;
+pub mod coordinates;
 pub mod cost;
 pub mod delta;
 pub mod document;

@@ -282,8 +282,19 @@ fn check_names(outline: &Outline) -> Result<(), BadSdl> {
 
 #[cfg(test)]
 mod tests {
+    use weir_schema::api::Api;
+    use weir_schema::{changes, sdl};
+
     use super::*;
-    use weir_schema::changes;
+    use crate::graphql::fixture;
+
+    #[test]
+    fn what_is_served_has_one_outline_with_and_without_its_text() {
+        let api = Api::of(&fixture::shop()).unwrap();
+        let (text, outline) = (sdl::print(&api), Outline::of(&api));
+        assert_eq!(parse(&text).unwrap().types, outline.types);
+        assert!(outline.types.len() > 10, "{text}");
+    }
 
     #[test]
     fn extensions_count_as_part_of_their_types() {

@@ -112,6 +112,8 @@ pub struct Argument {
     pub value: Template,
     /// What it is when the document gives a variable without a value.
     pub default: Option<Value>,
+    /// Whether the document gives it.
+    pub is_given: bool,
     /// Where its value stands; where its field does if the document gives none.
     pub location: Location,
 }

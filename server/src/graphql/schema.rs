@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use weir_engine::usage::Usage;
 use weir_sandbox::App;
 use weir_schema::api::{Api, ApiError};
 use weir_schema::declarations::Declarations;
@@ -24,6 +25,8 @@ pub struct Schema {
     pub settings: GraphqlSettings,
     pub(super) prices: Prices,
     pub(super) cache: OperationCache,
+    /// What is asked for.
+    pub(super) usage: Arc<Usage>,
 }
 
 /// Why declarations cannot be served.
@@ -54,7 +57,13 @@ impl Schema {
         let api = Api::of(declarations)?;
         let cache = OperationCache::new(PLAN_CACHE_BYTES, counters);
         let prices = Prices::new(&api, settings);
-        Ok(Self { sdl: sdl::print(&api), api, settings: settings.clone(), prices, cache })
+        let usage = Arc::default();
+        Ok(Self { sdl: sdl::print(&api), api, settings: settings.clone(), prices, cache, usage })
+    }
+
+    /// The same, where it is counted what is asked for.
+    pub fn counting(self, usage: &Arc<Usage>) -> Self {
+        Self { usage: usage.clone(), ..self }
     }
 
     /// The operation that a request names, valid and compiled. A known text skips all of that.

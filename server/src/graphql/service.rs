@@ -360,6 +360,7 @@ pub async fn follow(
             }
             match Schema::build_counted(release.declarations(), release.graphql(), counters.clone()) {
                 Ok(schema) => {
+                    let schema = schema.counting(release.usage());
                     let (release, rates) = (release.clone(), rates.for_app(release.rate(), release.policy_rates()));
                     all.push(Arc::new(Served { release, schema, rates }));
                 }
