@@ -170,7 +170,7 @@ fn what_runs_ends_with_the_policies_that_allowed_it() {
     }
 
     // One that leaves the members of one house alone.
-    production.app.edit("app.toml", "1.0.1", "1.0.2");
+    production.app.edit("app.toml", "1.0.1", "1.1.0");
     production.app.edit(
         "policies.cedar",
         "when { principal.claims has org };",
@@ -211,7 +211,7 @@ fn a_list_in_lines_ends_with_the_policies_that_allowed_it() {
     }
     let mut lines = production.pieces(Some(&agent), "application/jsonl", "{ tickets { title note } }");
     assert!(told(&lines.next().unwrap()).starts_with('{'));
-    production.app.edit("app.toml", "1.0.0", "1.0.1");
+    production.app.edit("app.toml", "1.0.0", "1.1.0");
     production.app.edit("policies.cedar", "!resource.open", "resource.owner == principal.subject");
     production.deploy();
     let lines: Vec<Value> = lines.collect();

@@ -96,6 +96,9 @@ fn from_a_key_to_an_answer() {
     walk.app.edit("functions/t.ts", "=> 1", "=> 2");
     let old = walk.deploy(&["--sequence", "1"]);
     assert!(old.stderr.contains("another bundle with sequence 1 is active"), "{}", old.stderr);
+    let same = walk.deploy(&[]);
+    assert!(same.stderr.contains("version 1.0.0 is on record with another content, as sequence 1"), "{}", same.stderr);
+    walk.app.edit("app.toml", "1.0.0", "1.0.1");
     walk.deployed(&[]);
     answers(&client, 2);
 
@@ -105,6 +108,7 @@ fn from_a_key_to_an_answer() {
     answers(&server.client(), 2);
     assert_eq!(server.stop(), Some(0));
     walk.app.edit("functions/t.ts", "=> 2", "=> 3");
+    walk.app.edit("app.toml", "1.0.1", "1.0.2");
     walk.deployed(&[]);
     let server = walk.serve();
     answers(&server.client(), 3);

@@ -100,7 +100,7 @@ pub(super) fn unvalidated(model: Model, caller: &CallerSettings, text: &str) -> 
 }
 
 /// The place of a policy in the text, which is the number in the id that Cedar gives it.
-fn place_in_order(id: &str) -> usize {
+pub(super) fn place_in_order(id: &str) -> usize {
     id.trim_start_matches(|c: char| !c.is_ascii_digit()).parse().unwrap_or(usize::MAX)
 }
 

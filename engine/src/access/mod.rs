@@ -13,6 +13,7 @@
 //! | `guard` | what binds one run |
 //! | [`rate`] | how often policies allow calls |
 //! | `hidden` | members that a run was not shown, for what is told of its result |
+//! | `outline` | the policies of a text, to compare with those of another |
 //! | [`question`] | one question from outside and its answer with the policies that decided |
 //!
 //! Rule: the developer and the scheduler may do everything; nobody else may do what no policy permits.
@@ -24,6 +25,7 @@ mod eval;
 mod expr;
 pub(crate) mod guard;
 pub(crate) mod hidden;
+pub(crate) mod outline;
 pub mod policies;
 pub mod question;
 pub mod rate;

@@ -14,13 +14,18 @@
 //! | [`tokens`] | the end of tokens of the app's callers |
 //! | [`tenants`] | who is served from a data folder of its own |
 //! | [`releases`] | what is deployed, and how it becomes the active release |
+//! | `judge` | whether its version says what it asks of clients |
+//! | [`difference`] | what has changed from one release to another; `described` is what of an app is compared |
 //!
 //! Architecture invariant: every change has an audit record, in the commit that makes it.
 
 pub mod acts;
 pub mod administrators;
 pub mod audit;
+mod described;
+pub mod difference;
 pub mod erasure;
+pub mod judge;
 pub mod kept_bundles;
 pub mod keys;
 pub mod log;

@@ -15,6 +15,7 @@ use weir_schema::digest::Digest;
 use weir_schema::rollout::{self, Rollout, Strategy};
 use weir_store::{ControlKey, ControlKind, Store, Transaction};
 
+use super::judge::{self, Incompatible, TooSmall};
 use super::kept_bundles::{self, KeptError};
 use super::refusals::{Kind, Refused};
 use super::{Actor, Changed, ControlError, all, all_in, change, keys, now_ms, parse, tenants, text};
@@ -64,6 +65,19 @@ pub enum DeployError {
     /// Its schema cannot be served.
     #[error("the app cannot be served: {0}")]
     Unservable(String),
+    /// Its version is on record with another content.
+    #[error(
+        "version {version} is on record with another content, as sequence {sequence}: raise the version in app.toml and build it anew"
+    )]
+    OtherContent {
+        /// The version.
+        version: String,
+        /// The release that has it.
+        sequence: u64,
+    },
+    /// Its version is too small for what it changes.
+    #[error("{0}")]
+    Incompatible(Box<TooSmall>),
     /// It cannot be loaded, or does not fit the data.
     #[error("the app cannot become active: {0}")]
     Activate(#[from] ActivateError),
@@ -145,7 +159,8 @@ impl Engine {
     }
 
     /// Deploys a bundle: when this returns it is served, or its rollout is as far as it gets by itself. One that is refused is on
-    /// record too. What has begun is finished, also where whoever asked has gone.
+    /// record too, and so is one whose version is too small for what it changes. What has begun is finished, also where whoever asked
+    /// has gone.
     pub async fn deploy(
         &self,
         bundle: &[u8],
@@ -153,9 +168,20 @@ impl Engine {
         actor: &Actor,
         admit: Admit,
     ) -> Result<Deployed, DeployError> {
+        self.deploy_judged(bundle, (strategy, Incompatible::Refused), actor, admit).await
+    }
+
+    /// The same, where somebody may insist on a version that is too small.
+    pub async fn deploy_judged(
+        &self,
+        bundle: &[u8],
+        how: (Strategy, Incompatible),
+        actor: &Actor,
+        admit: Admit,
+    ) -> Result<Deployed, DeployError> {
         let (engine, bundle, actor) = (self.clone(), bundle.to_vec(), actor.clone());
         let span = self.span().clone();
-        let deploying = async move { engine.deploy_to_the_end(&bundle, strategy, &actor, admit).await };
+        let deploying = async move { engine.deploy_to_the_end(&bundle, how, &actor, admit).await };
         tokio::spawn(deploying.instrument(span))
             .await
             .unwrap_or_else(|error| Err(DeployError::Stopped(error.to_string())))
@@ -164,11 +190,11 @@ impl Engine {
     async fn deploy_to_the_end(
         &self,
         bundle: &[u8],
-        strategy: Strategy,
+        how: (Strategy, Incompatible),
         actor: &Actor,
         admit: Admit,
     ) -> Result<Deployed, DeployError> {
-        let deployed = self.try_deploy(bundle, strategy, actor, admit).await;
+        let deployed = self.try_deploy(bundle, how, actor, admit).await;
         if let Err(error) = &deployed {
             let Actor { name, from } = actor.clone();
             let (target, outcome) = (Digest::of(bundle).to_string(), error.to_string());
@@ -181,7 +207,7 @@ impl Engine {
     async fn try_deploy(
         &self,
         bundle: &[u8],
-        strategy: Strategy,
+        (strategy, incompatible): (Strategy, Incompatible),
         actor: &Actor,
         admit: Admit,
     ) -> Result<Deployed, DeployError> {
@@ -218,16 +244,20 @@ impl Engine {
             .start(sequence, strategy.clone(), actor.as_str(), deployed_ms)
             .map_err(RolloutError::from)
             .map_err(Box::new)?;
-        let Statement { app, tenant, version, digest, .. } = verified.statement().clone();
+        let statement = verified.statement().clone();
+        judge::one_content(&known, &statement)?;
         let signers = verified.signers().to_vec();
         let deployed_by = actor.as_str().to_owned();
+        let compiled = compiled(verified).await?;
+        admit(&compiled).map_err(DeployError::Unservable)?;
+        let active = state.active().and_then(|active| known.iter().find(|release| release.sequence == active));
+        let forced = judge::judge(self, (active, &known), &statement, &compiled, incompatible).await?;
+        let Statement { app, tenant, version, digest, .. } = statement;
         let record = ReleaseRecord { app, tenant, version, sequence, digest, signers, deployed_ms, deployed_by };
-        let app = compiled(verified).await?;
-        admit(&app).map_err(DeployError::Unservable)?;
         let is_at_once = strategy == Strategy::BlueGreen { hold: false } || state.active().is_none();
         let writes = if is_at_once { Writes::FromNow } else { Writes::NotYet };
-        let loaded = self.load(app, Some(sequence), writes).await?;
-        if let Err(error) = keep(self.store(), actor, &record, bundle, (signatures, &strategy)).await {
+        let loaded = self.load(compiled, Some(sequence), writes).await?;
+        if let Err(error) = keep(self.store(), actor, &record, bundle, (signatures, &strategy, &forced)).await {
             self.give_up(&loaded).await;
             return Err(error);
         }
@@ -294,7 +324,7 @@ async fn compile_elsewhere(sources: Sources) -> Result<App, DeployError> {
     compiled.map_err(|mistakes| DeployError::Mistakes(told(&mistakes)))
 }
 
-fn told(mistakes: &[Diagnostic]) -> String {
+pub(super) fn told(mistakes: &[Diagnostic]) -> String {
     let mut lines: Vec<String> =
         mistakes.iter().take(MISTAKES_MAX).map(|mistake| mistake.render(Style::Plain)).collect();
     let more = mistakes.len().saturating_sub(MISTAKES_MAX);
@@ -310,7 +340,7 @@ pub(super) async fn keep(
     actor: &Actor,
     record: &ReleaseRecord,
     bundle: &[u8],
-    (signatures, strategy): (usize, &Strategy),
+    (signatures, strategy, forced): (usize, &Strategy, &[String]),
 ) -> Result<(), DeployError> {
     change(store, actor, |transaction| {
         let keys: Vec<SigningKeyRecord> = all_in(transaction, ControlKind::SigningKeys)?;
@@ -335,6 +365,7 @@ pub(super) async fn keep(
             vec![format!("{} {}", record.app, record.version), record.sequence.to_string(), record.digest.to_string()];
         targets.extend(record.signers.iter().map(|signer| format!("signed by {signer}")));
         targets.push(format!("rollout {number}, {}", strategy.as_str()));
+        targets.extend(forced.iter().cloned());
         Ok::<_, DeployError>(Changed::new((), "deploy", targets))
     })
     .await

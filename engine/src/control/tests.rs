@@ -13,14 +13,16 @@ use weir_store::progress::unwatched;
 use weir_store::{ControlKey, ControlKind, Options, Store};
 
 use super::administrators::{self, Administrator};
+use super::judge::Incompatible;
 use super::keys::Validity;
 use super::releases::{self, DeployError};
 use super::{Actor, keys};
 use crate::Engine;
 use crate::bundle::key::SigningKey;
 use crate::bundle::sign::{Terms, pack, sign};
-use crate::call::Caller;
+use crate::call::{Call, Caller};
 use crate::engine::{ActivateError, RESULTS_BYTES_MAX, Runs};
+use crate::usage;
 
 pub(crate) const AT_ONCE: Strategy = Strategy::BlueGreen { hold: false };
 
@@ -229,7 +231,7 @@ async fn a_deployment_ends_when_it_is_served() {
     bench.deploy(&bundle(&key, &answering("1.0.0", 1), 1)).await.unwrap();
     let serving = bench.engine.serving();
     let next = async |sequence: u64| {
-        let (engine, signed) = (bench.engine.clone(), bundle(&key, &answering("1.0.0", 2), sequence));
+        let (engine, signed) = (bench.engine.clone(), bundle(&key, &answering("1.0.1", 2), sequence));
         let (mut loaded, before) =
             (engine.loaded(), engine.releases().borrow().as_ref().map(|release| release.number()));
         loaded.borrow_and_update();
@@ -379,4 +381,97 @@ async fn administrators_of_an_older_folder_are_found_by_their_tokens() {
     assert_eq!(administrators::authenticate(&store, root.reveal()).unwrap().unwrap().name, "root");
     assert!(store.control_all(ControlKind::Tenants).unwrap().is_empty());
     store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_says_what_it_asks_of_clients_unless_somebody_insists() {
+    let (bench, key) = (Bench::new(), SigningKey::generate().unwrap());
+    bench.trust(&key).await;
+    bench.deploy(&bundle(&key, &answering("1.0.0", 1), 1)).await.unwrap();
+
+    // One version has one content, whoever insists; and may be signed anew.
+    let other = bundle(&key, &answering("1.0.0", 2), 2);
+    let insisting = async |bundle: &[u8]| {
+        bench.engine.deploy_judged(bundle, (AT_ONCE, Incompatible::Forced), &Actor::operator(), &|_| Ok(())).await
+    };
+    for refusal in [bench.deploy(&other).await.unwrap_err(), insisting(&other).await.unwrap_err()] {
+        assert_eq!(
+            refusal.to_string(),
+            "version 1.0.0 is on record with another content, as sequence 1: raise the version in app.toml and build it anew"
+        );
+    }
+    bench.deploy(&bundle(&key, &answering("1.0.0", 1), 3)).await.unwrap();
+
+    // A function is gone.
+    let without = |version: &str| sources(version, COLLECTIONS, "export const answer = query((): Int => 3);");
+    bench.call("add", json!({ "n": 1 })).await;
+    let refusal = bench.deploy(&bundle(&key, &without("1.1.0"), 4)).await.unwrap_err().to_string();
+    expect![[r#"
+        shop 1.1.0 breaks clients of 1.0.0, so its version has to be 2.0.0 or later: raise it in app.toml and build it anew, or insist (weir deploy --force)
+        breaking function Mutation.add: Mutation.add was removed. It was called once in the last 30 days, last within a minute."#]]
+    .assert_eq(&refusal);
+    assert_eq!(bench.answer().await, json!(1), "what is refused changes nothing");
+    insisting(&bundle(&key, &without("1.1.0"), 5)).await.unwrap();
+    assert_eq!(bench.answer().await, json!(3));
+    let audit = bench.audit();
+    let line = audit.lines().find(|line| line.contains("shop 1.1.0 5")).unwrap();
+    assert!(
+        line.contains("forced, where 2.0.0 was asked for breaking function Mutation.add: Mutation.add was removed."),
+        "{line}"
+    );
+
+    // What is older is refused, unless it is on record: then it is rolled back to.
+    let refusal = bench.deploy(&bundle(&key, &answering("1.0.5", 4), 6)).await.unwrap_err().to_string();
+    assert!(refusal.starts_with("shop 1.0.5 adds to 1.1.0, so its version has to be 1.2.0 or later"), "{refusal}");
+    bench.deploy(&bundle(&key, &answering("1.0.0", 1), 7)).await.unwrap();
+    assert_eq!(bench.answer().await, json!(1));
+    bench.engine.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_deployed_while_nobody_serves_is_judged_by_the_bundle_that_is_kept() {
+    let (bench, key) = (Bench::new(), SigningKey::generate().unwrap());
+    bench.trust(&key).await;
+    bench.deploy(&bundle(&key, &answering("1.0.0", 1), 1)).await.unwrap();
+    bench.call("add", json!({ "n": 1 })).await;
+    let bench = bench.reopened().await;
+    let without = sources("1.0.1", COLLECTIONS, "export const answer = query((): Int => 3);");
+    let refusal = bench.deploy(&bundle(&key, &without, 2)).await.unwrap_err();
+    assert!(matches!(refusal, DeployError::Incompatible(_)), "{refusal}");
+    assert!(refusal.to_string().contains("It was called once in the last 30 days"), "{refusal}");
+    bench.engine.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_of_clients_are_counted_whatever_brings_them() {
+    let (bench, key) = (Bench::new(), SigningKey::generate().unwrap());
+    bench.trust(&key).await;
+    let functions = "export const outer = action(async (): Promise<Int> => call(answer, {}));\n\
+                     export const answer = query((): Int => 1);\n\
+                     export const add = procedure((args: { n: Int }): Int => { items.insert(args); return args.n; });\n\
+                     export const hook = http.post(\"/hook\", action(async () => ({ status: 200 })));";
+    let functions = format!("import {{ action, call, http }} from \"weir\";\n{functions}");
+    bench.deploy(&bundle(&key, &sources("1.0.0", COLLECTIONS, &functions), 1)).await.unwrap();
+    let release = bench.engine.releases().borrow().clone().unwrap();
+    let (engine, caller) = (&bench.engine, &Caller::Anonymous);
+    for _ in 0..2 {
+        bench.call("answer", Value::Null).await;
+    }
+    // Kept results count too, and what the app calls itself does not.
+    bench.call("outer", Value::Null).await;
+    for atomic in [true, false] {
+        let call = |n: u32| Call { function: "add".to_owned(), args: json!({ "n": n }) };
+        engine.batch(&release, caller, vec![call(1), call(2)], atomic, |_| None).await.unwrap();
+    }
+    let _watch = engine.watch(&release, caller, "answer", Value::Null, None);
+    let request = json!({ "method": "POST", "path": "/hook", "params": {}, "query": {}, "headers": {}, "body": "" });
+    let _ = engine.answer(&release, 0, &request).await;
+    // What is refused is no use of it.
+    engine.call(&release, caller, "add", json!({ "n": "x" })).await.unwrap_err();
+    engine.write_usage().await;
+    let counted = usage::read(&bench.store, Some(1), engine.clock().now_ms()).unwrap();
+    let counted: Vec<(String, u64)> = counted.iter().map(|(name, used)| (name.to_owned(), used.count)).collect();
+    let expected = [("POST /hook", 1), ("add", 4), ("answer", 3), ("outer", 1)];
+    assert_eq!(counted, expected.map(|(name, count)| (name.to_owned(), count)));
+    bench.engine.close().await;
 }

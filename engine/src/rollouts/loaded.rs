@@ -82,6 +82,9 @@ impl Engine {
         {
             tracing::warn!("what views have computed before is not used: {error}");
         }
+        if let Some(sequence) = sequence {
+            self.count_for(&release, sequence);
+        }
         release.keep_groups(groups::keep::keep_all(self, &release));
         self.shared().loaded.send_modify(|loaded| loaded.push(release.clone()));
         self.until_served(&release).await;

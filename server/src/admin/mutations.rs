@@ -8,6 +8,7 @@ use weir_engine::bundle::key::PublicKey;
 use weir_engine::control::ControlError;
 use weir_engine::control::administrators::{self, Administrator, AdministratorsError};
 use weir_engine::control::erasure::{EraseError, Whom};
+use weir_engine::control::judge::Incompatible;
 use weir_engine::control::keys::{self, KeysError, Validity};
 use weir_engine::control::releases::{DeployError, Deployed};
 use weir_engine::control::tokens::RevokeError;
@@ -34,18 +35,22 @@ pub struct Mutation;
 #[Object]
 impl Mutation {
     /// Rolls a bundle out, given as base64 (`weir build`, `weir deploy`): all callers move to it at once when it is ready, unless the
-    /// strategy says otherwise. One that does not verify, compile, load or fit the data changes nothing.
+    /// strategy says otherwise. One that does not verify, compile, load or fit the data changes nothing, and neither does one whose
+    /// version is too small for what it changes, unless that is forced.
     #[graphql(guard = "needs(Permission::Deploy)")]
     async fn deploy(
         &self,
         context: &Context<'_>,
         bundle: String,
         strategy: Option<StrategyInput>,
+        #[graphql(default = false)] force: bool,
     ) -> Result<Deployment> {
         let engine = context.data::<Engine>()?;
         let bundle = STANDARD.decode(bundle).map_err(|_| bad("bundle is a bundle in base64"))?;
         let (actor, strategy) = (actor(context)?, StrategyInput::strategy(strategy)?);
-        let deployed = engine.deploy(&bundle, strategy, &actor, &servable).await.map_err(|error| match error {
+        let incompatible = if force { Incompatible::Forced } else { Incompatible::Refused };
+        let how = (strategy, incompatible);
+        let deployed = engine.deploy_judged(&bundle, how, &actor, &servable).await.map_err(|error| match error {
             DeployError::Control(error) => unavailable(error),
             error => refused(ErrorCode::Conflict, error.to_string()),
         })?;

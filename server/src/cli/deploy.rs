@@ -1,16 +1,15 @@
 //! `weir deploy FILE|APP`: has a server serve a bundle, built and signed on the way where it is not yet.
 
 use std::fs;
-use std::path::{self, Path, PathBuf};
-use std::time::Duration;
+use std::path::{Path, PathBuf};
 
-use axum::http::Uri;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use serde_json::{Value, json};
 use weir_engine::Engine;
 use weir_engine::control::Actor;
+use weir_engine::control::judge::Incompatible;
 use weir_engine::engine::{RESULTS_BYTES_MAX, Runs};
 use weir_sandbox::isolate::prepare_v8;
 use weir_sandbox::pool::PoolOptions;
@@ -21,21 +20,17 @@ use weir_schema::tenant::TenantName;
 use weir_store::is_data_folder;
 
 use super::folder::threads;
+use super::handed::Handed;
 use super::pack::{Packed, pack_folder};
 use super::place::PlaceArguments;
 use super::progress::Bars;
-use super::remote::Remote;
+use super::remote::{Remote, RemoteArguments};
 use super::signing::SigningArguments;
 use super::strategy::StrategyArguments;
-use super::{Failure, logging, private_file};
+use super::{Failure, logging};
 use crate::admin::rollouts::StrategyInput;
 use crate::control::message::{Request, Shipped};
 use crate::graphql::schema::servable;
-
-/// How the names of bundles begin that are handed over.
-const HANDED: &str = "deploy-";
-/// No deployment takes longer.
-const HANDED_MAX: Duration = Duration::from_secs(3_600);
 
 /// The arguments of `weir deploy`.
 #[derive(Debug, Args)]
@@ -49,33 +44,35 @@ pub struct Arguments {
     strategy: StrategyArguments,
     #[command(flatten)]
     place: PlaceArguments,
-    /// A server elsewhere, such as https://api.example.com, in place of a data folder.
-    #[arg(long, value_name = "URL", requires = "token_file", conflicts_with_all = ["data", "config"])]
-    server: Option<Uri>,
-    /// The token of an administrator with the permission deploy, in a file that only you can read.
-    #[arg(long, value_name = "FILE", requires = "server")]
-    token_file: Option<PathBuf>,
+    #[command(flatten)]
+    elsewhere: RemoteArguments,
+    /// Deploy it also if its version is too small for what it changes. What clients lose is on record.
+    #[arg(long)]
+    force: bool,
 }
 
 /// Builds and signs what is not yet, and has it deployed.
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     logging::start();
-    let Arguments { what, signing, strategy, place, server, token_file } = arguments;
+    let Arguments { what, signing, strategy, place, elsewhere, force } = arguments;
+    let incompatible = if *force { Incompatible::Forced } else { Incompatible::Refused };
     let strategy = strategy.strategy();
-    if let Some((server, token_file)) = server.as_ref().zip(token_file.as_ref()) {
-        let remote = Remote::of(server, token_file)?;
+    if let Some(remote) = elsewhere.remote()? {
         let tenant = place.tenant().cloned().or_else(|| remote.tenant());
-        return upload(&signed(what, signing, tenant.as_ref())?, &strategy, &remote);
+        return upload(&signed(what, signing, tenant.as_ref())?, &strategy, &remote, incompatible);
     }
-    anstream::println!("{}", ship(&signed(what, signing, place.tenant())?, strategy, place)?);
+    anstream::println!("{}", ship(&signed(what, signing, place.tenant())?, strategy, place, incompatible)?);
     Ok(())
 }
 
 /// Asks the control plane of a server elsewhere.
-fn upload(bundle: &[u8], strategy: &Strategy, remote: &Remote) -> Result<(), Failure> {
-    let query = "mutation($bundle: String!, $strategy: StrategyInput) { deploy(bundle: $bundle, strategy: $strategy) { \
+fn upload(bundle: &[u8], strategy: &Strategy, remote: &Remote, incompatible: Incompatible) -> Result<(), Failure> {
+    let query = "mutation($bundle: String!, $strategy: StrategyInput, $force: Boolean!) { \
+        deploy(bundle: $bundle, strategy: $strategy, force: $force) { \
         wasActive release { app version sequence } rollout { number } } }";
-    let variables = json!({ "bundle": STANDARD.encode(bundle), "strategy": StrategyInput::variables(strategy) });
+    let force = incompatible == Incompatible::Forced;
+    let strategy = StrategyInput::variables(strategy);
+    let variables = json!({ "bundle": STANDARD.encode(bundle), "strategy": strategy, "force": force });
     let data = threads()?.block_on(remote.ask(query, variables))?;
     let text = |name: &str| data.pointer(name).and_then(Value::as_str).unwrap_or_default();
     let rollout = data.pointer("/deploy/rollout/number").and_then(Value::as_str);
@@ -125,15 +122,19 @@ pub fn read_bundle(file: &Path) -> Result<Vec<u8>, Failure> {
 }
 
 /// Asks the process that serves the folder, or does it itself.
-fn ship(bundle: &[u8], strategy: Strategy, place: &PlaceArguments) -> Result<Shipped, Failure> {
+fn ship(
+    bundle: &[u8],
+    strategy: Strategy,
+    place: &PlaceArguments,
+    incompatible: Incompatible,
+) -> Result<Shipped, Failure> {
     let (folder, bars) = (place.folder()?, Bars::default());
     let data = folder.data();
     // In what is none nobody listens, and a file would keep it from becoming one.
     if is_data_folder(&data) {
         let handed = Handed::over(bundle, &data)?;
-        if let Some(shipped) =
-            folder.ask(&Request::Deploy { file: handed.0.clone(), strategy: strategy.clone() }, &bars)?
-        {
+        let request = Request::Deploy { file: handed.path().to_owned(), strategy: strategy.clone(), incompatible };
+        if let Some(shipped) = folder.ask(&request, &bars)? {
             return Ok(shipped);
         }
     }
@@ -145,43 +146,9 @@ fn ship(bundle: &[u8], strategy: Strategy, place: &PlaceArguments) -> Result<Shi
         let engine = Engine::start_with(store.clone(), pool, None, RESULTS_BYTES_MAX, Runs::SignedBundles);
         let engine = engine.map_err(Failure::because)?;
         engine.ask_for_signatures(signatures);
-        let deployed = engine.deploy(bundle, strategy, &Actor::operator(), &servable).await;
+        let how = (strategy, incompatible);
+        let deployed = engine.deploy_judged(bundle, how, &Actor::operator(), &servable).await;
         engine.close().await;
         deployed.map(Shipped::from).map_err(Failure::because)
     })
-}
-
-/// A bundle as a file for the process that serves, in its data folder, where only its owner can read it; it goes with its value.
-struct Handed(PathBuf);
-
-impl Handed {
-    fn over(bundle: &[u8], data: &Path) -> Result<Self, Failure> {
-        sweep(data);
-        let name = format!("{HANDED}{}.weir", std::process::id());
-        let file = path::absolute(data.join(name)).map_err(Failure::because)?;
-        // What another process of this number has left.
-        let _ = fs::remove_file(&file);
-        let handed = Self(file);
-        private_file::create(&handed.0, bundle)
-            .map_err(|error| Failure::because(format!("cannot write {}: {error}", handed.0.display())))?;
-        Ok(handed)
-    }
-}
-
-impl Drop for Handed {
-    fn drop(&mut self) {
-        // Where this fails, the next command sweeps.
-        let _ = fs::remove_file(&self.0);
-    }
-}
-
-/// Removes what commands have left that were killed.
-fn sweep(data: &Path) {
-    for entry in fs::read_dir(data).into_iter().flatten().flatten() {
-        let is_handed = entry.file_name().to_str().is_some_and(|name| name.starts_with(HANDED));
-        let age = entry.metadata().and_then(|metadata| metadata.modified()).ok().and_then(|made| made.elapsed().ok());
-        if is_handed && age.is_some_and(|age| age > HANDED_MAX) {
-            let _ = fs::remove_file(entry.path());
-        }
-    }
 }

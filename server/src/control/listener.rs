@@ -310,7 +310,7 @@ async fn perform(request: Request, served: &Served, watch: Watch) -> Result<Valu
             tracing::info!("the key {id} is revoked");
             outcome(&revoked)
         }
-        Request::Deploy { file, strategy } => {
+        Request::Deploy { file, strategy, incompatible } => {
             let file = absolute(&file)?.to_owned();
             let unreadable = |error: io::Error| format!("cannot read {}: {error}", file.display());
             let length = fs::metadata(&file).map_err(unreadable)?.len();
@@ -318,7 +318,7 @@ async fn perform(request: Request, served: &Served, watch: Watch) -> Result<Valu
                 return Err(BadBundle::TooLarge.to_string());
             }
             let bundle = tokio::fs::read(&file).await.map_err(unreadable)?;
-            let deployed = engine.deploy(&bundle, strategy, &Actor::operator(), &servable).await;
+            let deployed = engine.deploy_judged(&bundle, (strategy, incompatible), &Actor::operator(), &servable).await;
             let shipped = Shipped::from(deployed.map_err(|error| error.to_string())?);
             tracing::info!("{shipped}");
             outcome(&shipped)

@@ -8,6 +8,7 @@ use serde_json::Value;
 use weir_engine::control::Actor;
 use weir_engine::control::acts::Act;
 use weir_engine::control::erasure::Whom;
+use weir_engine::control::judge::Incompatible;
 use weir_engine::control::keys::{self, KeysError, Validity};
 use weir_engine::control::log::Wanted;
 use weir_engine::control::releases::{self, Deployed};
@@ -141,6 +142,8 @@ pub enum Request {
         file: PathBuf,
         /// How.
         strategy: Strategy,
+        /// What becomes of it where its version is too small.
+        incompatible: Incompatible,
     },
     /// Which releases take calls. Done with a [`weir_engine::rollouts::status::Status`].
     RolloutStatus,

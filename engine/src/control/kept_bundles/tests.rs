@@ -258,7 +258,7 @@ async fn a_release_that_is_on_record_no_longer_keeps_no_bundle() {
             deployed_ms: 1,
             deployed_by: "operator".to_owned(),
         };
-        releases::keep(&store, &operator, &record, &sequence.to_be_bytes(), (1, &AT_ONCE)).await.unwrap();
+        releases::keep(&store, &operator, &record, &sequence.to_be_bytes(), (1, &AT_ONCE, &[])).await.unwrap();
         // It is promoted at once: one rollout after the other.
         change(&store, &operator, |transaction| {
             let moved = releases::read_traffic(transaction)?.after(&Event::Prepared, 1)?;
