@@ -175,6 +175,10 @@ fn every_field_of_the_control_plane_needs_its_permission() {
         query releases                 UNAUTHENTICATED  UNAUTHENTICATED  ok         FORBIDDEN
         query building                 UNAUTHENTICATED  UNAUTHENTICATED  ok         FORBIDDEN
         query migration                UNAUTHENTICATED  UNAUTHENTICATED  ok         FORBIDDEN
+        query release                  UNAUTHENTICATED  UNAUTHENTICATED  NOT_FOUND  FORBIDDEN
+        query diff                     UNAUTHENTICATED  UNAUTHENTICATED  NOT_FOUND  FORBIDDEN
+        query judge                    UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN
+        query usage                    UNAUTHENTICATED  UNAUTHENTICATED  ok         FORBIDDEN
         query keys                     UNAUTHENTICATED  UNAUTHENTICATED  ok         FORBIDDEN
         query administrators           UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN
         query tenants                  UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN

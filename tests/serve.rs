@@ -166,7 +166,7 @@ fn the_audit_log_is_verified_against_an_end_that_was_signed() {
 }
 
 /// Writes a file that only its owner can read.
-fn write_private(file: &Path, content: &str) {
+pub fn write_private(file: &Path, content: &str) {
     std::fs::write(file, content).unwrap();
     #[cfg(unix)]
     std::fs::set_permissions(file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();

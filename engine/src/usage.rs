@@ -63,11 +63,6 @@ impl Usage {
         Arc::new(usage)
     }
 
-    /// The sequence of the release, if what is counted of it is kept.
-    pub(crate) fn sequence(&self) -> Option<u64> {
-        self.sequence.get().copied()
-    }
-
     /// What counts operations that ask for all of that.
     pub fn tally(&self, coordinates: impl IntoIterator<Item = String>) -> Arc<Tally> {
         let tally = Arc::new(Tally::of(coordinates.into_iter().filter_map(|name| self.counter(name)).collect()));

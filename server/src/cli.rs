@@ -17,6 +17,7 @@ mod encryption;
 mod export;
 mod folder;
 mod graph;
+mod handed;
 mod import;
 mod import_all;
 mod jobs;
@@ -30,6 +31,7 @@ mod place;
 mod policy;
 mod private_file;
 mod progress;
+mod releases;
 mod remote;
 mod restore;
 mod rollout;
@@ -74,6 +76,8 @@ enum Command {
     Deploy(deploy::Arguments),
     /// Have a release take the place of another, at once or step by step, and take that back.
     Rollout(rollout::Arguments),
+    /// List what was deployed, show one of it, or tell what has changed from one release to another.
+    Releases(releases::Arguments),
     /// Make keys for signing bundles; list, trust and revoke those of a server.
     Keys(keys::Arguments),
     /// Make tokens for who may use the control plane of a server, list and revoke them.
@@ -157,6 +161,7 @@ pub fn main() -> ExitCode {
         Command::Build(arguments) => pack::run(&arguments),
         Command::Deploy(arguments) => deploy::run(&arguments),
         Command::Rollout(arguments) => rollout::run(&arguments),
+        Command::Releases(arguments) => releases::run(&arguments),
         Command::Keys(arguments) => keys::run(&arguments),
         Command::Admin(arguments) => admin::run(&arguments),
         Command::Tenant(arguments) => tenant::run(&arguments),

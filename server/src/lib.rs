@@ -15,6 +15,7 @@
 //! | [`metrics`] | what is counted, for Prometheus |
 //! | [`graphql`] | schemas, plans, execution: all that does not know how a request came |
 //! | [`rate`] | how often somebody may ask |
+//! | [`releases`] | releases as they are told |
 //! | [`operations`] | operations at work, for who sends their results as they come |
 //! | [`tenants`] | who is served besides the server's own app, each apart |
 //! | [`request_id`] | the number of a request, for whoever looks for it in the log |
@@ -34,6 +35,7 @@ pub mod http;
 pub mod metrics;
 pub mod operations;
 pub mod rate;
+pub mod releases;
 pub mod request_id;
 pub mod tenants;
 pub mod websocket;

@@ -16,6 +16,7 @@ use weir_store::Store;
 
 use super::described::describe;
 use super::kept_bundles::KeptError;
+use super::releases::OnRecord;
 use super::releases::{self, told};
 use super::{ControlError, now_ms};
 use crate::bundle::sign::sources;
@@ -122,12 +123,13 @@ pub enum DifferenceError {
 )]
 pub struct NoRelease(pub String);
 
-/// The release of that name among those on record, the newest last, of which one is active: `active`, a version, or a sequence. Of those
-/// that have a version in common it is the newest, which have one content.
-pub fn find(known: &[ReleaseRecord], active: Option<u64>, name: &str) -> Result<ReleaseRecord, NoRelease> {
-    let mut newest_first = known.iter().rev();
+/// The release of that name among those on record: `active`, a version, or a sequence. Of those that have a version in common it is the
+/// newest, which have one content.
+pub fn find(known: &OnRecord, name: &str) -> Result<ReleaseRecord, NoRelease> {
+    let OnRecord { releases, active } = known;
+    let mut newest_first = releases.iter().rev();
     let found = match (name, name.parse::<u64>()) {
-        ("active", _) => newest_first.find(|release| Some(release.sequence) == active),
+        ("active", _) => newest_first.find(|release| Some(release.sequence) == *active),
         (_, Ok(sequence)) => newest_first.find(|release| release.sequence == sequence),
         (version, Err(_)) => newest_first.find(|release| release.version == version),
     };
@@ -223,7 +225,7 @@ fn described(store: Option<&Store>, side: &Side) -> Result<Described, Difference
         Side::Bundle(bundle) => ("the bundle".to_owned(), bundle.clone()),
         Side::Release(name) => {
             let store = store.ok_or_else(|| NoRelease(name.clone()))?;
-            let release = find(&releases::list(store)?, releases::traffic(store)?.active(), name)?;
+            let release = find(&releases::on_record(store)?, name)?;
             let which = format!("release {}", release.version);
             (which, releases::bundle(store, release.sequence)?)
         }

@@ -5,6 +5,7 @@
 
 use std::sync::atomic::Ordering;
 
+use serde::{Deserialize, Serialize};
 use tracing::Instrument;
 use weir_sandbox::App;
 use weir_sandbox::compile::{Sources, compile};
@@ -108,8 +109,22 @@ pub fn list(store: &Store) -> Result<Vec<ReleaseRecord>, ControlError> {
 
 /// The active release.
 pub fn active(store: &Store) -> Result<Option<ReleaseRecord>, ControlError> {
-    let Some(active) = traffic(store)?.active() else { return Ok(None) };
-    Ok(list(store)?.into_iter().find(|release| release.sequence == active))
+    let OnRecord { releases, active } = on_record(store)?;
+    Ok(releases.into_iter().find(|release| Some(release.sequence) == active))
+}
+
+/// The releases that are on record, and which of them is active.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OnRecord {
+    /// All of them, the newest last.
+    pub releases: Vec<ReleaseRecord>,
+    /// The sequence of the active one.
+    pub active: Option<u64>,
+}
+
+/// The same with which of them is active.
+pub fn on_record(store: &Store) -> Result<OnRecord, ControlError> {
+    Ok(OnRecord { releases: list(store)?, active: traffic(store)?.active() })
 }
 
 /// Which releases take calls, and how far the rollout under way is.

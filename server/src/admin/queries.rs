@@ -3,8 +3,12 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, Object, Result};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use weir_engine::Engine;
+use weir_engine::control::difference::{Difference, DifferenceError, NoRelease, Side, find};
 use weir_engine::control::log::{self, Page, Wanted};
+use weir_engine::control::releases::OnRecord;
 use weir_engine::control::{administrators, keys, releases};
 use weir_schema::codec::control::{Permission, ReleaseRecord};
 use weir_schema::datetime;
@@ -12,11 +16,13 @@ use weir_schema::error::ErrorCode;
 
 use super::rollouts::{Rollout, RolloutStatus};
 use super::types::{
-    AdministratorInfo, AuditPage, Building, Migration, NANOSECONDS, Release, SigningKey, Status, Tenant, moment,
+    AdministratorInfo, AuditPage, Building, Migration, NANOSECONDS, Release, ReleaseDiff, SigningKey, Status, Tenant,
+    Usage, moment,
 };
 use super::{needs, refused, rollouts, tenants};
 use crate::control::message::AdministratorShown;
 use crate::http::gateway::Gateway;
+use crate::releases::asked;
 
 /// Records in one answer.
 const RECORDS_MAX: usize = 1_000;
@@ -53,8 +59,8 @@ impl Query {
     #[graphql(guard = "needs(Permission::Read)")]
     async fn releases(&self, context: &Context<'_>) -> Result<Vec<Release>> {
         let store = context.data::<Engine>()?.store();
-        let active = releases::traffic(store).map_err(unavailable)?.active();
-        let newest_first = releases::list(store).map_err(unavailable)?.into_iter().rev();
+        let OnRecord { releases, active } = releases::on_record(store).map_err(unavailable)?;
+        let newest_first = releases.into_iter().rev();
         let shown = |record: ReleaseRecord| {
             let is_active = active == Some(record.sequence);
             Release::of(record, is_active)
@@ -86,6 +92,47 @@ impl Query {
     async fn migration(&self, context: &Context<'_>) -> Result<Option<Migration>> {
         let status = context.data::<Engine>()?.migration_status().map_err(unavailable)?;
         Ok(status.map(Migration::from))
+    }
+
+    /// One of those: by its version, its sequence, or as `active`. Of several of one version it is the newest.
+    #[graphql(guard = "needs(Permission::Read)")]
+    async fn release(&self, context: &Context<'_>, release: String) -> Result<Release> {
+        let known = releases::on_record(context.data::<Engine>()?.store()).map_err(unavailable)?;
+        let record = find(&known, &release).map_err(not_found)?;
+        let is_active = known.active == Some(record.sequence);
+        Ok(Release::of(record, is_active))
+    }
+
+    /// What has changed from one release to another, which version that takes, and who would notice.
+    #[graphql(guard = "needs(Permission::Read)")]
+    async fn diff(&self, context: &Context<'_>, from: String, to: String) -> Result<ReleaseDiff> {
+        diff(context, from, Side::Release(to)).await
+    }
+
+    /// The same for a bundle that is not deployed yet, given as base64 and signed by whomever.
+    #[graphql(guard = "needs(Permission::Deploy)")]
+    async fn judge(
+        &self,
+        context: &Context<'_>,
+        bundle: String,
+        #[graphql(default_with = "\"active\".to_owned()")] from: String,
+    ) -> Result<ReleaseDiff> {
+        let bundle = STANDARD.decode(bundle).map_err(|_| bad("bundle is a bundle in base64"))?;
+        diff(context, from, Side::Bundle(bundle)).await
+    }
+
+    /// What clients have asked for in the last 30 days, the most frequent first: of a release, or of all.
+    #[graphql(guard = "needs(Permission::Read)")]
+    async fn usage(&self, context: &Context<'_>, release: Option<String>) -> Result<Vec<Usage>> {
+        let engine = context.data::<Engine>()?;
+        let known = releases::on_record(engine.store()).map_err(unavailable)?;
+        let release = release.map(|release| find(&known, &release)).transpose().map_err(not_found)?;
+        engine.write_usage().await;
+        let (store, now_ms) = (engine.store().clone(), engine.clock().now_ms());
+        let sequence = release.map(|release| release.sequence);
+        let reading = tokio::task::spawn_blocking(move || asked(&store, sequence, now_ms));
+        let all = reading.await.map_err(unavailable)?.map_err(unavailable)?;
+        Ok(all.into_iter().map(Usage::from).collect())
     }
 
     /// The keys that bundles may be signed with, revoked ones included.
@@ -139,6 +186,23 @@ impl Query {
         let records = records.into_iter().map(Into::into).collect();
         Ok(AuditPage { records, next: next.map(|next| next.to_string()) })
     }
+}
+
+/// What has changed from a release to something else.
+async fn diff(context: &Context<'_>, from: String, to: Side) -> Result<ReleaseDiff> {
+    let engine = context.data::<Engine>()?;
+    engine.write_usage().await;
+    let difference = Difference::between(Some(engine.store()), Side::Release(from), to).await;
+    difference.map(Into::into).map_err(|error| match error {
+        DifferenceError::Unknown(error) => not_found(error),
+        DifferenceError::Bundle(error) => bad(error.to_string()),
+        DifferenceError::Control(error) => unavailable(error),
+        error => refused(ErrorCode::Conflict, error.to_string()),
+    })
+}
+
+fn not_found(error: NoRelease) -> async_graphql::Error {
+    refused(ErrorCode::NotFound, error.to_string())
 }
 
 fn nanoseconds(name: &str, text: Option<String>) -> Result<Option<u64>> {

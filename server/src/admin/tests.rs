@@ -24,10 +24,14 @@ use weir_store::{Options, Store};
 use crate::{Server, ServerOptions};
 
 /// Every root field, and the permission that it needs.
-const FIELDS: [(&str, &str, Permission); 30] = [
+const FIELDS: [(&str, &str, Permission); 34] = [
     ("query", "status", Permission::Read),
     ("query", "metrics", Permission::Read),
     ("query", "releases", Permission::Read),
+    ("query", "release", Permission::Read),
+    ("query", "diff", Permission::Read),
+    ("query", "judge", Permission::Deploy),
+    ("query", "usage", Permission::Read),
     ("query", "rolloutStatus", Permission::Read),
     ("query", "rollouts", Permission::Read),
     ("query", "building", Permission::Read),

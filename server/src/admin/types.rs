@@ -1,16 +1,19 @@
 //! What the control plane tells.
 
 use async_graphql::{Enum, SimpleObject};
+use weir_engine::control::difference::{Difference, Noticed};
 use weir_engine::jobs::Clock;
 use weir_schema::codec::audit::AuditRecord;
 use weir_schema::codec::control::{
     self, MigrationDirection, MigrationRecord, ReleaseRecord, SigningKeyRecord, SigningKeyState, TenantRecord,
 };
+use weir_schema::compatibility::Change;
 use weir_schema::datetime::{self, Moment};
 use weir_store::BuildProgress;
 
 use super::rollouts::Rollout;
 use crate::control::message::AdministratorShown;
+use crate::releases::Asked;
 use crate::tenants::Condition;
 
 /// How the server is.
@@ -43,6 +46,8 @@ pub struct Release {
     pub signers: Vec<String>,
     /// When it was deployed.
     pub deployed_at: String,
+    /// The same in milliseconds since 1970.
+    pub deployed_ms: String,
     /// By whom.
     pub deployed_by: String,
     /// Whether it is the active one.
@@ -60,6 +65,7 @@ impl Release {
             digest: digest.to_string(),
             signers: signers.iter().map(ToString::to_string).collect(),
             deployed_at: moment(deployed_ms),
+            deployed_ms: deployed_ms.to_string(),
             deployed_by,
             active,
         }
@@ -121,6 +127,84 @@ impl From<MigrationRecord> for Migration {
         });
         let undoing = direction == MigrationDirection::Down;
         Self { release, undoing, over: is_over, collections: migrated.collect() }
+    }
+}
+
+/// What has changed from one release to another.
+#[derive(SimpleObject)]
+pub struct ReleaseDiff {
+    /// The name of the app.
+    pub app: String,
+    /// The version of the one.
+    pub from: String,
+    /// That of the other.
+    pub to: String,
+    /// The worst of what changed: `breaking`, `dangerous`, `addition` or `internal`.
+    pub level: &'static str,
+    /// The least version that the other one may have.
+    pub least_version: String,
+    /// Whether it has such a version.
+    pub is_enough: bool,
+    /// What changed, the worst first.
+    pub changes: Vec<ReleaseChange>,
+    /// How many more there are.
+    pub more: usize,
+}
+
+impl From<Difference> for ReleaseDiff {
+    fn from(difference: Difference) -> Self {
+        let Difference { app, from, to, level, least_version, is_enough, changes, more } = difference;
+        let (level, changes) = (level.as_str(), changes.into_iter().map(ReleaseChange::from).collect());
+        Self { app, from, to, level, least_version, is_enough, changes, more }
+    }
+}
+
+/// One change, and who would notice.
+#[derive(SimpleObject)]
+pub struct ReleaseChange {
+    /// How much it asks of clients: `breaking`, `dangerous`, `addition` or `internal`.
+    pub level: &'static str,
+    /// Of what: `function`, `type`, `endpoint`, `collection`, `policy`, `limit`, `rate`, `schedule`, `host`, `secret`, `claim` or `setting`.
+    pub part: &'static str,
+    /// Where: what clients see as a schema coordinate, a setting by its place in `app.toml`.
+    pub coordinate: String,
+    /// What it is, in one sentence.
+    pub description: String,
+    /// By which functions clients come to it, where it is nothing that they ask for by itself.
+    pub reached_by: Vec<String>,
+    /// How often clients have asked for it in the last 30 days, where that is counted.
+    pub used: Option<String>,
+    /// When last.
+    pub last_used_at: Option<String>,
+    /// The same in one sentence.
+    pub usage: Option<String>,
+}
+
+impl From<Noticed> for ReleaseChange {
+    fn from(Noticed { change, used, last_used_ms, usage }: Noticed) -> Self {
+        let Change { level, part, coordinate, description, reached_by } = change;
+        let (level, part) = (level.as_str(), part.as_str());
+        let (used, last_used_at) = (used.map(|used| used.to_string()), last_used_ms.map(moment));
+        Self { level, part, coordinate, description, reached_by, used, last_used_at, usage }
+    }
+}
+
+/// Something that clients have asked for.
+#[derive(SimpleObject)]
+pub struct Usage {
+    /// A function by its name, a field or an argument by its schema coordinate, an endpoint by method and path.
+    pub name: String,
+    /// How often.
+    pub count: String,
+    /// When last.
+    pub last_at: String,
+    /// The same in milliseconds since 1970.
+    pub last_ms: String,
+}
+
+impl From<Asked> for Usage {
+    fn from(Asked { name, count, last_ms }: Asked) -> Self {
+        Self { name, count: count.to_string(), last_at: moment(last_ms), last_ms: last_ms.to_string() }
     }
 }
 

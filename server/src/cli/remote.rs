@@ -2,12 +2,13 @@
 //!
 //! Rule: a token goes over TLS, to who shows a certificate that this machine trusts, or stays on this machine.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, Uri, header};
+use clap::Args;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
@@ -28,6 +29,25 @@ const PATIENCE: Duration = Duration::from_secs(300);
 const ANSWER_BYTES_MAX: usize = 1 << 20;
 /// The largest file of a token, in bytes.
 const TOKEN_FILE_BYTES_MAX: usize = 4 << 10;
+
+/// To be flattened into the arguments of a command that may be about a server elsewhere.
+#[derive(Debug, Args)]
+pub struct RemoteArguments {
+    /// A server elsewhere, such as https://api.example.com, in place of a data folder.
+    #[arg(long, value_name = "URL", requires = "token_file", conflicts_with_all = ["data", "config"])]
+    server: Option<Uri>,
+    /// The token of an administrator with the permission that it needs, in a file that only you can read.
+    #[arg(long, value_name = "FILE", requires = "server")]
+    token_file: Option<PathBuf>,
+}
+
+impl RemoteArguments {
+    /// The server elsewhere, if one is named.
+    pub fn remote(&self) -> Result<Option<Remote>, Failure> {
+        let named = self.server.as_ref().zip(self.token_file.as_ref());
+        named.map(|(server, token_file)| Remote::of(server, token_file)).transpose()
+    }
+}
 
 /// A server, and whose token is shown to it.
 pub struct Remote {

@@ -20,6 +20,7 @@ use tokio::time::{interval, sleep, timeout};
 use tracing::Instrument;
 use weir_engine::bundle::key::PublicKey;
 use weir_engine::control::acts::{self, Act};
+use weir_engine::control::difference::{Difference, Side};
 use weir_engine::control::{Actor, administrators, keys, log, releases};
 use weir_engine::jobs::{Clock, control};
 use weir_engine::rollouts::conduct::{self, RolloutError};
@@ -33,11 +34,13 @@ use weir_store::{JobFilter, Store};
 
 use super::address::Address;
 use super::message::{
-    self, AdministratorShown, Answer, BackedUp, NewTenant, REQUEST_BYTES_MAX, Request, RevokedKey, Shipped, TenantShown,
+    self, AdministratorShown, Answer, BackedUp, Compared, NewTenant, REQUEST_BYTES_MAX, Request, RevokedKey, Shipped,
+    TenantShown,
 };
 use crate::documents;
 use crate::graphql::Schema;
 use crate::graphql::schema::servable;
+use crate::releases::asked;
 use crate::tenants::{Condition, Slot, Tenants, export};
 
 /// Connections at the same time. Further ones are told to come back.
@@ -311,14 +314,9 @@ async fn perform(request: Request, served: &Served, watch: Watch) -> Result<Valu
             outcome(&revoked)
         }
         Request::Deploy { file, strategy, incompatible } => {
-            let file = absolute(&file)?.to_owned();
-            let unreadable = |error: io::Error| format!("cannot read {}: {error}", file.display());
-            let length = fs::metadata(&file).map_err(unreadable)?.len();
-            if length > BUNDLE_BYTES_MAX as u64 {
-                return Err(BadBundle::TooLarge.to_string());
-            }
-            let bundle = tokio::fs::read(&file).await.map_err(unreadable)?;
-            let deployed = engine.deploy_judged(&bundle, (strategy, incompatible), &Actor::operator(), &servable).await;
+            let bundle = bundle(&file).await?;
+            let how = (strategy, incompatible);
+            let deployed = engine.deploy_judged(&bundle, how, &Actor::operator(), &servable).await;
             let shipped = Shipped::from(deployed.map_err(|error| error.to_string())?);
             tracing::info!("{shipped}");
             outcome(&shipped)
@@ -331,6 +329,18 @@ async fn perform(request: Request, served: &Served, watch: Watch) -> Result<Valu
             rolled(store, state)
         }
         Request::Roll { rolling } => rolled(store, engine.roll(rolling.into(), &Actor::operator()).await),
+        Request::Releases => outcome(&releases::on_record(store).map_err(|error| error.to_string())?),
+        Request::Usage { release } => {
+            engine.write_usage().await;
+            let asked = asked(store, release, engine.clock().now_ms()).map_err(|error| error.to_string())?;
+            outcome(&asked)
+        }
+        Request::Diff { from, to } => {
+            engine.write_usage().await;
+            let (from, to) = (compared(from).await?, compared(to).await?);
+            let difference = Difference::between(Some(store), from, to).await.map_err(|error| error.to_string())?;
+            outcome(&difference)
+        }
         Request::AuditHead => outcome(&store.audit_head().map_err(|error| error.to_string())?),
         Request::VerifyAudit { through } => {
             outcome(&store.verify_audit(through, watch).await.map_err(|error| error.to_string())?)
@@ -408,6 +418,24 @@ async fn perform(request: Request, served: &Served, watch: Watch) -> Result<Valu
             on_record(store, message::of_view("dropView", &name)).await?;
             outcome(&dropped)
         }
+    }
+}
+
+/// The bytes of a bundle.
+async fn bundle(file: &Path) -> Result<Vec<u8>, String> {
+    let file = absolute(file)?;
+    let unreadable = |error: io::Error| format!("cannot read {}: {error}", file.display());
+    let length = fs::metadata(file).map_err(unreadable)?.len();
+    if length > BUNDLE_BYTES_MAX as u64 {
+        return Err(BadBundle::TooLarge.to_string());
+    }
+    tokio::fs::read(file).await.map_err(unreadable)
+}
+
+async fn compared(compared: Compared) -> Result<Side, String> {
+    match compared {
+        Compared::Release(name) => Ok(Side::Release(name)),
+        Compared::Bundle(file) => bundle(&file).await.map(Side::Bundle),
     }
 }
 

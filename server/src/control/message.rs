@@ -161,6 +161,20 @@ pub enum Request {
         /// What.
         rolling: Rolling,
     },
+    /// What was deployed. Done with [`releases::OnRecord`].
+    Releases,
+    /// What clients have asked for. Done with a list of [`Asked`](crate::releases::Asked).
+    Usage {
+        /// Of the release with this sequence; of all without.
+        release: Option<u64>,
+    },
+    /// What has changed from one release to another. Done with a [`Difference`](weir_engine::control::difference::Difference).
+    Diff {
+        /// The one.
+        from: Compared,
+        /// The other.
+        to: Compared,
+    },
     /// The end of the audit log. Done with an [`AuditHead`].
     AuditHead,
     /// A look at the audit log. Done with [`weir_store::AuditReport`].
@@ -269,6 +283,16 @@ impl From<Rolling> for Event {
             Rolling::RollBack { why } => Self::RollBack { why },
         }
     }
+}
+
+/// A release to be compared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Compared {
+    /// One on record: `active`, a version or a sequence.
+    Release(String),
+    /// A bundle in a file.
+    Bundle(PathBuf),
 }
 
 /// One line of the answer. The last is `Done` or `Failed`.

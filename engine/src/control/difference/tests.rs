@@ -293,14 +293,15 @@ fn a_release_is_found_by_its_names() {
         deployed_ms: 0,
         deployed_by: String::new(),
     };
-    let known = [record(1, "1.0.0"), record(5, "1.1.0"), record(7, "1.0.0")];
+    let releases = vec![record(1, "1.0.0"), record(5, "1.1.0"), record(7, "1.0.0")];
+    let known = OnRecord { releases, active: Some(5) };
     for (name, sequence) in
         [("active", Some(5)), ("1.0.0", Some(7)), ("1", Some(1)), ("1.1.0", Some(5)), ("5", Some(5)), ("2", None)]
     {
-        assert_eq!(find(&known, Some(5), name).ok().map(|release| release.sequence), sequence, "{name}");
+        assert_eq!(find(&known, name).ok().map(|release| release.sequence), sequence, "{name}");
     }
     assert_eq!(
-        find(&[], None, "active").unwrap_err().to_string(),
+        find(&OnRecord::default(), "active").unwrap_err().to_string(),
         "there is no release \"active\": weir releases list shows their versions and sequences, and active is the one that is served"
     );
 }
