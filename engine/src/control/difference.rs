@@ -3,7 +3,6 @@
 //! A release of the past is compiled again from its bundle, which runs nothing. One such comparison is made at a time.
 
 use std::fmt;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
@@ -235,12 +234,10 @@ fn described(store: Option<&Store>, side: &Side) -> Result<Described, Difference
 }
 
 /// The app in a bundle, compiled.
-pub(super) fn app_in(bundle: &[u8], which: &str) -> Result<Arc<App>, DifferenceError> {
+pub(super) fn app_in(bundle: &[u8], which: &str) -> Result<App, DifferenceError> {
     let content = Content::parse(Bundle::parse(bundle)?.content)?;
     let compiled = compile(&sources(content));
-    compiled
-        .map(Arc::new)
-        .map_err(|mistakes| DifferenceError::Mistakes { which: which.to_owned(), mistakes: told(&mistakes) })
+    compiled.map_err(|mistakes| DifferenceError::Mistakes { which: which.to_owned(), mistakes: told(&mistakes) })
 }
 
 #[cfg(test)]

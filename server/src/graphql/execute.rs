@@ -177,7 +177,6 @@ fn age_ms(age: Duration) -> u64 {
 /// A subscription about to be watched.
 pub struct Subscribed {
     prepared: Arc<Prepared>,
-    _held: Held,
     /// What it costs once.
     pub cost: u64,
     /// The function to watch.
@@ -203,15 +202,17 @@ pub fn subscribe(
     match invocation(&schema.api.subscription, call, &mut variables)
         .map_err(|error| vec![error.at_all(&call.locations).on(vec![key.step()])])?
     {
-        Invocation::Function { name, arguments } => {
-            let _held = prepared.tally.hold();
-            Ok(Subscribed { function: name, arguments, prepared, _held, cost })
-        }
+        Invocation::Function { name, arguments } => Ok(Subscribed { function: name, arguments, prepared, cost }),
         Invocation::Batch { .. } => Err(defect()),
     }
 }
 
 impl Subscribed {
+    /// Counts what it asks for as in use, for as long as the value is held.
+    pub fn hold(&self) -> Held {
+        self.prepared.tally.hold()
+    }
+
     /// The response for one emission of the watch. A failed one has errors and null, and is followed by others.
     pub fn respond(&self, emission: Result<&Emission, &CallError>, caller: &Caller) -> Response {
         let weir = emission.ok().map(|emission| WeirExtensions {

@@ -138,6 +138,7 @@ impl<C: Clone> Operation<C> {
                 return Ok(());
             }
         };
+        let _in_use = subscribed.hold();
         let passing = async {
             while let Some(event) = stream.next().await {
                 let response = subscribed.respond_event(event.as_ref(), &caller);
@@ -204,6 +205,7 @@ impl<C: Clone> Operation<C> {
         drop(operation);
         // The release before may have known less of the caller.
         let caller = self.caller(served)?;
+        let _in_use = subscribed.hold();
         let mut watch = self.service.watch(served, &subscribed, &caller, seen.clone());
         // The newest value, where there is no room for it yet. Few have one, and many are watched.
         let mut newest: Option<Box<Result<Emission, CallError>>> = None;
