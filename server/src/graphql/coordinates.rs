@@ -68,17 +68,14 @@ mod tests {
                 super::super::template::Variables::coerce(&schema.api, &operation.variables, Default::default());
             let prepared = operation.plan(&schema, &variables.unwrap()).unwrap();
             let found = super::of(&schema.api, operation.kind, &prepared.plan);
-            told += &format!("{text}\n  {}\n", found.into_iter().collect::<Vec<_>>().join(" "));
+            told += &format!("{text}: {}.\n", found.into_iter().collect::<Vec<_>>().join(" "));
         }
         expect![[r#"
-            { a: ordersOf(customer: 1) { id total lines { sku } } b: ordersOf(customer: 2, limit: 3) { total __typename } }
-              Line.sku Order.id Order.lines Order.total Query.ordersOf(customer:) Query.ordersOf(limit:)
-            subscription { lastTransfer { ... on Done { balance } ... on Refused { retry { balance } } } }
-              Done.balance Refused.retry
-            mutation { transfer(from: 1, amount: 2) { __typename } }
-              Mutation.transfer(amount:) Mutation.transfer(from:)
-            { settings invoke(function: "order") __schema { queryType { name } } }
-  
-        "#]].assert_eq(&told);
+            { a: ordersOf(customer: 1) { id total lines { sku } } b: ordersOf(customer: 2, limit: 3) { total __typename } }: Line.sku Order.id Order.lines Order.total Query.ordersOf(customer:) Query.ordersOf(limit:).
+            subscription { lastTransfer { ... on Done { balance } ... on Refused { retry { balance } } } }: Done.balance Refused.retry.
+            mutation { transfer(from: 1, amount: 2) { __typename } }: Mutation.transfer(amount:) Mutation.transfer(from:).
+            { settings invoke(function: "order") __schema { queryType { name } } }: .
+        "#]]
+        .assert_eq(&told);
     }
 }
