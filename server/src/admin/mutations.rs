@@ -118,7 +118,7 @@ impl Mutation {
     ) -> Result<SigningKey> {
         let public = public(&public_key)?;
         let from_ms = match from {
-            Some(from) => Some(datetime::parse_ms(&from).map_err(|error| bad(format!("from {error}")))?),
+            Some(from) => Some(datetime::parse_ms(&from).map_err(|error| bad(format!("from is {error}")))?),
             None => None,
         };
         let validity = Validity { from_ms, for_ms: length("for", time)? };

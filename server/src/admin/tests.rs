@@ -187,6 +187,37 @@ async fn no_root_field_is_answered_without_its_permission() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_administrator_has_a_key_take_the_place_of_another() {
+    let plane = Plane::new();
+    let root = plane.administrator("root", &Permission::ALL).await;
+    let [old, new, later] = std::array::from_fn(|_| SigningKey::generate().unwrap());
+    let id = |key: &SigningKey| key.public().id().to_string();
+    let trust = "mutation($key: String!, $from: String) { trustKey(publicKey: $key, from: $from, for: \"1d\") { state validFrom } }";
+    let trusted = plane.data(&root, trust, json!({ "key": old.public().to_pem() })).await;
+    assert_eq!(trusted["trustKey"]["state"], "VALID");
+    let from = "2101-01-01T00:00:00.000Z";
+    let trusted = plane.data(&root, trust, json!({ "key": later.public().to_pem(), "from": from })).await;
+    assert_eq!(trusted["trustKey"], json!({ "state": "NOT_YET", "validFrom": from }));
+    let (_, refused) = plane.ask(Some(&root), trust, json!({ "key": new.public().to_pem(), "from": "soon" })).await;
+    let message = "from is not a date and time as RFC 3339 writes it, such as 2026-11-22T09:30:00Z";
+    assert_eq!(refused["errors"][0]["message"], message);
+    let rotate = "mutation($id: String!, $key: String!, $overlap: String) {
+        rotateKey(id: $id, publicKey: $key, overlap: $overlap) { key { id state expiresAt } before { id state } } }";
+    let variables = |id: &str, overlap| json!({ "id": id, "key": new.public().to_pem(), "overlap": overlap });
+    let (_, refused) = plane.ask(Some(&root), rotate, variables(&id(&old), "0d")).await;
+    assert_eq!(refused["errors"][0]["message"], "overlap is a number and a unit, such as 12h or 90d");
+    let (_, refused) = plane.ask(Some(&root), rotate, variables("x", "1h")).await;
+    assert_eq!(refused["errors"][0]["extensions"]["code"], "NOT_FOUND");
+    let rotated = plane.data(&root, rotate, variables(&id(&old), "1h")).await;
+    let expected = json!({
+        "key": { "id": id(&new), "state": "VALID", "expiresAt": null },
+        "before": { "id": id(&old), "state": "VALID" },
+    });
+    assert_eq!(rotated["rotateKey"], expected);
+    plane.engine.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_administrator_deploys_and_sees_it() {
     let plane = Plane::new();
     let root = plane.administrator("root", &Permission::ALL).await;
