@@ -201,7 +201,7 @@ fn means(seed: u64, difference: f64, planned: u64, callers_max: u64) -> Tally {
 
 #[test]
 fn rare_conversions_are_seldom_taken_for_different() {
-    conversions(1, [0.01, 0.01], [50, 50], 2_000, 10_000).check_no_difference();
+    conversions(1, [0.01, 0.01], [100, 100], 2_000, 10_000).check_no_difference();
 }
 
 #[test]
@@ -212,13 +212,13 @@ fn frequent_conversions_are_seldom_taken_for_different() {
 #[test]
 fn a_small_variant_is_seldom_taken_for_different() {
     conversions(3, [0.1, 0.1], [45, 5], 900, 4_500).check_no_difference();
-    conversions(4, [0.1, 0.15], [45, 5], 900, 4_500).check_coverage();
-    conversions(5, [0.15, 0.1], [5, 45], 100, 500).check_coverage();
+    conversions(4, [0.1, 0.15], [90, 10], 900, 4_500).check_coverage();
+    conversions(5, [0.15, 0.1], [10, 90], 100, 500).check_coverage();
 }
 
 #[test]
 fn skewed_means_are_seldom_taken_for_different() {
-    means(6, 0.0, 500, 2_500).check_no_difference();
+    means(6, 0.0, 400, 1_600).check_no_difference();
 }
 
 #[test]
@@ -226,7 +226,7 @@ fn conversions_that_differ_are_found_as_often_as_was_planned() {
     let plan = plan_conversion(0.1, 0.02, ALPHA, 0.8).unwrap();
     conversions(7, [0.1, 0.12], [50, 50], plan.callers, plan.callers).check_power(0.8, plan);
     let plan = plan_conversion(0.01, 0.005, ALPHA, 0.9).unwrap();
-    conversions(8, [0.01, 0.015], [150, 150], plan.callers, plan.callers).check_power(0.9, plan);
+    conversions(8, [0.01, 0.015], [250, 250], plan.callers, plan.callers).check_power(0.9, plan);
 }
 
 #[test]
