@@ -473,6 +473,52 @@ fn what_is_called_again_and_again() {
             weir: 5 mistakes found
         "#]],
     );
+    check(
+        r#"
+        import { procedure, query, type Int, type JSON } from "weir";
+        export const up = procedure((args: { documents: JSON[] }): JSON[] => args.documents);
+        export const one = procedure((args: { document: JSON }): JSON => args.document);
+        export const seen = query((args: { documents: JSON[] }): JSON[] => args.documents);
+        // file: collections.ts
+        import { collection } from "weir";
+        export interface Thing { name: string }
+        export const things = collection<Thing>();
+        // file: app.toml
+        name = "app"
+        version = "1.0.0"
+
+        [migration.thing]
+        up = "up"
+
+        [migration.things]
+        up = "one"
+        down = "seen"
+        "#,
+        expect![[r#"
+            error: the app has no collection "thing"; it has: things
+             --> app.toml:4:1
+              |
+            4 | [migration.thing]
+              | ^^^^^^^^^^^^^^^^^
+            help: write [migration.COLLECTION] with the exported name of a collection
+
+            error: one does not take documents and return documents
+             --> app.toml:8:6
+              |
+            8 | up = "one"
+              |      ^^^^^
+            help: write it as procedure((args: { documents: JSON[] }): JSON[] => …)
+
+            error: seen does not take documents and return documents
+             --> app.toml:9:8
+              |
+            9 | down = "seen"
+              |        ^^^^^^
+            help: write it as procedure((args: { documents: JSON[] }): JSON[] => …)
+
+            weir: 3 mistakes found
+        "#]],
+    );
 }
 
 #[test]
