@@ -62,7 +62,7 @@ pub async fn import(
             error @ (CommitError::Unavailable(_)
             | CommitError::Conflict
             | CommitError::TooLarge { .. }
-            | CommitError::Held { .. }),
+            | CommitError::Held(_)),
         ) => Err(whole(CallError::unavailable(error))),
     }
 }

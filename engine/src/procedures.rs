@@ -203,7 +203,7 @@ fn refused(error: CommitError) -> CallError {
         CommitError::OutcomeUnknown(_) => CallError::new(ErrorCode::OutcomeUnknown, error.to_string()),
         CommitError::TooLarge { .. } => CallError::transaction_limit(Limit::TransactionBytes, error),
         // Who asks again may find the release that takes over.
-        CommitError::Unavailable(_) | CommitError::Conflict | CommitError::Held { .. } => CallError::unavailable(error),
+        CommitError::Unavailable(_) | CommitError::Conflict | CommitError::Held(_) => CallError::unavailable(error),
     }
 }
 

@@ -200,7 +200,7 @@ impl Store {
                     CommitError::Conflict
                     | CommitError::Unique(_)
                     | CommitError::TooLarge { .. }
-                    | CommitError::Held { .. },
+                    | CommitError::Held(_),
                 ) => {}
                 Verdict::Failed(CommitError::Unavailable(poisoned) | CommitError::OutcomeUnknown(poisoned)) => {
                     return Err(poisoned.into());

@@ -275,6 +275,20 @@ pub struct UniqueViolation {
     pub other: DocumentId,
 }
 
+/// A document that does not have the type that a release needs which takes over.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{collection} {id} cannot be stored while release {release} takes over: {violation}")]
+pub struct TypeViolation {
+    /// The collection.
+    pub collection: String,
+    /// The document that was to be written.
+    pub id: DocumentId,
+    /// The release.
+    pub release: String,
+    /// What it does not know of the document.
+    pub violation: Violation,
+}
+
 /// Why a transaction was not committed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CommitError {
@@ -291,17 +305,8 @@ pub enum CommitError {
         max: usize,
     },
     /// A document that it writes does not have the type that a release needs which takes over. Nothing was written.
-    #[error("{collection} {id} cannot be stored while release {release} takes over: {violation}")]
-    Held {
-        /// The collection.
-        collection: String,
-        /// The document.
-        id: DocumentId,
-        /// The release.
-        release: String,
-        /// What it does not know of the document.
-        violation: Violation,
-    },
+    #[error("{0}")]
+    Held(Box<TypeViolation>),
     /// The store stopped or was closed before. Nothing was written.
     #[error(transparent)]
     Unavailable(#[from] Poisoned),

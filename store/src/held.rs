@@ -18,7 +18,7 @@ use weir_schema::validate::Violation;
 
 use crate::building::UnderWay;
 use crate::catalog::{Catalog, Collection, Held};
-use crate::error::{CommitError, Poisoned};
+use crate::error::{CommitError, Poisoned, TypeViolation};
 use crate::indexing::commit_catalog;
 use crate::read_set::Interval;
 use crate::scan::Direction;
@@ -144,11 +144,9 @@ fn check(
     document: &Map<String, Value>,
 ) -> Result<(), CommitError> {
     for Held { release, narrowing } in &collection.held {
-        narrowing.check(document.clone()).map_err(|violation| CommitError::Held {
-            collection: name.to_owned(),
-            id: id.clone(),
-            release: release.clone(),
-            violation,
+        narrowing.check(document.clone()).map_err(|violation| {
+            let (collection, id, release) = (name.to_owned(), id.clone(), release.clone());
+            CommitError::Held(Box::new(TypeViolation { collection, id, release, violation }))
         })?;
     }
     Ok(())

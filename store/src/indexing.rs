@@ -76,7 +76,7 @@ async fn submit(core: &Core, prepared: Prepared) -> Result<Option<Committed>, Po
         Verdict::Committed(committed) => Ok(Some(committed)),
         Verdict::Conflict(_)
         | Verdict::Failed(
-            CommitError::Conflict | CommitError::Unique(_) | CommitError::TooLarge { .. } | CommitError::Held { .. },
+            CommitError::Conflict | CommitError::Unique(_) | CommitError::TooLarge { .. } | CommitError::Held(_),
         ) => Ok(None),
         Verdict::Failed(CommitError::Unavailable(poisoned) | CommitError::OutcomeUnknown(poisoned)) => Err(poisoned),
     }
@@ -136,7 +136,7 @@ impl Build<'_> {
                 }
                 Verdict::Failed(CommitError::Unique(violation)) => return Err(CatalogError::Unique(violation)),
                 // It keeps no outcome, so that it is never too large, and writes no documents.
-                Verdict::Failed(CommitError::Conflict | CommitError::TooLarge { .. } | CommitError::Held { .. }) => {}
+                Verdict::Failed(CommitError::Conflict | CommitError::TooLarge { .. } | CommitError::Held(_)) => {}
                 Verdict::Failed(CommitError::Unavailable(poisoned) | CommitError::OutcomeUnknown(poisoned)) => {
                     return Err(poisoned.into());
                 }

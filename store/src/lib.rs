@@ -113,7 +113,7 @@ pub use deletion::Deleted;
 pub use encryption::{EncryptionError, EncryptionStatus};
 pub use error::{
     CatalogError, CommitError, HistoryError, OpenError, Poisoned, ReadError, ScanError, SnapshotCut, TailError,
-    UniqueViolation, WriteError,
+    TypeViolation, UniqueViolation, WriteError,
 };
 pub use export::import::{ImportError, import_all};
 pub use export::{ExportError, Exported};

@@ -58,7 +58,7 @@ pub enum MigrateError {
 impl From<CommitError> for MigrateError {
     fn from(error: CommitError) -> Self {
         match error {
-            CommitError::Unique(_) | CommitError::Held { .. } => Self::Failed { message: error.to_string() },
+            CommitError::Unique(_) | CommitError::Held(_) => Self::Failed { message: error.to_string() },
             other => Self::Control(other.into()),
         }
     }

@@ -148,7 +148,7 @@ impl JobRun<'_> {
                 Err(CommitError::Unique(violation)) => {
                     break Came::Failed(CallError::conflict(&violation), Attempt::Counts);
                 }
-                Err(error @ CommitError::Held { .. }) => {
+                Err(error @ CommitError::Held(_)) => {
                     break Came::Failed(CallError::unavailable(error), Attempt::Counts);
                 }
                 Err(error) => return Err(error),

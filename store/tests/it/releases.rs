@@ -228,7 +228,7 @@ async fn documents_that_do_not_have_a_type_are_counted_and_named() {
 /// Why an order cannot be written.
 async fn refused(store: &Store, text: &str) -> Option<String> {
     match put_all(store, "orders", &[("a", text)]).await {
-        Err(error @ CommitError::Held { .. }) => Some(error.to_string()),
+        Err(error @ CommitError::Held(_)) => Some(error.to_string()),
         other => other.map(|_| None).unwrap(),
     }
 }
