@@ -44,6 +44,7 @@
 //! | [`serve`] | `weir serve`: configured, empty, and from a key to an answered query |
 //! | [`tenants`] | several of one app on one server, apart in everything; their beginning and their end |
 //! | [`tokens`] | who calls: tokens of `weir token` and of an issuer of the test's own; sockets and events end with them |
+//! | [`rollouts`] | the walk through `docs/rollouts.md`, and switches that no caller notices |
 //! | [`releases`] | `weir releases`: what clients ask for, what a release takes from them, and that its version says so |
 //! | [`schema_changes`] | `weir check --against`: what breaks clients, as GraphQL.js has it |
 //! | [`typed_clients`] | graphql-codegen and gql.tada make types of a served schema, and programs compile against them |
@@ -110,6 +111,7 @@ mod paging;
 mod permissions;
 mod policies;
 mod releases;
+mod rollouts;
 mod schema_changes;
 mod secrets;
 mod serve;

@@ -5,7 +5,7 @@ use expect_test::expect;
 use serde_json::{Value, json};
 
 use crate::apps::App;
-use crate::production::{Production, outcome};
+use crate::production::{ISSUER, Production, outcome};
 use crate::weir::PATIENCE;
 
 /// Fields of the shop that are answered to who has no role: those that say nothing but what they are asked for by its customers, each
@@ -137,7 +137,9 @@ fn is_let_in(outcome: &str) -> bool {
 
 #[test]
 fn every_field_of_the_control_plane_needs_its_permission() {
-    let production = Production::start(App::copy_of("examples/shop"));
+    // There are more fields by now than an address may guess tokens at once.
+    let section = "keys = [{ file = \"issuer.json\" }]\n[rate.address]\nlogins_failed = \"100/s burst 1000\"";
+    let production = Production::start_with(App::copy_of("examples/shop"), ISSUER, section);
     let make = |name: &str, permission: &str| {
         let made = production.on_data(&["admin", "token", "create", name, "--permission", permission]);
         assert_eq!(made.code, Some(0), "{}", made.stderr);
@@ -173,6 +175,8 @@ fn every_field_of_the_control_plane_needs_its_permission() {
         query status                   UNAUTHENTICATED  UNAUTHENTICATED  ok         FORBIDDEN
         query metrics                  UNAUTHENTICATED  UNAUTHENTICATED  ok         FORBIDDEN
         query releases                 UNAUTHENTICATED  UNAUTHENTICATED  ok         FORBIDDEN
+        query rolloutStatus            UNAUTHENTICATED  UNAUTHENTICATED  ok         FORBIDDEN
+        query rollouts                 UNAUTHENTICATED  UNAUTHENTICATED  ok         FORBIDDEN
         query building                 UNAUTHENTICATED  UNAUTHENTICATED  ok         FORBIDDEN
         query migration                UNAUTHENTICATED  UNAUTHENTICATED  ok         FORBIDDEN
         query release                  UNAUTHENTICATED  UNAUTHENTICATED  NOT_FOUND  FORBIDDEN
@@ -184,6 +188,12 @@ fn every_field_of_the_control_plane_needs_its_permission() {
         query tenants                  UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN
         query audit                    UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  ok
         mutation deploy                UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN
+        mutation startRollout          UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN
+        mutation advanceRollout        UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN
+        mutation pauseRollout          UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN
+        mutation resumeRollout         UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN
+        mutation promoteRollout        UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN
+        mutation rollBack              UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN
         mutation trustKey              UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN
         mutation rotateKey             UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN
         mutation revokeKey             UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN
