@@ -35,6 +35,30 @@ async fn the_subprotocol_is_chosen_among_several() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_handshake_may_keep_to_a_range_of_versions() {
+    let app = App::start().await;
+    let table = [
+        (json!({ "release": "^1", "visitor": "v1" }), r#"{"type":"connection_ack"}"#),
+        (json!({ "release": null }), r#"{"type":"connection_ack"}"#),
+        (json!({ "release": "^9" }), "close 4400 Invalid message: x-weir-release: no release is ^9"),
+        (json!({ "release": 1 }), "close 4400 Invalid message: its release must be a string"),
+        (
+            json!({ "release": "newest" }),
+            "close 4400 Invalid message: x-weir-release: \"newest\" is no range of versions: write one such as ^1, ~1.4 or =1.4.0",
+        ),
+        (
+            json!({ "visitor": "a b" }),
+            "close 4400 Invalid message: x-weir-visitor is 1 to 128 visible ASCII characters, such as a random id that the client keeps",
+        ),
+    ];
+    for (payload, said) in table {
+        let mut socket = app.socket(PROTOCOL).await;
+        socket.send(json!({ "type": "connection_init", "payload": payload })).await;
+        assert_eq!(socket.next().await, said, "{payload}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_handshake_may_carry_a_payload() {
     let app = App::start().await;
     for payload in [json!(null), json!({}), json!({ "user": "x", "deep": [{}] })] {
