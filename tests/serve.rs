@@ -115,6 +115,7 @@ fn the_first_administrator_is_made_once_and_deploys_from_elsewhere() {
         json!({ "actor": "operator", "action": "bootstrap", "from": null }),
         json!({ "actor": "administrator root", "action": "trustKey", "from": from }),
         json!({ "actor": "administrator root", "action": "deploy", "from": from }),
+        json!({ "actor": "administrator root", "action": "promoteRollout", "from": from }),
         json!({ "actor": "operator", "action": "createAdministrator", "from": null }),
     ];
     let changes: Vec<&Value> = audit["data"]["audit"]["records"]
@@ -145,7 +146,7 @@ fn the_audit_log_is_verified_against_an_end_that_was_signed() {
     let verify = || on_data(&["audit", "verify", "--head", text(&head), "--signer", text(&public)]);
     let whole = verify();
     assert!(
-        whole.stdout.starts_with("the audit log is whole: 2 records, the last is "),
+        whole.stdout.starts_with("the audit log is whole: 3 records, the last is "),
         "{}{}",
         whole.stdout,
         whole.stderr

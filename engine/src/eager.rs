@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use serde_json::json;
+use tokio::task::JoinSet;
 use tracing::Instrument;
 use weir_schema::declarations::{FunctionKind, Keep};
 
@@ -11,8 +12,8 @@ use crate::call::Caller;
 use crate::engine::Engine;
 use crate::release::Release;
 
-/// Watches the eager views of a release for as long as it is the active one.
-pub(crate) fn watch_all(engine: &Engine, release: &Arc<Release>) {
+/// Watches the eager views of a release, until these tasks are ended or it is not the active one any more.
+pub(crate) fn watch_all(engine: &Engine, release: &Arc<Release>, tasks: &mut JoinSet<()>) {
     let functions = release.declarations().functions.values();
     let eager = functions.filter(|function| function.kind == FunctionKind::View && function.keep == Some(Keep::Eager));
     for function in eager {
@@ -33,6 +34,6 @@ pub(crate) fn watch_all(engine: &Engine, release: &Arc<Release>) {
                 }
             }
         };
-        tokio::spawn(watching.instrument(engine.span().clone()));
+        tasks.spawn(watching.instrument(engine.span().clone()));
     }
 }

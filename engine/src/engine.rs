@@ -8,6 +8,7 @@ use parking_lot::RwLock;
 use semver::VersionReq;
 use serde_json::Value;
 use tokio::sync::{Mutex, Notify, watch};
+use tokio::task::JoinSet;
 use tracing::{Instrument, Span};
 use weir_sandbox::App;
 use weir_sandbox::diagnostic::Diagnostic;
@@ -31,10 +32,8 @@ use crate::fetch::{Fetcher, Reach, Resolve, resolve_by_system};
 use crate::idempotency::Scope;
 use crate::jobs::Clock;
 use crate::keep::{self, Keeping};
-use crate::lines::{self, Elements};
-use crate::live::Watch;
 use crate::origin::{Connection, Origin, Place};
-use crate::places::{Place as Held, Places};
+use crate::places::Places;
 use crate::procedures;
 use crate::recording::Recording;
 use crate::release::{Release, Surroundings};
@@ -49,7 +48,6 @@ use crate::row::{Row, Sealed};
 use crate::run::Prepared;
 use crate::secrets::{Missing, Secrets};
 use crate::seed::Seed;
-use crate::streams::Stream;
 use crate::trusted::TrustedDocuments;
 use crate::usage::{self, Usages};
 
@@ -78,6 +76,8 @@ pub(crate) struct Shared {
     pub(crate) lining: Mutex<()>,
     /// Held from the commit that changes where calls go until they do.
     pub(crate) turning: Mutex<()>,
+    /// What runs beside calls for the active release.
+    pub(crate) beside: parking_lot::Mutex<JoinSet<()>>,
     /// Where calls go has changed.
     pub(crate) turned: Arc<Notify>,
     /// The number of the release that is served, where somebody serves.
@@ -195,6 +195,7 @@ impl Engine {
             loading: Mutex::default(),
             lining: Mutex::default(),
             turning: Mutex::default(),
+            beside: parking_lot::Mutex::default(),
             turned: Arc::default(),
             served,
             results,
@@ -531,51 +532,8 @@ impl Engine {
         Ok(outcomes)
     }
 
-    /// Watches a query or view: its value now, and again after each commit that changes it.
-    ///
-    /// With `after`, a cursor of an earlier emission, the first value is left out if it has not changed since.
-    pub fn watch(
-        &self,
-        release: &Arc<Release>,
-        caller: &Caller,
-        function: &str,
-        arguments: Value,
-        after: Option<String>,
-    ) -> Watch {
-        Watch::new(self, release, caller, function, arguments, after)
-    }
-
-    /// Calls a query or view whose result is a list, for a caller who takes it piece by piece.
-    pub async fn elements(
-        &self,
-        release: &Arc<Release>,
-        caller: &Caller,
-        function: &str,
-        arguments: Value,
-    ) -> Result<Elements, CallError> {
-        lines::elements(self, release, caller, function, arguments).await
-    }
-
-    /// A place for one more `what` of this caller, on this connection.
-    pub fn place(&self, places: &Places, caller: &Caller, what: &str) -> Result<Held, CallError> {
-        places.take(self.origin.share(caller)).ok_or_else(|| CallError::no_place(what))
-    }
-
-    /// A place for one more stream of this caller.
-    pub fn stream_place(&self, caller: &Caller) -> Result<Held, CallError> {
-        self.place(&self.shared.stream_places, caller, "streams")
-    }
-
-    /// Starts a stream, which reads the state of now to its end.
-    pub fn stream(
-        &self,
-        place: Held,
-        release: &Arc<Release>,
-        caller: &Caller,
-        function: &str,
-        arguments: Value,
-    ) -> Result<Stream, CallError> {
-        Stream::start(self, place, release, caller, function, arguments)
+    pub(crate) fn stream_places(&self) -> &Places {
+        &self.shared.stream_places
     }
 
     pub(crate) fn trusted_documents(&self) -> &TrustedDocuments {

@@ -33,6 +33,7 @@
 //! | [`import`] | loads documents without running a function |
 //! | [`jobs`] | calls that are made later, once or again and again |
 //! | `keep` | what views have computed, kept in the store for the next start |
+//! | `lasting` | what goes on for longer than a call |
 //! | [`lines`] | the list that a query returns, in pieces |
 //! | `results` | results that are kept until a commit touches what they were computed from |
 //! | [`live`] | watched queries: a new value when, and only when, a commit touches what was read |
@@ -62,6 +63,7 @@ pub mod idempotency;
 pub mod import;
 pub mod jobs;
 mod keep;
+mod lasting;
 pub mod lines;
 pub mod live;
 mod nested_views;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tracing::Instrument;
 use weir_schema::cron::Schedule;
 
@@ -21,8 +22,8 @@ use crate::run::Prepared;
 /// How often the next time is reckoned anew.
 const RECKONING: Duration = Duration::from_secs(10);
 
-/// Has the views of a release computed for as long as it is the active one.
-pub(crate) fn run_all(engine: &Engine, release: &Arc<Release>) {
+/// Has the views of a release computed, until these tasks are ended or it is not the active one any more.
+pub(crate) fn run_all(engine: &Engine, release: &Arc<Release>, tasks: &mut JoinSet<()>) {
     for function in release.declarations().functions.values() {
         let Some(Timing::Cron(schedule)) = Timing::of(function.keep.as_ref()) else { continue };
         let query = match Prepared::new(release, &Caller::Scheduler, &function.name, json!({})) {
@@ -33,7 +34,7 @@ pub(crate) fn run_all(engine: &Engine, release: &Arc<Release>) {
             }
         };
         let running = run(engine.for_upkeep(), query, schedule, engine.releases());
-        tokio::spawn(running.instrument(engine.span().clone()));
+        tasks.spawn(running.instrument(engine.span().clone()));
     }
 }
 

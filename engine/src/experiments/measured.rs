@@ -48,11 +48,14 @@ impl Measured {
 }
 
 impl Engine {
-    /// What was given to metrics of the active release since it was loaded: the name of the metric, the release, and the numbers.
+    /// What was given to metrics of each loaded release since it was loaded: the name of the metric, the release, and the numbers.
     pub fn app_metrics(&self) -> Vec<(String, String, Counted)> {
-        let Some(release) = self.releases().borrow().clone() else { return Vec::new() };
-        let all = release.counts().all().into_iter();
-        all.map(|(name, counted)| (name, release.name(), counted)).collect()
+        let loaded = self.loaded().borrow().clone();
+        let of = |release: &Arc<Release>| {
+            let all = release.counts().all().into_iter();
+            all.map(|(name, counted)| (name, release.name(), counted)).collect::<Vec<_>>()
+        };
+        loaded.iter().flat_map(of).collect()
     }
 
     /// Counts what a call has given to metrics: for its release, and for the experiments that its caller is part of.

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use tokio::task::JoinSet;
 use weir_schema::codec::control::ReleaseRecord;
 use weir_schema::rollout::{self, Event, Moved, Phase, Rollout, Strategy};
 use weir_store::{ControlKey, ControlKind, Store, Transaction};
@@ -226,10 +227,13 @@ impl Engine {
             return;
         }
         self.shared().active.send_replace(active.clone());
+        // Those of the release before end with the set that they are in.
+        let mut tasks = JoinSet::new();
         if let Some(release) = active {
-            eager::watch_all(self, &release);
-            scheduled::run_all(self, &release);
+            eager::watch_all(self, &release, &mut tasks);
+            scheduled::run_all(self, &release, &mut tasks);
         }
+        *self.shared().beside.lock() = tasks;
     }
 
     /// Loads what a release has on record, unless it is loaded.

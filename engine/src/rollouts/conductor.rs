@@ -17,14 +17,14 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Runs for as long as the engine lives.
 pub(crate) async fn run(engine: Weak<Shared>) {
-    let mut pause = Duration::ZERO;
+    let (mut pause, mut unloadable) = (Duration::ZERO, None);
     loop {
         tokio::time::sleep(pause).await;
         let Some(engine) = Engine::of(&engine) else { return };
         if engine.runs_anything() {
             return;
         }
-        pause = match engine.do_what_is_due().await {
+        pause = match engine.do_what_is_due(&mut unloadable).await {
             Ok(()) => Duration::ZERO,
             Err(_) if engine.is_ready().is_err() => return,
             Err(error) => {
@@ -46,7 +46,8 @@ pub(crate) async fn run(engine: Weak<Shared>) {
 }
 
 impl Engine {
-    async fn do_what_is_due(&self) -> Result<(), RolloutError> {
+    /// `unloadable` is the release that could not be loaded the last time: it is not tried again and again.
+    async fn do_what_is_due(&self, unloadable: &mut Option<u64>) -> Result<(), RolloutError> {
         let state = releases::traffic(self.store())?;
         if state.due_ms().is_some_and(|due_ms| due_ms <= self.clock().now_ms()) {
             match self.roll(Event::Due, &Actor::weir()).await {
@@ -62,7 +63,7 @@ impl Engine {
             self.finish_preparing().await?;
         }
         let state = releases::traffic(self.store())?;
-        self.load_previous(&state).await;
+        self.load_previous(&state, unloadable).await;
         self.drain(&needed(&state), true).await;
         Ok(())
     }
@@ -82,12 +83,16 @@ impl Engine {
     }
 
     /// Has the release ready that one would roll back to.
-    async fn load_previous(&self, state: &Traffic) {
+    async fn load_previous(&self, state: &Traffic, unloadable: &mut Option<u64>) {
         let Some(previous) = state.previous().filter(|previous| self.loaded_as(*previous).is_none()) else { return };
+        if *unloadable == Some(previous) {
+            return;
+        }
         let known = releases::list(self.store()).unwrap_or_default();
         let Some(record) = known.iter().find(|release| release.sequence == previous) else { return };
         if let Err(error) = self.load_kept(record).await {
-            tracing::debug!("release {} cannot be rolled back to: {error}", record.version);
+            tracing::warn!("release {} cannot be loaded to be rolled back to: {error}", record.version);
+            *unloadable = Some(previous);
         }
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use weir_sandbox::App;
+use weir_store::CatalogError;
 
 use crate::engine::{ActivateError, Engine};
 use crate::groups;
@@ -76,7 +77,7 @@ impl Engine {
             return Ok(loaded);
         }
         let release = self.start_release(app, sequence).await?;
-        self.apply_collections(Some(&release)).await?;
+        self.unite_with(&release).await?;
         if writes == Writes::FromNow
             && let Err(error) = Keeping::hand_over(self, &release).await
         {
@@ -114,6 +115,20 @@ impl Engine {
             && let Err(error) = Keeping::hand_over(self, &active).await
         {
             tracing::warn!("what views compute is not kept: {error}");
+        }
+    }
+
+    /// Has the store hold what a release declares beside all others. What no call goes to makes way for it.
+    async fn unite_with(&self, release: &Arc<Release>) -> Result<(), ActivateError> {
+        let united = self.apply_collections(Some(release)).await;
+        let traffic = self.traffic().borrow().clone();
+        match united {
+            Err(ActivateError::Collections(CatalogError::Apart { .. }))
+                if self.unload(|other| !traffic.goes_to(other)) =>
+            {
+                self.apply_collections(Some(release)).await
+            }
+            united => united,
         }
     }
 

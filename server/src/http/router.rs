@@ -14,6 +14,7 @@ use super::origin::Origins;
 use super::{endpoints, graphql, pages};
 use crate::admin;
 use crate::admin::http::Plane;
+use crate::graphql::affinity;
 use crate::request_id;
 
 /// All routes.
@@ -52,7 +53,7 @@ fn graphiql() -> Router<Arc<Gateway>> {
 
 /// What pages may read of a response besides what they always may. How a request stands with its limits is added where it is
 /// told.
-pub(super) const EXPOSED: [HeaderName; 3] = [header::ETAG, header::RETRY_AFTER, request_id::HEADER];
+pub(super) const EXPOSED: [HeaderName; 4] = [header::ETAG, header::RETRY_AFTER, request_id::HEADER, affinity::RELEASE];
 
 /// How long a browser need not ask again; some ask after two hours all the same.
 const ASK_AGAIN: Duration = Duration::from_secs(24 * 60 * 60);
