@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 
 use crate::apps::{App, root};
 use crate::production::Production;
-use crate::serve::serve;
+use crate::serve::{serve, write_private};
 use crate::socket::Socket;
-use crate::weir::{PATIENCE, binary, finish, say};
+use crate::weir::{PATIENCE, binary, finish, run, say};
 
 /// Commands, each with what it is said to print.
 fn walk() -> Vec<(String, String)> {
@@ -131,6 +131,45 @@ fn take(socket: &mut Socket, seen: &mut Seen, last: u64) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+#[test]
+fn who_administers_from_elsewhere_sees_and_does_the_same() {
+    let production = Production::start(App::of(COUNTER));
+    let token = production.app.beside("token");
+    write_private(&token, &production.root);
+    let elsewhere = ["--server", &production.server.url, "--token-file", token.to_str().unwrap()];
+    let there = |arguments: &[&str]| run(&[&["rollout"], arguments, elsewhere.as_slice()].concat());
+    let here = |arguments: &[&str]| production.on_data(&[&["rollout"], arguments].concat());
+    production.app.edit("app.toml", "1.0.0", "1.0.1");
+    let folder = production.app.path();
+    let key = production.app.beside("key.pem");
+    let deploy = ["deploy", folder.to_str().unwrap(), "--key", key.to_str().unwrap(), "--canary", "0.5%,20%:1h"];
+    let deployed = run(&[deploy.as_slice(), elsewhere.as_slice()].concat());
+    assert!(deployed.stdout.contains("is being rolled out by rollout 2"), "{}{}", deployed.stdout, deployed.stderr);
+    for step in [vec!["status"], vec!["advance"], vec!["pause"], vec!["resume"], vec!["rollback", "--why", "no"]] {
+        let said = there(&step);
+        assert_eq!((said.code, said.stderr.as_str()), (Some(0), ""), "{step:?}");
+        assert_eq!(said.stdout, here(&["status"]).stdout, "{step:?}");
+    }
+    let started = there(&["start", "1.0.1", "--hold"]);
+    assert!(started.stdout.contains("rollout 3 of app 1.0.1"), "{}{}", started.stdout, started.stderr);
+    let told: Value = serde_json::from_str(&there(&["status", "--json"]).stdout).unwrap();
+    assert_eq!((&told["rollout"]["phase"], &told["active"]["version"]), (&json!("READY"), &json!("1.0.0")));
+    assert!(there(&["promote"]).stdout.starts_with("app 1.0.1, "));
+    let refused = there(&["promote"]);
+    assert_eq!(
+        (refused.code, refused.stderr.as_str()),
+        (Some(1), "weir: no rollout is under way: weir rollout start begins one\n")
+    );
+    // While nobody serves the folder, the same is done on it.
+    let Production { app, server, .. } = production;
+    assert_eq!(server.stop(), Some(0));
+    let alone =
+        |arguments: &[&str]| run(&[&["rollout"], arguments, &["--data", app.data().to_str().unwrap()]].concat());
+    let back = alone(&["rollback"]);
+    assert!(back.stdout.starts_with("app 1.0.0, "), "{}{}", back.stdout, back.stderr);
+    assert_eq!(alone(&["list"]).stdout.lines().count(), 3);
 }
 
 /// Callers ask, and subscribers wait, while all of them are moved from one release to another and back, fifty times.
