@@ -44,6 +44,7 @@
 //! | [`serve`] | `weir serve`: configured, empty, and from a key to an answered query |
 //! | [`tenants`] | several of one app on one server, apart in everything; their beginning and their end |
 //! | [`tokens`] | who calls: tokens of `weir token` and of an issuer of the test's own; sockets and events end with them |
+//! | [`rollout_kills`] | rollouts at random, with `kill -9` in the middle |
 //! | [`rollouts`] | the walk through `docs/rollouts.md`, and switches that no caller notices |
 //! | [`releases`] | `weir releases`: what clients ask for, what a release takes from them, and that its version says so |
 //! | [`schema_changes`] | `weir check --against`: what breaks clients, as GraphQL.js has it |
@@ -111,6 +112,7 @@ mod paging;
 mod permissions;
 mod policies;
 mod releases;
+mod rollout_kills;
 mod rollouts;
 mod schema_changes;
 mod secrets;
