@@ -99,6 +99,12 @@ impl JobWrites {
         self.bytes
     }
 
+    /// The texts of the jobs that would be there, and which would be there no more.
+    pub(crate) fn changes(&self) -> Vec<(DocumentId, Option<Bytes>)> {
+        let changed = self.written.iter().filter(|(_, job)| job.before != Before::Nothing || job.now.is_some());
+        changed.map(|(id, job)| (id.clone(), job.now.as_ref().map(|_| job.text.clone()))).collect()
+    }
+
     /// Puts what is written of a job in the place of what was; `None` where nothing is.
     pub(crate) fn exchange(&mut self, id: &DocumentId, job: Option<WrittenJob>) -> Option<WrittenJob> {
         let size = |job: &Option<WrittenJob>| job.as_ref().map_or(0, |job| id.as_str().len() + job.bytes());

@@ -135,7 +135,7 @@ pub use scan::{Direction, End, Range, Row, Rows, Scan};
 pub use sealing::{SealError, UnsealError};
 pub use store::Store;
 pub use transact::{Run, Transacted};
-pub use transaction::Transaction;
+pub use transaction::{Changes, Transaction};
 pub use validation::Validation;
 pub use verify::audit::AuditReport;
 pub use verify::{Report, VerifyError};

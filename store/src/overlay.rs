@@ -218,6 +218,11 @@ impl Overlay {
         changed.flat_map(|(key, documents)| documents.iter().map(move |(id, change)| (key, id, change.kind)))
     }
 
+    /// The written documents, in order.
+    pub(crate) fn written(&self) -> impl Iterator<Item = &Written> {
+        self.documents.values()
+    }
+
     /// The jobs that are written.
     pub(crate) fn jobs(&self) -> &JobWrites {
         &self.jobs

@@ -93,7 +93,7 @@ impl Pending {
 }
 
 /// What was pending after one commit.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct PendingView {
     groups: Vec<Arc<PendingGroup>>,
     until: u64,

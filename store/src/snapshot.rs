@@ -52,8 +52,13 @@ type Slot = RwLock<Option<Live>>;
 impl Readers {
     /// Registers a snapshot.
     pub(crate) fn open(self: &Arc<Self>, live: Live) -> Snapshot {
+        self.open_since(live, Instant::now())
+    }
+
+    /// The same for one whose state has been held by somebody for longer.
+    fn open_since(self: &Arc<Self>, live: Live, since: Instant) -> Snapshot {
         let slot = Arc::new(RwLock::new(Some(live)));
-        let reader = Reader { since: Instant::now(), slot: slot.clone(), when_cut: WhenCut::Fails };
+        let reader = Reader { since, slot: slot.clone(), when_cut: WhenCut::Fails };
         let mut slots = self.slots.lock();
         let place = match slots.free.pop() {
             Some(place) => place,
@@ -83,6 +88,10 @@ impl Readers {
         if let Some(Some(reader)) = self.slots.lock().open.get_mut(place) {
             reader.when_cut = WhenCut::Reopens;
         }
+    }
+
+    fn since(&self, place: usize) -> Option<Instant> {
+        Some(self.slots.lock().open.get(place)?.as_ref()?.since)
     }
 
     fn close(&self, place: usize) {
@@ -130,6 +139,13 @@ impl Base {
     /// The state at a time before the snapshot.
     pub(crate) fn past(snapshot: Snapshot, at: Timestamp) -> Self {
         Self { snapshot, pending: None, at: Some(at) }
+    }
+
+    /// Another reader of the same state, which is taken away from both at the same time.
+    pub(crate) fn twin(&self) -> Result<Self, SnapshotCut> {
+        let Snapshot { slot, place, readers } = &self.snapshot;
+        let (live, since) = (slot.read().clone().ok_or(SnapshotCut)?, readers.since(*place).ok_or(SnapshotCut)?);
+        Ok(Self { snapshot: readers.open_since(live, since), pending: self.pending.clone(), at: self.at })
     }
 
     /// Its reader opens another when the state is taken away.

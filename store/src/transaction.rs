@@ -65,10 +65,21 @@ pub struct Transaction {
     pub(crate) is_on_record: bool,
     /// Whom the audit log is to tell of no more.
     pub(crate) erases: Option<Person>,
+    /// Whether it stays on the state that it sees, see [`Self::twin`].
+    stays: bool,
     at_hand: VecDeque<(Key, Option<Bytes>)>,
     knows_catalog: bool,
     allowance: Allowance,
     documents_read: u64,
+}
+
+/// What a transaction has written: of each document and job that it would change what it would be.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// The texts of documents, by collection and id; `None` where one is deleted.
+    pub documents: Vec<(String, DocumentId, Option<Bytes>)>,
+    /// The same of jobs.
+    pub jobs: Vec<(DocumentId, Option<Bytes>)>,
 }
 
 /// A write that is worked out and not made yet.
@@ -99,11 +110,30 @@ impl Transaction {
             control: ControlWrites::default(),
             is_on_record: false,
             erases: None,
+            stays: false,
             at_hand: VecDeque::new(),
             knows_catalog: false,
             allowance,
             documents_read: 0,
         }
+    }
+
+    /// A transaction that has read and written nothing yet, on the state that this one sees, and that stays there: for who has
+    /// something done once more to see what comes of it.
+    pub fn twin(&self) -> Result<Self, ReadError> {
+        let twin = Self::new(self.base.twin()?, self.head, self.catalog.clone(), self.allowance);
+        Ok(Self { epoch: self.epoch, stays: true, ..twin })
+    }
+
+    /// What it would change, in the order of keys.
+    pub fn changes(&self) -> Changes {
+        let collections = &self.catalog.collections;
+        let name =
+            |number| collections.iter().find(|(_, collection)| collection.number == number).map(|(name, _)| name);
+        let written = self.overlay.written().filter(|written| written.existed || written.document.is_some());
+        let document =
+            |written: &Written| Some((name(written.collection)?.clone(), written.id.clone(), written.document.clone()));
+        Changes { documents: written.filter_map(document).collect(), jobs: self.overlay.jobs().changes() }
     }
 
     /// The timestamp of the last commit that it sees.
@@ -139,9 +169,13 @@ impl Transaction {
         self.read_set
     }
 
-    /// Whether nothing was read or written.
+    /// Whether nothing was read or written, so that it may as well see another state.
     pub(crate) fn is_untouched(&self) -> bool {
-        self.read_set.is_empty() && self.overlay.is_empty() && self.control.is_empty() && self.kept.is_none()
+        !self.stays
+            && self.read_set.is_empty()
+            && self.overlay.is_empty()
+            && self.control.is_empty()
+            && self.kept.is_none()
     }
 
     /// The last commit that it sees.

@@ -4,7 +4,7 @@ use std::future::ready;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use weir_store::{Ahead, CommitError, Run, Store, Transacted, Transaction};
+use weir_store::{Ahead, Changes, CommitError, Run, Store, Transacted, Transaction};
 
 use crate::support::{doc, id, open, put_all, store};
 
@@ -70,6 +70,35 @@ async fn what_was_read_is_durable_before_it_is_told() {
     store.all_durable().await.unwrap();
     assert_eq!(number(&mut store.begin().unwrap(), "a"), 51);
     assert_eq!(last.settled().await.unwrap().value, 51);
+}
+
+#[tokio::test]
+async fn a_twin_sees_what_the_other_saw_and_stays_there() {
+    let (store, _folder) = store(&["counters:n"]).await;
+    add(&store, "b").await.settled().await.unwrap();
+    let mut twins = Vec::new();
+    let run = |mut transaction: Transaction| {
+        let n = number(&mut transaction, "a") + 1;
+        transaction.put("counters", &id("a"), doc(&json!({ "n": n }).to_string())).unwrap();
+        transaction.delete("counters", &id("b")).unwrap();
+        twins.push((transaction.twin().unwrap(), transaction.changes()));
+        ready(Run::Commit(transaction, n))
+    };
+    store.transact(LIMIT, run).await.unwrap();
+    let (mut twin, changes) = twins.remove(0);
+    // What the other has written, and what was committed since, is not there for it.
+    store.renew(&mut twin).unwrap();
+    assert_eq!((number(&mut twin, "a"), number(&mut twin, "b")), (0, 1));
+    assert_eq!(twin.changes(), Changes::default());
+    let text = |text: &str| Some(text.as_bytes().to_vec().into());
+    let written = ("counters".to_owned(), id("a"), text(r#"{"id":"a","n":1}"#));
+    assert_eq!(changes.documents, [written, ("counters".to_owned(), id("b"), None)]);
+    // What comes to nothing changes nothing.
+    twin.put("counters", &id("c"), doc(r#"{"n":1}"#)).unwrap();
+    twin.delete("counters", &id("c")).unwrap();
+    assert_eq!(twin.changes(), Changes::default());
+    drop(twin);
+    assert_eq!(number(&mut store.begin().unwrap(), "a"), 1);
 }
 
 #[tokio::test]
