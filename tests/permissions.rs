@@ -177,6 +177,7 @@ fn every_field_of_the_control_plane_needs_its_permission() {
         query releases                 UNAUTHENTICATED  UNAUTHENTICATED  ok         FORBIDDEN
         query rolloutStatus            UNAUTHENTICATED  UNAUTHENTICATED  ok         FORBIDDEN
         query rollouts                 UNAUTHENTICATED  UNAUTHENTICATED  ok         FORBIDDEN
+        query shadowReport             UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN
         query building                 UNAUTHENTICATED  UNAUTHENTICATED  ok         FORBIDDEN
         query migration                UNAUTHENTICATED  UNAUTHENTICATED  ok         FORBIDDEN
         query release                  UNAUTHENTICATED  UNAUTHENTICATED  NOT_FOUND  FORBIDDEN

@@ -275,6 +275,11 @@ impl Engine {
         Self { origin: Origin { place: Place::Upkeep, ..self.origin }, ..self.clone() }
     }
 
+    /// The same for a call that is made once more on another release.
+    pub(crate) fn for_shadow(&self) -> Self {
+        Self { origin: Origin { place: Place::Shadow, ..self.origin }, ..self.clone() }
+    }
+
     /// Makes an app that nobody has signed the active release: loads it, brings the collections and indexes in line, then
     /// switches. Refused where only signed bundles run, which [`Self::deploy`] takes.
     ///

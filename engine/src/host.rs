@@ -26,6 +26,7 @@ use crate::engine::Engine;
 use crate::experiments::counts::Measurement;
 use crate::fetch::Budget;
 use crate::nested_views::Views;
+use crate::origin::Place;
 use crate::release::Release;
 use crate::results::key::Looked;
 use crate::run;
@@ -293,6 +294,10 @@ impl RunHost {
 
     /// A line of the function log for each line of the text: none can pass for one of the server's own.
     fn log(&self, level: &str, text: &str) {
+        // Its caller is answered by another release, whose lines these are not.
+        if self.engine.origin().place == Place::Shadow {
+            return;
+        }
         let (function, call, release) = (self.function.as_str(), self.call, self.release.name());
         let text = self.release.secrets().redact(text);
         let _whose = self.engine.span().enter();

@@ -37,6 +37,8 @@ pub(crate) enum Place {
     Action,
     /// Nobody: what is kept is brought up to date.
     Upkeep,
+    /// Nobody: a call of somebody is made once more on another release, to see what would come of it.
+    Shadow,
 }
 
 impl Origin {
@@ -50,6 +52,7 @@ impl Origin {
             }
             // A line of its own, whoever is the first to watch.
             Place::Upkeep => NUMBERS.hash_one("upkeep"),
+            Place::Shadow => NUMBERS.hash_one("shadow"),
         };
         Share { tenant: TENANT, caller }
     }

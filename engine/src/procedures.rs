@@ -21,6 +21,7 @@ use crate::evolution::follow::{ConvertError, follow};
 use crate::experiments::measured::Measured;
 use crate::idempotency::{self, Once, Outcomes, Recalled, Scope};
 use crate::release::Release;
+use crate::rollouts::shadow::{How, Original, Shadow};
 use crate::room::{Room, outcome_bytes};
 use crate::run::{Prepared, RUNS_MAX};
 use crate::seed::Seed;
@@ -45,6 +46,14 @@ enum Came {
 
 /// The documents that each call wrote.
 type Written = Vec<Vec<(String, DocumentId)>>;
+
+/// What is noted of the last attempt, whatever becomes of it.
+#[derive(Default)]
+struct Noted {
+    written: Mutex<Written>,
+    /// What its call is made once more with on another release.
+    original: Mutex<Option<Original>>,
+}
 
 /// Calls one procedure as one transaction.
 pub async fn call(engine: &Engine, prepared: Prepared, scope: Option<Scope>) -> Result<Answer, CallError> {
@@ -118,13 +127,17 @@ pub async fn call_ahead(engine: &Engine, prepared: Prepared, scope: Option<Scope
     let group = [prepared];
     let seed = draw()?;
     let once = scope.map(|scope| once(scope, &group)).transpose()?;
-    let (written, limit) = (Mutex::new(Written::new()), turn_limit(engine, &group));
-    let attempt = |transaction| attempt(engine, &group, &seed, once.as_ref(), &written, transaction);
+    let (noted, limit) = (Noted::default(), turn_limit(engine, &group));
+    let shadow = shadow_of(engine, &group);
+    let attempt = |transaction| attempt(engine, &group, (&seed, shadow.as_ref()), once.as_ref(), &noted, transaction);
     let mut runs = 1;
     loop {
         match engine.store().transact_ahead(limit, attempt).await {
             Ok(ahead) if matches!(ahead.peek(), Came::Lost(_)) && runs < RUNS_MAX => runs += 1,
-            Ok(ahead) => return Ok(Decided(ahead)),
+            Ok(ahead) => {
+                offer(shadow, noted);
+                return Ok(Decided(ahead));
+            }
             // Of one call it is always this one that is to blame.
             Err(error) => return Err(refused(error)),
         }
@@ -163,8 +176,9 @@ fn value_of(outcome: &Result<Given, CallError>) -> Result<&Value, &CallError> {
 async fn transact(engine: &Engine, group: &[Prepared], scope: Option<Scope>) -> Result<Ended, CallError> {
     let seed = draw()?;
     let once = scope.map(|scope| once(scope, group)).transpose()?;
-    let (written, limit) = (Mutex::new(Written::new()), turn_limit(engine, group));
-    let attempt = |transaction| attempt(engine, group, &seed, once.as_ref(), &written, transaction);
+    let (noted, limit) = (Noted::default(), turn_limit(engine, group));
+    let shadow = shadow_of(engine, group);
+    let attempt = |transaction| attempt(engine, group, (&seed, shadow.as_ref()), once.as_ref(), &noted, transaction);
     let mut runs = 1;
     let transacted = loop {
         match engine.store().transact(limit, attempt).await {
@@ -173,12 +187,30 @@ async fn transact(engine: &Engine, group: &[Prepared], scope: Option<Scope>) -> 
         }
     };
     match transacted {
-        Ok(transacted) => ended(transacted),
+        Ok(transacted) => {
+            offer(shadow, noted);
+            ended(transacted)
+        }
         Err(CommitError::Unique(violation)) => {
-            let culprit = writer_of(&written.lock(), &violation.collection, &violation.id);
+            let culprit = writer_of(&noted.written.lock(), &violation.collection, &violation.id);
             Ok((rolled_back(group.len(), culprit, CallError::conflict(&violation)), Timestamp::ZERO))
         }
         Err(error) => Err(refused(error)),
+    }
+}
+
+/// What follows a transaction of one call, before it begins: all that the other release declares is there then.
+fn shadow_of(engine: &Engine, group: &[Prepared]) -> Option<Arc<Shadow>> {
+    match group {
+        [alone] => engine.shadow_of(alone),
+        _ => None,
+    }
+}
+
+/// Has a call made once more, which is over.
+fn offer(shadow: Option<Arc<Shadow>>, noted: Noted) {
+    if let Some((shadow, original)) = shadow.zip(noted.original.into_inner()) {
+        shadow.offer(original);
     }
 }
 
@@ -230,11 +262,12 @@ fn turn_of(calls_ms: impl Iterator<Item = u64>, age_max: Duration) -> Duration {
 async fn attempt(
     engine: &Engine,
     group: &[Prepared],
-    seed: &Seed,
+    (seed, shadow): (&Seed, Option<&Arc<Shadow>>),
     once: Option<&Once>,
-    all_written: &Mutex<Written>,
+    noted: &Noted,
     mut transaction: Transaction,
 ) -> Run<Came> {
+    *noted.original.lock() = None;
     match once.map(|once| once.recall(&mut transaction, seed)).transpose() {
         Ok(recalled) => {
             if let Some(recalled) = recalled.flatten() {
@@ -258,7 +291,12 @@ async fn attempt(
         if let Some(Err(full)) = room.as_ref().map(Room::check) {
             return failed(group, seed, once, None, index, full);
         }
+        let run_began = Instant::now();
         let ran = prepared.run(engine, seed, ids.clone(), transaction.take()).await;
+        if let Some(shadow) = shadow {
+            let took = run_began.elapsed();
+            *noted.original.lock() = shadow.original((engine, prepared), seed, &ran, took, How::ToCommit);
+        }
         match ran.result {
             Ok(given) => {
                 if let Some(room) = &mut room {
@@ -281,7 +319,7 @@ async fn attempt(
         measured.extend(ran.measured);
         ids = ran.ids.unwrap_or(ids);
     }
-    *all_written.lock() = written;
+    *noted.written.lock() = written;
     let Some(mut transaction) = transaction else {
         return Run::Abort(Came::Nothing(CallError::new(ErrorCode::Internal, "the transaction was lost")));
     };

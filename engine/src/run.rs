@@ -102,6 +102,16 @@ impl Prepared {
         Self::checked(release, caller, function, arguments, Guard::check_call).is_ok()
     }
 
+    /// The same for a call that is made once more, of which nobody makes use.
+    pub(crate) fn again(
+        release: &Arc<Release>,
+        caller: &Caller,
+        function: &str,
+        arguments: Value,
+    ) -> Result<Self, CallError> {
+        Self::checked(release, caller, function, arguments, Guard::check_call)
+    }
+
     /// The same where the app itself makes the call: of what its functions call and schedule nothing is decided but what they
     /// read and write.
     pub(crate) fn undecided(

@@ -4,7 +4,8 @@
 //!             prepared                due (canary)
 //! preparing ───────────► ready ─┐   ┌─────────┐
 //!     │      │                  │   ▼         │          promote, or due after the last step
-//!     │      └────────────────► step n ───────┘ ───────────────────────────────────────────► promoted
+//!     │      ├────────────────► step n ───────┘ ───────────────────────────────────────────► promoted
+//!     │      └────────────────► shadowing ─── promote ─────────────────────────────────────► promoted
 //!     │                           │
 //!     └── failed ──► failed       └── roll back ──► rolled back
 //! ```
@@ -115,6 +116,11 @@ pub enum Strategy {
         /// The steps, in order.
         steps: Vec<Step>,
     },
+    /// No caller moves: some calls are made on it once more, and what comes of them is compared, until somebody says that all move.
+    Shadow {
+        /// Of the calls.
+        share: Share,
+    },
 }
 
 impl Strategy {
@@ -123,12 +129,18 @@ impl Strategy {
         match self {
             Self::BlueGreen { .. } => "blue-green",
             Self::Canary { .. } => "canary",
+            Self::Shadow { .. } => "shadow",
         }
     }
 
     /// Whether it can be carried out; if not, why.
     pub fn check(&self) -> Result<(), BadStrategy> {
-        let Self::Canary { steps } = self else { return Ok(()) };
+        let steps = match self {
+            Self::BlueGreen { .. } => return Ok(()),
+            Self::Shadow { share: Share::NONE } => return Err(BadStrategy::NoCalls),
+            Self::Shadow { .. } => return Ok(()),
+            Self::Canary { steps } => steps,
+        };
         if steps.is_empty() || steps.len() > STEPS_MAX {
             return Err(BadStrategy::Steps);
         }
@@ -147,6 +159,9 @@ pub enum BadStrategy {
     /// They do not rise.
     #[error("the steps of a canary rise, from above 0% to below 100%: after the last all callers move")]
     Order,
+    /// Nothing would be compared.
+    #[error("a shadow rollout has a share of the calls above 0%")]
+    NoCalls,
 }
 
 /// How far a rollout is.
@@ -157,6 +172,8 @@ pub enum Phase {
     Preparing,
     /// It is ready, and waits to be promoted.
     Ready,
+    /// It is ready, no call goes to it, and some calls are made on it once more.
+    Shadowing,
     /// Some callers go to it.
     Step {
         /// Which step, from 0.
@@ -196,6 +213,7 @@ impl Phase {
         match self {
             Self::Preparing => "preparing",
             Self::Ready => "ready",
+            Self::Shadowing => "shadowing",
             Self::Step { .. } => "step",
             Self::Paused { .. } => "paused",
             Self::Promoted => "promoted",
@@ -328,6 +346,13 @@ impl Traffic {
         Some((rollout.candidate, steps.get(*number)?.share))
     }
 
+    /// The release on which calls are made once more, and how many of them.
+    pub fn shadow(&self) -> Option<(u64, Share)> {
+        let rollout = self.rollout.as_ref().filter(|rollout| rollout.phase == Phase::Shadowing)?;
+        let Strategy::Shadow { share } = &rollout.strategy else { return None };
+        Some((rollout.candidate, *share))
+    }
+
     /// When something is due by itself, in milliseconds since 1970.
     pub fn due_ms(&self) -> Option<u64> {
         match self.rollout.as_ref()?.phase {
@@ -376,7 +401,9 @@ impl Traffic {
                 rollout.step(number.saturating_add(1), now_ms)
             }
             (Event::Due, _) => return Err(Refused::Early(rollout.number)),
-            (Event::Promote, Phase::Ready | Phase::Step { .. } | Phase::Paused { .. }) => Phase::Promoted,
+            (Event::Promote, Phase::Ready | Phase::Shadowing | Phase::Step { .. } | Phase::Paused { .. }) => {
+                Phase::Promoted
+            }
             (Event::Promote, _) => return Err(refused("promoted")),
             (Event::Advance, Phase::Step { number, .. } | Phase::Paused { number, .. }) => {
                 rollout.step(number.saturating_add(1), now_ms)
@@ -428,11 +455,18 @@ impl Rollout {
                 let share = steps.get(number).map_or(Share::NONE, |step| step.share);
                 format!("step {} of {}, {share} of the callers", number.saturating_add(1), steps.len())
             }
-            Strategy::BlueGreen { .. } => "all callers".to_owned(),
+            Strategy::BlueGreen { .. } | Strategy::Shadow { .. } => "all callers".to_owned(),
         };
         match &self.phase {
             Phase::Preparing => format!("{strategy}, being prepared"),
             Phase::Ready => format!("{strategy}, ready: weir rollout promote moves all callers"),
+            Phase::Shadowing => {
+                let share = match &self.strategy {
+                    Strategy::Shadow { share } => *share,
+                    _ => Share::NONE,
+                };
+                format!("{strategy}, {share} of the calls are made on it too: weir rollout promote moves all callers")
+            }
             Phase::Step { number, due_ms: Some(due_ms) } => {
                 format!("{strategy}, {}, until {}", step(*number), datetime::of_ms(*due_ms))
             }
@@ -452,6 +486,7 @@ impl Rollout {
             // Where nothing is served there is nobody to be moved from it.
             (Strategy::BlueGreen { .. }, _) | (_, None) => Phase::Promoted,
             (Strategy::Canary { .. }, Some(_)) => self.step(0, now_ms),
+            (Strategy::Shadow { .. }, Some(_)) => Phase::Shadowing,
         }
     }
 

@@ -294,7 +294,7 @@ impl Engine {
         let app = self.kept_app(&record).await?;
         admit(&app).map_err(DeployError::Unservable)?;
         self.load(app, Some(active), Writes::FromNow).await?;
-        let unloadable = match state.candidate() {
+        let unloadable = match state.candidate().or(state.shadow()) {
             Some((candidate, _)) => self.load_candidate(candidate).await.err(),
             None => None,
         };

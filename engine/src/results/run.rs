@@ -13,6 +13,7 @@ use crate::call::CallError;
 use crate::content::Content;
 use crate::engine::{Engine, draw};
 use crate::groups::view::Rows;
+use crate::rollouts::shadow::How;
 use crate::run::Prepared;
 
 /// How often a run ends because a maintained view that it calls is not known as of its commit, before it computes that itself.
@@ -55,18 +56,25 @@ pub(super) async fn run(engine: &Engine, query: &Prepared) -> Result<End, NotRun
     if let Some(end) = kept_groups(engine, query).await {
         return end;
     }
+    // From before the state is known that is read: all that the other release declares is there then.
+    let shadow = engine.shadow_of(query);
     let mut patience = PATIENCE;
-    let (ran, head, begun) = loop {
+    let (ran, seed, head, begun) = loop {
         let seed = draw().map_err(NotRun::Yet)?;
         let transaction = engine.store().begin().map_err(|error| NotRun::Never(CallError::unavailable(error)))?;
         let (head, begun) = (transaction.head(), Instant::now());
         await_called_groups(query, head).await.map_err(NotRun::Yet)?;
         let ran = query.run_to_keep(engine, &seed, transaction, patience > 0).await;
         if !ran.is_behind {
-            break (ran, head, begun);
+            break (ran, seed, head, begun);
         }
         patience -= 1;
     };
+    if let Some(shadow) = shadow
+        && let Some(original) = shadow.original((engine, query), &seed, &ran, begun.elapsed(), How::ToKeep)
+    {
+        shadow.offer(original);
+    }
     let reads = match (ran.transaction, &ran.result) {
         (_, Err(error)) if ran.may_run_again => return Err(NotRun::Lost(error.clone())),
         (Some(transaction), _) => transaction.into_read_set(),

@@ -12,6 +12,7 @@ use weir_schema::rollout::{self, Event, Moved, Phase, Rollout, Strategy};
 use weir_store::{ControlKey, ControlKind, Store, Transaction};
 
 use super::loaded::Writes;
+use super::shadow::Shadow;
 use super::traffic::Traffic;
 use crate::control::releases::{self, DeployError, read_traffic};
 use crate::control::{Actor, Changed, ControlError, all, change, text};
@@ -162,7 +163,8 @@ impl Engine {
         let next = releases::traffic(self.store())?.after(&event, now_ms)?;
         // As a rule they are loaded. Where they are not, as right after a start, they are before anything is said to have happened.
         let known = releases::list(self.store())?;
-        let needed = next.traffic.active().into_iter().chain(next.traffic.candidate().map(|(candidate, _)| candidate));
+        let beside = next.traffic.candidate().or(next.traffic.shadow());
+        let needed = next.traffic.active().into_iter().chain(beside.map(|(candidate, _)| candidate));
         for sequence in needed {
             let record = known.iter().find(|release| release.sequence == sequence);
             self.ready_to_load(record.ok_or_else(|| RolloutError::Unknown(sequence.to_string()))?).await?;
@@ -209,8 +211,17 @@ impl Engine {
     /// From now on calls go by that. What it names is loaded; what is not takes no calls.
     pub(crate) fn go_by(&self, state: &rollout::Traffic) {
         let active = state.active().and_then(|sequence| self.loaded_as(sequence));
-        let traffic = Traffic::to(active);
+        let before = self.traffic().borrow().clone();
         let number = state.rollout.as_ref().map_or(0, |rollout| rollout.number);
+        let shadow = state.shadow().and_then(|(sequence, share)| {
+            let (base, candidate) = (active.as_ref()?, self.loaded_as(sequence)?);
+            Some(Shadow::of(self, before.shadow(), number, (base, candidate), share))
+        });
+        let traffic = Traffic::to(active).after(&before);
+        let traffic = match shadow {
+            Some(shadow) => traffic.shadowed(shadow),
+            None => traffic,
+        };
         let candidate = state.candidate().and_then(|(sequence, share)| Some((self.loaded_as(sequence)?, share)));
         self.direct(match candidate {
             Some((candidate, share)) => traffic.split(number, candidate, share),

@@ -6,6 +6,10 @@
 //! | [`loaded`] | the releases that are loaded, and until when |
 //! | [`line`] | callers who stay on a range of versions |
 //! | [`conduct`] | begins rollouts, takes them from one state to the next, takes them back |
+//! | [`shadow`] | makes calls once more on a release that is to be, of which nothing is kept |
+//! | [`compared`] | what two runs of one call came to, compared |
+//! | [`report`] | what such a rollout has found |
+//! | [`latency`] | how long runs took |
 //! | [`status`] | how far rollouts are, with the releases that they are about |
 //! | `conductor` | does what is due by itself |
 //!
@@ -14,12 +18,18 @@
 //!
 //! Architecture invariant: a call goes to one release from its beginning to its end.
 
+pub mod compared;
 pub mod conduct;
 pub(crate) mod conductor;
+pub mod latency;
 pub mod line;
 pub mod loaded;
+pub mod report;
+pub mod shadow;
 pub mod status;
 pub mod traffic;
 
+#[cfg(test)]
+mod shadow_tests;
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,9 @@ use weir_schema::rollout::{Rollout, Share, Traffic};
 use weir_store::Store;
 
 use super::conduct::RolloutError;
+use super::report::Counts;
 use crate::control::{ControlError, releases};
+use crate::engine::Engine;
 
 /// Which releases take calls, and what is under way.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +31,9 @@ pub struct Status {
     /// Whose calls go to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub share: Option<Share>,
+    /// What came of the calls that are made on it too; absent: none are, or nobody serves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<Counts>,
 }
 
 /// How it is now.
@@ -44,7 +49,19 @@ pub fn of(traffic: Traffic, known: &[ReleaseRecord]) -> Status {
         previous: traffic.previous().and_then(find),
         candidate: traffic.rollout.as_ref().and_then(|rollout| find(rollout.candidate)),
         share: traffic.candidate().map(|(_, share)| share),
+        shadow: None,
         rollout: traffic.rollout,
+    }
+}
+
+impl Engine {
+    /// How it is now, with what is known in memory alone.
+    pub fn rollout_status(&self) -> Result<Status, ControlError> {
+        let status = status(self.store())?;
+        let number = status.rollout.as_ref().map(|rollout| rollout.number);
+        let traffic = self.traffic().borrow().clone();
+        let report = traffic.report().filter(|report| Some(report.rollout()) == number);
+        Ok(Status { shadow: report.map(|report| report.counts()), ..status })
     }
 }
 
@@ -69,7 +86,11 @@ impl fmt::Display for Status {
         }
         let Some(rollout) = &self.rollout else { return Ok(()) };
         let candidate = self.candidate.as_ref().map_or_else(|| rollout.candidate.to_string(), named);
-        write!(f, "\nrollout {} of {candidate}: {}", rollout.number, rollout.in_words())
+        write!(f, "\nrollout {} of {candidate}: {}", rollout.number, rollout.in_words())?;
+        match &self.shadow {
+            Some(counts) => write!(f, "\n{counts}: weir rollout differences shows them"),
+            None => Ok(()),
+        }
     }
 }
 

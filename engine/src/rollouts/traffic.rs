@@ -9,6 +9,8 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use weir_schema::rollout::{Bucket, Share};
 
+use super::report::Report;
+use super::shadow::Shadow;
 use crate::engine::Engine;
 use crate::release::Release;
 
@@ -17,6 +19,10 @@ use crate::release::Release;
 pub struct Traffic {
     active: Option<Arc<Release>>,
     split: Option<Split>,
+    /// What follows the calls of the active one.
+    shadow: Option<Arc<Shadow>>,
+    /// What the last one that did so has found.
+    report: Option<Arc<Report>>,
 }
 
 /// Some callers go elsewhere.
@@ -65,12 +71,32 @@ impl Asker<'_> {
 impl Traffic {
     /// All calls go to one release.
     pub fn to(active: Option<Arc<Release>>) -> Self {
-        Self { active, split: None }
+        Self { active, ..Self::default() }
     }
 
     /// The same, but some callers go to another during a rollout.
     pub(crate) fn split(self, rollout: u64, candidate: Arc<Release>, share: Share) -> Self {
         Self { split: Some(Split { rollout, candidate, share }), ..self }
+    }
+
+    /// The same, but calls are made once more on another release.
+    pub(super) fn shadowed(self, shadow: Arc<Shadow>) -> Self {
+        Self { report: Some(shadow.report().clone()), shadow: Some(shadow), ..self }
+    }
+
+    /// The same, with what was found before at hand.
+    pub(super) fn after(self, before: &Self) -> Self {
+        Self { report: before.report.clone(), ..self }
+    }
+
+    /// What follows the calls of the active release.
+    pub(super) fn shadow(&self) -> Option<&Arc<Shadow>> {
+        self.shadow.as_ref()
+    }
+
+    /// What it, or the last one, has found.
+    pub(super) fn report(&self) -> Option<&Arc<Report>> {
+        self.report.as_ref()
     }
 
     /// The active release.
@@ -96,7 +122,8 @@ impl Traffic {
 
     /// Whether calls go to a release.
     pub(crate) fn goes_to(&self, release: &Release) -> bool {
-        let all = self.active.iter().chain(self.candidate());
+        let shadow = self.shadow.as_ref().map(|shadow| shadow.candidate());
+        let all = self.active.iter().chain(self.candidate()).chain(shadow);
         all.into_iter().any(|other| other.number() == release.number())
     }
 }

@@ -11,6 +11,10 @@ fn blue_green(hold: bool) -> Strategy {
     Strategy::BlueGreen { hold }
 }
 
+fn shadow(share: &str) -> Strategy {
+    Strategy::Shadow { share: Share::parse(share).unwrap() }
+}
+
 /// Traffic of a release that was deployed before.
 fn served(sequence: u64) -> Traffic {
     Traffic { promoted: vec![sequence], ..Traffic::default() }
@@ -94,6 +98,35 @@ fn a_canary_goes_step_by_step() {
 }
 
 #[test]
+fn a_shadow_moves_nobody_before_it_is_promoted() {
+    let first = Traffic::default().start(1, shadow("10%"), "ada", 0).unwrap().after(&Event::Prepared, 1).unwrap();
+    assert_eq!(
+        (first.traffic.active(), first.traffic.shadow()),
+        (Some(1), None),
+        "there is nothing to compare it with"
+    );
+    let started = served(1).start(2, shadow("10%"), "ada", 0).unwrap();
+    assert_eq!(started.shadow(), None);
+    let shadowing = run(&started, &[(10, Event::Prepared)]);
+    assert_eq!(shadowing.shadow(), Some((2, Share::of(1_000).unwrap())));
+    assert_eq!((shadowing.active(), shadowing.candidate(), shadowing.due_ms()), (Some(1), None, None));
+    for (event, asked) in [(Event::Advance, "advanced"), (Event::Pause, "paused"), (Event::Resume, "resumed")] {
+        let refused = shadowing.after(&event, 20).unwrap_err().to_string();
+        assert_eq!(refused, format!("rollout 1 is shadowing: it cannot be {asked}"));
+    }
+    assert_eq!(
+        shadowing.rollout.as_ref().unwrap().in_words(),
+        "shadow, 10% of the calls are made on it too: weir rollout promote moves all callers"
+    );
+    let promoted = shadowing.after(&Event::Promote, 20).unwrap().traffic;
+    assert_eq!((promoted.active(), promoted.previous(), promoted.shadow()), (Some(2), Some(1), None));
+    let back = shadowing.after(&Event::RollBack { why: "it differs".into() }, 20).unwrap();
+    assert_eq!((back.traffic.active(), back.traffic.shadow()), (Some(1), None));
+    assert_eq!(back.ended.unwrap().phase, Phase::RolledBack { why: "it differs".into() });
+    assert_eq!(served(1).start(2, shadow("0%"), "ada", 0), Err(Refused::Strategy(BadStrategy::NoCalls)));
+}
+
+#[test]
 fn what_cannot_happen_says_why() {
     let started = served(1).start(2, canary(&[("5%", None)]), "ada", 0).unwrap();
     let refused = |traffic: &Traffic, event| traffic.after(&event, 0).unwrap_err().to_string();
@@ -123,14 +156,15 @@ fn whatever_happens_there_is_an_active_release_and_what_is_written_is_read() {
     };
     let (mut traffic, mut now_ms, mut sequence) = (served(1), 0_u64, 1_u64);
     // Where callers go, told by what happens alone.
-    let (mut active, mut history, mut share) = (1, vec![1_u64], None);
+    let (mut active, mut history, mut share, mut shadows) = (1, vec![1_u64], None, None);
     for _ in 0..20_000 {
         // Clocks are set back, too.
         now_ms = if next(20) == 0 { now_ms.saturating_sub(next(500)) } else { now_ms + next(50) };
         if next(4) == 0 && traffic.rollout.is_none() {
             sequence += 1;
-            let strategy = match next(3) {
+            let strategy = match next(4) {
                 0 => blue_green(next(2) == 0),
+                1 => shadow("10%"),
                 _ => canary(&[("1%", Some(next(60))), ("10%", None), ("50%", Some(next(60)))]),
             };
             traffic = traffic.start(sequence, strategy, "ada", now_ms).unwrap();
@@ -165,7 +199,16 @@ fn whatever_happens_there_is_an_active_release_and_what_is_written_is_read() {
                 }
                 _ => None,
             };
+            shadows = match (rollout.map(|rollout| &rollout.strategy), rollout.map(|rollout| &rollout.phase)) {
+                (Some(Strategy::Shadow { .. }), Some(Phase::Preparing)) | (None, _) => None,
+                (Some(Strategy::Shadow { .. }), _) => Some(sequence),
+                _ => None,
+            };
         }
+        assert_eq!(
+            traffic.shadow().map(|(candidate, share)| (candidate, share.hundredths())),
+            shadows.map(|s| (s, 1_000))
+        );
         assert_eq!(traffic.active(), Some(active));
         assert_eq!(traffic.candidate().map(|(candidate, share)| (candidate, share.hundredths())), share);
         let text = serde_json::to_string(&traffic).unwrap();

@@ -5,6 +5,7 @@
 //! | [`http`] | requests, and whose they are |
 //! | [`queries`], [`mutations`] | the root fields, each with the permission that it needs |
 //! | [`rollouts`] | what those about rollouts have in common, and what they give |
+//! | [`shadow`] | what a shadow rollout has found |
 //! | [`tenants`] | what those about tenants have in common |
 //! | [`types`] | what they give |
 //!
@@ -17,6 +18,7 @@ pub mod http;
 pub mod mutations;
 pub mod queries;
 pub mod rollouts;
+pub mod shadow;
 pub mod tenants;
 pub mod types;
 

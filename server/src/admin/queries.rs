@@ -15,6 +15,7 @@ use weir_schema::datetime;
 use weir_schema::error::ErrorCode;
 
 use super::rollouts::{Rollout, RolloutStatus};
+use super::shadow::ShadowReport;
 use super::types::{
     AdministratorInfo, AuditPage, Building, Migration, NANOSECONDS, Release, ReleaseDiff, SigningKey, Status, Tenant,
     Usage, moment,
@@ -78,6 +79,13 @@ impl Query {
     #[graphql(guard = "needs(Permission::Read)")]
     async fn rollouts(&self, context: &Context<'_>) -> Result<Vec<Rollout>> {
         rollouts::ended(context)
+    }
+
+    /// What the shadow rollout under way has found, or the last one since the server was started; null: there was none. It shows
+    /// parts of arguments and of documents.
+    #[graphql(guard = "needs(Permission::Deploy)")]
+    async fn shadow_report(&self, context: &Context<'_>) -> Result<Option<ShadowReport>> {
+        Ok(context.data::<Engine>()?.shadow_report().map(ShadowReport::from))
     }
 
     /// What is being built for a release that is being loaded: indexes, and what documents are looked through for.

@@ -77,6 +77,8 @@ pub enum StrategyKind {
     BlueGreen,
     /// Step by step.
     Canary,
+    /// Nobody, while calls are made on the candidate too and compared.
+    Shadow,
 }
 
 /// How far a rollout is.
@@ -86,6 +88,8 @@ pub enum RolloutPhase {
     Preparing,
     /// It is ready, and waits to be promoted.
     Ready,
+    /// It is ready, and some calls are made on it once more: see `shadowReport`.
+    Shadowing,
     /// Some callers go to it.
     Step,
     /// The same callers go on to go to it until it is resumed.
@@ -98,7 +102,7 @@ pub enum RolloutPhase {
     Failed,
 }
 
-/// How callers are to move. With neither they move at once, as soon as the release is ready.
+/// How callers are to move. With none of these they move at once, as soon as the release is ready.
 #[derive(InputObject)]
 pub struct StrategyInput {
     /// Step by step.
@@ -106,6 +110,8 @@ pub struct StrategyInput {
     /// Only when `promoteRollout` says so.
     #[graphql(default = false)]
     pub hold: bool,
+    /// Only when `promoteRollout` says so; until then such a share of the calls, such as `10%`, is made on it too, and compared.
+    pub shadow: Option<String>,
 }
 
 /// A step of a canary.
@@ -122,12 +128,16 @@ impl StrategyInput {
     /// What it says.
     pub fn strategy(given: Option<Self>) -> Result<Strategy> {
         let strategy = match given {
-            None | Some(Self { canary: None, hold: false }) => Strategy::BlueGreen { hold: false },
-            Some(Self { canary: None, hold: true }) => Strategy::BlueGreen { hold: true },
-            Some(Self { canary: Some(_), hold: true }) => {
+            None => Strategy::BlueGreen { hold: false },
+            Some(Self { canary: None, hold, shadow: None }) => Strategy::BlueGreen { hold },
+            Some(Self { canary: None, hold: false, shadow: Some(text) }) => Strategy::Shadow { share: share(&text)? },
+            Some(Self { shadow: Some(_), .. }) => {
+                return Err(bad("a shadow moves nobody and always holds: leave out canary and hold"));
+            }
+            Some(Self { canary: Some(_), hold: true, .. }) => {
                 return Err(bad("a canary does not hold: leave out one of the two"));
             }
-            Some(Self { canary: Some(steps), hold: false }) => {
+            Some(Self { canary: Some(steps), .. }) => {
                 Strategy::Canary { steps: steps.into_iter().map(step).collect::<Result<_>>()? }
             }
         };
@@ -139,6 +149,7 @@ impl StrategyInput {
     pub fn variables(strategy: &Strategy) -> Value {
         match strategy {
             Strategy::BlueGreen { hold } => json!({ "hold": hold }),
+            Strategy::Shadow { share } => json!({ "shadow": share.to_string() }),
             Strategy::Canary { steps } => {
                 let step = |Step { share, for_ms }: &Step| json!({ "share": share.to_string(), "for": for_ms.map(|for_ms| format!("{for_ms}ms")) });
                 json!({ "canary": steps.iter().map(step).collect::<Vec<_>>() })
@@ -147,8 +158,12 @@ impl StrategyInput {
     }
 }
 
-fn step(StepInput { share, time }: StepInput) -> Result<Step> {
-    let share = Share::parse(&share).ok_or_else(|| bad("share is a percentage such as 5% or 0.25%"))?;
+fn share(text: &str) -> Result<Share> {
+    Share::parse(text).ok_or_else(|| bad("a share is a percentage such as 5% or 0.25%"))
+}
+
+fn step(StepInput { share: text, time }: StepInput) -> Result<Step> {
+    let share = share(&text)?;
     let for_ms = time.map(|time| parse_ms(&time).ok_or_else(|| bad("for is a number and a unit, such as 10m")));
     Ok(Step { share, for_ms: for_ms.transpose()? })
 }
@@ -156,7 +171,7 @@ fn step(StepInput { share, time }: StepInput) -> Result<Step> {
 impl From<status::Status> for RolloutStatus {
     fn from(status: status::Status) -> Self {
         let summary = status.to_string();
-        let status::Status { active, previous, candidate, rollout, share } = status;
+        let status::Status { active, previous, candidate, rollout, share, .. } = status;
         Self {
             summary,
             active: active.map(|record| Release::of(record, true)),
@@ -174,10 +189,12 @@ impl From<rollout::Rollout> for Rollout {
         let (strategy, steps) = match strategy {
             Strategy::BlueGreen { .. } => (StrategyKind::BlueGreen, Vec::new()),
             Strategy::Canary { steps } => (StrategyKind::Canary, steps),
+            Strategy::Shadow { .. } => (StrategyKind::Shadow, Vec::new()),
         };
         let (phase, step, due_ms, why) = match phase {
             Phase::Preparing => (RolloutPhase::Preparing, None, None, None),
             Phase::Ready => (RolloutPhase::Ready, None, None, None),
+            Phase::Shadowing => (RolloutPhase::Shadowing, None, None, None),
             Phase::Step { number, due_ms } => (RolloutPhase::Step, Some(number), due_ms, None),
             Phase::Paused { number, .. } => (RolloutPhase::Paused, Some(number), None, None),
             Phase::Promoted => (RolloutPhase::Promoted, None, None, None),
@@ -207,7 +224,7 @@ impl From<rollout::Rollout> for Rollout {
 
 /// How it is now.
 pub fn current(context: &Context<'_>) -> Result<RolloutStatus> {
-    Ok(status::status(context.data::<Engine>()?.store()).map_err(unavailable)?.into())
+    Ok(context.data::<Engine>()?.rollout_status().map_err(unavailable)?.into())
 }
 
 /// The rollouts that are over, the newest first.

@@ -24,12 +24,13 @@ use weir_store::{Options, Store};
 use crate::{Server, ServerOptions};
 
 /// Every root field, and the permission that it needs.
-const FIELDS: [(&str, &str, Permission); 34] = [
+const FIELDS: [(&str, &str, Permission); 35] = [
     ("query", "status", Permission::Read),
     ("query", "metrics", Permission::Read),
     ("query", "releases", Permission::Read),
     ("query", "rolloutStatus", Permission::Read),
     ("query", "rollouts", Permission::Read),
+    ("query", "shadowReport", Permission::Deploy),
     ("query", "building", Permission::Read),
     ("query", "migration", Permission::Read),
     ("query", "release", Permission::Read),

@@ -1,4 +1,4 @@
-//! `weir rollout start|status|list|advance|pause|resume|promote|rollback`: how one release takes the place of another.
+//! `weir rollout start|status|differences|list|advance|pause|resume|promote|rollback`: how one release takes the place of another.
 
 use std::path::PathBuf;
 
@@ -9,6 +9,7 @@ use weir_engine::Engine;
 use weir_engine::control::Actor;
 use weir_engine::engine::{RESULTS_BYTES_MAX, Runs};
 use weir_engine::rollouts::conduct::{self, RolloutError};
+use weir_engine::rollouts::report::ShadowReport;
 use weir_engine::rollouts::status::{self, Status};
 use weir_sandbox::isolate::prepare_v8;
 use weir_sandbox::pool::PoolOptions;
@@ -64,6 +65,14 @@ enum Command {
         #[command(flatten)]
         whose: Whose,
     },
+    /// Show what a shadow rollout has found: which calls would have come to something else.
+    Differences {
+        /// As a line of JSON.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        whose: Whose,
+    },
     /// List the rollouts that are over, the newest last.
     List {
         /// As lines of JSON.
@@ -108,6 +117,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     match &arguments.command {
         Command::Start { release, strategy, whose } => started(release, &strategy.strategy(), whose)?.show(false),
         Command::Status { json, whose } => told(whose)?.show(*json),
+        Command::Differences { json, whose } => differences(*json, whose),
         Command::List { json, place } => list(*json, place),
         Command::Advance { whose } => rolled(Rolling::Advance, whose)?.show(false),
         Command::Pause { whose } => rolled(Rolling::Pause, whose)?.show(false),
@@ -120,6 +130,11 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
 /// What is asked of a server elsewhere.
 const STATUS: &str = "{ summary active { ...release } previous { ...release } candidate { ...release } share rollout { number strategy phase \
     step why dueAt since startedAt startedBy } } } fragment release on Release { app version sequence }";
+
+/// The same of what was found.
+const FOUND: &str = "{ found: shadowReport { summary rollout base candidate share counts { ...counts } baseLatency { ...latency } \
+    candidateLatency { ...latency } functions { function counts { ...counts } differences { aspect path base candidate arguments } } } } \
+    fragment counts on ShadowCounts { same different skipped } fragment latency on ShadowLatency { p50Ms p95Ms p99Ms }";
 
 /// How rollouts are: as the store has it, or as a server elsewhere tells it.
 enum Told {
@@ -202,6 +217,32 @@ fn rolled(rolling: Rolling, whose: &Whose) -> Result<Told, Failure> {
     whose.ask((field, variables), &request, async |engine| {
         engine.roll(rolling.into(), &Actor::operator()).await.map(drop)
     })
+}
+
+fn differences(json: bool, whose: &Whose) -> Result<(), Failure> {
+    let none = || Failure::because("no release has shadowed another since the server was started");
+    if let Some((server, token_file)) = whose.server.as_ref().zip(whose.token_file.as_ref()) {
+        let mut data = threads()?.block_on(Remote::of(server, token_file)?.ask(FOUND, json!({})))?;
+        let mut found = data.get_mut("found").map(Value::take).filter(Value::is_object).ok_or_else(none)?;
+        let summary = found.as_object_mut().and_then(|found| found.shift_remove("summary"));
+        if json {
+            anstream::println!("{found}");
+        } else {
+            anstream::println!("{}", summary.as_ref().and_then(Value::as_str).unwrap_or_default());
+        }
+        return Ok(());
+    }
+    let found: Option<Option<ShadowReport>> = whose.place.folder()?.ask(&Request::ShadowReport, &Bars::default())?;
+    let found = found.ok_or_else(|| {
+        Failure::because("nobody serves this folder, and what a shadow rollout has found is in the memory of who does")
+    })?;
+    let found = found.ok_or_else(none)?;
+    if json {
+        anstream::println!("{}", serde_json::to_string(&found).map_err(Failure::because)?);
+    } else {
+        anstream::println!("{found}");
+    }
+    Ok(())
 }
 
 fn list(json: bool, place: &PlaceArguments) -> Result<(), Failure> {

@@ -13,6 +13,9 @@ pub struct StrategyArguments {
     /// Make it ready and wait for weir rollout promote.
     #[arg(long)]
     hold: bool,
+    /// Move nobody: make a share of the calls, such as 10%, on it too, and compare, until weir rollout promote.
+    #[arg(long, value_name = "SHARE", value_parser = shadow, conflicts_with_all = ["canary", "hold"])]
+    shadow: Option<Share>,
 }
 
 /// The steps of a canary. One argument, though there are many: a list of clap's own would be split before it is read.
@@ -22,9 +25,10 @@ struct Steps(Vec<Step>);
 impl StrategyArguments {
     /// What they say.
     pub fn strategy(&self) -> Strategy {
-        match &self.canary {
-            Some(Steps(steps)) => Strategy::Canary { steps: steps.clone() },
-            None => Strategy::BlueGreen { hold: self.hold },
+        match (&self.canary, self.shadow) {
+            (Some(Steps(steps)), _) => Strategy::Canary { steps: steps.clone() },
+            (None, Some(share)) => Strategy::Shadow { share },
+            (None, None) => Strategy::BlueGreen { hold: self.hold },
         }
     }
 }
@@ -42,6 +46,13 @@ fn steps(text: &str) -> Result<Steps, String> {
     let steps = steps.collect::<Result<Vec<_>, _>>()?;
     Strategy::Canary { steps: steps.clone() }.check().map_err(|error| error.to_string())?;
     Ok(Steps(steps))
+}
+
+fn shadow(text: &str) -> Result<Share, String> {
+    let share =
+        Share::parse(text).ok_or_else(|| format!("{text:?} is no share of the calls: write one such as 10%"))?;
+    Strategy::Shadow { share }.check().map_err(|error| error.to_string())?;
+    Ok(share)
 }
 
 #[cfg(test)]
@@ -62,5 +73,12 @@ mod tests {
         ] {
             assert_eq!(steps(text), Err(why.to_owned()), "{text}");
         }
+    }
+
+    #[test]
+    fn the_share_of_a_shadow_is_read() {
+        assert_eq!(shadow("10%"), Ok(Share::of(1_000).unwrap()));
+        assert_eq!(shadow("10"), Err("\"10\" is no share of the calls: write one such as 10%".to_owned()));
+        assert_eq!(shadow("0%"), Err("a shadow rollout has a share of the calls above 0%".to_owned()));
     }
 }

@@ -321,7 +321,8 @@ async fn perform(request: Request, served: &Served, watch: Watch) -> Result<Valu
             tracing::info!("{shipped}");
             outcome(&shipped)
         }
-        Request::RolloutStatus => outcome(&status::status(store).map_err(|error| error.to_string())?),
+        Request::RolloutStatus => outcome(&engine.rollout_status().map_err(|error| error.to_string())?),
+        Request::ShadowReport => outcome(&engine.shadow_report()),
         Request::Rollouts => outcome(&conduct::ended(store).map_err(|error| error.to_string())?),
         Request::StartRollout { release, strategy } => {
             let found = status::find(store, &release).map_err(|error| error.to_string())?;

@@ -147,6 +147,9 @@ pub enum Request {
     },
     /// Which releases take calls. Done with a [`weir_engine::rollouts::status::Status`].
     RolloutStatus,
+    /// What the shadow rollout under way, or the last one, has found. Done with a
+    /// [`ShadowReport`](weir_engine::rollouts::report::ShadowReport), or null.
+    ShadowReport,
     /// The rollouts that are over. Done with a list of [`Rollout`].
     Rollouts,
     /// A release that is on record to be rolled out. Done with a [`weir_engine::rollouts::status::Status`].
