@@ -487,6 +487,9 @@ fn what_is_called_again_and_again() {
         name = "app"
         version = "1.0.0"
 
+        [rollout]
+        checks = ["gone", "one", "seen"]
+
         [migration.thing]
         up = "up"
 
@@ -495,28 +498,49 @@ fn what_is_called_again_and_again() {
         down = "seen"
         "#,
         expect![[r#"
-            error: the app has no collection "thing"; it has: things
-             --> app.toml:4:1
+            error: the app has no function "gone"
+             --> app.toml:5:11
               |
-            4 | [migration.thing]
+            5 | checks = ["gone", "one", "seen"]
+              |           ^^^^^^
+            help: write the exported name of a query or view that takes no arguments
+
+            error: one is a procedure, and a check must change nothing
+             --> app.toml:5:19
+              |
+            5 | checks = ["gone", "one", "seen"]
+              |                   ^^^^^
+            help: write the exported name of a query or view that takes no arguments
+
+            error: seen cannot be called without arguments: args.documents: missing; declared as an array
+             --> app.toml:5:26
+              |
+            5 | checks = ["gone", "one", "seen"]
+              |                          ^^^^^^
+            help: write the exported name of a query or view that takes no arguments
+
+            error: the app has no collection "thing"; it has: things
+             --> app.toml:7:1
+              |
+            7 | [migration.thing]
               | ^^^^^^^^^^^^^^^^^
             help: write [migration.COLLECTION] with the exported name of a collection
 
             error: one does not take documents and return documents
-             --> app.toml:8:6
-              |
-            8 | up = "one"
-              |      ^^^^^
+              --> app.toml:11:6
+               |
+            11 | up = "one"
+               |      ^^^^^
             help: write it as procedure((args: { documents: JSON[] }): JSON[] => …)
 
             error: seen does not take documents and return documents
-             --> app.toml:9:8
-              |
-            9 | down = "seen"
-              |        ^^^^^^
+              --> app.toml:12:8
+               |
+            12 | down = "seen"
+               |        ^^^^^^
             help: write it as procedure((args: { documents: JSON[] }): JSON[] => …)
 
-            weir: 3 mistakes found
+            weir: 6 mistakes found
         "#]],
     );
 }

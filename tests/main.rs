@@ -27,6 +27,7 @@
 //! | [`graphiql`] | GraphiQL in a browser: written, run, watched, with pictures in `target/artefacts` |
 //! | [`floods`] | slow heads, floods of messages and of addresses: whoever asks as usual is answered |
 //! | [`secrets`] | nothing that is written anywhere holds a secret |
+//! | [`evolution`] | a migration of documents goes on over kills, and so does its end |
 //! | [`files`] | files that Apollo Client uploads |
 //! | [`hostile`] | scripts that mean harm are stopped at their limits, and nobody else notices |
 //! | [`jobs`] | 10,000 jobs over kills, each once; `weir jobs` |
@@ -95,6 +96,7 @@ mod documents;
 mod edge;
 mod encryption;
 mod events;
+mod evolution;
 mod files;
 mod floods;
 mod graphiql;

@@ -16,6 +16,7 @@ const APP: &str = r#"
     export const count = query((): Int => items.count());
     export const ticks = stream(async function* (): AsyncGenerator<Int> { yield 1; });
     export const add = procedure((args: { item: Item }): Doc<Item> => items.insert(args.item));
+    export const clear = procedure((): Int => { for (const { id } of items.all()) items.delete(id); return items.count(); });
     export const hook = http.post("/hook", action(async () => ({ status: 200 })));
     // file: collections.ts
     import { collection, type Int } from "weir";
@@ -167,6 +168,8 @@ fn what_a_release_takes_from_clients_is_told_and_refused() {
         refused.stderr
     );
     client.data("{ list { size } }");
+    // No version lets a release lose what documents have.
+    client.data("mutation { clear }");
     let forced = deploy(&["--force"]);
     assert!(forced.stdout.starts_with("app 1.0.1 is served"), "{}", forced.stderr);
     let errors = client.errors("{ list { size } }").to_string();

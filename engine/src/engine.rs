@@ -25,6 +25,7 @@ use crate::access::guard::Guard;
 use crate::access::policies::Policies;
 use crate::actions::{self, Actions};
 use crate::call::{Answer, Call, CallError, Caller};
+use crate::control::ControlError;
 use crate::control::refusals::{self, Refusals};
 use crate::evolution::Evolving;
 use crate::experiments::observations::{self, Observations};
@@ -145,6 +146,9 @@ pub enum ActivateError {
     /// Its schema cannot be served.
     #[error("the app cannot be served: {0}")]
     Unservable(String),
+    /// What is on record of the releases beside it cannot be read.
+    #[error(transparent)]
+    Control(#[from] ControlError),
     /// Its policies have mistakes.
     #[error("policies.cedar has {} mistakes", .0.len())]
     Policies(Vec<Diagnostic>),

@@ -245,6 +245,16 @@ impl Release {
         self.groups.get()?.iter().find(|view| view.function() == function)
     }
 
+    /// All of them.
+    pub(crate) fn all_groups(&self) -> &[Arc<GroupView>] {
+        self.groups.get().map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// What has to go well before it takes calls: queries by name.
+    pub(crate) fn checks(&self) -> &[String] {
+        &self.app.manifest.rollout.checks
+    }
+
     /// A function has called a view that is kept up.
     pub(crate) fn note_call(&self, function: &str, view: &Arc<GroupView>) {
         let mut calls = self.calls.lock();

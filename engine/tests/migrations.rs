@@ -163,7 +163,8 @@ fn process() {
                 }
             }
         });
-        let record = both.engine.migrate(&both.candidate, &both.base, direction, &Actor::operator()).await.unwrap();
+        let record =
+            both.engine.migrate(&both.candidate, Some(&both.base), direction, &Actor::operator()).await.unwrap();
         assert!(!writer.is_finished(), "who writes has failed");
         if is_to_be_killed {
             println!("done {}", record.map_or(DOCUMENTS as u64, |record| record.collections["customers"].done));

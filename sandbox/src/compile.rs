@@ -14,6 +14,7 @@
 //! | `collections`, `references`, `functions`, `group_by`, `view_index`, `elements`, `keep`, `literal` | what they declare |
 //! | `uses`, `dependencies`, `recursion` | which functions use which collections and each other, and no view itself |
 //! | `times` | what `app.toml` gives calls is no longer than their transactions may take |
+//! | `checks` | what `app.toml` has called before a rollout is there and needs no arguments |
 //! | `migrations` | what `app.toml` has documents migrated by is there and takes documents |
 //! | `crons` | what `app.toml` calls again and again is there and takes what it is given |
 //! | `costs` | what `app.toml` names the cost of is there |
@@ -23,6 +24,7 @@
 //! | [`types`] | the editor's view of the module "weir" |
 //! | `report` | diagnostics, and the proof that one was given |
 
+mod checks;
 mod closures;
 mod collections;
 mod costs;
@@ -140,6 +142,7 @@ fn compile_here(sources: &Sources) -> Result<Compiled, Vec<Diagnostic>> {
     if let (Ok(manifest), true) = (&manifest, report.is_clean()) {
         times::check(manifest, &declarations, sources, &report);
         crons::check(manifest, &declarations, sources, &report);
+        checks::check(manifest, &declarations, sources, &report);
         migrations::check(manifest, &declarations, sources, &report);
         costs::check(manifest, &declarations, sources, &report);
         metrics::check(manifest, &declarations, sources, &report);

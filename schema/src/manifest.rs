@@ -52,6 +52,9 @@ pub struct Manifest {
     /// How documents of releases before become documents of this one, by collection.
     #[serde(default)]
     pub migration: BTreeMap<String, Migration>,
+    /// What has to go well before it takes the place of another release.
+    #[serde(default)]
+    pub rollout: RolloutSettings,
     /// What functions may know of who calls.
     #[serde(default)]
     pub caller: CallerSettings,
@@ -92,6 +95,15 @@ pub struct Migration {
     /// Undoes that. Without it, what only this release declares is removed.
     #[serde(default)]
     pub down: Option<String>,
+}
+
+/// What a rollout does before any call goes to the release: `[rollout]`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RolloutSettings {
+    /// Queries and views by their exported names, which are called without arguments and must not fail.
+    #[serde(default)]
+    pub checks: Vec<String>,
 }
 
 /// What erases the types of a module. All behave alike; a build of Weir may lack some of them.
@@ -180,6 +192,13 @@ pub fn migration_place(text: &str, collection: &str, key: &str) -> Option<Range<
     let entry = table.get_ref().get("migration")?.get_ref().as_table()?.get(collection)?;
     let value = entry.get_ref().as_table().and_then(|entry| entry.get(key));
     Some(value.map_or_else(|| entry.span(), Spanned::span))
+}
+
+/// Where one of the `checks` of `[rollout]` stands in an `app.toml`, in bytes; `None` if it is not there.
+pub fn check_place(text: &str, index: usize) -> Option<Range<usize>> {
+    let table = DeTable::parse(text).ok()?;
+    let rollout = table.get_ref().get("rollout")?.get_ref().as_table()?;
+    rollout.get("checks")?.get_ref().as_array()?.get(index).map(Spanned::span)
 }
 
 /// Parses `app.toml`. A byte order mark is allowed.
@@ -326,6 +345,15 @@ mod tests {
             assert_eq!(place, Some(format!("\"{name}\"").as_str()));
         }
         assert_eq!(place("name = \"shop\"", "transpiler"), None);
+    }
+
+    #[test]
+    fn a_manifest_says_what_has_to_go_well_before_a_release_takes_over() {
+        let text = "name = \"shop\"\nversion = \"1.0.0\"\n[rollout]\nchecks = [\"selfTest\", \"prices\"]\n";
+        let manifest = parse(text).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(manifest.rollout.checks, ["selfTest", "prices"]);
+        assert_eq!(check_place(text, 1).and_then(|place| text.get(place)), Some("\"prices\""));
+        assert_eq!(check_place(text, 2), None);
     }
 
     #[test]

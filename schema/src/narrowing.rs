@@ -93,6 +93,12 @@ impl Narrowing {
         Some(Self { to: new, gone })
     }
 
+    /// What the same type asks of the documents of two others.
+    pub fn and(mut self, other: Self) -> Self {
+        self.gone.extend(other.gone);
+        self
+    }
+
     /// Whether a document, given without its id, keeps to it.
     pub fn check(&self, document: Map<String, Value>) -> Result<(), Violation> {
         if let Some(gone) = document.keys().find(|name| self.gone.contains(*name)) {

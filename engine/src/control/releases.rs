@@ -13,7 +13,7 @@ use weir_sandbox::diagnostic::{Diagnostic, Style};
 use weir_schema::bundle::Statement;
 use weir_schema::codec::control::{ReleaseRecord, SigningKeyRecord};
 use weir_schema::digest::Digest;
-use weir_schema::rollout::{self, Rollout, Strategy};
+use weir_schema::rollout::{self, Phase, Rollout, Strategy};
 use weir_store::{ControlKey, ControlKind, Store, Transaction};
 
 use super::judge::{self, Incompatible, TooSmall};
@@ -294,11 +294,15 @@ impl Engine {
         let app = self.kept_app(&record).await?;
         admit(&app).map_err(DeployError::Unservable)?;
         self.load(app, Some(active), Writes::FromNow).await?;
-        let unloadable = match state.candidate().or(state.shadow()) {
-            Some((candidate, _)) => self.load_candidate(candidate).await.err(),
+        let ready = state.rollout.as_ref().filter(|rollout| rollout.phase != Phase::Preparing);
+        let unloadable = match ready {
+            Some(rollout) => self.load_candidate(rollout.candidate).await.err(),
             None => None,
         };
+        self.resume_migration(&state).await.map_err(Box::new)?;
         self.go_by(&state);
+        // What was cut off goes on now.
+        self.shared().turned.notify_one();
         if let Some(error) = unloadable {
             let why = format!("the candidate cannot be loaded after a start: {error}");
             tracing::error!("the rollout is taken back: {why}");

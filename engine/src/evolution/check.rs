@@ -9,11 +9,12 @@ use std::fmt;
 use weir_schema::narrowing::{DocumentType, Narrowing};
 use weir_store::{Poisoned, Unfit};
 
+use crate::control::ControlError;
 use crate::engine::Engine;
 use crate::release::Release;
 
 /// Why a release cannot take over the documents.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum CheckError {
     /// There are documents that it does not know.
     #[error(
@@ -28,6 +29,9 @@ pub enum CheckError {
     /// The store cannot.
     #[error(transparent)]
     Unavailable(#[from] Poisoned),
+    /// The control plane cannot.
+    #[error(transparent)]
+    Control(#[from] ControlError),
 }
 
 /// Documents that do not fit, in words.
@@ -58,24 +62,27 @@ impl fmt::Display for AllUnfit {
 
 impl Engine {
     /// Looks whether all documents have the types of a release that is to take the place of another, and holds all writers to them.
-    /// Collections whose types do not narrow cost nothing.
+    /// Collections whose types do not narrow cost nothing. Where no release came before it all documents are looked through, if there
+    /// are any.
     ///
     /// Both releases are loaded and the store has been told of them, by the names that they have ([`Release::name`]).
-    pub async fn check_data(&self, candidate: &Release, base: &Release) -> Result<(), CheckError> {
+    pub async fn check_data(&self, candidate: &Release, base: Option<&Release>) -> Result<(), CheckError> {
         let (release, narrowings) = (candidate.name(), narrowings(candidate, base));
-        if narrowings.is_empty() {
-            return Ok(());
-        }
         self.find_unfit(&release, &narrowings).await?;
-        self.store().hold(&release, narrowings.clone()).await?;
+        let Some(base) = base else { return Ok(()) };
+        self.hold_for(candidate, base).await?;
         let checked = self.find_unfit(&release, &narrowings).await;
         if checked.is_err() {
+            self.evolving().holds_for(None);
             self.store().let_go(&release).await?;
         }
         checked
     }
 
     async fn find_unfit(&self, release: &str, narrowings: &[Narrowing]) -> Result<(), CheckError> {
+        if narrowings.is_empty() {
+            return Ok(());
+        }
         let unfit = self.store().find_unfit(release, narrowings).await?;
         let found = AllUnfit(unfit);
         if found.0.is_empty() { Ok(()) } else { Err(CheckError::Unfit { release: release.to_owned(), found }) }
@@ -84,10 +91,10 @@ impl Engine {
 
 /// What a release asks of the documents of another. A collection that the other does not declare may have documents all the same,
 /// of a release before.
-fn narrowings(candidate: &Release, base: &Release) -> Vec<Narrowing> {
+fn narrowings(candidate: &Release, base: Option<&Release>) -> Vec<Narrowing> {
     let collections = candidate.declarations().collections.keys();
     let narrowings = collections.filter_map(|collection| {
-        let old = DocumentType::of(base.declarations(), collection);
+        let old = base.and_then(|base| DocumentType::of(base.declarations(), collection));
         Narrowing::between(old.as_ref(), DocumentType::of(candidate.declarations(), collection)?)
     });
     narrowings.collect()

@@ -56,11 +56,11 @@ impl From<CallError> for ConvertError {
 }
 
 impl Converter {
-    /// `None` where the release has no migrations.
-    pub(crate) fn new(release: &Arc<Release>, base: &Release) -> Option<Self> {
+    /// `None` where the release has no migrations. Without a release before it nobody asks for the types of that one.
+    pub(crate) fn new(release: &Arc<Release>, base: Option<&Release>) -> Option<Self> {
         let entries = release.migrations().iter().filter_map(|(collection, functions)| {
             let new = DocumentType::of(release.declarations(), collection)?;
-            let old = DocumentType::of(base.declarations(), collection);
+            let old = base.and_then(|base| DocumentType::of(base.declarations(), collection));
             Some((collection.clone(), Types { functions: functions.clone(), new, old }))
         });
         let collections: BTreeMap<String, Types> = entries.collect();

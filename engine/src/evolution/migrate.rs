@@ -92,7 +92,7 @@ impl Engine {
     pub async fn migrate(
         &self,
         candidate: &Arc<Release>,
-        base: &Release,
+        base: Option<&Release>,
         direction: MigrationDirection,
         actor: &Actor,
     ) -> Result<Option<MigrationRecord>, MigrateError> {
@@ -110,12 +110,32 @@ impl Engine {
         }
     }
 
+    /// Has all who write know again of the migration that is on record, after a start: its release is loaded, and goes on with it later.
+    pub(crate) async fn know_migration(
+        &self,
+        release: &Arc<Release>,
+        base: Option<&Release>,
+    ) -> Result<(), MigrateError> {
+        let _alone = self.evolving().alone().await;
+        let Some((record, converter)) = record(self.store())?.zip(Converter::new(release, base)) else { return Ok(()) };
+        let (actor, direction) = (&Actor::weir(), record.direction);
+        let migrating =
+            Migrating { engine: self, converter: Arc::new(converter), direction, actor, batch: BATCH_DOCUMENTS_MAX };
+        migrating.begin().await.map(drop)
+    }
+
+    /// Forgets a migration that is not on record: it was dropped before it had begun.
+    pub(crate) async fn forget_migration(&self) {
+        let _alone = self.evolving().alone().await;
+        self.evolving().set(None);
+    }
+
     /// How far the migration is that has not been promoted or undone, if there is one.
     pub fn migration_status(&self) -> Result<Option<MigrationRecord>, ControlError> {
         record(self.store())
     }
 
-    /// Ends a migration as it is: its release has been promoted, and no other is there any more. It cannot be undone from then on.
+    /// Ends a migration as it is: what is migrated stays so. It cannot be undone from then on.
     pub async fn end_migration(&self, actor: &Actor) -> Result<(), MigrateError> {
         let _alone = self.evolving().alone().await;
         if record(self.store())?.is_none() {
@@ -146,10 +166,6 @@ impl Migrating<'_> {
     /// Puts it on record, unless it is already, and has all who write know of it. Says whether there is anything to do.
     pub(super) async fn begin(&self) -> Result<bool, MigrateError> {
         let (engine, release) = (self.engine, self.converter.release().name());
-        let mut totals = Vec::new();
-        for collection in self.converter.collections() {
-            totals.push((collection.clone(), engine.store().count_documents(collection).await?));
-        }
         let mut begun = record(engine.store())?;
         if begun.is_none() && self.direction == MigrationDirection::Down {
             return Ok(false);
@@ -160,9 +176,14 @@ impl Migrating<'_> {
         if begun.as_ref().is_some_and(|begun| begun.direction > self.direction) {
             return Err(MigrateError::Undoing { release });
         }
+        let is_new = begun.as_ref().is_none_or(|begun| begun.direction != self.direction);
+        let mut totals = Vec::new();
+        for collection in self.converter.collections().filter(|_| is_new) {
+            totals.push((collection.clone(), engine.store().count_documents(collection).await?));
+        }
         // Known before it is on record: whoever writes then is told by the record, or has to begin anew.
         let before = engine.evolving().set(Some(Known::Runs(self.converter.clone())));
-        if begun.as_ref().is_none_or(|begun| begun.direction != self.direction) {
+        if is_new {
             let written = change(engine.store(), self.actor, |transaction| {
                 let next = self.begun(record_in(transaction)?, &totals);
                 put_record(transaction, Some(&next));

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`check`] | all documents have the types of the release, and go on having them |
 //! | [`migrate`] | they are made to: batch by batch, and back again |
+//! | `holders` | who is held to whose types |
 //! | `convert` | what becomes of documents, by the functions that the release has for it |
 //! | `follow` | what other releases write meanwhile |
 //!
@@ -18,6 +19,7 @@
 pub mod check;
 mod convert;
 pub(crate) mod follow;
+mod holders;
 pub mod migrate;
 
 use std::sync::Arc;
@@ -36,6 +38,8 @@ pub(crate) struct Evolving {
     known: RwLock<Option<Known>>,
     /// Held while documents are gone through.
     migrating: Mutex<()>,
+    /// The candidate that others are held to the types of while it is being prepared, by its sequence.
+    held_for: RwLock<Option<u64>>,
 }
 
 /// What is known of a migration that is not over.
@@ -50,7 +54,7 @@ enum Known {
 impl Evolving {
     /// What the store has of it.
     pub(crate) fn of(store: &Store) -> Result<Self, ControlError> {
-        Ok(Self { known: RwLock::new(record(store)?.map(Known::Waits)), migrating: Mutex::default() })
+        Ok(Self { known: RwLock::new(record(store)?.map(Known::Waits)), ..Self::default() })
     }
 
     fn known(&self) -> Option<Known> {
@@ -59,6 +63,15 @@ impl Evolving {
 
     fn set(&self, known: Option<Known>) -> Option<Known> {
         std::mem::replace(&mut *self.known.write(), known)
+    }
+
+    fn held_for(&self) -> Option<u64> {
+        *self.held_for.read()
+    }
+
+    /// Others are held to the types of this candidate from now on, though it is still being prepared.
+    fn holds_for(&self, candidate: Option<u64>) {
+        *self.held_for.write() = candidate;
     }
 
     async fn alone(&self) -> MutexGuard<'_, ()> {

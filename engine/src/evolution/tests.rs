@@ -1,5 +1,7 @@
 //! A release takes over the documents of another: what is refused, what becomes of documents, wherever it is cut off.
 
+mod rollouts;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -131,22 +133,16 @@ impl Bench {
 
     /// All documents by id, as they are stored.
     fn documents(&self) -> BTreeMap<String, String> {
-        let mut transaction = self.engine.store().begin().unwrap();
-        let rows = transaction.scan("customers", &Scan::default()).unwrap().rows;
-        let documents = rows.into_iter().map(|row| {
-            let document: Value = serde_json::from_slice(&row.document).unwrap();
-            (document["id"].as_str().unwrap().to_owned(), String::from_utf8(row.document.to_vec()).unwrap())
-        });
-        documents.collect()
+        stored(self.engine.store())
     }
 
     fn migrating<'e>(&'e self, direction: MigrationDirection, actor: &'e Actor, batch: usize) -> Migrating<'e> {
-        let converter = Arc::new(Converter::new(&self.candidate, &self.base).unwrap());
+        let converter = Arc::new(Converter::new(&self.candidate, Some(&self.base)).unwrap());
         Migrating { engine: &self.engine, converter, direction, actor, batch }
     }
 
     async fn migrate(&self, direction: MigrationDirection) -> Result<Option<MigrationRecord>, MigrateError> {
-        self.engine.migrate(&self.candidate, &self.base, direction, &Actor::operator()).await
+        self.engine.migrate(&self.candidate, Some(&self.base), direction, &Actor::operator()).await
     }
 
     fn audited(&self) -> Vec<String> {
@@ -154,6 +150,17 @@ impl Bench {
         let own = records.into_iter().filter(|record| record.action.starts_with("migration"));
         own.map(|record| format!("{} {}", record.action, record.targets.join(", "))).collect()
     }
+}
+
+/// All documents by id, as they are stored.
+fn stored(store: &Store) -> BTreeMap<String, String> {
+    let mut transaction = store.begin().unwrap();
+    let rows = transaction.scan("customers", &Scan::default()).unwrap().rows;
+    let documents = rows.into_iter().map(|row| {
+        let document: Value = serde_json::from_slice(&row.document).unwrap();
+        (document["id"].as_str().unwrap().to_owned(), String::from_utf8(row.document.to_vec()).unwrap())
+    });
+    documents.collect()
 }
 
 /// Whether each document is migrated as its name says it should be.
@@ -174,7 +181,7 @@ async fn check_refusal(collections: &str, documents: &[Value], expected: Expect)
     let bench = Bench::new(&app("2.0.0", collections, "", "")).await;
     import(&bench.engine, &bench.base, "customers", documents).await.unwrap();
     let head = bench.engine.store().head();
-    let refused = bench.engine.check_data(&bench.candidate, &bench.base).await;
+    let refused = bench.engine.check_data(&bench.candidate, Some(&bench.base)).await;
     expected.assert_eq(&refused.err().map_or("fits".to_owned(), |error| error.to_string()));
     assert_eq!(bench.engine.store().head(), head, "who is refused changes nothing, and what does not narrow neither");
     bench.edit(&bench.base, "insert", "x", json!({ "name": "x", "tier": "pro" })).await.unwrap();
@@ -215,7 +222,7 @@ async fn what_was_found_to_fit_stays_so() {
     let mut late = bench.engine.store().begin().unwrap();
     let name = serde_json::Map::from_iter([("name".to_owned(), json!("late"))]);
     late.put("customers", &DocumentId::parse("late").unwrap(), name).unwrap();
-    bench.engine.check_data(&bench.candidate, &bench.base).await.unwrap();
+    bench.engine.check_data(&bench.candidate, Some(&bench.base)).await.unwrap();
     assert_eq!(bench.engine.store().commit(late).await, Err(CommitError::Conflict));
 
     let refused = bench.edit(&bench.base, "patch", "a", json!({ "tier": "pro" })).await.unwrap_err();
@@ -239,7 +246,7 @@ async fn what_was_found_to_fit_stays_so() {
 #[tokio::test]
 async fn a_release_keeps_what_it_does_not_know_of_a_document() {
     let bench = Bench::new(&app("1.1.0", &BASE.replace('}', "; born?: Int }"), "", "")).await;
-    bench.engine.check_data(&bench.candidate, &bench.base).await.unwrap();
+    bench.engine.check_data(&bench.candidate, Some(&bench.base)).await.unwrap();
     bench.fill(1).await;
     bench.edit(&bench.candidate, "patch", "c000", json!({ "born": 1990 })).await.unwrap();
     bench.edit(&bench.base, "patch", "c000", json!({ "note": "patched" })).await.unwrap();
@@ -282,7 +289,7 @@ async fn a_migration_goes_on_wherever_it_is_cut_off_and_is_undone_byte_for_byte(
                 check_split(&documents);
                 assert!(documents.keys().all(|id| times(&documents, id) == Some(1)));
                 assert!(bench.engine.migration_status().unwrap().unwrap().is_over);
-                bench.engine.check_data(&bench.candidate, &bench.base).await.unwrap();
+                bench.engine.check_data(&bench.candidate, Some(&bench.base)).await.unwrap();
                 // It is known again, and nothing is done twice.
                 bench = bench.again(&sources).await;
                 assert!(bench.migrate(Up).await.unwrap().unwrap().is_over);
@@ -326,7 +333,7 @@ async fn what_is_written_meanwhile_is_migrated_too() {
     let done = bench.documents();
     check_split(&done);
     assert_eq!((done.len(), times(&done, "c001"), times(&done, "c019")), (20, Some(2), Some(1)));
-    bench.engine.check_data(&bench.candidate, &bench.base).await.unwrap();
+    bench.engine.check_data(&bench.candidate, Some(&bench.base)).await.unwrap();
     // Beside the release that has taken over the other one goes on.
     bench.edit(&bench.base, "insert", "-", json!({ "name": "Late Comer" })).await.unwrap();
     bench
@@ -488,7 +495,7 @@ async fn writers_beside_a_migration_leave_nothing_behind() {
     let migrating = bench.migrating(Up, &actor, 5);
     migrating.begin().await.unwrap();
     while migrating.next().await.unwrap().is_none() {}
-    bench.engine.check_data(&bench.candidate, &bench.base).await.unwrap();
+    bench.engine.check_data(&bench.candidate, Some(&bench.base)).await.unwrap();
     check_split(&bench.documents());
     for writer in writers {
         writer.await.unwrap();

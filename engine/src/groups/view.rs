@@ -189,6 +189,12 @@ impl GroupView {
         self.progress.send_replace(Progress::Unkept);
     }
 
+    /// Waits until it is built, or is not going to be.
+    pub(crate) async fn until_built(&self) {
+        // An error would mean that it is gone.
+        let _ = self.progress.subscribe().wait_for(|progress| !matches!(progress, Progress::Building(_))).await;
+    }
+
     /// So many documents are to be read at first.
     pub(super) fn expect(&self, documents: u64) {
         self.total.store(documents, Ordering::Relaxed);

@@ -12,6 +12,7 @@ use weir_schema::rollout::{self, Event, Moved, Phase, Rollout, Strategy};
 use weir_store::{ControlKey, ControlKind, Store, Transaction};
 
 use super::loaded::Writes;
+use super::ready::ReadyError;
 use super::shadow::Shadow;
 use super::traffic::Traffic;
 use crate::control::releases::{self, DeployError, read_traffic};
@@ -42,6 +43,9 @@ pub enum RolloutError {
         /// Why.
         why: Box<DeployError>,
     },
+    /// Its candidate cannot be made ready.
+    #[error("the release does not take over: {0}")]
+    Unready(#[from] ReadyError),
     /// It is somebody's who writes the app.
     #[error("this server runs an app that is being written: there are rollouts where weir serve runs")]
     Develops,
@@ -146,19 +150,8 @@ impl Engine {
         if self.runs_anything() { Err(RolloutError::Develops) } else { Ok(()) }
     }
 
-    /// Makes the candidate of the rollout under way ready, which is loaded, and has the rollout go on.
-    pub(crate) async fn prepare(&self, actor: &Actor) -> Result<rollout::Traffic, RolloutError> {
-        self.happen(Event::Prepared, actor).await
-    }
-
-    /// A release to be loaded, if it is not.
-    async fn ready_to_load(&self, record: &ReleaseRecord) -> Result<Arc<Release>, RolloutError> {
-        let loaded = self.load_kept(record).await;
-        loaded.map_err(|why| RolloutError::Load { version: record.version.clone(), why: Box::new(why) })
-    }
-
     /// Commits what happens, and has calls go by it.
-    async fn happen(&self, event: Event, actor: &Actor) -> Result<rollout::Traffic, RolloutError> {
+    pub(super) async fn happen(&self, event: Event, actor: &Actor) -> Result<rollout::Traffic, RolloutError> {
         let now_ms = self.clock().now_ms();
         let next = releases::traffic(self.store())?.after(&event, now_ms)?;
         // As a rule they are loaded. Where they are not, as right after a start, they are before anything is said to have happened.
@@ -188,6 +181,9 @@ impl Engine {
             self.go_by(&moved.traffic);
             moved
         };
+        if becomes_active.is_some() || moved.ended.is_some() {
+            self.let_go_of_others(&moved.traffic).await?;
+        }
         self.shared().turned.notify_one();
         if promoted.is_none()
             && let Some(release) = becomes_active.and_then(|sequence| self.loaded_as(sequence))

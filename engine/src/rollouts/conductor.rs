@@ -63,8 +63,16 @@ impl Engine {
             self.finish_preparing().await?;
         }
         let state = releases::traffic(self.store())?;
+        if self.traffic().borrow().active().is_some() && self.has_to_undo(&state)? {
+            let _alone = self.deploying().lock().await;
+            self.undo_migration().await?;
+        }
+        let state = releases::traffic(self.store())?;
         self.load_previous(&state, unloadable).await;
-        self.drain(&needed(&state), true).await;
+        self.hold_again().await?;
+        let mut needed = needed(&state);
+        needed.extend(self.migrated_to()?);
+        self.drain(&needed, true).await;
         Ok(())
     }
 
@@ -78,8 +86,17 @@ impl Engine {
             Some(record) => self.load_kept(record).await.map_err(|error| error.to_string()),
             None => Err("it is not on record".to_owned()),
         };
-        let event = loaded.map_or_else(|why| Event::Failed { why }, |_| Event::Prepared);
-        self.roll(event, &Actor::weir()).await.map(drop)
+        let gone_on = match loaded {
+            Ok(_) => self.prepare(&Actor::weir()).await,
+            Err(why) => self.roll(Event::Failed { why }, &Actor::weir()).await,
+        };
+        match gone_on {
+            Err(RolloutError::Unready(why)) => {
+                tracing::error!("rollout {} is over: {why}", rollout.number);
+                Ok(())
+            }
+            other => other.map(drop),
+        }
     }
 
     /// Has the release ready that one would roll back to.

@@ -78,6 +78,9 @@ impl Engine {
         }
         let release = self.start_release(app, sequence).await?;
         self.unite_with(&release).await?;
+        if sequence.is_some() {
+            self.hold_beside(&release).await?;
+        }
         if writes == Writes::FromNow
             && let Err(error) = Keeping::hand_over(self, &release).await
         {

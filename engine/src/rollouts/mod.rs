@@ -10,6 +10,7 @@
 //! | [`compared`] | what two runs of one call came to, compared |
 //! | [`report`] | what such a rollout has found |
 //! | [`latency`] | how long runs took |
+//! | [`ready`] | makes the candidate ready: its documents, its views, its checks; and undoes that |
 //! | [`status`] | how far rollouts are, with the releases that they are about |
 //! | `conductor` | does what is due by itself |
 //!
@@ -24,6 +25,7 @@ pub(crate) mod conductor;
 pub mod latency;
 pub mod line;
 pub mod loaded;
+pub mod ready;
 pub mod report;
 pub mod shadow;
 pub mod status;

@@ -1,0 +1,104 @@
+//! Who is held to whose types: writers of the releases before to those of the active release, and to those of the candidate of a
+//! rollout once the documents have been looked through.
+//!
+//! Rule: a release is held to the types of those that came after it, and never the other way round: what a new release adds, the ones
+//! before need not know.
+
+use std::sync::Arc;
+
+use weir_schema::narrowing::{DocumentType, Narrowing};
+use weir_schema::rollout::{Phase, Traffic};
+
+use crate::control::{ControlError, releases};
+use crate::engine::Engine;
+use crate::release::Release;
+
+impl Engine {
+    /// Holds a release that is about to be loaded to the types of those that came after it.
+    pub(crate) async fn hold_beside(&self, next: &Release) -> Result<(), ControlError> {
+        let state = releases::traffic(self.store())?;
+        self.hold_all(&state, &[next]).await
+    }
+
+    /// Holds nobody any more to what releases ask for that are neither active nor about to be.
+    pub(crate) async fn let_go_of_others(&self, state: &Traffic) -> Result<(), ControlError> {
+        self.evolving().holds_for(None);
+        let holders = self.holders(state);
+        let loaded = self.loaded().borrow().clone();
+        for release in loaded.iter().filter(|release| !is_among(&holders, release)) {
+            self.store().let_go(&release.name()).await?;
+        }
+        Ok(())
+    }
+
+    /// Holds the releases that are loaded to the types of the one that is active now.
+    pub(crate) async fn hold_again(&self) -> Result<(), ControlError> {
+        let _nobody_comes = self.shared().loading.lock().await;
+        self.hold_all(&releases::traffic(self.store())?, &[]).await
+    }
+
+    /// Holds to the types of a candidate the release that it is to take the place of, and all who came before that one.
+    pub(super) async fn hold_for(&self, candidate: &Release, base: &Release) -> Result<(), ControlError> {
+        let _nobody_comes = self.shared().loading.lock().await;
+        self.evolving().holds_for(candidate.sequence());
+        let before = self.before(&releases::traffic(self.store())?, candidate);
+        let others: Vec<&Release> = before.iter().map(AsRef::as_ref).chain([base]).collect();
+        self.hold_to(candidate, &others).await
+    }
+
+    async fn hold_all(&self, state: &Traffic, next: &[&Release]) -> Result<(), ControlError> {
+        let holders = self.holders(state);
+        let loaded = self.loaded().borrow().clone();
+        let all = loaded.iter().map(AsRef::as_ref).chain(next.iter().copied());
+        for holder in all.filter(|release| is_among(&holders, release)) {
+            let before = self.before(state, holder);
+            let next = next.iter().copied().filter(|next| is_before(state, next, holder));
+            let others: Vec<&Release> = before.iter().map(AsRef::as_ref).chain(next).collect();
+            self.hold_to(holder, &others).await?;
+        }
+        Ok(())
+    }
+
+    async fn hold_to(&self, holder: &Release, others: &[&Release]) -> Result<(), ControlError> {
+        let narrowings = narrowings(holder, others);
+        if !narrowings.is_empty() {
+            self.store().hold(&holder.name(), narrowings).await?;
+        }
+        Ok(())
+    }
+
+    /// The loaded releases that came before one.
+    fn before(&self, state: &Traffic, holder: &Release) -> Vec<Arc<Release>> {
+        let loaded = self.loaded().borrow().clone();
+        loaded.into_iter().filter(|release| is_before(state, release, holder)).collect()
+    }
+
+    fn holders(&self, state: &Traffic) -> Vec<u64> {
+        let candidate = state.rollout.as_ref().filter(|rollout| {
+            rollout.phase != Phase::Preparing || self.evolving().held_for() == Some(rollout.candidate)
+        });
+        state.active().into_iter().chain(candidate.map(|rollout| rollout.candidate)).collect()
+    }
+}
+
+/// Whether a release was promoted that is not the one that is to be.
+fn is_before(state: &Traffic, release: &Release, holder: &Release) -> bool {
+    let candidate = state.rollout.as_ref().map(|rollout| rollout.candidate);
+    let is_promoted = release.sequence().is_some_and(|sequence| state.promoted.contains(&sequence));
+    is_promoted && release.sequence() != candidate && release.number() != holder.number()
+}
+
+fn is_among(holders: &[u64], release: &Release) -> bool {
+    release.sequence().is_some_and(|sequence| holders.contains(&sequence))
+}
+
+/// What a release asks of the documents that others write. A collection that one of them does not have it does not write.
+fn narrowings(holder: &Release, others: &[&Release]) -> Vec<Narrowing> {
+    let collections = holder.declarations().collections.keys();
+    let narrowings = collections.filter_map(|collection| {
+        let to = DocumentType::of(holder.declarations(), collection)?;
+        let old = others.iter().filter_map(|other| DocumentType::of(other.declarations(), collection));
+        old.filter_map(|old| Narrowing::between(Some(&old), to.clone())).reduce(Narrowing::and)
+    });
+    narrowings.collect()
+}

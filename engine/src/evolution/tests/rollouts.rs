@@ -1,0 +1,304 @@
+//! A rollout prepares the data: what a deployment changes of it, what a refused one does not, what a rollback undoes, wherever the
+//! server ends.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use weir_sandbox::compile::Sources;
+use weir_schema::error::ErrorCode;
+use weir_schema::rollout::{Event, Phase, Share, Step, Strategy};
+use weir_store::Store;
+
+use super::super::convert::Converter;
+use super::super::migrate::Migrating;
+use super::{BASE, DOWN, SPLIT, UP, Up, app, check_split, splitting, stored, times};
+use crate::bundle::key::SigningKey;
+use crate::call::{CallError, Caller};
+use crate::control::releases::{self, DeployError};
+use crate::control::tests::{AT_ONCE, Bench, bundle};
+use crate::control::{Actor, Changed, change};
+use crate::import::import;
+use crate::release::Release;
+use crate::rollouts::conduct::{self, put};
+
+const MIGRATION: &str = "[migration.customers]\nup = \"up\"\ndown = \"down\"\n";
+
+/// A server with the release 1.0.0, sequence 10, and so many customers.
+async fn filled(count: usize) -> (Bench, SigningKey) {
+    let (bench, key) = (Bench::new(), SigningKey::generate().unwrap());
+    bench.trust(&key).await;
+    bench.deploy(&bundle(&key, &app("1.0.0", BASE, "", ""), 10)).await.unwrap();
+    let customer = |n: usize| json!({ "id": format!("c{n:03}"), "name": format!("A{n} B{n}"), "tier": "pro" });
+    let customers: Vec<Value> = (0..count).map(customer).collect();
+    import(&bench.engine, &loaded(&bench, 10), "customers", &customers).await.unwrap();
+    (bench, key)
+}
+
+fn loaded(bench: &Bench, sequence: u64) -> Arc<Release> {
+    bench.engine.loaded_as(sequence).unwrap()
+}
+
+fn active(bench: &Bench) -> Option<u64> {
+    bench.engine.traffic().borrow().active().and_then(|release| release.sequence())
+}
+
+async fn deploy(bench: &Bench, key: &SigningKey, sources: &Sources, sequence: u64) -> Result<(), String> {
+    bench.deploy(&bundle(key, sources, sequence)).await.map(drop).map_err(|error| error.to_string())
+}
+
+async fn roll_back(bench: &Bench) {
+    let back = Event::RollBack { why: "it is slow".to_owned() };
+    bench.engine.roll(back, &Actor::operator()).await.unwrap();
+}
+
+async fn edit(bench: &Bench, sequence: u64, how: &str, id: &str, value: Value) -> Result<(), CallError> {
+    let arguments = json!({ "how": how, "id": id, "value": value });
+    bench.engine.call(&loaded(bench, sequence), &Caller::Developer, "edit", arguments).await.map(drop)
+}
+
+/// Waits for what the engine does by itself.
+async fn until(mut is_so: impl FnMut() -> bool) {
+    for _ in 0..2_400 {
+        if is_so() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("it does not become so");
+}
+
+async fn undone(bench: &Bench) {
+    until(|| bench.engine.migration_status().unwrap().is_none()).await;
+}
+
+fn is_split(documents: &BTreeMap<String, String>) -> bool {
+    documents.values().any(|text| text.contains("first"))
+}
+
+fn last_phase(store: &Store) -> Option<Phase> {
+    conduct::ended(store).unwrap().pop().map(|rollout| rollout.phase)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_is_deployed_with_its_migration_and_taken_back_with_it() {
+    let (bench, key) = filled(120).await;
+    let before = stored(&bench.store);
+    deploy(&bench, &key, &splitting("2.0.0"), 20).await.unwrap();
+    assert_eq!(active(&bench), Some(20));
+    let after = stored(&bench.store);
+    check_split(&after);
+    assert_eq!((after.len(), times(&after, "c000"), times(&after, "c119")), (120, Some(1), Some(1)));
+    // The release before goes on for whoever stays on it.
+    edit(&bench, 10, "insert", "-", json!({ "name": "Late Comer" })).await.unwrap();
+    let with_it = stored(&bench.store);
+    check_split(&with_it);
+    let late = with_it.into_keys().find(|id| !before.contains_key(id)).unwrap();
+
+    roll_back(&bench).await;
+    assert_eq!(active(&bench), Some(10), "before anything is undone");
+    undone(&bench).await;
+    edit(&bench, 10, "delete", &late, json!(null)).await.unwrap();
+    assert_eq!(stored(&bench.store), before);
+
+    // Once more, and for good: nothing is undone any more when the next one is ready.
+    bench.engine.start_rollout(20, AT_ONCE, &Actor::operator()).await.unwrap();
+    check_split(&stored(&bench.store));
+    deploy(&bench, &key, &app("3.0.0", SPLIT, "", ""), 30).await.unwrap();
+    assert_eq!(bench.engine.migration_status().unwrap(), None);
+    roll_back(&bench).await;
+    assert_eq!(active(&bench), Some(20));
+    check_split(&stored(&bench.store));
+    let audit = bench.audit();
+    let migrations: Vec<&str> = audit.lines().filter(|line| line.contains("migration.")).collect();
+    assert_eq!(
+        migrations,
+        [
+            "operator migration.begin shop 2.0.0 up",
+            "operator migration.end shop 2.0.0 up customers: 120 of 120 changed",
+            "weir migration.begin shop 2.0.0 down",
+            "weir migration.end shop 2.0.0 down customers: 121 of 121 changed",
+            "operator migration.begin shop 2.0.0 up",
+            "operator migration.end shop 2.0.0 up customers: 120 of 120 changed",
+            "operator migration.keep shop 2.0.0",
+        ]
+    );
+    bench.engine.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_made_ready_is_given_up_and_nothing_is_changed() {
+    let (bench, key) = filled(130).await;
+    let before = stored(&bench.store);
+    let narrow = r#"export interface Customer { name: string; tier?: "free"; note?: string }"#;
+    let one_throws =
+        UP.replace("const [first", "if (customer.id === \"c120\") throw new Error(\"no such name\");\n  const [first");
+    let failing = "export const selfTest = query((): string => { throw new Error(\"I am not well\"); });";
+    let table = [
+        (
+            app("2.0.0", narrow, "", ""),
+            r#"the release does not take over: the data does not fit shop 2.0.0: 130 of customers: customers.tier: expected "free", got "pro" (c000, c001, c002 and 127 more); migrate these documents first, or have the release keep what they have"#,
+        ),
+        (
+            app("3.0.0", SPLIT, &format!("{one_throws}{DOWN}"), MIGRATION),
+            "the release does not take over: the documents cannot be migrated: up of shop 3.0.0: no such name; mend the migration and deploy it as another version",
+        ),
+        (
+            app(
+                "4.0.0",
+                SPLIT,
+                &format!("{UP}{DOWN}{failing}"),
+                &format!("{MIGRATION}[rollout]\nchecks = [\"selfTest\"]\n"),
+            ),
+            "the release does not take over: its check selfTest fails: I am not well; mend the app and deploy it as another version",
+        ),
+    ];
+    for (sequence, (sources, message)) in (20..).zip(table) {
+        let refused = deploy(&bench, &key, &sources, sequence).await.unwrap_err();
+        assert_eq!(refused, message);
+        assert!(matches!(last_phase(&bench.store), Some(Phase::Failed { .. })));
+        assert_eq!((active(&bench), bench.engine.loaded_as(sequence).is_none()), (Some(10), true));
+        assert_eq!(stored(&bench.store), before);
+        assert_eq!(bench.engine.migration_status().unwrap(), None);
+        // Nobody is held to what it has asked for.
+        edit(&bench, 10, "patch", "c000", json!({ "tier": "free" })).await.unwrap();
+        edit(&bench, 10, "patch", "c000", json!({ "tier": "pro" })).await.unwrap();
+    }
+    // A check that goes well.
+    let well = failing.replace("throw new Error(\"I am not well\")", "return \"well\"");
+    let sources = app("5.0.0", BASE, &well, "[rollout]\nchecks = [\"selfTest\"]\n");
+    deploy(&bench, &key, &sources, 23).await.unwrap();
+    assert_eq!(active(&bench), Some(23));
+    bench.engine.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn writers_of_releases_before_are_held_to_the_types_of_those_that_came_after() {
+    let (bench, key) = filled(0).await;
+    import(&bench.engine, &loaded(&bench, 10), "customers", &[json!({ "id": "a", "name": "x" })]).await.unwrap();
+    let narrow = r#"export interface Customer { name: string; tier?: "free"; note?: string }"#;
+    let canary = Strategy::Canary { steps: vec![Step { share: Share::of(5_000).unwrap(), for_ms: None }] };
+    let signed = bundle(&key, &app("2.0.0", narrow, "", ""), 20);
+    bench.engine.deploy(&signed, canary, &Actor::operator(), &|_| Ok(())).await.unwrap();
+    let pro = || json!({ "tier": "pro" });
+    let check_held = async |bench: &Bench| {
+        let refused = edit(bench, 10, "patch", "a", pro()).await.unwrap_err();
+        assert_eq!(refused.code, ErrorCode::Unavailable);
+        assert!(refused.message.contains("while release shop 2.0.0 takes over"), "{}", refused.message);
+    };
+    check_held(&bench).await;
+    let bench = bench.reopened().await;
+    bench.engine.restore(&|_| Ok(())).await.unwrap();
+    check_held(&bench).await;
+    bench.engine.roll(Event::Promote, &Actor::operator()).await.unwrap();
+    check_held(&bench).await;
+    // The release before comes back after a start, for whoever stays on it.
+    let bench = bench.reopened().await;
+    bench.engine.restore(&|_| Ok(())).await.unwrap();
+    until(|| bench.engine.loaded_as(10).is_some()).await;
+    check_held(&bench).await;
+    roll_back(&bench).await;
+    edit(&bench, 10, "patch", "a", pro()).await.unwrap();
+    // What was written meanwhile is found when it is rolled out again.
+    let refused = bench.engine.start_rollout(20, AT_ONCE, &Actor::operator()).await.unwrap_err().to_string();
+    assert!(refused.contains("1 of customers: customers.tier"), "{refused}");
+    edit(&bench, 10, "patch", "a", json!({ "tier": "free" })).await.unwrap();
+    bench.engine.start_rollout(20, AT_ONCE, &Actor::operator()).await.unwrap();
+    assert_eq!(active(&bench), Some(20));
+    bench.engine.close().await;
+}
+
+/// As a crash leaves it: the rollout is on record, and its candidate has some of the documents migrated.
+async fn half_prepared(batches: usize) -> (Bench, BTreeMap<String, String>) {
+    let (bench, key) = filled(60).await;
+    let before = stored(&bench.store);
+    let signed = bundle(&key, &splitting("2.0.0"), 20);
+    let hold = Strategy::BlueGreen { hold: true };
+    bench.engine.deploy(&signed, hold.clone(), &Actor::operator(), &|_| Ok(())).await.unwrap();
+    roll_back(&bench).await;
+    undone(&bench).await;
+    assert_eq!(stored(&bench.store), before);
+    let actor = Actor::operator();
+    change(&bench.store, &actor, |transaction| {
+        let started = releases::read_traffic(transaction)?.start(20, AT_ONCE, "operator", 1);
+        put(transaction, &weir_schema::rollout::Moved { traffic: started.unwrap(), ended: None });
+        Ok::<_, DeployError>(Changed::new((), "startRollout", Vec::new()))
+    })
+    .await
+    .unwrap();
+    let known = releases::list(&bench.store).unwrap();
+    let candidate = bench.engine.load_kept(known.last().unwrap()).await.unwrap();
+    let converter = Arc::new(Converter::new(&candidate, Some(&loaded(&bench, 10))).unwrap());
+    let migrating = Migrating { engine: &bench.engine, converter, direction: Up, actor: &actor, batch: 7 };
+    migrating.begin().await.unwrap();
+    for _ in 0..batches {
+        assert!(migrating.next().await.unwrap().is_none());
+    }
+    let split = stored(&bench.store).values().filter(|text| text.contains("first")).count();
+    assert_eq!(split, batches * 7);
+    (bench.reopened().await, before)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollout_that_was_cut_off_while_documents_were_migrated_goes_on() {
+    for batches in [0, 3] {
+        let (bench, before) = half_prepared(batches).await;
+        bench.engine.restore(&|_| Ok(())).await.unwrap();
+        // Whoever is served meanwhile can write at once.
+        edit(&bench, 10, "patch", "c001", json!({ "name": "New Name" })).await.unwrap();
+        until(|| active(&bench) == Some(20)).await;
+        let documents = stored(&bench.store);
+        check_split(&documents);
+        assert_eq!((documents.len(), times(&documents, "c000"), times(&documents, "c059")), (60, Some(1), Some(1)));
+
+        // What is being undone goes on as well, and so does what nobody has begun to undo.
+        let bench = bench.reopened().await;
+        bench.engine.restore(&|_| Ok(())).await.unwrap();
+        edit(&bench, 10, "patch", "c001", json!({ "name": "A1 B1" })).await.unwrap();
+        check_split(&stored(&bench.store));
+        roll_back(&bench).await;
+        let bench = bench.reopened().await;
+        bench.engine.restore(&|_| Ok(())).await.unwrap();
+        edit(&bench, 10, "patch", "c002", json!({ "note": "written meanwhile" })).await.unwrap();
+        undone(&bench).await;
+        let mut after = stored(&bench.store);
+        assert!(!is_split(&after), "{after:#?}");
+        let written = after.insert("c002".to_owned(), before["c002"].clone()).unwrap();
+        assert!(written.contains("written meanwhile"), "{written}");
+        assert_eq!(after, before);
+        bench.engine.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_rolled_back_while_it_is_prepared_is_undone() {
+    let (bench, before) = half_prepared(2).await;
+    bench.engine.restore(&|_| Ok(())).await.unwrap();
+    // Whether all are migrated by then or not.
+    roll_back(&bench).await;
+    assert_eq!(active(&bench), Some(10));
+    undone(&bench).await;
+    assert_eq!(stored(&bench.store), before);
+    bench.engine.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_that_cannot_be_loaded_any_more_leaves_documents_that_the_one_before_reads_and_writes() {
+    let (bench, _) = filled(20).await;
+    let other = SigningKey::generate().unwrap();
+    bench.trust(&other).await;
+    let hold = Strategy::BlueGreen { hold: true };
+    let signed = bundle(&other, &splitting("2.0.0"), 20);
+    bench.engine.deploy(&signed, hold, &Actor::operator(), &|_| Ok(())).await.unwrap();
+    check_split(&stored(&bench.store));
+    let id = other.public().id().to_string();
+    crate::control::keys::revoke(&bench.store, &Actor::operator(), &id).await.unwrap();
+    let bench = bench.reopened().await;
+    bench.engine.restore(&|_| Ok(())).await.unwrap();
+    assert!(matches!(last_phase(&bench.store), Some(Phase::RolledBack { .. })));
+    undone(&bench).await;
+    edit(&bench, 10, "patch", "c000", json!({ "name": "New Name" })).await.unwrap();
+    assert!(bench.audit().contains("weir migration.keep shop 2.0.0"));
+    bench.engine.close().await;
+}

@@ -1,0 +1,263 @@
+//! Makes the candidate of a rollout ready before any call goes to it: its documents, its views, its checks. What cannot be made ready
+//! is given up, and all is as it was.
+//!
+//! Rule: documents are migrated, up and down, by whoever holds the lock of deployments, so that nothing is migrated that is being
+//! undone. A rollback does not wait for that lock: it takes effect, and whoever prepares its candidate stops.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use weir_schema::codec::control::{MigrationDirection, MigrationRecord, ReleaseRecord};
+use weir_schema::rollout::{self, Event, Phase, Rollout, Traffic};
+
+use super::conduct::RolloutError;
+use crate::call::Caller;
+use crate::control::releases::{self, DeployError};
+use crate::control::{Actor, ControlError};
+use crate::engine::Engine;
+use crate::evolution::check::CheckError;
+use crate::evolution::migrate::MigrateError;
+use crate::release::Release;
+
+/// How long a rollout waits for the views of its candidate. Those that take longer are built while they are asked for.
+const VIEWS_MAX: Duration = Duration::from_secs(60);
+
+/// Why a candidate is not ready.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadyError {
+    /// Its documents cannot be migrated.
+    #[error("the documents cannot be migrated: {0}; mend the migration and deploy it as another version")]
+    Migrate(MigrateError),
+    /// There are documents that it does not know.
+    #[error(transparent)]
+    Unfit(CheckError),
+    /// One of its checks fails.
+    #[error("its check {check} fails: {message}; mend the app and deploy it as another version")]
+    Check {
+        /// Which.
+        check: String,
+        /// Why.
+        message: String,
+    },
+    /// Somebody was faster.
+    #[error("it was rolled back while it was being prepared")]
+    TakenBack,
+}
+
+impl From<MigrateError> for RolloutError {
+    fn from(error: MigrateError) -> Self {
+        match error {
+            MigrateError::Control(error) => Self::Control(error),
+            other => Self::Unready(ReadyError::Migrate(other)),
+        }
+    }
+}
+
+impl From<CheckError> for RolloutError {
+    fn from(error: CheckError) -> Self {
+        match error {
+            CheckError::Control(error) => Self::Control(error),
+            CheckError::Unavailable(poisoned) => Self::Control(poisoned.into()),
+            unfit @ CheckError::Unfit { .. } => Self::Unready(ReadyError::Unfit(unfit)),
+        }
+    }
+}
+
+impl Engine {
+    /// Makes the candidate of the rollout under way ready, and has the rollout go on. A candidate that cannot be made ready is given
+    /// up before this returns. For who holds the lock of deployments.
+    pub(crate) async fn prepare(&self, actor: &Actor) -> Result<rollout::Traffic, RolloutError> {
+        let state = releases::traffic(self.store())?;
+        let Some(rollout) = state.rollout.clone().filter(|rollout| rollout.phase == Phase::Preparing) else {
+            return self.happen(Event::Prepared, actor).await;
+        };
+        let made = match self.make_ready_unless_taken_back(&rollout, actor).await {
+            Ok(()) => self.happen(Event::Prepared, actor).await,
+            Err(error) => Err(error),
+        };
+        // What the server's end has cut off goes on after the next start.
+        if let Err(RolloutError::Unready(why)) = &made
+            && !self.has_ended()
+        {
+            if !matches!(why, ReadyError::TakenBack) {
+                self.happen(Event::Failed { why: why.to_string() }, actor).await?;
+            }
+            self.undo_migration().await?;
+            // It may have been held to while somebody took it back.
+            self.let_go_of_others(&releases::traffic(self.store())?).await?;
+            let is_needed = state.promoted.contains(&rollout.candidate);
+            if let Some(candidate) = self.loaded_as(rollout.candidate).filter(|_| !is_needed) {
+                self.give_up(&candidate).await;
+            }
+        }
+        made
+    }
+
+    async fn make_ready_unless_taken_back(&self, rollout: &Rollout, actor: &Actor) -> Result<(), RolloutError> {
+        let mut traffic = self.traffic();
+        let mut making = pin!(self.make_ready(rollout, actor));
+        loop {
+            let now = releases::traffic(self.store())?.rollout;
+            if now.is_none_or(|now| now.number != rollout.number || now.phase != Phase::Preparing) {
+                return Err(ReadyError::TakenBack.into());
+            }
+            tokio::select! {
+                made = &mut making => return made,
+                // Each state is told there after it was committed.
+                changed = traffic.changed() => if changed.is_err() {
+                    return Err(ReadyError::TakenBack.into());
+                },
+            }
+        }
+    }
+
+    async fn make_ready(&self, rollout: &Rollout, actor: &Actor) -> Result<(), RolloutError> {
+        let known = releases::list(self.store())?;
+        let candidate = self.load_of(&known, rollout.candidate).await?;
+        let base = match rollout.base {
+            // One that cannot be loaded any more writes nothing, and takes no calls after a rollback.
+            Some(base) => self.load_of(&known, base).await.inspect_err(|error| tracing::warn!("{error}")).ok(),
+            None => None,
+        };
+        let is_its_own =
+            |record: &MigrationRecord| record.release == candidate.name() && record.direction == MigrationDirection::Up;
+        let others = self.migration_status()?.filter(|record| !is_its_own(record));
+        if others.is_some() && !candidate.migrations().is_empty() {
+            self.end_migration(actor).await?;
+        }
+        self.migrate(&candidate, base.as_deref(), MigrationDirection::Up, actor).await?;
+        self.check_data(&candidate, base.as_deref()).await?;
+        let building = async {
+            for view in candidate.all_groups() {
+                view.until_built().await;
+            }
+        };
+        if tokio::time::timeout(VIEWS_MAX, building).await.is_err() {
+            tracing::warn!("{} takes calls before all of its views are built", candidate.name());
+        }
+        self.check(&candidate).await?;
+        if others.is_some() && candidate.migrations().is_empty() {
+            // What this one writes is not for the release that had documents migrated.
+            self.end_migration(actor).await?;
+        }
+        Ok(())
+    }
+
+    /// Calls what the release wants called before it takes calls.
+    async fn check(&self, candidate: &Arc<Release>) -> Result<(), RolloutError> {
+        for check in candidate.checks() {
+            let called = self.for_upkeep().call(candidate, &Caller::Scheduler, check, Value::Object(Map::new())).await;
+            called.map_err(|error| ReadyError::Check { check: check.clone(), message: error.message })?;
+        }
+        Ok(())
+    }
+
+    async fn load_of(&self, known: &[ReleaseRecord], sequence: u64) -> Result<Arc<Release>, RolloutError> {
+        let record = known.iter().find(|release| release.sequence == sequence);
+        self.ready_to_load(record.ok_or_else(|| RolloutError::Unknown(sequence.to_string()))?).await
+    }
+
+    /// Undoes the migration of a release that was taken back, and ends one that nothing leads back from. For who holds the lock of
+    /// deployments.
+    pub(crate) async fn undo_migration(&self) -> Result<(), RolloutError> {
+        let (state, known) = (releases::traffic(self.store())?, releases::list(self.store())?);
+        let Some(record) = self.migration_status()? else {
+            self.forget_migration().await;
+            return Ok(());
+        };
+        if is_over(&state, &known, &record) {
+            return Ok(self.end_migration(&Actor::weir()).await?);
+        }
+        if !is_taken_back(&state, &known, &record) {
+            return Ok(());
+        }
+        let release = match self.load_migrated(&known, &record).await {
+            Ok(release) => release,
+            Err(error) => {
+                tracing::error!("documents stay as they were migrated to {}: {error}", record.release);
+                return Ok(self.end_migration(&Actor::weir()).await?);
+            }
+        };
+        let base = state.active().and_then(|active| self.loaded_as(active));
+        match self.migrate(&release, base.as_deref(), MigrationDirection::Down, &Actor::weir()).await {
+            Err(error @ (MigrateError::Failed { .. } | MigrateError::Other { .. } | MigrateError::Undoing { .. })) => {
+                tracing::error!("the migration to {} is not undone, and it is tried again: {error}", record.release);
+                Ok(())
+            }
+            undone => Ok(undone.map(drop)?),
+        }
+    }
+
+    /// Whether there is something for [`Self::undo_migration`] to do.
+    pub(crate) fn has_to_undo(&self, state: &Traffic) -> Result<bool, ControlError> {
+        let Some(record) = self.migration_status()? else { return Ok(false) };
+        let known = releases::list(self.store())?;
+        Ok(is_over(state, &known, &record) || is_taken_back(state, &known, &record))
+    }
+
+    /// Has the migration that is on record known again after a start, before anybody writes.
+    pub(crate) async fn resume_migration(&self, state: &Traffic) -> Result<(), RolloutError> {
+        let Some(record) = self.migration_status()? else { return Ok(()) };
+        let known = releases::list(self.store())?;
+        let release = match self.load_migrated(&known, &record).await {
+            Ok(release) => release,
+            Err(error) => {
+                tracing::error!("the migration to {} does not go on: {error}", record.release);
+                return Ok(());
+            }
+        };
+        let before = if release.sequence() == state.active() { state.previous() } else { state.active() };
+        let base = match before {
+            Some(before) => self.load_of(&known, before).await.inspect_err(|error| tracing::error!("{error}")).ok(),
+            None => None,
+        };
+        Ok(self.know_migration(&release, base.as_deref()).await?)
+    }
+
+    async fn load_migrated(
+        &self,
+        known: &[ReleaseRecord],
+        record: &MigrationRecord,
+    ) -> Result<Arc<Release>, RolloutError> {
+        let release = migrated(known, record).ok_or_else(|| RolloutError::Unknown(record.release.clone()))?;
+        self.ready_to_load(release).await
+    }
+
+    /// A release to be loaded, if it is not.
+    pub(super) async fn ready_to_load(&self, record: &ReleaseRecord) -> Result<Arc<Release>, RolloutError> {
+        let loaded = self.load_kept(record).await;
+        loaded.map_err(|why: DeployError| RolloutError::Load { version: record.version.clone(), why: Box::new(why) })
+    }
+
+    /// The release that documents are migrated to, if they are: it stays loaded.
+    pub(crate) fn migrated_to(&self) -> Result<Option<u64>, ControlError> {
+        let Some(record) = self.migration_status()? else { return Ok(None) };
+        Ok(migrated(&releases::list(self.store())?, &record).map(|release| release.sequence))
+    }
+}
+
+/// The release that a migration is of.
+fn migrated<'k>(known: &'k [ReleaseRecord], record: &MigrationRecord) -> Option<&'k ReleaseRecord> {
+    known.iter().rev().find(|release| is_of(record, release))
+}
+
+fn is_of(record: &MigrationRecord, release: &ReleaseRecord) -> bool {
+    record.release == format!("{} {}", release.app, release.version)
+}
+
+/// Whether a migration is of a release that is neither active nor about to be.
+fn is_taken_back(state: &Traffic, known: &[ReleaseRecord], record: &MigrationRecord) -> bool {
+    let candidate = state.rollout.as_ref().map(|rollout| rollout.candidate);
+    let takes_over = |release: &ReleaseRecord| {
+        is_of(record, release) && [state.active(), candidate].contains(&Some(release.sequence))
+    };
+    !known.iter().any(takes_over)
+}
+
+/// Whether a migration is of the active release, and there is none to go back to.
+fn is_over(state: &Traffic, known: &[ReleaseRecord], record: &MigrationRecord) -> bool {
+    let is_active = |release: &ReleaseRecord| is_of(record, release) && state.active() == Some(release.sequence);
+    record.direction == MigrationDirection::Up && state.previous().is_none() && known.iter().any(is_active)
+}
