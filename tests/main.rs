@@ -29,6 +29,7 @@
 //! | [`secrets`] | nothing that is written anywhere holds a secret |
 //! | [`evolution`] | a migration of documents goes on over kills, and so does its end |
 //! | [`files`] | files that Apollo Client uploads |
+//! | [`guards`] | a release whose workers die with each call is taken back, by hand and by itself |
 //! | [`hostile`] | scripts that mean harm are stopped at their limits, and nobody else notices |
 //! | [`jobs`] | 10,000 jobs over kills, each once; `weir jobs` |
 //! | [`matrix`] | every client of the documentation asks, changes, fails and subscribes |
@@ -100,6 +101,7 @@ mod evolution;
 mod files;
 mod floods;
 mod graphiql;
+mod guards;
 mod hostile;
 mod hot_row;
 mod jobs;

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Instant;
 
 use parking_lot::RwLock;
 use semver::VersionReq;
@@ -434,12 +435,14 @@ impl Engine {
 
     /// Has the endpoint at a place among those of the release answer a request, for nobody in particular.
     pub async fn answer(&self, release: &Arc<Release>, place: usize, request: &Value) -> Result<Value, CallError> {
+        let begun = Instant::now();
         release.usage().called(release.declarations().functions.len() + place);
         let prepared = Prepared::endpoint(release, &Caller::Anonymous, place, request);
         let outcome = match prepared {
             Ok(prepared) => self.act(&prepared).await.map(|answer| answer.value.take()),
             Err(error) => Err(error),
         };
+        release.tally().count(outcome.as_ref().map(drop), Some(begun));
         let name = |index: usize| release.declarations().callable(index).map_or("", |endpoint| endpoint.name.as_str());
         self.judged(release, &Caller::Anonymous, name(release.declarations().functions.len() + place), outcome)
     }
@@ -454,10 +457,12 @@ impl Engine {
         arguments: Value,
         scope: Option<Scope>,
     ) -> Result<Answer, CallError> {
+        let begun = Instant::now();
         let outcome = match Prepared::new(release, caller, function, arguments) {
             Ok(prepared) => self.call_prepared(prepared, scope).await,
             Err(error) => Err(error),
         };
+        release.tally().count(outcome.as_ref().map(drop), Some(begun));
         self.judged(release, caller, function, outcome)
     }
 

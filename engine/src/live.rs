@@ -89,6 +89,7 @@ impl Watch {
                 continue;
             };
             if let Some(emission) = self.emit(&published, commit) {
+                query.release.tally().count(emission.as_ref().map(drop), None);
                 return emission;
             }
         }
@@ -124,12 +125,14 @@ impl Watch {
                 Ok(timed) => {
                     let digest = timed.value.digest();
                     if self.replace(Last::Value(digest)) {
+                        query.release.tally().count(Ok(()), None);
                         let (age, cursor) = (Some(timed.age()), digest.cursor(timed.commit));
                         return Ok(Emission { value: timed.value, commit: timed.commit, cursor, age });
                     }
                 }
                 Err(error) => {
                     if self.replace(Last::Error(error.clone())) {
+                        query.release.tally().count(Err(&error), None);
                         return Err(error);
                     }
                 }

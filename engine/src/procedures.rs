@@ -71,6 +71,7 @@ pub async fn call_together(
     scope: Option<Scope>,
 ) -> Vec<Result<Answer, CallError>> {
     let count = calls.len();
+    let begun = Instant::now();
     let names: Vec<String> = calls.iter().map(|call| call.function.clone()).collect();
     let ended = match prepare(release, caller, calls) {
         Ok(group) => transact(engine, &group, scope).await,
@@ -79,12 +80,19 @@ pub async fn call_together(
     match ended {
         Ok((outcomes, commit)) => {
             let judged = |(outcome, name): (Result<Given, CallError>, &String)| {
+                release.tally().count(outcome.as_ref().map(drop), Some(begun));
                 engine.judged(release, caller, name, outcome.map(|given| Answer::new(given, commit)))
             };
             outcomes.into_iter().zip(&names).map(judged).collect()
         }
         // None of them is to blame, and each has failed.
-        Err(error) => names.iter().map(|name| engine.judged(release, caller, name, Err(error.clone()))).collect(),
+        Err(error) => {
+            let failed = |name: &String| {
+                release.tally().count(Err(&error), Some(begun));
+                engine.judged(release, caller, name, Err(error.clone()))
+            };
+            names.iter().map(failed).collect()
+        }
     }
 }
 

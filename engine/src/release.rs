@@ -25,6 +25,7 @@ use crate::experiments::counts::ReleaseCounts;
 use crate::fetch::Fetcher;
 use crate::groups::view::GroupView;
 use crate::keep::code;
+use crate::rollouts::health::Tally;
 use crate::secrets::{Missing, Secrets};
 use crate::usage::Usage;
 
@@ -56,6 +57,8 @@ pub struct Release {
     counts: ReleaseCounts,
     /// What clients ask for of it.
     usage: Arc<Usage>,
+    /// What their calls come to.
+    tally: Tally,
 }
 
 /// What an app needs beside itself.
@@ -109,6 +112,7 @@ impl Release {
             used_ms: AtomicU64::new(0),
             counts,
             usage,
+            tally: Tally::default(),
         })
     }
 
@@ -165,6 +169,11 @@ impl Release {
     /// What clients ask for of it.
     pub fn usage(&self) -> &Arc<Usage> {
         &self.usage
+    }
+
+    /// What the calls of clients come to.
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     /// What the app declares.

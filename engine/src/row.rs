@@ -7,7 +7,7 @@
 
 use std::future::ready;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Fuse, FusedFuture};
@@ -50,6 +50,7 @@ struct Made {
     release: Arc<Release>,
     caller: Caller,
     function: String,
+    begun: Instant,
 }
 
 enum State {
@@ -101,7 +102,7 @@ impl Row {
     /// Where the future is dropped before, nothing is written, unless the call has been handed to the committer already.
     pub async fn call(&mut self, call: Call, scope: Option<Scope>) -> Sealed {
         let (engine, release, caller) = (self.engine.clone(), self.release.clone(), self.caller.clone());
-        let made = Made { engine, release, caller, function: call.function.clone() };
+        let made = Made { engine, release, caller, function: call.function.clone(), begun: Instant::now() };
         match self.run(call, scope).await {
             Ok(Came::Over(answer)) => made.over(answer),
             Ok(Came::Decided(decided)) => made.decided(decided),
@@ -147,7 +148,12 @@ impl Made {
         self.engine.failed("call", &self.release, &self.caller, &self.function, error);
     }
 
+    fn count(&self, outcome: Result<(), &CallError>) {
+        self.release.tally().count(outcome, Some(self.begun));
+    }
+
     fn over(self, answer: Result<Answer, CallError>) -> Sealed {
+        self.count(answer.as_ref().map(drop));
         if let Err(error) = &answer {
             self.failed(error);
         }
@@ -158,12 +164,14 @@ impl Made {
         let bytes = decided.peek().map_or(0, outcome_bytes);
         // At once, also where nobody takes the answer: the record is a later commit, so it is durable after all that this rests on.
         if let Some(Err(error)) = decided.peek() {
+            self.count(Err(error));
             self.failed(error);
             return Sealed { bytes, state: State::Failed(decided) };
         }
         let span = self.engine.span().clone();
         let ending = async move {
             let outcome = decided.settled().await;
+            self.count(outcome.as_ref().map(drop));
             outcome.inspect_err(|error| self.failed(error))
         };
         Sealed { bytes, state: State::Settling(Settling { span, ending: ending.boxed().fuse() }) }

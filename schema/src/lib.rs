@@ -21,6 +21,7 @@
 //! | [`datetime`] | the one written form of a `DateTime` |
 //! | [`duration`] | lengths of time as users write them |
 //! | [`cron`] | times that come again and again, as `app.toml` writes them |
+//! | [`guards`] | when a rollout is taken back by itself, as `app.toml` says |
 //! | [`id`] | document ids and how they are generated |
 //! | [`commit`] | commit timestamps and cursors |
 //! | [`codec`] | order-preserving keys and the store's records, as they lie on disk |
@@ -52,6 +53,7 @@ pub mod duration;
 pub mod endpoints;
 pub mod error;
 pub mod graphql;
+pub mod guards;
 pub mod id;
 pub mod limits;
 pub mod manifest;

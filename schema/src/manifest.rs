@@ -13,6 +13,7 @@ use toml::de::DeTable;
 use crate::caller::CallerSettings;
 use crate::cron::Schedule;
 use crate::graphql::{self, GraphqlSettings};
+use crate::guards::{self, RolloutSettings};
 use crate::limits::{
     ARRAY_BUFFER_BYTES_MAX, BATCH_CALLS_MAX, CALL_MS_MAX, CRONS_MAX, CallLimits, HEAP_BYTES_MAX, HEAP_BYTES_MIN,
     JOB_ARGUMENTS_BYTES_MAX, JOB_MS_MAX, JOBS_RUNNING_MAX, JobSettings, RESPONSE_BYTES_MAX, RESULT_DEPTH_MAX,
@@ -52,9 +53,6 @@ pub struct Manifest {
     /// How documents of releases before become documents of this one, by collection.
     #[serde(default)]
     pub migration: BTreeMap<String, Migration>,
-    /// What has to go well before it takes the place of another release.
-    #[serde(default)]
-    pub rollout: RolloutSettings,
     /// What functions may know of who calls.
     #[serde(default)]
     pub caller: CallerSettings,
@@ -67,6 +65,9 @@ pub struct Manifest {
     /// What it measures, by name.
     #[serde(default, deserialize_with = "metrics::metrics")]
     pub metrics: BTreeMap<String, Metric>,
+    /// How it is rolled out.
+    #[serde(default)]
+    pub rollout: RolloutSettings,
 }
 
 /// A call that is made again and again: an entry of `[[cron]]`.
@@ -95,15 +96,6 @@ pub struct Migration {
     /// Undoes that. Without it, what only this release declares is removed.
     #[serde(default)]
     pub down: Option<String>,
-}
-
-/// What a rollout does before any call goes to the release: `[rollout]`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RolloutSettings {
-    /// Queries and views by their exported names, which are called without arguments and must not fail.
-    #[serde(default)]
-    pub checks: Vec<String>,
 }
 
 /// What erases the types of a module. All behave alike; a build of Weir may lack some of them.
@@ -229,6 +221,11 @@ pub fn parse(text: &str) -> Result<Manifest, ManifestError> {
     }
     if let Some((name, message)) = graphql::out_of_range(&manifest.graphql) {
         return Err(ManifestError { message: format!("{name} is {message}"), offset: text.find(&name) });
+    }
+    if let Some((name, message)) = guards::useless(&manifest.rollout.guards, |name| manifest.metrics.contains_key(name))
+    {
+        let offset = text.find(&format!("rollout.guards.metrics.{name}"));
+        return Err(ManifestError { message, offset });
     }
     match bad_cron(&manifest.cron) {
         Some((index, key, message)) => {

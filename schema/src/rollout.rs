@@ -7,7 +7,7 @@
 //!     │      ├────────────────► step n ───────┘ ───────────────────────────────────────────► promoted
 //!     │      └────────────────► shadowing ─── promote ─────────────────────────────────────► promoted
 //!     │                           │
-//!     └── failed ──► failed       └── roll back ──► rolled back
+//!     └── failed ──► failed       └── roll back, or violated ──► rolled back
 //! ```
 //!
 //! Rule: a state follows from the one before, what has happened and the time, and from nothing else: so a rollout goes on after a
@@ -19,6 +19,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::datetime;
 use crate::digest::Digest;
+
+pub mod watch;
+
+pub use watch::{Health, Watch};
 
 /// All callers, in hundredths of a percent.
 pub const WHOLE: u16 = 10_000;
@@ -243,6 +247,9 @@ pub struct Rollout {
     pub started_ms: u64,
     /// By whom.
     pub started_by: String,
+    /// Whether it is taken back by hand alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unguarded: bool,
 }
 
 /// Which releases take calls: the state of all rollouts together.
@@ -256,6 +263,9 @@ pub struct Traffic {
     /// The one that is under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollout: Option<Rollout>,
+    /// The watch over the active release, until the next rollout begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watch: Option<Watch>,
 }
 
 /// What happens to a rollout.
@@ -283,6 +293,15 @@ pub enum Event {
         /// Why.
         why: String,
     },
+    /// The same because of what its calls come to, as long as it is that rollout which is under way or watched.
+    Violated {
+        /// The rollout.
+        rollout: u64,
+        /// Why.
+        why: String,
+    },
+    /// From now on nobody goes back but by hand.
+    Unguard,
 }
 
 /// Why something cannot happen.
@@ -313,6 +332,9 @@ pub enum Refused {
     /// It is not time yet.
     #[error("the next step of rollout {0} is not due yet")]
     Early(u64),
+    /// Nobody watches it any more.
+    #[error("rollout {0} is not watched: it is over, or was left alone")]
+    Unwatched(u64),
     /// There is no release to go back to.
     #[error("no release was active before this one: deploy another instead")]
     First,
@@ -379,15 +401,22 @@ impl Traffic {
             since_ms: now_ms,
             started_ms: now_ms,
             started_by: by.to_owned(),
+            unguarded: false,
         };
-        Ok(Self { rollouts: rollout.number, rollout: Some(rollout), ..self.clone() })
+        Ok(Self { rollouts: rollout.number, rollout: Some(rollout), watch: None, ..self.clone() })
     }
 
     /// What follows when something happens.
     pub fn after(&self, event: &Event, now_ms: u64) -> Result<Moved, Refused> {
         let Some(rollout) = &self.rollout else {
+            let watch = self.watched(now_ms);
             return match event {
                 Event::RollBack { .. } => self.taken_back(),
+                Event::Violated { rollout, .. } if watch.is_some_and(|watch| watch.rollout == *rollout) => {
+                    self.taken_back()
+                }
+                Event::Violated { rollout, .. } => Err(Refused::Unwatched(*rollout)),
+                Event::Unguard if watch.is_some() => Ok(self.unwatched()),
                 _ => Err(Refused::None),
             };
         };
@@ -418,6 +447,14 @@ impl Traffic {
             }
             (Event::Resume, _) => return Err(refused("resumed")),
             (Event::RollBack { why }, _) => Phase::RolledBack { why: why.clone() },
+            (Event::Violated { rollout: number, why }, _) if rollout.is_guarded() && *number == rollout.number => {
+                Phase::RolledBack { why: why.clone() }
+            }
+            (Event::Violated { rollout: number, .. }, _) => return Err(Refused::Unwatched(*number)),
+            (Event::Unguard, _) => {
+                let rollout = Rollout { unguarded: true, ..rollout.clone() };
+                return Ok(Moved { traffic: Self { rollout: Some(rollout), ..self.clone() }, ended: None });
+            }
         };
         Ok(self.with(Rollout { phase, since_ms: now_ms, ..rollout.clone() }))
     }
@@ -442,11 +479,26 @@ impl Traffic {
         self.previous().ok_or(Refused::First)?;
         let mut promoted = self.promoted.clone();
         promoted.pop();
-        Ok(Moved { traffic: Self { promoted, ..self.clone() }, ended: None })
+        Ok(Moved { traffic: Self { promoted, watch: None, ..self.clone() }, ended: None })
+    }
+
+    /// The watch over the active release, if it goes on.
+    pub fn watched(&self, now_ms: u64) -> Option<&Watch> {
+        self.watch.as_ref().filter(|watch| now_ms < watch.until_ms)
+    }
+
+    /// The same with nobody watching.
+    fn unwatched(&self) -> Moved {
+        Moved { traffic: Self { watch: None, ..self.clone() }, ended: None }
     }
 }
 
 impl Rollout {
+    /// Whether it is taken back by what its calls come to: they have begun, and nobody has said otherwise.
+    pub fn is_guarded(&self) -> bool {
+        !self.unguarded && matches!(self.phase, Phase::Step { .. } | Phase::Paused { .. })
+    }
+
     /// How far it is, in words.
     pub fn in_words(&self) -> String {
         let strategy = self.strategy.as_str();

@@ -3,15 +3,22 @@
 //! A counter is an atomic number that is looked up once, at start: counting takes no lock and looks at no label. What others
 //! count, or can be seen at any time, is read when it is asked for.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
+use parking_lot::Mutex;
 use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeMetric, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::Registry;
+use prometheus_client::metrics::{MetricType, TypedMetric};
+use prometheus_client::registry::{Registry, Unit};
 use weir_engine::experiments::counts::Counted;
+use weir_engine::rollouts::health::ReleaseCalls;
 use weir_schema::error::ErrorCode;
+use weir_schema::rollout::Health;
 
 use crate::auth::error::TokenError;
 use crate::graphql::cache::CacheCounters;
@@ -26,6 +33,9 @@ type Labels<const N: usize> = [(&'static str, &'static str); N];
 
 /// The metric of an app, and the release.
 type AppLabels = [(&'static str, String); 2];
+
+/// The release.
+type ReleaseLabels = [(&'static str, String); 1];
 
 /// All that is counted.
 pub struct Metrics {
@@ -48,6 +58,9 @@ pub struct Metrics {
     /// What was given to metrics of the app: how many values, their sum, the sum of their squares.
     app_values: Family<AppLabels, Counter>,
     app_sums: [Family<AppLabels, Gauge<f64, AtomicU64>>; 2],
+    /// What the calls of releases came to, and how long they took.
+    release_calls: Family<AppLabels, Counter>,
+    release_seconds: Family<ReleaseLabels, Seconds>,
     /// In the order of [`Condition::ALL`](crate::tenants::Condition::ALL); of a server that has tenants.
     tenants: Vec<Gauge>,
 }
@@ -78,6 +91,8 @@ pub struct Readings {
     pub subscriptions: u64,
     /// What was given to metrics of the app, by the name of the metric and the release.
     pub app: Vec<(String, String, Counted)>,
+    /// What the calls of the loaded releases came to.
+    pub releases: Vec<ReleaseCalls>,
     /// Tenants by how they stand, where there can be some.
     pub tenants: Option<[u64; Condition::ALL.len()]>,
 }
@@ -129,6 +144,11 @@ impl Default for Metrics {
         let [sums, squares] = &app_sums;
         registry.register("app_metric_sum", "The sum of these values", sums.clone());
         registry.register("app_metric_squares", "The sum of their squares", squares.clone());
+        let (release_calls, release_seconds) = (Family::default(), Family::default());
+        let about = "Calls of loaded releases, by what they came to: answered, refused, failed, crashed";
+        registry.register("release_calls", about, release_calls.clone());
+        let about = "How long calls took that were answered, by release";
+        registry.register_with_unit("release_call", about, Unit::Seconds, release_seconds.clone());
         Self {
             registry,
             requests,
@@ -144,6 +164,8 @@ impl Default for Metrics {
             subscriptions,
             app_values,
             app_sums,
+            release_calls,
+            release_seconds,
             tenants: Vec::new(),
         }
     }
@@ -196,6 +218,7 @@ impl Metrics {
             counter.inner().store(value, std::sync::atomic::Ordering::Relaxed);
         }
         self.set_app(&readings.app);
+        self.set_releases(&readings.releases);
         let mut text = String::new();
         // Writing to a string cannot fail.
         let _ = encode(&mut text, &self.registry);
@@ -220,8 +243,62 @@ impl Metrics {
     }
 }
 
+impl Metrics {
+    /// Releases come and go.
+    fn set_releases(&self, releases: &[ReleaseCalls]) {
+        self.release_calls.clear();
+        self.release_seconds.clear();
+        for ReleaseCalls { release, health, took } in releases {
+            let Health { answered, refused, failed, crashed, .. } = health;
+            for (outcome, count) in
+                [("answered", answered), ("refused", refused), ("failed", failed), ("crashed", crashed)]
+            {
+                let labels = [("release", release.clone()), ("outcome", outcome.to_owned())];
+                let calls = self.release_calls.get_or_create_owned(&labels);
+                calls.inner().store(*count, std::sync::atomic::Ordering::Relaxed);
+            }
+            *self.release_seconds.get_or_create_owned(&[("release", release.clone())]).0.lock() =
+                (health.clone(), *took);
+        }
+    }
+}
+
+/// The times of calls as a histogram, whose bounds are those of the classes in which they are counted.
+#[derive(Debug, Clone, Default)]
+struct Seconds(Arc<Mutex<(Health, Duration)>>);
+
+impl EncodeMetric for Seconds {
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let (health, took) = &*self.0.lock();
+        let count = health.timed();
+        // From a quarter of a millisecond to half a minute, each twice the one before.
+        let bounds = (8..=25).map(|doublings| 1_u64 << doublings);
+        let mut below = 0;
+        let mut buckets: Vec<(f64, u64)> = bounds
+            .map(|us| {
+                let until = count - health.slower_than_us(us - 1);
+                let new = until - below;
+                below = until;
+                (us as f64 / 1e6, new)
+            })
+            .collect();
+        buckets.push((f64::INFINITY, count - below));
+        encoder.encode_histogram::<NoLabelSet>(took.as_secs_f64(), count, &buckets, None)
+    }
+
+    fn metric_type(&self) -> MetricType {
+        MetricType::Histogram
+    }
+}
+
+impl TypedMetric for Seconds {
+    const TYPE: MetricType = MetricType::Histogram;
+}
+
 #[cfg(test)]
 mod tests {
+    use weir_schema::rollout::watch::{LATENCY_CLASSES, latency_class};
+
     use super::*;
 
     #[test]
@@ -239,7 +316,13 @@ mod tests {
         // One of another release that is loaded no longer.
         metrics.text(&Readings { app: vec![of("shop 0.9.0", 1.0)], ..Readings::default() });
         let app = vec![of("shop 1.0.0", -3.5)];
-        let text = metrics.text(&Readings { results: [1, 2, 3], sockets: 4, app, ..Readings::default() });
+        let mut latencies = vec![0; LATENCY_CLASSES];
+        for us in [300, 400, 1_500] {
+            latencies[latency_class(us)] += 1;
+        }
+        let health = Health { answered: 3, failed: 2, latencies, ..Health::default() };
+        let releases = vec![ReleaseCalls { release: "shop 1.0.0".into(), health, took: Duration::from_micros(2_200) }];
+        let text = metrics.text(&Readings { results: [1, 2, 3], sockets: 4, app, releases, ..Readings::default() });
         assert!(!text.contains("0.9.0"), "{text}");
         for line in [
             "weir_requests_total{kind=\"query\",outcome=\"OK\"} 2",
@@ -252,6 +335,14 @@ mod tests {
             "weir_app_metric_values_total{name=\"order_value\",release=\"shop 1.0.0\"} 2",
             "weir_app_metric_sum{name=\"order_value\",release=\"shop 1.0.0\"} -3.5",
             "weir_app_metric_squares{name=\"order_value\",release=\"shop 1.0.0\"} 5.0",
+            "weir_release_calls_total{release=\"shop 1.0.0\",outcome=\"answered\"} 3",
+            "weir_release_calls_total{release=\"shop 1.0.0\",outcome=\"failed\"} 2",
+            "weir_release_call_seconds_sum{release=\"shop 1.0.0\"} 0.0022",
+            "weir_release_call_seconds_count{release=\"shop 1.0.0\"} 3",
+            "weir_release_call_seconds_bucket{le=\"0.000256\",release=\"shop 1.0.0\"} 0",
+            "weir_release_call_seconds_bucket{le=\"0.000512\",release=\"shop 1.0.0\"} 2",
+            "weir_release_call_seconds_bucket{le=\"0.002048\",release=\"shop 1.0.0\"} 3",
+            "weir_release_call_seconds_bucket{le=\"+Inf\",release=\"shop 1.0.0\"} 3",
             "# EOF",
         ] {
             assert!(text.lines().any(|there| there == line), "{line} is not in {text}");

@@ -63,7 +63,8 @@ pub fn ended(store: &Store) -> Result<Vec<Rollout>, ControlError> {
 fn action(event: &Event, moved: &Moved) -> &'static str {
     match (event, moved.ended.as_ref().map(|ended| &ended.phase)) {
         (_, Some(Phase::Promoted)) => "promoteRollout",
-        (Event::RollBack { .. }, _) => "rollBack",
+        (Event::RollBack { .. } | Event::Violated { .. }, _) => "rollBack",
+        (Event::Unguard, _) => "unguardRollout",
         (Event::Failed { .. }, _) => "failRollout",
         (Event::Pause, _) => "pauseRollout",
         (Event::Resume, _) => "resumeRollout",
@@ -90,7 +91,7 @@ fn targets(store: &[ReleaseRecord], before: &rollout::Traffic, moved: &Moved, ev
         targets.extend(before.active().map(|sequence| format!("from {}", name(sequence))));
         targets.extend(moved.traffic.active().map(|sequence| format!("to {}", name(sequence))));
     }
-    if let Event::RollBack { why } | Event::Failed { why } = event {
+    if let Event::RollBack { why } | Event::Violated { why, .. } | Event::Failed { why } = event {
         targets.push(why.clone());
     }
     targets
@@ -163,7 +164,7 @@ impl Engine {
             self.ready_to_load(record.ok_or_else(|| RolloutError::Unknown(sequence.to_string()))?).await?;
         }
         let becomes_active = next.traffic.active().filter(|active| self.active_sequence() != Some(*active));
-        let promoted = becomes_active.filter(|_| !matches!(event, Event::RollBack { .. }));
+        let promoted = becomes_active.filter(|_| !matches!(event, Event::RollBack { .. } | Event::Violated { .. }));
         if let Some(release) = promoted.and_then(|sequence| self.loaded_as(sequence)) {
             // What its views have computed before is there when its first call comes. A rollback has no time for that.
             self.hand_over(&release).await;
@@ -172,7 +173,11 @@ impl Engine {
             let _turn = self.shared().turning.lock().await;
             let moved = change(self.store(), actor, |transaction| {
                 let before = read_traffic(transaction)?;
-                let moved = before.after(&event, self.clock().now_ms())?;
+                let now_ms = self.clock().now_ms();
+                let mut moved = before.after(&event, now_ms)?;
+                if let Some(ended) = &moved.ended {
+                    moved.traffic.watch = self.watch_after(ended, now_ms);
+                }
                 put(transaction, &moved);
                 let targets = targets(&known, &before, &moved, &event);
                 Ok::<_, RolloutError>(Changed::new(moved.clone(), action(&event, &moved), targets))
@@ -228,6 +233,10 @@ impl Engine {
     /// Has calls go there from now on.
     pub(crate) fn direct(&self, traffic: Traffic) {
         let active = traffic.active().cloned();
+        let now_ms = self.clock().now_ms();
+        for release in self.loaded().borrow().iter() {
+            release.mark(now_ms);
+        }
         let before = self.shared().traffic.send_replace(Arc::new(traffic));
         let number = |release: &Arc<Release>| release.number();
         if before.active().map(number) == active.as_ref().map(number) {

@@ -4,9 +4,11 @@
 use std::sync::Weak;
 use std::time::Duration;
 
+use tracing::Instrument;
 use weir_schema::rollout::{Event, Phase, Traffic};
 
 use super::conduct::RolloutError;
+use super::guarding;
 use crate::control::{Actor, releases};
 use crate::engine::{Engine, Shared};
 
@@ -17,6 +19,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Runs for as long as the engine lives.
 pub(crate) async fn run(engine: Weak<Shared>) {
+    tokio::spawn(guarding::run(engine.clone()).in_current_span());
     let (mut pause, mut unloadable) = (Duration::ZERO, None);
     loop {
         tokio::time::sleep(pause).await;

@@ -13,6 +13,9 @@
 //! | [`ready`] | makes the candidate ready: its documents, its views, its checks; and undoes that |
 //! | [`status`] | how far rollouts are, with the releases that they are about |
 //! | `conductor` | does what is due by itself |
+//! | [`health`] | what the calls of each release come to |
+//! | `guards`, `exact` | whether that is bad enough to take a rollout back |
+//! | [`guarding`] | looks, and takes it back |
 //!
 //! The states are those of [`weir_schema::rollout`]. Each is committed, with its audit record, before any call goes by it; what goes
 //! by it is looked up in memory.
@@ -22,6 +25,10 @@
 pub mod compared;
 pub mod conduct;
 pub(crate) mod conductor;
+mod exact;
+pub mod guarding;
+mod guards;
+pub mod health;
 pub mod latency;
 pub mod line;
 pub mod loaded;
@@ -31,6 +38,9 @@ pub mod shadow;
 pub mod status;
 pub mod traffic;
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+mod guarding_tests;
 #[cfg(test)]
 mod shadow_tests;
 #[cfg(test)]

@@ -8,6 +8,7 @@ use weir_schema::rollout::{Rollout, Share, Traffic};
 use weir_store::Store;
 
 use super::conduct::RolloutError;
+use super::guarding::ReleaseHealth;
 use super::report::Counts;
 use crate::control::{ControlError, releases};
 use crate::engine::Engine;
@@ -34,6 +35,15 @@ pub struct Status {
     /// What came of the calls that are made on it too; absent: none are, or nobody serves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shadow: Option<Counts>,
+    /// What watches the release that is rolled out, or was a while ago, and takes it back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub guards: Vec<String>,
+    /// What their calls came to, where a server runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub health: Vec<ReleaseHealth>,
+    /// Over how long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window_ms: Option<u64>,
 }
 
 /// How it is now.
@@ -51,6 +61,7 @@ pub fn of(traffic: Traffic, known: &[ReleaseRecord]) -> Status {
         share: traffic.candidate().map(|(_, share)| share),
         shadow: None,
         rollout: traffic.rollout,
+        ..Status::default()
     }
 }
 
@@ -84,13 +95,21 @@ impl fmt::Display for Status {
         if let Some(previous) = &self.previous {
             write!(f, ", and a rollback leads to {}", named(previous))?;
         }
-        let Some(rollout) = &self.rollout else { return Ok(()) };
-        let candidate = self.candidate.as_ref().map_or_else(|| rollout.candidate.to_string(), named);
-        write!(f, "\nrollout {} of {candidate}: {}", rollout.number, rollout.in_words())?;
-        match &self.shadow {
-            Some(counts) => write!(f, "\n{counts}: weir rollout differences shows them"),
-            None => Ok(()),
+        if let Some(rollout) = &self.rollout {
+            let candidate = self.candidate.as_ref().map_or_else(|| rollout.candidate.to_string(), named);
+            write!(f, "\nrollout {} of {candidate}: {}", rollout.number, rollout.in_words())?;
         }
+        if let Some(counts) = &self.shadow {
+            write!(f, "\n{counts}: weir rollout differences shows them")?;
+        }
+        for guard in &self.guards {
+            write!(f, "\nguard {guard}")?;
+        }
+        if let Some(window_ms) = self.window_ms {
+            let health = self.health.iter().filter(|health| health.calls > 0);
+            health.into_iter().try_for_each(|health| write!(f, "\nin the last {} s {health}", window_ms / 1_000))?;
+        }
+        Ok(())
     }
 }
 

@@ -97,6 +97,40 @@ fn a_canary_goes_step_by_step() {
     assert_eq!(back.ended.unwrap().phase, Phase::RolledBack { why: "errors".into() });
 }
 
+fn watch(rollout: u64, since_ms: u64, until_ms: u64) -> Watch {
+    Watch { rollout, since_ms, until_ms, before: Health::default() }
+}
+
+#[test]
+fn a_rollout_that_is_watched_is_taken_back_by_what_its_calls_come_to() {
+    let violated = |rollout| Event::Violated { rollout, why: "errors".into() };
+    let started = served(1).start(2, canary(&[("5%", None)]), "ada", 0).unwrap();
+    assert_eq!(started.after(&violated(1), 0), Err(Refused::Unwatched(1)), "it has no calls yet");
+    let step = run(&started, &[(10, Event::Prepared)]);
+    assert_eq!(step.after(&violated(2), 20), Err(Refused::Unwatched(2)));
+    for state in [step.clone(), run(&step, &[(15, Event::Pause)])] {
+        let ended = state.after(&violated(1), 20).unwrap().ended.unwrap();
+        assert_eq!((ended.phase, ended.since_ms), (Phase::RolledBack { why: "errors".into() }, 20));
+    }
+    let alone = run(&step, &[(20, Event::Unguard)]);
+    assert_eq!(alone.after(&violated(1), 30), Err(Refused::Unwatched(1)));
+    let rollout = alone.rollout.unwrap();
+    assert_eq!((rollout.since_ms, rollout.phase), (10, Phase::Step { number: 0, due_ms: None }));
+    // All callers have moved, and it is watched for a while.
+    let mut promoted = run(&step, &[(30, Event::Promote)]);
+    assert_eq!(promoted.after(&violated(1), 31), Err(Refused::Unwatched(1)));
+    promoted.watch = Some(watch(1, 30, 100));
+    assert_eq!(promoted.after(&violated(1), 100), Err(Refused::Unwatched(1)), "it is over");
+    let back = run(&promoted, &[(99, violated(1))]);
+    assert_eq!((back.active(), back.watch), (Some(1), None));
+    let alone = run(&promoted, &[(40, Event::Unguard)]);
+    assert_eq!((alone.active(), alone.watch.clone()), (Some(2), None));
+    assert_eq!(alone.after(&Event::Unguard, 41), Err(Refused::None));
+    // The next rollout ends the watch, so that nobody takes back another than was meant.
+    let next = promoted.start(3, blue_green(true), "ada", 50).unwrap();
+    assert_eq!((next.after(&violated(1), 60), next.watch), (Err(Refused::Unwatched(1)), None));
+}
+
 #[test]
 fn a_shadow_moves_nobody_before_it_is_promoted() {
     let first = Traffic::default().start(1, shadow("10%"), "ada", 0).unwrap().after(&Event::Prepared, 1).unwrap();
@@ -169,13 +203,15 @@ fn whatever_happens_there_is_an_active_release_and_what_is_written_is_read() {
             };
             traffic = traffic.start(sequence, strategy, "ada", now_ms).unwrap();
         } else {
-            let event = match next(9) {
+            let event = match next(11) {
                 0 | 1 => Event::Prepared,
                 2 => Event::Failed { why: "x".into() },
                 3 | 4 => Event::Due,
                 5 => Event::Promote,
                 6 => Event::Advance,
                 7 => [Event::Pause, Event::Resume][next(2) as usize].clone(),
+                8 => Event::Unguard,
+                9 => Event::Violated { rollout: traffic.rollouts.saturating_sub(next(2)), why: "x".into() },
                 _ => Event::RollBack { why: "x".into() },
             };
             let before = traffic.clone();
@@ -183,9 +219,18 @@ fn whatever_happens_there_is_an_active_release_and_what_is_written_is_read() {
                 continue;
             };
             traffic = moved.traffic;
+            if moved.ended.as_ref().is_some_and(|ended| ended.phase == Phase::Promoted && !ended.unguarded) {
+                traffic.watch = Some(watch(traffic.rollouts, now_ms, now_ms + next(100)));
+            }
+            if let Event::Violated { rollout, .. } = &event {
+                let watched = before.watch.as_ref().filter(|watch| now_ms < watch.until_ms).map(|watch| watch.rollout);
+                let under_way = before.rollout.as_ref().filter(|of| !of.unguarded).map(|of| of.number);
+                assert_eq!(under_way.or(watched), Some(*rollout), "nobody else's rollout is taken back");
+            }
             match (&moved.ended, &event) {
                 (Some(ended), _) if ended.phase == Phase::Promoted => history.push(ended.candidate),
-                (None, Event::RollBack { .. }) => drop(history.pop()),
+                (None, Event::RollBack { .. } | Event::Violated { .. }) => drop(history.pop()),
+                (None, Event::Unguard) => {}
                 (Some(_), _) => {}
                 (None, _) => {
                     assert_eq!(before.rollout.as_ref().unwrap().number, traffic.rollout.as_ref().unwrap().number)

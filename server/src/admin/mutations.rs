@@ -99,6 +99,12 @@ impl Mutation {
         rollouts::roll(context, Event::Promote).await
     }
 
+    /// Lets the rollout under way, or the one that is watched, go on whatever its calls come to: it is taken back by hand alone.
+    #[graphql(guard = "needs(Permission::Deploy)")]
+    async fn unguard_rollout(&self, context: &Context<'_>) -> Result<RolloutStatus> {
+        rollouts::roll(context, Event::Unguard).await
+    }
+
     /// Moves all callers back, for the next call of each: to where they were before the rollout under way, or else to the release that
     /// was active before.
     #[graphql(guard = "needs(Permission::Deploy)")]

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use weir_engine::Engine;
 use weir_engine::control::releases;
 use weir_engine::rollouts::conduct::{self, RolloutError};
+use weir_engine::rollouts::guarding;
 use weir_engine::rollouts::status;
 use weir_schema::duration::parse_ms;
 use weir_schema::error::ErrorCode;
@@ -29,6 +30,36 @@ pub struct RolloutStatus {
     pub share: Option<String>,
     /// How far that is.
     pub rollout: Option<Rollout>,
+    /// What takes it back by itself, in words; empty: nothing, or it is over and not watched any more.
+    pub guards: Vec<String>,
+    /// What the calls of these releases came to lately.
+    pub health: Vec<ReleaseHealth>,
+}
+
+/// What the calls of a release came to in the last window of its guards.
+#[derive(SimpleObject)]
+pub struct ReleaseHealth {
+    /// Its version.
+    pub version: String,
+    /// Its calls, without those that were refused.
+    pub calls: String,
+    /// Those that failed.
+    pub errors: String,
+    /// How long half of those took at most that were answered, in milliseconds.
+    #[graphql(name = "p50Ms")]
+    pub p50_ms: Option<f64>,
+    /// How long all but 5% of them took at most.
+    #[graphql(name = "p95Ms")]
+    pub p95_ms: Option<f64>,
+}
+
+impl From<guarding::ReleaseHealth> for ReleaseHealth {
+    fn from(health: guarding::ReleaseHealth) -> Self {
+        let guarding::ReleaseHealth { version, calls, errors, p50_us, p95_us } = health;
+        let ms = |us: u64| us as f64 / 1_000.0;
+        let (p50_ms, p95_ms) = (p50_us.map(ms), p95_us.map(ms));
+        Self { version, calls: calls.to_string(), errors: errors.to_string(), p50_ms, p95_ms }
+    }
 }
 
 /// One release on its way to take the place of another.
@@ -171,7 +202,7 @@ fn step(StepInput { share: text, time }: StepInput) -> Result<Step> {
 impl From<status::Status> for RolloutStatus {
     fn from(status: status::Status) -> Self {
         let summary = status.to_string();
-        let status::Status { active, previous, candidate, rollout, share, .. } = status;
+        let status::Status { active, previous, candidate, rollout, share, guards, health, .. } = status;
         Self {
             summary,
             active: active.map(|record| Release::of(record, true)),
@@ -179,13 +210,16 @@ impl From<status::Status> for RolloutStatus {
             candidate: candidate.map(|record| Release::of(record, false)),
             share: share.map(|share| share.to_string()),
             rollout: rollout.map(Rollout::from),
+            guards,
+            health: health.into_iter().map(ReleaseHealth::from).collect(),
         }
     }
 }
 
 impl From<rollout::Rollout> for Rollout {
     fn from(rollout: rollout::Rollout) -> Self {
-        let rollout::Rollout { number, base, candidate, strategy, phase, since_ms, started_ms, started_by } = rollout;
+        let rollout::Rollout { number, base, candidate, strategy, phase, since_ms, started_ms, started_by, .. } =
+            rollout;
         let (strategy, steps) = match strategy {
             Strategy::BlueGreen { .. } => (StrategyKind::BlueGreen, Vec::new()),
             Strategy::Canary { steps } => (StrategyKind::Canary, steps),
@@ -224,7 +258,8 @@ impl From<rollout::Rollout> for Rollout {
 
 /// How it is now.
 pub fn current(context: &Context<'_>) -> Result<RolloutStatus> {
-    Ok(context.data::<Engine>()?.rollout_status().map_err(unavailable)?.into())
+    let engine = context.data::<Engine>()?;
+    Ok(engine.with_health(engine.rollout_status().map_err(unavailable)?).into())
 }
 
 /// The rollouts that are over, the newest first.
@@ -251,7 +286,7 @@ pub async fn roll(context: &Context<'_>, event: Event) -> Result<RolloutStatus> 
 
 fn shown(engine: &Engine, state: rollout::Traffic) -> Result<RolloutStatus> {
     let known = releases::list(engine.store()).map_err(unavailable)?;
-    Ok(status::of(state, &known).into())
+    Ok(engine.with_health(status::of(state, &known)).into())
 }
 
 fn of_rollout(error: RolloutError) -> async_graphql::Error {

@@ -24,7 +24,7 @@ use weir_store::{Options, Store};
 use crate::{Server, ServerOptions};
 
 /// Every root field, and the permission that it needs.
-const FIELDS: [(&str, &str, Permission); 35] = [
+const FIELDS: [(&str, &str, Permission); 36] = [
     ("query", "status", Permission::Read),
     ("query", "metrics", Permission::Read),
     ("query", "releases", Permission::Read),
@@ -47,6 +47,7 @@ const FIELDS: [(&str, &str, Permission); 35] = [
     ("mutation", "pauseRollout", Permission::Deploy),
     ("mutation", "resumeRollout", Permission::Deploy),
     ("mutation", "promoteRollout", Permission::Deploy),
+    ("mutation", "unguardRollout", Permission::Deploy),
     ("mutation", "rollBack", Permission::Deploy),
     ("mutation", "trustKey", Permission::Keys),
     ("mutation", "rotateKey", Permission::Keys),

@@ -1,4 +1,4 @@
-//! `weir rollout start|status|differences|list|advance|pause|resume|promote|rollback`: how one release takes the place of another.
+//! `weir rollout start|status|differences|list|advance|pause|resume|promote|unguard|rollback`: how one release takes the place of another.
 
 use std::path::PathBuf;
 
@@ -101,6 +101,11 @@ enum Command {
         #[command(flatten)]
         whose: Whose,
     },
+    /// Let a rollout go on whatever its calls come to, also once all callers have moved: from now on it is taken back by hand alone.
+    Unguard {
+        #[command(flatten)]
+        whose: Whose,
+    },
     /// Move all callers back: to where they were before the rollout under way, or else to the release that was active before.
     Rollback {
         /// Why, for the audit log.
@@ -123,6 +128,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Pause { whose } => rolled(Rolling::Pause, whose)?.show(false),
         Command::Resume { whose } => rolled(Rolling::Resume, whose)?.show(false),
         Command::Promote { whose } => rolled(Rolling::Promote, whose)?.show(false),
+        Command::Unguard { whose } => rolled(Rolling::Unguard, whose)?.show(false),
         Command::Rollback { why, whose } => rolled(Rolling::RollBack { why: why.clone() }, whose)?.show(false),
     }
 }
@@ -211,6 +217,7 @@ fn rolled(rolling: Rolling, whose: &Whose) -> Result<Told, Failure> {
         Rolling::Pause => ("mutation { status: pauseRollout", json!({})),
         Rolling::Resume => ("mutation { status: resumeRollout", json!({})),
         Rolling::Promote => ("mutation { status: promoteRollout", json!({})),
+        Rolling::Unguard => ("mutation { status: unguardRollout", json!({})),
         Rolling::RollBack { why } => ("mutation($why: String!) { status: rollBack(why: $why)", json!({ "why": why })),
     };
     let request = Request::Roll { rolling: rolling.clone() };

@@ -321,7 +321,10 @@ async fn perform(request: Request, served: &Served, watch: Watch) -> Result<Valu
             tracing::info!("{shipped}");
             outcome(&shipped)
         }
-        Request::RolloutStatus => outcome(&engine.rollout_status().map_err(|error| error.to_string())?),
+        Request::RolloutStatus => {
+            let status = engine.rollout_status().map_err(|error| error.to_string())?;
+            outcome(&engine.with_health(status))
+        }
         Request::ShadowReport => outcome(&engine.shadow_report()),
         Request::Rollouts => outcome(&conduct::ended(store).map_err(|error| error.to_string())?),
         Request::StartRollout { release, strategy } => {

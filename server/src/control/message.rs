@@ -269,6 +269,8 @@ pub enum Rolling {
     Resume,
     /// All callers move.
     Promote,
+    /// Nobody goes back but by hand.
+    Unguard,
     /// All callers move back.
     RollBack {
         /// Why.
@@ -283,6 +285,7 @@ impl From<Rolling> for Event {
             Rolling::Pause => Self::Pause,
             Rolling::Resume => Self::Resume,
             Rolling::Promote => Self::Promote,
+            Rolling::Unguard => Self::Unguard,
             Rolling::RollBack { why } => Self::RollBack { why },
         }
     }

@@ -105,6 +105,7 @@ impl Service {
             rate_refused: self.rates.refusals(),
             rate_overflowed: self.rates.overflowed(),
             app: self.engine.app_metrics(),
+            releases: self.engine.release_calls(),
             ..readings
         })
     }

@@ -1,0 +1,311 @@
+//! Whether what the calls of a release come to is bad enough to take its rollout back: a function of numbers alone.
+//!
+//! A guard is violated where the difference is larger than what is allowed, and larger than what chance makes of two equal releases
+//! once in a million looks. One looks once a second, and at much the same calls from one look to the next: the test below has the
+//! rate of false alarms over simulated days.
+
+use weir_schema::guards::{Guards, Latency, MIN_CALLS};
+use weir_schema::metrics::MetricKind;
+use weir_schema::rollout::Health;
+use weir_schema::rollout::watch::MetricTotal;
+
+use super::exact::{more_than, more_than_by_chance};
+use crate::experiments::statistics::functions::normal;
+
+/// How often chance may seem to be a difference, of all looks.
+const BY_CHANCE: f64 = 1e-6;
+/// Latencies that are as close as that are equal, in microseconds.
+const NO_LATENCY_US: u64 = 1_000;
+/// The part of the calls that may take longer than a 95th percentile.
+const SLOW: f64 = 0.05;
+
+/// What is compared: the release that is watched, and the one that it takes the place of.
+pub struct Compared<'a> {
+    /// The calls of the one.
+    pub new: &'a Health,
+    /// Those of the other.
+    pub old: &'a Health,
+    /// The other's name.
+    pub old_name: &'a str,
+}
+
+/// The guard that is violated, if one is, and by what.
+pub fn violated(
+    guards: &Guards,
+    kind_of: impl Fn(&str) -> Option<MetricKind>,
+    compared: &Compared<'_>,
+) -> Option<String> {
+    crashes(compared)
+        .or_else(|| errors(guards, compared))
+        .or_else(|| latency(guards, compared))
+        .or_else(|| guards.metrics.keys().find_map(|name| metric(guards, name, kind_of(name)?, compared)))
+}
+
+/// Most calls crash. There is no time to lose, and no need for many of them.
+fn crashes(Compared { new, old, old_name }: &Compared<'_>) -> Option<String> {
+    let (calls, crashed) = (new.calls(), new.crashed);
+    let is_crashing = calls >= MIN_CALLS && crashed > calls / 2;
+    // Where the other crashes as well, something else is broken.
+    let is_alone = share(crashed, calls) > 2.0 * share(old.crashed, old.calls());
+    (is_crashing && is_alone).then(|| {
+        let (new, old) = (percent(crashed, calls), percent(old.crashed, old.calls()));
+        format!("guard crashes: {new} of {calls} calls crashed, {old} on {old_name}")
+    })
+}
+
+fn errors(guards: &Guards, Compared { new, old, old_name }: &Compared<'_>) -> Option<String> {
+    let allowed = f64::from(guards.error_rate.0?.hundredths()) / 10_000.0;
+    let [(errors, calls), (old_errors, old_calls)] = [(new.errors(), new.calls()), (old.errors(), old.calls())];
+    let is_more = share(errors, calls) > share(old_errors, old_calls) + allowed;
+    let is_violated = calls >= guards.min_calls
+        && is_more
+        && more_than_by_chance((errors, calls), (old_errors, old_calls)) < BY_CHANCE;
+    is_violated.then(|| {
+        let (new, old) = (percent(errors, calls), percent(old_errors, old_calls));
+        format!("guard error_rate: {new} of {calls} calls failed, {old} of {old_calls} on {old_name}")
+    })
+}
+
+fn latency(guards: &Guards, Compared { new, old, old_name }: &Compared<'_>) -> Option<String> {
+    let calls = new.timed();
+    if calls < guards.min_calls {
+        return None;
+    }
+    let slowest = new.percentile_us(95)?;
+    match guards.latency_p95? {
+        Latency::Ms(ms) => {
+            let slow = new.slower_than_us(ms.saturating_mul(1_000));
+            (more_than(SLOW, (slow, calls)) < BY_CHANCE).then(|| {
+                format!("guard latency_p95: {} over {calls} calls, {ms} ms are allowed", milliseconds(slowest))
+            })
+        }
+        Latency::Times(hundredths) => {
+            let old_calls = old.timed();
+            let old_slowest = old.percentile_us(95).filter(|_| old_calls >= guards.min_calls)?;
+            let allowed = (old_slowest.saturating_mul(hundredths) / 100).max(old_slowest.saturating_add(NO_LATENCY_US));
+            let [slow, old_slow] = [new, old].map(|health| health.slower_than_us(allowed));
+            let is_violated =
+                share(slow, calls) > SLOW && more_than_by_chance((slow, calls), (old_slow, old_calls)) < BY_CHANCE;
+            is_violated.then(|| {
+                let [new, old] = [slowest, old_slowest].map(milliseconds);
+                format!("guard latency_p95: {new} over {calls} calls, {old} over {old_calls} on {old_name}")
+            })
+        }
+    }
+}
+
+/// The mean of something, how much it varies, and over how many.
+struct Mean {
+    mean: f64,
+    variance: f64,
+    count: u64,
+}
+
+impl Mean {
+    /// Of a metric: of its values, or of whether calls convert.
+    fn of(health: &Health, name: &str, kind: MetricKind) -> Option<Self> {
+        let MetricTotal { values, sum, squares } = health.metrics.get(name).copied()?;
+        match kind {
+            MetricKind::Mean if values == 0 => None,
+            MetricKind::Mean => {
+                let mean = sum / values as f64;
+                Some(Self { mean, variance: (squares / values as f64 - mean * mean).max(0.0), count: values })
+            }
+            MetricKind::Conversion => {
+                let calls = health.calls();
+                let mean = share(values.min(calls), calls);
+                Some(Self { mean, variance: mean * (1.0 - mean), count: calls })
+            }
+        }
+    }
+}
+
+fn metric(guards: &Guards, name: &str, kind: MetricKind, compared: &Compared<'_>) -> Option<String> {
+    let guard = guards.metrics.get(name)?;
+    let [new, old] = [compared.new, compared.old].map(|health| Mean::of(health, name, kind));
+    let (new, old) = (new?, old?);
+    if new.count < guards.min_calls || old.count < guards.min_calls {
+        return None;
+    }
+    let low = guard.min_change.filter(|change| is_beyond(&new, &old, change.part(), -1.0));
+    let high = guard.max_change.filter(|change| is_beyond(&new, &old, change.part(), 1.0));
+    let (change, how) = low.map(|change| (change, "no less than")).or(high.map(|change| (change, "no more than")))?;
+    Some(format!(
+        "guard {name}: {:.4} over {}, {:.4} over {} on {}: {how} {change} is allowed",
+        new.mean, new.count, old.mean, old.count, compared.old_name
+    ))
+}
+
+/// Whether a mean is surely more than a part of the other above it; with the sign turned, below.
+fn is_beyond(new: &Mean, old: &Mean, part: f64, sign: f64) -> bool {
+    let difference = sign * (new.mean - old.mean - part * old.mean.abs());
+    let scale = 1.0 + part;
+    let variance = new.variance / new.count as f64 + scale * scale * old.variance / old.count as f64;
+    // What never varies says with certainty what it says.
+    difference > 0.0 && (variance <= 0.0 || normal(-difference / variance.sqrt()) < BY_CHANCE)
+}
+
+fn share(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
+
+fn percent(part: u64, whole: u64) -> String {
+    format!("{:.1}%", 100.0 * share(part, whole))
+}
+
+/// A time for people.
+pub(crate) fn milliseconds(us: u64) -> String {
+    format!("{:.1} ms", us as f64 / 1_000.0)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+mod tests {
+    use weir_schema::rollout::watch::{LATENCY_CLASSES, latency_class};
+
+    use super::*;
+
+    fn health(calls: u64, failed: u64, crashed: u64) -> Health {
+        Health { answered: calls - failed - crashed, failed, crashed, ..Health::default() }
+    }
+
+    fn guards(more: &str) -> Guards {
+        let text = format!(
+            "name = \"shop\"\nversion = \"1.0.0\"\n[metrics.value]\nkind = \"mean\"\n[metrics.ordered]\nkind = \"conversion\"\n\
+             [rollout.guards]\n{more}\n"
+        );
+        weir_schema::manifest::parse(&text).unwrap().rollout.guards
+    }
+
+    fn told(more: &str, new: &Health, old: &Health) -> Option<String> {
+        let kind = |name: &str| Some(if name == "value" { MetricKind::Mean } else { MetricKind::Conversion });
+        violated(&guards(more), kind, &Compared { new, old, old_name: "1.0.0" })
+    }
+
+    #[test]
+    fn errors_are_held_against_those_of_the_release_before() {
+        let old = health(3_900, 8, 0);
+        let why = told("", &health(410, 50, 0), &old).unwrap();
+        assert_eq!(why, "guard error_rate: 12.2% of 410 calls failed, 0.2% of 3900 on 1.0.0");
+        // Too few calls, too little of a difference, one that chance may make, one that was there before, and off.
+        for (more, new, old) in [
+            ("", health(99, 30, 0), old.clone()),
+            ("", health(100_000, 1_100, 0), health(100_000, 200, 0)),
+            ("", health(100, 3, 0), health(100, 0, 0)),
+            ("", health(1_000, 300, 0), health(1_000, 300, 0)),
+            ("", health(1_000, 300, 0), health(0, 0, 0)),
+            ("error_rate = \"off\"", health(410, 50, 0), old),
+        ] {
+            assert_eq!(told(more, &new, &old), None, "{new:?} {old:?}");
+        }
+    }
+
+    #[test]
+    fn crashes_need_few_calls() {
+        let why = told("error_rate = \"off\"", &health(20, 0, 11), &health(0, 0, 0)).unwrap();
+        assert_eq!(why, "guard crashes: 55.0% of 20 calls crashed, 0.0% on 1.0.0");
+        for (new, old) in [
+            (health(19, 0, 19), health(0, 0, 0)),
+            (health(20, 0, 10), health(0, 0, 0)),
+            (health(20, 20, 0), health(0, 0, 0)),
+            (health(20, 0, 20), health(20, 0, 10)),
+        ] {
+            assert_eq!(told("", &new, &old), None, "{new:?} {old:?}");
+        }
+    }
+
+    /// So many calls, of which some are slow.
+    fn timed(calls: u64, (slow, us): (u64, u64)) -> Health {
+        let mut latencies = vec![0; LATENCY_CLASSES];
+        latencies[latency_class(10_000)] = calls - slow;
+        latencies[latency_class(us)] += slow;
+        Health { answered: calls, latencies, ..Health::default() }
+    }
+
+    #[test]
+    fn latency_is_held_against_a_time_or_that_of_the_release_before() {
+        let usual = timed(2_000, (60, 100_000));
+        let slow = timed(500, (100, 100_000));
+        let relative = told("latency_p95 = \"1.5x\"", &slow, &usual).unwrap();
+        assert!(
+            relative.starts_with("guard latency_p95: 114.7 ms over 500 calls, 10.2 ms over 2000 on 1.0.0"),
+            "{relative}"
+        );
+        let absolute = told("latency_p95 = \"50ms\"", &slow, &Health::default()).unwrap();
+        assert_eq!(absolute, "guard latency_p95: 114.7 ms over 500 calls, 50 ms are allowed");
+        for (more, new, old) in [
+            ("latency_p95 = \"200ms\"", &slow, &usual),
+            ("latency_p95 = \"50ms\"", &timed(100, (9, 100_000)), &usual),
+            ("latency_p95 = \"12x\"", &slow, &usual),
+            // Chance decides on which side of the percentile the slow ones are.
+            ("latency_p95 = \"1.5x\"", &timed(2_000, (120, 100_000)), &timed(2_000, (90, 100_000))),
+            ("latency_p95 = \"1.5x\"", &slow, &timed(99, (0, 0))),
+            ("", &slow, &usual),
+        ] {
+            assert_eq!(told(more, new, old), None, "{more}");
+        }
+    }
+
+    fn measured(name: &str, calls: u64, values: u64, each: f64) -> Health {
+        // Half of them a tenth more, half a tenth less.
+        let total = MetricTotal { values, sum: values as f64 * each, squares: values as f64 * each * each * 1.01 };
+        Health { answered: calls, metrics: [(name.to_owned(), total)].into(), ..Health::default() }
+    }
+
+    #[test]
+    fn metrics_may_change_by_so_much() {
+        let guard = |name: &str, bound: &str| format!("[rollout.guards.metrics.{name}]\n{bound}");
+        let falls = guard("value", "min_change = \"-5%\"");
+        let why = told(&falls, &measured("value", 500, 400, 9.0), &measured("value", 5_000, 4_000, 10.0)).unwrap();
+        assert_eq!(why, "guard value: 9.0000 over 400, 10.0000 over 4000 on 1.0.0: no less than -5% is allowed");
+        let rises = guard("value", "max_change = \"5%\"");
+        let why = told(&rises, &measured("value", 500, 400, 11.0), &measured("value", 500, 400, 10.0)).unwrap();
+        assert!(why.contains("no more than 5% is allowed"), "{why}");
+        let converts = guard("ordered", "min_change = \"-10%\"");
+        let why = told(&converts, &measured("ordered", 5_000, 500, 1.0), &measured("ordered", 5_000, 1_000, 1.0));
+        assert!(why.unwrap().starts_with("guard ordered: 0.1000 over 5000, 0.2000 over 5000 on 1.0.0"));
+        for (more, new, old) in [
+            (&falls, measured("value", 500, 400, 9.6), measured("value", 500, 400, 10.0)),
+            (&falls, measured("value", 500, 99, 1.0), measured("value", 500, 400, 10.0)),
+            (&rises, measured("value", 500, 400, 9.0), measured("value", 500, 400, 10.0)),
+            (&converts, measured("ordered", 200, 17, 1.0), measured("ordered", 200, 20, 1.0)),
+            (&converts, Health::default(), measured("ordered", 200, 20, 1.0)),
+        ] {
+            assert_eq!(told(more, &new, &old), None, "{new:?}");
+        }
+    }
+
+    /// Two equal releases are looked at each second over windows of a minute, for days in all.
+    #[test]
+    fn chance_takes_no_rollout_back() {
+        let mut random = 0x2545_F491_4F6C_DD1D_u64;
+        let mut is_error = |of_million: u64| {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            (random >> 20) % 1_000_000 < of_million
+        };
+        let guards = guards("error_rate = \"0%\"\nmin_calls = 20");
+        let (mut looks, mut alarms) = (0_u64, 0_u64);
+        for (of_million, calls) in [(100, (2, 20)), (1_000, (1, 9)), (10_000, (2, 2)), (100_000, (1, 4))] {
+            let mut seconds = std::collections::VecDeque::new();
+            let [mut errors, mut old_errors] = [0_u64; 2];
+            for _ in 0..86_400 {
+                let mut of = |calls: u64| (0..calls).filter(|_| is_error(of_million)).count() as u64;
+                let second = (of(calls.0), of(calls.1));
+                (errors, old_errors) = (errors + second.0, old_errors + second.1);
+                seconds.push_back(second);
+                if seconds.len() > 60 {
+                    let (gone, old_gone) = seconds.pop_front().unwrap();
+                    (errors, old_errors) = (errors - gone, old_errors - old_gone);
+                }
+                let length = seconds.len() as u64;
+                let [new, old] = [health(calls.0 * length, errors, 0), health(calls.1 * length, old_errors, 0)];
+                let compared = Compared { new: &new, old: &old, old_name: "1.0.0" };
+                looks += 1;
+                alarms += u64::from(violated(&guards, |_| None, &compared).is_some());
+            }
+        }
+        assert_eq!((looks, alarms), (345_600, 0));
+    }
+}
