@@ -194,6 +194,7 @@ fn every_field_of_the_control_plane_needs_its_permission() {
         mutation pauseRollout          UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN
         mutation resumeRollout         UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN
         mutation promoteRollout        UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN
+        mutation unguardRollout        UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN
         mutation rollBack              UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN
         mutation trustKey              UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN
         mutation rotateKey             UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN

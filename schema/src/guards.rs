@@ -243,7 +243,7 @@ fn time<S: Serializer>(ms: &u64, serializer: S) -> Result<S::Ok, S::Error> {
 }
 
 /// The first guard of a metric that stops nothing, and why.
-pub(crate) fn useless<'g>(guards: &'g Guards, is_declared: impl Fn(&str) -> bool) -> Option<(&'g str, String)> {
+pub(crate) fn useless(guards: &Guards, is_declared: impl Fn(&str) -> bool) -> Option<(&str, String)> {
     guards.metrics.iter().find_map(|(name, guard)| {
         let why = if !is_declared(name) {
             format!("the guard of {name:?} has no metric: declare it as [metrics.{name}]")

@@ -21,13 +21,16 @@ use crate::release::Release;
 /// How often one looks.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Runs for as long as the engine lives.
+/// Runs for as long as the engine lives, where there are rollouts.
 pub(crate) async fn run(engine: Weak<Shared>) {
     let mut ticks = interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         let Some(engine) = Engine::of(&engine) else { return };
+        if engine.runs_anything() {
+            return;
+        }
         engine.look_after_rollouts().await;
     }
 }

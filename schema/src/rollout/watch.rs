@@ -142,8 +142,7 @@ mod tests {
 
     #[test]
     fn percentiles_are_of_what_came_since() {
-        let mut earlier = Health::default();
-        earlier.latencies = vec![0; LATENCY_CLASSES];
+        let mut earlier = Health { latencies: vec![0; LATENCY_CLASSES], ..Health::default() };
         assert_eq!(earlier.percentile_us(95), None);
         earlier.latencies[latency_class(900_000)] = 1_000;
         earlier.answered = 1_000;
