@@ -25,6 +25,7 @@
 //! | [`bank`] | a minute of transfers, batches, savepoints, repeats, cut connections and a kill: money is conserved at every commit |
 //! | [`events`] | server-sent events as `graphql-sse` and a browser's EventSource take them |
 //! | [`graphiql`] | GraphiQL in a browser: written, run, watched, with pictures in `target/artefacts` |
+//! | [`experiments`] | `weir deploy --experiment`, `weir rollout report`: who is counted, and that the report says what they did |
 //! | [`floods`] | slow heads, floods of messages and of addresses: whoever asks as usual is answered |
 //! | [`secrets`] | nothing that is written anywhere holds a secret |
 //! | [`evolution`] | a migration of documents goes on over kills, and so does its end |
@@ -98,6 +99,7 @@ mod edge;
 mod encryption;
 mod events;
 mod evolution;
+mod experiments;
 mod files;
 mod floods;
 mod graphiql;

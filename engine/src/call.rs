@@ -18,6 +18,11 @@ use weir_store::UniqueViolation;
 
 use crate::content::Content;
 
+/// What a token is known by: its issuer and its subject.
+pub(crate) fn token_identity(issuer: &str, subject: &str) -> String {
+    json!([issuer, subject]).to_string()
+}
+
 /// Who calls. Jobs keep who scheduled them in this form.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "camelCase")]
@@ -122,7 +127,7 @@ impl Caller {
             Self::Developer => "developer".into(),
             Self::Scheduler => "cron".into(),
             Self::Anonymous => "anonymous".into(),
-            Self::Token(identity) => json!([identity.issuer, identity.subject]).to_string().into(),
+            Self::Token(identity) => token_identity(&identity.issuer, &identity.subject).into(),
         }
     }
 

@@ -57,7 +57,7 @@ use crate::usage::{self, Usages};
 #[derive(Clone)]
 pub struct Engine {
     shared: Arc<Shared>,
-    origin: Origin,
+    pub(crate) origin: Origin,
     /// The versions that whoever calls stays on, which what is scheduled stays on too.
     line: Option<Arc<VersionReq>>,
 }

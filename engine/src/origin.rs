@@ -10,6 +10,8 @@ use std::sync::LazyLock;
 use weir_sandbox::pool::Share;
 
 use crate::call::Caller;
+use crate::engine::Engine;
+use crate::experiments::CallerDigest;
 
 /// There are no tenants yet.
 const TENANT: u64 = 0;
@@ -25,6 +27,17 @@ pub(crate) struct Origin {
     pub(crate) place: Place,
     /// From which address, where that is known.
     pub(crate) address: Option<IpAddr>,
+    /// By what a client without a token is known again, for experiments.
+    pub(crate) visitor: Option<CallerDigest>,
+}
+
+impl Engine {
+    /// The same for a client that says by what it is known again: what it does without a token counts in experiments.
+    pub fn of_visitor(&self, visitor: &str) -> Self {
+        let mut engine = self.clone();
+        engine.origin.visitor = Some(CallerDigest::of_visitor(visitor));
+        engine
+    }
 }
 
 /// What makes the calls.
@@ -65,7 +78,7 @@ mod tests {
     #[test]
     fn a_connection_has_a_line_of_its_own_and_what_its_actions_call_waits_there() {
         let share = |connection, place| {
-            Origin { connection: Connection(connection), place, address: None }.share(&Caller::Developer)
+            Origin { connection: Connection(connection), place, ..Origin::default() }.share(&Caller::Developer)
         };
         assert_eq!(share(1, Place::Outside), share(1, Place::Action));
         assert_ne!(share(1, Place::Outside), share(2, Place::Outside));

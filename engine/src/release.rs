@@ -16,6 +16,7 @@ use weir_schema::digest::Digest;
 use weir_schema::graphql::GraphqlSettings;
 use weir_schema::limits::{CallLimits, JobSettings};
 use weir_schema::manifest::{Cron, Migration};
+use weir_schema::metrics::Metric;
 use weir_schema::rate::RateSettings;
 
 use crate::access::guard::Guard;
@@ -129,6 +130,11 @@ impl Release {
     /// Its version.
     pub fn version(&self) -> &Version {
         &self.app.manifest.version
+    }
+
+    /// The metrics that it declares, by name.
+    pub(crate) fn metrics(&self) -> &BTreeMap<String, Metric> {
+        &self.app.manifest.metrics
     }
 
     /// Whoever serves cannot serve it.

@@ -6,6 +6,7 @@
 //!     │      │                  │   ▼         │          promote, or due after the last step
 //!     │      ├────────────────► step n ───────┘ ───────────────────────────────────────────► promoted
 //!     │      └────────────────► shadowing ─── promote ─────────────────────────────────────► promoted
+//!     │      └────────────────► running (experiment) ── promote, or choose a variant ──────► promoted
 //!     │                           │
 //!     └── failed ──► failed       └── roll back, or violated ──► rolled back
 //! ```
@@ -13,87 +14,23 @@
 //! Rule: a state follows from the one before, what has happened and the time, and from nothing else: so a rollout goes on after a
 //! crash from the last state that was committed.
 
-use std::fmt;
+mod experiment;
+mod share;
+pub mod watch;
 
 use serde::{Deserialize, Serialize};
 
+use self::experiment::divided;
+pub use self::experiment::{Compared, VARIANTS_MAX, Variant, place};
+pub use self::share::{Bucket, Share, WHOLE};
+pub use self::watch::{Health, Watch};
 use crate::datetime;
-use crate::digest::Digest;
+use crate::limits::METRICS_MAX;
 
-pub mod watch;
-
-pub use watch::{Health, Watch};
-
-/// All callers, in hundredths of a percent.
-pub const WHOLE: u16 = 10_000;
 /// The most steps of a canary.
 pub const STEPS_MAX: usize = 100;
 /// The releases that were promoted and are remembered, the active one among them.
 pub const PROMOTED_MAX: usize = 100;
-
-/// A share of the callers, in hundredths of a percent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Share(u16);
-
-impl Share {
-    /// Nobody.
-    pub const NONE: Self = Self(0);
-    /// Everybody.
-    pub const ALL: Self = Self(WHOLE);
-
-    /// So many hundredths of a percent; `None` where that is more than all.
-    pub fn of(hundredths: u16) -> Option<Self> {
-        (hundredths <= WHOLE).then_some(Self(hundredths))
-    }
-
-    /// Reads a percentage such as `5%` or `0.25%`, two digits after the point at most.
-    pub fn parse(text: &str) -> Option<Self> {
-        let number = text.trim().strip_suffix('%')?.trim_end();
-        let (whole, part) = number.split_once('.').unwrap_or((number, "0"));
-        let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        if !is_digits(whole) || !is_digits(part) || whole.len() > 3 || part.len() > 2 {
-            return None;
-        }
-        let part = format!("{part:0<2}").parse::<u16>().ok()?;
-        Self::of(whole.parse::<u16>().ok()?.checked_mul(100)?.checked_add(part)?)
-    }
-
-    /// In hundredths of a percent.
-    pub fn hundredths(self) -> u16 {
-        self.0
-    }
-
-    /// Whether a caller is among them. Who is among few is among more.
-    pub fn has(self, bucket: Bucket) -> bool {
-        bucket.0 < self.0
-    }
-}
-
-impl fmt::Display for Share {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.0 / 100, self.0 % 100) {
-            (whole, 0) => write!(f, "{whole}%"),
-            (whole, part) if part % 10 == 0 => write!(f, "{whole}.{}%", part / 10),
-            (whole, part) => write!(f, "{whole}.{part:02}%"),
-        }
-    }
-}
-
-/// Where a caller stands among all callers of one rollout: always at the same place in that one, and anywhere in another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bucket(u16);
-
-impl Bucket {
-    /// That of a caller, by what the caller is known by.
-    pub fn of(rollout: u64, caller: &[&[u8]]) -> Self {
-        let number = rollout.to_be_bytes();
-        let parts: Vec<&[u8]> = std::iter::once(number.as_slice()).chain(caller.iter().copied()).collect();
-        let [a, b, c, d, ..] = *Digest::of_parts(&parts).as_bytes();
-        // 10,000 in four billion: how uneven that is cannot be measured.
-        Self((u32::from_be_bytes([a, b, c, d]) % u32::from(WHOLE)) as u16)
-    }
-}
 
 /// A step of a canary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -125,6 +62,16 @@ pub enum Strategy {
         /// Of the calls.
         share: Share,
     },
+    /// The callers are divided between the base and other releases, until somebody promotes one of them.
+    Experiment {
+        /// Whose calls go to the candidate.
+        share: Share,
+        /// More releases, and whose calls go to them. All other callers stay with the base.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        others: Vec<Variant>,
+        /// What is compared.
+        compared: Compared,
+    },
 }
 
 impl Strategy {
@@ -134,6 +81,7 @@ impl Strategy {
             Self::BlueGreen { .. } => "blue-green",
             Self::Canary { .. } => "canary",
             Self::Shadow { .. } => "shadow",
+            Self::Experiment { .. } => "experiment",
         }
     }
 
@@ -143,6 +91,10 @@ impl Strategy {
             Self::BlueGreen { .. } => return Ok(()),
             Self::Shadow { share: Share::NONE } => return Err(BadStrategy::NoCalls),
             Self::Shadow { .. } => return Ok(()),
+            Self::Experiment { share, others, compared } => {
+                divided(*share, others)?;
+                return compared.check();
+            }
             Self::Canary { steps } => steps,
         };
         if steps.is_empty() || steps.len() > STEPS_MAX {
@@ -166,6 +118,28 @@ pub enum BadStrategy {
     /// Nothing would be compared.
     #[error("a shadow rollout has a share of the calls above 0%")]
     NoCalls,
+    /// Too many releases are compared.
+    #[error("an experiment has 1 to {VARIANTS_MAX} releases beside the active one")]
+    Variants,
+    /// One is there more than once.
+    #[error(
+        "release {0} is in the experiment more than once: each variant is another release, and the active one is among them anyway"
+    )]
+    Twice(u64),
+    /// The base or another release would have no callers.
+    #[error(
+        "the shares of an experiment are above 0% each and below 100% together: the other callers stay with the active release"
+    )]
+    Shares,
+    /// More metrics are named than an app may declare.
+    #[error("an experiment names {METRICS_MAX} metrics at most")]
+    Metrics,
+    /// No level of a test.
+    #[error("alpha is between 0.01% and 20%, such as 5%, not {0}")]
+    Alpha(Share),
+    /// Nobody is expected.
+    #[error("an experiment expects one caller or more")]
+    Callers,
 }
 
 /// How far a rollout is.
@@ -192,6 +166,8 @@ pub enum Phase {
         /// How long it would have gone on.
         left_ms: Option<u64>,
     },
+    /// The callers are divided between the variants of an experiment.
+    Running,
     /// Over: it is the active release, or was.
     Promoted,
     /// Over: all callers are back where they were.
@@ -220,6 +196,7 @@ impl Phase {
             Self::Shadowing => "shadowing",
             Self::Step { .. } => "step",
             Self::Paused { .. } => "paused",
+            Self::Running => "running",
             Self::Promoted => "promoted",
             Self::RolledBack { .. } => "rolled back",
             Self::Failed { .. } => "failed",
@@ -282,6 +259,11 @@ pub enum Event {
     Due,
     /// The candidate becomes the active release now.
     Promote,
+    /// One of the releases that are rolled out becomes the active one now: the candidate, or another variant of an experiment.
+    Choose {
+        /// Its sequence.
+        release: u64,
+    },
     /// The next step begins now.
     Advance,
     /// No further step begins.
@@ -329,6 +311,20 @@ pub enum Refused {
         /// What was asked.
         asked: &'static str,
     },
+    /// The release has no part in it.
+    #[error("release {release} is not being rolled out by rollout {number}: weir rollout status shows what is")]
+    NotPart {
+        /// Which release.
+        release: u64,
+        /// Which rollout.
+        number: u64,
+    },
+    /// It is the base.
+    #[error("the release is active already: weir rollout rollback ends rollout {0} with it")]
+    Base(u64),
+    /// There are several.
+    #[error("rollout {0} has several variants: say which of them is to be promoted, as in weir rollout promote 2.0.0")]
+    Which(u64),
     /// It is not time yet.
     #[error("the next step of rollout {0} is not due yet")]
     Early(u64),
@@ -360,12 +356,22 @@ impl Traffic {
         self.promoted.iter().rev().nth(1).copied()
     }
 
-    /// The release beside the active one that takes calls, and whose.
+    /// The candidate where it takes calls, and whose.
     pub fn candidate(&self) -> Option<(u64, Share)> {
-        let rollout = self.rollout.as_ref()?;
-        let (Phase::Step { number, .. } | Phase::Paused { number, .. }) = &rollout.phase else { return None };
-        let Strategy::Canary { steps } = &rollout.strategy else { return None };
-        Some((rollout.candidate, steps.get(*number)?.share))
+        self.beside().first().copied()
+    }
+
+    /// The releases beside the active one that take calls, the candidate first, and whose: their shares lie one after the other
+    /// ([`place`]), so that who is among the few of a step is among the more of the next.
+    pub fn beside(&self) -> Vec<(u64, Share)> {
+        let Some(rollout) = &self.rollout else { return Vec::new() };
+        match (&rollout.strategy, &rollout.phase) {
+            (Strategy::Canary { steps }, Phase::Step { number, .. } | Phase::Paused { number, .. }) => {
+                steps.get(*number).map(|step| (rollout.candidate, step.share)).into_iter().collect()
+            }
+            (Strategy::Experiment { .. }, Phase::Running) => rollout.variants(),
+            _ => Vec::new(),
+        }
     }
 
     /// The release on which calls are made once more, and how many of them.
@@ -392,6 +398,12 @@ impl Traffic {
             return Err(Refused::Active);
         }
         strategy.check()?;
+        if let Strategy::Experiment { others, .. } = &strategy {
+            let is_twice = |other: &&Variant| other.release == candidate || Some(other.release) == self.active();
+            if let Some(twice) = others.iter().find(is_twice) {
+                return Err(BadStrategy::Twice(twice.release).into());
+            }
+        }
         let rollout = Rollout {
             number: self.rollouts.saturating_add(1),
             base: self.active(),
@@ -420,6 +432,10 @@ impl Traffic {
                 _ => Err(Refused::None),
             };
         };
+        if let Event::Choose { release } = event {
+            let chosen = rollout.choosing(*release)?;
+            return Self { rollout: Some(chosen), ..self.clone() }.promoted(now_ms);
+        }
         let refused = |asked| Refused::Phase { number: rollout.number, phase: rollout.phase.as_str(), asked };
         let phase = match (event, &rollout.phase) {
             (Event::Prepared, Phase::Preparing) => rollout.ready(now_ms),
@@ -430,10 +446,10 @@ impl Traffic {
                 rollout.step(number.saturating_add(1), now_ms)
             }
             (Event::Due, _) => return Err(Refused::Early(rollout.number)),
-            (Event::Promote, Phase::Ready | Phase::Shadowing | Phase::Step { .. } | Phase::Paused { .. }) => {
-                Phase::Promoted
+            (Event::Promote, Phase::Running) if rollout.variants().len() > 1 => {
+                return Err(Refused::Which(rollout.number));
             }
-            (Event::Promote, _) => return Err(refused("promoted")),
+            (Event::Promote | Event::Choose { .. }, _) => return self.promoted(now_ms),
             (Event::Advance, Phase::Step { number, .. } | Phase::Paused { number, .. }) => {
                 rollout.step(number.saturating_add(1), now_ms)
             }
@@ -457,6 +473,17 @@ impl Traffic {
             }
         };
         Ok(self.with(Rollout { phase, since_ms: now_ms, ..rollout.clone() }))
+    }
+
+    /// The same with the candidate promoted, if it is ready.
+    fn promoted(&self, now_ms: u64) -> Result<Moved, Refused> {
+        let rollout = self.rollout.as_ref().ok_or(Refused::None)?;
+        match rollout.phase {
+            Phase::Ready | Phase::Shadowing | Phase::Step { .. } | Phase::Paused { .. } | Phase::Running => {
+                Ok(self.with(Rollout { phase: Phase::Promoted, since_ms: now_ms, ..rollout.clone() }))
+            }
+            _ => Err(Refused::Phase { number: rollout.number, phase: rollout.phase.as_str(), asked: "promoted" }),
+        }
     }
 
     /// The same with the rollout where it is now.
@@ -507,7 +534,9 @@ impl Rollout {
                 let share = steps.get(number).map_or(Share::NONE, |step| step.share);
                 format!("step {} of {}, {share} of the callers", number.saturating_add(1), steps.len())
             }
-            Strategy::BlueGreen { .. } | Strategy::Shadow { .. } => "all callers".to_owned(),
+            Strategy::BlueGreen { .. } | Strategy::Shadow { .. } | Strategy::Experiment { .. } => {
+                "all callers".to_owned()
+            }
         };
         match &self.phase {
             Phase::Preparing => format!("{strategy}, being prepared"),
@@ -526,6 +555,11 @@ impl Rollout {
                 format!("{strategy}, {}: weir rollout advance goes on", step(*number))
             }
             Phase::Paused { number, .. } => format!("{strategy}, paused at {}", step(*number)),
+            Phase::Running => {
+                let shares: Vec<String> = self.variants().iter().map(|(_, share)| share.to_string()).collect();
+                let shares = shares.join(" and ");
+                format!("{strategy} with {shares} of the callers: weir rollout report says what comes of it")
+            }
             Phase::Promoted => format!("{strategy}, promoted {}", datetime::of_ms(self.since_ms)),
             Phase::RolledBack { why } => format!("{strategy}, rolled back {}: {why}", datetime::of_ms(self.since_ms)),
             Phase::Failed { why } => format!("{strategy}, failed {}: {why}", datetime::of_ms(self.since_ms)),
@@ -539,6 +573,7 @@ impl Rollout {
             (Strategy::BlueGreen { .. }, _) | (_, None) => Phase::Promoted,
             (Strategy::Canary { .. }, Some(_)) => self.step(0, now_ms),
             (Strategy::Shadow { .. }, Some(_)) => Phase::Shadowing,
+            (Strategy::Experiment { .. }, Some(_)) => Phase::Running,
         }
     }
 

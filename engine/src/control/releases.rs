@@ -255,7 +255,7 @@ impl Engine {
             return Ok(Deployed { release, was_active: false, rollout: state.rollout });
         }
         // What cannot begin is not even compiled.
-        state
+        let begun = state
             .start(sequence, strategy.clone(), actor.as_str(), deployed_ms)
             .map_err(RolloutError::from)
             .map_err(Box::new)?;
@@ -272,7 +272,11 @@ impl Engine {
         let is_at_once = strategy == Strategy::BlueGreen { hold: false } || state.active().is_none();
         let writes = if is_at_once { Writes::FromNow } else { Writes::NotYet };
         let loaded = self.load(compiled, Some(sequence), writes).await?;
-        if let Err(error) = keep(self.store(), actor, &record, bundle, (signatures, &strategy, &forced)).await {
+        let kept = match self.ready_to_compare(&begun).await {
+            Ok(()) => keep(self.store(), actor, &record, bundle, (signatures, &strategy, &forced)).await,
+            Err(error) => Err(Box::new(error).into()),
+        };
+        if let Err(error) = kept {
             self.give_up(&loaded).await;
             return Err(error);
         }
@@ -294,17 +298,23 @@ impl Engine {
         let app = self.kept_app(&record).await?;
         admit(&app).map_err(DeployError::Unservable)?;
         self.load(app, Some(active), Writes::FromNow).await?;
+        // Those of a rollout that was being prepared are loaded when it goes on.
         let ready = state.rollout.as_ref().filter(|rollout| rollout.phase != Phase::Preparing);
-        let unloadable = match ready {
-            Some(rollout) => self.load_candidate(rollout.candidate).await.err(),
-            None => None,
-        };
+        let mut unloadable = None;
+        for (sequence, _) in ready.map(Rollout::variants).unwrap_or_default() {
+            unloadable = unloadable.or(self.load_candidate(sequence).await.err());
+        }
         self.resume_migration(&state).await.map_err(Box::new)?;
+        if unloadable.is_none()
+            && let Err(error) = self.begin_experiment(&state).await
+        {
+            tracing::error!("the experiment goes on and counts nobody: {error}");
+        }
         self.go_by(&state);
         // What was cut off goes on now.
         self.shared().turned.notify_one();
         if let Some(error) = unloadable {
-            let why = format!("the candidate cannot be loaded after a start: {error}");
+            let why = format!("what is being rolled out cannot be loaded after a start: {error}");
             tracing::error!("the rollout is taken back: {why}");
             self.roll(rollout::Event::RollBack { why }, &Actor::weir()).await.map_err(Box::new)?;
         }

@@ -2,7 +2,8 @@
 
 use weir_schema::digest::Digest;
 
-use crate::call::Caller;
+use crate::call::{Caller, token_identity};
+use crate::rollouts::traffic::Asker;
 
 /// A caller, known by half of the SHA-256 of who that is: whoever reads it cannot tell the name, and two callers have the same as
 /// good as never.
@@ -15,6 +16,22 @@ impl CallerDigest {
         match caller {
             Caller::Token(_) => Some(Self::of_text(&caller.identity())),
             Caller::Developer | Caller::Scheduler | Caller::Anonymous => None,
+        }
+    }
+
+    /// Of a client that says of itself by what it is known again.
+    pub fn of_visitor(visitor: &str) -> Self {
+        // What a token is known by is a list of JSON, which this is not.
+        Self::of_text(&format!("visitor {visitor}"))
+    }
+
+    /// Of whoever asks, where calls are divided. Of who is known by an address alone there is none: many may have the same, and one
+    /// comes by several.
+    pub(crate) fn of_asker(asker: Asker<'_>) -> Option<Self> {
+        match asker {
+            Asker::Token { issuer, subject } => Some(Self::of_text(&token_identity(issuer, subject))),
+            Asker::Visitor(visitor) => Some(Self::of_visitor(visitor)),
+            Asker::Address(_) | Asker::Nobody => None,
         }
     }
 

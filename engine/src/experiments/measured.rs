@@ -65,7 +65,8 @@ impl Engine {
         }
         let counts = release.counts();
         counts.count(measured);
-        if let (Some(caller), Some(sequence)) = (CallerDigest::of(caller), release.sequence()) {
+        let visitor = || self.origin().visitor.filter(|_| matches!(caller, Caller::Anonymous));
+        if let (Some(caller), Some(sequence)) = (CallerDigest::of(caller).or_else(visitor), release.sequence()) {
             let named = |(place, value): &Measurement| Some((counts.name(*place)?, *value));
             let named: Vec<(&str, f64)> = measured.iter().filter_map(named).collect();
             self.observations().observe(caller, sequence, &named);

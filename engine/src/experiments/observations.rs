@@ -134,10 +134,15 @@ impl Observations {
     /// Ends an experiment: nobody is counted any more, what is known by then stays, and its callers are forgotten. One that is not known,
     /// or has ended, stays as it is.
     pub async fn end(&self, store: &Store, experiment: u64) -> Result<(), Poisoned> {
+        self.stop(experiment);
+        self.write(store).await
+    }
+
+    /// The same, where it is written later: with all that is new.
+    pub(crate) fn stop(&self, experiment: u64) {
         if let Some(state) = self.state(experiment) {
             state.lock().end();
         }
-        self.write(store).await
     }
 
     /// A caller sees a variant, by its place in the design. The variant that it counts for, which is the one that it has seen first;

@@ -1,10 +1,32 @@
 //! A report in sentences.
 
+use std::fmt;
+
 use weir_schema::metrics::{Goal, MetricKind};
 
-use super::report::{Compared, ExperimentReport, MetricOfVariant, MetricReport, Verdict};
+use super::report::{Compared, ExperimentReport, MetricOfVariant, MetricReport, VariantReport, Verdict};
 use super::state::CALLERS_MAX;
 use super::statistics::comparison::Estimate;
+
+impl fmt::Display for ExperimentReport {
+    /// The sentences, and below them the variants with their callers.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = if self.is_running { "is running" } else { "is over" };
+        writeln!(f, "experiment {} {state}", self.experiment)?;
+        for line in &self.words {
+            writeln!(f, "{line}")?;
+        }
+        let mut variants = self.variants.iter().peekable();
+        while let Some(VariantReport { name, release, share_set, callers }) = variants.next() {
+            let callers_in_words = if *callers == 1 { "caller" } else { "callers" };
+            write!(f, "{name}, sequence {release}: {callers} {callers_in_words}, {:.1} % set", share_set * 100.0)?;
+            if variants.peek().is_some() {
+                writeln!(f)?;
+            }
+        }
+        Ok(())
+    }
+}
 
 /// The report, what matters most first.
 pub(super) fn of(report: &ExperimentReport) -> Vec<String> {

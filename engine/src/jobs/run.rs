@@ -102,8 +102,8 @@ impl JobRun<'_> {
             };
         }
         let traffic = self.engine.traffic().borrow().clone();
-        let candidate = traffic.candidate().filter(|candidate| candidate.sequence() == job.release);
-        Ok((self.engine.clone(), candidate.unwrap_or(self.release).clone()))
+        let scheduled_it = traffic.beside().find(|beside| beside.sequence() == job.release);
+        Ok((self.engine.clone(), scheduled_it.unwrap_or(self.release).clone()))
     }
 
     async fn run_there(&self, job: &Job) -> Result<Option<Due>, CommitError> {

@@ -14,11 +14,12 @@ use weir_store::{ControlKey, ControlKind, Store, Transaction};
 use super::loaded::Writes;
 use super::ready::ReadyError;
 use super::shadow::Shadow;
-use super::traffic::Traffic;
+use super::traffic::{Split, Traffic};
 use crate::control::releases::{self, DeployError, read_traffic};
 use crate::control::{Actor, Changed, ControlError, all, change, text};
 use crate::eager;
 use crate::engine::Engine;
+use crate::experiments::observations::BeginError;
 use crate::keep::Keeping;
 use crate::release::Release;
 use crate::scheduled;
@@ -46,6 +47,12 @@ pub enum RolloutError {
     /// Its candidate cannot be made ready.
     #[error("the release does not take over: {0}")]
     Unready(#[from] ReadyError),
+    /// Nothing can be compared so.
+    #[error(transparent)]
+    Experiment(#[from] BeginError),
+    /// None of the releases of an experiment declares a metric.
+    #[error("no release of the experiment declares the metric {0}: name one that stands under [metrics] in app.toml")]
+    Metric(String),
     /// It is somebody's who writes the app.
     #[error("this server runs an app that is being written: there are rollouts where weir serve runs")]
     Develops,
@@ -68,7 +75,7 @@ fn action(event: &Event, moved: &Moved) -> &'static str {
         (Event::Failed { .. }, _) => "failRollout",
         (Event::Pause, _) => "pauseRollout",
         (Event::Resume, _) => "resumeRollout",
-        (Event::Prepared | Event::Due | Event::Advance | Event::Promote, _) => "advanceRollout",
+        (Event::Prepared | Event::Due | Event::Advance | Event::Promote | Event::Choose { .. }, _) => "advanceRollout",
     }
 }
 
@@ -123,8 +130,10 @@ impl Engine {
         let record = known.into_iter().find(|release| release.sequence == sequence);
         let record = record.ok_or_else(|| RolloutError::Unknown(sequence.to_string()))?;
         // What cannot begin loads nothing.
-        releases::traffic(self.store())?.start(sequence, strategy.clone(), actor.as_str(), self.clock().now_ms())?;
+        let next = releases::traffic(self.store())?;
+        let next = next.start(sequence, strategy.clone(), actor.as_str(), self.clock().now_ms())?;
         self.ready_to_load(&record).await?;
+        self.ready_to_compare(&next).await?;
         let now_ms = self.clock().now_ms();
         change(self.store(), actor, |transaction| {
             let started = read_traffic(transaction)?.start(sequence, strategy.clone(), actor.as_str(), now_ms)?;
@@ -151,18 +160,26 @@ impl Engine {
         if self.runs_anything() { Err(RolloutError::Develops) } else { Ok(()) }
     }
 
+    /// Has several releases loaded, those that are not.
+    pub(super) async fn ready_all(&self, known: &[ReleaseRecord], sequences: &[u64]) -> Result<(), RolloutError> {
+        for sequence in sequences {
+            let record = known.iter().find(|release| release.sequence == *sequence);
+            self.ready_to_load(record.ok_or_else(|| RolloutError::Unknown(sequence.to_string()))?).await?;
+        }
+        Ok(())
+    }
+
     /// Commits what happens, and has calls go by it.
     pub(super) async fn happen(&self, event: Event, actor: &Actor) -> Result<rollout::Traffic, RolloutError> {
         let now_ms = self.clock().now_ms();
         let next = releases::traffic(self.store())?.after(&event, now_ms)?;
         // As a rule they are loaded. Where they are not, as right after a start, they are before anything is said to have happened.
         let known = releases::list(self.store())?;
-        let beside = next.traffic.candidate().or(next.traffic.shadow());
-        let needed = next.traffic.active().into_iter().chain(beside.map(|(candidate, _)| candidate));
-        for sequence in needed {
-            let record = known.iter().find(|release| release.sequence == sequence);
-            self.ready_to_load(record.ok_or_else(|| RolloutError::Unknown(sequence.to_string()))?).await?;
-        }
+        let beside = next.traffic.beside().into_iter().chain(next.traffic.shadow()).map(|(sequence, _)| sequence);
+        let needed: Vec<u64> = next.traffic.active().into_iter().chain(beside).collect();
+        self.ready_all(&known, &needed).await?;
+        // Whoever sees a variant is counted from the first call on.
+        self.begin_experiment(&next.traffic).await?;
         let becomes_active = next.traffic.active().filter(|active| self.active_sequence() != Some(*active));
         let promoted = becomes_active.filter(|_| !matches!(event, Event::RollBack { .. } | Event::Violated { .. }));
         if let Some(release) = promoted.and_then(|sequence| self.loaded_as(sequence)) {
@@ -189,6 +206,7 @@ impl Engine {
         if becomes_active.is_some() || moved.ended.is_some() {
             self.let_go_of_others(&moved.traffic).await?;
         }
+        self.end_experiments(&moved.traffic);
         self.shared().turned.notify_one();
         if promoted.is_none()
             && let Some(release) = becomes_active.and_then(|sequence| self.loaded_as(sequence))
@@ -223,10 +241,14 @@ impl Engine {
             Some(shadow) => traffic.shadowed(shadow),
             None => traffic,
         };
-        let candidate = state.candidate().and_then(|(sequence, share)| Some((self.loaded_as(sequence)?, share)));
-        self.direct(match candidate {
-            Some((candidate, share)) => traffic.split(number, candidate, share),
-            None => traffic,
+        let all = state.beside().into_iter();
+        let beside: Option<Vec<_>> = all.map(|(sequence, share)| Some((self.loaded_as(sequence)?, share))).collect();
+        self.direct(match (beside, &state.rollout) {
+            (Some(beside), Some(Rollout { number, strategy, .. })) if !beside.is_empty() => {
+                let is_experiment = matches!(strategy, Strategy::Experiment { .. });
+                traffic.split(Split { rollout: *number, beside, is_experiment })
+            }
+            _ => traffic,
         });
     }
 

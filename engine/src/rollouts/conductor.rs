@@ -71,6 +71,7 @@ impl Engine {
             self.undo_migration().await?;
         }
         let state = releases::traffic(self.store())?;
+        self.end_experiments(&state);
         self.load_previous(&state, unloadable).await;
         self.hold_again().await?;
         let mut needed = needed(&state);
@@ -84,14 +85,10 @@ impl Engine {
         let state = releases::traffic(self.store())?;
         let Some(rollout) = state.rollout.filter(|rollout| rollout.phase == Phase::Preparing) else { return Ok(()) };
         let known = releases::list(self.store())?;
-        let record = known.iter().find(|release| release.sequence == rollout.candidate);
-        let loaded = match record {
-            Some(record) => self.load_kept(record).await.map_err(|error| error.to_string()),
-            None => Err("it is not on record".to_owned()),
-        };
-        let gone_on = match loaded {
-            Ok(_) => self.prepare(&Actor::weir()).await,
-            Err(why) => self.roll(Event::Failed { why }, &Actor::weir()).await,
+        let variants: Vec<u64> = rollout.variants().into_iter().map(|(sequence, _)| sequence).collect();
+        let gone_on = match self.ready_all(&known, &variants).await {
+            Ok(()) => self.prepare(&Actor::weir()).await,
+            Err(error) => self.roll(Event::Failed { why: error.to_string() }, &Actor::weir()).await,
         };
         match gone_on {
             Err(RolloutError::Unready(why)) => {
@@ -119,6 +116,6 @@ impl Engine {
 
 /// What stays loaded whether it is used or not.
 pub(crate) fn needed(state: &Traffic) -> Vec<u64> {
-    let rollout = state.rollout.as_ref().map(|rollout| rollout.candidate);
-    state.active().into_iter().chain(state.previous()).chain(rollout).collect()
+    let variants = state.rollout.iter().flat_map(|rollout| rollout.variants());
+    state.active().into_iter().chain(state.previous()).chain(variants.map(|(sequence, _)| sequence)).collect()
 }

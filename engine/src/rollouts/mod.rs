@@ -11,6 +11,7 @@
 //! | [`report`] | what such a rollout has found |
 //! | [`latency`] | how long runs took |
 //! | [`ready`] | makes the candidate ready: its documents, its views, its checks; and undoes that |
+//! | [`experiment`] | what an experiment compares, who is counted, and what comes of it |
 //! | [`status`] | how far rollouts are, with the releases that they are about |
 //! | `conductor` | does what is due by itself |
 //! | [`health`] | what the calls of each release come to |
@@ -26,6 +27,7 @@ pub mod compared;
 pub mod conduct;
 pub(crate) mod conductor;
 mod exact;
+pub mod experiment;
 pub mod guarding;
 mod guards;
 pub mod health;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use weir_schema::codec::control::ReleaseRecord;
-use weir_schema::rollout::{Rollout, Share, Traffic};
+use weir_schema::rollout::{Rollout, Share, Strategy, Traffic, Variant};
 use weir_store::Store;
 
 use super::conduct::RolloutError;
@@ -83,6 +83,25 @@ pub fn find(store: &Store, named: &str) -> Result<ReleaseRecord, RolloutError> {
     let is_it = |release: &&ReleaseRecord| release.version == named || Some(release.sequence) == sequence;
     let found = known.iter().rev().find(is_it).cloned();
     found.ok_or_else(|| RolloutError::Unknown(named.chars().take(100).collect()))
+}
+
+/// A release that takes part in an experiment beside the candidate, as somebody names it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NamedVariant {
+    /// Its version, or its sequence.
+    pub release: String,
+    /// Whose calls go to it.
+    pub share: Share,
+}
+
+/// The same strategy, where it is an experiment, with more releases.
+pub fn with_variants(store: &Store, strategy: Strategy, more: &[NamedVariant]) -> Result<Strategy, RolloutError> {
+    let Strategy::Experiment { share, mut others, compared } = strategy else { return Ok(strategy) };
+    for NamedVariant { release, share } in more {
+        others.push(Variant { release: find(store, release)?.sequence, share: *share });
+    }
+    Ok(Strategy::Experiment { share, others, compared })
 }
 
 impl fmt::Display for Status {

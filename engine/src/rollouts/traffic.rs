@@ -1,4 +1,5 @@
-//! Which release a call goes to: the active one, or during a rollout for some callers the one that is to be.
+//! Which release a call goes to: the active one, or during a rollout for some callers the one that is to be, or one of those that an
+//! experiment compares.
 //!
 //! Rule: a caller goes to the same release as long as the step of the rollout is the same, on whatever connection and after a
 //! restart, and goes back to the other only when the rollout is rolled back.
@@ -7,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use tokio::sync::watch;
-use weir_schema::rollout::{Bucket, Share};
+use weir_schema::rollout::{Bucket, Share, place};
 
 use super::report::Report;
 use super::shadow::Shadow;
@@ -27,10 +28,21 @@ pub struct Traffic {
 
 /// Some callers go elsewhere.
 #[derive(Clone)]
-struct Split {
-    rollout: u64,
-    candidate: Arc<Release>,
-    share: Share,
+pub(crate) struct Split {
+    /// By its number callers are placed.
+    pub(crate) rollout: u64,
+    /// Where they go, and whose, one after the other. The candidate is the first.
+    pub(crate) beside: Vec<(Arc<Release>, Share)>,
+    /// Whether it is an experiment, whose callers are counted.
+    pub(crate) is_experiment: bool,
+}
+
+/// Where a caller's calls go.
+pub(crate) struct Routed<'a> {
+    /// There.
+    pub(crate) release: &'a Arc<Release>,
+    /// The experiment that the caller takes part in, and as which variant of it: 0 is the active release.
+    pub(crate) variant: Option<(u64, usize)>,
 }
 
 /// By what a caller is known where calls are split.
@@ -75,8 +87,8 @@ impl Traffic {
     }
 
     /// The same, but some callers go to another during a rollout.
-    pub(crate) fn split(self, rollout: u64, candidate: Arc<Release>, share: Share) -> Self {
-        Self { split: Some(Split { rollout, candidate, share }), ..self }
+    pub(crate) fn split(self, split: Split) -> Self {
+        Self { split: Some(split), ..self }
     }
 
     /// The same, but calls are made once more on another release.
@@ -104,26 +116,31 @@ impl Traffic {
         self.active.as_ref()
     }
 
-    /// That to which some callers go.
-    pub fn candidate(&self) -> Option<&Arc<Release>> {
-        self.split.as_ref().map(|split| &split.candidate)
+    /// Those to which some callers go.
+    pub fn beside(&self) -> impl Iterator<Item = &Arc<Release>> {
+        self.split.iter().flat_map(|split| split.beside.iter().map(|(release, _)| release))
     }
 
     /// Where a caller's calls go. Who asks is looked at during a rollout only.
     pub fn route<'a>(&self, asker: impl FnOnce() -> Asker<'a>) -> Option<&Arc<Release>> {
-        match &self.split {
-            None => self.active.as_ref(),
-            Some(split) => match asker().bucket(split.rollout) {
-                Some(bucket) if split.share.has(bucket) => Some(&split.candidate),
-                _ => self.active.as_ref(),
-            },
-        }
+        Some(self.place(asker)?.release)
+    }
+
+    /// The same with the variant that the caller sees there.
+    pub(crate) fn place<'a>(&self, asker: impl FnOnce() -> Asker<'a>) -> Option<Routed<'_>> {
+        let active = Routed { release: self.active.as_ref()?, variant: None };
+        let Some(split) = &self.split else { return Some(active) };
+        let Some(bucket) = asker().bucket(split.rollout) else { return Some(active) };
+        let found = place(split.beside.iter().map(|(_, share)| *share), bucket);
+        let release = found.and_then(|found| split.beside.get(found)).map_or(active.release, |(release, _)| release);
+        let variant = found.map_or(0, |found| found.saturating_add(1));
+        Some(Routed { release, variant: split.is_experiment.then_some((split.rollout, variant)) })
     }
 
     /// Whether calls go to a release.
     pub(crate) fn goes_to(&self, release: &Release) -> bool {
         let shadow = self.shadow.as_ref().map(|shadow| shadow.candidate());
-        let all = self.active.iter().chain(self.candidate()).chain(shadow);
+        let all = self.active.iter().chain(self.beside()).chain(shadow);
         all.into_iter().any(|other| other.number() == release.number())
     }
 }

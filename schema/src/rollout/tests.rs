@@ -15,6 +15,13 @@ fn shadow(share: &str) -> Strategy {
     Strategy::Shadow { share: Share::parse(share).unwrap() }
 }
 
+/// The candidate for 30% of the callers, and others for so many.
+fn experiment(others: &[(u64, &str)]) -> Strategy {
+    let variant = |(release, share): &(u64, &str)| Variant { release: *release, share: Share::parse(share).unwrap() };
+    let others = others.iter().map(variant).collect();
+    Strategy::Experiment { share: Share(3_000), others, compared: Compared::default() }
+}
+
 /// Traffic of a release that was deployed before.
 fn served(sequence: u64) -> Traffic {
     Traffic { promoted: vec![sequence], ..Traffic::default() }
@@ -161,6 +168,84 @@ fn a_shadow_moves_nobody_before_it_is_promoted() {
 }
 
 #[test]
+fn an_experiment_divides_callers_until_somebody_chooses() {
+    let started = served(1).start(2, experiment(&[(3, "20%")]), "ada", 0).unwrap();
+    assert_eq!((started.beside(), started.candidate()), (Vec::new(), None));
+    let running = run(&started, &[(10, Event::Prepared)]);
+    assert_eq!(running.beside(), [(2, Share(3_000)), (3, Share(2_000))]);
+    assert_eq!((running.due_ms(), running.active()), (None, Some(1)));
+    let shares = || running.beside().into_iter().map(|(_, share)| share);
+    let placed = [0, 2_999, 3_000, 4_999, 5_000, 9_999].map(|bucket| place(shares(), Bucket(bucket)));
+    assert_eq!(placed, [Some(0), Some(0), Some(1), Some(1), None, None]);
+    let ended = |event: Event| {
+        let moved = running.after(&event, 20).unwrap();
+        let rollout = moved.ended.unwrap();
+        (moved.traffic.active(), rollout.candidate, rollout.variants(), rollout.phase)
+    };
+    let (active, candidate, variants, phase) = ended(Event::Choose { release: 3 });
+    assert_eq!((active, candidate, phase), (Some(3), 3, Phase::Promoted));
+    assert_eq!(variants, [(3, Share(2_000)), (2, Share(3_000))], "each has the callers that it had");
+    assert_eq!(ended(Event::Choose { release: 2 }).0, Some(2));
+    assert_eq!(ended(Event::RollBack { why: "x".into() }).0, Some(1));
+    let refused = |traffic: &Traffic, event| traffic.after(&event, 0).unwrap_err().to_string();
+    assert_eq!(
+        refused(&running, Event::Promote),
+        "rollout 1 has several variants: say which of them is to be promoted, as in weir rollout promote 2.0.0"
+    );
+    assert_eq!(
+        refused(&running, Event::Choose { release: 1 }),
+        "the release is active already: weir rollout rollback ends rollout 1 with it"
+    );
+    assert_eq!(
+        refused(&running, Event::Choose { release: 9 }),
+        "release 9 is not being rolled out by rollout 1: weir rollout status shows what is"
+    );
+    assert_eq!(refused(&running, Event::Advance), "rollout 1 is running: it cannot be advanced");
+    assert_eq!(refused(&running, Event::Pause), "rollout 1 is running: it cannot be paused");
+    assert_eq!(refused(&started, Event::Choose { release: 2 }), "rollout 1 is preparing: it cannot be promoted");
+    // One variant alone needs no name, and where nothing is served there is nobody to be divided.
+    let one = run(&served(1).start(2, experiment(&[]), "ada", 0).unwrap(), &[(10, Event::Prepared)]);
+    assert_eq!(run(&one, &[(20, Event::Promote)]).active(), Some(2));
+    assert_eq!(
+        run(&Traffic::default().start(2, experiment(&[]), "ada", 0).unwrap(), &[(10, Event::Prepared)]).active(),
+        Some(2)
+    );
+    // Of a canary the candidate can be named, so that nothing else is promoted.
+    let canary = run(&served(1).start(2, canary(&[("5%", None)]), "ada", 0).unwrap(), &[(0, Event::Prepared)]);
+    assert_eq!(run(&canary, &[(0, Event::Choose { release: 2 })]).active(), Some(2));
+    assert!(matches!(canary.after(&Event::Choose { release: 3 }, 0), Err(Refused::NotPart { release: 3, number: 1 })));
+}
+
+#[test]
+fn what_is_no_experiment_says_why() {
+    let refused = |strategy: Strategy| served(1).start(2, strategy, "ada", 0).unwrap_err().to_string();
+    let twice = |release: u64| {
+        format!(
+            "release {release} is in the experiment more than once: each variant is another release, and the active one is among \
+             them anyway"
+        )
+    };
+    assert_eq!(refused(experiment(&[(2, "1%")])), twice(2));
+    assert_eq!(refused(experiment(&[(1, "1%")])), twice(1));
+    assert_eq!(refused(experiment(&[(3, "1%"), (3, "1%")])), twice(3));
+    let shares = "the shares of an experiment are above 0% each and below 100% together: the other callers stay with the active release";
+    assert_eq!(refused(experiment(&[(3, "70%")])), shares);
+    assert_eq!(refused(experiment(&[(3, "0%")])), shares);
+    assert_eq!(refused(experiment(&[(3, "100%"), (4, "100%")])), shares);
+    let many: Vec<(u64, &str)> = (3..12).map(|release| (release, "1%")).collect();
+    assert_eq!(refused(experiment(&many)), "an experiment has 1 to 9 releases beside the active one");
+    let with = |compared| Strategy::Experiment { share: Share(1), others: Vec::new(), compared };
+    for alpha in [Share::NONE, Share(2_001)] {
+        let words = format!("alpha is between 0.01% and 20%, such as 5%, not {alpha}");
+        assert_eq!(refused(with(Compared { alpha, ..Compared::default() })), words);
+    }
+    let nobody = Compared { callers_planned: 0, ..Compared::default() };
+    assert_eq!(refused(with(nobody)), "an experiment expects one caller or more");
+    let metrics = vec!["ordered".to_owned(); 51];
+    assert_eq!(refused(with(Compared { metrics, ..Compared::default() })), "an experiment names 50 metrics at most");
+}
+
+#[test]
 fn what_cannot_happen_says_why() {
     let started = served(1).start(2, canary(&[("5%", None)]), "ada", 0).unwrap();
     let refused = |traffic: &Traffic, event| traffic.after(&event, 0).unwrap_err().to_string();
@@ -190,20 +275,23 @@ fn whatever_happens_there_is_an_active_release_and_what_is_written_is_read() {
     };
     let (mut traffic, mut now_ms, mut sequence) = (served(1), 0_u64, 1_u64);
     // Where callers go, told by what happens alone.
-    let (mut active, mut history, mut share, mut shadows) = (1, vec![1_u64], None, None);
+    let (mut active, mut history, mut beside, mut shadows) = (1, vec![1_u64], Vec::new(), None);
     for _ in 0..20_000 {
         // Clocks are set back, too.
         now_ms = if next(20) == 0 { now_ms.saturating_sub(next(500)) } else { now_ms + next(50) };
         if next(4) == 0 && traffic.rollout.is_none() {
             sequence += 1;
-            let strategy = match next(4) {
+            let strategy = match next(5) {
                 0 => blue_green(next(2) == 0),
                 1 => shadow("10%"),
+                2 => experiment(&[(sequence + 1, "20%")][..next(2) as usize]),
                 _ => canary(&[("1%", Some(next(60))), ("10%", None), ("50%", Some(next(60)))]),
             };
             traffic = traffic.start(sequence, strategy, "ada", now_ms).unwrap();
+            // The other variant's.
+            sequence += 1;
         } else {
-            let event = match next(11) {
+            let event = match next(12) {
                 0 | 1 => Event::Prepared,
                 2 => Event::Failed { why: "x".into() },
                 3 | 4 => Event::Due,
@@ -212,6 +300,7 @@ fn whatever_happens_there_is_an_active_release_and_what_is_written_is_read() {
                 7 => [Event::Pause, Event::Resume][next(2) as usize].clone(),
                 8 => Event::Unguard,
                 9 => Event::Violated { rollout: traffic.rollouts.saturating_sub(next(2)), why: "x".into() },
+                10 => Event::Choose { release: sequence.saturating_sub(next(3)) },
                 _ => Event::RollBack { why: "x".into() },
             };
             let before = traffic.clone();
@@ -228,7 +317,11 @@ fn whatever_happens_there_is_an_active_release_and_what_is_written_is_read() {
                 assert_eq!(under_way.or(watched), Some(*rollout), "nobody else's rollout is taken back");
             }
             match (&moved.ended, &event) {
-                (Some(ended), _) if ended.phase == Phase::Promoted => history.push(ended.candidate),
+                (Some(ended), Event::Choose { release }) => {
+                    assert_eq!((ended.candidate, &ended.phase), (*release, &Phase::Promoted));
+                    history.push(*release);
+                }
+                (Some(ended), _) if ended.phase == Phase::Promoted => history.push(before.rollout.unwrap().candidate),
                 (None, Event::RollBack { .. } | Event::Violated { .. }) => drop(history.pop()),
                 (None, Event::Unguard) => {}
                 (Some(_), _) => {}
@@ -238,15 +331,19 @@ fn whatever_happens_there_is_an_active_release_and_what_is_written_is_read() {
             }
             active = *history.last().unwrap();
             let rollout = traffic.rollout.as_ref();
-            share = match rollout.map(|rollout| &rollout.phase) {
-                Some(Phase::Step { number, .. } | Phase::Paused { number, .. }) => {
-                    Some((rollout.unwrap().candidate, [100, 1_000, 5_000][*number]))
+            beside = match rollout.map(|rollout| (&rollout.phase, &rollout.strategy)) {
+                Some((Phase::Step { number, .. } | Phase::Paused { number, .. }, _)) => {
+                    vec![(rollout.unwrap().candidate, [100, 1_000, 5_000][*number])]
                 }
-                _ => None,
+                Some((Phase::Running, Strategy::Experiment { others, .. })) => {
+                    let candidate = rollout.unwrap().candidate;
+                    vec![(candidate, 3_000), (candidate + 1, 2_000)][..=others.len()].to_vec()
+                }
+                _ => Vec::new(),
             };
             shadows = match (rollout.map(|rollout| &rollout.strategy), rollout.map(|rollout| &rollout.phase)) {
                 (Some(Strategy::Shadow { .. }), Some(Phase::Preparing)) | (None, _) => None,
-                (Some(Strategy::Shadow { .. }), _) => Some(sequence),
+                (Some(Strategy::Shadow { .. }), _) => rollout.map(|rollout| rollout.candidate),
                 _ => None,
             };
         }
@@ -255,7 +352,9 @@ fn whatever_happens_there_is_an_active_release_and_what_is_written_is_read() {
             shadows.map(|s| (s, 1_000))
         );
         assert_eq!(traffic.active(), Some(active));
-        assert_eq!(traffic.candidate().map(|(candidate, share)| (candidate, share.hundredths())), share);
+        let told: Vec<(u64, u16)> =
+            traffic.beside().into_iter().map(|(release, share)| (release, share.hundredths())).collect();
+        assert_eq!(told, beside);
         let text = serde_json::to_string(&traffic).unwrap();
         assert_eq!(serde_json::from_str::<Traffic>(&text).unwrap(), traffic);
         assert!(traffic.promoted.len() <= PROMOTED_MAX);

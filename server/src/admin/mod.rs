@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`http`] | requests, and whose they are |
 //! | [`queries`], [`mutations`] | the root fields, each with the permission that it needs |
+//! | [`experiments`] | what an experiment has shown |
 //! | [`rollouts`] | what those about rollouts have in common, and what they give |
 //! | [`shadow`] | what a shadow rollout has found |
 //! | [`tenants`] | what those about tenants have in common |
@@ -14,6 +15,7 @@
 //!
 //! Architecture invariant: every root field names the permission that it needs, and none is answered without.
 
+pub mod experiments;
 pub mod http;
 pub mod mutations;
 pub mod queries;

@@ -47,7 +47,7 @@ impl Mutation {
     ) -> Result<Deployment> {
         let engine = context.data::<Engine>()?;
         let bundle = STANDARD.decode(bundle).map_err(|_| bad("bundle is a bundle in base64"))?;
-        let (actor, strategy) = (actor(context)?, StrategyInput::strategy(strategy)?);
+        let (actor, strategy) = (actor(context)?, StrategyInput::strategy(strategy, engine.store())?);
         let incompatible = if force { Incompatible::Forced } else { Incompatible::Refused };
         let how = (strategy, incompatible);
         let deployed = engine.deploy_judged(&bundle, how, &actor, &servable).await.map_err(|error| match error {
@@ -93,10 +93,10 @@ impl Mutation {
         rollouts::roll(context, Event::Resume).await
     }
 
-    /// Moves all callers to the release that is rolled out.
+    /// Moves all callers to the release that is rolled out; of an experiment to the one that is named by its version or its sequence.
     #[graphql(guard = "needs(Permission::Deploy)")]
-    async fn promote_rollout(&self, context: &Context<'_>) -> Result<RolloutStatus> {
-        rollouts::roll(context, Event::Promote).await
+    async fn promote_rollout(&self, context: &Context<'_>, release: Option<String>) -> Result<RolloutStatus> {
+        rollouts::promote(context, release).await
     }
 
     /// Lets the rollout under way, or the one that is watched, go on whatever its calls come to: it is taken back by hand alone.

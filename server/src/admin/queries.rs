@@ -14,13 +14,14 @@ use weir_schema::codec::control::{Permission, ReleaseRecord};
 use weir_schema::datetime;
 use weir_schema::error::ErrorCode;
 
+use super::experiments::ExperimentReport;
 use super::rollouts::{Rollout, RolloutStatus};
 use super::shadow::ShadowReport;
 use super::types::{
     AdministratorInfo, AuditPage, Building, Migration, NANOSECONDS, Release, ReleaseDiff, SigningKey, Status, Tenant,
     Usage, moment,
 };
-use super::{needs, refused, rollouts, tenants};
+use super::{experiments, needs, refused, rollouts, tenants};
 use crate::control::message::AdministratorShown;
 use crate::http::gateway::Gateway;
 use crate::releases::asked;
@@ -86,6 +87,12 @@ impl Query {
     #[graphql(guard = "needs(Permission::Deploy)")]
     async fn shadow_report(&self, context: &Context<'_>) -> Result<Option<ShadowReport>> {
         Ok(context.data::<Engine>()?.shadow_report().map(ShadowReport::from))
+    }
+
+    /// What is known of the experiment that the rollout of a number is; without a number, of the last one.
+    #[graphql(guard = "needs(Permission::Read)")]
+    async fn experiment_report(&self, context: &Context<'_>, experiment: Option<String>) -> Result<ExperimentReport> {
+        experiments::report(context, experiment)
     }
 
     /// What is being built for a release that is being loaded: indexes, and what documents are looked through for.

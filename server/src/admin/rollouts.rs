@@ -5,14 +5,17 @@ use serde_json::{Value, json};
 use weir_engine::Engine;
 use weir_engine::control::releases;
 use weir_engine::rollouts::conduct::{self, RolloutError};
-use weir_engine::rollouts::{guarding, status};
+use weir_engine::rollouts::guarding;
+use weir_engine::rollouts::status::{self, NamedVariant};
 use weir_schema::duration::parse_ms;
 use weir_schema::error::ErrorCode;
-use weir_schema::rollout::{self, Event, Phase, Share, Step, Strategy};
+use weir_schema::rollout::{self, Compared, Event, Phase, Share, Step, Strategy};
+use weir_store::Store;
 
 use super::queries::{bad, unavailable};
 use super::types::{Release, moment};
 use super::{actor, refused};
+use crate::control::message::Rolling;
 
 /// Which releases take calls, and what is under way.
 #[derive(SimpleObject)]
@@ -74,6 +77,8 @@ pub struct Rollout {
     pub strategy: StrategyKind,
     /// The steps of a canary.
     pub steps: Vec<CanaryStep>,
+    /// The releases of an experiment beside the base, the candidate first.
+    pub variants: Vec<RolloutVariant>,
     /// How far it is.
     pub phase: RolloutPhase,
     /// Which step it is at, from 1.
@@ -100,6 +105,15 @@ pub struct CanaryStep {
     pub for_ms: Option<String>,
 }
 
+/// A release of an experiment.
+#[derive(SimpleObject)]
+pub struct RolloutVariant {
+    /// Its sequence.
+    pub release: String,
+    /// Whose calls go to it, such as `25%`.
+    pub share: String,
+}
+
 /// How callers move.
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
 pub enum StrategyKind {
@@ -109,6 +123,8 @@ pub enum StrategyKind {
     Canary,
     /// Nobody, while calls are made on the candidate too and compared.
     Shadow,
+    /// Some, until it is known which release is better.
+    Experiment,
 }
 
 /// How far a rollout is.
@@ -124,6 +140,8 @@ pub enum RolloutPhase {
     Step,
     /// The same callers go on to go to it until it is resumed.
     Paused,
+    /// The callers are divided between the variants of an experiment.
+    Running,
     /// Over: it is the active release, or was.
     Promoted,
     /// Over: all callers are back where they were.
@@ -142,6 +160,36 @@ pub struct StrategyInput {
     pub hold: bool,
     /// Only when `promoteRollout` says so; until then such a share of the calls, such as `10%`, is made on it too, and compared.
     pub shadow: Option<String>,
+    /// Until it is known which release is better.
+    pub experiment: Option<ExperimentInput>,
+}
+
+/// How a release is compared with the active one.
+#[derive(InputObject)]
+pub struct ExperimentInput {
+    /// Whose calls go to it, such as `50%`.
+    pub share: String,
+    /// More releases that are compared.
+    #[graphql(default)]
+    pub others: Vec<VariantInput>,
+    /// The metrics that decide; none: all that the releases declare.
+    #[graphql(default)]
+    pub metrics: Vec<String>,
+    /// How often an experiment in which nothing differs may be taken for one in which something does.
+    #[graphql(default = "5%")]
+    pub alpha: String,
+    /// How many callers are expected, of all variants together.
+    #[graphql(default = 20_000)]
+    pub callers: u32,
+}
+
+/// One more release that is compared.
+#[derive(InputObject)]
+pub struct VariantInput {
+    /// Its version, or its sequence.
+    pub release: String,
+    /// Whose calls go to it, such as `25%`.
+    pub share: String,
 }
 
 /// A step of a canary.
@@ -155,28 +203,31 @@ pub struct StepInput {
 }
 
 impl StrategyInput {
-    /// What it says.
-    pub fn strategy(given: Option<Self>) -> Result<Strategy> {
+    /// What it says. The releases that it names are looked up.
+    pub fn strategy(given: Option<Self>, store: &Store) -> Result<Strategy> {
+        let given = given.unwrap_or(Self { canary: None, hold: false, shadow: None, experiment: None });
         let strategy = match given {
-            None => Strategy::BlueGreen { hold: false },
-            Some(Self { canary: None, hold, shadow: None }) => Strategy::BlueGreen { hold },
-            Some(Self { canary: None, hold: false, shadow: Some(text) }) => Strategy::Shadow { share: share(&text)? },
-            Some(Self { shadow: Some(_), .. }) => {
-                return Err(bad("a shadow moves nobody and always holds: leave out canary and hold"));
+            Self { canary: None, hold, shadow: None, experiment: None } => Strategy::BlueGreen { hold },
+            Self { canary: None, hold: false, shadow: Some(text), experiment: None } => {
+                Strategy::Shadow { share: share(&text)? }
             }
-            Some(Self { canary: Some(_), hold: true, .. }) => {
-                return Err(bad("a canary does not hold: leave out one of the two"));
+            Self { shadow: Some(_), .. } => {
+                return Err(bad("a shadow moves nobody and always holds: leave out canary, hold and experiment"));
             }
-            Some(Self { canary: Some(steps), .. }) => {
+            Self { canary: Some(steps), hold: false, experiment: None, .. } => {
                 Strategy::Canary { steps: steps.into_iter().map(step).collect::<Result<_>>()? }
             }
+            Self { canary: None, hold: false, shadow: None, experiment: Some(experiment) } => {
+                compared(experiment, store)?
+            }
+            _ => return Err(bad("a strategy is canary, hold or experiment: leave out the others")),
         };
         strategy.check().map_err(|error| bad(error.to_string()))?;
         Ok(strategy)
     }
 
     /// A strategy as a variable of this type.
-    pub fn variables(strategy: &Strategy) -> Value {
+    pub fn variables(strategy: &Strategy, more: &[NamedVariant]) -> Value {
         match strategy {
             Strategy::BlueGreen { hold } => json!({ "hold": hold }),
             Strategy::Shadow { share } => json!({ "shadow": share.to_string() }),
@@ -184,16 +235,33 @@ impl StrategyInput {
                 let step = |Step { share, for_ms }: &Step| json!({ "share": share.to_string(), "for": for_ms.map(|for_ms| format!("{for_ms}ms")) });
                 json!({ "canary": steps.iter().map(step).collect::<Vec<_>>() })
             }
+            Strategy::Experiment { share, compared: Compared { metrics, alpha, callers_planned }, .. } => {
+                let variant = |NamedVariant { release, share }: &NamedVariant| json!({ "release": release, "share": share.to_string() });
+                let others: Vec<Value> = more.iter().map(variant).collect();
+                let (share, alpha) = (share.to_string(), alpha.to_string());
+                let experiment = json!({ "share": share, "others": others, "metrics": metrics, "alpha": alpha, "callers": callers_planned });
+                json!({ "experiment": experiment })
+            }
         }
     }
+}
+
+fn compared(experiment: ExperimentInput, store: &Store) -> Result<Strategy> {
+    let ExperimentInput { share, others, metrics, alpha, callers } = experiment;
+    let alpha = Share::parse(&alpha).ok_or_else(|| bad("alpha is a percentage such as 5%"))?;
+    let compared = Compared { metrics, alpha, callers_planned: callers.into() };
+    let strategy = Strategy::Experiment { share: self::share(&share)?, others: Vec::new(), compared };
+    let variant = |VariantInput { release, share }| Ok(NamedVariant { release, share: self::share(&share)? });
+    let others = others.into_iter().map(variant).collect::<Result<Vec<_>>>()?;
+    status::with_variants(store, strategy, &others).map_err(of_rollout)
 }
 
 fn share(text: &str) -> Result<Share> {
     Share::parse(text).ok_or_else(|| bad("a share is a percentage such as 5% or 0.25%"))
 }
 
-fn step(StepInput { share: text, time }: StepInput) -> Result<Step> {
-    let share = share(&text)?;
+fn step(StepInput { share, time }: StepInput) -> Result<Step> {
+    let share = self::share(&share)?;
     let for_ms = time.map(|time| parse_ms(&time).ok_or_else(|| bad("for is a number and a unit, such as 10m")));
     Ok(Step { share, for_ms: for_ms.transpose()? })
 }
@@ -217,11 +285,19 @@ impl From<status::Status> for RolloutStatus {
 
 impl From<rollout::Rollout> for Rollout {
     fn from(rollout: rollout::Rollout) -> Self {
+        let variants = match &rollout.strategy {
+            Strategy::Experiment { .. } => rollout.variants(),
+            Strategy::BlueGreen { .. } | Strategy::Canary { .. } | Strategy::Shadow { .. } => Vec::new(),
+        };
+        let variant =
+            |(release, share): (u64, Share)| RolloutVariant { release: release.to_string(), share: share.to_string() };
+        let variants = variants.into_iter().map(variant).collect();
         let rollout::Rollout { number, base, candidate, strategy, phase, since_ms, started_ms, started_by, .. } =
             rollout;
         let (strategy, steps) = match strategy {
             Strategy::BlueGreen { .. } => (StrategyKind::BlueGreen, Vec::new()),
             Strategy::Canary { steps } => (StrategyKind::Canary, steps),
+            Strategy::Experiment { .. } => (StrategyKind::Experiment, Vec::new()),
             Strategy::Shadow { .. } => (StrategyKind::Shadow, Vec::new()),
         };
         let (phase, step, due_ms, why) = match phase {
@@ -230,6 +306,7 @@ impl From<rollout::Rollout> for Rollout {
             Phase::Shadowing => (RolloutPhase::Shadowing, None, None, None),
             Phase::Step { number, due_ms } => (RolloutPhase::Step, Some(number), due_ms, None),
             Phase::Paused { number, .. } => (RolloutPhase::Paused, Some(number), None, None),
+            Phase::Running => (RolloutPhase::Running, None, None, None),
             Phase::Promoted => (RolloutPhase::Promoted, None, None, None),
             Phase::RolledBack { why } => (RolloutPhase::RolledBack, None, None, Some(why)),
             Phase::Failed { why } => (RolloutPhase::Failed, None, None, Some(why)),
@@ -244,6 +321,7 @@ impl From<rollout::Rollout> for Rollout {
             candidate: candidate.to_string(),
             strategy,
             steps: steps.into_iter().map(of_step).collect(),
+            variants,
             phase,
             step: step.map(|step| step.saturating_add(1)),
             due_at: due_ms.map(moment),
@@ -270,10 +348,16 @@ pub fn ended(context: &Context<'_>) -> Result<Vec<Rollout>> {
 /// Begins one of a release that a version or a sequence names.
 pub async fn start(context: &Context<'_>, release: &str, strategy: Option<StrategyInput>) -> Result<RolloutStatus> {
     let (engine, actor) = (context.data::<Engine>()?, actor(context)?);
-    let strategy = StrategyInput::strategy(strategy)?;
+    let strategy = StrategyInput::strategy(strategy, engine.store())?;
     let found = status::find(engine.store(), release).map_err(of_rollout)?;
     let state = engine.start_rollout(found.sequence, strategy, &actor).await.map_err(of_rollout)?;
     shown(engine, state)
+}
+
+/// Promotes the release that is rolled out, or the one of those that a version or a sequence names.
+pub async fn promote(context: &Context<'_>, release: Option<String>) -> Result<RolloutStatus> {
+    let event = Rolling::Promote { release }.event(context.data::<Engine>()?.store()).map_err(of_rollout)?;
+    roll(context, event).await
 }
 
 /// Something happens to the one that is under way.

@@ -24,13 +24,14 @@ use weir_store::{Options, Store};
 use crate::{Server, ServerOptions};
 
 /// Every root field, and the permission that it needs.
-const FIELDS: [(&str, &str, Permission); 36] = [
+const FIELDS: [(&str, &str, Permission); 37] = [
     ("query", "status", Permission::Read),
     ("query", "metrics", Permission::Read),
     ("query", "releases", Permission::Read),
     ("query", "rolloutStatus", Permission::Read),
     ("query", "rollouts", Permission::Read),
     ("query", "shadowReport", Permission::Deploy),
+    ("query", "experimentReport", Permission::Read),
     ("query", "building", Permission::Read),
     ("query", "migration", Permission::Read),
     ("query", "release", Permission::Read),

@@ -71,7 +71,7 @@ fn upload(bundle: &[u8], strategy: &Strategy, remote: &Remote, incompatible: Inc
         deploy(bundle: $bundle, strategy: $strategy, force: $force) { \
         wasActive release { app version sequence } rollout { number } } }";
     let force = incompatible == Incompatible::Forced;
-    let strategy = StrategyInput::variables(strategy);
+    let strategy = StrategyInput::variables(strategy, &[]);
     let variables = json!({ "bundle": STANDARD.encode(bundle), "strategy": strategy, "force": force });
     let data = threads()?.block_on(remote.ask(query, variables))?;
     let text = |name: &str| data.pointer(name).and_then(Value::as_str).unwrap_or_default();

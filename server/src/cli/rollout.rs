@@ -1,4 +1,5 @@
-//! `weir rollout start|status|differences|list|advance|pause|resume|promote|unguard|rollback`: how one release takes the place of another.
+//! `weir rollout start|status|differences|report|list|advance|pause|resume|promote|unguard|rollback`: how one release takes the place of
+//! another.
 
 use std::path::PathBuf;
 
@@ -8,9 +9,11 @@ use serde_json::{Value, json};
 use weir_engine::Engine;
 use weir_engine::control::Actor;
 use weir_engine::engine::{RESULTS_BYTES_MAX, Runs};
+use weir_engine::experiments::{ExperimentReport, Observations};
 use weir_engine::rollouts::conduct::{self, RolloutError};
+use weir_engine::rollouts::experiment;
 use weir_engine::rollouts::report::ShadowReport;
-use weir_engine::rollouts::status::{self, Status};
+use weir_engine::rollouts::status::{self, NamedVariant, Status};
 use weir_sandbox::isolate::prepare_v8;
 use weir_sandbox::pool::PoolOptions;
 use weir_schema::rollout::{Rollout, Strategy};
@@ -19,7 +22,7 @@ use super::folder::threads;
 use super::place::PlaceArguments;
 use super::progress::Bars;
 use super::remote::Remote;
-use super::strategy::StrategyArguments;
+use super::strategy::{StrategyArguments, variant};
 use super::times::moment;
 use super::{Failure, logging};
 use crate::admin::rollouts::StrategyInput;
@@ -54,6 +57,9 @@ enum Command {
         release: String,
         #[command(flatten)]
         strategy: StrategyArguments,
+        /// One more release of the experiment and its share, such as 2.1.0=25%, several times for several.
+        #[arg(long = "variant", value_name = "VERSION=SHARE", value_parser = variant, requires = "experiment")]
+        variants: Vec<NamedVariant>,
         #[command(flatten)]
         whose: Whose,
     },
@@ -67,6 +73,17 @@ enum Command {
     },
     /// Show what a shadow rollout has found: which calls would have come to something else.
     Differences {
+        /// As a line of JSON.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        whose: Whose,
+    },
+    /// Show what comes of an experiment: what to do, and the numbers.
+    Report {
+        /// The number of its rollout; the last experiment without.
+        #[arg(value_name = "NUMBER")]
+        experiment: Option<u64>,
         /// As a line of JSON.
         #[arg(long)]
         json: bool,
@@ -98,6 +115,9 @@ enum Command {
     },
     /// Move all callers to the release that is rolled out.
     Promote {
+        /// Its version, or its sequence: where an experiment has several; or to promote that one or none.
+        #[arg(value_name = "VERSION|SEQUENCE")]
+        release: Option<String>,
         #[command(flatten)]
         whose: Whose,
     },
@@ -120,14 +140,19 @@ enum Command {
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     logging::start();
     match &arguments.command {
-        Command::Start { release, strategy, whose } => started(release, &strategy.strategy(), whose)?.show(false),
+        Command::Start { release, strategy, variants, whose } => {
+            started(release, &strategy.strategy(), variants, whose)?.show(false)
+        }
+        Command::Report { experiment, json, whose } => report(*experiment, *json, whose),
         Command::Status { json, whose } => told(whose)?.show(*json),
         Command::Differences { json, whose } => differences(*json, whose),
         Command::List { json, place } => list(*json, place),
         Command::Advance { whose } => rolled(Rolling::Advance, whose)?.show(false),
         Command::Pause { whose } => rolled(Rolling::Pause, whose)?.show(false),
         Command::Resume { whose } => rolled(Rolling::Resume, whose)?.show(false),
-        Command::Promote { whose } => rolled(Rolling::Promote, whose)?.show(false),
+        Command::Promote { release, whose } => {
+            rolled(Rolling::Promote { release: release.clone() }, whose)?.show(false)
+        }
         Command::Unguard { whose } => rolled(Rolling::Unguard, whose)?.show(false),
         Command::Rollback { why, whose } => rolled(Rolling::RollBack { why: why.clone() }, whose)?.show(false),
     }
@@ -197,13 +222,15 @@ impl Told {
     }
 }
 
-fn started(release: &str, strategy: &Strategy, whose: &Whose) -> Result<Told, Failure> {
+fn started(release: &str, strategy: &Strategy, more: &[NamedVariant], whose: &Whose) -> Result<Told, Failure> {
     let field = "mutation($release: String!, $strategy: StrategyInput) { status: startRollout(release: $release, strategy: $strategy)";
-    let variables = json!({ "release": release, "strategy": StrategyInput::variables(strategy) });
-    let request = Request::StartRollout { release: release.to_owned(), strategy: strategy.clone() };
+    let variables = json!({ "release": release, "strategy": StrategyInput::variables(strategy, more) });
+    let request =
+        Request::StartRollout { release: release.to_owned(), strategy: strategy.clone(), variants: more.to_vec() };
     whose.ask((field, variables), &request, async |engine| {
         let found = status::find(engine.store(), release)?;
-        engine.start_rollout(found.sequence, strategy.clone(), &Actor::operator()).await.map(drop)
+        let strategy = status::with_variants(engine.store(), strategy.clone(), more)?;
+        engine.start_rollout(found.sequence, strategy, &Actor::operator()).await.map(drop)
     })
 }
 
@@ -216,13 +243,42 @@ fn rolled(rolling: Rolling, whose: &Whose) -> Result<Told, Failure> {
         Rolling::Advance => ("mutation { status: advanceRollout", json!({})),
         Rolling::Pause => ("mutation { status: pauseRollout", json!({})),
         Rolling::Resume => ("mutation { status: resumeRollout", json!({})),
-        Rolling::Promote => ("mutation { status: promoteRollout", json!({})),
+        Rolling::Promote { release } => {
+            ("mutation($release: String) { status: promoteRollout(release: $release)", json!({ "release": release }))
+        }
         Rolling::Unguard => ("mutation { status: unguardRollout", json!({})),
         Rolling::RollBack { why } => ("mutation($why: String!) { status: rollBack(why: $why)", json!({ "why": why })),
     };
     let request = Request::Roll { rolling: rolling.clone() };
     whose.ask((field, variables), &request, async |engine| {
-        engine.roll(rolling.into(), &Actor::operator()).await.map(drop)
+        engine.roll(rolling.event(engine.store())?, &Actor::operator()).await.map(drop)
+    })
+}
+
+/// Shows what is known of an experiment.
+fn report(experiment: Option<u64>, json: bool, whose: &Whose) -> Result<(), Failure> {
+    let show = |report: &ExperimentReport| {
+        if json {
+            anstream::println!("{}", serde_json::to_string(report).map_err(Failure::because)?);
+        } else {
+            anstream::println!("{report}");
+        }
+        Ok(())
+    };
+    if let Some((server, token_file)) = whose.server.as_ref().zip(whose.token_file.as_ref()) {
+        let query = "query($experiment: String) { report: experimentReport(experiment: $experiment) { json } }";
+        let variables = json!({ "experiment": experiment.map(|number| number.to_string()) });
+        let data = threads()?.block_on(Remote::of(server, token_file)?.ask(query, variables))?;
+        let text = data.pointer("/report/json").and_then(Value::as_str).unwrap_or_default();
+        return show(&serde_json::from_str(text).map_err(Failure::because)?);
+    }
+    let (folder, bars) = (whose.place.folder()?, Bars::default());
+    if let Some(report) = folder.ask(&Request::ExperimentReport { experiment }, &bars)? {
+        return show(&report);
+    }
+    folder.alone(&bars, async |store| {
+        let observations = Observations::of(store).map_err(Failure::because)?;
+        show(&experiment::report(&observations, experiment).map_err(Failure::because)?)
     })
 }
 

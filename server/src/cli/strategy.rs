@@ -1,8 +1,9 @@
 //! The arguments that say how a release comes to take the place of another.
 
 use clap::Args;
+use weir_engine::rollouts::status::NamedVariant;
 use weir_schema::duration::parse_ms;
-use weir_schema::rollout::{Share, Step, Strategy};
+use weir_schema::rollout::{Compared, Share, Step, Strategy};
 
 /// To be flattened into the arguments of a command that begins a rollout. Without any all callers move at once.
 #[derive(Debug, Args)]
@@ -16,6 +17,18 @@ pub struct StrategyArguments {
     /// Move nobody: make a share of the calls, such as 10%, on it too, and compare, until weir rollout promote.
     #[arg(long, value_name = "SHARE", value_parser = shadow, conflicts_with_all = ["canary", "hold"])]
     shadow: Option<Share>,
+    /// Compare it with the active release: so many callers see it, such as 50%, until weir rollout promote or rollback.
+    #[arg(long, value_name = "SHARE", value_parser = share, conflicts_with_all = ["canary", "hold", "shadow"])]
+    experiment: Option<Share>,
+    /// A metric of app.toml that the experiment is decided by, several times for several. Without any, by all that there are.
+    #[arg(long = "metric", value_name = "NAME", requires = "experiment")]
+    metrics: Vec<String>,
+    /// How often an experiment in which nothing differs may be taken for one in which something does.
+    #[arg(long, value_name = "LEVEL", value_parser = share, requires = "experiment", default_value = "5%")]
+    alpha: Share,
+    /// How many callers are expected to take part, of all variants together. What is said is most exact with so many.
+    #[arg(long = "callers", value_name = "NUMBER", requires = "experiment", default_value_t = Compared::default().callers_planned)]
+    callers_planned: u64,
 }
 
 /// The steps of a canary. One argument, though there are many: a list of clap's own would be split before it is read.
@@ -25,19 +38,36 @@ struct Steps(Vec<Step>);
 impl StrategyArguments {
     /// What they say.
     pub fn strategy(&self) -> Strategy {
-        match (&self.canary, self.shadow) {
-            (Some(Steps(steps)), _) => Strategy::Canary { steps: steps.clone() },
-            (None, Some(share)) => Strategy::Shadow { share },
-            (None, None) => Strategy::BlueGreen { hold: self.hold },
+        let compared = || {
+            let (metrics, alpha, callers_planned) = (self.metrics.clone(), self.alpha, self.callers_planned);
+            Compared { metrics, alpha, callers_planned }
+        };
+        match (&self.canary, self.experiment, self.shadow) {
+            (Some(Steps(steps)), ..) => Strategy::Canary { steps: steps.clone() },
+            (None, Some(share), _) => Strategy::Experiment { share, others: Vec::new(), compared: compared() },
+            (None, None, Some(share)) => Strategy::Shadow { share },
+            (None, None, None) => Strategy::BlueGreen { hold: self.hold },
         }
     }
+}
+
+/// Reads `2.1.0=25%`.
+pub fn variant(text: &str) -> Result<NamedVariant, String> {
+    let (release, text) = text.split_once('=').unwrap_or((text, ""));
+    if release.is_empty() || text.is_empty() {
+        return Err("write a version or a sequence and a share, such as 2.1.0=25%".to_owned());
+    }
+    Ok(NamedVariant { release: release.to_owned(), share: share(text)? })
+}
+
+fn share(text: &str) -> Result<Share, String> {
+    Share::parse(text).ok_or_else(|| format!("{text:?} is no share of callers: write one such as 5%"))
 }
 
 fn steps(text: &str) -> Result<Steps, String> {
     let steps = text.split(',').map(|step| {
         let (share, time) = step.split_once(':').map_or((step, None), |(share, time)| (share, Some(time)));
-        let share =
-            Share::parse(share).ok_or_else(|| format!("{share:?} is no share of callers: write one such as 5%"))?;
+        let share = self::share(share)?;
         let for_ms = time.map(|time| {
             parse_ms(time).ok_or_else(|| format!("{time:?} is no time: write a number and a unit, such as 10m"))
         });
@@ -59,6 +89,19 @@ fn shadow(text: &str) -> Result<Share, String> {
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+
+    #[test]
+    fn variants_are_read() {
+        let read = variant("2.1.0=25%").unwrap();
+        assert_eq!((read.release.as_str(), read.share), ("2.1.0", Share::of(2_500).unwrap()));
+        for (text, why) in [
+            ("2.1.0", "write a version or a sequence and a share, such as 2.1.0=25%"),
+            ("=25%", "write a version or a sequence and a share, such as 2.1.0=25%"),
+            ("2.1.0=25", "\"25\" is no share of callers: write one such as 5%"),
+        ] {
+            assert_eq!(variant(text), Err(why.to_owned()), "{text}");
+        }
+    }
 
     #[test]
     fn steps_are_read() {

@@ -24,7 +24,7 @@ use weir_engine::control::difference::{Difference, Side};
 use weir_engine::control::{Actor, administrators, keys, log, releases};
 use weir_engine::jobs::{Clock, control};
 use weir_engine::rollouts::conduct::{self, RolloutError};
-use weir_engine::rollouts::status;
+use weir_engine::rollouts::{experiment, status};
 use weir_engine::{Engine, revoked};
 use weir_schema::bundle::{BUNDLE_BYTES_MAX, BadBundle};
 use weir_schema::codec::control::Permission;
@@ -327,12 +327,19 @@ async fn perform(request: Request, served: &Served, watch: Watch) -> Result<Valu
         }
         Request::ShadowReport => outcome(&engine.shadow_report()),
         Request::Rollouts => outcome(&conduct::ended(store).map_err(|error| error.to_string())?),
-        Request::StartRollout { release, strategy } => {
+        Request::StartRollout { release, strategy, variants } => {
             let found = status::find(store, &release).map_err(|error| error.to_string())?;
+            let strategy = status::with_variants(store, strategy, &variants).map_err(|error| error.to_string())?;
             let state = engine.start_rollout(found.sequence, strategy, &Actor::operator()).await;
             rolled(store, state)
         }
-        Request::Roll { rolling } => rolled(store, engine.roll(rolling.into(), &Actor::operator()).await),
+        Request::Roll { rolling } => {
+            let event = rolling.event(store).map_err(|error| error.to_string())?;
+            rolled(store, engine.roll(event, &Actor::operator()).await)
+        }
+        Request::ExperimentReport { experiment } => {
+            outcome(&experiment::report(engine.observations(), experiment).map_err(|error| error.to_string())?)
+        }
         Request::Releases => outcome(&releases::on_record(store).map_err(|error| error.to_string())?),
         Request::Usage { release } => {
             engine.write_usage().await;

@@ -14,6 +14,8 @@ use weir_engine::control::log::Wanted;
 use weir_engine::control::releases::{self, Deployed};
 use weir_engine::control::tenants::Reached;
 use weir_engine::revoked::{Revocation, Revoked};
+use weir_engine::rollouts::conduct::RolloutError;
+use weir_engine::rollouts::status::{self, NamedVariant};
 use weir_schema::codec::audit::{AuditHead, Person};
 use weir_schema::codec::control::{AdministratorRecord, Permission, ReleaseRecord, SigningKeyRecord, TenantRecord};
 use weir_schema::codec::job::JobState;
@@ -158,6 +160,14 @@ pub enum Request {
         release: String,
         /// How.
         strategy: Strategy,
+        /// More releases of an experiment.
+        #[serde(default)]
+        variants: Vec<NamedVariant>,
+    },
+    /// What is known of an experiment. Done with an [`ExperimentReport`](weir_engine::experiments::ExperimentReport).
+    ExperimentReport {
+        /// The number of its rollout; of the last one without.
+        experiment: Option<u64>,
     },
     /// Something to happen to the rollout under way. Done with a [`weir_engine::rollouts::status::Status`].
     Roll {
@@ -268,7 +278,10 @@ pub enum Rolling {
     /// The steps go on.
     Resume,
     /// All callers move.
-    Promote,
+    Promote {
+        /// To the release with this version or sequence, if it is one of those that are rolled out; without, to the only one.
+        release: Option<String>,
+    },
     /// Nobody goes back but by hand.
     Unguard,
     /// All callers move back.
@@ -278,16 +291,20 @@ pub enum Rolling {
     },
 }
 
-impl From<Rolling> for Event {
-    fn from(rolling: Rolling) -> Self {
-        match rolling {
-            Rolling::Advance => Self::Advance,
-            Rolling::Pause => Self::Pause,
-            Rolling::Resume => Self::Resume,
-            Rolling::Promote => Self::Promote,
-            Rolling::Unguard => Self::Unguard,
-            Rolling::RollBack { why } => Self::RollBack { why },
-        }
+impl Rolling {
+    /// The same with what it names looked up.
+    pub fn event(self, store: &Store) -> Result<Event, RolloutError> {
+        Ok(match self {
+            Self::Advance => Event::Advance,
+            Self::Pause => Event::Pause,
+            Self::Resume => Event::Resume,
+            Self::Promote { release: None } => Event::Promote,
+            Self::Promote { release: Some(release) } => {
+                Event::Choose { release: status::find(store, &release)?.sequence }
+            }
+            Self::Unguard => Event::Unguard,
+            Self::RollBack { why } => Event::RollBack { why },
+        })
     }
 }
 

@@ -125,6 +125,10 @@ impl Service {
             Some(line) => self.engine.on_line(line.range()),
             None => self.engine.clone(),
         };
+        let engine = match affinity.as_ref().and_then(|affinity| affinity.visitor()) {
+            Some(visitor) => engine.of_visitor(visitor),
+            None => engine,
+        };
         Self { engine, affinity, ..self.clone() }
     }
 
@@ -132,7 +136,7 @@ impl Service {
     pub async fn route(&self, credentials: &Credentials) -> Result<Arc<Served>, Unrouted> {
         let line = self.affinity.as_ref().and_then(|affinity| affinity.line());
         let release = match line {
-            None => self.engine.route(|| self.asker(credentials)).ok_or(Unrouted::Nothing)?,
+            None => self.engine.route_counted(|| self.asker(credentials)).ok_or(Unrouted::Nothing)?,
             Some(line) => self.engine.route_on(line, self.asker(credentials)).await?,
         };
         self.served_as(&release).ok_or(Unrouted::Nothing)
