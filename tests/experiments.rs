@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::apps::App;
 use crate::production::Production;
+use crate::rollouts::walk_through;
 use crate::serve::{serve, write_private};
 use crate::weir::{Ended, run};
 
@@ -52,6 +53,11 @@ fn good(ended: Ended) -> String {
 
 fn json_of(ended: Ended) -> Value {
     serde_json::from_str(&good(ended)).unwrap()
+}
+
+#[test]
+fn the_walk_through_the_documentation_is_what_happens() {
+    walk_through("docs/experiments.md", 15);
 }
 
 #[test]

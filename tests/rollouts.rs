@@ -17,8 +17,8 @@ use crate::socket::Socket;
 use crate::weir::{PATIENCE, binary, finish, run, say};
 
 /// Commands, each with what it is said to print.
-fn walk() -> Vec<(String, String)> {
-    let page = fs::read_to_string(root().join("docs/rollouts.md")).unwrap();
+fn walk(page: &str) -> Vec<(String, String)> {
+    let page = fs::read_to_string(root().join(page)).unwrap();
     let mut steps: Vec<(String, String)> = Vec::new();
     for block in page.split("```console\n").skip(1) {
         for line in block.split("```").next().unwrap().lines() {
@@ -62,6 +62,11 @@ fn copy(from: &Path, to: &Path) {
 
 #[test]
 fn the_walk_through_the_documentation_is_what_happens() {
+    walk_through("docs/rollouts.md", 20);
+}
+
+/// Does what a page says, beside a copy of the shop, and finds what it says there.
+pub fn walk_through(page: &str, steps_min: usize) {
     if Command::new("curl").arg("--version").output().is_err() {
         let reason = "there is no curl, which the page asks with";
         assert!(std::env::var_os("WEIR_TESTS_MUST_RUN").is_none(), "{reason}");
@@ -73,8 +78,8 @@ fn the_walk_through_the_documentation_is_what_happens() {
     let server = serve(&["--listen", "127.0.0.1:0", "--data", data.to_str().unwrap()]);
     let address = server.url.trim_start_matches("http://").to_owned();
     let path = format!("{}:{}", binary().parent().unwrap().display(), std::env::var("PATH").unwrap());
-    let steps = walk();
-    assert!(steps.len() > 20, "{steps:?}");
+    let steps = walk(page);
+    assert!(steps.len() > steps_min, "{steps:?}");
     for (command, expected) in steps {
         let mut shell = Command::new("sh");
         shell.args(["-c", &command.replace("127.0.0.1:4000", &address)]).current_dir(folder.path());
