@@ -141,5 +141,22 @@ fn an_experiment_tells_what_its_callers_did() {
     let over = good(on_data(&["rollout", "report", "2"]));
     assert_eq!(over.lines().next(), Some("experiment 2 is over"));
     assert_eq!(over.lines().skip(1).collect::<Vec<_>>(), words.lines().skip(1).collect::<Vec<_>>());
+
+    // Several releases at once, from elsewhere.
+    app.edit("app.toml", "1.1.0", "1.2.0");
+    good(on_data(&["deploy", folder, "--key", key]));
+    let elsewhere = ["--server", &server.url, "--token-file", token.to_str().unwrap()];
+    let there = |arguments: &[&str]| good(run(&[&["rollout"], arguments, &elsewhere].concat()));
+    let two = ["--experiment", "25%", "--variant", "1.1.0=20%", "--metric", "ordered", "--alpha", "1%"];
+    let started = there(&[&["start", "1.0.0"], two.as_slice()].concat());
+    assert!(started.contains("experiment with 25% and 20% of the callers"), "{started}");
+    let told: Value = serde_json::from_str(&there(&["report", "--json"])).unwrap();
+    let variants = told["variants"].as_array().unwrap().iter().map(|one| (&one["name"], &one["shareSet"]));
+    assert_eq!(
+        variants.collect::<Vec<_>>(),
+        [(&json!("1.2.0"), &json!(0.55)), (&json!("1.0.0"), &json!(0.25)), (&json!("1.1.0"), &json!(0.2))]
+    );
+    assert_eq!((&told["alpha"], told["metrics"].as_array().unwrap().len()), (&json!(0.01), 1));
+    assert!(there(&["promote", "1.1.0"]).starts_with("app 1.1.0, sequence "));
     assert_eq!(server.stop(), Some(0));
 }
