@@ -12,21 +12,20 @@ use tokio::sync::{Mutex, Notify, watch};
 use tokio::task::JoinSet;
 use tracing::{Instrument, Span};
 use weir_sandbox::App;
-use weir_sandbox::diagnostic::Diagnostic;
 use weir_sandbox::isolate::IsolateError;
 use weir_sandbox::pool::PoolOptions;
 use weir_sandbox::watchdog::Watchdog;
 use weir_schema::declarations::FunctionKind;
 use weir_schema::error::ErrorCode;
 use weir_schema::limits::Limit;
-use weir_store::{CatalogError, Poisoned, Store};
+use weir_store::{Poisoned, Store};
 
 use crate::access;
 use crate::access::guard::Guard;
 use crate::access::policies::Policies;
 use crate::actions::{self, Actions};
+pub use crate::activating::ActivateError;
 use crate::call::{Answer, Call, CallError, Caller};
-use crate::control::ControlError;
 use crate::control::refusals::{self, Refusals};
 use crate::evolution::Evolving;
 use crate::experiments::observations::{self, Observations};
@@ -48,7 +47,7 @@ use crate::rollouts::traffic::Traffic;
 use crate::room::Room;
 use crate::row::{Row, Sealed};
 use crate::run::Prepared;
-use crate::secrets::{Missing, Secrets};
+use crate::secrets::Secrets;
 use crate::seed::Seed;
 use crate::trusted::TrustedDocuments;
 use crate::usage::{self, Usages};
@@ -128,32 +127,6 @@ pub enum Runs {
 
 /// How much memory kept results take before some of them go, roughly, in bytes, where nobody says otherwise.
 pub const RESULTS_BYTES_MAX: usize = 256 << 20;
-
-/// Why a release cannot become the active one. The one before stays.
-#[derive(Debug, thiserror::Error)]
-pub enum ActivateError {
-    /// Its modules cannot be loaded.
-    #[error(transparent)]
-    Load(#[from] IsolateError),
-    /// Its collections do not fit the data.
-    #[error(transparent)]
-    Collections(#[from] CatalogError),
-    /// The server's configuration lacks secrets that it names.
-    #[error(transparent)]
-    Secrets(#[from] Missing),
-    /// Only signed bundles run here.
-    #[error("only signed bundles run here: deploy one with weir deploy")]
-    Unsigned,
-    /// Its schema cannot be served.
-    #[error("the app cannot be served: {0}")]
-    Unservable(String),
-    /// What is on record of the releases beside it cannot be read.
-    #[error(transparent)]
-    Control(#[from] ControlError),
-    /// Its policies have mistakes.
-    #[error("policies.cedar has {} mistakes", .0.len())]
-    Policies(Vec<Diagnostic>),
-}
 
 impl Engine {
     /// An engine on an open store, without a release. Apps run on it without the secrets that they name, as suits who

@@ -22,6 +22,7 @@
 //! | [`secrets`] | what actions may know and nobody may read |
 //! | `outside` | what a run asks of these two |
 //! | `actions` | runs actions; those with an idempotency key one at a time, the outcome kept when it is over |
+//! | `activating` | why a release cannot be loaded beside those that there are |
 //! | `procedures` | runs and commits, again as long as what was read has changed |
 //! | [`recording`] | which calls the audit log tells of |
 //! | [`revoked`] | which tokens are good no longer |
@@ -46,6 +47,7 @@
 
 pub mod access;
 mod actions;
+mod activating;
 mod attempts;
 pub mod bundle;
 pub mod call;
