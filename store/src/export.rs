@@ -154,7 +154,7 @@ fn export<W: Write>(core: &Core, writer: W, watch: &Watch) -> Result<(W, Exporte
         let damaged = |problem: &str| ExportError::Damaged { place: "a job".to_owned(), problem: problem.to_owned() };
         let id = key::job_id(&key).ok_or_else(|| damaged("its id cannot be read"))?;
         let job = serde_json::from_slice(&text).map_err(|error| damaged(&error.to_string()))?;
-        lines.write(&Record::Job(JobLine { id, job }))?;
+        lines.write(&Record::Job(Box::new(JobLine { id, job })))?;
         meter.add(1)?;
     }
     let (writer, counts, bytes) = lines.end()?;

@@ -183,7 +183,7 @@ async fn pages_of_this_machine_and_of_named_origins_may_call_from_a_browser() {
         let response = app.send(request).await;
         let text = |name| response.headers().get(name).map(|value| value.to_str().unwrap());
         assert_eq!(text(header::ACCESS_CONTROL_ALLOW_ORIGIN), allowed.then_some(origin), "{origin}");
-        assert_eq!(text(header::ACCESS_CONTROL_EXPOSE_HEADERS), Some("etag,retry-after,x-request-id"));
+        assert_eq!(text(header::ACCESS_CONTROL_EXPOSE_HEADERS), Some("etag,retry-after,x-request-id,x-weir-release"));
     }
 }
 

@@ -243,7 +243,8 @@ async fn load(store: &Store, file: &Path, contents: &Contents, watch: &Watch) ->
                 batch.people.push(of_person(&record).map_err(|problem| lines.bad(problem))?);
                 *counts.entry("person".to_owned()).or_default() += 1;
             }
-            Record::Job(JobLine { id, job }) => {
+            Record::Job(line) => {
+                let JobLine { id, job } = *line;
                 batch.bytes += job.args.to_string().len();
                 batch.jobs.push((lines.line, id, job));
                 *counts.entry("job".to_owned()).or_default() += 1;

@@ -36,7 +36,8 @@ pub(crate) enum Record {
     Document(DocumentRecord),
     Audit(AuditLine),
     Person(PersonLine),
-    Job(JobLine),
+    /// Boxed, as it is much larger than the others.
+    Job(Box<JobLine>),
 }
 
 /// A collection with its indexes and references.
