@@ -111,7 +111,7 @@ fn a_broken_change_is_explained_and_the_last_good_release_serves_on() {
     let from = dev.log.count();
     app.write("app.toml", "name = \"shop\"\nversion = \"0.1.0\"\ncolour = \"red\"\n");
     expect![[r#"
-        error: unknown field `colour`, expected one of `name`, `version`, `transpiler`, `limits`, `graphql`, `rate`, `jobs`, `cron`, `migration`, `caller`, `fetch`, `secrets`, `metrics`
+        error: unknown field `colour`, expected one of `name`, `version`, `transpiler`, `limits`, `graphql`, `rate`, `jobs`, `cron`, `migration`, `caller`, `fetch`, `secrets`, `metrics`, `rollout`
          --> app.toml:3:1
           |
         3 | colour = "red"
