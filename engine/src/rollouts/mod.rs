@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`traffic`] | which release a call goes to |
 //! | [`loaded`] | the releases that are loaded, and until when |
-//! | [`line`] | callers who stay on a range of versions |
+//! | [`mod@line`] | callers who stay on a range of versions |
 //! | [`conduct`] | begins rollouts, takes them from one state to the next, takes them back |
 //! | [`shadow`] | makes calls once more on a release that is to be, of which nothing is kept |
 //! | [`compared`] | what two runs of one call came to, compared |
