@@ -92,7 +92,8 @@ impl Release {
         let app = Arc::new(app);
         let pool = Pool::start(&app, watchdog, options)?;
         let Surroundings { fetcher, secrets } = surroundings;
-        static NUMBERS: AtomicU64 = AtomicU64::new(0);
+        // Before the first one nothing is served, which is told by 0.
+        static NUMBERS: AtomicU64 = AtomicU64::new(1);
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
         let codes = code::digests(&app);
         let counts = ReleaseCounts::of(&app.manifest, &app.declarations);

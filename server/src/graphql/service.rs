@@ -221,6 +221,23 @@ impl Service {
         self.served_as(&release)
     }
 
+    /// Waits until the active release is served: it may have become active before anybody was there to make a schema of it.
+    pub async fn ready(&self) {
+        let (mut served, mut traffic) = (self.served.clone(), self.changes());
+        loop {
+            served.borrow_and_update();
+            traffic.borrow_and_update();
+            if self.current().is_some() {
+                return;
+            }
+            // An error means that the server is gone, and with it the reason to wait.
+            tokio::select! {
+                changed = served.changed() => if changed.is_err() { return },
+                changed = traffic.changed() => if changed.is_err() { return },
+            }
+        }
+    }
+
     /// Where calls go at the moment, and each change of that.
     pub fn changes(&self) -> watch::Receiver<Arc<Traffic>> {
         self.engine.traffic()

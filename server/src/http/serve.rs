@@ -148,11 +148,8 @@ impl Server {
 
     /// Waits until a release is served: until `/readyz` says so. Outlives the server.
     pub fn ready(&self) -> impl Future<Output = ()> + Send + use<> {
-        let mut traffic = self.gateway.service.changes();
-        async move {
-            // An error means that the engine is gone, and with it the reason to wait.
-            let _ = traffic.wait_for(|traffic| traffic.active().is_some()).await;
-        }
+        let service = self.gateway.service.clone();
+        async move { service.ready().await }
     }
 
     /// All routes, as they stand below the root of a host.

@@ -290,3 +290,21 @@ impl Socket {
         tokio::time::timeout(Duration::from_millis(150), self.stream.next()).await.is_err()
     }
 }
+
+/// Whoever has been told that it is ready is answered, also where the release was active before anybody could serve it. On one thread:
+/// nothing is done in between but what is waited for.
+#[tokio::test]
+async fn what_is_ready_answers() {
+    weir_sandbox::isolate::prepare_v8();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_owned();
+    let store = tokio::task::spawn_blocking(move || Store::open(&path, Options::default())).await.unwrap().unwrap();
+    let engine = Engine::start(store, PoolOptions::default()).unwrap();
+    let texts = [("app.toml", "name = \"notes\"\nversion = \"1.0.0\"\n"), ("functions/notes.ts", NOTES)];
+    let texts = texts.map(|(path, text)| (path.to_owned(), text.to_owned()));
+    engine.activate(compile(&Sources::from_texts(texts)).unwrap()).await.unwrap();
+    let server = Server::start_by(Clock::system(), engine, ServerOptions::default(), Tokens::default());
+    server.ready().await;
+    let response = server.router().oneshot(Request::get("/readyz").body(Body::empty()).unwrap()).await.unwrap();
+    assert_eq!(response.status(), 200);
+}
