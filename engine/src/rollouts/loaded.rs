@@ -90,6 +90,8 @@ impl Engine {
             self.count_for(&release, sequence);
         }
         release.keep_groups(groups::keep::keep_all(self, &release));
+        // Whoever has it loaded is about to use it, and is not yet known to: it does not drain in between.
+        release.used_ms.fetch_max(self.clock().now_ms(), Ordering::Relaxed);
         self.shared().loaded.send_modify(|loaded| loaded.push(release.clone()));
         self.until_served(&release).await;
         match release.unservable() {
