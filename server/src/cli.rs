@@ -14,6 +14,7 @@ mod dev;
 mod doctor;
 mod documents;
 mod encryption;
+mod environment;
 mod export;
 mod folder;
 mod graph;
@@ -84,6 +85,8 @@ enum Command {
     Admin(admin::Arguments),
     /// Make tenants of a server, each with data and an app of its own; list, suspend, delete and export them.
     Tenant(tenant::Arguments),
+    /// Make environments of an app, such as staging or one for a branch, and remove them: each has data and an active release of its own.
+    Env(environment::Arguments),
     /// Say whether the audit log is whole, or print its end, signed.
     Audit(audit::Arguments),
     /// Compile an app and print its mistakes, its GraphQL schema, or what it changes for clients of another one.
@@ -165,6 +168,7 @@ pub fn main() -> ExitCode {
         Command::Keys(arguments) => keys::run(&arguments),
         Command::Admin(arguments) => admin::run(&arguments),
         Command::Tenant(arguments) => tenant::run(&arguments),
+        Command::Env(arguments) => environment::run(&arguments),
         Command::Audit(arguments) => audit::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Graph(arguments) => graph::run(&arguments),

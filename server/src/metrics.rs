@@ -24,7 +24,7 @@ use crate::auth::error::TokenError;
 use crate::graphql::cache::CacheCounters;
 use crate::graphql::plan::OperationKind;
 use crate::rate::Limit;
-use crate::tenants::Condition;
+use crate::tenants::{Condition, Counts};
 
 /// The form of the text (<https://prometheus.io/docs/specs/om/open_metrics_spec/>).
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -63,6 +63,8 @@ pub struct Metrics {
     release_seconds: Family<ReleaseLabels, Seconds>,
     /// In the order of [`Condition::ALL`](crate::tenants::Condition::ALL); of a server that has tenants.
     tenants: Vec<Gauge>,
+    /// The same of environments.
+    environments: Vec<Gauge>,
 }
 
 /// The kinds of requests. One that is refused before it is known which it would be has the last.
@@ -93,8 +95,8 @@ pub struct Readings {
     pub app: Vec<(String, String, Counted)>,
     /// What the calls of the loaded releases came to.
     pub releases: Vec<ReleaseCalls>,
-    /// Tenants by how they stand, where there can be some.
-    pub tenants: Option<[u64; Condition::ALL.len()]>,
+    /// Tenants and environments by how they stand, where there can be some.
+    pub tenants: Option<[Counts; 2]>,
 }
 
 impl Default for Metrics {
@@ -167,6 +169,7 @@ impl Default for Metrics {
             release_calls,
             release_seconds,
             tenants: Vec::new(),
+            environments: Vec::new(),
         }
     }
 }
@@ -179,6 +182,10 @@ impl Metrics {
         let gauge = |condition: Condition| by_condition.get_or_create_owned(&[("state", condition.as_str())]);
         metrics.tenants = Condition::ALL.into_iter().map(gauge).collect();
         metrics.registry.register("tenants", "Tenants, by how they stand", by_condition);
+        let by_condition = Family::<Labels<1>, Gauge>::default();
+        let gauge = |condition: Condition| by_condition.get_or_create_owned(&[("state", condition.as_str())]);
+        metrics.environments = Condition::ALL.into_iter().map(gauge).collect();
+        metrics.registry.register("environments", "Environments, by how they stand", by_condition);
         metrics
     }
 }
@@ -208,8 +215,10 @@ impl Metrics {
         set(&self.registered_bytes, readings.registered_bytes);
         set(&self.sockets, readings.sockets);
         set(&self.subscriptions, readings.subscriptions);
-        for (gauge, value) in self.tenants.iter().zip(readings.tenants.into_iter().flatten()) {
-            set(gauge, value);
+        if let Some([tenants, environments]) = &readings.tenants {
+            for (gauge, value) in self.tenants.iter().zip(tenants).chain(self.environments.iter().zip(environments)) {
+                set(gauge, *value);
+            }
         }
         let refused = self.rate_refused.iter().zip(readings.rate_refused);
         let others = [(&self.rate_overflowed, readings.rate_overflowed)];

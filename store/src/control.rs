@@ -1,4 +1,4 @@
-//! What the control plane knows: releases, keys that are trusted, administrators, tenants, and what else is changed on record:
+//! What the control plane knows: releases, keys that are trusted, administrators, tenants, environments, and what else is changed on record:
 //! trusted documents and revocations, which `kept` reads. A transaction writes it, in the commit of the
 //! audit record about it.
 //!
@@ -11,7 +11,7 @@ use bytes::Bytes;
 use weir_schema::bundle::envelope::KeyId;
 use weir_schema::codec::key::{self, Key};
 use weir_schema::digest::Digest;
-use weir_schema::tenant::TenantName;
+use weir_schema::tenant::InstanceName;
 
 use crate::error::{Poisoned, ReadError};
 use crate::prepared::Prepared;
@@ -41,9 +41,9 @@ pub enum ControlKey {
     Trusted(String),
     /// A revocation of tokens, by the digest of which they are.
     Revoked(Digest),
-    /// Somebody whose app and data are apart, by name.
-    Tenant(TenantName),
-    /// The name of the tenant that the store is of; of a server's own there is none.
+    /// A tenant or an environment, by name.
+    Instance(InstanceName),
+    /// The name of the tenant or environment that the store is of; of a server's own there is none.
     Name,
     /// The key that [`Store::seal`] seals by.
     SealingKey,
@@ -62,12 +62,12 @@ pub enum ControlKind {
     SigningKeys,
     /// [`ControlKey::Administrator`].
     Administrators,
-    /// [`ControlKey::Tenant`].
-    Tenants,
+    /// [`ControlKey::Instance`].
+    Instances,
 }
 
 impl ControlKey {
-    fn encode(&self) -> Key {
+    pub(crate) fn encode(&self) -> Key {
         match self {
             Self::Bundle(sequence) => key::control_bundle(*sequence),
             Self::Release(sequence) => key::control_release(*sequence),
@@ -78,7 +78,7 @@ impl ControlKey {
             Self::AdministratorToken(digest) => key::control_administrator_token(digest),
             Self::Trusted(id) => key::trusted(id),
             Self::Revoked(digest) => key::revoked(digest),
-            Self::Tenant(name) => key::control_tenant(name),
+            Self::Instance(name) => key::control_instance(name),
             Self::Name => key::control_name(),
             Self::SealingKey => key::control_sealing_key(),
             Self::Migration => key::control_migration(),
@@ -87,13 +87,13 @@ impl ControlKey {
 }
 
 impl ControlKind {
-    fn prefix(self) -> Key {
+    pub(crate) fn prefix(self) -> Key {
         match self {
             Self::Releases => key::control_releases(),
             Self::Rollouts => key::control_rollouts(),
             Self::SigningKeys => key::control_signing_keys(),
             Self::Administrators => key::control_administrators(),
-            Self::Tenants => key::control_tenants(),
+            Self::Instances => key::control_instances(),
         }
     }
 }

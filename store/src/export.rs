@@ -1,8 +1,10 @@
 //! All that is in a store, as lines of JSON that need neither the engine nor this version of Weir to be read.
 //!
 //! It is one state, read from one snapshot, one record in memory at a time. Indexes are exported as what is declared;
-//! their entries follow from the documents. `lines` is the format, `import` the way back.
+//! their entries follow from the documents. `lines` is the format, `import` the way back, and `copy` goes from store to store without a
+//! file.
 
+pub(crate) mod copy;
 pub(crate) mod import;
 mod lines;
 

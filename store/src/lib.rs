@@ -37,12 +37,12 @@
 //! | `migration` | lends the records of an older folder to its upgrade |
 //! | `witness` | what was acknowledged, remembered beside the database |
 //! | `backup` | a copy of the data folder while it is in use, and the way back |
-//! | `export` | all that is in a store as lines of JSON, and the way back |
+//! | `export` | all that is in a store as lines of JSON, and the way back; a copy from store to store |
 //! | `verify` | compares all that is in a store with what it should be |
 //! | [`progress`] | how far these are |
 //! | `engine` | surrealkv behind the few calls that are used; `health` stops the store after a failure |
 //! | [`keys`] | the keys that a folder is encrypted with; [`keys::sealed`] is one of its own that others seal; [`encryption`] exchanges them and says which ones files need |
-//! | `control` | what the control plane knows: releases, keys, administrators |
+//! | `control` | what the control plane knows: releases, keys, administrators, tenants, environments |
 //! | `sealing` | the key of its own that a store seals bundles by, and how it is wrapped; `cipher` seals |
 //! | `people` | whom the audit log tells of: what is sealed by their keys, and how those are destroyed |
 //! | `jobs` | calls that are to be made later: written with a transaction, found by when they are due |
@@ -115,6 +115,7 @@ pub use error::{
     CatalogError, CommitError, HistoryError, OpenError, Poisoned, ReadError, ScanError, SnapshotCut, TailError,
     TypeViolation, UniqueViolation, WriteError,
 };
+pub use export::copy::{CopyError, Source};
 pub use export::import::{ImportError, import_all};
 pub use export::{ExportError, Exported};
 pub use held::Unfit;

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use weir_schema::codec::control::{AdministratorRecord, Permission};
 use weir_schema::digest::Digest;
-use weir_schema::tenant::TenantName;
+use weir_schema::tenant::{InstanceName, PRODUCTION};
 use weir_store::{ControlKey, ControlKind, Store};
 use zeroize::Zeroizing;
 
@@ -24,7 +24,7 @@ pub const NAMES_MAX: usize = 10_000;
 const NAME_BYTES_MAX: usize = 64;
 /// What every token begins with, so that one that lies about is known for what it is.
 const PREFIX: &str = "weir_admin_";
-/// What stands behind the name of a tenant in a token of one of its administrators. What is drawn never has it.
+/// What stands behind the name of a tenant or an environment in a token of one of its administrators. What is drawn never has it.
 const BEHIND_NAME: char = '.';
 /// Random bytes of a token.
 const TOKEN_BYTES: usize = 32;
@@ -33,15 +33,15 @@ const TOKEN_BYTES: usize = 32;
 pub struct AdminToken(Zeroizing<String>);
 
 impl AdminToken {
-    /// Draws one. That of a tenant's administrator says whose it is, so that it leads there by itself.
-    fn draw(tenant: Option<&TenantName>) -> Result<Self, AdministratorsError> {
+    /// Draws one. That of an administrator of a tenant or an environment says of which, so that it leads there by itself.
+    fn draw(of: Option<&InstanceName>) -> Result<Self, AdministratorsError> {
         let mut bytes = Zeroizing::new([0; TOKEN_BYTES]);
         getrandom::fill(bytes.as_mut_slice()).map_err(|error| AdministratorsError::NoRandomness(error.to_string()))?;
-        let name = tenant.map_or("", TenantName::as_str);
+        let name = of.map(InstanceName::to_string).unwrap_or_default();
         let mut token = Zeroizing::new(String::with_capacity(PREFIX.len() + name.len() + 1 + TOKEN_BYTES * 2));
         token.push_str(PREFIX);
-        if tenant.is_some() {
-            token.push_str(name);
+        if of.is_some() {
+            token.push_str(&name);
             token.push(BEHIND_NAME);
         }
         URL_SAFE_NO_PAD.encode_string(bytes.as_slice(), &mut token);
@@ -75,6 +75,12 @@ impl Administrator {
         self.permissions.contains(&permission)
     }
 
+    /// The same of one of the app, in an environment of it. Nobody's name there has an `@`.
+    #[must_use]
+    pub fn of_app(self) -> Self {
+        Self { name: format!("{}@{PRODUCTION}", self.name), ..self }
+    }
+
     /// For the audit log, with the address from which they act where that is known.
     pub fn actor(&self, from: Option<String>) -> Actor {
         Actor { name: format!("administrator {}", self.name), from }
@@ -94,7 +100,9 @@ pub enum AdministratorsError {
     #[error("there is no administrator {0}: weir admin token list shows those that there are")]
     Unknown(String),
     /// Without any it is none.
-    #[error("an administrator has at least one permission: read, deploy, keys, administrators, audit, erase, tenants")]
+    #[error(
+        "an administrator has at least one permission: read, deploy, keys, administrators, audit, erase, tenants, environments"
+    )]
     NoPermission,
     /// More than who gives them has.
     #[error("you cannot give the permission {0}, which you do not have")]
@@ -159,8 +167,8 @@ pub fn authenticate(store: &Store, token: &str) -> Result<Option<Administrator>,
     Ok(Some(Administrator { name, permissions }))
 }
 
-/// The tenant whose administrator's token this may be; `None`: that of a server's own, or no such token at all.
-pub fn tenant_of(token: &str) -> Option<TenantName> {
+/// The tenant or environment whose administrator's token this may be; `None`: that of a server's own, or no such token at all.
+pub fn instance_of(token: &str) -> Option<InstanceName> {
     token.strip_prefix(PREFIX)?.split_once(BEHIND_NAME)?.0.parse().ok()
 }
 

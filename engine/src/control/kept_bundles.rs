@@ -1,5 +1,5 @@
-//! The bundles of releases, as they are kept: each sealed by the key of the store, and bound to the tenant, the sequence and the digest
-//! of its release, so that none can be put in the place of another.
+//! The bundles of releases, as they are kept: each sealed by the key of the store, and bound to the tenant or environment, the sequence and the
+//! digest of its release, so that none can be put in the place of another.
 //!
 //! Rule: what is kept is verified again whenever it is loaded, as of the time when it was deployed. Sealing keeps it from who reads the
 //! disk; that it may run is said by its signatures alone.
@@ -7,7 +7,7 @@
 use bytes::Bytes;
 use weir_schema::bundle::Statement;
 use weir_schema::codec::control::ReleaseRecord;
-use weir_schema::tenant::TenantName;
+use weir_schema::tenant::InstanceName;
 use weir_store::{ControlKey, ControlKind, SealError, Store, Transaction, UnsealError};
 
 use super::{Actor, Changed, ControlError, all, change, keys, parse, tenants};
@@ -55,9 +55,9 @@ pub(crate) fn put(
     release: &ReleaseRecord,
     bundle: &[u8],
 ) -> Result<(), KeptError> {
-    let tenant = transaction.control(&ControlKey::Name).map_err(ControlError::from)?;
-    let tenant: Option<TenantName> = tenant.map(|text| parse(&text)).transpose()?;
-    let sealed = store.seal(transaction, bundle, &bound(tenant.as_ref(), release))?;
+    let here = transaction.control(&ControlKey::Name).map_err(ControlError::from)?;
+    let here: Option<InstanceName> = here.map(|text| parse(&text)).transpose()?;
+    let sealed = store.seal(transaction, bundle, &bound(here.as_ref(), release))?;
     let sealed = Bytes::from([MAGIC, &sealed].concat());
     transaction.put_control(&ControlKey::Bundle(release.sequence), Some(sealed));
     Ok(())
@@ -74,8 +74,8 @@ pub fn read(store: &Store, release: &ReleaseRecord) -> Result<Vec<u8>, KeptError
     let kept = kept.ok_or_else(|| KeptError::NotThere(release.version.clone()))?;
     // From before bundles were sealed.
     let Some(sealed) = kept.strip_prefix(MAGIC) else { return Ok(kept.to_vec()) };
-    let tenant = tenants::name_of(store)?;
-    store.unseal(sealed, &bound(tenant.as_ref(), release)).map_err(|error| match error {
+    let here = tenants::name_of(store)?;
+    store.unseal(sealed, &bound(here.as_ref(), release)).map_err(|error| match error {
         UnsealError::Damaged => KeptError::Damaged(release.version.clone()),
         UnsealError::Poisoned(stopped) => ControlError::from(stopped).into(),
         error => KeptError::Unseal(error),
@@ -88,7 +88,7 @@ pub(crate) fn verified(store: &Store, release: &ReleaseRecord, signatures: usize
     let bundle = read(store, release)?;
     let (keys, here) = (keys::list(store)?, tenants::name_of(store)?);
     // What a tenant deployed before statements named tenants goes on.
-    let tenant = here.as_ref().filter(|_| release.tenant.is_some());
+    let tenant = here.as_ref().and_then(InstanceName::tenant).filter(|_| release.tenant.is_some());
     let trust = Trust { keys: &keys, signatures, tenant, kept: None, as_of_ms: release.deployed_ms };
     let verified = VerifiedBundle::verify(&bundle, &trust).map_err(|refusal| match refusal {
         Refusal::Malformed(_) => KeptError::Damaged(release.version.clone()),
@@ -122,9 +122,9 @@ pub(crate) async fn seal_older(store: &Store) -> Result<(), KeptError> {
 }
 
 /// Where a bundle belongs.
-fn bound(tenant: Option<&TenantName>, release: &ReleaseRecord) -> Vec<u8> {
+fn bound(here: Option<&InstanceName>, release: &ReleaseRecord) -> Vec<u8> {
     // Text and numbers always have a JSON form.
-    serde_json::to_vec(&("bundle", tenant, release.sequence, release.digest)).unwrap_or_default()
+    serde_json::to_vec(&("bundle", here, release.sequence, release.digest)).unwrap_or_default()
 }
 
 #[cfg(test)]

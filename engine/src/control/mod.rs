@@ -12,7 +12,8 @@
 //! | [`log`] | the audit log, read by who, what and when |
 //! | [`refusals`] | what was refused, on record |
 //! | [`tokens`] | the end of tokens of the app's callers |
-//! | [`tenants`] | who is served from a data folder of its own |
+//! | [`tenants`] | tenants and environments, which are served from data folders of their own |
+//! | [`environments`] | what an environment has of its app when it is made |
 //! | [`releases`] | what is deployed, and how it becomes the active release |
 //! | `judge` | whether its version says what it asks of clients |
 //! | [`difference`] | what has changed from one release to another; `described` is what of an app is compared |
@@ -24,6 +25,7 @@ pub mod administrators;
 pub mod audit;
 mod described;
 pub mod difference;
+pub mod environments;
 pub mod erasure;
 pub mod judge;
 pub mod kept_bundles;
@@ -145,7 +147,8 @@ pub(crate) fn text(record: &impl serde::Serialize) -> Bytes {
     serde_json::to_vec(record).unwrap_or_default().into()
 }
 
-fn now_ms() -> u64 {
+/// What the clock of the system says, in milliseconds since 1970.
+pub fn now_ms() -> u64 {
     Clock::system().now_ms()
 }
 

@@ -14,6 +14,7 @@ use weir_schema::bundle::Statement;
 use weir_schema::codec::control::{ReleaseRecord, SigningKeyRecord};
 use weir_schema::digest::Digest;
 use weir_schema::rollout::{self, Phase, Rollout, Strategy};
+use weir_schema::tenant::InstanceName;
 use weir_store::{ControlKey, ControlKind, Store, Transaction};
 
 use super::judge::{self, Incompatible, TooSmall};
@@ -144,7 +145,7 @@ pub(crate) fn read_traffic(transaction: &mut Transaction) -> Result<rollout::Tra
 }
 
 /// Data folders from before there were rollouts: the newest release is the active one.
-fn before_rollouts(known: Vec<ReleaseRecord>) -> rollout::Traffic {
+pub(super) fn before_rollouts(known: Vec<ReleaseRecord>) -> rollout::Traffic {
     let promoted = known.last().map(|release| release.sequence).into_iter().collect();
     rollout::Traffic { promoted, ..rollout::Traffic::default() }
 }
@@ -233,7 +234,7 @@ impl Engine {
         let (trusted, known, state) = (keys::list(self.store())?, list(self.store())?, traffic(self.store())?);
         let deployed_ms = now_ms();
         let (tenant, signatures) = (tenants::name_of(self.store())?, self.signatures_asked());
-        let (kept, tenant) = (known.last(), tenant.as_ref());
+        let (kept, tenant) = (known.last(), tenant.as_ref().and_then(InstanceName::tenant));
         let trust = Trust { keys: &trusted, signatures, tenant, kept, as_of_ms: deployed_ms };
         let verified = VerifiedBundle::verify(bundle, &trust)?;
         let sequence = verified.statement().sequence;

@@ -1,5 +1,5 @@
-//! Tenants: who is served on a server besides its own app, each from a data folder of its own. This is the registry, which lies in
-//! the server's own store; of a tenant's data nothing does.
+//! Tenants, who are served on a server besides its own app, and environments of its app and of theirs: each from a data folder of its
+//! own. This is the registry of both, which lies in the server's own store; of their data nothing does.
 //!
 //! | from | to | by |
 //! |---|---|---|
@@ -10,57 +10,84 @@
 //! | active, suspended | deleting | [`begin_deletion`] |
 //! | creating, deleting | nothing | [`remove`] |
 //!
+//! An environment is never suspended by itself: it is served where its tenant is, and goes before its tenant does.
+//!
 //! Architecture invariant: a name that is given again finds nothing of who had it before: its record goes after its folder.
 
 use serde::{Deserialize, Serialize};
-use weir_schema::codec::control::{TenantRecord, TenantState};
-use weir_schema::tenant::{HostName, TenantName};
+use weir_schema::codec::control::{CopiedFrom, InstanceRecord, InstanceState};
+use weir_schema::tenant::{EnvironmentName, HostName, InstanceName, PRODUCTION};
 use weir_store::{ControlKey, ControlKind, Poisoned, Store, Transaction};
 
 use super::{Actor, Changed, ControlError, all, all_in, change, now_ms, parse, text};
+use crate::bundle::verified::moment;
 
-/// Hosts that a tenant may have, and issuers.
+/// Hosts that one may have, and issuers.
 pub const NAMES_MAX: usize = 100;
 /// The longest issuer, in bytes.
 const ISSUER_BYTES_MAX: usize = 1_024;
 
-/// Why tenants were not changed.
+/// Why tenants and environments were not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum TenantsError {
-    /// Somebody has it, or had it and is being removed.
-    #[error("there is a tenant {0} already: choose another name")]
-    Taken(TenantName),
-    /// Somebody has it.
-    #[error("the host {0} is that of another tenant: take it from that one first")]
+    /// There is one, or there was and it is being removed.
+    #[error("there is a{} {} already: choose another name", article(.0), .0.told())]
+    Taken(InstanceName),
+    /// Another one has it.
+    #[error("the host {0} is that of another tenant or environment: take it from that one first")]
     HostTaken(HostName),
     /// There is none.
-    #[error("there is no tenant {0}: weir tenant list shows those that there are")]
-    Unknown(TenantName),
+    #[error("there is no {}: {} shows those that there are", .0.told(), .0.list_command())]
+    Unknown(InstanceName),
     /// There would be too many.
     #[error("there are {0} tenants, as many as max in [tenants] of weir.toml allows")]
     TooMany(usize),
-    /// More than a tenant may have.
-    #[error("a tenant has at most {NAMES_MAX} hosts and {NAMES_MAX} issuers")]
+    /// There would be too many of one app.
+    #[error(
+        "there are {0} environments, as many as max in [environments] of weir.toml allows: remove one with weir env delete"
+    )]
+    TooManyEnvironments(usize),
+    /// More than one may have.
+    #[error("a tenant has at most {NAMES_MAX} hosts and {NAMES_MAX} issuers, and an environment as many hosts")]
     TooManyNames,
     /// No issuer has such a name.
     #[error("an issuer is what tokens have as iss: 1 to {ISSUER_BYTES_MAX} bytes")]
     Issuer,
     /// It does not stand so that this could be done.
-    #[error("the tenant {name} is {}: this needs one that is {needs}", .state.as_str())]
+    #[error("the {} is {}: this needs one that is {needs}", .name.told(), .state.as_str())]
     State {
         /// Which.
-        name: TenantName,
+        name: InstanceName,
         /// How it stands.
-        state: TenantState,
+        state: InstanceState,
         /// How it would have to.
         needs: &'static str,
     },
+    /// They would be left without it.
+    #[error("the {} has environments: remove them first, with weir env delete: {environments}", .name.told())]
+    HasEnvironments {
+        /// Which.
+        name: InstanceName,
+        /// Their names.
+        environments: String,
+    },
+    /// There is nothing to be an environment of.
+    #[error("there is no {} that could have environments", .0.told())]
+    NoOwner(InstanceName),
+    /// It would be over before it began.
+    #[error("an environment that is to be removed by itself has to be there for a while: name a time to come")]
+    Expired,
     /// The control plane cannot.
     #[error(transparent)]
     Control(#[from] ControlError),
 }
 
-/// By what a tenant is reached.
+/// What stands before what somebody is.
+fn article(name: &InstanceName) -> &'static str {
+    if name.environment_name().is_some() { "n" } else { "" }
+}
+
+/// By what a tenant or an environment is reached.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reached {
     /// Its hosts.
@@ -86,90 +113,178 @@ impl Reached {
         Ok(Self { hosts, issuers })
     }
 
-    fn targets(&self, name: &TenantName) -> Vec<String> {
+    fn targets(&self, name: &InstanceName) -> Vec<String> {
         let hosts = self.hosts.iter().map(|host| format!("host {host}"));
         let issuers = self.issuers.iter().map(|issuer| format!("issuer {issuer}"));
         std::iter::once(name.to_string()).chain(hosts).chain(issuers).collect()
     }
 }
 
-/// All tenants, by name.
-pub fn list(store: &Store) -> Result<Vec<TenantRecord>, ControlError> {
-    all(store, ControlKind::Tenants)
+/// All tenants and environments, by name.
+pub fn list(store: &Store) -> Result<Vec<InstanceRecord>, ControlError> {
+    all(store, ControlKind::Instances)
 }
 
 /// One of them.
-pub fn find(store: &Store, name: &TenantName) -> Result<TenantRecord, TenantsError> {
-    let found = store.control(&ControlKey::Tenant(name.clone())).map_err(ControlError::from)?;
+pub fn find(store: &Store, name: &InstanceName) -> Result<InstanceRecord, TenantsError> {
+    let found = store.control(&ControlKey::Instance(name.clone())).map_err(ControlError::from)?;
     let found = found.ok_or_else(|| TenantsError::Unknown(name.clone()))?;
     Ok(parse(&found)?)
 }
 
-/// Begins to make a tenant, of `max` that there may be. Its folder comes next, then [`activate`]; what is cut off in between is
-/// taken back at the next start.
+/// Begins to make one, of `max` that there may be: tenants, or environments of one app. An environment is removed by itself when it
+/// expires. The folder comes next, then [`activate`]; what is cut off in between is taken back at the next start.
 pub async fn reserve(
     store: &Store,
     actor: &Actor,
-    name: &TenantName,
+    name: &InstanceName,
     reached: &Reached,
     max: usize,
-) -> Result<TenantRecord, TenantsError> {
+    expires_ms: Option<u64>,
+) -> Result<InstanceRecord, TenantsError> {
     let reached = reached.checked()?;
+    let is_over = |expires_ms: u64| expires_ms <= now_ms();
+    if expires_ms.is_some_and(is_over) {
+        return Err(TenantsError::Expired);
+    }
     change(store, actor, |transaction| {
-        let known: Vec<TenantRecord> = all_in(transaction, ControlKind::Tenants)?;
+        let known: Vec<InstanceRecord> = all_in(transaction, ControlKind::Instances)?;
         if known.iter().any(|known| known.name == *name) {
             return Err(TenantsError::Taken(name.clone()));
         }
-        if known.len() >= max {
-            return Err(TenantsError::TooMany(known.len()));
-        }
+        has_room(&known, name, max)?;
         are_free(&known, name, &reached.hosts)?;
-        let targets = reached.targets(name);
+        let mut targets = reached.targets(name);
+        targets.extend(expires_ms.map(until));
         let Reached { hosts, issuers } = reached.clone();
-        let record = TenantRecord {
+        let record = InstanceRecord {
             name: name.clone(),
             hosts,
             issuers,
-            state: TenantState::Creating,
+            state: InstanceState::Creating,
             created_ms: now_ms(),
             created_by: actor.as_str().to_owned(),
+            copied: None,
+            expires_ms,
         };
         put(transaction, &record);
-        Ok(Changed::new(record, "createTenant", targets))
+        Ok(Changed::new(record, act(name, "createTenant", "createEnvironment"), targets))
     })
     .await
 }
 
-/// Has one be served whose folder is made.
-pub async fn activate(store: &Store, actor: &Actor, name: &TenantName) -> Result<TenantRecord, TenantsError> {
-    to(store, actor, name, &[TenantState::Creating], "being created", TenantState::Active, "activateTenant").await
+/// Whether one more may be made.
+fn has_room(known: &[InstanceRecord], name: &InstanceName, max: usize) -> Result<(), TenantsError> {
+    let Some(_) = name.environment_name() else {
+        let tenants = known.iter().filter(|known| known.name.environment_name().is_none()).count();
+        return if tenants < max { Ok(()) } else { Err(TenantsError::TooMany(tenants)) };
+    };
+    if let Some(tenant) = name.tenant() {
+        let owner = InstanceName::Tenant(tenant.clone());
+        match known.iter().find(|known| known.name == owner) {
+            None => return Err(TenantsError::NoOwner(owner)),
+            Some(record) if record.state == InstanceState::Active => {}
+            Some(record) => {
+                return Err(TenantsError::State { name: owner, state: record.state, needs: "active" });
+            }
+        }
+    }
+    let of_the_same = environments(known, name).count();
+    if of_the_same < max { Ok(()) } else { Err(TenantsError::TooManyEnvironments(of_the_same)) }
+}
+
+/// The environments among these that are of the same app as one.
+fn environments<'a>(
+    known: &'a [InstanceRecord],
+    name: &'a InstanceName,
+) -> impl Iterator<Item = &'a InstanceName> + use<'a> {
+    let all = known.iter().map(|known| &known.name).filter(|known| known.environment_name().is_some());
+    all.filter(|known| known.tenant() == name.tenant())
+}
+
+/// Until when one is there, for the audit log.
+fn until(expires_ms: u64) -> String {
+    format!("until {}", moment(&expires_ms))
+}
+
+/// What is done, for the audit log.
+fn act(name: &InstanceName, to_tenant: &'static str, to_environment: &'static str) -> &'static str {
+    if name.environment_name().is_some() { to_environment } else { to_tenant }
+}
+
+/// Has one be served whose folder is made, of an environment with what it was copied from.
+pub async fn activate(
+    store: &Store,
+    actor: &Actor,
+    name: &InstanceName,
+    copied: Option<CopiedFrom>,
+) -> Result<InstanceRecord, TenantsError> {
+    change(store, actor, |transaction| {
+        let record = get(transaction, name)?;
+        if record.state != InstanceState::Creating {
+            return Err(TenantsError::State { name: name.clone(), state: record.state, needs: "being created" });
+        }
+        let mut targets = vec![name.to_string()];
+        if let Some(CopiedFrom { environment, sequence, .. }) = &copied {
+            let from = environment.as_ref().map_or(PRODUCTION, EnvironmentName::as_str);
+            targets.push(format!("from {from} at commit {sequence}"));
+        }
+        let record = InstanceRecord { state: InstanceState::Active, copied: copied.clone(), ..record };
+        put(transaction, &record);
+        Ok(Changed::new(record, act(name, "activateTenant", "activateEnvironment"), targets))
+    })
+    .await
 }
 
 /// Has one be kept and not served.
-pub async fn suspend(store: &Store, actor: &Actor, name: &TenantName) -> Result<TenantRecord, TenantsError> {
-    to(store, actor, name, &[TenantState::Active], "active", TenantState::Suspended, "suspendTenant").await
+pub async fn suspend(store: &Store, actor: &Actor, name: &InstanceName) -> Result<InstanceRecord, TenantsError> {
+    to(store, actor, name, &[InstanceState::Active], "active", InstanceState::Suspended, "suspendTenant").await
 }
 
 /// Has one be served again.
-pub async fn resume(store: &Store, actor: &Actor, name: &TenantName) -> Result<TenantRecord, TenantsError> {
-    to(store, actor, name, &[TenantState::Suspended], "suspended", TenantState::Active, "resumeTenant").await
+pub async fn resume(store: &Store, actor: &Actor, name: &InstanceName) -> Result<InstanceRecord, TenantsError> {
+    to(store, actor, name, &[InstanceState::Suspended], "suspended", InstanceState::Active, "resumeTenant").await
 }
 
 /// From here on there is no way back: its key goes next, its folder after that, and its record last.
-pub async fn begin_deletion(store: &Store, actor: &Actor, name: &TenantName) -> Result<TenantRecord, TenantsError> {
-    let from = [TenantState::Active, TenantState::Suspended, TenantState::Deleting];
-    to(store, actor, name, &from, "active or suspended", TenantState::Deleting, "deleteTenant").await
+pub async fn begin_deletion(store: &Store, actor: &Actor, name: &InstanceName) -> Result<InstanceRecord, TenantsError> {
+    let from = [InstanceState::Active, InstanceState::Suspended, InstanceState::Deleting];
+    let action = act(name, "deleteTenant", "deleteEnvironment");
+    to(store, actor, name, &from, "active or suspended", InstanceState::Deleting, action).await
 }
 
 /// Forgets one of which nothing is left. Its name may be given again.
-pub async fn remove(store: &Store, actor: &Actor, name: &TenantName) -> Result<(), TenantsError> {
+pub async fn remove(store: &Store, actor: &Actor, name: &InstanceName) -> Result<(), TenantsError> {
     change(store, actor, |transaction| {
         let record = get(transaction, name)?;
-        if !matches!(record.state, TenantState::Creating | TenantState::Deleting) {
+        if !matches!(record.state, InstanceState::Creating | InstanceState::Deleting) {
             return Err(TenantsError::State { name: name.clone(), state: record.state, needs: "being deleted" });
         }
-        transaction.put_control(&ControlKey::Tenant(name.clone()), None);
-        Ok(Changed::new((), "removeTenant", vec![name.to_string()]))
+        transaction.put_control(&ControlKey::Instance(name.clone()), None);
+        Ok(Changed::new((), act(name, "removeTenant", "removeEnvironment"), vec![name.to_string()]))
+    })
+    .await
+}
+
+/// Has an environment be there until some time, or until somebody removes it.
+pub async fn expire(
+    store: &Store,
+    actor: &Actor,
+    name: &InstanceName,
+    expires_ms: Option<u64>,
+) -> Result<InstanceRecord, TenantsError> {
+    if expires_ms.is_some_and(|expires_ms| expires_ms <= now_ms()) {
+        return Err(TenantsError::Expired);
+    }
+    change(store, actor, |transaction| {
+        let record = get(transaction, name)?;
+        if record.state == InstanceState::Deleting {
+            return Err(TenantsError::State { name: name.clone(), state: record.state, needs: "active" });
+        }
+        let record = InstanceRecord { expires_ms, ..record };
+        put(transaction, &record);
+        let targets = vec![name.to_string(), expires_ms.map_or_else(|| "for good".to_owned(), until)];
+        Ok(Changed::new(record, "changeEnvironment", targets))
     })
     .await
 }
@@ -178,33 +293,33 @@ pub async fn remove(store: &Store, actor: &Actor, name: &TenantName) -> Result<(
 pub async fn reach(
     store: &Store,
     actor: &Actor,
-    name: &TenantName,
+    name: &InstanceName,
     reached: &Reached,
-) -> Result<TenantRecord, TenantsError> {
+) -> Result<InstanceRecord, TenantsError> {
     let reached = reached.checked()?;
     change(store, actor, |transaction| {
-        let known: Vec<TenantRecord> = all_in(transaction, ControlKind::Tenants)?;
+        let known: Vec<InstanceRecord> = all_in(transaction, ControlKind::Instances)?;
         let record = get(transaction, name)?;
-        if record.state == TenantState::Deleting {
+        if record.state == InstanceState::Deleting {
             return Err(TenantsError::State { name: name.clone(), state: record.state, needs: "active or suspended" });
         }
         are_free(&known, name, &reached.hosts)?;
         let targets = reached.targets(name);
         let Reached { hosts, issuers } = reached.clone();
-        let record = TenantRecord { hosts, issuers, ..record };
+        let record = InstanceRecord { hosts, issuers, ..record };
         put(transaction, &record);
-        Ok(Changed::new(record, "changeTenant", targets))
+        Ok(Changed::new(record, act(name, "changeTenant", "changeEnvironment"), targets))
     })
     .await
 }
 
-/// The name of the tenant that a store is of; `None`: it is a server's own.
-pub fn name_of(store: &Store) -> Result<Option<TenantName>, ControlError> {
+/// The name of the tenant or environment that a store is of; `None`: it is a server's own.
+pub fn name_of(store: &Store) -> Result<Option<InstanceName>, ControlError> {
     store.control(&ControlKey::Name)?.map(|text| parse(&text)).transpose()
 }
 
-/// Has a store be that of a tenant. One that is already is left as it is.
-pub async fn be_named(store: &Store, name: &TenantName) -> Result<(), ControlError> {
+/// Has a store be that of a tenant or environment. One that is already is left as it is.
+pub async fn be_named(store: &Store, name: &InstanceName) -> Result<(), ControlError> {
     if name_of(store)?.as_ref() == Some(name) {
         return Ok(());
     }
@@ -218,34 +333,43 @@ pub async fn be_named(store: &Store, name: &TenantName) -> Result<(), ControlErr
 async fn to(
     store: &Store,
     actor: &Actor,
-    name: &TenantName,
-    from: &[TenantState],
+    name: &InstanceName,
+    from: &[InstanceState],
     needs: &'static str,
-    state: TenantState,
+    state: InstanceState,
     action: &'static str,
-) -> Result<TenantRecord, TenantsError> {
+) -> Result<InstanceRecord, TenantsError> {
     change(store, actor, |transaction| {
         let record = get(transaction, name)?;
         if !from.contains(&record.state) {
             return Err(TenantsError::State { name: name.clone(), state: record.state, needs });
         }
-        let record = TenantRecord { state, ..record };
+        if state == InstanceState::Deleting && name.environment_name().is_none() {
+            let known: Vec<InstanceRecord> = all_in(transaction, ControlKind::Instances)?;
+            let left = environments(&known, name).filter_map(InstanceName::environment_name);
+            let left: Vec<&str> = left.map(EnvironmentName::as_str).collect();
+            if !left.is_empty() {
+                let environments = left.join(", ");
+                return Err(TenantsError::HasEnvironments { name: name.clone(), environments });
+            }
+        }
+        let record = InstanceRecord { state, ..record };
         put(transaction, &record);
         Ok(Changed::new(record, action, vec![name.to_string()]))
     })
     .await
 }
 
-fn get(transaction: &mut Transaction, name: &TenantName) -> Result<TenantRecord, TenantsError> {
-    let found = transaction.control(&ControlKey::Tenant(name.clone())).map_err(ControlError::from)?;
+fn get(transaction: &mut Transaction, name: &InstanceName) -> Result<InstanceRecord, TenantsError> {
+    let found = transaction.control(&ControlKey::Instance(name.clone())).map_err(ControlError::from)?;
     Ok(parse(&found.ok_or_else(|| TenantsError::Unknown(name.clone()))?)?)
 }
 
-fn put(transaction: &mut Transaction, record: &TenantRecord) {
-    transaction.put_control(&ControlKey::Tenant(record.name.clone()), Some(text(record)));
+fn put(transaction: &mut Transaction, record: &InstanceRecord) {
+    transaction.put_control(&ControlKey::Instance(record.name.clone()), Some(text(record)));
 }
 
-fn are_free(known: &[TenantRecord], name: &TenantName, hosts: &[HostName]) -> Result<(), TenantsError> {
+fn are_free(known: &[InstanceRecord], name: &InstanceName, hosts: &[HostName]) -> Result<(), TenantsError> {
     let of_others = || known.iter().filter(|known| known.name != *name).flat_map(|known| &known.hosts);
     match hosts.iter().find(|host| of_others().any(|other| other == *host)) {
         Some(host) => Err(TenantsError::HostTaken(host.clone())),
@@ -275,35 +399,36 @@ mod tests {
     async fn a_tenant_goes_from_state_to_state_and_each_change_is_on_record() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("data"), Options::default()).unwrap();
-        let (operator, acme, other) = (Actor::operator(), "acme".parse().unwrap(), "other".parse().unwrap());
+        let (operator, acme, other): (_, InstanceName, InstanceName) =
+            (Actor::operator(), "acme".parse().unwrap(), "other".parse().unwrap());
         let at = reached(&["acme.example", "ACME.example."], &["https://i"]);
-        assert_eq!(reserve(&store, &operator, &acme, &at, 2).await.unwrap().hosts.len(), 1);
-        let state = |name: &TenantName| find(&store, name).unwrap().state;
-        let refused = |outcome: Result<TenantRecord, TenantsError>| outcome.unwrap_err().to_string();
+        assert_eq!(reserve(&store, &operator, &acme, &at, 2, None).await.unwrap().hosts.len(), 1);
+        let state = |name: &InstanceName| find(&store, name).unwrap().state;
+        let refused = |outcome: Result<InstanceRecord, TenantsError>| outcome.unwrap_err().to_string();
         assert_eq!(
             refused(suspend(&store, &operator, &acme).await),
             "the tenant acme is creating: this needs one that is active"
         );
-        activate(&store, &operator, &acme).await.unwrap();
+        activate(&store, &operator, &acme, None).await.unwrap();
         assert_eq!(
-            refused(reserve(&store, &operator, &acme, &at, 2).await),
+            refused(reserve(&store, &operator, &acme, &at, 2, None).await),
             "there is a tenant acme already: choose another name"
         );
         assert_eq!(
-            refused(reserve(&store, &operator, &other, &at, 2).await),
-            "the host acme.example is that of another tenant: take it from that one first"
+            refused(reserve(&store, &operator, &other, &at, 2, None).await),
+            "the host acme.example is that of another tenant or environment: take it from that one first"
         );
-        reserve(&store, &operator, &other, &Reached::default(), 2).await.unwrap();
-        let third = reserve(&store, &operator, &"third".parse().unwrap(), &Reached::default(), 2).await;
+        reserve(&store, &operator, &other, &Reached::default(), 2, None).await.unwrap();
+        let third = reserve(&store, &operator, &"third".parse().unwrap(), &Reached::default(), 2, None).await;
         assert_eq!(refused(third), "there are 2 tenants, as many as max in [tenants] of weir.toml allows");
         assert_eq!(
             refused(reach(&store, &operator, &other, &at).await),
-            "the host acme.example is that of another tenant: take it from that one first"
+            "the host acme.example is that of another tenant or environment: take it from that one first"
         );
         reach(&store, &operator, &acme, &reached(&["b.example"], &[])).await.unwrap();
         reach(&store, &operator, &other, &at).await.unwrap();
         suspend(&store, &operator, &acme).await.unwrap();
-        assert_eq!(state(&acme), TenantState::Suspended);
+        assert_eq!(state(&acme), InstanceState::Suspended);
         resume(&store, &operator, &acme).await.unwrap();
         assert!(remove(&store, &operator, &acme).await.is_err(), "it is active");
         begin_deletion(&store, &operator, &acme).await.unwrap();
@@ -335,6 +460,82 @@ mod tests {
         be_named(&store, &acme).await.unwrap();
         be_named(&store, &acme).await.unwrap();
         assert_eq!((name_of(&store).unwrap(), store.audit(11, 9).unwrap().len()), (Some(acme), 1));
+        store.close().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn environments_are_counted_for_their_app_and_go_before_their_tenant() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("data"), Options::default()).unwrap();
+        let operator = Actor::operator();
+        let name = |text: &str| text.parse::<InstanceName>().unwrap();
+        let make = async |text: &str, hosts: &[&str], expires_ms| {
+            let made = reserve(&store, &operator, &name(text), &reached(hosts, &[]), 2, expires_ms).await;
+            made.map(|record| record.expires_ms).map_err(|error| error.to_string())
+        };
+        let refused = |text: &str| Err(text.to_owned());
+        assert_eq!(
+            make("acme+staging", &[], None).await,
+            refused("there is no tenant acme that could have environments")
+        );
+        assert_eq!(make("acme", &["acme.example"], None).await, Ok(None));
+        assert_eq!(
+            make("acme+staging", &[], None).await,
+            refused("the tenant acme is creating: this needs one that is active")
+        );
+        activate(&store, &operator, &name("acme"), None).await.unwrap();
+        assert_eq!(
+            make("acme+staging", &["acme.example"], None).await,
+            refused("the host acme.example is that of another tenant or environment: take it from that one first")
+        );
+        let later = now_ms() + 60_000;
+        assert_eq!(make("acme+staging", &["staging.acme.example"], Some(later)).await, Ok(Some(later)));
+        assert_eq!(
+            make("acme+staging", &[], None).await,
+            refused("there is an environment staging of the tenant acme already: choose another name")
+        );
+        assert_eq!(
+            make("+pr-1", &[], Some(1)).await,
+            refused("an environment that is to be removed by itself has to be there for a while: name a time to come")
+        );
+        // Those of one app do not count for another, and tenants not for either.
+        for text in ["acme+pr-1", "+staging", "+pr-1", "other"] {
+            assert_eq!(make(text, &[], None).await, Ok(None), "{text}");
+        }
+        for text in ["acme+pr-2", "+pr-2"] {
+            assert_eq!(
+                make(text, &[], None).await,
+                refused(
+                    "there are 2 environments, as many as max in [environments] of weir.toml allows: remove one with weir \
+                     env delete"
+                ),
+                "{text}"
+            );
+        }
+        let copied = CopiedFrom { environment: None, sequence: 7, documents: 9 };
+        let record = activate(&store, &operator, &name("acme+staging"), Some(copied.clone())).await.unwrap();
+        assert_eq!((record.copied, record.state), (Some(copied), InstanceState::Active));
+        assert_eq!(expire(&store, &operator, &name("acme+staging"), None).await.unwrap().expires_ms, None);
+        let delete = async |text: &str| {
+            let begun = begin_deletion(&store, &operator, &name(text)).await;
+            begun.map(|record| record.state).map_err(|error| error.to_string())
+        };
+        assert_eq!(
+            delete("acme").await,
+            Err("the tenant acme has environments: remove them first, with weir env delete: pr-1, staging".to_owned())
+        );
+        let unknown = "there is no environment nobody: weir env list shows those that there are";
+        assert_eq!(delete("+nobody").await, Err(unknown.to_owned()));
+        assert_eq!(delete("acme+staging").await, Ok(InstanceState::Deleting));
+        remove(&store, &operator, &name("acme+staging")).await.unwrap();
+        remove(&store, &operator, &name("acme+pr-1")).await.unwrap();
+        assert_eq!(delete("acme").await, Ok(InstanceState::Deleting));
+        let acts = store.audit(0, 100).unwrap();
+        let acts: Vec<String> = acts.iter().map(|act| format!("{} {}", act.action, act.targets.join(" "))).collect();
+        assert_eq!(acts[3], "createEnvironment acme+pr-1");
+        assert!(acts[2].starts_with("createEnvironment acme+staging host staging.acme.example until 2"), "{}", acts[2]);
+        assert!(acts.contains(&"activateEnvironment acme+staging from production at commit 7".to_owned()), "{acts:?}");
+        assert!(acts.contains(&"changeEnvironment acme+staging for good".to_owned()), "{acts:?}");
         store.close().await;
     }
 }

@@ -306,7 +306,7 @@ async fn administrators_have_tokens_that_are_told_once() {
     for other in ["", "weir_admin_", "root", &token[1..], &token[..token.len() - 1], &format!("{token}x")] {
         assert_eq!(known(other), None, "{other}");
     }
-    assert_eq!(administrators::tenant_of(token), None);
+    assert_eq!(administrators::instance_of(token), None);
     let refused = async |by: Option<&Administrator>, name: &str, permissions: &[Permission]| {
         let has = by.map_or(Permission::ALL.to_vec(), |by| by.permissions.clone());
         administrators::create(&store, &Actor::operator(), &has, name, permissions).await.unwrap_err().to_string()
@@ -326,7 +326,7 @@ async fn administrators_have_tokens_that_are_told_once() {
         ),
         (
             refused(None, "x", &[]).await,
-            "an administrator has at least one permission: read, deploy, keys, administrators, audit, erase, tenants",
+            "an administrator has at least one permission: read, deploy, keys, administrators, audit, erase, tenants, environments",
         ),
         (
             refused(None, "a b", all).await,
@@ -379,7 +379,7 @@ async fn administrators_of_an_older_folder_are_found_by_their_tokens() {
     std::fs::write(data.join("FORMAT"), marker.replace("\"format\":4", "\"format\":2")).unwrap();
     let store = Store::open(&data, Options::default()).unwrap();
     assert_eq!(administrators::authenticate(&store, root.reveal()).unwrap().unwrap().name, "root");
-    assert!(store.control_all(ControlKind::Tenants).unwrap().is_empty());
+    assert!(store.control_all(ControlKind::Instances).unwrap().is_empty());
     store.close().await;
 }
 

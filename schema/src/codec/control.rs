@@ -10,7 +10,7 @@ use crate::base64;
 use crate::bundle::envelope::KeyId;
 use crate::digest::Digest;
 use crate::id::DocumentId;
-use crate::tenant::{HostName, TenantName};
+use crate::tenant::{EnvironmentName, HostName, InstanceName, TenantName};
 
 /// A release that was deployed. The one with the highest sequence is the active one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -182,28 +182,46 @@ pub struct AdministratorRecord {
     pub revoked_ms: Option<u64>,
 }
 
-/// Somebody whose app and data are apart from all others on one server.
+/// What has a data folder of its own beside the server's: a tenant, or an environment of an app.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct TenantRecord {
+pub struct InstanceRecord {
     /// The name, unique.
-    pub name: TenantName,
-    /// Hosts under which it is reached; each is one tenant's at most.
+    pub name: InstanceName,
+    /// Hosts under which it is reached; each is one instance's at most.
     pub hosts: Vec<HostName>,
-    /// Issuers all of whose tokens are good there, as in `iss`.
+    /// Issuers all of whose tokens are good there, as in `iss`. An environment has those of its app.
     pub issuers: Vec<String>,
     /// How it stands.
-    pub state: TenantState,
+    pub state: InstanceState,
     /// When it was made, in milliseconds since 1970.
     pub created_ms: u64,
     /// By whom.
     pub created_by: String,
+    /// Of an environment: where its data is from; `None`: it began empty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copied: Option<CopiedFrom>,
+    /// Of an environment: when it is removed, in milliseconds since 1970; `None`: when somebody says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_ms: Option<u64>,
 }
 
-/// How a tenant stands.
+/// Of what an environment was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CopiedFrom {
+    /// Another environment of the same app; `None`: the app itself.
+    pub environment: Option<EnvironmentName>,
+    /// The last commit that it has of that one.
+    pub sequence: u64,
+    /// Documents that were copied.
+    pub documents: u64,
+}
+
+/// How an instance stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum TenantState {
+pub enum InstanceState {
     /// Its folder is being made. Where that was cut off it is taken back.
     Creating,
     /// It is served.
@@ -214,7 +232,7 @@ pub enum TenantState {
     Deleting,
 }
 
-impl TenantState {
+impl InstanceState {
     /// All that there are, each at the place that it has as a number.
     pub const ALL: [Self; 4] = [Self::Creating, Self::Active, Self::Suspended, Self::Deleting];
 
@@ -247,14 +265,27 @@ pub enum Permission {
     Erase,
     /// Make tenants, suspend and delete them.
     Tenants,
+    /// Make environments, of the app whose control plane it is, and delete them.
+    Environments,
 }
 
 impl Permission {
     /// All that there are.
-    pub const ALL: [Self; 7] =
-        [Self::Read, Self::Deploy, Self::Keys, Self::Administrators, Self::Audit, Self::Erase, Self::Tenants];
+    pub const ALL: [Self; 8] = [
+        Self::Read,
+        Self::Deploy,
+        Self::Keys,
+        Self::Administrators,
+        Self::Audit,
+        Self::Erase,
+        Self::Tenants,
+        Self::Environments,
+    ];
     /// Those that the first administrator of a tenant has: all but the one over tenants.
-    pub const OF_TENANT: [Self; 6] =
+    pub const OF_TENANT: [Self; 7] =
+        [Self::Read, Self::Deploy, Self::Keys, Self::Administrators, Self::Audit, Self::Erase, Self::Environments];
+    /// Those that the first administrator of an environment has, which has no environments.
+    pub const OF_ENVIRONMENT: [Self; 6] =
         [Self::Read, Self::Deploy, Self::Keys, Self::Administrators, Self::Audit, Self::Erase];
 
     /// Its name.
@@ -267,6 +298,7 @@ impl Permission {
             Self::Audit => "audit",
             Self::Erase => "erase",
             Self::Tenants => "tenants",
+            Self::Environments => "environments",
         }
     }
 }
@@ -279,7 +311,7 @@ impl fmt::Display for Permission {
 
 /// What is no permission.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no permission: there are read, deploy, keys, administrators, audit, erase and tenants")]
+#[error("{0:?} is no permission: there are read, deploy, keys, administrators, audit, erase, tenants and environments")]
 pub struct NoPermission(pub String);
 
 impl FromStr for Permission {

@@ -11,6 +11,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
+use weir_engine::Engine;
 use weir_engine::control::administrators::{self, Administrator};
 use weir_engine::control::refusals::{Kind, Refused};
 use weir_schema::bundle::BUNDLE_BYTES_MAX;
@@ -120,7 +121,13 @@ fn looked_up(gateway: &Gateway, headers: &HeaderMap) -> Result<Option<Administra
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Ok(None);
     }
-    administrators::authenticate(gateway.service.engine().store(), token.trim()).map_err(|error| error.to_string())
+    let of = |engine: &Engine| administrators::authenticate(engine.store(), token.trim());
+    let found = match (of(gateway.service.engine()), gateway.auth.app()) {
+        // Who administers an app administers its environments.
+        (Ok(None), Some(app)) => of(app).map(|found| found.map(Administrator::of_app)),
+        (found, _) => found,
+    };
+    found.map_err(|error| error.to_string())
 }
 
 fn refusal(status: StatusCode, code: ErrorCode, message: &str) -> Response {

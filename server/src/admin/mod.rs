@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`http`] | requests, and whose they are |
 //! | [`queries`], [`mutations`] | the root fields, each with the permission that it needs |
+//! | [`environments`] | what those about environments have in common, and what they give |
 //! | [`experiments`] | what an experiment has shown |
 //! | [`rollouts`] | what those about rollouts have in common, and what they give |
 //! | [`shadow`] | what a shadow rollout has found |
@@ -15,6 +16,7 @@
 //!
 //! Architecture invariant: every root field names the permission that it needs, and none is answered without.
 
+pub mod environments;
 pub mod experiments;
 pub mod http;
 pub mod mutations;

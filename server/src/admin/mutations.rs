@@ -19,12 +19,13 @@ use weir_schema::duration::parse_ms;
 use weir_schema::error::ErrorCode;
 use weir_schema::rollout::Event;
 
+use super::environments::Environment;
 use super::queries::{bad, unavailable};
 use super::rollouts::{Rollout, RolloutStatus, StrategyInput};
 use super::types::{
     AdminPermission, Deployment, KeyRotation, NewAdministrator, NewTenant, Release, Revocation, SigningKey, Tenant,
 };
-use super::{actor, needs, refused, rollouts, tenants};
+use super::{actor, environments, needs, refused, rollouts, tenants};
 use crate::control::message::RevokedKey;
 use crate::graphql::schema::servable;
 use crate::tenants::Condition;
@@ -278,6 +279,39 @@ impl Mutation {
         let (all, name) = (tenants::all(context)?, tenants::name(&name)?);
         all.delete(actor(context)?, name).await.map_err(tenants::of_change)?;
         Ok(true)
+    }
+
+    /// Makes an environment of the app, which is served at once: empty, or `from` what `production` or another environment has now, the
+    /// active release included. With hosts under which it is reached, and `for` a time such as `7d` after which it is removed.
+    #[graphql(guard = "needs(Permission::Environments)")]
+    async fn create_environment(
+        &self,
+        context: &Context<'_>,
+        name: String,
+        from: Option<String>,
+        #[graphql(default)] hosts: Vec<String>,
+        #[graphql(name = "for")] time: Option<String>,
+    ) -> Result<Environment> {
+        environments::create(context, &name, from, &hosts, time).await
+    }
+
+    /// Has an environment be reached by these hosts and by no others, or be there for a time from now on, and `never` be removed by
+    /// itself.
+    #[graphql(guard = "needs(Permission::Environments)")]
+    async fn change_environment(
+        &self,
+        context: &Context<'_>,
+        name: String,
+        hosts: Option<Vec<String>>,
+        #[graphql(name = "for")] time: Option<String>,
+    ) -> Result<Environment> {
+        environments::change(context, &name, hosts, time).await
+    }
+
+    /// Removes all that an environment has, its key first. There is no way back, so the name is given twice.
+    #[graphql(guard = "needs(Permission::Environments)")]
+    async fn delete_environment(&self, context: &Context<'_>, name: String, confirm: String) -> Result<bool> {
+        environments::delete(context, &name, &confirm).await
     }
 
     /// Has the token of an administrator count no more, who has no permission that you lack.

@@ -14,6 +14,7 @@ use weir_schema::codec::control::{Permission, ReleaseRecord};
 use weir_schema::datetime;
 use weir_schema::error::ErrorCode;
 
+use super::environments::Environment;
 use super::experiments::ExperimentReport;
 use super::rollouts::{Rollout, RolloutStatus};
 use super::shadow::ShadowReport;
@@ -21,7 +22,7 @@ use super::types::{
     AdministratorInfo, AuditPage, Building, Migration, NANOSECONDS, Release, ReleaseDiff, SigningKey, Status, Tenant,
     Usage, moment,
 };
-use super::{experiments, needs, refused, rollouts, tenants};
+use super::{environments, experiments, needs, refused, rollouts, tenants};
 use crate::control::message::AdministratorShown;
 use crate::http::gateway::Gateway;
 use crate::releases::asked;
@@ -169,6 +170,12 @@ impl Query {
     async fn tenants(&self, context: &Context<'_>) -> Result<Vec<Tenant>> {
         let all = tenants::all(context)?.list();
         Ok(all.into_iter().map(|(record, condition)| Tenant::of(record, condition)).collect())
+    }
+
+    /// The environments of the app, by name.
+    #[graphql(guard = "needs(Permission::Environments)")]
+    async fn environments(&self, context: &Context<'_>) -> Result<Vec<Environment>> {
+        environments::list(context)
     }
 
     /// What was done, the oldest first: records after one, of an actor, of a kind, on a target, with an outcome, from a time on and

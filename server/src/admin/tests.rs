@@ -24,7 +24,7 @@ use weir_store::{Options, Store};
 use crate::{Server, ServerOptions};
 
 /// Every root field, and the permission that it needs.
-const FIELDS: [(&str, &str, Permission); 37] = [
+const FIELDS: [(&str, &str, Permission); 41] = [
     ("query", "status", Permission::Read),
     ("query", "metrics", Permission::Read),
     ("query", "releases", Permission::Read),
@@ -41,6 +41,7 @@ const FIELDS: [(&str, &str, Permission); 37] = [
     ("query", "keys", Permission::Read),
     ("query", "administrators", Permission::Administrators),
     ("query", "tenants", Permission::Tenants),
+    ("query", "environments", Permission::Environments),
     ("query", "audit", Permission::Audit),
     ("mutation", "deploy", Permission::Deploy),
     ("mutation", "startRollout", Permission::Deploy),
@@ -61,6 +62,9 @@ const FIELDS: [(&str, &str, Permission); 37] = [
     ("mutation", "suspendTenant", Permission::Tenants),
     ("mutation", "resumeTenant", Permission::Tenants),
     ("mutation", "deleteTenant", Permission::Tenants),
+    ("mutation", "createEnvironment", Permission::Environments),
+    ("mutation", "changeEnvironment", Permission::Environments),
+    ("mutation", "deleteEnvironment", Permission::Environments),
     ("mutation", "revokeAdministrator", Permission::Administrators),
 ];
 

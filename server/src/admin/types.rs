@@ -5,7 +5,7 @@ use weir_engine::control::difference::{Difference, Noticed};
 use weir_engine::jobs::Clock;
 use weir_schema::codec::audit::AuditRecord;
 use weir_schema::codec::control::{
-    self, MigrationDirection, MigrationRecord, ReleaseRecord, SigningKeyRecord, SigningKeyState, TenantRecord,
+    self, InstanceRecord, MigrationDirection, MigrationRecord, ReleaseRecord, SigningKeyRecord, SigningKeyState,
 };
 use weir_schema::compatibility::Change;
 use weir_schema::datetime::{self, Moment};
@@ -316,6 +316,8 @@ pub enum AdminPermission {
     Erase,
     /// Make tenants, suspend and delete them.
     Tenants,
+    /// Make environments of the app, and delete them.
+    Environments,
 }
 
 /// Somebody whose app and data are apart from all others.
@@ -337,8 +339,8 @@ pub struct Tenant {
 
 impl Tenant {
     /// A tenant; how it stands is not all in its record.
-    pub fn of(record: TenantRecord, condition: Condition) -> Self {
-        let TenantRecord { name, hosts, issuers, created_ms, created_by, .. } = record;
+    pub fn of(record: InstanceRecord, condition: Condition) -> Self {
+        let InstanceRecord { name, hosts, issuers, created_ms, created_by, .. } = record;
         Self {
             name: name.to_string(),
             hosts: hosts.iter().map(ToString::to_string).collect(),
@@ -350,7 +352,7 @@ impl Tenant {
     }
 }
 
-/// How a tenant stands.
+/// How a tenant or an environment stands.
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
 #[graphql(remote = "Condition")]
 pub enum TenantCondition {

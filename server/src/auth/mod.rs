@@ -59,12 +59,14 @@ impl Default for Tokens {
 /// What tokens are checked with, for as long as the server runs.
 pub struct Auth {
     issuers: Arc<Issuers>,
-    /// For whom they are.
-    realm: Realm,
+    /// For whom they are. An environment has that of its app.
+    realm: Arc<Realm>,
     /// Tokens that were verified, by their digest: nobody shall find them in memory by what they are kept under.
     remembered: Cache<Digest, Arc<Verified>>,
     sessions: Arc<Sessions>,
     engine: Engine,
+    /// The app of which this is an environment: what is revoked there is revoked here, and who administers it administers this too.
+    app: Option<Engine>,
     /// Who somebody is who shows no token.
     tokenless: Caller,
     refused: RefusedTokens,
@@ -121,18 +123,43 @@ impl Presented {
 impl Auth {
     /// Takes the tokens of these issuers, and remembers so many of them.
     pub fn new(engine: Engine, issuers: impl Into<Arc<Issuers>>, remembered: usize, tokenless: Caller) -> Self {
-        Self::with(issuers.into(), Realm::Server, remembered, engine, tokenless)
+        Self::with(issuers.into(), Arc::new(Realm::Server), remembered, (engine, None), tokenless)
     }
 
     /// Those of the same issuers that are for a tenant.
     pub fn of_tenant(&self, engine: Engine, realm: Realm) -> Self {
-        let remembered = usize::try_from(self.remembered.capacity()).unwrap_or(usize::MAX);
-        Self::with(self.issuers.clone(), realm, remembered, engine, self.tokenless.clone())
+        self.beside(Arc::new(realm), (engine, None))
     }
 
-    fn with(issuers: Arc<Issuers>, realm: Realm, remembered: usize, engine: Engine, tokenless: Caller) -> Self {
+    /// The same in an environment of this app, where there is another engine.
+    pub fn of_environment(&self, engine: Engine) -> Self {
+        self.beside(self.realm.clone(), (engine, Some(self.engine.clone())))
+    }
+
+    fn beside(&self, realm: Arc<Realm>, engines: (Engine, Option<Engine>)) -> Self {
+        let remembered = usize::try_from(self.remembered.capacity()).unwrap_or(usize::MAX);
+        Self::with(self.issuers.clone(), realm, remembered, engines, self.tokenless.clone())
+    }
+
+    fn with(
+        issuers: Arc<Issuers>,
+        realm: Arc<Realm>,
+        remembered: usize,
+        (engine, app): (Engine, Option<Engine>),
+        tokenless: Caller,
+    ) -> Self {
         let (remembered, sessions, refused) = (Cache::new(remembered), Arc::default(), RefusedTokens::default());
-        Self { issuers, realm, remembered, sessions, engine, tokenless, refused }
+        Self { issuers, realm, remembered, sessions, engine, app, tokenless, refused }
+    }
+
+    /// The app of which this is an environment.
+    pub fn app(&self) -> Option<&Engine> {
+        self.app.as_ref()
+    }
+
+    /// By whose revocations tokens go.
+    pub fn revoking(&self) -> Vec<Engine> {
+        std::iter::once(&self.engine).chain(&self.app).cloned().collect()
     }
 
     /// Whose tokens are taken.
@@ -147,10 +174,15 @@ impl Auth {
 
     /// Exchanges the issuers all of whose tokens are for this tenant. What goes on with a token of another ends.
     pub fn set_tenant_issuers(&self, by_name: Vec<String>) {
-        if let Realm::Tenant { issuers, .. } = &self.realm {
+        if let Realm::Tenant { issuers, .. } = &*self.realm {
             *issuers.write() = by_name;
-            self.sessions.end(|verified| self.realm.takes(verified).err());
+            self.end_foreign();
         }
+    }
+
+    /// Ends what goes on with a token that is for somebody else.
+    pub fn end_foreign(&self) {
+        self.sessions.end(|verified| self.realm.takes(verified).err());
     }
 
     /// What goes on for longer than a request.
@@ -234,7 +266,11 @@ impl Auth {
         if verified.has_lost_its_key() {
             return Err(TokenError::Key);
         }
-        if self.engine.revoked().has(&verified.shown()) { Err(TokenError::Revoked) } else { Ok(()) }
+        let is_revoked = |engine: &Engine| engine.revoked().has(&verified.shown());
+        if is_revoked(&self.engine) || self.app.as_ref().is_some_and(is_revoked) {
+            return Err(TokenError::Revoked);
+        }
+        Ok(())
     }
 
     /// Begins something that goes on for as long as the token is good; `None` for who has none.

@@ -7,10 +7,10 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::select_all;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use weir_engine::Engine;
-use weir_engine::jobs::Clock;
 
 use super::error::TokenError;
 use super::verify::{Issuers, Verified};
@@ -122,27 +122,30 @@ pub async fn over(session: &mut Option<Session>) -> TokenError {
     }
 }
 
-/// Ends sessions when it is time, for as long as the server runs.
-pub async fn watch_over(sessions: Arc<Sessions>, issuers: Arc<Issuers>, engine: Engine) {
-    let (clock, mut revocations): (Clock, _) = (engine.clock().clone(), engine.revocations_changed());
+/// Ends sessions when it is time, for as long as the server runs. Tokens go by the revocations of all these engines.
+pub async fn watch_over(sessions: Arc<Sessions>, issuers: Arc<Issuers>, engines: Vec<Engine>) {
+    let Some(clock) = engines.first().map(|engine| engine.clock().clone()) else { return };
+    let mut revocations: Vec<_> = engines.iter().map(Engine::revocations_changed).collect();
     let mut exchanged = issuers.exchanged();
     loop {
         sessions.expire(clock.now_ms());
         if sessions.count() > 0 {
             issuers.keep_young();
         }
+        let changed = select_all(revocations.iter_mut().map(|changed| Box::pin(changed.changed())));
         tokio::select! {
             () = tokio::time::sleep(TICK) => {}
             // The issuers have the sender.
             _ = exchanged.changed() => {
                 sessions.end(|verified| verified.has_lost_its_key().then_some(TokenError::Key));
             }
-            changed = revocations.changed() => {
+            (changed, ..) = changed => {
                 if changed.is_err() {
                     return;
                 }
-                let revoked = engine.revoked();
-                sessions.end(|verified| revoked.has(&verified.shown()).then_some(TokenError::Revoked));
+                let revoked: Vec<_> = engines.iter().map(Engine::revoked).collect();
+                let is_revoked = |verified: &Verified| revoked.iter().any(|known| known.has(&verified.shown()));
+                sessions.end(|verified| is_revoked(verified).then_some(TokenError::Revoked));
             }
         }
     }

@@ -57,7 +57,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let Arguments { what, signing, strategy, place, elsewhere, force } = arguments;
     let incompatible = if *force { Incompatible::Forced } else { Incompatible::Refused };
     let strategy = strategy.strategy();
-    if let Some(remote) = elsewhere.remote()? {
+    if let Some(remote) = elsewhere.remote(place.env())? {
         let tenant = place.tenant().cloned().or_else(|| remote.tenant());
         return upload(&signed(what, signing, tenant.as_ref())?, &strategy, &remote, incompatible);
     }

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use tokio::runtime::{self, Runtime};
 use weir_engine::control::Actor;
 use weir_engine::control::acts::{self, Act};
-use weir_schema::tenant::TenantName;
+use weir_schema::tenant::{EnvironmentName, InstanceName, TenantName};
 use weir_store::keys::KeyRing;
 use weir_store::{Options, Store, is_data_folder};
 
@@ -18,7 +18,7 @@ use super::storage::StorageArguments;
 use super::{Failure, default_data};
 use crate::control::message::Request;
 use crate::control::{AskError, ask};
-use crate::tenants::folder::TenantFolder;
+use crate::tenants::folder::InstanceFolder;
 
 /// To be flattened into the arguments of a command.
 #[derive(Debug, Args)]
@@ -29,6 +29,9 @@ pub struct FolderArguments {
     /// A tenant: its data folder in that of the server is meant.
     #[arg(long, value_name = "NAME")]
     tenant: Option<TenantName>,
+    /// An environment of the app: its data folder in that of the server is meant.
+    #[arg(long, value_name = "NAME")]
+    env: Option<EnvironmentName>,
     #[command(flatten)]
     storage: StorageArguments,
 }
@@ -36,12 +39,20 @@ pub struct FolderArguments {
 impl FolderArguments {
     /// A data folder that was found otherwise.
     pub fn at(storage: StorageArguments) -> Self {
-        Self { app: PathBuf::from("."), tenant: None, storage }
+        Self { app: PathBuf::from("."), tenant: None, env: None, storage }
     }
 
-    /// That of a tenant, in this one of a server.
-    pub fn of_tenant(self, name: TenantName) -> Self {
-        Self { tenant: Some(name), ..self }
+    /// That of a tenant, of an environment or of both, in this one of a server.
+    pub fn of(self, tenant: Option<TenantName>, env: Option<EnvironmentName>) -> Self {
+        Self { tenant, env, ..self }
+    }
+
+    /// Which of those in the data folder of a server; `None`: that one itself.
+    fn instance(&self) -> Option<InstanceName> {
+        match (&self.tenant, &self.env) {
+            (tenant, Some(env)) => Some(InstanceName::environment(tenant.clone(), env.clone())),
+            (tenant, None) => tenant.clone().map(InstanceName::Tenant),
+        }
     }
 
     /// The app folder.
@@ -52,7 +63,7 @@ impl FolderArguments {
     /// The data folder.
     pub fn data(&self) -> PathBuf {
         let data = self.storage.folder(&default_data(&self.app));
-        self.tenant.as_ref().map_or(data.clone(), |name| TenantFolder::of(&data, name).path().to_owned())
+        self.instance().map_or(data.clone(), |name| InstanceFolder::of(&data, &name).path().to_owned())
     }
 
     /// The keys of the server.
@@ -62,8 +73,8 @@ impl FolderArguments {
 
     /// What its store is opened with.
     pub fn options(&self) -> Result<Options, Failure> {
-        let Some(name) = &self.tenant else { return self.storage.options(&default_data(&self.app)) };
-        let folder = TenantFolder::of(&self.storage.folder(&default_data(&self.app)), name);
+        let Some(name) = self.instance() else { return self.storage.options(&default_data(&self.app)) };
+        let folder = InstanceFolder::of(&self.storage.folder(&default_data(&self.app)), &name);
         folder.options(self.ring()?.as_ref()).map_err(Failure::because)
     }
 
@@ -79,11 +90,13 @@ impl FolderArguments {
     pub fn alone<T>(&self, bars: &Bars, run: impl AsyncFnOnce(&Store) -> Result<T, Failure>) -> Result<T, Failure> {
         let data = self.data();
         if !is_data_folder(&data) {
-            let reason = match &self.tenant {
+            let reason = match self.instance() {
                 None => format!("{} is not a data folder: name one with --data, or its app with --app", data.display()),
                 Some(name) => format!(
-                    "there is no tenant {name} in {}: weir tenant list shows those that there are",
-                    self.storage.folder(&default_data(&self.app)).display()
+                    "there is no {} in {}: {} shows those that there are",
+                    name.told(),
+                    self.storage.folder(&default_data(&self.app)).display(),
+                    name.list_command(),
                 ),
             };
             return Err(Failure::because(reason));

@@ -1,9 +1,10 @@
-//! The arguments of commands on what `weir serve` serves: its data folder, named or by its configuration, and one of its tenants.
+//! The arguments of commands on what `weir serve` serves: its data folder, named or by its configuration, one of its tenants, and an
+//! environment of the app.
 
 use std::path::PathBuf;
 
 use clap::Args;
-use weir_schema::tenant::TenantName;
+use weir_schema::tenant::{EnvironmentName, TenantName};
 
 use super::Failure;
 use super::folder::FolderArguments;
@@ -18,6 +19,9 @@ pub struct PlaceArguments {
     /// One of its tenants.
     #[arg(long, value_name = "NAME")]
     tenant: Option<TenantName>,
+    /// One of the environments of the app (weir env list). [default: production, the app itself]
+    #[arg(long, value_name = "NAME")]
+    env: Option<EnvironmentName>,
 }
 
 /// To be flattened into the arguments of a command on a server.
@@ -37,6 +41,11 @@ impl PlaceArguments {
         self.tenant.as_ref()
     }
 
+    /// Which environment; `None`: the app itself.
+    pub fn env(&self) -> Option<&EnvironmentName> {
+        self.env.as_ref()
+    }
+
     /// How many signatures of a bundle the server asks for.
     pub fn signatures(&self) -> Result<usize, Failure> {
         Ok(self.server.config()?.releases.signatures)
@@ -44,11 +53,7 @@ impl PlaceArguments {
 
     /// The data folder, for who asks the process that serves it or opens it.
     pub fn folder(&self) -> Result<FolderArguments, Failure> {
-        let server = self.server.folder()?;
-        Ok(match &self.tenant {
-            Some(name) => server.of_tenant(name.clone()),
-            None => server,
-        })
+        Ok(self.server.folder()?.of(self.tenant.clone(), self.env.clone()))
     }
 }
 
@@ -63,6 +68,11 @@ impl ServerPlace {
     /// Tenants that there may be.
     pub fn tenants_max(&self) -> Result<usize, Failure> {
         Ok(self.config()?.tenants.max)
+    }
+
+    /// Environments that an app may have.
+    pub fn environments_max(&self) -> Result<usize, Failure> {
+        Ok(self.config()?.environments.max)
     }
 
     fn config(&self) -> Result<Config, Failure> {

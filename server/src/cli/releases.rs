@@ -107,7 +107,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
 
 /// All releases on record.
 fn known(how: &How) -> Result<OnRecord, Failure> {
-    if let Some(remote) = how.elsewhere.remote()? {
+    if let Some(remote) = how.elsewhere.remote(how.place.env())? {
         let query = "{ releases { app version sequence digest signers deployedMs deployedBy active } }";
         let mut data = threads()?.block_on(remote.ask(query, json!({})))?;
         let mut all = data.get_mut("releases").map(Value::take).unwrap_or_default();
@@ -131,7 +131,7 @@ fn known(how: &How) -> Result<OnRecord, Failure> {
 
 /// What clients have asked for of a release.
 fn used(how: &How, release: u64) -> Result<Vec<Asked>, Failure> {
-    if let Some(remote) = how.elsewhere.remote()? {
+    if let Some(remote) = how.elsewhere.remote(how.place.env())? {
         let query = "query($release: String!) { usage(release: $release) { name count lastMs } }";
         let mut data = threads()?.block_on(remote.ask(query, json!({ "release": release.to_string() })))?;
         let mut all = data.get_mut("usage").map(Value::take).unwrap_or_default();
@@ -155,7 +155,7 @@ fn difference(from: &str, to: &str, how: &How) -> Result<Difference, Failure> {
     if let (Side::Bundle(_), Side::Bundle(_)) = (&from, &to) {
         return threads()?.block_on(Difference::between(None, from, to)).map_err(Failure::because);
     }
-    if let Some(remote) = how.elsewhere.remote()? {
+    if let Some(remote) = how.elsewhere.remote(how.place.env())? {
         return remotely(&remote, from, to);
     }
     let (folder, bars) = (how.place.folder()?, Bars::default());

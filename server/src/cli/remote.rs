@@ -18,10 +18,11 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
 use weir_engine::control::administrators;
-use weir_schema::tenant::TenantName;
+use weir_schema::tenant::{EnvironmentName, TenantName};
 use zeroize::Zeroizing;
 
 use super::{Failure, private_file};
+use crate::tenants::choose::ENVIRONMENT;
 
 /// The longest that an answer may take: a server compiles and loads what it is to serve.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -42,10 +43,11 @@ pub struct RemoteArguments {
 }
 
 impl RemoteArguments {
-    /// The server elsewhere, if one is named.
-    pub fn remote(&self) -> Result<Option<Remote>, Failure> {
+    /// The server elsewhere, if one is named, and the environment that is asked there.
+    pub fn remote(&self, env: Option<&EnvironmentName>) -> Result<Option<Remote>, Failure> {
         let named = self.server.as_ref().zip(self.token_file.as_ref());
-        named.map(|(server, token_file)| Remote::of(server, token_file)).transpose()
+        let remote = named.map(|(server, token_file)| Remote::of(server, token_file)).transpose()?;
+        Ok(remote.map(|remote| Remote { env: env.cloned(), ..remote }))
     }
 }
 
@@ -54,6 +56,7 @@ pub struct Remote {
     uri: Uri,
     host: String,
     token: Zeroizing<String>,
+    env: Option<EnvironmentName>,
 }
 
 impl Remote {
@@ -77,12 +80,12 @@ impl Remote {
         let failure = |error: &dyn std::fmt::Display| Failure::because(format!("{} {error}", token_file.display()));
         let bytes = private_file::read(token_file, TOKEN_FILE_BYTES_MAX).map_err(|error| failure(&error))?;
         let token = std::str::from_utf8(&bytes).map_err(|_| failure(&"is not text"))?.trim();
-        Ok(Self { uri: server.clone(), host, token: Zeroizing::new(token.to_owned()) })
+        Ok(Self { uri: server.clone(), host, token: Zeroizing::new(token.to_owned()), env: None })
     }
 
     /// The tenant whose control plane the token is of; `None`: the server's own.
     pub fn tenant(&self) -> Option<TenantName> {
-        administrators::tenant_of(&self.token)
+        administrators::instance_of(&self.token).and_then(|name| name.tenant().cloned())
     }
 
     /// The data of the answer to a request.
@@ -130,11 +133,14 @@ impl Remote {
         let bearer = Zeroizing::new(format!("Bearer {}", self.token.as_str()));
         let mut authorization = header::HeaderValue::from_str(&bearer)?;
         authorization.set_sensitive(true);
-        let request = Request::post("/admin/graphql")
+        let mut request = Request::post("/admin/graphql")
             .header(header::HOST, authority)
             .header(header::CONTENT_TYPE, "application/json")
             .header(header::AUTHORIZATION, authorization)
             .body(Body::from(json!({ "query": query, "variables": variables }).to_string()))?;
+        if let Some(env) = &self.env {
+            request.headers_mut().insert(ENVIRONMENT, header::HeaderValue::from_str(env.as_str())?);
+        }
         let response = sender.send_request(request).await?;
         let body = to_bytes(Body::new(response.into_body()), ANSWER_BYTES_MAX).await?;
         connection.abort();

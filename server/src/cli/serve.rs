@@ -75,7 +75,7 @@ fn configuration(arguments: &Arguments) -> Result<Config, Failure> {
 }
 
 async fn serve(config: Config, is_bootstrap: bool) -> Result<(), Failure> {
-    let Config { server, issuer, tokens, rate, proxies, load, audit, releases, tenants } = config;
+    let Config { server, issuer, tokens, rate, proxies, load, audit, releases, tenants, environments } = config;
     let ServerSection {
         listen,
         data,
@@ -104,7 +104,7 @@ async fn serve(config: Config, is_bootstrap: bool) -> Result<(), Failure> {
         load,
         recording: audit.recording(),
         signatures: releases.signatures,
-        tenants: Some(tenants),
+        tenants: Some((tenants, environments)),
     };
     let open = Open::open(plan).await?;
     open.engine.deny_without_policies();

@@ -16,7 +16,7 @@ use weir_engine::jobs::Scheduler;
 use weir_engine::recording::Recording;
 use weir_engine::secrets::Secrets;
 use weir_sandbox::pool::PoolOptions;
-use weir_schema::tenant::TenantName;
+use weir_schema::tenant::InstanceName;
 use weir_store::keys::KeyRing;
 
 use super::folder::on_record;
@@ -26,11 +26,11 @@ use super::secrets::SecretsArguments;
 use super::storage::StorageArguments;
 use super::{Failure, core_files, secrets};
 use crate::auth::Tokens;
-use crate::config::{Isolation, LoadSection, TenantsSection};
+use crate::config::{EnvironmentsSection, Isolation, LoadSection, TenantsSection};
 use crate::control::Control;
 use crate::http::tls::Tls;
 use crate::http::{Server, ServerOptions};
-use crate::tenants::{Setup, Slot, Tenants};
+use crate::tenants::{Allowance, Setup, Slot, Tenants};
 
 /// What a command has made of its arguments.
 pub struct Plan {
@@ -54,8 +54,8 @@ pub struct Plan {
     pub recording: Recording,
     /// How many keys have to have signed a bundle.
     pub signatures: usize,
-    /// Who else is served; `None`: nobody ever.
-    pub tenants: Option<TenantsSection>,
+    /// Who else is served, tenants and environments; `None`: nobody ever.
+    pub tenants: Option<(TenantsSection, EnvironmentsSection)>,
 }
 
 /// When the line is printed that says where the server listens.
@@ -121,7 +121,7 @@ impl Open {
         if !named.is_empty() {
             on_record(&store, Act::on("useSecrets", named)).await?;
         }
-        let tenants = tenants.map(|section| setup(section, &pool, &data, ring, recording, signatures));
+        let tenants = tenants.map(|sections| setup(sections, &pool, &data, ring, recording, signatures));
         let engine = Engine::start_with(store.clone(), pool, Some(secrets), results_bytes, runs);
         let engine = engine.map_err(Failure::because)?;
         engine.have_on_record(recording);
@@ -185,27 +185,42 @@ impl Open {
     }
 }
 
-/// What tenants are opened with.
+/// What tenants and environments are opened with.
 fn setup(
-    section: TenantsSection,
+    (tenants, environments): (TenantsSection, EnvironmentsSection),
     pool: &PoolOptions,
     data: &Path,
     ring: Option<KeyRing>,
     recording: Recording,
     signatures: usize,
 ) -> Setup {
-    let TenantsSection { max, isolates, results_mib, secrets, fetch_addresses } = section;
+    let TenantsSection { max, isolates, results_mib, secrets: of_tenants, fetch_addresses } = tenants;
+    let allowance = |max, isolates, results_mib: usize| Allowance {
+        max,
+        pool: PoolOptions { isolates, ..pool.clone() },
+        results_bytes: results_mib.saturating_mul(1 << 20),
+    };
+    let tenants = allowance(max, isolates, results_mib);
+    let EnvironmentsSection { max, isolates, results_mib, secrets: of_environments, domain } = environments;
+    let environments = allowance(max, isolates, results_mib);
     let server = data.to_owned();
-    let secrets = move |name: &TenantName| match &secrets {
-        Some(folder) => secrets::of_tenant(&folder.join(name.as_str()), &server).map_err(|error| error.to_string()),
-        None => Ok(Secrets::default()),
+    let secrets = move |name: &InstanceName| {
+        let (folder, file) = match name {
+            InstanceName::Tenant(tenant) => (&of_tenants, tenant.to_string()),
+            InstanceName::Environment { of: None, name } => (&of_environments, name.to_string()),
+            InstanceName::Environment { of: Some(_), .. } => (&of_environments, name.to_string()),
+        };
+        match folder {
+            Some(folder) => secrets::of_tenant(&folder.join(file), &server).map_err(|error| error.to_string()),
+            None => Ok(Secrets::default()),
+        }
     };
     Setup {
         data: data.to_owned(),
         ring,
-        max,
-        pool: PoolOptions { isolates, ..pool.clone() },
-        results_bytes: results_mib.saturating_mul(1 << 20),
+        tenants,
+        environments,
+        domain,
         secrets: Box::new(secrets),
         recording,
         signatures,

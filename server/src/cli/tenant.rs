@@ -7,8 +7,8 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use weir_engine::control::Actor;
 use weir_engine::control::tenants::{self, Reached, TenantsError};
-use weir_schema::codec::control::TenantRecord;
-use weir_schema::tenant::{HostName, TenantName};
+use weir_schema::codec::control::InstanceRecord;
+use weir_schema::tenant::{HostName, InstanceName, TenantName};
 use weir_store::Store;
 
 use super::export::contents;
@@ -18,8 +18,8 @@ use super::progress::Bars;
 use super::remote::Remote;
 use super::{Failure, logging};
 use crate::control::message::{self, NewTenant, Request, TenantShown};
-use crate::tenants::changes::Offline;
 use crate::tenants::export::{self, Summary};
+use crate::tenants::offline::Offline;
 
 /// The arguments of `weir tenant`.
 #[derive(Debug, Args)]
@@ -175,7 +175,7 @@ impl Told {
 
 impl From<TenantShown> for Told {
     fn from(TenantShown { record, condition }: TenantShown) -> Self {
-        let TenantRecord { name, hosts, issuers, .. } = record;
+        let InstanceRecord { name, hosts, issuers, .. } = record;
         Self { name: name.to_string(), hosts: hosts.iter().map(ToString::to_string).collect(), issuers, condition }
     }
 }
@@ -194,19 +194,20 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
             );
             let variables = json!({ "name": name, "hosts": reached.hosts, "issuers": reached.issuers });
             let request = Request::ReachTenant { name: name.clone(), reached: reached.clone() };
-            let alone = async |store: &Store| tenants::reach(store, &Actor::operator(), name, &reached).await;
+            let alone =
+                async |store: &Store| tenants::reach(store, &Actor::operator(), &name.clone().into(), &reached).await;
             changed(server, &query, variables, &request, "/changeTenant", alone)
         }
         Command::Suspend { name, server } => {
             let query = format!("mutation($name: String!) {{ suspendTenant(name: $name) {{ {FIELDS} }} }}");
             let request = Request::SuspendTenant { name: name.clone() };
-            let alone = async |store: &Store| tenants::suspend(store, &Actor::operator(), name).await;
+            let alone = async |store: &Store| tenants::suspend(store, &Actor::operator(), &name.clone().into()).await;
             changed(server, &query, json!({ "name": name }), &request, "/suspendTenant", alone)
         }
         Command::Resume { name, server } => {
             let query = format!("mutation($name: String!) {{ resumeTenant(name: $name) {{ {FIELDS} }} }}");
             let request = Request::ResumeTenant { name: name.clone() };
-            let alone = async |store: &Store| tenants::resume(store, &Actor::operator(), name).await;
+            let alone = async |store: &Store| tenants::resume(store, &Actor::operator(), &name.clone().into()).await;
             changed(server, &query, json!({ "name": name }), &request, "/resumeTenant", alone)
         }
         Command::Delete { name, confirm, server } => delete(name, confirm, server),
@@ -230,7 +231,7 @@ fn create(name: &TenantName, reached: &Reached, server: &ServerArguments) -> Res
                     let (data, ring, max) = (folder.data(), folder.ring()?, server.place.tenants_max()?);
                     folder.alone(&bars, async |store| {
                         let offline = Offline { store, data: &data, ring: ring.as_ref() };
-                        let token = offline.create(name, reached, max).await.map_err(Failure::because)?;
+                        let token = offline.create(name.clone(), reached, max).await.map_err(Failure::because)?;
                         Ok(token.reveal().to_owned())
                     })?
                 }
@@ -249,8 +250,9 @@ fn list(as_json: bool, server: &ServerArguments) -> Result<(), Failure> {
             let shown: Vec<TenantShown> = match folder.ask(&Request::Tenants, &bars)? {
                 Some(shown) => shown,
                 None => folder.alone(&bars, async |store| {
-                    let all = tenants::list(store).map_err(Failure::because)?;
-                    Ok(all.into_iter().map(TenantShown::at_rest).collect())
+                    let all = tenants::list(store).map_err(Failure::because)?.into_iter();
+                    let tenants = all.filter(|record| record.name.environment_name().is_none());
+                    Ok(tenants.map(TenantShown::at_rest).collect())
                 })?,
             };
             shown.into_iter().map(Told::from).collect()
@@ -272,7 +274,7 @@ fn changed(
     variables: Value,
     request: &Request,
     pointer: &str,
-    alone: impl AsyncFnOnce(&Store) -> Result<TenantRecord, TenantsError>,
+    alone: impl AsyncFnOnce(&Store) -> Result<InstanceRecord, TenantsError>,
 ) -> Result<(), Failure> {
     let told = match server.ask(query, variables)? {
         Some(data) => Told::remote(data.pointer(pointer).unwrap_or(&Value::Null)),
@@ -303,7 +305,7 @@ fn delete(name: &TenantName, confirm: &str, server: &ServerArguments) -> Result<
             let data = folder.data();
             folder.alone(&bars, async |store| {
                 let offline = Offline { store, data: &data, ring: None };
-                offline.delete(name).await.map_err(Failure::because)
+                offline.delete(&name.clone().into()).await.map_err(Failure::because)
             })?;
         }
     }
@@ -314,15 +316,16 @@ fn delete(name: &TenantName, confirm: &str, server: &ServerArguments) -> Result<
 fn export(name: &TenantName, to: &PathBuf, place: &ServerPlace) -> Result<(), Failure> {
     let (server, bars) = (place.folder()?, Bars::default());
     let to = path::absolute(to).map_err(Failure::because)?;
+    let instance = InstanceName::Tenant(name.clone());
     let shown: Option<Vec<TenantShown>> = server.ask(&Request::Tenants, &bars)?;
     let tenant = match shown {
         Some(shown) => {
-            let found = shown.into_iter().map(|shown| shown.record).find(|record| record.name == *name);
-            found.ok_or_else(|| Failure::because(TenantsError::Unknown(name.clone())))?
+            let found = shown.into_iter().map(|shown| shown.record).find(|record| record.name == instance);
+            found.ok_or_else(|| Failure::because(TenantsError::Unknown(instance.clone())))?
         }
-        None => server.alone(&bars, async |store| tenants::find(store, name).map_err(Failure::because))?,
+        None => server.alone(&bars, async |store| tenants::find(store, &instance).map_err(Failure::because))?,
     };
-    let folder = server.of_tenant(name.clone());
+    let folder = server.of(Some(name.clone()), None);
     let request = Request::ExportAll { to: to.clone(), tenant: tenant.clone() };
     let summary: Summary = match folder.ask(&request, &bars)? {
         Some(summary) => summary,

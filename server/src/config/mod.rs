@@ -4,6 +4,7 @@
 //! server behaves the same from wherever it is started.
 
 mod audit;
+mod environments;
 mod issuers;
 mod load;
 mod proxies;
@@ -19,6 +20,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 pub use audit::AuditSection;
+pub use environments::EnvironmentsSection;
 pub use issuers::{BadIssuer, IssuerSection, KeyFile, Keys, KindOf, TokensSection, is_of_this_machine, key_url};
 pub use load::LoadSection;
 pub use proxies::{ForwardingHeader, ProxiesSection};
@@ -55,6 +57,8 @@ pub struct Config {
     pub releases: ReleasesSection,
     /// How many tenants there may be, and what each may use.
     pub tenants: TenantsSection,
+    /// How many environments an app may have, what each may use, and under which hosts they are.
+    pub environments: EnvironmentsSection,
 }
 
 /// Why a file is refused.
@@ -106,7 +110,7 @@ impl Config {
         let mut config = Self::parse(&text, file)?;
         let folder = file.parent().unwrap_or(Path::new(""));
         config.server.resolve(folder);
-        if let Some(path) = &mut config.tenants.secrets {
+        for path in [&mut config.tenants.secrets, &mut config.environments.secrets].into_iter().flatten() {
             *path = folder.join(&*path);
         }
         config.issuer.iter_mut().for_each(|issuer| issuer.resolve(folder));

@@ -25,9 +25,9 @@ pub struct TenantsSection {
 }
 
 /// The most tenants: each has threads, files and memory of its own.
-const MAX: usize = 10_000;
+pub(super) const MAX: usize = 10_000;
 /// The most isolates of one.
-const ISOLATES_MAX: usize = 1_024;
+pub(super) const ISOLATES_MAX: usize = 1_024;
 
 impl Default for TenantsSection {
     fn default() -> Self {
@@ -43,7 +43,8 @@ fn isolates<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Erro
     within(deserializer, "isolates", ISOLATES_MAX)
 }
 
-fn within<'de, D: Deserializer<'de>>(deserializer: D, name: &str, most: usize) -> Result<usize, D::Error> {
+/// A number from 1 on.
+pub(super) fn within<'de, D: Deserializer<'de>>(deserializer: D, name: &str, most: usize) -> Result<usize, D::Error> {
     let number = usize::deserialize(deserializer)?;
     if (1..=most).contains(&number) {
         return Ok(number);

@@ -413,6 +413,24 @@ async fn perform(request: Request, served: &Served, watch: Watch) -> Result<Valu
             let (record, condition) = resumed.map_err(|error| error.to_string())?;
             outcome(&TenantShown::of(record, condition))
         }
+        Request::Environments { of } => {
+            let all = served.tenants()?.environments(of.as_ref()).into_iter();
+            outcome(&all.map(|(record, condition)| TenantShown::of(record, condition)).collect::<Vec<_>>())
+        }
+        Request::CreateEnvironment { of, making } => {
+            let made = served.tenants()?.create_environment(Actor::operator(), of, making, watch).await;
+            outcome(&made.map_err(|error| error.to_string())?)
+        }
+        Request::ChangeEnvironment { name, changing } => {
+            let changed = served.tenants()?.change_environment(Actor::operator(), name, changing).await;
+            let (record, condition) = changed.map_err(|error| error.to_string())?;
+            outcome(&TenantShown::of(record, condition))
+        }
+        Request::DeleteEnvironment { name } => {
+            let deleted = served.tenants()?.delete_environment(Actor::operator(), name).await;
+            deleted.map_err(|error| error.to_string())?;
+            outcome(&())
+        }
         Request::DeleteTenant { name } => {
             served.tenants()?.delete(Actor::operator(), name).await.map_err(|error| error.to_string())?;
             outcome(&())

@@ -17,17 +17,18 @@ use weir_engine::revoked::{Revocation, Revoked};
 use weir_engine::rollouts::conduct::RolloutError;
 use weir_engine::rollouts::status::{self, NamedVariant};
 use weir_schema::codec::audit::{AuditHead, Person};
-use weir_schema::codec::control::{AdministratorRecord, Permission, ReleaseRecord, SigningKeyRecord, TenantRecord};
+use weir_schema::codec::control::{AdministratorRecord, InstanceRecord, Permission, ReleaseRecord, SigningKeyRecord};
 use weir_schema::codec::job::JobState;
 use weir_schema::id::DocumentId;
 use weir_schema::rollout::{Event, Rollout, Strategy};
-use weir_schema::tenant::TenantName;
+use weir_schema::tenant::{InstanceName, TenantName};
 use weir_store::progress::Progress;
 use weir_store::{Exported, Manifest, Store};
 
 use crate::auth::mint;
 
 use crate::tenants::Condition;
+use crate::tenants::environments::{Changing, Making};
 
 /// The longest request, in bytes.
 pub const REQUEST_BYTES_MAX: u64 = 64 << 10;
@@ -227,7 +228,7 @@ pub enum Request {
         /// The folder.
         to: PathBuf,
         /// What the registry has of it.
-        tenant: TenantRecord,
+        tenant: InstanceRecord,
     },
     /// All tenants. Done with a list of [`TenantShown`].
     Tenants,
@@ -259,6 +260,30 @@ pub enum Request {
     DeleteTenant {
         /// The name.
         name: TenantName,
+    },
+    /// All environments of an app. Done with a list of [`TenantShown`].
+    Environments {
+        /// Of which tenant; of the server's own app without.
+        of: Option<TenantName>,
+    },
+    /// One more. Done with an [`InstanceRecord`].
+    CreateEnvironment {
+        /// Of which tenant; of the server's own app without.
+        of: Option<TenantName>,
+        /// What.
+        making: Making,
+    },
+    /// Another time or other hosts of one. Done with a [`TenantShown`].
+    ChangeEnvironment {
+        /// The environment.
+        name: InstanceName,
+        /// What.
+        changing: Changing,
+    },
+    /// The end of all that one has. Done with null.
+    DeleteEnvironment {
+        /// The environment.
+        name: InstanceName,
     },
     /// The end of all that is kept of a view. Done with [`weir_engine::views::ViewStatus`].
     DropView {
@@ -442,19 +467,19 @@ impl From<Deployed> for Shipped {
 pub struct TenantShown {
     /// What the registry has.
     #[serde(flatten)]
-    pub record: TenantRecord,
+    pub record: InstanceRecord,
     /// How it stands, where it is served or should be: `creating`, `served`, `suspended`, `unavailable` or `deleting`.
     pub condition: String,
 }
 
 impl TenantShown {
     /// One of a server that runs.
-    pub fn of(record: TenantRecord, condition: Condition) -> Self {
+    pub fn of(record: InstanceRecord, condition: Condition) -> Self {
         Self { record, condition: condition.as_str().to_owned() }
     }
 
     /// One of a server that does not.
-    pub fn at_rest(record: TenantRecord) -> Self {
+    pub fn at_rest(record: InstanceRecord) -> Self {
         let condition = record.state.as_str().to_owned();
         Self { record, condition }
     }

@@ -17,8 +17,9 @@ const ASK_AGAIN: HeaderValue = HeaderValue::from_static("private, no-cache");
 /// Of all others: errors pass, and a mutation happened once.
 pub const NEVER: HeaderValue = HeaderValue::from_static("no-store");
 /// What else the response depends on. `Origin` is added where origins are looked at.
-const VARY: HeaderValue =
-    HeaderValue::from_static("accept, accept-encoding, authorization, x-weir-release, x-weir-visitor");
+const VARY: HeaderValue = HeaderValue::from_static(
+    "accept, accept-encoding, authorization, x-weir-environment, x-weir-release, x-weir-visitor",
+);
 
 /// Bytes of the digest that are shown: no two bodies have the same by chance.
 const TAG_BYTES: usize = 16;

@@ -38,7 +38,7 @@ use super::proxy_protocol;
 use super::stream::{Counting, Stream};
 use super::too_many;
 use crate::rate::standing::Standing;
-use crate::tenants::Tenants;
+use crate::tenants::{Tenants, choose};
 
 /// The least that the library takes as the bound of a head.
 const HEADER_BYTES_MIN: usize = 8 << 10;
@@ -121,8 +121,12 @@ impl Conversations {
         request: Request<Body>,
         address: IpAddr,
     ) -> impl Future<Output = Result<Response, Infallible>> + Send + use<> {
-        match self.tenants.as_ref().filter(|tenants| !tenants.is_empty()) {
-            None => Either::Left(self.router.call(request)),
+        let names_environment = choose::names_environment(request.headers());
+        match self.tenants.as_ref().filter(|tenants| names_environment || !tenants.is_empty()) {
+            None => match names_environment.then(|| choose::without_environments(&self.gateway, request.headers())) {
+                Some(Some(refusal)) => Either::Right(ready(Ok(refusal)).boxed()),
+                _ => Either::Left(self.router.call(request)),
+            },
             Some(tenants) => {
                 let (tenants, own) = (tenants.clone(), self.router.clone());
                 // Boxed: otherwise each request would have the room for it, also where there are none.

@@ -19,6 +19,7 @@ use crate::graphql::service::Service;
 use crate::metrics::Readings;
 use crate::rate::Rates;
 use crate::tenants::Slot;
+use crate::tenants::environments::Environments;
 
 /// What all handlers share.
 pub struct Gateway {
@@ -42,10 +43,12 @@ pub struct Gateway {
     pub json_lines: Places,
     /// Turns true when the server is told to stop.
     pub stopping: watch::Receiver<bool>,
-    /// Under what the log has what is done here: a tenant's name, and for the server's own nothing.
+    /// Under what the log has what is done here: the name of a tenant or environment, and for the server's own nothing.
     pub span: Span,
     /// Who else is served, of the server's own.
     pub tenants: Slot,
+    /// The environments of the app.
+    pub environments: Environments,
     /// Whether sockets that end do not wait for what runs.
     pub ends_at_once: AtomicBool,
     /// Whether what was deployed is being loaded.

@@ -12,6 +12,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tracing::{Instrument, Span};
 use weir_engine::Engine;
 use weir_engine::places::Places;
+use weir_schema::tenant::EnvironmentName;
 
 use super::accept::Acceptor;
 use super::bodies::Bodies;
@@ -26,6 +27,7 @@ use crate::graphql::service::{AllServed, Service, follow};
 use crate::metrics::Metrics;
 use crate::rate::Rates;
 use crate::rate::clock::Clock;
+use crate::tenants::environments::Environments;
 use crate::tenants::{Slot, Tenants};
 
 /// A server of one engine.
@@ -71,25 +73,56 @@ impl Server {
             sockets: Capacity::new(options.sockets),
             subscriptions: Capacity::new(options.subscriptions),
         };
-        Self::assemble(engine, options, shared, Span::none())
+        let tenants = Slot::default();
+        let environments = Environments::Of { tenants: tenants.clone(), tenant: None };
+        Self::assemble(engine, options, shared, Span::none(), (tenants, environments))
     }
 
     /// The same of a tenant, beside the server's own: what addresses may do, and what all may hold together, they have in common,
     /// and nothing else.
-    pub(crate) fn start_beside(own: &Gateway, engine: Engine, realm: Realm, span: Span) -> Self {
+    pub(crate) fn start_tenant(
+        own: &Gateway,
+        engine: Engine,
+        realm: Realm,
+        environments: Environments,
+        span: Span,
+    ) -> Self {
+        let auth = own.auth.of_tenant(engine.clone(), realm);
+        Self::start_beside(own, engine, auth, environments, span)
+    }
+
+    /// The same of an environment of an app, whose callers it has.
+    pub(crate) fn start_environment(
+        own: &Gateway,
+        of: &Gateway,
+        engine: Engine,
+        name: EnvironmentName,
+        span: Span,
+    ) -> Self {
+        let auth = of.auth.of_environment(engine.clone());
+        Self::start_beside(own, engine, auth, Environments::Is(name), span)
+    }
+
+    fn start_beside(own: &Gateway, engine: Engine, auth: Auth, environments: Environments, span: Span) -> Self {
         let options = own.options.clone();
         let shared = Shared {
             metrics: Metrics::default(),
             rates: own.rates.beside(&options.rate),
-            auth: own.auth.of_tenant(engine.clone(), realm),
+            auth,
             bodies: own.bodies.clone(),
             sockets: own.sockets.beside(),
             subscriptions: own.subscriptions.beside(),
         };
-        Self::assemble(engine, options, shared, span)
+        Self::assemble(engine, options, shared, span, (Slot::default(), environments))
     }
 
-    fn assemble(engine: Engine, options: ServerOptions, shared: Shared, span: Span) -> Self {
+    fn assemble(
+        engine: Engine,
+        options: ServerOptions,
+        shared: Shared,
+        span: Span,
+        (tenants, environments): (Slot, Environments),
+    ) -> Self {
         let Shared { metrics, rates, auth, bodies, sockets, subscriptions } = shared;
         let (serve, served) = watch::channel(AllServed::new());
         let (stop, stopping) = watch::channel(false);
@@ -97,7 +130,7 @@ impl Server {
         let (loaded, serving) = (engine.loaded(), engine.serving());
         let following = follow(loaded, metrics.plan_cache.clone(), rates.clone(), serve, serving);
         let follower = tokio::spawn(following.instrument(span.clone()));
-        let watching = sessions::watch_over(auth.sessions().clone(), auth.issuers().clone(), engine.clone());
+        let watching = sessions::watch_over(auth.sessions().clone(), auth.issuers().clone(), auth.revoking());
         let watchman = tokio::spawn(watching.instrument(span.clone()));
         let persisted = Persisted::new(options.trusted_documents);
         let gateway = Gateway {
@@ -111,7 +144,8 @@ impl Server {
             json_lines: Places::new(options.json_lines as usize),
             stopping,
             span,
-            tenants: Slot::default(),
+            tenants,
+            environments,
             ends_at_once: AtomicBool::new(false),
             is_loading: AtomicBool::new(false),
             options,

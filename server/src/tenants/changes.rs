@@ -4,20 +4,20 @@
 use std::sync::Arc;
 
 use weir_engine::control::administrators::{self, AdminToken, AdministratorsError};
+use weir_engine::control::environments::CopyEnvironmentError;
 use weir_engine::control::tenants::{self, Reached, TenantsError};
 use weir_engine::control::{Actor, ControlError};
-use weir_schema::codec::control::{Permission, TenantRecord, TenantState};
-use weir_schema::tenant::TenantName;
+use weir_schema::codec::control::{CopiedFrom, InstanceRecord, Permission};
+use weir_schema::tenant::{InstanceName, TenantName};
 use weir_store::Store;
-use weir_store::keys::KeyRing;
 
-use super::folder::{FolderError, TenantFolder};
+use super::folder::FolderError;
 use super::{Condition, Tenants};
 
 /// The name of a tenant's first administrator.
 const FIRST_ADMINISTRATOR: &str = "root";
 
-/// Why a tenant was not changed.
+/// Why a tenant or an environment was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum ChangeError {
     /// The registry says no.
@@ -29,6 +29,9 @@ pub enum ChangeError {
     /// It has no administrator.
     #[error(transparent)]
     Administrators(#[from] AdministratorsError),
+    /// It cannot have what another has.
+    #[error(transparent)]
+    Copy(#[from] CopyEnvironmentError),
     /// It is made and cannot be served.
     #[error("{0}")]
     Serve(String),
@@ -50,48 +53,59 @@ impl Tenants {
         actor: Actor,
         name: TenantName,
         reached: Reached,
-    ) -> Result<(TenantRecord, AdminToken), ChangeError> {
+    ) -> Result<(InstanceRecord, AdminToken), ChangeError> {
         let tenants = self.clone();
         tokio::spawn(async move {
             let _turn = tenants.changing.lock().await;
-            tenants.is_free(&name)?;
-            let record = tenants::reserve(&tenants.store, &actor, &name, &reached, tenants.setup.max).await?;
-            tenants.table.write().put(record.clone(), None);
-            match tenants.make(&actor, &record).await {
-                Ok(made) => Ok(made),
-                Err(error) => {
-                    if let Err(error) = tenants.destroy(&actor, &name).await {
-                        tracing::error!("what was made of the tenant {name} cannot be removed: {error}");
-                    }
-                    Err(error)
-                }
-            }
+            let record = tenants.reserve(&actor, &name.into(), &reached, None).await?;
+            let made = async {
+                let store = tenants.make_folder(&record.name).await?;
+                let token = closed_on_error(&store, furnish(&store, &record.name).await).await?;
+                Ok((tenants.take_up(&actor, &record, store, None).await?, token))
+            };
+            tenants.whole_or_gone(&actor, &record.name, made.await).await
         })
         .await?
     }
 
-    /// Whether nothing lies where one of a new name would be.
-    fn is_free(&self, name: &TenantName) -> Result<(), FolderError> {
+    /// Reserves a name, where nothing lies that it would have.
+    pub(super) async fn reserve(
+        &self,
+        actor: &Actor,
+        name: &InstanceName,
+        reached: &Reached,
+        expires_ms: Option<u64>,
+    ) -> Result<InstanceRecord, ChangeError> {
         let is_known = self.table.read().entries.contains_key(name);
         // Of one that is known the registry says so.
-        if is_known { Ok(()) } else { self.folder(name).is_free() }
+        if !is_known {
+            self.folder(name).is_free()?;
+        }
+        let max = self.setup.allowance(name).max;
+        let record = tenants::reserve(&self.store, actor, name, reached, max, expires_ms).await?;
+        self.table.write().put(record.clone(), None);
+        Ok(record)
     }
 
-    async fn make(&self, actor: &Actor, record: &TenantRecord) -> Result<(TenantRecord, AdminToken), ChangeError> {
-        let (name, folder, ring) = (&record.name, self.folder(&record.name), self.ring());
-        let store = tokio::task::spawn_blocking(move || folder.make(ring.as_ref())).await??;
-        let token = match furnish(&store, name).await {
-            Ok(token) => token,
-            Err(error) => {
-                store.close().await;
-                return Err(error);
-            }
-        };
+    /// Makes the folder of one whose name is reserved.
+    pub(super) async fn make_folder(&self, name: &InstanceName) -> Result<Store, ChangeError> {
+        let (folder, ring) = (self.folder(name), self.ring());
+        Ok(tokio::task::spawn_blocking(move || folder.make(ring.as_ref())).await??)
+    }
+
+    /// Serves one whose folder is made.
+    pub(super) async fn take_up(
+        &self,
+        actor: &Actor,
+        record: &InstanceRecord,
+        store: Store,
+        copied: Option<CopiedFrom>,
+    ) -> Result<InstanceRecord, ChangeError> {
         let served = self.serve(record, store).await.map_err(ChangeError::Serve)?;
-        match tenants::activate(&self.store, actor, name).await {
+        match tenants::activate(&self.store, actor, &record.name, copied).await {
             Ok(record) => {
                 self.table.write().put(record.clone(), Some(served));
-                Ok((record, token))
+                Ok(record)
             }
             Err(error) => {
                 served.close().await;
@@ -100,33 +114,56 @@ impl Tenants {
         }
     }
 
+    /// What was made, or nothing of it.
+    pub(super) async fn whole_or_gone<T>(
+        &self,
+        actor: &Actor,
+        name: &InstanceName,
+        made: Result<T, ChangeError>,
+    ) -> Result<T, ChangeError> {
+        if made.is_err()
+            && let Err(error) = self.destroy(actor, name).await
+        {
+            tracing::error!("what was made of the {} cannot be removed: {error}", name.told());
+        }
+        made
+    }
+
     /// Has one be reached by these hosts and issuers, and by no others. What goes on with a token of another ends.
     pub async fn reach(
         self: &Arc<Self>,
         actor: Actor,
         name: TenantName,
         reached: Reached,
-    ) -> Result<TenantRecord, ChangeError> {
+    ) -> Result<InstanceRecord, ChangeError> {
         let tenants = self.clone();
         tokio::spawn(async move {
             let _turn = tenants.changing.lock().await;
-            let record = tenants::reach(&tenants.store, &actor, &name, &reached).await?;
-            let served = tenants.served(&name);
+            let record = tenants::reach(&tenants.store, &actor, &name.into(), &reached).await?;
+            let served = tenants.served(&record.name);
             tenants.table.write().put(record.clone(), served.clone());
             if let Some(served) = served {
                 served.gateway().auth.set_tenant_issuers(record.issuers.clone());
+                for environment in tenants.environments_of(&record.name) {
+                    if let Some(served) = tenants.served(&environment.name) {
+                        served.gateway().auth.end_foreign();
+                    }
+                }
             }
             Ok(record)
         })
         .await?
     }
 
-    /// Has one be kept and not served. Its sockets end.
-    pub async fn suspend(self: &Arc<Self>, actor: Actor, name: TenantName) -> Result<TenantRecord, ChangeError> {
+    /// Has one be kept and not served, and its environments with it. Their sockets end.
+    pub async fn suspend(self: &Arc<Self>, actor: Actor, name: TenantName) -> Result<InstanceRecord, ChangeError> {
         let tenants = self.clone();
         tokio::spawn(async move {
             let _turn = tenants.changing.lock().await;
-            let record = tenants::suspend(&tenants.store, &actor, &name).await?;
+            let record = tenants::suspend(&tenants.store, &actor, &name.into()).await?;
+            for environment in tenants.environments_of(&record.name) {
+                tenants.shut(&environment).await;
+            }
             tenants.shut(&record).await;
             Ok(record)
         })
@@ -138,13 +175,16 @@ impl Tenants {
         self: &Arc<Self>,
         actor: Actor,
         name: TenantName,
-    ) -> Result<(TenantRecord, Condition), ChangeError> {
+    ) -> Result<(InstanceRecord, Condition), ChangeError> {
         let tenants = self.clone();
         tokio::spawn(async move {
             let _turn = tenants.changing.lock().await;
-            let record = tenants::resume(&tenants.store, &actor, &name).await?;
+            let record = tenants::resume(&tenants.store, &actor, &name.into()).await?;
             tenants.table.write().put(record.clone(), None);
             tenants.open(&record).await;
+            for environment in tenants.environments_of(&record.name) {
+                tenants.open(&environment).await;
+            }
             let condition = tenants.condition(&record);
             Ok((record, condition))
         })
@@ -156,27 +196,31 @@ impl Tenants {
         let tenants = self.clone();
         tokio::spawn(async move {
             let _turn = tenants.changing.lock().await;
-            let record = tenants::begin_deletion(&tenants.store, &actor, &name).await?;
-            tenants.shut(&record).await;
-            tenants.destroy(&actor, &name).await?;
-            // They are in the hands of the operator. Whatever is there and cannot be read is there.
-            if (tenants.setup.secrets)(&name).map_or(true, |secrets| secrets.names().next().is_some()) {
-                tracing::warn!(
-                    "the secrets of the tenant {name} are still there: who gets its name next would have them"
-                );
-            }
-            Ok(())
+            tenants.end(&actor, &name.into()).await
         })
         .await?
     }
 
+    /// Removes all that one has, by whom nobody else changes anything meanwhile.
+    pub(super) async fn end(&self, actor: &Actor, name: &InstanceName) -> Result<(), ChangeError> {
+        let record = tenants::begin_deletion(&self.store, actor, name).await?;
+        self.shut(&record).await;
+        self.destroy(actor, name).await?;
+        // They are in the hands of the operator. Whatever is there and cannot be read is there.
+        if (self.setup.secrets)(name).map_or(true, |secrets| secrets.names().next().is_some()) {
+            let told = name.told();
+            tracing::warn!("the secrets of the {told} are still there: who gets its name next would have them");
+        }
+        Ok(())
+    }
+
     /// How one stands.
-    pub fn condition(&self, record: &TenantRecord) -> Condition {
+    pub fn condition(&self, record: &InstanceRecord) -> Condition {
         self.served(&record.name).map_or(Condition::closed(record.state), |_| Condition::Served)
     }
 
     /// Serves one no more: from here on nothing leads there, and what is open of it is closed.
-    async fn shut(&self, record: &TenantRecord) {
+    pub(super) async fn shut(&self, record: &InstanceRecord) {
         let served = self.served(&record.name);
         self.table.write().put(record.clone(), None);
         if let Some(served) = served {
@@ -185,73 +229,28 @@ impl Tenants {
     }
 
     /// Removes what is on the disk of one that is not open, and then its record.
-    pub(super) async fn destroy(&self, actor: &Actor, name: &TenantName) -> Result<(), ChangeError> {
+    pub(super) async fn destroy(&self, actor: &Actor, name: &InstanceName) -> Result<(), ChangeError> {
         let folder = self.folder(name);
         tokio::task::spawn_blocking(move || folder.destroy()).await??;
         tenants::remove(&self.store, actor, name).await?;
         self.table.write().remove(name);
         Ok(())
     }
+}
 
-    fn served(&self, name: &TenantName) -> Option<Arc<super::served::Served>> {
-        self.table.read().entries.get(name).and_then(|entry| entry.served.clone())
+/// What was done to a store, which is closed where that failed.
+pub(super) async fn closed_on_error<T>(store: &Store, done: Result<T, ChangeError>) -> Result<T, ChangeError> {
+    if done.is_err() {
+        store.close().await;
     }
+    done
 }
 
 /// Has a new store know whose it is, with an administrator, whose token this is.
-async fn furnish(store: &Store, name: &TenantName) -> Result<AdminToken, ChangeError> {
+pub(super) async fn furnish(store: &Store, name: &InstanceName) -> Result<AdminToken, ChangeError> {
     tenants::be_named(store, name).await?;
     // Its log is its own: of who administers the server it says no more than that.
     let operator = Actor::operator();
     let (has, gets) = (&Permission::ALL, &Permission::OF_TENANT);
     Ok(administrators::create(store, &operator, has, FIRST_ADMINISTRATOR, gets).await?)
-}
-
-/// The same changes where nothing is served, by who has the data folder of the server, whose store is open.
-pub struct Offline<'a> {
-    /// The server's own store.
-    pub store: &'a Store,
-    /// Its folder.
-    pub data: &'a std::path::Path,
-    /// The keys that it is encrypted with.
-    pub ring: Option<&'a KeyRing>,
-}
-
-impl Offline<'_> {
-    /// See [`Tenants::create`].
-    pub async fn create(&self, name: &TenantName, reached: &Reached, max: usize) -> Result<AdminToken, ChangeError> {
-        let operator = Actor::operator();
-        self.tidy().await?;
-        if tenants::list(self.store)?.iter().all(|known| known.name != *name) {
-            TenantFolder::of(self.data, name).is_free()?;
-        }
-        tenants::reserve(self.store, &operator, name, reached, max).await?;
-        let store = TenantFolder::of(self.data, name).make(self.ring)?;
-        let token = furnish(&store, name).await;
-        store.close().await;
-        let token = token?;
-        tenants::activate(self.store, &operator, name).await?;
-        Ok(token)
-    }
-
-    /// See [`Tenants::delete`].
-    pub async fn delete(&self, name: &TenantName) -> Result<(), ChangeError> {
-        tenants::begin_deletion(self.store, &Actor::operator(), name).await?;
-        self.destroy(name).await
-    }
-
-    /// Brings to its end what was cut off.
-    async fn tidy(&self) -> Result<(), ChangeError> {
-        for TenantRecord { name, state, .. } in tenants::list(self.store)? {
-            if matches!(state, TenantState::Creating | TenantState::Deleting) {
-                self.destroy(&name).await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn destroy(&self, name: &TenantName) -> Result<(), ChangeError> {
-        TenantFolder::of(self.data, name).destroy()?;
-        Ok(tenants::remove(self.store, &Actor::operator(), name).await?)
-    }
 }

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use weir_engine::control::kept_bundles::KeptError;
 use weir_engine::control::{ControlError, administrators, keys, releases};
 use weir_engine::{revoked, trusted};
-use weir_schema::codec::control::TenantRecord;
+use weir_schema::codec::control::InstanceRecord;
 use weir_store::progress::Watch;
 use weir_store::{ExportError, Exported, Poisoned, Store};
 
@@ -72,7 +72,7 @@ pub struct Summary {
 }
 
 /// Writes all of it into a new folder that only its owner can read, which has it whole or is not there.
-pub async fn all(store: &Store, tenant: &TenantRecord, to: &Path, watch: Watch) -> Result<Summary, ExportAllError> {
+pub async fn all(store: &Store, tenant: &InstanceRecord, to: &Path, watch: Watch) -> Result<Summary, ExportAllError> {
     if to.exists() {
         return Err(ExportAllError::Exists(to.to_owned()));
     }

@@ -1,4 +1,5 @@
-//! What a tenant has on the disk: the data folder `DATA/tenants/NAME`, and beside it, where the server has encryption keys, the
+//! What a tenant or an environment has on the disk: the data folder `DATA/tenants/NAME`, where an environment is `+staging` or
+//! `acme+staging`, and beside it, where the server has encryption keys, the
 //! file `NAME.key` with the key of that folder, sealed by the server's.
 //!
 //! Rule: the key goes first. What is left of a folder after that nobody can read, backups of it included. What a restore leaves
@@ -8,12 +9,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use weir_schema::tenant::TenantName;
+use weir_schema::tenant::InstanceName;
 use weir_store::keys::sealed::{self, SealedKeyError};
 use weir_store::keys::{KeyId, KeyRing};
 use weir_store::{OpenError, Options, Store, is_data_folder};
 
-/// The folder of all tenants, in the data folder of the server.
+/// The folder of all tenants and environments, in the data folder of the server.
 const TENANTS: &str = "tenants";
 /// How the name of the file of a key ends.
 const KEY: &str = "key";
@@ -81,20 +82,21 @@ pub fn sealed_by(data: &Path) -> Result<BTreeMap<KeyId, u64>, FolderError> {
     Ok(counts)
 }
 
-/// What a tenant has on the disk.
+/// What one has on the disk.
 #[derive(Debug, Clone)]
-pub struct TenantFolder {
-    name: TenantName,
+pub struct InstanceFolder {
+    name: String,
     path: PathBuf,
     key: PathBuf,
 }
 
-impl TenantFolder {
-    /// That of a tenant, in the data folder of a server.
-    pub fn of(data: &Path, name: &TenantName) -> Self {
+impl InstanceFolder {
+    /// That of a tenant or an environment, in the data folder of a server.
+    pub fn of(data: &Path, name: &InstanceName) -> Self {
         let all = data.join(TENANTS);
+        let name = name.to_string();
         // No name has a dot: so none is that of a key.
-        Self { name: name.clone(), path: all.join(name.as_str()), key: all.join(format!("{name}.{KEY}")) }
+        Self { path: all.join(&name), key: all.join(format!("{name}.{KEY}")), name }
     }
 
     /// The data folder.
@@ -106,7 +108,7 @@ impl TenantFolder {
     pub fn ring(&self, server: Option<&KeyRing>) -> Result<Option<KeyRing>, FolderError> {
         match (server, self.key.exists()) {
             (Some(server), true) => {
-                sealed::open(&self.key, self.name.as_str(), server).map(Some).map_err(|error| self.of_key(error))
+                sealed::open(&self.key, &self.name, server).map(Some).map_err(|error| self.of_key(error))
             }
             (Some(_), false) => Err(FolderError::NoKey(self.key.clone())),
             (None, true) => Err(FolderError::NoKeys(self.key.clone())),
@@ -122,7 +124,7 @@ impl TenantFolder {
     /// Seals its key by the active one of the server, if it is sealed by another.
     pub fn reseal_by(&self, server: Option<&KeyRing>) -> Result<(), FolderError> {
         match server.filter(|_| self.key.exists()) {
-            Some(server) => sealed::reseal(&self.key, self.name.as_str(), server).map_err(|error| self.of_key(error)),
+            Some(server) => sealed::reseal(&self.key, &self.name, server).map_err(|error| self.of_key(error)),
             None => Ok(()),
         }
     }
@@ -132,7 +134,7 @@ impl TenantFolder {
         if !self.key.exists() {
             return Ok(false);
         }
-        sealed::prepare(&self.key, self.name.as_str(), server).map_err(|error| self.of_key(error))
+        sealed::prepare(&self.key, &self.name, server).map_err(|error| self.of_key(error))
     }
 
     /// Has what was prepared count.
@@ -168,7 +170,7 @@ impl TenantFolder {
         for entry in entries {
             let entry = entry.map_err(failed)?;
             let rest = entry.file_name();
-            let rest = rest.as_encoded_bytes().strip_prefix(self.name.as_str().as_bytes());
+            let rest = rest.as_encoded_bytes().strip_prefix(self.name.as_bytes());
             if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b".")) {
                 found.push(entry.path());
             }
@@ -182,7 +184,7 @@ impl TenantFolder {
         self.is_free()?;
         let all = self.path.parent().unwrap_or(&self.path);
         fs::create_dir_all(all).map_err(|error| FolderError::Io { path: all.to_owned(), error })?;
-        let made = server.map(|server| sealed::make(&self.key, self.name.as_str(), server));
+        let made = server.map(|server| sealed::make(&self.key, &self.name, server));
         let ring = made.transpose().map_err(|error| self.of_key(error))?;
         Ok(Store::open(&self.path, options(ring))?)
     }
@@ -240,7 +242,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn a_folder_has_a_key_of_its_own_that_goes_first() {
         let data = tempfile::tempdir().unwrap();
-        let folder = TenantFolder::of(data.path(), &"acme".parse().unwrap());
+        let folder = InstanceFolder::of(data.path(), &"acme".parse().unwrap());
         let missing = folder.open(None).err().unwrap().to_string();
         assert!(missing.ends_with("is not a data folder: where it was moved away, put it back"), "{missing}");
         folder.make(Some(&ring(1))).unwrap().close().await;
@@ -277,7 +279,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn what_a_restore_has_left_goes_too_and_gives_no_name_away() {
         let data = tempfile::tempdir().unwrap();
-        let folder = TenantFolder::of(data.path(), &"acme".parse().unwrap());
+        let folder = InstanceFolder::of(data.path(), &"acme".parse().unwrap());
         let beside = |name: &str| data.path().join(TENANTS).join(name);
         folder.make(Some(&ring(1))).unwrap().close().await;
         fs::create_dir_all(beside("acme.before-restore-20260101T000000Z/journal")).unwrap();
@@ -285,7 +287,7 @@ mod tests {
         fs::write(beside("acme.key.new"), "sealed").unwrap();
         #[cfg(unix)]
         std::os::unix::fs::symlink(data.path(), beside("acme.link")).unwrap();
-        let others = ["acme-2", "acme-2.key", "acm", "acme2.restoring"];
+        let others = ["acme+pr", "acme+pr.key", "acme-2", "acme-2.key", "acm", "acme2.restoring"];
         others.iter().for_each(|name| fs::write(beside(name), "of another").unwrap());
         folder.destroy().unwrap();
         let mut left: Vec<String> = fs::read_dir(data.path().join(TENANTS))
@@ -293,7 +295,7 @@ mod tests {
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
         left.sort_unstable();
-        assert_eq!(left, ["acm", "acme-2", "acme-2.key", "acme2.restoring"]);
+        assert_eq!(left, ["acm", "acme+pr", "acme+pr.key", "acme-2", "acme-2.key", "acme2.restoring"]);
         for name in ["acme", "acme.key", "acme.key.new", "acme.before-restore-20260101T000000Z", "acme.restoring"] {
             folder.is_free().unwrap();
             fs::write(beside(name), "").unwrap();

@@ -6,17 +6,17 @@
 use std::sync::Arc;
 
 use tokio::sync::OwnedMutexGuard;
-use weir_schema::tenant::TenantName;
+use weir_schema::tenant::InstanceName;
 use weir_store::keys::KeyRing;
 
 use super::Tenants;
-use super::folder::{FolderError, TenantFolder};
+use super::folder::{FolderError, InstanceFolder};
 
 /// Keys that are sealed anew and do not count yet. Dropped, they are taken away and all is as before.
 pub struct Resealing {
     tenants: Arc<Tenants>,
     ring: KeyRing,
-    sealed: Vec<TenantFolder>,
+    sealed: Vec<InstanceFolder>,
     /// Nobody makes one meanwhile, nor removes one.
     _turn: OwnedMutexGuard<()>,
 }
@@ -33,7 +33,7 @@ impl Tenants {
 
 impl Resealing {
     fn seal_all(mut self) -> Result<Self, FolderError> {
-        let names: Vec<TenantName> = self.tenants.table.read().entries.keys().cloned().collect();
+        let names: Vec<InstanceName> = self.tenants.table.read().entries.keys().cloned().collect();
         for name in &names {
             self.tenants.folder(name).is_readable_by(&self.ring)?;
         }

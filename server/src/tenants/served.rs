@@ -1,4 +1,4 @@
-//! A tenant that is open: its store, its engine and what works on them, and its own routes.
+//! A tenant or an environment that is open: its store, its engine and what works on them, and its own routes.
 
 use std::convert::Infallible;
 use std::path::Path;
@@ -20,10 +20,12 @@ use weir_engine::control::acts::{self, Act};
 use weir_engine::control::{Actor, tenants};
 use weir_engine::engine::Runs;
 use weir_engine::jobs::Scheduler;
-use weir_schema::codec::control::TenantRecord;
+use weir_schema::codec::control::InstanceRecord;
+use weir_schema::tenant::InstanceName;
 use weir_store::Store;
 
-use super::{Setup, Slot};
+use super::environments::Environments;
+use super::{Allowance, Setup, Slot};
 use crate::auth::realm::Realm;
 use crate::control::Control;
 use crate::graphql::schema::servable;
@@ -39,7 +41,7 @@ const LOADING_MAX: Duration = Duration::from_secs(10);
 /// Between two looks whether they have.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 
-/// A tenant that is served.
+/// One that is served.
 pub struct Served {
     gateway: Arc<Gateway>,
     router: TowerToHyperService<Router>,
@@ -56,17 +58,18 @@ struct Open {
 }
 
 impl Served {
-    /// Serves what is deployed in an open store, beside the server's own.
+    /// Serves what is deployed in an open store, beside the server's own; an environment with the app that it is one of.
     pub(super) async fn start(
         own: &Gateway,
+        owner: Option<&Gateway>,
         setup: &Setup,
-        record: &TenantRecord,
+        record: &InstanceRecord,
         data: &Path,
         store: Store,
     ) -> Result<Self, String> {
-        // At the level of errors, so that whatever is shown of the log says whose it is.
-        let span = tracing::error_span!("tenant", tenant = %record.name);
-        let started = Self::start_inside(own, setup, record, data, store.clone(), span.clone()).instrument(span).await;
+        let span = span(&record.name);
+        let starting = Self::start_inside((own, owner), setup, record, data, store.clone(), span.clone());
+        let started = starting.instrument(span).await;
         if started.is_err() {
             store.close().await;
         }
@@ -74,9 +77,9 @@ impl Served {
     }
 
     async fn start_inside(
-        own: &Gateway,
+        (own, owner): (&Gateway, Option<&Gateway>),
         setup: &Setup,
-        record: &TenantRecord,
+        record: &InstanceRecord,
         data: &Path,
         store: Store,
         span: Span,
@@ -88,13 +91,17 @@ impl Served {
             let used = acts::record(&store, &Actor::operator(), &Act::on("useSecrets", named)).await;
             used.map_err(|error| error.to_string())?;
         }
-        let (pool, results_bytes) = (setup.pool.clone(), setup.results_bytes);
+        let Allowance { pool, results_bytes, .. } = setup.allowance(&record.name);
+        let (pool, results_bytes) = (pool.clone(), *results_bytes);
         let engine = Engine::start_with(store.clone(), pool, Some(secrets), results_bytes, Runs::SignedBundles);
         let engine = engine.map_err(|error| error.to_string())?;
         engine.deny_without_policies();
         engine.have_on_record(setup.recording);
         engine.ask_for_signatures(setup.signatures);
-        engine.fetch_within(setup.reach.clone());
+        // The server's own app is whose operator's it is, its environments included.
+        if record.name.tenant().is_some() {
+            engine.fetch_within(setup.reach.clone());
+        }
         let control = Control::start(store, engine.clone(), data, Slot::default());
         let control = match control {
             Ok(control) => control,
@@ -104,8 +111,16 @@ impl Served {
             }
         };
         let jobs = Scheduler::start(engine.clone(), engine.clock().clone());
-        let realm = Realm::of_tenant(record.name.clone(), record.created_ms, record.issuers.clone());
-        let server = Server::start_beside(own, engine.clone(), realm, span.clone());
+        let server = match (&record.name, owner) {
+            (InstanceName::Tenant(name), _) => {
+                let realm = Realm::of_tenant(name.clone(), record.created_ms, record.issuers.clone());
+                let environments = Environments::Of { tenants: own.tenants.clone(), tenant: Some(name.clone()) };
+                Server::start_tenant(own, engine.clone(), realm, environments, span.clone())
+            }
+            (InstanceName::Environment { name, .. }, owner) => {
+                Server::start_environment(own, owner.unwrap_or(own), engine.clone(), name.clone(), span.clone())
+            }
+        };
         let mut loading = tokio::spawn(load(server.gateway().clone()).instrument(span));
         // Before the first request, so that it is not told that there is nothing.
         let loaded = async {
@@ -183,6 +198,18 @@ impl Served {
         }
         .instrument(self.gateway.span.clone())
         .await;
+    }
+}
+
+/// Under what the log has what is done there. At the level of errors, so that whatever is shown of the log says whose it is.
+fn span(name: &InstanceName) -> Span {
+    match (name.tenant(), name.environment_name()) {
+        (Some(tenant), None) => tracing::error_span!("tenant", tenant = %tenant),
+        (None, Some(environment)) => tracing::error_span!("environment", environment = %environment),
+        (tenant, environment) => {
+            let (tenant, environment) = (tenant.map(tracing::field::display), environment.map(tracing::field::display));
+            tracing::error_span!("environment", tenant, environment)
+        }
     }
 }
 

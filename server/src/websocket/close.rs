@@ -79,6 +79,7 @@ impl Close {
         let error = GraphqlError::from(refused);
         match refused {
             Refused::Unavailable => Self::not_yet(&error.message),
+            Refused::NoEnvironment | Refused::AmbiguousEnvironment => Self::bad_message(&error.message),
             Refused::Nowhere | Refused::Ambiguous => {
                 Self { code: 4403, reason: cut(format!("Forbidden: {}", error.message)) }
             }

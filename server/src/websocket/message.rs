@@ -47,6 +47,8 @@ pub struct Init {
     pub release: Option<String>,
     /// Who calls, where there is no token.
     pub visitor: Option<String>,
+    /// The environment that is asked.
+    pub environment: Option<String>,
 }
 
 /// A token. It shows nothing of itself.
@@ -73,8 +75,9 @@ pub fn parse(text: &str) -> Result<ClientMessage, Close> {
         "connection_init" => {
             let payload = payload(&mut message)?;
             let token = token(payload.as_ref(), &["Authorization", "authorization", "token"])?;
-            let [release, visitor] = ["release", "visitor"].map(|name| said(payload.as_ref(), name));
-            Ok(ClientMessage::ConnectionInit(Init { token, release: release?, visitor: visitor? }))
+            let said = |name| said(payload.as_ref(), name);
+            let (release, visitor, environment) = (said("release")?, said("visitor")?, said("environment")?);
+            Ok(ClientMessage::ConnectionInit(Init { token, release, visitor, environment }))
         }
         "ping" => {
             let payload = payload(&mut message)?;

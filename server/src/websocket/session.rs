@@ -300,13 +300,16 @@ impl Session {
     }
 
     /// The handshake: what it shows counts more than what came with the upgrade.
-    async fn begin(&mut self, Init { token, release, visitor }: Init) -> Result<(), Close> {
+    async fn begin(&mut self, Init { token, release, visitor, environment }: Init) -> Result<(), Close> {
         let refused = |error| Close::forbidden(&Unauthenticated::Token(error));
         if let Some(Token(token)) = token {
             timeout_at(self.init_deadline, self.go_where_it_leads(&token)).await.map_err(|_| Close::INIT_TIMEOUT)??;
+            self.go_to(environment.as_deref())?;
             let verified = timeout_at(self.init_deadline, self.gateway.verified(self.source.address, &token)).await;
             let verified = verified.map_err(|_| Close::INIT_TIMEOUT)?;
             self.presented.replace(Credentials::Token(verified.map_err(|error| Close::forbidden(&error))?));
+        } else {
+            self.go_to(environment.as_deref())?;
         }
         let affinity = match (release, visitor) {
             (None, None) => self.affinity.clone(),
@@ -339,7 +342,19 @@ impl Session {
     /// Goes on with the tenant that a token names. Nothing has been asked yet.
     async fn go_where_it_leads(&mut self, token: &str) -> Result<(), Close> {
         let Some(tenants) = self.gateway.tenants.get() else { return Ok(()) };
-        let served = match tenants.of_token(token, self.source.address, Look::Again).await {
+        self.go_on_at(tenants.of_token(token, self.source.address, Look::Again).await)
+    }
+
+    /// Goes on in the environment of a name; without one, where it is.
+    fn go_to(&mut self, environment: Option<&str>) -> Result<(), Close> {
+        match environment {
+            None => Ok(()),
+            Some(name) => self.go_on_at(self.gateway.environments.choose(name)),
+        }
+    }
+
+    fn go_on_at(&mut self, chosen: Chosen) -> Result<(), Close> {
+        let served = match chosen {
             Chosen::Own => return Ok(()),
             Chosen::Tenant(served) => served,
             Chosen::Refused(refused) => return Err(Close::of_choice(refused)),

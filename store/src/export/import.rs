@@ -33,9 +33,9 @@ use crate::progress::{Meter, Phase, Stopped, Watch};
 use crate::store::Store;
 
 /// Documents, audit records and jobs in one commit.
-const BATCH_RECORDS: usize = 1_000;
+pub(super) const BATCH_RECORDS: usize = 1_000;
 /// Bytes of these in one commit.
-const BATCH_BYTES: usize = 8 << 20;
+pub(super) const BATCH_BYTES: usize = 8 << 20;
 
 /// Why nothing was imported. There is no new data folder.
 #[derive(Debug, thiserror::Error)]
@@ -182,7 +182,7 @@ fn is_sealed(entry: &RawValue) -> bool {
 }
 
 /// The collections that the app had, with their references.
-fn all_wanted(collections: &[CollectionRecord]) -> Result<AllWanted, CatalogError> {
+pub(super) fn all_wanted(collections: &[CollectionRecord]) -> Result<AllWanted, CatalogError> {
     let declared = || collections.iter().filter(|collection| collection.declared);
     let names: BTreeSet<&str> = declared().map(|collection| collection.name.as_str()).collect();
     let all = declared().map(|collection| {
@@ -194,12 +194,12 @@ fn all_wanted(collections: &[CollectionRecord]) -> Result<AllWanted, CatalogErro
 }
 
 /// A collection without its references.
-fn wanted(collection: &CollectionRecord) -> Result<(String, Wanted), CatalogError> {
+pub(super) fn wanted(collection: &CollectionRecord) -> Result<(String, Wanted), CatalogError> {
     let indexes: Vec<Index> = collection.indexes.iter().cloned().map(Index::from).collect();
     Ok((collection.name.clone(), Wanted::new(&collection.name, collection.fields.clone(), &indexes)?))
 }
 
-fn parse(record: &DocumentRecord) -> Result<(DocumentId, Map<String, Value>), String> {
+pub(super) fn parse(record: &DocumentRecord) -> Result<(DocumentId, Map<String, Value>), String> {
     let text = record.document.get();
     let document: Map<String, Value> =
         serde_json::from_str(text).map_err(|error| format!("not a document: {error}"))?;

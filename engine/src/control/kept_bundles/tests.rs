@@ -7,6 +7,7 @@ use expect_test::expect;
 use weir_sandbox::compile::Sources;
 use weir_schema::digest::Digest;
 use weir_schema::rollout::Event;
+use weir_schema::tenant::TenantName;
 
 use super::super::keys::Validity;
 use super::super::releases::{self, DeployError};

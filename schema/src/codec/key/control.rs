@@ -1,9 +1,9 @@
-//! The keys of what the control plane knows: releases, keys, administrators, tenants.
+//! The keys of what the control plane knows: releases, keys, administrators, tenants, environments.
 
 use super::{CONTROL, Key};
 use crate::bundle::envelope::KeyId;
 use crate::digest::Digest;
-use crate::tenant::TenantName;
+use crate::tenant::InstanceName;
 
 /// The key of the bundle of a release.
 pub fn control_bundle(sequence: u64) -> Key {
@@ -77,19 +77,19 @@ pub fn control_administrators() -> Key {
     vec![CONTROL, b'a']
 }
 
-/// The key of a tenant.
-pub fn control_tenant(name: &TenantName) -> Key {
-    let mut key = control_tenants();
-    key.extend_from_slice(name.as_str().as_bytes());
+/// The key of a tenant, or of an environment.
+pub fn control_instance(name: &InstanceName) -> Key {
+    let mut key = control_instances();
+    key.extend_from_slice(name.to_string().as_bytes());
     key
 }
 
-/// What the keys of all tenants start with.
-pub fn control_tenants() -> Key {
+/// What the keys of all tenants and environments start with.
+pub fn control_instances() -> Key {
     vec![CONTROL, b't']
 }
 
-/// The key of the name of the tenant that the store is of.
+/// The key of the name of the tenant or environment that the store is of.
 pub fn control_name() -> Key {
     vec![CONTROL, b'n']
 }

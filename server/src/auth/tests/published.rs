@@ -304,7 +304,7 @@ async fn what_goes_on_ends_when_its_key_is_taken_back() {
     let issuers = internet.issuers(&by_url());
     internet.publish(&[("a", &a), ("b", &b), ("c", &c)]);
     let (sessions, mut open) = (Arc::<Sessions>::default(), Vec::new());
-    tokio::spawn(watch_over(sessions.clone(), issuers.clone(), engine.clone()));
+    tokio::spawn(watch_over(sessions.clone(), issuers.clone(), vec![engine.clone()]));
     for (kid, signer) in [("a", &a), ("b", &b), ("c", &c)] {
         let verified = Arc::new(issuers.verify(&token(signer, kid)).await.unwrap());
         assert!(!verified.has_lost_its_key());

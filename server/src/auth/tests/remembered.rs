@@ -35,7 +35,7 @@ impl World {
         let mut issuers = Issuers::none();
         issuers.and_own(&DevKey::issuer(), key.keys());
         let auth = Arc::new(Auth::new(engine.clone(), issuers, 100, Caller::Anonymous));
-        tokio::spawn(watch_over(auth.sessions().clone(), auth.issuers().clone(), engine.clone()));
+        tokio::spawn(watch_over(auth.sessions().clone(), auth.issuers().clone(), vec![engine.clone()]));
         Self { auth, engine, key, _folder: folder }
     }
 
