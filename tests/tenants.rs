@@ -1,9 +1,10 @@
 //! Tenants: two of one app on one server, chosen by host and by the claim of a token, over everything that is spoken; what is one's
-//! is never seen by the other; and what becomes of one that is suspended or deleted.
+//! is never seen by the other; and what becomes of one that is suspended or deleted. And environments of their app and the server's.
 
 #![cfg(unix)]
 
 mod apart;
+mod environments;
 mod life;
 mod town;
 

@@ -17,7 +17,7 @@
 //! | [`rate`] | how often somebody may ask |
 //! | [`releases`] | releases as they are told |
 //! | [`operations`] | operations at work, for who sends their results as they come |
-//! | [`tenants`] | who is served besides the server's own app, each apart |
+//! | [`tenants`] | who is served besides the server's own app, each apart: tenants and environments |
 //! | [`request_id`] | the number of a request, for whoever looks for it in the log |
 //! | [`websocket`] | the `graphql-transport-ws` protocol |
 //!

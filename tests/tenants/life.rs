@@ -16,7 +16,7 @@ fn key(number: u32) -> String {
 }
 
 /// Every file below a folder, by its path from there.
-fn files(folder: &Path) -> Vec<String> {
+pub fn files(folder: &Path) -> Vec<String> {
     let mut all = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(next) = folders.pop() {

@@ -224,6 +224,24 @@ impl Town {
         eventually("the release", || (asked.code("{ __typename }").0 == 200).then_some(()));
     }
 
+    /// Deploys a version of the app with these arguments, trusting the key there first.
+    #[track_caller]
+    pub fn deploy_to(&self, version: &str, place: &[&str]) -> String {
+        let app = self.app.path();
+        let manifest = fs::read_to_string(app.join("app.toml")).unwrap();
+        let lines = manifest.lines().map(|line| match line.starts_with("version = ") {
+            true => format!("version = \"{version}\"\n"),
+            false => format!("{line}\n"),
+        });
+        fs::write(app.join("app.toml"), lines.collect::<String>()).unwrap();
+        let trusted = self.run(&[&["keys", "trust", &self.path("key.pub")], place].concat());
+        assert_eq!(trusted.code, Some(0), "{}", trusted.stderr);
+        let what = ["deploy", app.to_str().unwrap(), "--key", &self.path("key.pem")];
+        let deployed = self.run(&[&what, place].concat());
+        assert_eq!(deployed.code, Some(0), "{}", deployed.stderr);
+        deployed.stdout
+    }
+
     /// Adds a note to a tenant.
     pub fn add(&self, name: &str, text: &str) -> Value {
         let query = "mutation($text: String!) { add(text: $text) { id text } }";
@@ -266,9 +284,13 @@ impl Town {
 
     /// A socket, with a host, a token in the upgrade, and one in the first message. An error says how it ends.
     pub fn socket(&self, host: Option<&str>, header: Option<&str>, token: Option<&str>) -> Result<Socket, String> {
+        self.socket_with(host, header, &token.map_or(json!({}), |token| json!({ "token": token })))
+    }
+
+    /// The same with what the first message carries.
+    pub fn socket_with(&self, host: Option<&str>, header: Option<&str>, payload: &Value) -> Result<Socket, String> {
         let stream = TcpStream::connect(self.address()).unwrap();
         let host = host.map_or_else(|| self.address(), str::to_owned);
-        let payload = token.map_or(json!({}), |token| json!({ "token": token }));
         Socket::at(stream, &host, header, &json!({ "type": "connection_init", "payload": payload }))
             .map(|opened| opened.0)
     }
@@ -327,6 +349,17 @@ impl Asked {
 
     pub fn answer(&self, query: &str) -> Answer {
         self.post(&json!({ "query": query }))
+    }
+
+    /// The version that answers.
+    #[track_caller]
+    pub fn version(&self) -> String {
+        let mut answer = Vec::new();
+        let body = json!({ "query": "{ __typename }" }).to_string();
+        let _ = self.send("POST", "/graphql", &body).read_to_end(&mut answer);
+        let answer = String::from_utf8_lossy(&answer).to_ascii_lowercase();
+        let line = answer.lines().find_map(|line| line.strip_prefix("x-weir-release: "));
+        line.unwrap_or_else(|| panic!("no version: {answer}")).to_owned()
     }
 
     /// The status, and the code of the first error.

@@ -7,7 +7,7 @@
 //! Architecture invariant: what is copied is one state of the other store. The release that the copy runs is the one that was active for
 //! these documents, and it is verified again there before it runs.
 
-use weir_schema::codec::control::{CopiedFrom, ReleaseRecord};
+use weir_schema::codec::control::{CopiedFrom, ReleaseRecord, SigningKeyRecord};
 use weir_schema::rollout::Traffic;
 use weir_schema::tenant::EnvironmentName;
 use weir_store::progress::Watch;
@@ -79,7 +79,7 @@ pub async fn copy(
     change(to, &operator, |transaction| {
         let mut targets = vec![format!("commit {}", copied.sequence), format!("{} documents", copied.documents())];
         for key in &keys {
-            let record: weir_schema::codec::control::SigningKeyRecord = parse(key)?;
+            let record: SigningKeyRecord = parse(key)?;
             transaction.put_control(&ControlKey::SigningKey(record.id.clone()), Some(key.clone()));
         }
         if let Some((release, bundle)) = release.as_ref().zip(bundle.as_ref()) {
@@ -93,4 +93,70 @@ pub async fn copy(
     })
     .await?;
     Ok(CopiedFrom { environment, sequence: copied.sequence, documents: copied.documents() })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::{Value, json};
+    use weir_schema::tenant::InstanceName;
+    use weir_store::progress::unwatched;
+
+    use super::super::tests::{AT_ONCE, Bench, answering, bundle};
+    use super::super::{keys, releases, tenants};
+    use super::*;
+    use crate::bundle::key::SigningKey;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_copy_runs_the_release_that_was_active_and_goes_its_own_way() {
+        let (app, key) = (Bench::new(), SigningKey::generate().unwrap());
+        app.trust(&key).await;
+        app.deploy(&bundle(&key, &answering("1.0.0", 1), 10)).await.unwrap();
+        app.deploy(&bundle(&key, &answering("1.1.0", 2), 20)).await.unwrap();
+        app.call("add", json!({ "n": 7 })).await;
+        let documents = BTreeMap::from([("q".to_owned(), "{ answer }".to_owned())]);
+        trusted::push_stored(&app.store, &Actor::operator(), documents.clone()).await.unwrap();
+        let hold = weir_schema::rollout::Strategy::BlueGreen { hold: true };
+        let newer = bundle(&key, &answering("1.2.0", 3), 30);
+        app.engine.deploy(&newer, hold, &Actor::operator(), &|_| Ok(())).await.unwrap();
+
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("data"), weir_store::Options::default()).unwrap();
+        let name: InstanceName = "+staging".parse().unwrap();
+        tenants::be_named(&store, &name).await.unwrap();
+        let copied = copy(&app.store, None, &store, unwatched()).await.unwrap();
+        assert_eq!((copied.environment, copied.documents), (None, 1));
+        store.close().await;
+        drop(store);
+
+        // It is verified there as what it was signed for: the app, in whatever environment.
+        let copy = Bench::open(folder);
+        copy.engine.restore(&|_| Ok(())).await.unwrap();
+        assert_eq!(copy.answer().await, json!(2));
+        let known: Vec<u64> = releases::list(&copy.store).unwrap().iter().map(|release| release.sequence).collect();
+        assert_eq!(known, [20], "the others are not here");
+        assert_eq!(keys::list(&copy.store).unwrap(), keys::list(&app.store).unwrap());
+        assert_eq!(trusted::stored(&copy.store).unwrap(), documents);
+        let audit = copy.audit();
+        let expected = [
+            "operator nameStore +staging",
+            "operator pushDocuments q",
+            &format!("operator copyEnvironment commit {} 1 documents shop 1.1.0", copied.sequence),
+        ];
+        assert_eq!(audit.lines().take(3).collect::<Vec<_>>(), expected);
+        // The same bundle goes from one to the other, and each has its own state.
+        copy.engine.deploy(&newer, AT_ONCE, &Actor::operator(), &|_| Ok(())).await.unwrap();
+        assert_eq!((copy.answer().await, app.answer().await), (json!(3), json!(2)));
+        copy.call("add", json!({ "n": 8 })).await;
+        let count = |bench: &Bench| {
+            let scan = weir_store::Scan::default();
+            bench.store.begin().unwrap().scan("items", &scan).unwrap().rows.len()
+        };
+        assert_eq!((count(&copy), count(&app)), (2, 1));
+        let _: Value = app.call("add", json!({ "n": 9 })).await;
+        for bench in [app, copy] {
+            bench.engine.close().await;
+        }
+    }
 }

@@ -261,3 +261,51 @@ async fn everything_goes_into_a_new_folder_only() {
     fs::create_dir(&empty).unwrap();
     import(&file, &empty).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_copy_from_store_to_store_is_one_state() {
+    let (from, _folder, room) = some().await;
+    let (file, again) = (room.path().join("all.jsonl"), room.path().join("again.jsonl"));
+    let source = from.source().unwrap();
+    let lines = export(&from, &file).await;
+    // What is committed after the state was taken is not in the copy, nor is what was done before.
+    put_all(&from, "orders", &[("later", r#"{"total":5}"#)]).await.unwrap();
+    let to = open(&room.path().join("data"));
+    let copied = source.copy_to(&to, unwatched()).await.unwrap();
+    assert_eq!((copied.collections(), copied.documents(), copied.sequence), (2, 4, 7));
+    let copy = export(&to, &again).await;
+    let documents = |lines: &[String]| -> Vec<String> {
+        let is_meant =
+            |line: &&String| line.contains("\"record\":\"collection\"") || line.contains("\"record\":\"document\"");
+        lines.iter().filter(is_meant).cloned().collect()
+    };
+    assert_eq!(documents(&lines), documents(&copy));
+    assert!(!copy.iter().any(|line| line.contains("\"record\":\"audit\"")), "its log is its own");
+    assert_eq!(find(&mut to.begin().unwrap(), "orders", &scan(&[("customer", json!("y\0"))], "")), "b");
+    put_all(&to, "orders", &[("c", r#"{"total":-1e-7}"#)]).await.unwrap_err();
+    assert_eq!(to.verify(unwatched()).await.unwrap().problems, Vec::new());
+    // A second one finds what is there.
+    assert!(from.source().unwrap().copy_to(&to, unwatched()).await.is_ok());
+    assert_eq!(find(&mut to.begin().unwrap(), "orders", &scan(&[("total", json!(5))], "")), "later");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_is_stopped_ends() {
+    let (from, _folder, room) = some().await;
+    let many: Vec<(String, String)> = (0..3_000).map(|n| (format!("n{n}"), format!(r#"{{"total":{n}}}"#))).collect();
+    for some in many.chunks(500) {
+        let some: Vec<(&str, &str)> = some.iter().map(|(id, text)| (id.as_str(), text.as_str())).collect();
+        put_all(&from, "orders", &some).await.unwrap();
+    }
+    let to = open(&room.path().join("data"));
+    let stop = Arc::new(|_| std::ops::ControlFlow::Break(()));
+    let stopped = from.source().unwrap().copy_to(&to, stop).await.unwrap_err();
+    assert_eq!(stopped.to_string(), "it was stopped");
+    // One that cannot be written says so, and nobody goes on reading.
+    let other = open(&room.path().join("other"));
+    other.close().await;
+    assert!(from.source().unwrap().copy_to(&other, unwatched()).await.is_err());
+    let whole = open(&room.path().join("whole"));
+    let copied = from.source().unwrap().copy_to(&whole, unwatched()).await.unwrap();
+    assert_eq!(copied.documents(), 3_004);
+}
