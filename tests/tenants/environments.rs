@@ -54,7 +54,7 @@ fn one_has_data_and_a_release_of_its_own_and_is_reached_by_its_name() {
     let production = town.server();
     town.server().data("mutation { later(text: \"later\") }", json!({}));
     let made = well(env(&town, &["copy", "production", "staging", "--host", "staging.example"]));
-    assert!(made.starts_with("staging  active  host staging.example  from production at commit "), "{made}");
+    assert!(made.starts_with("staging  served  host staging.example  from production at commit "), "{made}");
     assert!(made.ends_with(", 1 document\n"), "{made}");
     let by_header = production.with_header("x-weir-environment", "staging");
     let ways = [&by_header, &town.at("STAGING.example:80"), &town.at("staging.preview.example")];
@@ -69,8 +69,8 @@ fn one_has_data_and_a_release_of_its_own_and_is_reached_by_its_name() {
     }
     assert_eq!(texts(&production.with_header("x-weir-environment", "production")), json!(["of production", "too"]));
     // Nothing that production is to do is done twice.
-    assert!(well(town.run(&["jobs"])).contains("add"));
-    assert!(!well(town.run(&["jobs", "--env", "staging"])).contains("add"));
+    assert!(well(town.run_on_data(&["jobs", "list"])).contains("add"));
+    assert!(!well(town.run_on_data(&["jobs", "list", "--env", "staging"])).contains("add"));
     // What is tried there is deployed here, the same bundle.
     let app = town.deploy_to("1.1.0", &["--env", "staging"]);
     assert!(app.starts_with("app 1.1.0 is served"), "{app}");
@@ -274,8 +274,9 @@ fn one_is_made_also_where_nothing_is_served_and_encrypted_by_a_key_of_its_own() 
         let bytes = fs::read(town.data().join(&file)).unwrap();
         assert!(!bytes.windows(canary.len()).any(|bytes| bytes == canary.as_bytes()), "{file}");
     }
-    well(town.run(&["doctor", "--env", "two"]));
-    let lost = town.run(&["doctor", "--env", "three"]);
+    let keys = town.path("keys");
+    well(town.run_on_data(&["doctor", "--env", "two", "--encryption-keys", &keys]));
+    let lost = town.run_on_data(&["doctor", "--env", "three", "--encryption-keys", &keys]);
     assert!(lost.stderr.contains("there is no environment three in "), "{}", lost.stderr);
     well(env(&town, &["delete", "one", "--confirm", "one"]));
     town.serve(&[]);

@@ -180,18 +180,6 @@ impl Told {
         }
     }
 
-    fn of(record: InstanceRecord, condition: String) -> Self {
-        let InstanceRecord { name, hosts, copied, expires_ms, .. } = record;
-        let from = |name: Option<EnvironmentName>| name.map_or(PRODUCTION.to_owned(), |name| name.to_string());
-        Self {
-            name: name.environment_name().map(ToString::to_string).unwrap_or_default(),
-            hosts: hosts.iter().map(ToString::to_string).collect(),
-            condition,
-            copied: copied.map(|copied| (from(copied.environment), copied.sequence, copied.documents)),
-            expires: expires_ms.map(datetime::of_ms),
-        }
-    }
-
     fn line(&self) -> String {
         let hosts: String = self.hosts.iter().map(|host| format!("  host {host}")).collect();
         let copied = self.copied.as_ref().map(|(from, sequence, documents)| {
@@ -213,7 +201,15 @@ impl Told {
 
 impl std::convert::From<TenantShown> for Told {
     fn from(TenantShown { record, condition }: TenantShown) -> Self {
-        Self::of(record, condition)
+        let InstanceRecord { name, hosts, copied, expires_ms, .. } = record;
+        let from = |name: Option<EnvironmentName>| name.map_or(PRODUCTION.to_owned(), |name| name.to_string());
+        Self {
+            name: name.environment_name().map(ToString::to_string).unwrap_or_default(),
+            hosts: hosts.iter().map(ToString::to_string).collect(),
+            condition,
+            copied: copied.map(|copied| (from(copied.environment), copied.sequence, copied.documents)),
+            expires: expires_ms.map(datetime::of_ms),
+        }
     }
 }
 
@@ -249,18 +245,18 @@ fn create(name: &EnvironmentName, from: From, made: &MadeArguments, place: &Envi
             let making = Making { name: name.clone(), hosts: made.hosts.clone(), expires_ms, from };
             let of = place.tenant.clone();
             let request = Request::CreateEnvironment { of: of.clone(), making: making.clone() };
-            let record: InstanceRecord = match folder.ask(&request, &bars)? {
-                Some(record) => record,
+            let shown: TenantShown = match folder.ask(&request, &bars)? {
+                Some(shown) => shown,
                 None => {
                     let (data, ring, max) = (folder.data(), folder.ring()?, place.server.environments_max()?);
                     folder.alone(&bars, async |store| {
                         let offline = Offline { store, data: &data, ring: ring.as_ref() };
-                        offline.create_environment(of, making, max, bars.watch()).await.map_err(Failure::because)
+                        let made = offline.create_environment(of, making, max, bars.watch()).await;
+                        made.map(TenantShown::at_rest).map_err(Failure::because)
                     })?
                 }
             };
-            let state = record.state.as_str().to_owned();
-            Told::of(record, state)
+            shown.into()
         }
     };
     anstream::println!("{}", told.line());

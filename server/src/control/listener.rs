@@ -419,7 +419,7 @@ async fn perform(request: Request, served: &Served, watch: Watch) -> Result<Valu
         }
         Request::CreateEnvironment { of, making } => {
             let made = served.tenants()?.create_environment(Actor::operator(), of, making, watch).await;
-            outcome(&made.map_err(|error| error.to_string())?)
+            outcome(&TenantShown::of(made.map_err(|error| error.to_string())?, Condition::Served))
         }
         Request::ChangeEnvironment { name, changing } => {
             let changed = served.tenants()?.change_environment(Actor::operator(), name, changing).await;

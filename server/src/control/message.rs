@@ -266,7 +266,7 @@ pub enum Request {
         /// Of which tenant; of the server's own app without.
         of: Option<TenantName>,
     },
-    /// One more. Done with an [`InstanceRecord`].
+    /// One more. Done with a [`TenantShown`].
     CreateEnvironment {
         /// Of which tenant; of the server's own app without.
         of: Option<TenantName>,
