@@ -45,7 +45,7 @@
 //! | [`paging`] | pages of lists and sorted views from both ends, also while they change |
 //! | [`permissions`] | every root field of the shop and of the control plane, asked by all kinds of callers |
 //! | [`serve`] | `weir serve`: configured, empty, and from a key to an answered query |
-//! | [`tenants`] | several of one app on one server, apart in everything; their beginning and their end |
+//! | [`tenants`] | several of one app on one server, apart in everything; environments; their beginning and their end |
 //! | [`tokens`] | who calls: tokens of `weir token` and of an issuer of the test's own; sockets and events end with them |
 //! | [`rollout_kills`] | rollouts at random, with `kill -9` in the middle |
 //! | [`rollouts`] | the walk through `docs/rollouts.md`, and switches that no caller notices |

@@ -188,6 +188,7 @@ fn every_field_of_the_control_plane_needs_its_permission() {
         query keys                     UNAUTHENTICATED  UNAUTHENTICATED  ok         FORBIDDEN
         query administrators           UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN
         query tenants                  UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN
+        query environments             UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN
         query audit                    UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  ok
         mutation deploy                UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN
         mutation startRollout          UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN
@@ -208,6 +209,9 @@ fn every_field_of_the_control_plane_needs_its_permission() {
         mutation suspendTenant         UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN
         mutation resumeTenant          UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN
         mutation deleteTenant          UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN
+        mutation createEnvironment     UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN
+        mutation changeEnvironment     UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN
+        mutation deleteEnvironment     UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN
         mutation revokeAdministrator   UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN
     "#]]
     .assert_eq(&table);
