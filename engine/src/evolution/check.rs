@@ -73,7 +73,7 @@ impl Engine {
         self.hold_for(candidate, base).await?;
         let checked = self.find_unfit(&release, &narrowings).await;
         if checked.is_err() {
-            self.evolving().holds_for(None);
+            self.evolving().holds_for_none();
             self.store().let_go(&release).await?;
         }
         checked

@@ -35,6 +35,8 @@ struct Types {
     new: DocumentType,
     /// What the release before declares; `None` where it has no such collection.
     old: Option<DocumentType>,
+    /// What releases declare that are compared with it, by their names.
+    others: Vec<(String, DocumentType)>,
 }
 
 /// Documents as they are stored.
@@ -61,10 +63,21 @@ impl Converter {
         let entries = release.migrations().iter().filter_map(|(collection, functions)| {
             let new = DocumentType::of(release.declarations(), collection)?;
             let old = base.and_then(|base| DocumentType::of(base.declarations(), collection));
-            Some((collection.clone(), Types { functions: functions.clone(), new, old }))
+            Some((collection.clone(), Types { functions: functions.clone(), new, old, others: Vec::new() }))
         });
         let collections: BTreeMap<String, Types> = entries.collect();
         (!collections.is_empty()).then(|| Self { release: release.clone(), collections })
+    }
+
+    /// The same where other releases have to be able to read what it makes of documents too: those that are compared with it.
+    pub(crate) fn beside<'r>(mut self, others: impl IntoIterator<Item = &'r Release>) -> Self {
+        for other in others {
+            for (collection, types) in &mut self.collections {
+                let ty = DocumentType::of(other.declarations(), collection);
+                types.others.extend(ty.map(|ty| (other.name(), ty)));
+            }
+        }
+        self
     }
 
     pub(crate) fn release(&self) -> &Arc<Release> {
@@ -185,6 +198,14 @@ impl Types {
             return Err(violation(name, "neither release declares it".to_owned()));
         }
         let mut fitted = to.normalize(after)?;
+        if direction == MigrationDirection::Up {
+            for (release, ty) in &self.others {
+                ty.check(fitted.clone()).map_err(|found| Violation {
+                    message: format!("{release}, which is compared with it, cannot read it: {}", found.message),
+                    ..found
+                })?;
+            }
+        }
         match (direction, from) {
             // The release before goes on reading it.
             (MigrationDirection::Up, Some(old)) => old.check(fitted.clone()).map_err(|found| Violation {

@@ -1,5 +1,5 @@
-//! Who is held to whose types: writers of the releases before to those of the active release, and to those of the candidate of a
-//! rollout once the documents have been looked through.
+//! Who is held to whose types: writers of the releases before to those of the active release, and to those of each release that a
+//! rollout may end with, once the documents have been looked through.
 //!
 //! Rule: a release is held to the types of those that came after it, and never the other way round: what a new release adds, the ones
 //! before need not know.
@@ -22,7 +22,7 @@ impl Engine {
 
     /// Holds nobody any more to what releases ask for that are neither active nor about to be.
     pub(crate) async fn let_go_of_others(&self, state: &Traffic) -> Result<(), ControlError> {
-        self.evolving().holds_for(None);
+        self.evolving().holds_for_none();
         let holders = self.holders(state);
         let loaded = self.loaded().borrow().clone();
         for release in loaded.iter().filter(|release| !is_among(&holders, release)) {
@@ -40,7 +40,9 @@ impl Engine {
     /// Holds to the types of a candidate the release that it is to take the place of, and all who came before that one.
     pub(super) async fn hold_for(&self, candidate: &Release, base: &Release) -> Result<(), ControlError> {
         let _nobody_comes = self.shared().loading.lock().await;
-        self.evolving().holds_for(candidate.sequence());
+        if let Some(sequence) = candidate.sequence() {
+            self.evolving().holds_for(sequence);
+        }
         let before = self.before(&releases::traffic(self.store())?, candidate);
         let others: Vec<&Release> = before.iter().map(AsRef::as_ref).chain([base]).collect();
         self.hold_to(candidate, &others).await
@@ -74,18 +76,23 @@ impl Engine {
     }
 
     fn holders(&self, state: &Traffic) -> Vec<u64> {
-        let candidate = state.rollout.as_ref().filter(|rollout| {
-            rollout.phase != Phase::Preparing || self.evolving().held_for() == Some(rollout.candidate)
-        });
-        state.active().into_iter().chain(candidate.map(|rollout| rollout.candidate)).collect()
+        let is_preparing = state.rollout.as_ref().is_some_and(|rollout| rollout.phase == Phase::Preparing);
+        let rolled_out =
+            rolled_out(state).into_iter().filter(|sequence| !is_preparing || self.evolving().is_held_for(*sequence));
+        state.active().into_iter().chain(rolled_out).collect()
     }
 }
 
-/// Whether a release was promoted that is not the one that is to be.
+/// The releases that the rollout under way may end with.
+fn rolled_out(state: &Traffic) -> Vec<u64> {
+    let variants = state.rollout.iter().flat_map(|rollout| rollout.variants());
+    variants.map(|(sequence, _)| sequence).collect()
+}
+
+/// Whether a release was promoted that is not one that is to be.
 fn is_before(state: &Traffic, release: &Release, holder: &Release) -> bool {
-    let candidate = state.rollout.as_ref().map(|rollout| rollout.candidate);
     let is_promoted = release.sequence().is_some_and(|sequence| state.promoted.contains(&sequence));
-    is_promoted && release.sequence() != candidate && release.number() != holder.number()
+    is_promoted && !is_among(&rolled_out(state), release) && release.number() != holder.number()
 }
 
 fn is_among(holders: &[u64], release: &Release) -> bool {

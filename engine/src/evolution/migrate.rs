@@ -96,7 +96,19 @@ impl Engine {
         direction: MigrationDirection,
         actor: &Actor,
     ) -> Result<Option<MigrationRecord>, MigrateError> {
+        self.migrate_beside(candidate, (base, &[]), direction, actor).await
+    }
+
+    /// The same where others are compared with the release: they read all that it makes of documents, as the release before does.
+    pub(crate) async fn migrate_beside(
+        &self,
+        candidate: &Arc<Release>,
+        (base, others): (Option<&Release>, &[Arc<Release>]),
+        direction: MigrationDirection,
+        actor: &Actor,
+    ) -> Result<Option<MigrationRecord>, MigrateError> {
         let Some(converter) = Converter::new(candidate, base) else { return Ok(None) };
+        let converter = converter.beside(others.iter().map(AsRef::as_ref));
         let _alone = self.evolving().alone().await;
         let migrating =
             Migrating { engine: self, converter: Arc::new(converter), direction, actor, batch: BATCH_DOCUMENTS_MAX };
@@ -114,10 +126,11 @@ impl Engine {
     pub(crate) async fn know_migration(
         &self,
         release: &Arc<Release>,
-        base: Option<&Release>,
+        (base, others): (Option<&Release>, &[Arc<Release>]),
     ) -> Result<(), MigrateError> {
         let _alone = self.evolving().alone().await;
         let Some((record, converter)) = record(self.store())?.zip(Converter::new(release, base)) else { return Ok(()) };
+        let converter = converter.beside(others.iter().map(AsRef::as_ref));
         let (actor, direction) = (&Actor::weir(), record.direction);
         let migrating =
             Migrating { engine: self, converter: Arc::new(converter), direction, actor, batch: BATCH_DOCUMENTS_MAX };

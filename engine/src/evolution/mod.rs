@@ -38,8 +38,8 @@ pub(crate) struct Evolving {
     known: RwLock<Option<Known>>,
     /// Held while documents are gone through.
     migrating: Mutex<()>,
-    /// The candidate that others are held to the types of while it is being prepared, by its sequence.
-    held_for: RwLock<Option<u64>>,
+    /// The releases that others are held to the types of while these are being prepared, by their sequences.
+    held_for: RwLock<Vec<u64>>,
 }
 
 /// What is known of a migration that is not over.
@@ -65,13 +65,18 @@ impl Evolving {
         std::mem::replace(&mut *self.known.write(), known)
     }
 
-    fn held_for(&self) -> Option<u64> {
-        *self.held_for.read()
+    fn is_held_for(&self, candidate: u64) -> bool {
+        self.held_for.read().contains(&candidate)
     }
 
-    /// Others are held to the types of this candidate from now on, though it is still being prepared.
-    fn holds_for(&self, candidate: Option<u64>) {
-        *self.held_for.write() = candidate;
+    /// Others are held to the types of this release from now on, though it is still being prepared.
+    fn holds_for(&self, candidate: u64) {
+        self.held_for.write().push(candidate);
+    }
+
+    /// Nobody is held to the types of what is still being prepared.
+    fn holds_for_none(&self) {
+        self.held_for.write().clear();
     }
 
     async fn alone(&self) -> MutexGuard<'_, ()> {

@@ -53,6 +53,17 @@ pub enum RolloutError {
     /// None of the releases of an experiment declares a metric.
     #[error("no release of the experiment declares the metric {0}: name one that stands under [metrics] in app.toml")]
     Metric(String),
+    /// Documents cannot be those of several releases at once.
+    #[error(
+        "{one} and {other} both migrate documents, and an experiment has one release at most that does: promote one of them first, \
+         and compare it with releases without [migration.*] of their own"
+    )]
+    Migrations {
+        /// A release of the experiment.
+        one: String,
+        /// Another.
+        other: String,
+    },
     /// It is somebody's who writes the app.
     #[error("this server runs an app that is being written: there are rollouts where weir serve runs")]
     Develops,

@@ -57,7 +57,13 @@ impl Engine {
         self.ready_all(&known, &missing).await?;
         // None of them goes before calls go to it.
         let loaded = all.iter().filter_map(|sequence| self.loaded_as(*sequence));
-        let _leases: Vec<_> = loaded.map(|release| release.lease(self.clock().now_ms())).collect();
+        let loaded: Vec<Arc<Release>> = loaded.collect();
+        let _leases: Vec<_> = loaded.iter().map(|release| release.lease(self.clock().now_ms())).collect();
+        // The first is the base, whose documents they are.
+        let mut migrating = loaded.iter().skip(1).filter(|release| !release.migrations().is_empty());
+        if let (Some(one), Some(other)) = (migrating.next(), migrating.next()) {
+            return Err(RolloutError::Migrations { one: one.name(), other: other.name() });
+        }
         if let Some((_, design)) = self.design(state)? {
             design.check().map_err(BeginError::from)?;
         }

@@ -1,5 +1,5 @@
-//! Makes the candidate of a rollout ready before any call goes to it: its documents, its views, its checks. What cannot be made ready
-//! is given up, and all is as it was.
+//! Makes the candidate of a rollout ready before any call goes to it, and so each release of an experiment: its documents, its views,
+//! its checks. What cannot be made ready is given up, and all is as it was.
 //!
 //! Rule: documents are migrated, up and down, by whoever holds the lock of deployments, so that nothing is migrated that is being
 //! undone. A rollback does not wait for that lock: it takes effect, and whoever prepares its candidate stops.
@@ -87,9 +87,11 @@ impl Engine {
             self.undo_migration().await?;
             // It may have been held to while somebody took it back.
             self.let_go_of_others(&releases::traffic(self.store())?).await?;
-            let is_needed = state.promoted.contains(&rollout.candidate);
-            if let Some(candidate) = self.loaded_as(rollout.candidate).filter(|_| !is_needed) {
-                self.give_up(&candidate).await;
+            let variants = rollout.variants().into_iter().map(|(sequence, _)| sequence);
+            for sequence in variants.filter(|sequence| !state.promoted.contains(sequence)) {
+                if let Some(release) = self.loaded_as(sequence) {
+                    self.give_up(&release).await;
+                }
             }
         }
         made
@@ -115,30 +117,47 @@ impl Engine {
 
     async fn make_ready(&self, rollout: &Rollout, actor: &Actor) -> Result<(), RolloutError> {
         let known = releases::list(self.store())?;
-        let candidate = self.load_of(&known, rollout.candidate).await?;
+        // Where nothing is served there is nothing to be compared with, and the candidate alone takes over.
+        let rolled_out = rollout.variants().into_iter().take(if rollout.base.is_some() { usize::MAX } else { 1 });
+        let mut variants = Vec::new();
+        for (sequence, _) in rolled_out {
+            variants.push(self.load_of(&known, sequence).await?);
+        }
         let base = match rollout.base {
             // One that cannot be loaded any more writes nothing, and takes no calls after a rollback.
             Some(base) => self.load_of(&known, base).await.inspect_err(|error| tracing::warn!("{error}")).ok(),
             None => None,
         };
-        let is_its_own =
-            |record: &MigrationRecord| record.release == candidate.name() && record.direction == MigrationDirection::Up;
-        let others = self.migration_status()?.filter(|record| !is_its_own(record));
-        if others.is_some() && !candidate.migrations().is_empty() {
-            self.end_migration(actor).await?;
+        // There is one at most: no other experiment begins.
+        let migrating = variants.iter().find(|release| !release.migrations().is_empty());
+        let is_its_own = |record: &MigrationRecord| {
+            let is_of = migrating.is_some_and(|release| record.release == release.name());
+            is_of && record.direction == MigrationDirection::Up
+        };
+        let before = self.migration_status()?.filter(|record| !is_its_own(record));
+        if let Some(release) = migrating {
+            if before.is_some() {
+                self.end_migration(actor).await?;
+            }
+            let others = others(&variants, release);
+            self.migrate_beside(release, (base.as_deref(), &others), MigrationDirection::Up, actor).await?;
         }
-        self.migrate(&candidate, base.as_deref(), MigrationDirection::Up, actor).await?;
-        self.check_data(&candidate, base.as_deref()).await?;
+        for release in &variants {
+            self.check_data(release, base.as_deref()).await?;
+        }
         let building = async {
-            for view in candidate.all_groups() {
+            for view in variants.iter().flat_map(|release| release.all_groups()) {
                 view.until_built().await;
             }
         };
         if tokio::time::timeout(VIEWS_MAX, building).await.is_err() {
-            tracing::warn!("{} takes calls before all of its views are built", candidate.name());
+            let names: Vec<String> = variants.iter().map(|release| release.name()).collect();
+            tracing::warn!("{} takes calls before all of its views are built", names.join(", "));
         }
-        self.check(&candidate).await?;
-        if others.is_some() && candidate.migrations().is_empty() {
+        for release in &variants {
+            self.check(release).await?;
+        }
+        if before.is_some() && migrating.is_none() {
             // What this one writes is not for the release that had documents migrated.
             self.end_migration(actor).await?;
         }
@@ -213,7 +232,9 @@ impl Engine {
             Some(before) => self.load_of(&known, before).await.inspect_err(|error| tracing::error!("{error}")).ok(),
             None => None,
         };
-        Ok(self.know_migration(&release, base.as_deref()).await?)
+        let variants = state.rollout.iter().flat_map(|rollout| rollout.variants());
+        let variants: Vec<_> = variants.filter_map(|(sequence, _)| self.loaded_as(sequence)).collect();
+        Ok(self.know_migration(&release, (base.as_deref(), &others(&variants, &release))).await?)
     }
 
     async fn load_migrated(
@@ -238,6 +259,11 @@ impl Engine {
     }
 }
 
+/// The releases but one.
+fn others(all: &[Arc<Release>], one: &Release) -> Vec<Arc<Release>> {
+    all.iter().filter(|release| release.number() != one.number()).cloned().collect()
+}
+
 /// The release that a migration is of.
 fn migrated<'k>(known: &'k [ReleaseRecord], record: &MigrationRecord) -> Option<&'k ReleaseRecord> {
     known.iter().rev().find(|release| is_of(record, release))
@@ -249,10 +275,9 @@ fn is_of(record: &MigrationRecord, release: &ReleaseRecord) -> bool {
 
 /// Whether a migration is of a release that is neither active nor about to be.
 fn is_taken_back(state: &Traffic, known: &[ReleaseRecord], record: &MigrationRecord) -> bool {
-    let candidate = state.rollout.as_ref().map(|rollout| rollout.candidate);
-    let takes_over = |release: &ReleaseRecord| {
-        is_of(record, release) && [state.active(), candidate].contains(&Some(release.sequence))
-    };
+    let variants = state.rollout.iter().flat_map(|rollout| rollout.variants()).map(|(sequence, _)| sequence);
+    let all: Vec<u64> = state.active().into_iter().chain(variants).collect();
+    let takes_over = |release: &ReleaseRecord| is_of(record, release) && all.contains(&release.sequence);
     !known.iter().any(takes_over)
 }
 

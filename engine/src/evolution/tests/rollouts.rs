@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use weir_sandbox::compile::Sources;
 use weir_schema::error::ErrorCode;
-use weir_schema::rollout::{Event, Phase, Share, Step, Strategy};
+use weir_schema::rollout::{Compared, Event, Phase, Share, Step, Strategy, Variant};
 use weir_store::Store;
 
 use super::super::convert::Converter;
@@ -300,5 +300,141 @@ async fn a_release_that_cannot_be_loaded_any_more_leaves_documents_that_the_one_
     undone(&bench).await;
     edit(&bench, 10, "patch", "c000", json!({ "name": "New Name" })).await.unwrap();
     assert!(bench.audit().contains("weir migration.keep shop 2.0.0"));
+    bench.engine.close().await;
+}
+
+const METRIC: &str = "[metrics.orders]\nkind = \"mean\"\n";
+
+/// Puts a release on record that nobody is served by: its rollout is taken back.
+async fn keep(bench: &Bench, key: &SigningKey, sources: &Sources, sequence: u64) {
+    let hold = Strategy::BlueGreen { hold: true };
+    bench.engine.deploy(&bundle(key, sources, sequence), hold, &Actor::operator(), &|_| Ok(())).await.unwrap();
+    roll_back(bench).await;
+    undone(bench).await;
+}
+
+/// Compares two releases with the active one.
+async fn compare(bench: &Bench, candidate: u64, other: u64) -> Result<(), String> {
+    let share = Share::of(3_000).unwrap();
+    let others = vec![Variant { release: other, share }];
+    let strategy = Strategy::Experiment { share, others, compared: Compared::default() };
+    let started = bench.engine.start_rollout(candidate, strategy, &Actor::operator()).await;
+    started.map(drop).map_err(|error| error.to_string())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn documents_are_migrated_to_whichever_release_of_an_experiment_has_them_so() {
+    let (bench, key) = filled(40).await;
+    let before = stored(&bench.store);
+    keep(&bench, &key, &splitting("2.0.0"), 20).await;
+    keep(&bench, &key, &app("3.0.0", BASE, "", METRIC), 30).await;
+    // The candidate migrates nothing, and the other one does.
+    compare(&bench, 30, 20).await.unwrap();
+    check_split(&stored(&bench.store));
+    let bench = bench.reopened().await;
+    bench.engine.restore(&|_| Ok(())).await.unwrap();
+    // What any of them writes is migrated.
+    let mut written = Vec::new();
+    for sequence in [10, 30] {
+        let known = stored(&bench.store);
+        edit(&bench, sequence, "insert", "-", json!({ "name": "Late Comer" })).await.unwrap();
+        let documents = stored(&bench.store);
+        check_split(&documents);
+        written.extend(documents.into_keys().filter(|id| !known.contains_key(id)));
+    }
+    let promote = Event::Choose { release: 30 };
+    bench.engine.roll(promote, &Actor::operator()).await.unwrap();
+    assert_eq!(active(&bench), Some(30));
+    // Of the one that was not promoted nothing is left.
+    undone(&bench).await;
+    for id in &written {
+        edit(&bench, 30, "delete", id, json!(null)).await.unwrap();
+    }
+    assert_eq!((written.len(), stored(&bench.store)), (2, before));
+
+    // The one that migrates is promoted: its documents stay, and a rollback brings them back.
+    keep(&bench, &key, &app("4.0.0", BASE, "", METRIC), 40).await;
+    compare(&bench, 40, 20).await.unwrap();
+    bench.engine.roll(Event::Choose { release: 20 }, &Actor::operator()).await.unwrap();
+    until(|| bench.engine.loaded_as(20).is_some()).await;
+    edit(&bench, 30, "insert", "-", json!({ "name": "Late Comer" })).await.unwrap();
+    check_split(&stored(&bench.store));
+    roll_back(&bench).await;
+    undone(&bench).await;
+    assert!(!is_split(&stored(&bench.store)));
+    bench.engine.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_release_of_an_experiment_has_to_be_ready_and_to_bear_the_others() {
+    let (bench, key) = filled(30).await;
+    let before = stored(&bench.store);
+    let narrow = r#"export interface Customer { name: string; tier?: "free"; note?: string }"#;
+    // No document has that member yet.
+    let other_first =
+        r#"export interface Customer { name: string; tier?: "free" | "pro"; note?: string; first?: Int }"#;
+    let failing = "export const selfTest = query((): string => { throw new Error(\"I am not well\"); });";
+    let checked = format!("{METRIC}[rollout]\nchecks = [\"selfTest\"]\n");
+    keep(&bench, &key, &splitting("2.0.0"), 20).await;
+    keep(&bench, &key, &app("3.0.0", BASE, "", METRIC), 30).await;
+    keep(&bench, &key, &app("4.0.0", other_first, "", METRIC), 40).await;
+    // A release can be loaded and have no document that it knows, and a check that fails: it is on record all the same.
+    let unwell = [(app("5.0.0", narrow, "", METRIC), 50), (app("6.0.0", BASE, failing, &checked), 60)];
+    for (sources, sequence) in &unwell {
+        deploy(&bench, &key, sources, *sequence).await.unwrap_err();
+    }
+    keep(&bench, &key, &splitting("7.0.0"), 70).await;
+    let unready = [
+        (20, 40, "the documents cannot be migrated: customers c000 cannot be migrated to shop 2.0.0"),
+        (30, 50, "the data does not fit shop 5.0.0: 30 of customers"),
+        (30, 60, "its check selfTest fails: I am not well"),
+        (20, 60, "its check selfTest fails: I am not well"),
+    ];
+    for (candidate, other, message) in unready {
+        let refused = compare(&bench, candidate, other).await.unwrap_err();
+        assert!(refused.starts_with(&format!("the release does not take over: {message}")), "{refused}");
+        if other == 40 {
+            let why = "customers.first: shop 4.0.0, which is compared with it, cannot read it: ";
+            assert!(refused.contains(why), "{refused}");
+        }
+        assert!(matches!(last_phase(&bench.store), Some(Phase::Failed { .. })));
+        let is_loaded = |sequence: u64| bench.engine.loaded_as(sequence).is_some();
+        assert_eq!((active(&bench), is_loaded(candidate), is_loaded(other)), (Some(10), false, false));
+        assert_eq!((stored(&bench.store), bench.engine.migration_status().unwrap()), (before.clone(), None));
+        // Nobody is held to what either has asked for.
+        edit(&bench, 10, "patch", "c000", json!({ "tier": "free" })).await.unwrap();
+        edit(&bench, 10, "patch", "c000", json!({ "tier": "pro" })).await.unwrap();
+    }
+    // What cannot be is not begun.
+    let ended = conduct::ended(&bench.store).unwrap().len();
+    let refused = compare(&bench, 20, 70).await.unwrap_err();
+    assert_eq!(
+        refused,
+        "shop 2.0.0 and shop 7.0.0 both migrate documents, and an experiment has one release at most that does: promote one of them first, and compare it with releases without [migration.*] of their own"
+    );
+    assert_eq!((conduct::ended(&bench.store).unwrap().len(), stored(&bench.store)), (ended, before));
+    bench.engine.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_writers_of_an_experiment_are_held_to_the_types_of_each_release_of_it() {
+    let (bench, key) = filled(0).await;
+    import(&bench.engine, &loaded(&bench, 10), "customers", &[json!({ "id": "a", "name": "x" })]).await.unwrap();
+    let narrow = r#"export interface Customer { name: string; tier?: "free"; note?: string }"#;
+    keep(&bench, &key, &app("2.0.0", narrow, "", ""), 20).await;
+    keep(&bench, &key, &app("3.0.0", BASE, "", METRIC), 30).await;
+    compare(&bench, 30, 20).await.unwrap();
+    let check_held = async |bench: &Bench| {
+        for writer in [10, 30] {
+            let refused = edit(bench, writer, "patch", "a", json!({ "tier": "pro" })).await.unwrap_err();
+            assert!(refused.message.contains("while release shop 2.0.0 takes over"), "{}", refused.message);
+        }
+    };
+    check_held(&bench).await;
+    let bench = bench.reopened().await;
+    bench.engine.restore(&|_| Ok(())).await.unwrap();
+    check_held(&bench).await;
+    bench.engine.roll(Event::Choose { release: 30 }, &Actor::operator()).await.unwrap();
+    edit(&bench, 30, "patch", "a", json!({ "tier": "pro" })).await.unwrap();
     bench.engine.close().await;
 }
