@@ -6,6 +6,7 @@
 //! | `collections` | collections, their indexes, references and documents |
 //! | `policies` | who may do what |
 //! | `settings` | `app.toml`: limits, rates, schedules, hosts, secrets, claims |
+//! | `rollouts` | `app.toml`: migrations, metrics, checks, guards |
 //! | `version` | what follows for the version |
 //! | `usage` | who would notice, by what clients have asked for |
 //!
@@ -15,6 +16,7 @@
 mod collections;
 mod functions;
 mod policies;
+mod rollouts;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -103,6 +105,14 @@ pub enum Part {
     Secret,
     /// What functions know of who calls.
     Claim,
+    /// How documents of releases before become those of this one.
+    Migration,
+    /// What the app measures.
+    Metric,
+    /// What is called before any call goes to the release.
+    Check,
+    /// When a rollout is taken back by itself.
+    Guard,
     /// Something else in `app.toml`.
     Setting,
 }
@@ -122,6 +132,10 @@ impl Part {
             Self::Host => "host",
             Self::Secret => "secret",
             Self::Claim => "claim",
+            Self::Migration => "migration",
+            Self::Metric => "metric",
+            Self::Check => "check",
+            Self::Guard => "guard",
             Self::Setting => "setting",
         }
     }
@@ -165,6 +179,7 @@ impl Comparison {
         collections::compare(&old.declarations, &new.declarations, &mut found);
         policies::compare(old.policies.as_deref(), new.policies.as_deref(), &mut found);
         settings::compare(&old.manifest, &new.manifest, &mut found);
+        rollouts::compare(&old.manifest, &new.manifest, &mut found);
         let mut changes = found.0;
         changes.sort_by_key(|change| change.level);
         Self { from: old.manifest.version.clone(), to: new.manifest.version.clone(), changes }

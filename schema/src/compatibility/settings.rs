@@ -32,7 +32,7 @@ enum Wider {
 }
 
 /// The members of a table, by name.
-fn members(table: &impl Serialize) -> BTreeMap<String, Value> {
+pub(super) fn members(table: &impl Serialize) -> BTreeMap<String, Value> {
     match serde_json::to_value(table) {
         Ok(Value::Object(members)) => members.into_iter().collect(),
         // A table always is one.
@@ -152,7 +152,7 @@ fn hosts(old: &Manifest, new: &Manifest, found: &mut Found) {
 }
 
 /// What no client notices, by the names in two lists.
-fn internal(old: &[String], new: &[String], part: Part, table: &str, found: &mut Found) {
+pub(super) fn internal(old: &[String], new: &[String], part: Part, table: &str, found: &mut Found) {
     for name in old.iter().filter(|name| !new.contains(name)) {
         let at = format!("{table} {name}");
         found.add(Level::Internal, part, &at, format!("{at} was removed."));

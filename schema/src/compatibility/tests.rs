@@ -124,6 +124,39 @@ fn narrowed_bounds_are_dangerous_and_what_clients_do_not_see_is_internal() {
     );
 }
 
+#[test]
+fn what_is_said_of_rollouts_is_internal_and_told() {
+    let manifest = |text: &str| manifest::parse(&format!("name = \"shop\"\nversion = \"1.0.0\"\n{text}")).unwrap();
+    let old = "[migration.orders]\nup = \"up\"\n[migration.gone]\nup = \"up\"\n\
+        [metrics.value]\nkind = \"mean\"\n[metrics.ordered]\nkind = \"conversion\"\n\
+        [rollout]\nchecks = [\"a\", \"b\"]\n[rollout.guards]\nerror_rate = \"2%\"\nlatency_p95 = \"1.5x\"\n\
+        [rollout.guards.metrics.value]\nmin_change = \"-5%\"";
+    let new = "[migration.orders]\nup = \"up\"\ndown = \"down\"\n\
+        [metrics.value]\nkind = \"mean\"\ngoal = \"decrease\"\n[metrics.more]\nkind = \"mean\"\n\
+        [rollout]\nchecks = [\"b\", \"c\"]\n[rollout.guards]\nerror_rate = \"off\"\nwindow = \"30s\"\n\
+        [rollout.guards.metrics.value]\nmin_change = \"-1%\"\n[rollout.guards.metrics.more]\nmax_change = \"5%\"";
+    let mut found = Found::default();
+    rollouts::compare(&manifest(old), &manifest(new), &mut found);
+    expect![[r#"
+        internal migration migration gone: migration gone was removed.
+        internal migration migration.orders.down: migration.orders.down was not set and is "down".
+        internal metric metrics ordered: metrics ordered was removed.
+        internal metric metrics more: metrics more was added.
+        internal metric metrics.value.goal: metrics.value.goal was "increase" and is "decrease".
+        internal check rollout.checks a: rollout.checks a was removed.
+        internal check rollout.checks c: rollout.checks c was added.
+        internal guard rollout.guards.error_rate: rollout.guards.error_rate was "2%" and is "off".
+        internal guard rollout.guards.latency_p95: rollout.guards.latency_p95 was "1.5x" and is not set.
+        internal guard rollout.guards.window: rollout.guards.window was "60000ms" and is "30000ms".
+        internal guard rollout.guards.metrics more: rollout.guards.metrics more was added.
+        internal guard rollout.guards.metrics.value.min_change: rollout.guards.metrics.value.min_change was "-5%" and is "-1%".
+    "#]]
+    .assert_eq(&told(found));
+    let mut found = Found::default();
+    rollouts::compare(&manifest(old), &manifest(old), &mut found);
+    assert!(found.0.is_empty());
+}
+
 fn policy(id: &str, effect: Effect, meaning: &str) -> PolicyOutline {
     let id = (!id.is_empty()).then(|| id.to_owned());
     PolicyOutline { id, effect, meaning: meaning.to_owned() }
