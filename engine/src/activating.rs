@@ -28,6 +28,9 @@ pub enum ActivateError {
     /// What is on record of the releases beside it cannot be read.
     #[error(transparent)]
     Control(#[from] ControlError),
+    /// It was cut off.
+    #[error("loading the app stopped: {0}")]
+    Stopped(String),
     /// Its policies have mistakes.
     #[error("policies.cedar has {} mistakes", .0.len())]
     Policies(Vec<Diagnostic>),

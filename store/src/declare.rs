@@ -282,10 +282,12 @@ pub(crate) fn switched(catalog: &Catalog, all: &AllWanted, releases: &[String]) 
     next
 }
 
-/// Or, if it could not be completed: what was being built is being dropped, all else stays.
-pub(crate) fn given_up(catalog: &Catalog) -> Catalog {
+/// Or, if it could not be completed: what was being built is being dropped, collections that were not there before are gone, since
+/// nobody could write to them, and all else stays.
+pub(crate) fn given_up(catalog: &Catalog, before: &Catalog) -> Catalog {
     let mut next = catalog.clone();
     next.version += 1;
+    next.collections.retain(|name, _| before.collections.contains_key(name));
     for collection in next.collections.values_mut() {
         collection.references.retain(|reference| reference.state == ReferenceState::Ready);
         for index in collection.indexes.iter_mut().filter(|index| index.state == IndexState::Building) {

@@ -35,13 +35,14 @@ pub(crate) async fn apply(core: Arc<Core>, all: AllWanted, releases: Vec<String>
     if declare::is_done(&core.catalog(), &all, &releases) {
         return Ok(());
     }
-    let started = declare::started(&core.catalog(), &all);
+    let before = core.catalog();
+    let started = declare::started(&before, &all);
     if started.collections != core.catalog().collections {
         commit_catalog(&core, started).await?;
     }
     if let Err(error) = build_all(&core).await {
         if !matches!(error, CatalogError::Unavailable(_)) {
-            commit_catalog(&core, declare::given_up(&core.catalog())).await?;
+            commit_catalog(&core, declare::given_up(&core.catalog(), &before)).await?;
             sweep(&core).await?;
         }
         return Err(error);

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tracing::Instrument;
 use weir_sandbox::App;
 use weir_store::CatalogError;
 
@@ -66,7 +67,20 @@ impl Engine {
     }
 
     /// Loads an app beside all others: brings the collections and indexes in line, and waits until it is served. No call goes to it yet.
+    /// What has begun is finished, or undone, also where whoever asked has gone.
     pub(crate) async fn load(
+        &self,
+        app: App,
+        sequence: Option<u64>,
+        writes: Writes,
+    ) -> Result<Arc<Release>, ActivateError> {
+        let (engine, span) = (self.clone(), self.span().clone());
+        let loading = async move { engine.load_to_the_end(app, sequence, writes).await };
+        let loaded = tokio::spawn(loading.instrument(span)).await;
+        loaded.unwrap_or_else(|error| Err(ActivateError::Stopped(error.to_string())))
+    }
+
+    async fn load_to_the_end(
         &self,
         app: App,
         sequence: Option<u64>,
@@ -77,9 +91,10 @@ impl Engine {
             return Ok(loaded);
         }
         let release = self.start_release(app, sequence).await?;
-        self.unite_with(&release).await?;
-        if sequence.is_some() {
-            self.hold_beside(&release).await?;
+        if let Err(error) = self.unite_and_hold(&release).await {
+            // Of a release that is not there nothing stays.
+            self.leave_collections_of_loaded().await;
+            return Err(error);
         }
         if writes == Writes::FromNow
             && let Err(error) = Keeping::hand_over(self, &release).await
@@ -112,14 +127,27 @@ impl Engine {
 
     async fn unload_one(&self, release: &Arc<Release>) {
         self.unload(|other| other.number() == release.number());
-        if let Err(error) = self.apply_collections(None).await {
-            tracing::warn!("{STILL_THERE}: {error}");
-        }
+        self.leave_collections_of_loaded().await;
         let active = self.traffic().borrow().active().cloned();
         if let Some(active) = active
             && let Err(error) = Keeping::hand_over(self, &active).await
         {
             tracing::warn!("what views compute is not kept: {error}");
+        }
+    }
+
+    async fn unite_and_hold(&self, release: &Arc<Release>) -> Result<(), ActivateError> {
+        self.unite_with(release).await?;
+        if release.sequence().is_some() {
+            self.hold_beside(release).await?;
+        }
+        Ok(())
+    }
+
+    /// Has the store hold what loaded releases declare, and nothing besides.
+    async fn leave_collections_of_loaded(&self) {
+        if let Err(error) = self.apply_collections(None).await {
+            tracing::warn!("{STILL_THERE}: {error}");
         }
     }
 
@@ -171,8 +199,6 @@ impl Engine {
         }
         let left: Vec<u64> = self.loaded().borrow().iter().map(|release| release.number()).collect();
         self.keep_results_of(&left);
-        if let Err(error) = self.apply_collections(None).await {
-            tracing::warn!("{STILL_THERE}: {error}");
-        }
+        self.leave_collections_of_loaded().await;
     }
 }

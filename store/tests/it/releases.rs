@@ -1,6 +1,7 @@
 //! Several releases at once on one catalog: it has what each of them declares.
 
-use serde_json::json;
+use serde_json::{Value, json};
+use tempfile::TempDir;
 use weir_schema::codec::key::{self, CollectionNumber};
 use weir_schema::declarations::Declarations;
 use weir_schema::narrowing::{DocumentType, Narrowing};
@@ -68,6 +69,45 @@ async fn a_unique_index_of_one_release_holds_for_all_writers() {
     assert!(matches!(twice, Err(CommitError::Unique(_))), "{twice:?}");
     apply(&store, &[("1.0.0", old)]).await.unwrap();
     put_all(&store, "orders", &[("d", r#"{"code":"2"}"#)]).await.unwrap();
+}
+
+/// The catalog as it lies in the store, without its counters, which only rise.
+async fn catalog(folder: &TempDir) -> String {
+    let mut found = String::new();
+    change_raw(folder.path(), key::CATALOG, |text| {
+        let Ok(Value::Object(catalog)) = serde_json::from_str(&text) else { panic!("{text}") };
+        found = catalog["collections"].to_string();
+        Some(text)
+    })
+    .await;
+    found
+}
+
+#[tokio::test]
+async fn what_cannot_be_built_to_its_end_leaves_nothing() {
+    let old: &[&str] = &["orders:code note; code"];
+    // What is built before and after it goes well: a collection, an index of another, a reference.
+    let new: &[&str] = &["notes:text; text", "orders:code note; note !code", "zones:order:ref=orders; order"];
+    let (store, folder) = store(old).await;
+    put_all(&store, "orders", &[("a", r#"{"code":"1"}"#), ("b", r#"{"code":"1"}"#)]).await.unwrap();
+    store.close().await;
+    let before = catalog(&folder).await;
+    let store = open(folder.path());
+    apply(&store, &[("1.0.0", old)]).await.unwrap();
+    let refused = apply(&store, &[("2.0.0", new), ("1.0.0", old)]).await;
+    assert!(matches!(refused, Err(CatalogError::Unique(_))), "{refused:?}");
+    let head = store.head();
+    apply(&store, &[("1.0.0", old)]).await.unwrap();
+    assert_eq!(store.head(), head, "nothing is left to be taken away");
+    store.close().await;
+    assert_eq!(catalog(&folder).await, before);
+
+    // Once the documents fit it goes well, whatever was begun.
+    let store = open(folder.path());
+    put_all(&store, "orders", &[("b", r#"{"code":"2"}"#)]).await.unwrap();
+    apply(&store, &[("2.0.0", new), ("1.0.0", old)]).await.unwrap();
+    put_all(&store, "notes", &[("n", r#"{"text":"x"}"#)]).await.unwrap();
+    assert_eq!(find(&mut store.begin().unwrap(), "notes", &scan(&[("text", json!("x"))], "")), "n");
 }
 
 #[tokio::test]
