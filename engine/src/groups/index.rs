@@ -214,6 +214,21 @@ impl Index {
         self.form.parts + self.form.lists + usize::from(self.form.has_values)
     }
 
+    /// The documents that have entries.
+    pub(crate) fn known(&self) -> impl Iterator<Item = &DocumentId> {
+        self.documents.keys()
+    }
+
+    /// The entries of a document, as [`Self::pack`] takes them.
+    pub(crate) fn unpacked(&self, document: &DocumentId) -> Vec<Contribution> {
+        let scalars = self.documents.get(document).map_or(&[][..], |scalars| scalars);
+        let contributions = scalars.chunks_exact(self.stride()).filter_map(|scalars| {
+            let (key, values) = scalars.split_first()?;
+            Some(Contribution { key: key.clone(), values: values.to_vec() })
+        });
+        contributions.collect()
+    }
+
     /// What is kept of contributions.
     pub(crate) fn pack(&self, contributions: Vec<Contribution>) -> Packed {
         let mut scalars = Vec::with_capacity(contributions.len() * self.stride());

@@ -1,7 +1,8 @@
 //! Keeps a view of groups up with the commits: reads all documents once, then those that commits have changed.
 //!
 //! What documents contribute is kept in the store besides (`crate::keep`), as the guest gave it. A keeper that finds it there
-//! begins with it and asks the guest only for what commits have changed since.
+//! begins with it and asks the guest only for what commits have changed since. While another release writes, it is not kept; when
+//! it is this one's turn, the keeper writes down all that the view knows, and neither reads documents nor asks the guest for that.
 //!
 //! What a document contributes is computed by the guest, from the document alone. A view whose functions look at anything else,
 //! be it another document, the time or the caller, cannot be kept this way and is left to be computed as a whole.
@@ -119,6 +120,9 @@ impl Keeper {
                             }
                         },
                         () = asked.notified() => break Stopped::Outlived,
+                        () = self.kept.is_turn() => if let Err(stopped) = self.note_all().await {
+                            break stopped;
+                        },
                         entry = tail.next() => if let Err(stopped) = self.step(entry, &mut tail).await {
                             break stopped;
                         },
@@ -260,6 +264,24 @@ impl Keeper {
         view.advance(Vec::new(), head);
         building.end(&self.name, view.size());
         Ok(engine.store().tail(head.sequence + 1))
+    }
+
+    /// Notes all that the view knows, since nothing of it is in the store.
+    async fn note_all(&self) -> Result<(), Stopped> {
+        if !self.kept.begin_again() {
+            return Ok(());
+        }
+        let view = self.around()?.view;
+        let (known, head) = view.known().ok_or(Stopped::Outlived)?;
+        for documents in known.chunks(BATCH_DOCUMENTS) {
+            for (document, contributed) in documents.iter().zip(view.contributed(documents)) {
+                self.kept.note(document, Some(contributed.map_or(Bytes::from_static(FAILED), |it| text_of(&it))));
+            }
+            self.kept.build();
+            self.make_room().await?;
+        }
+        self.kept.advance(head, known.len());
+        Ok(())
     }
 
     /// Counts the documents that are to be read, beside reading them.
@@ -473,6 +495,14 @@ type Given = (Vec<Contribution>, Bytes);
 fn contributions_of(given: &Value) -> Option<Vec<Given>> {
     let of_document = |document: &Value| Some((contributions_of_one(document)?, document.to_string().into()));
     given.as_array()?.iter().map(of_document).collect()
+}
+
+/// What one document contributes as the guest would give it.
+fn text_of(contributions: &[Contribution]) -> Bytes {
+    let one = |Contribution { key, values }: &Contribution| {
+        std::iter::once(key).chain(values).map(Scalar::to_value).collect::<Vec<Value>>()
+    };
+    Value::from(contributions.iter().map(one).collect::<Vec<_>>()).to_string().into()
 }
 
 /// Reads `[[key, value, …], …]`.

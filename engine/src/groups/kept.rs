@@ -123,6 +123,22 @@ impl Kept {
         }
     }
 
+    /// The documents that contribute.
+    pub(super) fn known(&self) -> Vec<DocumentId> {
+        match self {
+            Self::Groups(groups) => groups.known().cloned().collect(),
+            Self::Index(index) => index.known().cloned().collect(),
+        }
+    }
+
+    /// What a document contributes.
+    pub(super) fn unpacked(&self, document: &DocumentId) -> Vec<Contribution> {
+        match self {
+            Self::Groups(groups) => groups.unpacked(document),
+            Self::Index(index) => index.unpacked(document),
+        }
+    }
+
     /// How many documents contribute, how many rows or entries that makes, and how many bytes it takes.
     pub(super) fn size(&self) -> (usize, usize, usize) {
         match self {

@@ -212,6 +212,26 @@ impl Groups {
         1 + self.aggregates.iter().filter(|aggregate| aggregate.takes_values()).count() + self.lists
     }
 
+    /// The documents that contribute.
+    pub(crate) fn known(&self) -> impl Iterator<Item = &DocumentId> {
+        self.documents.keys()
+    }
+
+    /// What a document contributes, as [`Self::pack`] takes it. What no aggregate has asked for is null.
+    pub(crate) fn unpacked(&self, document: &DocumentId) -> Vec<Contribution> {
+        let scalars = self.documents.get(document).map_or(&[][..], |scalars| scalars);
+        let contribution = |scalars: &[Scalar]| {
+            let (key, values) = scalars.split_first()?;
+            let mut values = values.iter().cloned();
+            let mut value = |is_kept: bool| if is_kept { values.next() } else { None };
+            let mut all: Vec<Scalar> =
+                self.aggregates.iter().map(|it| value(it.takes_values()).unwrap_or(Scalar::Null)).collect();
+            all.extend(values);
+            Some(Contribution { key: key.clone(), values: all })
+        };
+        scalars.chunks_exact(self.stride()).filter_map(contribution).collect()
+    }
+
     /// What is kept of contributions. The text of keys is shared with their groups.
     pub(crate) fn pack(&self, contributions: Vec<Contribution>) -> Packed {
         let mut scalars = Vec::with_capacity(contributions.len() * self.stride());

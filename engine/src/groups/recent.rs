@@ -142,6 +142,18 @@ impl Recent {
         self.kept.size().0 + self.failed.len()
     }
 
+    /// All of these documents.
+    pub(super) fn known(&self) -> Vec<DocumentId> {
+        let mut known = self.kept.known();
+        known.extend(self.failed.keys().cloned());
+        known
+    }
+
+    /// What one of them contributes; `None` if that is not known.
+    pub(super) fn contributed(&self, document: &DocumentId) -> Option<Vec<Contribution>> {
+        (!self.failed.contains_key(document)).then(|| self.kept.unpacked(document))
+    }
+
     /// Some of the documents that have failed for a reason that may pass.
     pub(super) fn passing(&self) -> BTreeSet<DocumentId> {
         let passing = self.failed.iter().filter(|(_, error)| may_pass(error)).take(PASSING_MAX);

@@ -165,6 +165,18 @@ impl GroupView {
         self.recent.lock().documents()
     }
 
+    /// These documents, and the commit as of which it is.
+    pub(super) fn known(&self) -> Option<(Vec<DocumentId>, Head)> {
+        let recent = self.recent.lock();
+        recent.head().map(|head| (recent.known(), head))
+    }
+
+    /// What some of them contribute; `None` for each of which that is not known.
+    pub(super) fn contributed(&self, documents: &[DocumentId]) -> Vec<Option<Vec<Contribution>>> {
+        let recent = self.recent.lock();
+        documents.iter().map(|document| recent.contributed(document)).collect()
+    }
+
     /// Some of the documents that have failed for a reason that may pass.
     pub(super) fn passing(&self) -> BTreeSet<DocumentId> {
         self.recent.lock().passing()

@@ -9,6 +9,7 @@ use std::mem;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
 use weir_schema::digest::Digest;
 use weir_schema::id::DocumentId;
 use weir_store::{Head, KeptKey, KeptRecord, Poisoned, Store};
@@ -48,6 +49,8 @@ pub(crate) struct Contributions {
     /// The release whose view it is.
     release: u64,
     waiting: Mutex<Waiting>,
+    /// Wakes the keeper when its release writes and nothing of the view is in the store.
+    turn: Notify,
 }
 
 #[derive(Default)]
@@ -83,7 +86,7 @@ impl Waiting {
 impl Contributions {
     /// Nothing is known yet.
     pub(crate) fn new(view: Digest, function: String, release: u64) -> Self {
-        Self { view, function, release, waiting: Mutex::default() }
+        Self { view, function, release, waiting: Mutex::default(), turn: Notify::new() }
     }
 
     /// The release whose view it is.
@@ -123,7 +126,22 @@ impl Contributions {
         *self.waiting.lock() = Waiting::default();
     }
 
-    /// Forgets what waits, since another release writes. Until the view is built anew nothing more of it can be kept.
+    /// Waits until the release writes and all that the view knows is to be noted again.
+    pub(crate) async fn is_turn(&self) {
+        self.turn.notified().await;
+    }
+
+    /// All that the view knows is about to be noted; false if there is no need.
+    pub(crate) fn begin_again(&self) -> bool {
+        let mut waiting = self.waiting.lock();
+        let is_needed = waiting.gap == Gap::Removed;
+        if is_needed {
+            *waiting = Waiting::default();
+        }
+        is_needed
+    }
+
+    /// Forgets what waits, since another release writes. Until all is noted again nothing more of the view can be kept.
     pub(super) fn pass_over(&self) {
         let mut waiting = self.waiting.lock();
         let is_empty = waiting.noted.is_empty() && waiting.records.is_empty() && waiting.as_of.is_none();
@@ -131,7 +149,7 @@ impl Contributions {
         *waiting = Waiting { gap, ..Waiting::default() };
     }
 
-    /// Whether something was passed over. Then what is in the store is removed, once.
+    /// Whether something was passed over. Then what is in the store is removed, once, and the keeper told to note all again.
     pub(super) async fn has_gap(&self, store: &Store) -> Result<bool, Poisoned> {
         let gap = self.waiting.lock().gap;
         if gap == Gap::Passed {
@@ -147,6 +165,7 @@ impl Contributions {
         // It may be built anew meanwhile.
         if waiting.gap != Gap::None {
             *waiting = Waiting { gap: Gap::Removed, ..Waiting::default() };
+            self.turn.notify_one();
         }
         Ok(waiting.gap != Gap::None)
     }
