@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::json;
 use weir_schema::codec::component::TextOrder;
 use weir_schema::codec::key::{self, CollectionNumber, IndexField, IndexNumber};
-use weir_store::{CatalogError, CommitError, Scan, ScanError, Store};
+use weir_store::{CatalogError, CommitError, Options, Scan, ScanError, Store};
 
 use crate::support::{change_raw, declare, doc, find, id, open, put_all, scan, store};
 
@@ -147,6 +147,50 @@ async fn a_build_or_drop_that_was_cut_off_is_finished_by_the_next_start() {
         })
         .await;
     }
+}
+
+/// Commits that adding so many documents to an index takes, and those that announce it and declare it ready.
+fn commits_of(documents: u64) -> u64 {
+    documents.div_ceil(BATCH) + 2
+}
+
+/// The documents of a batch in these tests: `Options::index_batch_max`.
+const BATCH: u64 = 7;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_commit_of_a_build_is_larger_than_a_batch() {
+    // Whoever writes waits for one such commit at most.
+    assert!(Options::default().index_batch_max <= 1_000);
+    let (store, _folder) = store(&["orders:customer code"]).await;
+    fill(&store, 50).await;
+    let before = store.head().sequence;
+    store.apply_collections(&declare(&["orders:customer code; customer"])).await.unwrap();
+    assert_eq!(store.head().sequence - before, commits_of(50), "each commit adds one batch");
+
+    // Beside writers there are smaller ones, and never larger ones; and what they write is committed in between.
+    let before = store.head().sequence;
+    let (writer, begun) = (store.clone(), Arc::new(tokio::sync::Notify::new()));
+    let has_begun = begun.clone();
+    let writing = tokio::spawn(async move {
+        let mut written = 0;
+        while written < 30 {
+            let mut transaction = writer.begin().unwrap();
+            transaction.put("orders", &id(&format!("o{written:03}")), doc(r#"{"customer":"w","code":"w"}"#)).unwrap();
+            match writer.commit(transaction).await {
+                Ok(_) => written += 1,
+                Err(error) => assert_eq!(error, CommitError::Conflict),
+            }
+            has_begun.notify_one();
+        }
+        written
+    });
+    begun.notified().await;
+    store.apply_collections(&declare(&["orders:customer code; customer code"])).await.unwrap();
+    let written = writing.await.unwrap();
+    let commits = store.head().sequence - before - written;
+    assert!(commits >= commits_of(50), "{commits} commits for 50 documents");
+    let indexed = scan(&[("code", json!("w"))], "");
+    assert_eq!(find(&mut store.begin().unwrap(), "orders", &indexed).split(' ').count(), 30);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
