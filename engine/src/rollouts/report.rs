@@ -1,4 +1,5 @@
-//! What a shadow rollout has found: how many runs were compared, in what they differ, how long they took.
+//! What a shadow rollout has found: how many runs were compared, in what they differ, how long they took, what they would have given to
+//! metrics.
 //!
 //! Rule: it is in memory alone, of a bounded size, and begins anew with the server. What it shows of arguments and values may be of
 //! persons: it is cut, and secrets are named and not shown.
@@ -37,6 +38,8 @@ struct Found {
     shown: usize,
     base: Histogram,
     candidate: Histogram,
+    /// What the runs of either have given, by the name of the metric.
+    metrics: BTreeMap<String, (MetricSum, MetricSum)>,
 }
 
 #[derive(Default)]
@@ -75,8 +78,45 @@ pub struct ShadowReport {
     pub base_latency: Latency,
     /// And on the other.
     pub candidate_latency: Latency,
+    /// What the compared runs would have given to metrics, by the name of the metric.
+    #[serde(default)]
+    pub metrics: Vec<MetricReport>,
     /// By function.
     pub functions: Vec<FunctionReport>,
+}
+
+/// What would have been given to a metric.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MetricReport {
+    /// Its name.
+    pub metric: String,
+    /// By the runs of the release that answers.
+    pub base: MetricSum,
+    /// By those of the other.
+    pub candidate: MetricSum,
+}
+
+/// Values of a metric.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MetricSum {
+    /// How many.
+    pub values: u64,
+    /// Their sum.
+    pub sum: f64,
+}
+
+impl MetricSum {
+    /// Their mean; `None`: there are none.
+    pub fn mean(&self) -> Option<f64> {
+        (self.values > 0).then(|| self.sum / self.values as f64)
+    }
+
+    fn add(&mut self, value: f64) {
+        self.values += 1;
+        self.sum += value;
+    }
 }
 
 /// The same of one function.
@@ -119,6 +159,17 @@ impl Report {
     /// A run was not compared.
     pub(super) fn skip(&self, function: &str) {
         self.found.lock().of(function).counts.skipped += 1;
+    }
+
+    /// What a run that was compared has given to metrics on either.
+    pub(super) fn measure(&self, base: &[(String, f64)], candidate: &[(String, f64)]) {
+        let mut found = self.found.lock();
+        for (name, value) in base {
+            found.metrics.entry(name.clone()).or_default().0.add(*value);
+        }
+        for (name, value) in candidate {
+            found.metrics.entry(name.clone()).or_default().1.add(*value);
+        }
     }
 
     /// A run was compared, and took so long on either, unless it could not be made. Texts are only worked out for what is shown.
@@ -170,6 +221,15 @@ impl Report {
             counts: found.counts(),
             base_latency: found.base.latency(),
             candidate_latency: found.candidate.latency(),
+            metrics: found
+                .metrics
+                .iter()
+                .map(|(metric, (base, candidate))| MetricReport {
+                    metric: metric.clone(),
+                    base: *base,
+                    candidate: *candidate,
+                })
+                .collect(),
             functions: found.functions.iter().map(function).collect(),
         }
     }
@@ -214,14 +274,28 @@ impl fmt::Display for Latency {
     }
 }
 
+impl fmt::Display for MetricSum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { values, sum } = self;
+        match self.mean() {
+            Some(mean) => write!(f, "{values} values, sum {sum}, mean {mean}"),
+            None => f.write_str("no value"),
+        }
+    }
+}
+
 impl fmt::Display for ShadowReport {
     /// In words, line by line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { rollout, base, candidate, share, counts, base_latency, candidate_latency, functions } = self;
+        let Self { rollout, base, candidate, share, counts, base_latency, candidate_latency, metrics, functions } =
+            self;
         writeln!(f, "rollout {rollout}: {share} of the calls of {base} are made on {candidate} too")?;
         writeln!(f, "{counts}")?;
         writeln!(f, "{base}: {base_latency}")?;
         write!(f, "{candidate}: {candidate_latency}")?;
+        for MetricReport { metric, base, candidate } in metrics {
+            write!(f, "\nmetric {metric}: {base} became {candidate}")?;
+        }
         for FunctionReport { function, counts, differences } in functions {
             write!(f, "\n{function}: {counts}")?;
             for Shown { aspect, path, base, candidate, arguments } in differences {

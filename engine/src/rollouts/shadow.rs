@@ -20,6 +20,7 @@ use super::compared::{self, Aspect, Difference};
 use super::report::{Report, ShadowReport};
 use crate::call::{CallError, Caller};
 use crate::engine::Engine;
+use crate::experiments::counts::Measurement;
 use crate::origin::Place;
 use crate::release::Release;
 use crate::results::{ViewSource, may_pass};
@@ -65,10 +66,15 @@ pub(crate) struct Original {
     /// Sees what the run saw; `None`: that is gone.
     twin: Option<Transaction>,
     outcome: Result<Value, CallError>,
+    /// What it would give to metrics.
+    measured: Vec<(String, f64)>,
     /// What it would change.
     changes: Changes,
     took: Duration,
 }
+
+/// How long a second run took, and what it would give to metrics.
+type Made = (Duration, Vec<(String, f64)>);
 
 impl Shadow {
     /// For a rollout: the one that there is, if it is of the same.
@@ -137,6 +143,7 @@ impl Shadow {
             how,
             twin: seen.and_then(|transaction| transaction.twin().ok()),
             outcome,
+            measured: measured(&prepared.release, if has_room { &ran.measured } else { &[] }),
             changes: changes.unwrap_or_default(),
             took,
         })
@@ -155,7 +162,7 @@ impl Shadow {
 
     /// Makes a call once more, and notes what that came to.
     async fn follow(&self, mut original: Original) {
-        let Some((difference, took)) = self.again(&mut original).await else {
+        let Some((difference, ran)) = self.again(&mut original).await else {
             self.report.skip(&original.function);
             return;
         };
@@ -163,13 +170,16 @@ impl Shadow {
             let text = original.release.secrets().redact_cut(text);
             self.candidate.secrets().redact_cut(&text)
         };
-        let took = took.map(|took| (original.took, took));
+        if let Some((_, measured)) = &ran {
+            self.report.measure(&original.measured, measured);
+        }
+        let took = ran.map(|(took, _)| (original.took, took));
         self.report.add(&original.function, took, difference, &original.arguments, redact);
     }
 
-    /// In what a call differs that is made once more, and how long that took, unless it cannot even be made; `None`: what came of it
-    /// says nothing of its function.
-    async fn again(&self, original: &mut Original) -> Option<(Option<Difference>, Option<Duration>)> {
+    /// In what a call differs that is made once more, and how long that took and what it would give to metrics, unless it cannot even
+    /// be made; `None`: what came of it says nothing of its function.
+    async fn again(&self, original: &mut Original) -> Option<(Option<Difference>, Option<Made>)> {
         let twin = original.twin.take()?;
         let Original { engine, caller, function, kind, arguments, seed, how, outcome, changes, .. } = original;
         let arguments = serde_json::from_str(arguments).ok()?;
@@ -189,7 +199,7 @@ impl Shadow {
             How::ToKeep => prepared.run_to_keep(engine, seed, twin, false).await,
         };
         let took = begun.elapsed();
-        let Ran { result, transaction, views, may_run_again, .. } = ran;
+        let Ran { result, transaction, views, may_run_again, measured: given, .. } = ran;
         // The active release finds these views computed.
         let has_computed = views.end().0.iter().any(|view| matches!(view.source, ViewSource::Run(_)));
         let says_nothing = |error: &CallError| match error.code {
@@ -204,7 +214,7 @@ impl Shadow {
             let would_change = transaction.filter(|_| result.is_ok()).map(|transaction| transaction.changes());
             compared::changes(changes, &would_change.unwrap_or_default())
         });
-        Some((difference, Some(took)))
+        Some((difference, Some((took, measured(&self.candidate, &given)))))
     }
 }
 
@@ -219,6 +229,12 @@ impl Original {
         let jobs = self.changes.jobs.iter().map(|(_, text)| text.as_ref().map_or(0, |text| text.len()));
         self.arguments.len() + outcome + documents.chain(jobs).sum::<usize>()
     }
+}
+
+/// What was given to metrics, by their names.
+fn measured(release: &Release, given: &[Measurement]) -> Vec<(String, f64)> {
+    let named = |(place, value): &Measurement| Some((release.counts().name(*place)?.to_owned(), *value));
+    given.iter().filter_map(named).collect()
 }
 
 /// One after the other, for as long as the rollout shadows.

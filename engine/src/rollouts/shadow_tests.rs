@@ -7,13 +7,14 @@ use weir_sandbox::compile::Sources;
 use weir_schema::rollout::{Event, Phase, Share, Strategy};
 use weir_store::JobFilter;
 
-use super::report::{Counts, FunctionReport, ShadowReport};
+use super::report::{Counts, FunctionReport, MetricReport, MetricSum, ShadowReport};
 use super::shadow::How;
 use crate::bundle::key::SigningKey;
 use crate::call::{Call, Caller};
 use crate::control::Actor;
 use crate::control::tests::{AT_ONCE, Bench, bundle};
 use crate::engine::draw;
+use crate::experiments::counts::Counted;
 use crate::row::Row;
 use crate::run::Prepared;
 use crate::usage;
@@ -234,5 +235,25 @@ async fn it_goes_on_after_a_restart() {
     assert_eq!(bench.call("sum", json!({ "of": "b" })).await, json!({ "of": "b", "n": 0 }));
     let report = found(&bench, 1).await;
     assert_eq!(lines(&report, "sum"), ["result /n: 0 | 1 | {\"of\":\"b\"}"]);
+    bench.engine.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_either_release_would_give_to_metrics_is_told() {
+    let bench = shadowed(&sources("2.0.0", &changed("metric(\"spent\", 3)", "metric(\"spent\", 4)"), "", None)).await;
+    for _ in 0..3 {
+        bench.call("told", Value::Null).await;
+    }
+    bench.call("add", json!({ "n": 1 })).await;
+    let report = found(&bench, 4).await;
+    // What a call gives to metrics is no difference of the call.
+    assert_eq!(report.counts, counts(4, 0), "{report}");
+    let (base, candidate) = (MetricSum { values: 3, sum: 9.0 }, MetricSum { values: 3, sum: 12.0 });
+    assert_eq!(report.metrics, [MetricReport { metric: "spent".to_owned(), base, candidate }]);
+    let line = "\nmetric spent: 3 values, sum 9, mean 3 became 3 values, sum 12, mean 4\n";
+    assert!(report.to_string().contains(line), "{report}");
+    // Nothing of it has counted for the release itself.
+    let counted = bench.engine.loaded_as(20).unwrap().counts().all();
+    assert_eq!(counted, [("spent".to_owned(), Counted::default())]);
     bench.engine.close().await;
 }

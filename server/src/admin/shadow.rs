@@ -3,7 +3,7 @@
 use async_graphql::{Enum, SimpleObject};
 use weir_engine::rollouts::compared::Aspect;
 use weir_engine::rollouts::latency::Latency;
-use weir_engine::rollouts::report::{self, Counts, FunctionReport, Shown};
+use weir_engine::rollouts::report::{self, Counts, FunctionReport, MetricReport, MetricSum, Shown};
 
 /// What was found so far.
 #[derive(SimpleObject)]
@@ -24,8 +24,32 @@ pub struct ShadowReport {
     pub base_latency: ShadowLatency,
     /// And on the other.
     pub candidate_latency: ShadowLatency,
+    /// What the compared runs would have given to metrics.
+    pub metrics: Vec<ShadowMetric>,
     /// By function.
     pub functions: Vec<ShadowFunction>,
+}
+
+/// What would have been given to a metric.
+#[derive(SimpleObject)]
+pub struct ShadowMetric {
+    /// Its name.
+    pub metric: String,
+    /// By the runs of the release that answers.
+    pub base: ShadowMetricSum,
+    /// By those of the other.
+    pub candidate: ShadowMetricSum,
+}
+
+/// Values of a metric.
+#[derive(SimpleObject)]
+pub struct ShadowMetricSum {
+    /// How many.
+    pub values: String,
+    /// Their sum.
+    pub sum: f64,
+    /// Their mean; null: there are none.
+    pub mean: Option<f64>,
 }
 
 /// How many runs came to what.
@@ -95,7 +119,7 @@ pub enum ShadowAspect {
 impl From<report::ShadowReport> for ShadowReport {
     fn from(found: report::ShadowReport) -> Self {
         let summary = found.to_string();
-        let report::ShadowReport { rollout, base, candidate, share, counts, functions, .. } = found;
+        let report::ShadowReport { rollout, base, candidate, share, counts, metrics, functions, .. } = found;
         Self {
             summary,
             rollout: rollout.to_string(),
@@ -105,8 +129,16 @@ impl From<report::ShadowReport> for ShadowReport {
             counts: counts.into(),
             base_latency: found.base_latency.into(),
             candidate_latency: found.candidate_latency.into(),
+            metrics: metrics.into_iter().map(ShadowMetric::from).collect(),
             functions: functions.into_iter().map(ShadowFunction::from).collect(),
         }
+    }
+}
+
+impl From<MetricReport> for ShadowMetric {
+    fn from(MetricReport { metric, base, candidate }: MetricReport) -> Self {
+        let sum = |of: MetricSum| ShadowMetricSum { values: of.values.to_string(), sum: of.sum, mean: of.mean() };
+        Self { metric, base: sum(base), candidate: sum(candidate) }
     }
 }
 
