@@ -3,6 +3,8 @@
 //! A counter is an atomic number that is looked up once, at start: counting takes no lock and looks at no label. What others
 //! count, or can be seen at any time, is read when it is asked for.
 
+mod rollouts;
+
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -17,9 +19,11 @@ use prometheus_client::metrics::{MetricType, TypedMetric};
 use prometheus_client::registry::{Registry, Unit};
 use weir_engine::experiments::counts::Counted;
 use weir_engine::rollouts::health::ReleaseCalls;
+use weir_engine::rollouts::readings::RolloutReadings;
 use weir_schema::error::ErrorCode;
 use weir_schema::rollout::Health;
 
+use self::rollouts::RolloutGauges;
 use crate::auth::error::TokenError;
 use crate::graphql::cache::CacheCounters;
 use crate::graphql::plan::OperationKind;
@@ -61,6 +65,7 @@ pub struct Metrics {
     /// What the calls of releases came to, and how long they took.
     release_calls: Family<AppLabels, Counter>,
     release_seconds: Family<ReleaseLabels, Seconds>,
+    rollouts: RolloutGauges,
     /// In the order of [`Condition::ALL`](crate::tenants::Condition::ALL); of a server that has tenants.
     tenants: Vec<Gauge>,
     /// The same of environments.
@@ -95,6 +100,8 @@ pub struct Readings {
     pub app: Vec<(String, String, Counted)>,
     /// What the calls of the loaded releases came to.
     pub releases: Vec<ReleaseCalls>,
+    /// Which releases take calls, and how far a rollout is.
+    pub rollouts: RolloutReadings,
     /// Tenants and environments by how they stand, where there can be some.
     pub tenants: Option<[Counts; 2]>,
 }
@@ -151,6 +158,8 @@ impl Default for Metrics {
         registry.register("release_calls", about, release_calls.clone());
         let about = "How long calls took that were answered, by release";
         registry.register_with_unit("release_call", about, Unit::Seconds, release_seconds.clone());
+        let rollouts = RolloutGauges::default();
+        rollouts.register(&mut registry);
         Self {
             registry,
             requests,
@@ -168,6 +177,7 @@ impl Default for Metrics {
             app_sums,
             release_calls,
             release_seconds,
+            rollouts,
             tenants: Vec::new(),
             environments: Vec::new(),
         }
@@ -228,6 +238,7 @@ impl Metrics {
         }
         self.set_app(&readings.app);
         self.set_releases(&readings.releases);
+        self.rollouts.set(&readings.rollouts);
         let mut text = String::new();
         // Writing to a string cannot fail.
         let _ = encode(&mut text, &self.registry);

@@ -85,7 +85,7 @@ impl Evolving {
 }
 
 /// The migration that is not over, as of the last commit.
-fn record(store: &Store) -> Result<Option<MigrationRecord>, ControlError> {
+pub(crate) fn record(store: &Store) -> Result<Option<MigrationRecord>, ControlError> {
     store.control(&ControlKey::Migration)?.map(|text| read(&text)).transpose()
 }
 

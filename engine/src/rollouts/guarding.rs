@@ -9,10 +9,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::time::{MissedTickBehavior, interval};
 use weir_schema::guards::Guards;
+use weir_schema::metrics::MetricKind;
 use weir_schema::rollout::{Event, Health, Phase, Rollout, Traffic, Watch};
 
 use super::conduct::RolloutError;
-use super::guards::{Compared, milliseconds, violated};
+use super::guards::{Compared, milliseconds, verdicts, violated};
 use super::status::Status;
 use crate::control::{Actor, releases};
 use crate::engine::{Engine, Shared};
@@ -92,7 +93,32 @@ impl Engine {
         }
     }
 
+    /// The guards of the release that is watched, by name, and whether each is violated.
+    pub(super) fn guard_verdicts(&self) -> Vec<(String, bool)> {
+        let now_ms = self.clock().now_ms();
+        let guarded = releases::traffic(self.store()).ok().and_then(|state| Guarded::of(&state, now_ms));
+        let look = |guarded: Guarded| {
+            self.compared(&guarded, now_ms, |guards, kind, compared| verdicts(guards, kind, compared))
+        };
+        guarded
+            .and_then(look)
+            .unwrap_or_default()
+            .into_iter()
+            .map(|(name, violated)| (name, violated.is_some()))
+            .collect()
+    }
+
     fn violation(&self, guarded: &Guarded, now_ms: u64) -> Option<String> {
+        self.compared(guarded, now_ms, |guards, kind, compared| violated(guards, kind, compared))?
+    }
+
+    /// What is seen where the two releases are compared; `None`: they cannot be.
+    fn compared<T>(
+        &self,
+        guarded: &Guarded,
+        now_ms: u64,
+        look: impl FnOnce(&Guards, &dyn Fn(&str) -> Option<MetricKind>, &Compared<'_>) -> T,
+    ) -> Option<T> {
         let candidate = self.loaded_as(guarded.candidate)?;
         let since_ms = now_ms.saturating_sub(guards(&candidate).window).max(guarded.since_ms);
         let base = self.loaded_as(guarded.base);
@@ -108,7 +134,7 @@ impl Engine {
         let metrics = &candidate.app().manifest.metrics;
         let kind = |name: &str| metrics.get(name).map(|metric| metric.kind);
         let compared = Compared { new: &candidate.health_since(since_ms), old: &old, old_name: &old_name };
-        violated(guards(&candidate), kind, &compared)
+        Some(look(guards(&candidate), &kind, &compared))
     }
 
     /// How a release is called that need not be loaded.

@@ -35,10 +35,27 @@ pub fn violated(
     kind_of: impl Fn(&str) -> Option<MetricKind>,
     compared: &Compared<'_>,
 ) -> Option<String> {
-    crashes(compared)
-        .or_else(|| errors(guards, compared))
-        .or_else(|| latency(guards, compared))
-        .or_else(|| guards.metrics.keys().find_map(|name| metric(guards, name, kind_of(name)?, compared)))
+    verdicts(guards, kind_of, compared).into_iter().find_map(|(_, violated)| violated)
+}
+
+/// All guards that there are, by name, and by what each is violated, if it is.
+pub fn verdicts(
+    guards: &Guards,
+    kind_of: impl Fn(&str) -> Option<MetricKind>,
+    compared: &Compared<'_>,
+) -> Vec<(String, Option<String>)> {
+    let mut verdicts = vec![("crashes".to_owned(), crashes(compared))];
+    if guards.error_rate.0.is_some() {
+        verdicts.push(("error_rate".to_owned(), errors(guards, compared)));
+    }
+    if guards.latency_p95.is_some() {
+        verdicts.push(("latency_p95".to_owned(), latency(guards, compared)));
+    }
+    verdicts.extend(guards.metrics.keys().map(|name| {
+        let violated = kind_of(name).and_then(|kind| metric(guards, name, kind, compared));
+        (name.clone(), violated)
+    }));
+    verdicts
 }
 
 /// Most calls crash. There is no time to lose, and no need for many of them.

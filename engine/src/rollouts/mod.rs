@@ -10,9 +10,11 @@
 //! | [`compared`] | what two runs of one call came to, compared |
 //! | [`report`] | what such a rollout has found |
 //! | [`latency`] | how long runs took |
+//! | [`readings`] | rollouts in numbers |
 //! | [`ready`] | makes the candidate ready: its documents, its views, its checks; and undoes that |
 //! | [`experiment`] | what an experiment compares, who is counted, and what comes of it |
 //! | [`status`] | how far rollouts are, with the releases that they are about |
+//! | [`progress`] | how far it is with what a release waits for, and how long a step still takes |
 //! | `conductor` | does what is due by itself |
 //! | [`health`] | what the calls of each release come to |
 //! | `guards`, `exact` | whether that is bad enough to take a rollout back |
@@ -34,6 +36,8 @@ pub mod health;
 pub mod latency;
 pub mod line;
 pub mod loaded;
+pub mod progress;
+pub mod readings;
 pub mod ready;
 pub mod report;
 pub mod shadow;

@@ -4,11 +4,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use weir_schema::codec::control::ReleaseRecord;
-use weir_schema::rollout::{Rollout, Share, Strategy, Traffic, Variant};
+use weir_schema::rollout::{Rollout, Share, Strategy, Traffic, Variant, WHOLE};
 use weir_store::Store;
 
 use super::conduct::RolloutError;
 use super::guarding::ReleaseHealth;
+use super::progress::{self, Progress};
 use super::report::Counts;
 use crate::control::{ControlError, releases};
 use crate::engine::Engine;
@@ -32,6 +33,15 @@ pub struct Status {
     /// Whose calls go to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub share: Option<Share>,
+    /// The releases between which the callers are divided, or will be once they are ready: the base first, then the candidate.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub variants: Vec<ReleaseShare>,
+    /// How long the step under way, or the paused one, still takes, where a server runs; absent: until somebody says that it goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_ms: Option<u64>,
+    /// How far it is with what a release waits for before it takes calls. Of indexes and views a server knows alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub progress: Vec<Progress>,
     /// What came of the calls that are made on it too; absent: none are, or nobody serves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shadow: Option<Counts>,
@@ -46,9 +56,36 @@ pub struct Status {
     pub window_ms: Option<u64>,
 }
 
+/// A release, and which share of the callers goes to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReleaseShare {
+    /// Its version.
+    pub version: String,
+    /// Its sequence.
+    pub sequence: u64,
+    /// Whose calls go to it.
+    pub share: Share,
+}
+
 /// How it is now.
 pub fn status(store: &Store) -> Result<Status, ControlError> {
-    Ok(of(releases::traffic(store)?, &releases::list(store)?))
+    let status = of(releases::traffic(store)?, &releases::list(store)?);
+    Ok(Status { progress: progress::of_migration(store)?, ..status })
+}
+
+/// How callers are divided during a rollout.
+fn shares(traffic: &Traffic) -> Vec<(u64, Share)> {
+    let Some((rollout, base)) = traffic.rollout.as_ref().and_then(|rollout| Some((rollout, rollout.base?))) else {
+        return Vec::new();
+    };
+    let moved = match rollout.strategy {
+        Strategy::Experiment { .. } => rollout.variants(),
+        Strategy::BlueGreen { .. } | Strategy::Canary { .. } | Strategy::Shadow { .. } => traffic.beside(),
+    };
+    let all = moved.iter().fold(0_u16, |all, (_, share)| all.saturating_add(share.hundredths()));
+    let stays = Share::of(WHOLE.saturating_sub(all)).filter(|_| !moved.is_empty());
+    stays.map(|stays| (base, stays)).into_iter().chain(moved).collect()
 }
 
 /// The same of a state of the traffic.
@@ -59,6 +96,13 @@ pub fn of(traffic: Traffic, known: &[ReleaseRecord]) -> Status {
         previous: traffic.previous().and_then(find),
         candidate: traffic.rollout.as_ref().and_then(|rollout| find(rollout.candidate)),
         share: traffic.candidate().map(|(_, share)| share),
+        variants: shares(&traffic)
+            .into_iter()
+            .map(|(sequence, share)| {
+                let version = find(sequence).map_or_else(|| sequence.to_string(), |release| release.version);
+                ReleaseShare { version, sequence, share }
+            })
+            .collect(),
         shadow: None,
         rollout: traffic.rollout,
         ..Status::default()
@@ -68,7 +112,9 @@ pub fn of(traffic: Traffic, known: &[ReleaseRecord]) -> Status {
 impl Engine {
     /// How it is now, with what is known in memory alone.
     pub fn rollout_status(&self) -> Result<Status, ControlError> {
-        let status = status(self.store())?;
+        let mut status = status(self.store())?;
+        status.left_ms = progress::left_ms(&releases::traffic(self.store())?, self.clock().now_ms());
+        status.progress.extend(self.progress());
         let number = status.rollout.as_ref().map(|rollout| rollout.number);
         let traffic = self.traffic().borrow().clone();
         let report = traffic.report().filter(|report| Some(report.rollout()) == number);
@@ -117,6 +163,17 @@ impl fmt::Display for Status {
         if let Some(rollout) = &self.rollout {
             let candidate = self.candidate.as_ref().map_or_else(|| rollout.candidate.to_string(), named);
             write!(f, "\nrollout {} of {candidate}: {}", rollout.number, rollout.in_words())?;
+        }
+        if let Some(Rollout { strategy: Strategy::Experiment { .. }, .. }) = &self.rollout {
+            for ReleaseShare { version, sequence, share } in &self.variants {
+                write!(f, "\n{share} of the callers: {version}, sequence {sequence}")?;
+            }
+        }
+        if let Some(left_ms) = self.left_ms {
+            write!(f, "\nthe step takes {} more", progress::in_words(left_ms))?;
+        }
+        for progress in &self.progress {
+            write!(f, "\n{progress}")?;
         }
         if let Some(counts) = &self.shadow {
             write!(f, "\n{counts}: weir rollout differences shows them")?;

@@ -3,19 +3,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use serde_json::{Value, json};
+use weir_sandbox::compile::{Sources, compile};
+use weir_schema::id::DocumentId;
 use weir_schema::rollout::{Event, Phase, Share, Step, Strategy, Traffic};
+use weir_store::ControlKey;
 
 use super::conduct::{self, RolloutError};
 use super::line::Line;
-use super::loaded::DRAIN_AFTER;
+use super::loaded::{DRAIN_AFTER, Writes};
 use super::traffic::Asker;
 use crate::bundle::key::SigningKey;
 use crate::call::Caller;
 use crate::control::Actor;
 use crate::control::releases::{self, DeployError};
 use crate::control::tests::{AT_ONCE, Bench, COLLECTIONS, answering, bundle, sources};
+use crate::engine::ActivateError;
 use crate::release::Release;
+use crate::views::ViewState;
 
 fn canary(steps: &[(u16, Option<u64>)]) -> Strategy {
     let step =
@@ -236,5 +242,138 @@ async fn jobs_stay_on_the_line_of_their_caller() {
     notes.sort_unstable();
     assert_eq!(notes, [1, 2]);
     scheduler.stop().await;
+    bench.engine.close().await;
+}
+
+const INDEXED: &str = r#"
+import { collection, type Int } from "weir";
+export interface Item { n: Int }
+export const items = collection<Item>({ unique: ["n"] });
+export const notes = collection<Item>();
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_that_cannot_be_loaded_to_the_end_leaves_nothing_in_the_store() {
+    let (bench, _) = two(AT_ONCE).await;
+    let next = || compile(&sources("3.0.0", INDEXED, "export const answer = query((): Int => 3);")).unwrap();
+    let put = async |text: Bytes| {
+        let mut transaction = bench.store.begin().unwrap();
+        transaction.put_control(&ControlKey::Traffic, Some(text));
+        bench.store.commit(transaction).await.unwrap();
+    };
+    let whole = bench.store.control(&ControlKey::Traffic).unwrap().unwrap();
+    // After its collections and indexes are there, who is held to what cannot be found out.
+    put(Bytes::from_static(b"damaged")).await;
+    let refused = bench.engine.load(next(), Some(30), Writes::NotYet).await.map(drop);
+    put(whole).await;
+    assert!(matches!(refused, Err(ActivateError::Control(_))), "{refused:?}");
+    assert!(bench.engine.loaded_as(30).is_none());
+    let note = |id: &str| bench.store.begin().unwrap().get("notes", &DocumentId::parse(id).unwrap()).map(drop);
+    assert!(note("a").is_err(), "there is no such collection");
+    // Nor is anybody held to its index.
+    for _ in 0..2 {
+        assert_eq!(bench.call("add", json!({ "n": 1 })).await, json!(1));
+    }
+    // It is loaded all the same once it can be, and then its index counts.
+    let twice = bench.engine.load(next(), Some(30), Writes::NotYet).await.map(drop);
+    assert!(matches!(twice, Err(ActivateError::Collections(_))), "{twice:?}");
+    assert!(note("a").is_err());
+    bench.engine.close().await;
+}
+
+const GROUPED: &str = "export const add = procedure((args: { n: Int }): Int => { items.insert(args); return args.n; });\n\
+    export const byN = view.groupBy(items, (item) => `k${item.n % 3}`, { items: count(), total: sum((item) => item.n * FACTOR), \
+    most: top(2, (item) => item.n) });\n\
+    export const sorted = view.index(items, (item) => -item.n);\n";
+
+/// A release with views of groups whose code depends on the version.
+fn grouping(version: &str, factor: &str) -> Sources {
+    let manifest = format!("name = \"shop\"\nversion = \"{version}\"\n");
+    let functions = format!(
+        "import {{ count, procedure, sum, top, view, type Int }} from \"weir\";\n\
+         import {{ items }} from \"../collections\";\n{}",
+        GROUPED.replace("FACTOR", factor)
+    );
+    let texts = [("app.toml", manifest.as_str()), ("collections.ts", COLLECTIONS), ("functions/f.ts", &functions)];
+    Sources::from_texts(texts.map(|(path, text)| (path.to_owned(), text.to_owned())))
+}
+
+/// How often the views of the active release have read all documents since the start, once so many documents are kept of each.
+async fn builds(bench: &Bench, stored: u64) -> Vec<u64> {
+    for _ in 0..2_400 {
+        let views = bench.engine.views().unwrap();
+        if views.iter().all(|view| view.stored == stored && view.state == ViewState::Current) {
+            return views.iter().map(|view| view.runs).collect();
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("{:?}", bench.engine.views().unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_views_have_computed_beside_the_active_release_is_kept_once_theirs_is_active() {
+    let (bench, key) = (Bench::new(), SigningKey::generate().unwrap());
+    bench.trust(&key).await;
+    deploy(&bench, &bundle(&key, &grouping("1.0.0", "1"), 10), AT_ONCE).await.unwrap();
+    for n in 0..20 {
+        bench.call("add", json!({ "n": n })).await;
+    }
+    assert_eq!(builds(&bench, 20).await, [1, 1]);
+    deploy(&bench, &bundle(&key, &grouping("2.0.0", "2"), 20), Strategy::BlueGreen { hold: true }).await.unwrap();
+    // What both follow is kept of the active one alone. Once that has been written the other has passed it over.
+    for n in 20..30 {
+        bench.call("add", json!({ "n": n })).await;
+    }
+    builds(&bench, 30).await;
+    roll(&bench, Event::Promote).await.unwrap();
+    assert_eq!(builds(&bench, 30).await, [1, 1]);
+    bench.call("add", json!({ "n": 30 })).await;
+    builds(&bench, 31).await;
+    let rows = bench.call("byN", json!({})).await;
+    assert_eq!((&rows[0]["items"], &rows[0]["total"]), (&json!(11), &json!(330)));
+
+    let bench = bench.reopened().await;
+    bench.engine.restore(&|_| Ok(())).await.unwrap();
+    assert_eq!(builds(&bench, 31).await, [0, 0], "no document was read for that");
+    assert_eq!(bench.call("byN", json!({})).await, rows);
+    // Of the one that a rollback leads to the same is true.
+    let mut loaded = bench.engine.loaded();
+    loaded.wait_for(|all| all.iter().any(|release| release.sequence() == Some(10))).await.unwrap();
+    for view in bench.engine.loaded_as(10).unwrap().all_groups() {
+        view.until_built().await;
+    }
+    bench.call("add", json!({ "n": 31 })).await;
+    builds(&bench, 32).await;
+    roll(&bench, back()).await.unwrap();
+    builds(&bench, 32).await;
+    let rows = bench.call("byN", json!({})).await;
+    let bench = bench.reopened().await;
+    bench.engine.restore(&|_| Ok(())).await.unwrap();
+    assert_eq!(builds(&bench, 32).await, [0, 0]);
+    assert_eq!(bench.call("byN", json!({})).await, rows);
+    assert_eq!((&rows[0]["items"], &rows[0]["total"]), (&json!(11), &json!(165)));
+    bench.engine.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_status_says_how_long_a_step_still_takes() {
+    let (bench, _) = two(canary(&[(20, Some(3_600_000)), (60, None)])).await;
+    roll(&bench, Event::Pause).await.unwrap();
+    // The time that is left stands still.
+    let left_ms = bench.engine.rollout_status().unwrap().left_ms.unwrap();
+    assert!((1..=3_600_000).contains(&left_ms), "{left_ms}");
+    bench.engine.clock().advance(Duration::from_secs(600));
+    let status = bench.engine.rollout_status().unwrap();
+    assert_eq!(status.left_ms, Some(left_ms));
+    assert!(status.to_string().contains("\nthe step takes "), "{status}");
+    let shares: Vec<String> = status.variants.iter().map(|it| format!("{} {}", it.version, it.share)).collect();
+    assert_eq!(shares, ["1.0.0 80%", "2.0.0 20%"]);
+    roll(&bench, Event::Resume).await.unwrap();
+    bench.engine.clock().advance(Duration::from_secs(60));
+    let later_ms = bench.engine.rollout_status().unwrap().left_ms.unwrap();
+    assert!(later_ms <= left_ms - 60_000, "{later_ms} of {left_ms}");
+    // What ends when somebody says so has no time.
+    roll(&bench, Event::Advance).await.unwrap();
+    assert_eq!(bench.engine.rollout_status().unwrap().left_ms, None);
     bench.engine.close().await;
 }

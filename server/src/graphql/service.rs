@@ -106,6 +106,8 @@ impl Service {
             rate_overflowed: self.rates.overflowed(),
             app: self.engine.app_metrics(),
             releases: self.engine.release_calls(),
+            // Of a store that cannot be read there is nothing to tell.
+            rollouts: self.engine.rollout_readings().unwrap_or_default(),
             ..readings
         })
     }

@@ -237,6 +237,9 @@ async fn half_prepared(batches: usize) -> (Bench, BTreeMap<String, String>) {
     }
     let split = stored(&bench.store).values().filter(|text| text.contains("first")).count();
     assert_eq!(split, batches * 7);
+    let status = bench.engine.rollout_status().unwrap().to_string();
+    let how_far = format!("\ncustomers is being migrated to shop 2.0.0: {} of 60 documents", batches * 7);
+    assert!(status.contains("being prepared") && status.ends_with(&how_far), "{status}");
     (bench.reopened().await, before)
 }
 

@@ -98,6 +98,25 @@ fn results(bench: &Bench) -> BTreeMap<u64, (u64, f64, f64)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_status_names_all_variants_with_their_shares() {
+    let (bench, _key) = three().await;
+    let status = bench.engine.rollout_status().unwrap();
+    let told = status.to_string();
+    let lines: Vec<&str> = told.lines().skip(2).collect();
+    assert_eq!(
+        lines,
+        [
+            "40% of the callers: 1.0.0, sequence 10",
+            "30% of the callers: 3.0.0, sequence 30",
+            "30% of the callers: 2.0.0, sequence 20"
+        ]
+    );
+    let variants: Vec<u64> = status.variants.iter().map(|variant| variant.sequence).collect();
+    assert_eq!((variants, status.left_ms, status.progress), (vec![10, 30, 20], None, Vec::new()));
+    bench.engine.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn callers_are_divided_and_what_they_do_counts_for_what_they_see() {
     let (bench, _key) = three().await;
     let first = seen(&bench);
