@@ -24,7 +24,7 @@ use super::{Actor, Changed, ControlError, all, all_in, change, keys, now_ms, par
 use crate::bundle::sign::sources;
 use crate::bundle::verified::{Refusal, Trust, VerifiedBundle};
 use crate::engine::{ActivateError, Engine};
-use crate::rollouts::conduct::{RolloutError, put};
+use crate::rollouts::conduct::{Guarded, RolloutError, put};
 use crate::rollouts::conductor::needed;
 use crate::rollouts::loaded::Writes;
 
@@ -184,14 +184,14 @@ impl Engine {
         actor: &Actor,
         admit: Admit,
     ) -> Result<Deployed, DeployError> {
-        self.deploy_judged(bundle, (strategy, Incompatible::Refused), actor, admit).await
+        self.deploy_judged(bundle, (strategy, Incompatible::Refused, Guarded::default()), actor, admit).await
     }
 
-    /// The same, where somebody may insist on a version that is too small.
+    /// The same, where somebody may insist on a version that is too small, and that no guard takes its rollout back.
     pub async fn deploy_judged(
         &self,
         bundle: &[u8],
-        how: (Strategy, Incompatible),
+        how: (Strategy, Incompatible, Guarded),
         actor: &Actor,
         admit: Admit,
     ) -> Result<Deployed, DeployError> {
@@ -206,7 +206,7 @@ impl Engine {
     async fn deploy_to_the_end(
         &self,
         bundle: &[u8],
-        how: (Strategy, Incompatible),
+        how: (Strategy, Incompatible, Guarded),
         actor: &Actor,
         admit: Admit,
     ) -> Result<Deployed, DeployError> {
@@ -223,7 +223,7 @@ impl Engine {
     async fn try_deploy(
         &self,
         bundle: &[u8],
-        (strategy, incompatible): (Strategy, Incompatible),
+        (strategy, incompatible, guarded): (Strategy, Incompatible, Guarded),
         actor: &Actor,
         admit: Admit,
     ) -> Result<Deployed, DeployError> {
@@ -252,7 +252,8 @@ impl Engine {
                 return Ok(Deployed { release, was_active: false, rollout });
             }
             drop(one_at_a_time);
-            let state = self.start_rollout(sequence, strategy, actor).await.map_err(Box::new)?;
+            let started = self.start_rollout_guarded(sequence, (strategy, guarded), actor).await;
+            let state = started.map_err(Box::new)?;
             return Ok(Deployed { release, was_active: false, rollout: state.rollout });
         }
         // What cannot begin is not even compiled.
@@ -274,7 +275,7 @@ impl Engine {
         let writes = if is_at_once { Writes::FromNow } else { Writes::NotYet };
         let loaded = self.load(compiled, Some(sequence), writes).await?;
         let kept = match self.ready_to_compare(&begun).await {
-            Ok(()) => keep(self.store(), actor, &record, bundle, (signatures, &strategy, &forced)).await,
+            Ok(()) => keep(self.store(), actor, &record, bundle, (signatures, (&strategy, guarded), &forced)).await,
             Err(error) => Err(Box::new(error).into()),
         };
         if let Err(error) = kept {
@@ -370,7 +371,7 @@ pub(super) async fn keep(
     actor: &Actor,
     record: &ReleaseRecord,
     bundle: &[u8],
-    (signatures, strategy, forced): (usize, &Strategy, &[String]),
+    (signatures, (strategy, guarded), forced): (usize, (&Strategy, Guarded), &[String]),
 ) -> Result<(), DeployError> {
     change(store, actor, |transaction| {
         let keys: Vec<SigningKeyRecord> = all_in(transaction, ControlKind::SigningKeys)?;
@@ -380,7 +381,7 @@ pub(super) async fn keep(
         }
         let begun = read_traffic(transaction)?;
         let begun = begun.start(record.sequence, strategy.clone(), actor.as_str(), record.deployed_ms);
-        let traffic = begun.map_err(RolloutError::from).map_err(Box::new)?;
+        let traffic = guarded.applied(begun.map_err(RolloutError::from).map_err(Box::new)?);
         let known: Vec<ReleaseRecord> = all_in(transaction, ControlKind::Releases)?;
         let (old, needed) = ((known.len() + 1).saturating_sub(RELEASES_MAX), needed(&traffic));
         for release in known.iter().filter(|release| !needed.contains(&release.sequence)).take(old) {
@@ -395,6 +396,7 @@ pub(super) async fn keep(
             vec![format!("{} {}", record.app, record.version), record.sequence.to_string(), record.digest.to_string()];
         targets.extend(record.signers.iter().map(|signer| format!("signed by {signer}")));
         targets.push(format!("rollout {number}, {}", strategy.as_str()));
+        targets.extend(guarded.target());
         targets.extend(forced.iter().cloned());
         Ok::<_, DeployError>(Changed::new((), "deploy", targets))
     })

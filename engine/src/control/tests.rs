@@ -22,6 +22,7 @@ use crate::bundle::key::SigningKey;
 use crate::bundle::sign::{Terms, pack, sign};
 use crate::call::{Call, Caller};
 use crate::engine::{ActivateError, RESULTS_BYTES_MAX, Runs};
+use crate::rollouts::conduct::Guarded;
 use crate::usage;
 
 pub(crate) const AT_ONCE: Strategy = Strategy::BlueGreen { hold: false };
@@ -392,7 +393,10 @@ async fn a_version_says_what_it_asks_of_clients_unless_somebody_insists() {
     // One version has one content, whoever insists; and may be signed anew.
     let other = bundle(&key, &answering("1.0.0", 2), 2);
     let insisting = async |bundle: &[u8]| {
-        bench.engine.deploy_judged(bundle, (AT_ONCE, Incompatible::Forced), &Actor::operator(), &|_| Ok(())).await
+        bench
+            .engine
+            .deploy_judged(bundle, (AT_ONCE, Incompatible::Forced, Guarded::default()), &Actor::operator(), &|_| Ok(()))
+            .await
     };
     for refusal in [bench.deploy(&other).await.unwrap_err(), insisting(&other).await.unwrap_err()] {
         assert_eq!(

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 use weir_schema::codec::control::ReleaseRecord;
 use weir_schema::rollout::{self, Event, Moved, Phase, Rollout, Strategy};
@@ -23,6 +24,32 @@ use crate::experiments::observations::BeginError;
 use crate::keep::Keeping;
 use crate::release::Release;
 use crate::scheduled;
+
+/// What may take a rollout back.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Guarded {
+    /// What its calls come to, where its release has guards.
+    #[default]
+    ByGuards,
+    /// Somebody's hand alone.
+    ByHand,
+}
+
+impl Guarded {
+    /// A state in which a rollout has just begun, with that said of it.
+    pub(crate) fn applied(self, mut begun: rollout::Traffic) -> rollout::Traffic {
+        if let Some(rollout) = &mut begun.rollout {
+            rollout.unguarded = self == Self::ByHand;
+        }
+        begun
+    }
+
+    /// What the audit log says of it.
+    pub(crate) fn target(self) -> Option<String> {
+        (self == Self::ByHand).then(|| "unguarded".to_owned())
+    }
+}
 
 /// Rollouts that are over and are on record.
 const ROLLOUTS_MAX: u64 = 1_000;
@@ -135,6 +162,16 @@ impl Engine {
         strategy: Strategy,
         actor: &Actor,
     ) -> Result<rollout::Traffic, RolloutError> {
+        self.start_rollout_guarded(sequence, (strategy, Guarded::default()), actor).await
+    }
+
+    /// The same, where no guard may take it back.
+    pub async fn start_rollout_guarded(
+        &self,
+        sequence: u64,
+        (strategy, guarded): (Strategy, Guarded),
+        actor: &Actor,
+    ) -> Result<rollout::Traffic, RolloutError> {
         self.may_roll_out()?;
         let _one_at_a_time = self.deploying().lock().await;
         let known = releases::list(self.store())?;
@@ -149,12 +186,13 @@ impl Engine {
         change(self.store(), actor, |transaction| {
             let started = read_traffic(transaction)?.start(sequence, strategy.clone(), actor.as_str(), now_ms)?;
             let number = started.rollouts;
-            put(transaction, &Moved { traffic: started, ended: None });
-            let targets = vec![
+            put(transaction, &Moved { traffic: guarded.applied(started), ended: None });
+            let mut targets = vec![
                 format!("rollout {number}"),
                 format!("{} {}", record.app, record.version),
                 strategy.as_str().to_owned(),
             ];
+            targets.extend(guarded.target());
             Ok::<_, RolloutError>(Changed::new((), "startRollout", targets))
         })
         .await?;

@@ -6,10 +6,11 @@ use serde_json::{Value, json};
 use weir_sandbox::compile::Sources;
 use weir_schema::rollout::{Event, Phase, Share, Step, Strategy};
 
-use super::conduct;
+use super::conduct::{self, Guarded};
 use super::status::{self, Status};
 use crate::bundle::key::SigningKey;
 use crate::call::{Call, Caller};
+use crate::control::judge::Incompatible;
 use crate::control::tests::{AT_ONCE, Bench, COLLECTIONS, bundle, sources};
 use crate::control::{Actor, releases};
 
@@ -185,5 +186,37 @@ async fn what_clients_wait_for_is_counted_however_they_ask() {
     assert_eq!((health.answered, health.refused, health.failed, health.crashed), (3, 1, 1, 0));
     assert_eq!(health.timed(), 3);
     assert!(health.percentile_us(95) >= health.percentile_us(50) && health.percentile_us(50).is_some());
+    bench.engine.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_begun_unguarded_is_taken_back_by_hand_alone() {
+    let (bench, key) = two(canary(), LONG).await;
+    bench.engine.roll(Event::RollBack { why: "by hand".into() }, &Actor::operator()).await.unwrap();
+    let (actor, signed) = (Actor::operator(), bundle(&key, &app("3.0.0", LONG), 30));
+    let how = |strategy| (strategy, Incompatible::Refused, Guarded::ByHand);
+    bench.engine.deploy_judged(&signed, how(canary()), &actor, &|_| Ok(())).await.unwrap();
+    call(&bench, 30, 200, THROWS()).await;
+    look(&bench).await;
+    let status = shown(&bench);
+    assert!(status.rollout.is_some_and(|rollout| rollout.unguarded));
+    assert_eq!(status.guards, Vec::<String>::new());
+    bench.engine.roll(Event::Promote, &actor).await.unwrap();
+    assert_eq!(look(&bench).await, Some(30));
+    // The same where all callers move at once, of what is on record.
+    bench.engine.start_rollout_guarded(20, (AT_ONCE, Guarded::ByHand), &actor).await.unwrap();
+    call(&bench, 20, 200, THROWS()).await;
+    assert_eq!(look(&bench).await, Some(20));
+    assert_eq!(releases::traffic(&bench.store).unwrap().watch, None);
+    let audit = bench.audit();
+    let begun: Vec<&str> = audit.lines().filter(|line| line.ends_with(" unguarded")).collect();
+    assert!(
+        matches!(begun.as_slice(), [deploy, start] if deploy.starts_with("operator deploy shop 3.0.0 30 ")
+        && *start == "operator startRollout rollout 4 shop 2.0.0 blue-green unguarded"),
+        "{audit}"
+    );
+    // It holds for one rollout.
+    bench.engine.start_rollout(30, AT_ONCE, &actor).await.unwrap();
+    assert!(releases::traffic(&bench.store).unwrap().watch.is_some());
     bench.engine.close().await;
 }

@@ -37,7 +37,7 @@ pub struct Mutation;
 impl Mutation {
     /// Rolls a bundle out, given as base64 (`weir build`, `weir deploy`): all callers move to it at once when it is ready, unless the
     /// strategy says otherwise. One that does not verify, compile, load or fit the data changes nothing, and neither does one whose
-    /// version is too small for what it changes, unless that is forced.
+    /// version is too small for what it changes, unless that is forced. One that is unguarded is taken back by hand alone.
     #[graphql(guard = "needs(Permission::Deploy)")]
     async fn deploy(
         &self,
@@ -45,12 +45,13 @@ impl Mutation {
         bundle: String,
         strategy: Option<StrategyInput>,
         #[graphql(default = false)] force: bool,
+        #[graphql(default = false)] unguarded: bool,
     ) -> Result<Deployment> {
         let engine = context.data::<Engine>()?;
         let bundle = STANDARD.decode(bundle).map_err(|_| bad("bundle is a bundle in base64"))?;
         let (actor, strategy) = (actor(context)?, StrategyInput::strategy(strategy, engine.store())?);
         let incompatible = if force { Incompatible::Forced } else { Incompatible::Refused };
-        let how = (strategy, incompatible);
+        let how = (strategy, incompatible, rollouts::guarded(unguarded));
         let deployed = engine.deploy_judged(&bundle, how, &actor, &servable).await.map_err(|error| match error {
             DeployError::Control(error) => unavailable(error),
             error => refused(ErrorCode::Conflict, error.to_string()),
@@ -65,15 +66,16 @@ impl Mutation {
         Ok(Deployment { release, was_active, rollout: rollout.map(Rollout::from) })
     }
 
-    /// Rolls a release out that is on record, named by its version or its sequence.
+    /// Rolls a release out that is on record, named by its version or its sequence. One that is unguarded is taken back by hand alone.
     #[graphql(guard = "needs(Permission::Deploy)")]
     async fn start_rollout(
         &self,
         context: &Context<'_>,
         release: String,
         strategy: Option<StrategyInput>,
+        #[graphql(default = false)] unguarded: bool,
     ) -> Result<RolloutStatus> {
-        rollouts::start(context, &release, strategy).await
+        rollouts::start(context, &release, (strategy, unguarded)).await
     }
 
     /// Begins the next step of the rollout under way.

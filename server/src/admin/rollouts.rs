@@ -4,8 +4,9 @@ use async_graphql::{Context, Enum, InputObject, Result, SimpleObject};
 use serde_json::{Value, json};
 use weir_engine::Engine;
 use weir_engine::control::releases;
-use weir_engine::rollouts::conduct::{self, RolloutError};
+use weir_engine::rollouts::conduct::{self, Guarded, RolloutError};
 use weir_engine::rollouts::guarding;
+use weir_engine::rollouts::progress::Progress;
 use weir_engine::rollouts::status::{self, NamedVariant};
 use weir_schema::duration::parse_ms;
 use weir_schema::error::ErrorCode;
@@ -30,12 +31,41 @@ pub struct RolloutStatus {
     pub candidate: Option<Release>,
     /// Whose calls go to it, such as `5%`; null: nobody's.
     pub share: Option<String>,
+    /// The releases between which the callers are divided, or will be once they are ready: the base first, then the candidate.
+    pub variants: Vec<ReleaseShare>,
     /// How far that is.
     pub rollout: Option<Rollout>,
+    /// How long its step still takes, in milliseconds; null: until somebody says that it goes on.
+    #[graphql(name = "leftMs")]
+    pub left_ms: Option<String>,
+    /// How far it is with what a release waits for before it takes calls: migrations, indexes, views.
+    pub progress: Vec<RolloutProgress>,
     /// What takes it back by itself, in words; empty: nothing, or it is over and not watched any more.
     pub guards: Vec<String>,
     /// What the calls of these releases came to lately.
     pub health: Vec<ReleaseHealth>,
+}
+
+/// A release, and which share of the callers goes to it.
+#[derive(SimpleObject)]
+pub struct ReleaseShare {
+    /// Its version.
+    pub version: String,
+    /// Its sequence.
+    pub sequence: String,
+    /// Whose calls go to it, such as `25%`.
+    pub share: String,
+}
+
+/// Documents that are gone through.
+#[derive(SimpleObject)]
+pub struct RolloutProgress {
+    /// What for, in words.
+    pub what: String,
+    /// The documents so far.
+    pub done: String,
+    /// The documents when it began; `0` as long as that is not known.
+    pub total: String,
 }
 
 /// What the calls of a release came to in the last window of its guards.
@@ -93,6 +123,8 @@ pub struct Rollout {
     pub started_at: String,
     /// By whom.
     pub started_by: String,
+    /// Whether it is taken back by hand alone.
+    pub unguarded: bool,
 }
 
 /// A step of a canary.
@@ -270,12 +302,25 @@ impl From<status::Status> for RolloutStatus {
     fn from(status: status::Status) -> Self {
         let summary = status.to_string();
         let status::Status { active, previous, candidate, rollout, share, guards, health, .. } = status;
+        let variant = |status::ReleaseShare { version, sequence, share }: status::ReleaseShare| ReleaseShare {
+            version,
+            sequence: sequence.to_string(),
+            share: share.to_string(),
+        };
+        let progress = |Progress { what, done, total }: Progress| RolloutProgress {
+            what,
+            done: done.to_string(),
+            total: total.to_string(),
+        };
         Self {
             summary,
             active: active.map(|record| Release::of(record, true)),
             previous: previous.map(|record| Release::of(record, false)),
             candidate: candidate.map(|record| Release::of(record, false)),
             share: share.map(|share| share.to_string()),
+            variants: status.variants.into_iter().map(variant).collect(),
+            left_ms: status.left_ms.map(|left_ms| left_ms.to_string()),
+            progress: status.progress.into_iter().map(progress).collect(),
             rollout: rollout.map(Rollout::from),
             guards,
             health: health.into_iter().map(ReleaseHealth::from).collect(),
@@ -292,7 +337,7 @@ impl From<rollout::Rollout> for Rollout {
         let variant =
             |(release, share): (u64, Share)| RolloutVariant { release: release.to_string(), share: share.to_string() };
         let variants = variants.into_iter().map(variant).collect();
-        let rollout::Rollout { number, base, candidate, strategy, phase, since_ms, started_ms, started_by, .. } =
+        let rollout::Rollout { number, base, candidate, strategy, phase, since_ms, started_ms, started_by, unguarded } =
             rollout;
         let (strategy, steps) = match strategy {
             Strategy::BlueGreen { .. } => (StrategyKind::BlueGreen, Vec::new()),
@@ -329,6 +374,7 @@ impl From<rollout::Rollout> for Rollout {
             since: moment(since_ms),
             started_at: moment(started_ms),
             started_by,
+            unguarded,
         }
     }
 }
@@ -346,12 +392,22 @@ pub fn ended(context: &Context<'_>) -> Result<Vec<Rollout>> {
 }
 
 /// Begins one of a release that a version or a sequence names.
-pub async fn start(context: &Context<'_>, release: &str, strategy: Option<StrategyInput>) -> Result<RolloutStatus> {
+pub async fn start(
+    context: &Context<'_>,
+    release: &str,
+    (strategy, unguarded): (Option<StrategyInput>, bool),
+) -> Result<RolloutStatus> {
     let (engine, actor) = (context.data::<Engine>()?, actor(context)?);
     let strategy = StrategyInput::strategy(strategy, engine.store())?;
     let found = status::find(engine.store(), release).map_err(of_rollout)?;
-    let state = engine.start_rollout(found.sequence, strategy, &actor).await.map_err(of_rollout)?;
+    let started = engine.start_rollout_guarded(found.sequence, (strategy, guarded(unguarded)), &actor).await;
+    let state = started.map_err(of_rollout)?;
     shown(engine, state)
+}
+
+/// What may take a rollout back.
+pub fn guarded(unguarded: bool) -> Guarded {
+    if unguarded { Guarded::ByHand } else { Guarded::ByGuards }
 }
 
 /// Promotes the release that is rolled out, or the one of those that a version or a sequence names.

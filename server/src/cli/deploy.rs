@@ -11,6 +11,7 @@ use weir_engine::Engine;
 use weir_engine::control::Actor;
 use weir_engine::control::judge::Incompatible;
 use weir_engine::engine::{RESULTS_BYTES_MAX, Runs};
+use weir_engine::rollouts::conduct::Guarded;
 use weir_sandbox::isolate::prepare_v8;
 use weir_sandbox::pool::PoolOptions;
 use weir_schema::bundle::{BUNDLE_BYTES_MAX, BadBundle, Bundle, Content};
@@ -51,28 +52,32 @@ pub struct Arguments {
     force: bool,
 }
 
+/// How it is deployed.
+type How = (Strategy, Incompatible, Guarded);
+
 /// Builds and signs what is not yet, and has it deployed.
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     logging::start();
     let Arguments { what, signing, strategy, place, elsewhere, force } = arguments;
     let incompatible = if *force { Incompatible::Forced } else { Incompatible::Refused };
-    let strategy = strategy.strategy();
+    let how = (strategy.strategy(), incompatible, strategy.guarded());
     if let Some(remote) = elsewhere.remote(place.env())? {
         let tenant = place.tenant().cloned().or_else(|| remote.tenant());
-        return upload(&signed(what, signing, tenant.as_ref())?, &strategy, &remote, incompatible);
+        return upload(&signed(what, signing, tenant.as_ref())?, &how, &remote);
     }
-    anstream::println!("{}", ship(&signed(what, signing, place.tenant())?, strategy, place, incompatible)?);
+    anstream::println!("{}", ship(&signed(what, signing, place.tenant())?, how, place)?);
     Ok(())
 }
 
 /// Asks the control plane of a server elsewhere.
-fn upload(bundle: &[u8], strategy: &Strategy, remote: &Remote, incompatible: Incompatible) -> Result<(), Failure> {
-    let query = "mutation($bundle: String!, $strategy: StrategyInput, $force: Boolean!) { \
-        deploy(bundle: $bundle, strategy: $strategy, force: $force) { \
+fn upload(bundle: &[u8], (strategy, incompatible, guarded): &How, remote: &Remote) -> Result<(), Failure> {
+    let query = "mutation($bundle: String!, $strategy: StrategyInput, $force: Boolean!, $unguarded: Boolean!) { \
+        deploy(bundle: $bundle, strategy: $strategy, force: $force, unguarded: $unguarded) { \
         wasActive release { app version sequence } rollout { number } } }";
-    let force = incompatible == Incompatible::Forced;
+    let (force, unguarded) = (*incompatible == Incompatible::Forced, *guarded == Guarded::ByHand);
     let strategy = StrategyInput::variables(strategy, &[]);
-    let variables = json!({ "bundle": STANDARD.encode(bundle), "strategy": strategy, "force": force });
+    let bundle = STANDARD.encode(bundle);
+    let variables = json!({ "bundle": bundle, "strategy": strategy, "force": force, "unguarded": unguarded });
     let data = threads()?.block_on(remote.ask(query, variables))?;
     let text = |name: &str| data.pointer(name).and_then(Value::as_str).unwrap_or_default();
     let rollout = data.pointer("/deploy/rollout/number").and_then(Value::as_str);
@@ -122,18 +127,14 @@ pub fn read_bundle(file: &Path) -> Result<Vec<u8>, Failure> {
 }
 
 /// Asks the process that serves the folder, or does it itself.
-fn ship(
-    bundle: &[u8],
-    strategy: Strategy,
-    place: &PlaceArguments,
-    incompatible: Incompatible,
-) -> Result<Shipped, Failure> {
+fn ship(bundle: &[u8], how: How, place: &PlaceArguments) -> Result<Shipped, Failure> {
     let (folder, bars) = (place.folder()?, Bars::default());
     let data = folder.data();
     // In what is none nobody listens, and a file would keep it from becoming one.
     if is_data_folder(&data) {
         let handed = Handed::over(bundle, &data)?;
-        let request = Request::Deploy { file: handed.path().to_owned(), strategy: strategy.clone(), incompatible };
+        let (file, (strategy, incompatible, guarded)) = (handed.path().to_owned(), how.clone());
+        let request = Request::Deploy { file, strategy, incompatible, guarded };
         if let Some(shipped) = folder.ask(&request, &bars)? {
             return Ok(shipped);
         }
@@ -146,7 +147,6 @@ fn ship(
         let engine = Engine::start_with(store.clone(), pool, None, RESULTS_BYTES_MAX, Runs::SignedBundles);
         let engine = engine.map_err(Failure::because)?;
         engine.ask_for_signatures(signatures);
-        let how = (strategy, incompatible);
         let deployed = engine.deploy_judged(bundle, how, &Actor::operator(), &servable).await;
         engine.close().await;
         deployed.map(Shipped::from).map_err(Failure::because)

@@ -10,7 +10,7 @@ use weir_engine::Engine;
 use weir_engine::control::Actor;
 use weir_engine::engine::{RESULTS_BYTES_MAX, Runs};
 use weir_engine::experiments::{ExperimentReport, Observations};
-use weir_engine::rollouts::conduct::{self, RolloutError};
+use weir_engine::rollouts::conduct::{self, Guarded, RolloutError};
 use weir_engine::rollouts::experiment;
 use weir_engine::rollouts::report::ShadowReport;
 use weir_engine::rollouts::status::{self, NamedVariant, Status};
@@ -141,7 +141,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     logging::start();
     match &arguments.command {
         Command::Start { release, strategy, variants, whose } => {
-            started(release, &strategy.strategy(), variants, whose)?.show(false)
+            started(release, (&strategy.strategy(), strategy.guarded()), variants, whose)?.show(false)
         }
         Command::Report { experiment, json, whose } => report(*experiment, *json, whose),
         Command::Status { json, whose } => told(whose)?.show(*json),
@@ -159,13 +159,13 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 /// What is asked of a server elsewhere.
-const STATUS: &str = "{ summary active { ...release } previous { ...release } candidate { ...release } share rollout { number strategy phase \
+const STATUS: &str = "{ summary active { ...release } previous { ...release } candidate { ...release } share leftMs variants { version sequence share } progress { what done total } rollout { number strategy phase \
     step why dueAt since startedAt startedBy } } } fragment release on Release { app version sequence }";
 
 /// The same of what was found.
 const FOUND: &str = "{ found: shadowReport { summary rollout base candidate share counts { ...counts } baseLatency { ...latency } \
-    candidateLatency { ...latency } functions { function counts { ...counts } differences { aspect path base candidate arguments } } } } \
-    fragment counts on ShadowCounts { same different skipped } fragment latency on ShadowLatency { p50Ms p95Ms p99Ms }";
+    candidateLatency { ...latency } metrics { metric base { ...given } candidate { ...given } } functions { function counts { ...counts } differences { aspect path base candidate arguments } } } } \
+    fragment given on ShadowMetricSum { values sum mean } fragment counts on ShadowCounts { same different skipped } fragment latency on ShadowLatency { p50Ms p95Ms p99Ms }";
 
 /// How rollouts are: as the store has it, or as a server elsewhere tells it.
 enum Told {
@@ -222,15 +222,22 @@ impl Told {
     }
 }
 
-fn started(release: &str, strategy: &Strategy, more: &[NamedVariant], whose: &Whose) -> Result<Told, Failure> {
-    let field = "mutation($release: String!, $strategy: StrategyInput) { status: startRollout(release: $release, strategy: $strategy)";
-    let variables = json!({ "release": release, "strategy": StrategyInput::variables(strategy, more) });
-    let request =
-        Request::StartRollout { release: release.to_owned(), strategy: strategy.clone(), variants: more.to_vec() };
+fn started(
+    release: &str,
+    (strategy, guarded): (&Strategy, Guarded),
+    more: &[NamedVariant],
+    whose: &Whose,
+) -> Result<Told, Failure> {
+    let field = "mutation($release: String!, $strategy: StrategyInput, $unguarded: Boolean!) { \
+        status: startRollout(release: $release, strategy: $strategy, unguarded: $unguarded)";
+    let (given, unguarded) = (StrategyInput::variables(strategy, more), guarded == Guarded::ByHand);
+    let variables = json!({ "release": release, "strategy": given, "unguarded": unguarded });
+    let (name, variants) = (release.to_owned(), more.to_vec());
+    let request = Request::StartRollout { release: name, strategy: strategy.clone(), variants, guarded };
     whose.ask((field, variables), &request, async |engine| {
         let found = status::find(engine.store(), release)?;
         let strategy = status::with_variants(engine.store(), strategy.clone(), more)?;
-        engine.start_rollout(found.sequence, strategy, &Actor::operator()).await.map(drop)
+        engine.start_rollout_guarded(found.sequence, (strategy, guarded), &Actor::operator()).await.map(drop)
     })
 }
 

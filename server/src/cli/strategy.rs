@@ -1,6 +1,7 @@
 //! The arguments that say how a release comes to take the place of another.
 
 use clap::Args;
+use weir_engine::rollouts::conduct::Guarded;
 use weir_engine::rollouts::status::NamedVariant;
 use weir_schema::duration::parse_ms;
 use weir_schema::rollout::{Compared, Share, Step, Strategy};
@@ -29,6 +30,9 @@ pub struct StrategyArguments {
     /// How many callers are expected to take part, of all variants together. What is said is most exact with so many.
     #[arg(long = "callers", value_name = "NUMBER", requires = "experiment", default_value_t = Compared::default().callers_planned)]
     callers_planned: u64,
+    /// Let no guard take it back, also once all callers have moved: it is taken back by hand alone.
+    #[arg(long)]
+    unguarded: bool,
 }
 
 /// The steps of a canary. One argument, though there are many: a list of clap's own would be split before it is read.
@@ -36,6 +40,11 @@ pub struct StrategyArguments {
 struct Steps(Vec<Step>);
 
 impl StrategyArguments {
+    /// What may take the rollout back.
+    pub fn guarded(&self) -> Guarded {
+        if self.unguarded { Guarded::ByHand } else { Guarded::ByGuards }
+    }
+
     /// What they say.
     pub fn strategy(&self) -> Strategy {
         let compared = || {

@@ -313,9 +313,9 @@ async fn perform(request: Request, served: &Served, watch: Watch) -> Result<Valu
             tracing::info!("the key {id} is revoked");
             outcome(&revoked)
         }
-        Request::Deploy { file, strategy, incompatible } => {
+        Request::Deploy { file, strategy, incompatible, guarded } => {
             let bundle = bundle(&file).await?;
-            let how = (strategy, incompatible);
+            let how = (strategy, incompatible, guarded);
             let deployed = engine.deploy_judged(&bundle, how, &Actor::operator(), &servable).await;
             let shipped = Shipped::from(deployed.map_err(|error| error.to_string())?);
             tracing::info!("{shipped}");
@@ -327,10 +327,11 @@ async fn perform(request: Request, served: &Served, watch: Watch) -> Result<Valu
         }
         Request::ShadowReport => outcome(&engine.shadow_report()),
         Request::Rollouts => outcome(&conduct::ended(store).map_err(|error| error.to_string())?),
-        Request::StartRollout { release, strategy, variants } => {
+        Request::StartRollout { release, strategy, variants, guarded } => {
             let found = status::find(store, &release).map_err(|error| error.to_string())?;
             let strategy = status::with_variants(store, strategy, &variants).map_err(|error| error.to_string())?;
-            let state = engine.start_rollout(found.sequence, strategy, &Actor::operator()).await;
+            let how = (strategy, guarded);
+            let state = engine.start_rollout_guarded(found.sequence, how, &Actor::operator()).await;
             rolled(store, state)
         }
         Request::Roll { rolling } => {

@@ -14,7 +14,7 @@ use weir_engine::control::log::Wanted;
 use weir_engine::control::releases::{self, Deployed};
 use weir_engine::control::tenants::Reached;
 use weir_engine::revoked::{Revocation, Revoked};
-use weir_engine::rollouts::conduct::RolloutError;
+use weir_engine::rollouts::conduct::{Guarded, RolloutError};
 use weir_engine::rollouts::status::{self, NamedVariant};
 use weir_schema::codec::audit::{AuditHead, Person};
 use weir_schema::codec::control::{AdministratorRecord, InstanceRecord, Permission, ReleaseRecord, SigningKeyRecord};
@@ -147,6 +147,9 @@ pub enum Request {
         strategy: Strategy,
         /// What becomes of it where its version is too small.
         incompatible: Incompatible,
+        /// What may take its rollout back.
+        #[serde(default)]
+        guarded: Guarded,
     },
     /// Which releases take calls. Done with a [`weir_engine::rollouts::status::Status`].
     RolloutStatus,
@@ -164,6 +167,9 @@ pub enum Request {
         /// More releases of an experiment.
         #[serde(default)]
         variants: Vec<NamedVariant>,
+        /// What may take it back.
+        #[serde(default)]
+        guarded: Guarded,
     },
     /// What is known of an experiment. Done with an [`ExperimentReport`](weir_engine::experiments::ExperimentReport).
     ExperimentReport {

@@ -15,7 +15,7 @@ use super::super::tests::{AT_ONCE, Bench, answering, bundle};
 use super::*;
 use crate::bundle::key::SigningKey;
 use crate::bundle::sign::{Terms, cosign, pack, sign};
-use crate::rollouts::conduct::{self, RolloutError};
+use crate::rollouts::conduct::{self, Guarded, RolloutError};
 
 /// A text that an app has and nothing else.
 const CANARY: &str = "a text that is in this bundle alone";
@@ -259,7 +259,9 @@ async fn a_release_that_is_on_record_no_longer_keeps_no_bundle() {
             deployed_ms: 1,
             deployed_by: "operator".to_owned(),
         };
-        releases::keep(&store, &operator, &record, &sequence.to_be_bytes(), (1, &AT_ONCE, &[])).await.unwrap();
+        releases::keep(&store, &operator, &record, &sequence.to_be_bytes(), (1, (&AT_ONCE, Guarded::default()), &[]))
+            .await
+            .unwrap();
         // It is promoted at once: one rollout after the other.
         change(&store, &operator, |transaction| {
             let moved = releases::read_traffic(transaction)?.after(&Event::Prepared, 1)?;
