@@ -128,6 +128,10 @@ fn what_a_release_takes_from_clients_is_told_and_refused() {
         "{told}"
     );
     assert!(told.ends_with("what follows 1.0.0 has to be 2.0.0 or later, and this is 1.0.1\n"), "{told}");
+    // Who checks the app is told the same, and that it breaks clients.
+    let checked = production.on_data(&["check", folder, "--against", "active"]);
+    assert_eq!((checked.code, checked.stdout.as_str()), (Some(1), told.as_str()), "{}", checked.stderr);
+    assert!(checked.stderr.contains("what clients could do with 1.0.0 they cannot any more"), "{}", checked.stderr);
     let json: Value = serde_json::from_str(&diff("active", folder, &["--json"])).unwrap();
     assert_eq!(
         (&json["leastVersion"], &json["isEnough"], &json["level"]),

@@ -1,4 +1,4 @@
-//! `weir check APP [--schema] [--against URL|FILE]`
+//! `weir check APP [--schema] [--against RELEASE|URL|FILE]`
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,7 +10,8 @@ use weir_sandbox::watchdog::{Ignored, Watchdog};
 use weir_schema::sdl;
 
 use super::build::{Built, build_folder, summary};
-use super::{Failure, against};
+use super::place::PlaceArguments;
+use super::{Failure, against, releases};
 
 /// The arguments of `weir check`.
 #[derive(Debug, Args)]
@@ -21,9 +22,12 @@ pub struct Arguments {
     #[arg(long)]
     schema: bool,
     /// Tell what the app changes for clients of another schema: a server's, at http://HOST:PORT/schema.graphql, or a file of
-    /// SDL. Fails if something breaks them.
-    #[arg(long, value_name = "URL|FILE", conflicts_with = "schema")]
+    /// SDL; or of a release on record (a version, a sequence, or active), with how often clients have asked for it. Fails if
+    /// something breaks them.
+    #[arg(long, value_name = "RELEASE|URL|FILE", conflicts_with = "schema")]
     against: Option<String>,
+    #[command(flatten)]
+    place: PlaceArguments,
 }
 
 /// Compiles the app, loads it once, and prints what was asked for.
@@ -34,6 +38,9 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let watchdog = Watchdog::start(give_up).map_err(Failure::because)?;
     let place = Place::here(0, &watchdog).map_err(Failure::because)?;
     Isolate::new(&Arc::new(app), &place).map(drop).map_err(|error| Failure::because(load_failure(&error)))?;
+    if let Some(release) = arguments.against.as_deref().filter(|other| releases::names_release(other)) {
+        return releases::against(&arguments.app, release, &arguments.place);
+    }
     if let Some(other) = &arguments.against {
         return against::report(&api, other);
     }

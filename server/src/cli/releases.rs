@@ -94,7 +94,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
             show(&record, is_active, &used(how, record.sequence)?, how.json)
         }
         Command::Diff { from, to, how } => {
-            let difference = difference(from, to, how)?;
+            let difference = difference(from, to, &how.place, how.elsewhere.remote(how.place.env())?)?;
             if how.json {
                 return write(&[serde_json::to_string(&difference).map_err(Failure::because)?]);
             }
@@ -150,15 +150,41 @@ fn used(how: &How, release: u64) -> Result<Vec<Asked>, Failure> {
     }
 }
 
-fn difference(from: &str, to: &str, how: &How) -> Result<Difference, Failure> {
-    let (from, to) = (side(from)?, side(to)?);
+/// Whether a text names a release: a version, a sequence, or active.
+pub fn names_release(text: &str) -> bool {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    text == "active" || is_number || semver::Version::parse(text).is_ok()
+}
+
+/// Prints what an app in a folder changes from a release on record, with who would notice, and fails if one of the changes breaks
+/// clients.
+pub fn against(app: &Path, release: &str, place: &PlaceArguments) -> Result<(), Failure> {
+    let to = Side::Bundle(pack_folder(app)?.bundle);
+    let difference = between(Side::Release(release.to_owned()), to, place, None)?;
+    let mut lines = difference.lines(Level::Internal);
+    lines.push(summary(&difference));
+    write(&lines)?;
+    if difference.level == Level::Breaking {
+        return Err(Failure::because(format!(
+            "what clients could do with {} they cannot any more: release it when none of them asks for that, or keep it",
+            difference.from
+        )));
+    }
+    Ok(())
+}
+
+fn difference(from: &str, to: &str, place: &PlaceArguments, elsewhere: Option<Remote>) -> Result<Difference, Failure> {
+    between(side(from)?, side(to)?, place, elsewhere)
+}
+
+fn between(from: Side, to: Side, place: &PlaceArguments, elsewhere: Option<Remote>) -> Result<Difference, Failure> {
     if let (Side::Bundle(_), Side::Bundle(_)) = (&from, &to) {
         return threads()?.block_on(Difference::between(None, from, to)).map_err(Failure::because);
     }
-    if let Some(remote) = how.elsewhere.remote(how.place.env())? {
+    if let Some(remote) = elsewhere {
         return remotely(&remote, from, to);
     }
-    let (folder, bars) = (how.place.folder()?, Bars::default());
+    let (folder, bars) = (place.folder()?, Bars::default());
     let data = folder.data();
     if weir_store::is_data_folder(&data) {
         let mut handed = None;
@@ -223,8 +249,7 @@ fn unclear() -> Failure {
 
 /// What a text names: a release by its version or sequence, and otherwise a file or a folder.
 fn side(text: &str) -> Result<Side, Failure> {
-    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    if text == "active" || is_number || semver::Version::parse(text).is_ok() {
+    if names_release(text) {
         return Ok(Side::Release(text.to_owned()));
     }
     let path = Path::new(text);
