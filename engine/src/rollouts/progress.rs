@@ -4,9 +4,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use weir_schema::codec::control::{MigrationDirection, MigrationRecord};
-use weir_schema::rollout::{Phase, Traffic};
+use weir_schema::rollout::{Phase, Rollout};
 use weir_store::Store;
 
+use super::status::Status;
 use crate::control::ControlError;
 use crate::engine::Engine;
 use crate::evolution;
@@ -51,8 +52,8 @@ pub(super) fn of_migration(store: &Store) -> Result<Vec<Progress>, ControlError>
 }
 
 /// How long the step under way, or the paused one, still takes; `None`: there is none, or it ends when somebody says so.
-pub(super) fn left_ms(state: &Traffic, now_ms: u64) -> Option<u64> {
-    match state.rollout.as_ref()?.phase {
+fn left_ms(rollout: &Rollout, now_ms: u64) -> Option<u64> {
+    match rollout.phase {
         Phase::Step { due_ms, .. } => due_ms.map(|due_ms| due_ms.saturating_sub(now_ms)),
         Phase::Paused { left_ms, .. } => left_ms,
         _ => None,
@@ -69,9 +70,18 @@ pub(super) fn in_words(ms: u64) -> String {
 }
 
 impl Engine {
+    /// A status with how long its step still takes, and how far it is with what a release waits for.
+    pub fn with_progress(&self, mut status: Status) -> Result<Status, ControlError> {
+        let now_ms = self.clock().now_ms();
+        status.left_ms = status.rollout.as_ref().and_then(|rollout| left_ms(rollout, now_ms));
+        status.progress = of_migration(self.store())?;
+        status.progress.extend(self.progress());
+        Ok(status)
+    }
+
     /// How far it is with indexes that are being built, documents that are being looked through, and views of loaded releases that
     /// are being built.
-    pub(super) fn progress(&self) -> Vec<Progress> {
+    fn progress(&self) -> Vec<Progress> {
         let building = self.store().building().into_iter().map(|build| Progress {
             what: format!("{} is being gone through for {}", build.collection, build.index),
             done: build.done,

@@ -112,9 +112,7 @@ pub fn of(traffic: Traffic, known: &[ReleaseRecord]) -> Status {
 impl Engine {
     /// How it is now, with what is known in memory alone.
     pub fn rollout_status(&self) -> Result<Status, ControlError> {
-        let mut status = status(self.store())?;
-        status.left_ms = progress::left_ms(&releases::traffic(self.store())?, self.clock().now_ms());
-        status.progress.extend(self.progress());
+        let status = self.with_progress(status(self.store())?)?;
         let number = status.rollout.as_ref().map(|rollout| rollout.number);
         let traffic = self.traffic().borrow().clone();
         let report = traffic.report().filter(|report| Some(report.rollout()) == number);

@@ -425,7 +425,8 @@ pub async fn roll(context: &Context<'_>, event: Event) -> Result<RolloutStatus> 
 
 fn shown(engine: &Engine, state: rollout::Traffic) -> Result<RolloutStatus> {
     let known = releases::list(engine.store()).map_err(unavailable)?;
-    Ok(engine.with_health(status::of(state, &known)).into())
+    let status = engine.with_progress(status::of(state, &known)).map_err(unavailable)?;
+    Ok(engine.with_health(status).into())
 }
 
 fn of_rollout(error: RolloutError) -> async_graphql::Error {
