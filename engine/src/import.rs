@@ -76,6 +76,7 @@ fn load(
     all_written: &Mutex<Vec<DocumentId>>,
 ) -> Run<Result<(), ImportError>> {
     let abort = |index, error| Run::Abort(Err(ImportError { index, error: call_error(error) }));
+    transaction.write_for(release.key().clone());
     let mut ids = seed.ids();
     let mut written = Vec::with_capacity(batch.len());
     let mut loading = Vec::with_capacity(batch.len());

@@ -276,6 +276,9 @@ async fn attempt(
     mut transaction: Transaction,
 ) -> Run<Came> {
     *noted.original.lock() = None;
+    if let Some(first) = group.first() {
+        transaction.write_for(first.release.key().clone());
+    }
     match once.map(|once| once.recall(&mut transaction, seed)).transpose() {
         Ok(recalled) => {
             if let Some(recalled) = recalled.flatten() {

@@ -35,6 +35,8 @@ pub struct Release {
     number: u64,
     /// That of its bundle, if it has one.
     sequence: Option<u64>,
+    /// What it is called where others may have its name.
+    key: Arc<str>,
     app: Arc<App>,
     /// For each function the digest of the code that it depends on.
     codes: Vec<Digest>,
@@ -70,6 +72,10 @@ pub(crate) struct Surroundings {
     pub secrets: Secrets,
 }
 
+fn name_of(app: &App) -> String {
+    format!("{} {}", app.manifest.name, app.manifest.version)
+}
+
 impl Surroundings {
     /// For an app, which is to fetch with that.
     pub(crate) fn of(app: &App, configured: Option<&Secrets>, fetcher: Fetcher) -> Result<Self, Missing> {
@@ -98,9 +104,12 @@ impl Release {
         let codes = code::digests(&app);
         let counts = ReleaseCounts::of(&app.manifest, &app.declarations);
         let usage = Usage::of(&app.declarations);
+        let name = name_of(&app);
+        let key = sequence.map_or(name.clone(), |sequence| format!("{name}#{sequence}")).into();
         Ok(Self {
             number,
             sequence,
+            key,
             app,
             codes,
             pool,
@@ -165,7 +174,12 @@ impl Release {
 
     /// `shop 1.4.0`.
     pub fn name(&self) -> String {
-        format!("{} {}", self.app.manifest.name, self.app.manifest.version)
+        name_of(&self.app)
+    }
+
+    /// `shop 1.4.0#7`: what the store tells it by from others of its name.
+    pub(crate) fn key(&self) -> &Arc<str> {
+        &self.key
     }
 
     /// What it was made of.

@@ -50,6 +50,9 @@ pub(crate) struct Collection {
 pub(crate) struct Held {
     pub(crate) release: String,
     pub(crate) narrowing: Narrowing,
+    /// The releases whose writers are held to it.
+    #[serde(default)]
+    pub(crate) writers: BTreeSet<String>,
 }
 
 /// What an index can make of a member.

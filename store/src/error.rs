@@ -10,6 +10,7 @@ use weir_schema::id::DocumentId;
 use weir_schema::limits::DOCUMENT_BYTES_MAX;
 use weir_schema::validate::Violation;
 
+use crate::held::name_of;
 use crate::keys::{KEYS_VARIABLE, KeyId, Numbered};
 use crate::position::BadCursor;
 
@@ -275,15 +276,15 @@ pub struct UniqueViolation {
     pub other: DocumentId,
 }
 
-/// A document that does not have the type that a release needs which takes over.
+/// A document that does not have the type that a release needs which came after the one that writes it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{collection} {id} cannot be stored while release {release} takes over: {violation}")]
+#[error("{collection} {id} cannot be stored: release {} could not read it: {violation}", name_of(release))]
 pub struct TypeViolation {
     /// The collection.
     pub collection: String,
     /// The document that was to be written.
     pub id: DocumentId,
-    /// The release.
+    /// The release, as it was named to [`crate::Store::hold`].
     pub release: String,
     /// What it does not know of the document.
     pub violation: Violation,
@@ -304,7 +305,7 @@ pub enum CommitError {
         /// The limit in bytes.
         max: usize,
     },
-    /// A document that it writes does not have the type that a release needs which takes over. Nothing was written.
+    /// A document that it writes does not have the type that a later release needs. Nothing was written.
     #[error("{0}")]
     Held(Box<TypeViolation>),
     /// The store stopped or was closed before. Nothing was written.

@@ -1,5 +1,7 @@
-//! Types that all documents of a collection are to have, whoever writes them: what a release that takes over needs of the
-//! documents of the one before it.
+//! Types that all documents of a collection are to have: what a release that takes over needs of the documents of those before it.
+//! Writers of these are held to them. Whoever writes for no release is held to all.
+//!
+//! A release goes by its name, and where there are several of one name by that with `#` and what tells it from the others behind it.
 //!
 //! What a transaction has written is looked at when it is to be committed: on its way there a document may be anything.
 //!
@@ -7,7 +9,8 @@
 //! written under it, and what is left are the documents that were there before. Rule: once these have been looked through and
 //! keep to it, every document has the type until it is given up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
@@ -17,7 +20,7 @@ use weir_schema::narrowing::Narrowing;
 use weir_schema::validate::Violation;
 
 use crate::building::UnderWay;
-use crate::catalog::{Catalog, Collection, Held};
+use crate::catalog::{Catalog, Held};
 use crate::error::{CommitError, Poisoned, TypeViolation};
 use crate::indexing::commit_catalog;
 use crate::read_set::Interval;
@@ -30,6 +33,14 @@ use crate::transaction::Transaction;
 const UNFIT_MAX: usize = 8;
 /// Documents that are named of each.
 const IDS_MAX: usize = 3;
+
+/// A type, and the releases whose writers are held to it.
+pub type HeldTo = (Narrowing, BTreeSet<String>);
+
+/// The name of a release, without what tells it from others of that name.
+pub(crate) fn name_of(release: &str) -> &str {
+    release.split_once('#').map_or(release, |(name, _)| name)
+}
 
 /// Documents of a collection that do not have a type, all for the same reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,18 +76,26 @@ impl Store {
         .await?
     }
 
-    /// Holds all writers to types, for the sake of a release, until it is given up with [`Self::let_go`], or
-    /// [`Self::apply_releases`] is told of releases among which it is not, or of it alone.
+    /// Holds writers of releases to types, for the sake of another one, and to no others that they were held to for it before: until
+    /// it is given up with [`Self::let_go`], or [`Self::apply_releases`] is told of releases among which it is not, or of it alone.
     ///
     /// What is under way and has not been committed is run again under it. Whether documents are there that do not keep to it is
     /// another matter: see [`Self::find_unfit`].
-    pub async fn hold(&self, release: &str, narrowings: Vec<Narrowing>) -> Result<(), Poisoned> {
+    pub async fn hold(&self, release: &str, held: Vec<HeldTo>) -> Result<(), Poisoned> {
         let release = release.to_owned();
         self.change_catalog(move |catalog| {
-            for narrowing in narrowings {
-                if let Some(collection) = catalog.collections.get_mut(&narrowing.to.collection) {
-                    collection.held.retain(|held| held.release != release);
-                    collection.held.push(Held { release: release.clone(), narrowing });
+            let mut held: BTreeMap<String, HeldTo> =
+                held.into_iter().map(|held| (held.0.to.collection.clone(), held)).collect();
+            for (name, collection) in &mut catalog.collections {
+                let next = held.remove(name);
+                let next = next.map(|(narrowing, writers)| Held { release: release.clone(), narrowing, writers });
+                // What stays as it is stays where it is, so that nothing has changed.
+                match (collection.held.iter().position(|held| held.release == release), next) {
+                    (Some(place), Some(next)) => {
+                        collection.held.get_mut(place).into_iter().for_each(|held| *held = next.clone());
+                    }
+                    (Some(place), None) => drop(collection.held.remove(place)),
+                    (None, next) => collection.held.extend(next),
                 }
             }
         })
@@ -120,30 +139,34 @@ impl Store {
 }
 
 impl Transaction {
+    /// Says of which release it is what it writes: it is held to what the release is held to.
+    pub fn write_for(&mut self, release: Arc<str>) {
+        self.writer = Some(release);
+    }
+
     /// Whether what it has written keeps to the types that all have to keep to.
     pub(crate) fn check_held(&self) -> Result<(), CommitError> {
-        for (name, collection) in self.catalog.collections.iter().filter(|(_, collection)| !collection.held.is_empty())
-        {
+        let is_held = |held: &&Held| self.writer.as_ref().is_none_or(|writer| held.writers.contains(&**writer));
+        for (name, collection) in &self.catalog.collections {
+            let held: Vec<&Held> = collection.held.iter().filter(is_held).collect();
+            if held.is_empty() {
+                continue;
+            }
             let all = Interval::prefix(key::documents(collection.number));
             for (key, text) in self.overlay.documents(&all) {
                 let (Some(text), Some(id)) = (text, key::document_id(&all.start, key)) else { continue };
                 // It was made of an object, so that it is one.
                 let mut document: Map<String, Value> = serde_json::from_slice(text).unwrap_or_default();
                 document.shift_remove("id");
-                check(name, collection, &id, &document)?;
+                check(name, &held, &id, &document)?;
             }
         }
         Ok(())
     }
 }
 
-fn check(
-    name: &str,
-    collection: &Collection,
-    id: &DocumentId,
-    document: &Map<String, Value>,
-) -> Result<(), CommitError> {
-    for Held { release, narrowing } in &collection.held {
+fn check(name: &str, held: &[&Held], id: &DocumentId, document: &Map<String, Value>) -> Result<(), CommitError> {
+    for Held { release, narrowing, .. } in held {
         narrowing.check(document.clone()).map_err(|violation| {
             let (collection, id, release) = (name.to_owned(), id.clone(), release.clone());
             CommitError::Held(Box::new(TypeViolation { collection, id, release, violation }))

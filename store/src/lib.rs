@@ -26,7 +26,7 @@
 //! | `clock` | timestamps of commits |
 //! | `notice` | what is told of every commit |
 //! | `catalog` | collections and indexes with their numbers; `declare` compares them with declarations, those of several releases at once as one, `indexing` builds and drops indexes |
-//! | `held` | types that all documents are held to for the sake of a release |
+//! | `held` | types that writers of documents are held to for the sake of a later release |
 //! | `building` | how far indexes are that are being built |
 //! | `kept` | what views have computed: written beside commits, read when a release becomes active |
 //! | `journal` | the check at start that no commit is missing, and the tail that follows every commit |
@@ -118,7 +118,7 @@ pub use error::{
 pub use export::copy::{CopyError, Source};
 pub use export::import::{ImportError, import_all};
 pub use export::{ExportError, Exported};
-pub use held::Unfit;
+pub use held::{HeldTo, Unfit};
 pub use jobs::{Due, JobFilter, JobPage};
 pub use journal::Tail;
 pub use kept::{KeptKey, KeptPage, KeptRecord};

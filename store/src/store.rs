@@ -415,8 +415,8 @@ impl Core {
         }
         let mut renewed = if transaction.epoch.is_some() { self.begin_ahead()? } else { self.begin()? };
         (renewed.turn, renewed.told) = (transaction.turn.take(), transaction.told.take());
+        (renewed.audit, renewed.writer) = (transaction.audit.take(), transaction.writer.take());
         renewed.overlay = std::mem::take(&mut transaction.overlay);
-        renewed.audit = transaction.audit.take();
         if let Some(told) = &renewed.told {
             *told.lock() = renewed.seen();
         }

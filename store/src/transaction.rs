@@ -65,6 +65,8 @@ pub struct Transaction {
     pub(crate) is_on_record: bool,
     /// Whom the audit log is to tell of no more.
     pub(crate) erases: Option<Person>,
+    /// The release whose function writes, or nobody's.
+    pub(crate) writer: Option<Arc<str>>,
     /// Whether it stays on the state that it sees, see [`Self::twin`].
     stays: bool,
     at_hand: VecDeque<(Key, Option<Bytes>)>,
@@ -109,6 +111,7 @@ impl Transaction {
             audit: None,
             control: ControlWrites::default(),
             is_on_record: false,
+            writer: None,
             erases: None,
             stays: false,
             at_hand: VecDeque::new(),

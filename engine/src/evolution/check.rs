@@ -1,8 +1,8 @@
 //! Whether all documents have the types of a release that takes over, and that they go on having them.
 //!
 //! The types alone say of most collections that they do. Of the others the documents are looked through twice: first beside all that
-//! goes on, so that a release that does not fit is refused and nobody has noticed; then with all writers held to the types, whatever
-//! release they are of. What was found to fit then stays so, until the store is told that the release or those beside it are gone.
+//! goes on, so that a release that does not fit is refused and nobody has noticed; then with the writers of all other releases held to
+//! the types. What was found to fit then stays so, until the store is told that the release or those beside it are gone.
 
 use std::fmt;
 
@@ -74,7 +74,7 @@ impl Engine {
         let checked = self.find_unfit(&release, &narrowings).await;
         if checked.is_err() {
             self.evolving().holds_for_none();
-            self.store().let_go(&release).await?;
+            self.store().let_go(candidate.key()).await?;
         }
         checked
     }

@@ -26,6 +26,8 @@ use crate::seed::Seed;
 /// A release with what it has documents migrated by.
 pub(crate) struct Converter {
     release: Arc<Release>,
+    /// The release before, as the store knows it.
+    base: Option<Arc<str>>,
     collections: BTreeMap<String, Types>,
 }
 
@@ -66,7 +68,8 @@ impl Converter {
             Some((collection.clone(), Types { functions: functions.clone(), new, old, others: Vec::new() }))
         });
         let collections: BTreeMap<String, Types> = entries.collect();
-        (!collections.is_empty()).then(|| Self { release: release.clone(), collections })
+        let base = base.map(|base| base.key().clone());
+        (!collections.is_empty()).then(|| Self { release: release.clone(), base, collections })
     }
 
     /// The same where other releases have to be able to read what it makes of documents too: those that are compared with it.
@@ -82,6 +85,14 @@ impl Converter {
 
     pub(crate) fn release(&self) -> &Arc<Release> {
         &self.release
+    }
+
+    /// Whose documents it makes of documents.
+    pub(super) fn writer(&self, direction: MigrationDirection) -> &Arc<str> {
+        match (direction, &self.base) {
+            (MigrationDirection::Down, Some(base)) => base,
+            _ => self.release.key(),
+        }
     }
 
     pub(crate) fn collections(&self) -> impl Iterator<Item = &String> {

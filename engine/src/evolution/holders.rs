@@ -4,10 +4,12 @@
 //! Rule: a release is held to the types of those that came after it, and never the other way round: what a new release adds, the ones
 //! before need not know.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use weir_schema::narrowing::{DocumentType, Narrowing};
 use weir_schema::rollout::{Phase, Traffic};
+use weir_store::HeldTo;
 
 use crate::control::{ControlError, releases};
 use crate::engine::Engine;
@@ -26,7 +28,7 @@ impl Engine {
         let holders = self.holders(state);
         let loaded = self.loaded().borrow().clone();
         for release in loaded.iter().filter(|release| !is_among(&holders, release)) {
-            self.store().let_go(&release.name()).await?;
+            self.store().let_go(release.key()).await?;
         }
         Ok(())
     }
@@ -54,7 +56,7 @@ impl Engine {
         let all = loaded.iter().map(AsRef::as_ref).chain(next.iter().copied());
         for holder in all.filter(|release| is_among(&holders, release)) {
             let before = self.before(state, holder);
-            let next = next.iter().copied().filter(|next| is_before(state, next, holder));
+            let next = next.iter().copied().filter(|next| is_held(state, next, holder));
             let others: Vec<&Release> = before.iter().map(AsRef::as_ref).chain(next).collect();
             self.hold_to(holder, &others).await?;
         }
@@ -62,17 +64,13 @@ impl Engine {
     }
 
     async fn hold_to(&self, holder: &Release, others: &[&Release]) -> Result<(), ControlError> {
-        let narrowings = narrowings(holder, others);
-        if !narrowings.is_empty() {
-            self.store().hold(&holder.name(), narrowings).await?;
-        }
-        Ok(())
+        Ok(self.store().hold(holder.key(), held_to(holder, others)).await?)
     }
 
-    /// The loaded releases that came before one.
+    /// The loaded releases whose writers are held to the types of one.
     fn before(&self, state: &Traffic, holder: &Release) -> Vec<Arc<Release>> {
         let loaded = self.loaded().borrow().clone();
-        loaded.into_iter().filter(|release| is_before(state, release, holder)).collect()
+        loaded.into_iter().filter(|release| is_held(state, release, holder)).collect()
     }
 
     fn holders(&self, state: &Traffic) -> Vec<u64> {
@@ -89,23 +87,32 @@ fn rolled_out(state: &Traffic) -> Vec<u64> {
     variants.map(|(sequence, _)| sequence).collect()
 }
 
-/// Whether a release was promoted that is not one that is to be.
-fn is_before(state: &Traffic, release: &Release, holder: &Release) -> bool {
-    let is_promoted = release.sequence().is_some_and(|sequence| state.promoted.contains(&sequence));
-    is_promoted && !is_among(&rolled_out(state), release) && release.number() != holder.number()
+/// Whether a release was promoted that is not one that is to be, or is compared with the holder: either may become active.
+fn is_held(state: &Traffic, release: &Release, holder: &Release) -> bool {
+    let rolled_out = rolled_out(state);
+    let is_held = if is_among(&rolled_out, release) {
+        is_among(&rolled_out, holder)
+    } else {
+        is_among(&state.promoted, release)
+    };
+    is_held && release.number() != holder.number()
 }
 
 fn is_among(holders: &[u64], release: &Release) -> bool {
     release.sequence().is_some_and(|sequence| holders.contains(&sequence))
 }
 
-/// What a release asks of the documents that others write. A collection that one of them does not have it does not write.
-fn narrowings(holder: &Release, others: &[&Release]) -> Vec<Narrowing> {
+/// What a release asks of the documents that others write, and who these are. A collection that one of them does not have it does not
+/// write.
+fn held_to(holder: &Release, others: &[&Release]) -> Vec<HeldTo> {
     let collections = holder.declarations().collections.keys();
-    let narrowings = collections.filter_map(|collection| {
+    let held = collections.filter_map(|collection| {
         let to = DocumentType::of(holder.declarations(), collection)?;
-        let old = others.iter().filter_map(|other| DocumentType::of(other.declarations(), collection));
-        old.filter_map(|old| Narrowing::between(Some(&old), to.clone())).reduce(Narrowing::and)
+        let asked = others.iter().filter_map(|other| {
+            let old = DocumentType::of(other.declarations(), collection)?;
+            Some((Narrowing::between(Some(&old), to.clone())?, BTreeSet::from([other.key().to_string()])))
+        });
+        asked.reduce(|(one, writers), (other, more)| (one.and(other), writers.into_iter().chain(more).collect()))
     });
-    narrowings.collect()
+    held.collect()
 }

@@ -212,7 +212,7 @@ impl Migrating<'_> {
             }
         }
         if self.direction == MigrationDirection::Down {
-            engine.store().let_go(&release).await?;
+            engine.store().let_go(self.converter.release().key()).await?;
         }
         engine.store().fence().await?;
         Ok(begun.is_some())
@@ -254,6 +254,7 @@ impl Migrating<'_> {
     }
 
     async fn attempt(&self, seed: &Seed, mut transaction: Transaction) -> Run<Batch> {
+        transaction.write_for(self.converter.writer(self.direction).clone());
         let mut record = match record_in(&mut transaction) {
             Ok(Some(record)) => record,
             Ok(None) => return Run::Abort(Batch::Failed(failed(CallError::unavailable("the migration was ended")))),

@@ -101,8 +101,8 @@ impl Bench {
     }
 
     async fn unite(&self) {
-        let (new, old) = (self.candidate.name(), self.base.name());
-        let releases = [(new.as_str(), self.candidate.declarations()), (old.as_str(), self.base.declarations())];
+        let (new, old) = (self.candidate.key(), self.base.key());
+        let releases = [(&**new, self.candidate.declarations()), (&**old, self.base.declarations())];
         self.engine.store().apply_releases(&releases).await.unwrap();
     }
 
@@ -230,7 +230,7 @@ async fn what_was_found_to_fit_stays_so() {
         (refused.code, refused.message.as_str()),
         (
             ErrorCode::Unavailable,
-            r#"customers a cannot be stored while release shop 2.0.0 takes over: customers.tier: expected "free", got "pro""#
+            r#"customers a cannot be stored: release shop 2.0.0 could not read it: customers.tier: expected "free", got "pro""#
         )
     );
     for release in [&bench.base, &bench.candidate] {
@@ -239,7 +239,7 @@ async fn what_was_found_to_fit_stays_so() {
     let imported = import(&bench.engine, &bench.base, "customers", &[json!({ "name": "x" })]).await.unwrap_err();
     assert_eq!(imported.error.code, ErrorCode::Unavailable);
     // Once the release is gone nobody is held to it.
-    bench.engine.store().apply_releases(&[("shop 1.0.0", bench.base.declarations())]).await.unwrap();
+    bench.engine.store().apply_releases(&[(bench.base.key(), bench.base.declarations())]).await.unwrap();
     bench.edit(&bench.base, "patch", "a", json!({ "tier": "pro" })).await.unwrap();
 }
 

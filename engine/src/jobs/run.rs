@@ -172,6 +172,7 @@ impl JobRun<'_> {
                 return Run::Abort(Came::Failed(CallError::unavailable(error), Attempt::NotBegun));
             }
         }
+        transaction.write_for(self.release.key().clone());
         let ran = prepared.run(self.engine, seed, seed.ids(), Some(transaction)).await;
         let attempt = Attempt::of(&ran);
         let internal = |message: String| Came::Failed(CallError::new(ErrorCode::Internal, message), Attempt::Counts);

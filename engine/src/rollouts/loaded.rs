@@ -170,9 +170,8 @@ impl Engine {
     async fn apply_collections(&self, next: Option<&Arc<Release>>) -> Result<(), ActivateError> {
         let loaded = self.shared().loaded.borrow().clone();
         let beside = loaded.iter().filter(|_| next.is_none_or(|next| next.sequence().is_some()));
-        let all: Vec<(String, &Arc<Release>)> =
-            next.into_iter().chain(beside.rev()).map(|release| (release.name(), release)).collect();
-        let all: Vec<_> = all.iter().map(|(name, release)| (name.as_str(), release.declarations())).collect();
+        let all = next.into_iter().chain(beside.rev());
+        let all: Vec<_> = all.map(|release| (&**release.key(), release.declarations())).collect();
         if all.is_empty() { Ok(()) } else { Ok(self.store().apply_releases(&all).await?) }
     }
 

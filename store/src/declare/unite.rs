@@ -7,6 +7,7 @@ use weir_schema::references::OnDelete;
 
 use crate::catalog::FieldKind;
 use crate::error::CatalogError;
+use crate::held::name_of;
 
 use super::{AllWanted, Wanted, WantedIndex, WantedReference};
 
@@ -98,7 +99,7 @@ fn references_of<'a>(
 
 fn apart(collection: &str, field: &str, problem: &'static str, one: &str, other: &str) -> CatalogError {
     let (collection, field) = (collection.to_owned(), field.to_owned());
-    CatalogError::Apart { collection, field, problem, one: one.to_owned(), other: other.to_owned() }
+    CatalogError::Apart { collection, field, problem, one: name_of(one).to_owned(), other: name_of(other).to_owned() }
 }
 
 impl WantedReference {

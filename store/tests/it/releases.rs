@@ -7,7 +7,7 @@ use weir_schema::declarations::Declarations;
 use weir_schema::narrowing::{DocumentType, Narrowing};
 use weir_schema::references;
 use weir_schema::shape::{Member, Shape, Slot};
-use weir_store::{CatalogError, CommitError, Store, Unfit};
+use weir_store::{CatalogError, CommitError, HeldTo, Store, Unfit};
 
 use crate::support::{change_raw, declare, doc, find, id, open, put_all, scan, store};
 
@@ -229,6 +229,12 @@ fn dated() -> Vec<Narrowing> {
     vec![narrowing.unwrap()]
 }
 
+/// The same for writers of two releases.
+fn held_to() -> Vec<HeldTo> {
+    let writers = ["1.0.0", "0.9.0"].map(str::to_owned);
+    dated().into_iter().map(|narrowing| (narrowing, writers.clone().into())).collect()
+}
+
 fn told(unfit: &[Unfit]) -> String {
     let told = unfit.iter().map(|Unfit { collection, violation, count, ids }| {
         let violation = violation.as_ref().map_or("others".to_owned(), ToString::to_string);
@@ -279,11 +285,11 @@ async fn who_writes_is_held_to_the_types_of_a_release_until_it_is_let_go() {
     let (store, folder) = store(declared).await;
     let mut under_way = store.begin().unwrap();
     under_way.put("orders", &id("a"), doc(r#"{"at":"soon"}"#)).unwrap();
-    store.hold("2.0.0", dated()).await.unwrap();
+    store.hold("2.0.0", held_to()).await.unwrap();
     assert_eq!(store.commit(under_way).await, Err(CommitError::Conflict));
 
     let message = refused(&store, r#"{"at":"soon"}"#).await.unwrap_or_default();
-    let begins = "orders a cannot be stored while release 2.0.0 takes over: orders.at: \"soon\" is ";
+    let begins = "orders a cannot be stored: release 2.0.0 could not read it: orders.at: \"soon\" is ";
     assert!(message.starts_with(begins), "{message}");
     assert!(refused(&store, r#"{"gone":"x"}"#).await.is_some());
     for fits in [r#"{"at":"2026-01-01T00:00:00.000Z"}"#, "{}", r#"{"leftOver":1}"#] {
@@ -305,7 +311,7 @@ async fn who_writes_is_held_to_the_types_of_a_release_until_it_is_let_go() {
     apply(&store, &[("1.0.0", declared), ("0.9.0", declared)]).await.unwrap();
     assert_eq!(refused(&store, r#"{"at":"soon"}"#).await, None);
     for gone in [Some(vec![("2.0.0", declared)]), None] {
-        store.hold("2.0.0", dated()).await.unwrap();
+        store.hold("2.0.0", held_to()).await.unwrap();
         assert!(refused(&store, r#"{"at":"soon"}"#).await.is_some());
         match gone {
             Some(releases) => apply(&store, &releases).await.unwrap(),
@@ -316,6 +322,33 @@ async fn who_writes_is_held_to_the_types_of_a_release_until_it_is_let_go() {
     let head = store.head();
     store.let_go("2.0.0").await.unwrap();
     assert_eq!(store.head(), head, "what nobody is held to changes nothing");
+}
+
+#[tokio::test]
+async fn who_writes_is_held_to_the_types_of_releases_that_came_after_its_own() {
+    let (store, _folder) = store(&["orders:at note gone"]).await;
+    store.hold("2.0.0#20", held_to()).await.unwrap();
+    let write = async |writer: &str| {
+        let mut transaction = store.begin().unwrap();
+        transaction.write_for(writer.into());
+        transaction.put("orders", &id("a"), doc(r#"{"at":"soon"}"#)).unwrap();
+        store.commit(transaction).await.map(drop)
+    };
+    let refused = write("1.0.0").await.unwrap_err().to_string();
+    assert!(refused.starts_with("orders a cannot be stored: release 2.0.0 could not read it: "), "{refused}");
+    for later in ["2.0.0#20", "3.0.0", "1.0.0#30"] {
+        assert_eq!(write(later).await, Ok(()), "{later}");
+    }
+    // Whoever is not held to it any more is left alone.
+    let (narrowing, _) = held_to().remove(0);
+    store.hold("2.0.0#20", vec![(narrowing, ["0.9.0".to_owned()].into())]).await.unwrap();
+    assert_eq!(write("1.0.0").await, Ok(()));
+    assert!(write("0.9.0").await.is_err());
+    let head = store.head();
+    store.hold("2.0.0#20", vec![(dated().remove(0), ["0.9.0".to_owned()].into())]).await.unwrap();
+    assert_eq!(store.head(), head, "nothing has changed");
+    store.hold("2.0.0#20", Vec::new()).await.unwrap();
+    assert_eq!(write("0.9.0").await, Ok(()));
 }
 
 #[tokio::test]

@@ -185,7 +185,7 @@ async fn writers_of_releases_before_are_held_to_the_types_of_those_that_came_aft
     let check_held = async |bench: &Bench| {
         let refused = edit(bench, 10, "patch", "a", pro()).await.unwrap_err();
         assert_eq!(refused.code, ErrorCode::Unavailable);
-        assert!(refused.message.contains("while release shop 2.0.0 takes over"), "{}", refused.message);
+        assert!(refused.message.contains("release shop 2.0.0 could not read it"), "{}", refused.message);
     };
     check_held(&bench).await;
     let bench = bench.reopened().await;
@@ -206,6 +206,39 @@ async fn writers_of_releases_before_are_held_to_the_types_of_those_that_came_aft
     edit(&bench, 10, "patch", "a", json!({ "tier": "free" })).await.unwrap();
     bench.engine.start_rollout(20, AT_ONCE, &Actor::operator()).await.unwrap();
     assert_eq!(active(&bench), Some(20));
+    bench.engine.close().await;
+}
+
+/// Rolls a release out to half of the callers.
+async fn canary(bench: &Bench, key: &SigningKey, sources: &Sources, sequence: u64) {
+    let canary = Strategy::Canary { steps: vec![Step { share: Share::of(5_000).unwrap(), for_ms: None }] };
+    bench.engine.deploy(&bundle(key, sources, sequence), canary, &Actor::operator(), &|_| Ok(())).await.unwrap();
+}
+
+const NARROW: &str = r#"export interface Customer { name: string; tier?: "free"; note?: string }"#;
+const WIDER: &str = r#"export interface Customer { name: string; tier?: "free" | "pro" | "void"; note?: string }"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_is_not_held_to_the_types_of_those_before_it() {
+    let (bench, key) = filled(0).await;
+    deploy(&bench, &key, &app("2.0.0", NARROW, "", ""), 20).await.unwrap();
+    canary(&bench, &key, &app("3.0.0", WIDER, "", ""), 30).await;
+    edit(&bench, 30, "insert", "-", json!({ "name": "x", "tier": "void" })).await.unwrap();
+    // The one before the active one still is held to it.
+    let refused = edit(&bench, 10, "insert", "-", json!({ "name": "x", "tier": "pro" })).await.unwrap_err();
+    assert!(refused.message.contains("release shop 2.0.0 could not read it"), "{}", refused.message);
+    bench.engine.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_that_has_the_name_of_another_is_not_taken_for_it() {
+    let (bench, key) = filled(0).await;
+    deploy(&bench, &key, &app("2.0.0", WIDER, "", ""), 20).await.unwrap();
+    // To go back it is signed anew.
+    deploy(&bench, &key, &app("1.0.0", BASE, "", ""), 30).await.unwrap();
+    assert_eq!((active(&bench), loaded(&bench, 10).name()), (Some(30), loaded(&bench, 30).name()));
+    let refused = edit(&bench, 20, "insert", "-", json!({ "name": "x", "tier": "void" })).await.unwrap_err();
+    assert!(refused.message.contains("release shop 1.0.0 could not read it"), "{}", refused.message);
     bench.engine.close().await;
 }
 
@@ -430,7 +463,7 @@ async fn all_writers_of_an_experiment_are_held_to_the_types_of_each_release_of_i
     let check_held = async |bench: &Bench| {
         for writer in [10, 30] {
             let refused = edit(bench, writer, "patch", "a", json!({ "tier": "pro" })).await.unwrap_err();
-            assert!(refused.message.contains("while release shop 2.0.0 takes over"), "{}", refused.message);
+            assert!(refused.message.contains("release shop 2.0.0 could not read it"), "{}", refused.message);
         }
     };
     check_held(&bench).await;
