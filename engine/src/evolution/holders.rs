@@ -2,7 +2,7 @@
 //! rollout may end with, once the documents have been looked through.
 //!
 //! Rule: a release is held to the types of those that came after it, and never the other way round: what a new release adds, the ones
-//! before need not know.
+//! before need not know. One that was taken back, and still runs, is held to those of all.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -45,7 +45,8 @@ impl Engine {
         if let Some(sequence) = candidate.sequence() {
             self.evolving().holds_for(sequence);
         }
-        let before = self.before(&releases::traffic(self.store())?, candidate);
+        let state = releases::traffic(self.store())?;
+        let before = self.before(&state, candidate);
         let others: Vec<&Release> = before.iter().map(AsRef::as_ref).chain([base]).collect();
         self.hold_to(candidate, &others).await
     }
@@ -56,7 +57,8 @@ impl Engine {
         let all = loaded.iter().map(AsRef::as_ref).chain(next.iter().copied());
         for holder in all.filter(|release| is_among(&holders, release)) {
             let before = self.before(state, holder);
-            let next = next.iter().copied().filter(|next| is_held(state, next, holder));
+            // What was not promoted is loaded to be rolled out, or is held when it is known to be taken back.
+            let next = next.iter().copied().filter(|next| is_among(&state.promoted, next) && is_held(state, next, holder));
             let others: Vec<&Release> = before.iter().map(AsRef::as_ref).chain(next).collect();
             self.hold_to(holder, &others).await?;
         }
@@ -87,14 +89,10 @@ fn rolled_out(state: &Traffic) -> Vec<u64> {
     variants.map(|(sequence, _)| sequence).collect()
 }
 
-/// Whether a release was promoted that is not one that is to be, or is compared with the holder: either may become active.
+/// Whether a release came before the holder or was taken back, or is compared with it: then either may become active.
 fn is_held(state: &Traffic, release: &Release, holder: &Release) -> bool {
     let rolled_out = rolled_out(state);
-    let is_held = if is_among(&rolled_out, release) {
-        is_among(&rolled_out, holder)
-    } else {
-        is_among(&state.promoted, release)
-    };
+    let is_held = !is_among(&rolled_out, release) || is_among(&rolled_out, holder);
     is_held && release.number() != holder.number()
 }
 

@@ -128,6 +128,8 @@ impl Engine {
             Some(base) => self.load_of(&known, base).await.inspect_err(|error| tracing::warn!("{error}")).ok(),
             None => None,
         };
+        // What was taken back before is held to what is active, and these are not any more.
+        self.hold_again().await?;
         // There is one at most: no other experiment begins.
         let migrating = variants.iter().find(|release| !release.migrations().is_empty());
         let is_its_own = |record: &MigrationRecord| {
@@ -200,6 +202,8 @@ impl Engine {
             }
         };
         let base = state.active().and_then(|active| self.loaded_as(active));
+        // What still runs of it writes nothing from now on that would have to be brought back.
+        self.hold_again().await?;
         match self.migrate(&release, base.as_deref(), MigrationDirection::Down, &Actor::weir()).await {
             Err(error @ (MigrateError::Failed { .. } | MigrateError::Other { .. } | MigrateError::Undoing { .. })) => {
                 tracing::error!("the migration to {} is not undone, and it is tried again: {error}", record.release);

@@ -242,6 +242,34 @@ async fn a_release_that_has_the_name_of_another_is_not_taken_for_it() {
     bench.engine.close().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_taken_back_and_still_runs_writes_nothing_that_the_active_release_could_not_read() {
+    let (bench, key) = filled(3).await;
+    let before = stored(&bench.store);
+    let full = r#"export interface Customer { name?: string; tier?: "free" | "pro"; note?: string; full: string }"#;
+    let functions = r#"
+export const up = procedure((args: { documents: JSON[] }): JSON[] =>
+  (args.documents as any[]).map((customer) => ({ ...customer, full: customer.name })));
+export const down = procedure((args: { documents: JSON[] }): JSON[] =>
+  (args.documents as any[]).map(({ full, ...customer }) => ({ ...customer, name: full })));"#;
+    deploy(&bench, &key, &app("2.0.0", full, functions, MIGRATION), 20).await.unwrap();
+    let wide = json!({ "full": "Late Comer" });
+    edit(&bench, 20, "insert", "-", wide.clone()).await.unwrap();
+    roll_back(&bench).await;
+    undone(&bench).await;
+    // As an action that has begun before.
+    let refused = edit(&bench, 20, "insert", "-", wide.clone()).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::Unavailable);
+    assert!(refused.message.contains("release shop 1.0.0 could not read it: customers.name"), "{}", refused.message);
+    edit(&bench, 20, "insert", "-", json!({ "full": "Late Comer", "name": "Late Comer" })).await.unwrap();
+    let read = bench.engine.call(&loaded(&bench, 10), &Caller::Developer, "all", json!({})).await.unwrap();
+    assert_eq!(read.value.take().as_array().map(Vec::len), Some(before.len() + 2));
+    // Where it is rolled out again it writes what it declares.
+    bench.engine.start_rollout(20, AT_ONCE, &Actor::operator()).await.unwrap();
+    edit(&bench, 20, "insert", "-", wide).await.unwrap();
+    bench.engine.close().await;
+}
+
 /// As a crash leaves it: the rollout is on record, and its candidate has some of the documents migrated.
 async fn half_prepared(batches: usize) -> (Bench, BTreeMap<String, String>) {
     let (bench, key) = filled(60).await;
