@@ -130,16 +130,16 @@ impl Engine {
         };
         // What was taken back before is held to what is active, and these are not any more.
         self.hold_again().await?;
+        // A rollback takes effect while a deployment holds the lock: what it leaves to be undone is undone first.
+        self.undo_migration().await?;
         // There is one at most: no other experiment begins.
         let migrating = variants.iter().find(|release| !release.migrations().is_empty());
-        let is_its_own = |record: &MigrationRecord| {
-            let is_of = migrating.is_some_and(|release| record.release == release.name());
-            is_of && record.direction == MigrationDirection::Up
-        };
+        // One that is being undone is not begun again before all is: its documents would be given to `up` twice.
+        let is_its_own = |record: &MigrationRecord| migrating.is_some_and(|release| record.release == release.name());
         let before = self.migration_status()?.filter(|record| !is_its_own(record));
         if let Some(release) = migrating {
-            if before.is_some() {
-                self.end_migration(actor).await?;
+            if let Some(before) = &before {
+                self.keep_migrated(before, actor).await?;
             }
             let others = others(&variants, release);
             self.migrate_beside(release, (base.as_deref(), &others), MigrationDirection::Up, actor).await?;
@@ -159,11 +159,19 @@ impl Engine {
         for release in &variants {
             self.check(release).await?;
         }
-        if before.is_some() && migrating.is_none() {
+        if let Some(before) = before.filter(|_| migrating.is_none()) {
             // What this one writes is not for the release that had documents migrated.
-            self.end_migration(actor).await?;
+            self.keep_migrated(&before, actor).await?;
         }
         Ok(())
+    }
+
+    /// Leaves documents as they are migrated.
+    async fn keep_migrated(&self, record: &MigrationRecord, actor: &Actor) -> Result<(), RolloutError> {
+        if record.direction == MigrationDirection::Down {
+            tracing::error!("the migration to {} was not undone, and some documents stay migrated", record.release);
+        }
+        Ok(self.end_migration(actor).await?)
     }
 
     /// Calls what the release wants called before it takes calls.
@@ -191,7 +199,7 @@ impl Engine {
         if is_over(&state, &known, &record) {
             return Ok(self.end_migration(&Actor::weir()).await?);
         }
-        if !is_taken_back(&state, &known, &record) {
+        if record.direction == MigrationDirection::Up && !is_taken_back(&state, &known, &record) {
             return Ok(());
         }
         let release = match self.load_migrated(&known, &record).await {

@@ -13,7 +13,7 @@ use weir_store::Store;
 
 use super::super::convert::Converter;
 use super::super::migrate::Migrating;
-use super::{BASE, DOWN, SPLIT, UP, Up, app, check_split, splitting, stored, times};
+use super::{BASE, DOWN, Down, SPLIT, UP, Up, app, check_split, splitting, stored, times};
 use crate::bundle::key::SigningKey;
 use crate::call::{CallError, Caller};
 use crate::control::releases::{self, DeployError};
@@ -267,6 +267,52 @@ export const down = procedure((args: { documents: JSON[] }): JSON[] =>
     // Where it is rolled out again it writes what it declares.
     bench.engine.start_rollout(20, AT_ONCE, &Actor::operator()).await.unwrap();
     edit(&bench, 20, "insert", "-", wide).await.unwrap();
+    bench.engine.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_taken_back_while_a_deployment_waits_is_undone_by_it() {
+    let (bench, key) = filled(3).await;
+    let before = stored(&bench.store);
+    deploy(&bench, &key, &splitting("2.0.0"), 20).await.unwrap();
+    deploy_after_a_rollback(&bench, &bundle(&key, &app("2.1.0", BASE, "", ""), 30)).await;
+    assert_eq!((active(&bench), stored(&bench.store)), (Some(30), before));
+    assert_eq!(bench.engine.migration_status().unwrap(), None);
+    assert!(!bench.audit().contains("migration.keep"), "{}", bench.audit());
+    bench.engine.close().await;
+}
+
+/// As where a rollback comes while a deployment compiles: that one has the lock of deployments.
+async fn deploy_after_a_rollback(bench: &Bench, signed: &[u8]) {
+    let lock = bench.engine.deploying().lock().await;
+    let (engine, signed) = (bench.engine.clone(), signed.to_vec());
+    let deploying = tokio::spawn(async move {
+        let deployed = engine.deploy(&signed, AT_ONCE, &Actor::operator(), &|_| Ok(())).await;
+        deployed.map(drop).map_err(|error| error.to_string())
+    });
+    // It waits for the lock before whoever undoes migrations does.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    roll_back(bench).await;
+    drop(lock);
+    deploying.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_whose_migration_is_not_undone_is_not_migrated_to_again() {
+    let (bench, key) = filled(3).await;
+    let stuck = DOWN.replace("const { first", "if (customer.id === \"c001\") throw new Error(\"stuck\");\n  const { first");
+    deploy(&bench, &key, &app("2.0.0", SPLIT, &format!("{UP}{stuck}"), MIGRATION), 20).await.unwrap();
+    roll_back(&bench).await;
+    let is_undoing = || bench.engine.migration_status().unwrap().is_some_and(|record| record.direction == Down);
+    until(is_undoing).await;
+    let refused = bench.engine.start_rollout(20, AT_ONCE, &Actor::operator()).await.unwrap_err().to_string();
+    assert_eq!(
+        refused,
+        "the release does not take over: the documents cannot be migrated: the migration to shop 2.0.0 is being undone: wait until that is over, or deploy a release whose migration takes documents as they are now; mend the migration and deploy it as another version"
+    );
+    let documents = stored(&bench.store);
+    assert!(documents.keys().all(|id| times(&documents, id) == Some(1)), "{documents:#?}");
+    assert_eq!((active(&bench), is_undoing()), (Some(10), true));
     bench.engine.close().await;
 }
 
