@@ -16,6 +16,7 @@
 
 mod experiment;
 mod share;
+mod strays;
 pub mod watch;
 
 use serde::{Deserialize, Serialize};
@@ -235,6 +236,9 @@ pub struct Rollout {
 pub struct Traffic {
     /// The sequences of the releases that were promoted and not taken back since, in order. The last one is active.
     pub promoted: Vec<u64>,
+    /// The sequences of those that were taken back after calls went to them, and after which no other one was promoted yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub strays: Vec<u64>,
     /// How many rollouts there were.
     pub rollouts: u64,
     /// The one that is under way.
@@ -491,22 +495,22 @@ impl Traffic {
         if !rollout.phase.is_over() {
             return Moved { traffic: Self { rollout: Some(rollout), ..self.clone() }, ended: None };
         }
-        let mut promoted = self.promoted.clone();
+        let (mut promoted, strays) = (self.promoted.clone(), self.strays_after(&rollout));
         if rollout.phase == Phase::Promoted {
             promoted.retain(|sequence| *sequence != rollout.candidate);
             promoted.push(rollout.candidate);
             let old = promoted.len().saturating_sub(PROMOTED_MAX);
             promoted.drain(..old);
         }
-        Moved { traffic: Self { promoted, rollout: None, ..self.clone() }, ended: Some(rollout) }
+        Moved { traffic: Self { promoted, strays, rollout: None, ..self.clone() }, ended: Some(rollout) }
     }
 
     /// The same with the release active that was so before.
     fn taken_back(&self) -> Result<Moved, Refused> {
         self.previous().ok_or(Refused::First)?;
-        let mut promoted = self.promoted.clone();
+        let (mut promoted, strays) = (self.promoted.clone(), self.strays_without_active());
         promoted.pop();
-        Ok(Moved { traffic: Self { promoted, watch: None, ..self.clone() }, ended: None })
+        Ok(Moved { traffic: Self { promoted, strays, watch: None, ..self.clone() }, ended: None })
     }
 
     /// The watch over the active release, if it goes on.

@@ -6,10 +6,11 @@
 
 use std::fmt;
 
+use weir_schema::declarations::Declarations;
 use weir_schema::narrowing::{DocumentType, Narrowing};
 use weir_store::{Poisoned, Unfit};
 
-use crate::control::ControlError;
+use crate::control::{ControlError, releases};
 use crate::engine::Engine;
 use crate::release::Release;
 
@@ -67,7 +68,8 @@ impl Engine {
     ///
     /// Both releases are loaded and the store has been told of them, by the names that they have ([`Release::name`]).
     pub async fn check_data(&self, candidate: &Release, base: Option<&Release>) -> Result<(), CheckError> {
-        let (release, narrowings) = (candidate.name(), narrowings(candidate, base));
+        let (release, strays) = (candidate.name(), self.strays().await?);
+        let narrowings = narrowings(candidate, base, &strays);
         self.find_unfit(&release, &narrowings).await?;
         let Some(base) = base else { return Ok(()) };
         self.hold_for(candidate, base).await?;
@@ -77,6 +79,21 @@ impl Engine {
             self.store().let_go(candidate.key()).await?;
         }
         checked
+    }
+
+    /// What the releases declare that were taken back after they had written; `None` for one whose bundle is gone or cannot be read.
+    async fn strays(&self) -> Result<Vec<Option<Declarations>>, ControlError> {
+        let (state, known) = (releases::traffic(self.store())?, releases::list(self.store())?);
+        let mut strays = Vec::with_capacity(state.strays.len());
+        for sequence in state.strays {
+            let loaded = self.loaded_as(sequence).map(|release| release.declarations().clone());
+            let record = known.iter().find(|release| release.sequence == sequence);
+            strays.push(match (loaded, record) {
+                (None, Some(record)) => self.kept_app(record).await.ok().map(|app| app.declarations),
+                (loaded, _) => loaded,
+            });
+        }
+        Ok(strays)
     }
 
     async fn find_unfit(&self, release: &str, narrowings: &[Narrowing]) -> Result<(), CheckError> {
@@ -89,13 +106,18 @@ impl Engine {
     }
 }
 
-/// What a release asks of the documents of another. A collection that the other does not declare may have documents all the same,
-/// of a release before.
-fn narrowings(candidate: &Release, base: Option<&Release>) -> Vec<Narrowing> {
+/// What a release asks of the documents of another, and of those that releases have written which were taken back. A collection that
+/// the other does not declare may have documents all the same, of a release before.
+fn narrowings(candidate: &Release, base: Option<&Release>, strays: &[Option<Declarations>]) -> Vec<Narrowing> {
     let collections = candidate.declarations().collections.keys();
     let narrowings = collections.filter_map(|collection| {
+        let new = DocumentType::of(candidate.declarations(), collection)?;
         let old = base.and_then(|base| DocumentType::of(base.declarations(), collection));
-        Narrowing::between(old.as_ref(), DocumentType::of(candidate.declarations(), collection)?)
+        let strays = strays.iter().filter_map(|stray| match stray {
+            Some(stray) => Narrowing::between(Some(&DocumentType::of(stray, collection)?), new.clone()),
+            None => Narrowing::between(None, new.clone()),
+        });
+        strays.chain(Narrowing::between(old.as_ref(), new.clone())).reduce(Narrowing::and)
     });
     narrowings.collect()
 }

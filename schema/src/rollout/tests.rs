@@ -365,3 +365,23 @@ fn whatever_happens_there_is_an_active_release_and_what_is_written_is_read() {
     }
     assert!(sequence > 1_000, "{sequence}");
 }
+
+#[test]
+fn releases_that_were_taken_back_after_calls_went_to_them_are_remembered_until_another_is_promoted() {
+    let back = Event::RollBack { why: "slow".into() };
+    let step = Step { share: Share::of(500).unwrap(), for_ms: None };
+    let canary = Strategy::Canary { steps: vec![step] };
+    let traffic = Traffic { promoted: vec![1, 2], ..Traffic::default() };
+    let after = |traffic: &Traffic, events: &[&Event]| {
+        events.iter().fold(traffic.clone(), |traffic, event| traffic.after(event, 1).unwrap().traffic)
+    };
+    // No call goes to what is being prepared.
+    let begun = traffic.start(3, canary.clone(), "me", 1).unwrap();
+    assert!(after(&begun, &[&back]).strays.is_empty());
+    let once = after(&begun, &[&Event::Prepared, &back]);
+    assert_eq!(once.strays, vec![3]);
+    let twice = after(&once.start(3, canary.clone(), "me", 1).unwrap(), &[&Event::Prepared, &back, &back]);
+    assert_eq!((twice.active(), twice.strays.as_slice()), (Some(1), &[3, 2][..]));
+    let promoted = after(&twice.start(4, canary, "me", 1).unwrap(), &[&Event::Prepared, &Event::Promote]);
+    assert_eq!((promoted.active(), promoted.strays.is_empty()), (Some(4), true));
+}

@@ -316,6 +316,32 @@ async fn a_release_whose_migration_is_not_undone_is_not_migrated_to_again() {
     bench.engine.close().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn documents_are_looked_through_for_what_releases_have_written_that_were_taken_back() {
+    let (bench, key) = filled(0).await;
+    let void = |name: &str| json!({ "name": name, "tier": "void" });
+    canary(&bench, &key, &app("2.0.0", WIDER, "", ""), 20).await;
+    edit(&bench, 20, "insert", "-", void("by a canary")).await.unwrap();
+    roll_back(&bench).await;
+    deploy(&bench, &key, &app("2.1.0", WIDER, "", ""), 21).await.unwrap();
+    edit(&bench, 21, "insert", "-", void("by what was promoted")).await.unwrap();
+    roll_back(&bench).await;
+    // It has the types of the active release, and there are documents that have not.
+    for sequence in [30, 31] {
+        let same = app(&format!("3.0.{sequence}"), BASE, "", "");
+        let refused = deploy(&bench, &key, &same, sequence).await.unwrap_err();
+        assert!(refused.contains("2 of customers: customers.tier: expected"), "{refused}");
+    }
+    let bench = bench.reopened().await;
+    bench.engine.restore(&|_| Ok(())).await.unwrap();
+    let refused = deploy(&bench, &key, &app("3.1.0", BASE, "", ""), 32).await.unwrap_err();
+    assert!(refused.contains("2 of customers: customers.tier: expected"), "{refused}");
+    // Once one is promoted that they fit, nothing is looked for any more.
+    deploy(&bench, &key, &app("4.0.0", WIDER, "", ""), 40).await.unwrap();
+    assert!(releases::traffic(&bench.store).unwrap().strays.is_empty());
+    bench.engine.close().await;
+}
+
 /// As a crash leaves it: the rollout is on record, and its candidate has some of the documents migrated.
 async fn half_prepared(batches: usize) -> (Bench, BTreeMap<String, String>) {
     let (bench, key) = filled(60).await;
