@@ -81,6 +81,12 @@ impl Engine {
         checked
     }
 
+    /// Only looks whether they have, as they are now: nobody is held to anything.
+    pub(crate) async fn look_at_data(&self, candidate: &Release, base: &Release) -> Result<(), CheckError> {
+        let narrowings = narrowings(candidate, Some(base), &self.strays().await?);
+        self.find_unfit(&candidate.name(), &narrowings).await
+    }
+
     /// What the releases declare that were taken back after they had written; `None` for one whose bundle is gone or cannot be read.
     async fn strays(&self) -> Result<Vec<Option<Declarations>>, ControlError> {
         let (state, known) = (releases::traffic(self.store())?, releases::list(self.store())?);

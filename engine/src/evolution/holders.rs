@@ -76,9 +76,11 @@ impl Engine {
     }
 
     fn holders(&self, state: &Traffic) -> Vec<u64> {
-        let is_preparing = state.rollout.as_ref().is_some_and(|rollout| rollout.phase == Phase::Preparing);
+        // What shadows the active release changes nothing for its callers, until it is about to be promoted.
+        let is_early = |phase: &Phase| matches!(phase, Phase::Preparing | Phase::Shadowing);
+        let is_early = state.rollout.as_ref().is_some_and(|rollout| is_early(&rollout.phase));
         let rolled_out =
-            rolled_out(state).into_iter().filter(|sequence| !is_preparing || self.evolving().is_held_for(*sequence));
+            rolled_out(state).into_iter().filter(|sequence| !is_early || self.evolving().is_held_for(*sequence));
         state.active().into_iter().chain(rolled_out).collect()
     }
 }

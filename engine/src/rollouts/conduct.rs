@@ -202,7 +202,17 @@ impl Engine {
     /// Something happens to the rollout under way, or the last one is taken back.
     pub async fn roll(&self, event: Event, actor: &Actor) -> Result<rollout::Traffic, RolloutError> {
         self.may_roll_out()?;
-        self.happen(event, actor).await
+        let state = releases::traffic(self.store())?;
+        // What shadows the active release holds nobody to its types before.
+        let is_checked = state.shadow().is_some() && matches!(event, Event::Promote | Event::Choose { .. });
+        if is_checked {
+            self.check_shadow(&state).await?;
+        }
+        let happened = self.happen(event, actor).await;
+        if is_checked && happened.is_err() {
+            self.let_go_of_others(&releases::traffic(self.store())?).await?;
+        }
+        happened
     }
 
     fn may_roll_out(&self) -> Result<(), RolloutError> {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 use weir_schema::codec::control::{MigrationDirection, MigrationRecord, ReleaseRecord};
-use weir_schema::rollout::{self, Event, Phase, Rollout, Traffic};
+use weir_schema::rollout::{self, Event, Phase, Rollout, Strategy, Traffic};
 
 use super::conduct::RolloutError;
 use crate::call::Caller;
@@ -41,6 +41,11 @@ pub enum ReadyError {
         /// Why.
         message: String,
     },
+    /// Documents would change while no caller is to notice anything.
+    #[error(
+        "{0} migrates documents, and in a shadow rollout none change: roll it out with --canary or --hold, or without any of these"
+    )]
+    Shadow(String),
     /// Somebody was faster.
     #[error("it was rolled back while it was being prepared")]
     TakenBack,
@@ -134,6 +139,10 @@ impl Engine {
         self.undo_migration().await?;
         // There is one at most: no other experiment begins.
         let migrating = variants.iter().find(|release| !release.migrations().is_empty());
+        let is_shadow = matches!(rollout.strategy, Strategy::Shadow { .. }) && base.is_some();
+        if let Some(release) = migrating.filter(|_| is_shadow) {
+            return Err(ReadyError::Shadow(release.name()).into());
+        }
         // One that is being undone is not begun again before all is: its documents would be given to `up` twice.
         let is_its_own = |record: &MigrationRecord| migrating.is_some_and(|release| record.release == release.name());
         let before = self.migration_status()?.filter(|record| !is_its_own(record));
@@ -145,7 +154,11 @@ impl Engine {
             self.migrate_beside(release, (base.as_deref(), &others), MigrationDirection::Up, actor).await?;
         }
         for release in &variants {
-            self.check_data(release, base.as_deref()).await?;
+            match base.as_deref().filter(|_| is_shadow) {
+                // Nobody is held to anything before it is to be promoted.
+                Some(base) => self.look_at_data(release, base).await?,
+                None => self.check_data(release, base.as_deref()).await?,
+            }
         }
         let building = async {
             for view in variants.iter().flat_map(|release| release.all_groups()) {
@@ -172,6 +185,17 @@ impl Engine {
             tracing::error!("the migration to {} was not undone, and some documents stay migrated", record.release);
         }
         Ok(self.end_migration(actor).await?)
+    }
+
+    /// Checks the documents for a release that shadows the active one and is about to take its place. It goes on to shadow where they do
+    /// not fit.
+    pub(super) async fn check_shadow(&self, state: &Traffic) -> Result<(), RolloutError> {
+        let loaded = |sequence: Option<u64>| sequence.and_then(|sequence| self.loaded_as(sequence));
+        let (base, candidate) = (loaded(state.active()), loaded(state.shadow().map(|(sequence, _)| sequence)));
+        match candidate {
+            Some(candidate) => Ok(self.check_data(&candidate, base.as_deref()).await?),
+            None => Ok(()),
+        }
     }
 
     /// Calls what the release wants called before it takes calls.

@@ -342,6 +342,35 @@ async fn documents_are_looked_through_for_what_releases_have_written_that_were_t
     bench.engine.close().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shadow_holds_nobody_to_its_types_before_it_is_promoted() {
+    let (bench, key) = filled(0).await;
+    let shadow = || Strategy::Shadow { share: Share::of(1_000).unwrap() };
+    let start = async |sources: &Sources, sequence: u64| {
+        let signed = bundle(&key, sources, sequence);
+        let deployed = bench.engine.deploy(&signed, shadow(), &Actor::operator(), &|_| Ok(())).await;
+        deployed.map(drop).map_err(|error| error.to_string())
+    };
+    let refused = start(&splitting("2.0.0"), 20).await.unwrap_err();
+    assert!(refused.contains("shop 2.0.0 migrates documents, and in a shadow rollout none change"), "{refused}");
+    start(&app("3.0.0", NARROW, "", ""), 30).await.unwrap();
+    edit(&bench, 10, "insert", "-", json!({ "name": "x", "tier": "pro" })).await.unwrap();
+    bench.engine.hold_again().await.unwrap();
+    let id = stored(&bench.store).into_keys().next().unwrap();
+    edit(&bench, 10, "patch", &id, json!({ "note": "n" })).await.unwrap();
+    // It is held to when it is promoted, and goes on to shadow where documents do not fit.
+    let refused = bench.engine.roll(Event::Promote, &Actor::operator()).await.unwrap_err().to_string();
+    assert!(refused.contains("1 of customers: customers.tier"), "{refused}");
+    assert_eq!(releases::traffic(&bench.store).unwrap().rollout.unwrap().phase, Phase::Shadowing);
+    edit(&bench, 10, "patch", &id, json!({ "note": "m" })).await.unwrap();
+    edit(&bench, 10, "patch", &id, json!({ "tier": "free" })).await.unwrap();
+    bench.engine.roll(Event::Promote, &Actor::operator()).await.unwrap();
+    assert_eq!(active(&bench), Some(30));
+    let refused = edit(&bench, 10, "patch", &id, json!({ "tier": "pro" })).await.unwrap_err();
+    assert!(refused.message.contains("release shop 3.0.0 could not read it"), "{}", refused.message);
+    bench.engine.close().await;
+}
+
 /// As a crash leaves it: the rollout is on record, and its candidate has some of the documents migrated.
 async fn half_prepared(batches: usize) -> (Bench, BTreeMap<String, String>) {
     let (bench, key) = filled(60).await;
