@@ -191,6 +191,9 @@ pub struct Emission {
     pub age: Option<Duration>,
 }
 
+/// When it may be worth another try to write what another release does not take.
+const HELD_BACK: Duration = Duration::from_secs(1);
+
 /// Why a call failed.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{code}: {message}")]
@@ -223,6 +226,11 @@ impl CallError {
             host_call: None,
             stack: Vec::new(),
         }
+    }
+
+    /// Another release is in the way, and may be gone soon or have taken over.
+    pub(crate) fn held_back(why: impl std::fmt::Display) -> Self {
+        Self { retry_after: Some(HELD_BACK), ..Self::new(ErrorCode::Unavailable, why.to_string()) }
     }
 
     /// A limit was reached.

@@ -147,7 +147,7 @@ pub async fn call_ahead(engine: &Engine, prepared: Prepared, scope: Option<Scope
                 return Ok(Decided(ahead));
             }
             // Of one call it is always this one that is to blame.
-            Err(error) => return Err(refused(error)),
+            Err(error) => return Err(refused_of(engine, &group, error)),
         }
     }
 }
@@ -203,7 +203,7 @@ async fn transact(engine: &Engine, group: &[Prepared], scope: Option<Scope>) -> 
             let culprit = writer_of(&noted.written.lock(), &violation.collection, &violation.id);
             Ok((rolled_back(group.len(), culprit, CallError::conflict(&violation)), Timestamp::ZERO))
         }
-        Err(error) => Err(refused(error)),
+        Err(error) => Err(refused_of(engine, group, error)),
     }
 }
 
@@ -236,6 +236,14 @@ fn ended(transacted: Transacted<Came>) -> Result<Ended, CallError> {
     }
 }
 
+/// The same, with what another release is to blame for counted as its failure.
+fn refused_of(engine: &Engine, group: &[Prepared], error: CommitError) -> CallError {
+    if let (CommitError::Held(violation), Some(first)) = (&error, group.first()) {
+        engine.held_back(&first.release, &violation.release);
+    }
+    refused(error)
+}
+
 /// Why nothing was committed.
 fn refused(error: CommitError) -> CallError {
     match error {
@@ -243,7 +251,8 @@ fn refused(error: CommitError) -> CallError {
         CommitError::OutcomeUnknown(_) => CallError::new(ErrorCode::OutcomeUnknown, error.to_string()),
         CommitError::TooLarge { .. } => CallError::transaction_limit(Limit::TransactionBytes, error),
         // Who asks again may find the release that takes over.
-        CommitError::Unavailable(_) | CommitError::Conflict | CommitError::Held(_) => CallError::unavailable(error),
+        CommitError::Held(_) => CallError::held_back(error),
+        CommitError::Unavailable(_) | CommitError::Conflict => CallError::unavailable(error),
     }
 }
 

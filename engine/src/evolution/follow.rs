@@ -92,10 +92,26 @@ async fn follow_with(
         }
         if !documents.is_empty() {
             let way = (direction, collection.as_str());
-            (transaction, _) = converter.convert(engine, seed, way, documents, transaction).await?;
+            let converted = converter.convert(engine, seed, way, documents, transaction).await;
+            (transaction, _) = converted.map_err(|error| if is_own { error } else { blamed(converter, collection, error) })?;
         }
     }
     Ok(transaction)
+}
+
+/// What a call is told whose documents another release does not take: that is the failure of this one, and not of the call's own.
+fn blamed(converter: &Converter, collection: &str, error: ConvertError) -> ConvertError {
+    if error.may_run_again {
+        return error;
+    }
+    let release = converter.release();
+    release.tally().count(Err(&error.error), None);
+    tracing::warn!("a call of another release has failed: {}", error.error.message);
+    let error = CallError::held_back(format_args!(
+        "{collection} cannot take this change while release {} takes over its documents: try again later",
+        release.name()
+    ));
+    ConvertError { error, may_run_again: false }
 }
 
 fn has_to_be_converted(is_own: bool, record: &MigrationRecord, progress: &MigratedCollection, id: &DocumentId) -> bool {

@@ -1,7 +1,7 @@
 //! What the calls of each release come to: counted as they are judged, and remembered for as long as guards look back.
 //!
 //! Rule: what counts as an error is what the release is to blame for. A caller's mistake is none, and neither is what the app says
-//! with `fail(code)`, which is an answer.
+//! with `fail(code)`, which is an answer. Where a release keeps a call of another from being committed it is the one to blame.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -146,6 +146,18 @@ impl Release {
 }
 
 impl Engine {
+    /// What a call has written was not committed, because another release could not read it. It is to blame, where calls go to the
+    /// writer: whoever was taken back, or stays on an older release, is held to what is newer.
+    pub(crate) fn held_back(&self, writer: &Release, by: &str) {
+        if !self.traffic().borrow().goes_to(writer) {
+            return;
+        }
+        let loaded = self.loaded();
+        if let Some(release) = loaded.borrow().iter().find(|release| **release.key() == *by) {
+            release.tally().count(Err(&CallError::new(ErrorCode::FunctionFailed, "")), None);
+        }
+    }
+
     /// What the calls of all loaded releases have come to.
     pub fn release_calls(&self) -> Vec<ReleaseCalls> {
         let loaded = self.loaded().borrow().clone();

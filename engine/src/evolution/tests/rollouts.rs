@@ -371,6 +371,40 @@ async fn a_shadow_holds_nobody_to_its_types_before_it_is_promoted() {
     bench.engine.close().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_release_keeps_others_from_writing_is_its_failure() {
+    let (bench, key) = filled(0).await;
+    let counted = |sequence: u64| {
+        let health = loaded(&bench, sequence).health();
+        (health.answered, health.refused, health.failed, health.crashed)
+    };
+    let picky = UP.replace("const [first", "if (!customer.name.includes(\" \")) throw new Error(\"a secret\");\n  const [first");
+    canary(&bench, &key, &app("2.0.0", SPLIT, &format!("{picky}{DOWN}"), MIGRATION), 20).await;
+    let refused = edit(&bench, 10, "insert", "-", json!({ "name": "Ada" })).await.unwrap_err();
+    assert_eq!(
+        (refused.code, refused.message.as_str(), refused.retry_after.is_some()),
+        (
+            ErrorCode::Unavailable,
+            "customers cannot take this change while release shop 2.0.0 takes over its documents: try again later",
+            true
+        )
+    );
+    edit(&bench, 10, "insert", "-", json!({ "name": "Ada Lovelace" })).await.unwrap();
+    assert_eq!((counted(10), counted(20)), ((1, 1, 0, 0), (0, 0, 1, 0)));
+    roll_back(&bench).await;
+    undone(&bench).await;
+
+    canary(&bench, &key, &app("3.0.0", NARROW, "", ""), 30).await;
+    let pro = || json!({ "name": "x", "tier": "pro" });
+    edit(&bench, 10, "insert", "-", pro()).await.unwrap_err();
+    assert_eq!((counted(10), counted(30)), ((1, 2, 0, 0), (0, 0, 1, 0)));
+    // Who stays on an older release knows that it is one.
+    bench.engine.roll(Event::Promote, &Actor::operator()).await.unwrap();
+    edit(&bench, 10, "insert", "-", pro()).await.unwrap_err();
+    assert_eq!((counted(10), counted(30)), ((1, 3, 0, 0), (0, 0, 1, 0)));
+    bench.engine.close().await;
+}
+
 /// As a crash leaves it: the rollout is on record, and its candidate has some of the documents migrated.
 async fn half_prepared(batches: usize) -> (Bench, BTreeMap<String, String>) {
     let (bench, key) = filled(60).await;
