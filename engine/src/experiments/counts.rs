@@ -1,10 +1,11 @@
 //! What was given to the metrics of one release since it was loaded, whoever called: for `/metrics`, and for whoever watches a release.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use parking_lot::Mutex;
 use weir_schema::declarations::Declarations;
 use weir_schema::manifest::Manifest;
+use weir_schema::rollout::watch::MetricTotal;
 
 /// What a call has given to a metric: its place among those of the release, and the value.
 pub type Measurement = (usize, f64);
@@ -27,6 +28,8 @@ pub struct ReleaseCounts {
     /// The metrics of which callers convert by a function, by its place in the declarations.
     by_function: HashMap<usize, Vec<usize>>,
     counted: Mutex<Vec<Counted>>,
+    /// The same by calls, since it was taken last.
+    lately: Mutex<Vec<MetricTotal>>,
 }
 
 impl ReleaseCounts {
@@ -41,7 +44,8 @@ impl ReleaseCounts {
         }
         let names: Vec<String> = manifest.metrics.keys().cloned().collect();
         let counted = Mutex::new(vec![Counted::default(); names.len()]);
-        Self { names, by_function, counted }
+        let lately = Mutex::new(vec![MetricTotal::default(); names.len()]);
+        Self { names, by_function, counted, lately }
     }
 
     /// The place of a metric; `None` if it is not declared.
@@ -69,6 +73,33 @@ impl ReleaseCounts {
                 counted.squares += value * value;
             }
         }
+        drop(counted);
+        let mut lately = self.lately.lock();
+        for (place, lately) in lately.iter_mut().enumerate() {
+            let own = measured.iter().filter(|(of, _)| *of == place);
+            let (values, sum) = own.fold((0, 0.0), |(values, sum), (_, value)| (values + 1, sum + value));
+            if values > 0 {
+                *lately = lately.and(&MetricTotal::of_call(values, sum));
+            }
+        }
+    }
+
+    /// What calls have given since it was taken last, by the name of the metric.
+    pub fn lately(&self) -> BTreeMap<String, MetricTotal> {
+        self.named(&self.lately.lock())
+    }
+
+    /// The same, from now on counted anew.
+    pub fn take_lately(&self) -> BTreeMap<String, MetricTotal> {
+        let mut lately = self.lately.lock();
+        let taken = self.named(&lately);
+        lately.fill(MetricTotal::default());
+        taken
+    }
+
+    fn named(&self, totals: &[MetricTotal]) -> BTreeMap<String, MetricTotal> {
+        let given = self.names.iter().zip(totals).filter(|(_, total)| total.calls > 0);
+        given.map(|(name, total)| (name.clone(), *total)).collect()
     }
 
     /// All that was given, by the name of the metric.

@@ -45,6 +45,31 @@ pub fn more_than(p: f64, (found, calls): (u64, u64)) -> f64 {
     tail((found..=calls).map(term))
 }
 
+/// Something happens in some calls of two releases: the probability that it does so many times or more in those of the first, if it is
+/// `ratio` times as frequent there as in those of the other. Exact for what is rare; for what happens in many of the calls chance makes
+/// less of a difference than that.
+pub fn more_by_chance(ratio: f64, (times, calls): (u64, u64), (other_times, other_calls): (u64, u64)) -> f64 {
+    match share_of_first(ratio, calls, other_calls) {
+        Some(p) => more_than(p, (times, times.saturating_add(other_times))),
+        None => 1.0,
+    }
+}
+
+/// The same for so many times or fewer.
+pub fn fewer_by_chance(ratio: f64, (times, calls): (u64, u64), (other_times, other_calls): (u64, u64)) -> f64 {
+    match share_of_first(ratio, calls, other_calls) {
+        Some(p) => more_than(1.0 - p, (other_times, times.saturating_add(other_times))),
+        None => 1.0,
+    }
+}
+
+/// How much of all that happens is to be expected in the calls of the first; `None`: all or nothing.
+fn share_of_first(ratio: f64, calls: u64, other_calls: u64) -> Option<f64> {
+    let expected = ratio * calls as f64;
+    let p = expected / (expected + other_calls as f64);
+    (p > 0.0 && p < 1.0).then_some(p)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,6 +88,12 @@ mod tests {
         // Heads nine or ten times of ten.
         assert!((more_than(0.5, (9, 10)) - 11.0 / 1_024.0).abs() < 1e-12);
         assert_eq!(more_than(0.05, (5, 100)), 1.0);
+        // Two of three where a half is to be expected, and a fifth: of twice as many calls, and a fourth as frequent.
+        assert!((more_by_chance(1.0, (2, 10), (1, 10)) - 0.5).abs() < 1e-12);
+        assert!((fewer_by_chance(1.0, (1, 10), (2, 10)) - 0.5).abs() < 1e-12);
+        assert!((more_by_chance(0.25, (2, 10), (1, 10)) - (3.0 * 0.04 * 0.8 + 0.008)).abs() < 1e-12);
+        assert!((fewer_by_chance(0.25, (0, 10), (3, 10)) - 0.512).abs() < 1e-12);
+        assert_eq!((more_by_chance(0.0, (3, 10), (1, 10)), fewer_by_chance(1.0, (0, 0), (1, 10))), (1.0, 1.0));
         let many = more_than_by_chance((60_000, 1_000_000), (50_000, 1_000_000));
         assert!((0.0..1e-100).contains(&many), "{many}");
     }

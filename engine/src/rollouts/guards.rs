@@ -9,7 +9,8 @@ use weir_schema::metrics::MetricKind;
 use weir_schema::rollout::Health;
 use weir_schema::rollout::watch::MetricTotal;
 
-use super::exact::{more_than, more_than_by_chance};
+use super::exact::{fewer_by_chance, more_by_chance, more_than, more_than_by_chance};
+use crate::experiments::statistics::comparison::CARRIERS_MIN;
 use crate::experiments::statistics::functions::normal;
 
 /// How often chance may seem to be a difference, of all looks.
@@ -111,55 +112,63 @@ fn latency(guards: &Guards, Compared { new, old, old_name }: &Compared<'_>) -> O
     }
 }
 
-/// The mean of something, how much it varies, and over how many.
-struct Mean {
-    mean: f64,
-    variance: f64,
-    count: u64,
-}
-
-impl Mean {
-    /// Of a metric: of its values, or of whether calls convert.
-    fn of(health: &Health, name: &str, kind: MetricKind) -> Option<Self> {
-        let MetricTotal { values, sum, squares } = health.metrics.get(name).copied()?;
-        match kind {
-            MetricKind::Mean if values == 0 => None,
-            MetricKind::Mean => {
-                let mean = sum / values as f64;
-                Some(Self { mean, variance: (squares / values as f64 - mean * mean).max(0.0), count: values })
-            }
-            MetricKind::Conversion => {
-                let calls = health.calls();
-                let mean = share(values.min(calls), calls);
-                Some(Self { mean, variance: mean * (1.0 - mean), count: calls })
-            }
-        }
-    }
-}
-
 fn metric(guards: &Guards, name: &str, kind: MetricKind, compared: &Compared<'_>) -> Option<String> {
     let guard = guards.metrics.get(name)?;
-    let [new, old] = [compared.new, compared.old].map(|health| Mean::of(health, name, kind));
-    let (new, old) = (new?, old?);
-    if new.count < guards.min_calls || old.count < guards.min_calls {
-        return None;
-    }
-    let low = guard.min_change.filter(|change| is_beyond(&new, &old, change.part(), -1.0));
-    let high = guard.max_change.filter(|change| is_beyond(&new, &old, change.part(), 1.0));
-    let (change, how) = low.map(|change| (change, "no less than")).or(high.map(|change| (change, "no more than")))?;
+    let of = |health: &Health| health.metrics.get(name).copied().unwrap_or_default();
+    let (new, old) = (of(compared.new), of(compared.old));
+    let bounds = [(guard.min_change, -1.0, "no less than"), (guard.max_change, 1.0, "no more than")];
+    let mut bounds = bounds.into_iter().filter_map(|(change, sign, how)| Some((change?, sign, how)));
+    let calls = [compared.new, compared.old].map(Health::calls);
+    let (change, _, how) = match kind {
+        _ if old.calls == 0 => None,
+        MetricKind::Mean if new.calls < guards.min_calls || old.calls < guards.min_calls => None,
+        MetricKind::Mean => bounds.find(|(change, sign, _)| is_mean_beyond(&new, &old, change.part(), *sign)),
+        MetricKind::Conversion if calls.iter().any(|calls| *calls < guards.min_calls) => None,
+        MetricKind::Conversion => {
+            let [new_calls, old_calls] = calls;
+            let (new, old) = ((new.values, new_calls), (old.values, old_calls));
+            bounds.find(|(change, sign, _)| is_rate_beyond(new, old, 1.0 + change.part(), *sign))
+        }
+    }?;
+    let of = |total: &MetricTotal, calls: u64| match kind {
+        MetricKind::Mean => (total.mean(), total.values),
+        MetricKind::Conversion => (share(total.values, calls), calls),
+    };
+    let [new_calls, old_calls] = calls;
+    let ((mean, over), (old_mean, old_over)) = (of(&new, new_calls), of(&old, old_calls));
     Some(format!(
-        "guard {name}: {:.4} over {}, {:.4} over {} on {}: {how} {change} is allowed",
-        new.mean, new.count, old.mean, old.count, compared.old_name
+        "guard {name}: {mean:.4} over {over}, {old_mean:.4} over {old_over} on {}: {how} {change} is allowed",
+        compared.old_name
     ))
 }
 
+/// Whether something surely happens in more of the calls than so many times as often as in those of the other; with the sign turned, in
+/// fewer.
+fn is_rate_beyond(new: (u64, u64), old: (u64, u64), ratio: f64, sign: f64) -> bool {
+    let chance = if sign > 0.0 { more_by_chance(ratio, new, old) } else { fewer_by_chance(ratio, new, old) };
+    chance < BY_CHANCE
+}
+
 /// Whether a mean is surely more than a part of the other above it; with the sign turned, below.
-fn is_beyond(new: &Mean, old: &Mean, part: f64, sign: f64) -> bool {
-    let difference = sign * (new.mean - old.mean - part * old.mean.abs());
+fn is_mean_beyond(new: &MetricTotal, old: &MetricTotal, part: f64, sign: f64) -> bool {
+    let difference = sign * (new.mean() - old.mean() - part * old.mean().abs());
+    let [new_variance, old_variance] = variances_of_means(new, old);
     let scale = 1.0 + part;
-    let variance = new.variance / new.count as f64 + scale * scale * old.variance / old.count as f64;
-    // What never varies says with certainty what it says.
-    difference > 0.0 && (variance <= 0.0 || normal(-difference / variance.sqrt()) < BY_CHANCE)
+    let variance = new_variance + scale * scale * old_variance;
+    // A mean that few calls decide is not normal. What never varies says with certainty what it says.
+    let is_carried = |total: &MetricTotal| total.scatter() <= 0.0 || total.carriers() >= CARRIERS_MIN;
+    let is_sure = variance <= 0.0 || normal(-difference / variance.sqrt()) < BY_CHANCE;
+    difference > 0.0 && is_carried(new) && is_carried(old) && is_sure
+}
+
+/// The variances of both means, each no less than if the calls of either release varied as those of both together: of few calls none
+/// may be one of the rare ones that vary most.
+fn variances_of_means(new: &MetricTotal, old: &MetricTotal) -> [f64; 2] {
+    let together = (new.scatter() + old.scatter()) / new.calls.saturating_add(old.calls) as f64;
+    [new, old].map(|total| {
+        let values = total.values as f64;
+        total.scatter().max(together * total.calls as f64) / (values * values)
+    })
 }
 
 fn share(part: u64, whole: u64) -> f64 {
@@ -265,8 +274,16 @@ mod tests {
 
     fn measured(name: &str, calls: u64, values: u64, each: f64) -> Health {
         // Half of them a tenth more, half a tenth less.
-        let total = MetricTotal { values, sum: values as f64 * each, squares: values as f64 * each * each * 1.01 };
+        let all = (0..values).map(|n| MetricTotal::of_call(1, each * if n % 2 == 0 { 0.9 } else { 1.1 }));
+        let total = all.fold(MetricTotal::default(), |total, call| total.and(&call));
         Health { answered: calls, metrics: [(name.to_owned(), total)].into(), ..Health::default() }
+    }
+
+    /// What calls have given: how many values each, and together.
+    fn given(calls: impl IntoIterator<Item = (u64, f64)>) -> Health {
+        let calls = calls.into_iter().map(|(values, sum)| MetricTotal::of_call(values, sum));
+        let total = calls.fold(MetricTotal::default(), |total, call| total.and(&call));
+        Health { answered: total.calls, metrics: [("value".to_owned(), total)].into(), ..Health::default() }
     }
 
     #[test]
@@ -287,6 +304,12 @@ mod tests {
             (&rises, measured("value", 500, 400, 9.0), measured("value", 500, 400, 10.0)),
             (&converts, measured("ordered", 200, 17, 1.0), measured("ordered", 200, 20, 1.0)),
             (&converts, Health::default(), measured("ordered", 200, 20, 1.0)),
+            // None of so few calls has converted, and nobody can say that they do not.
+            (&converts, measured("ordered", 102, 0, 1.0), measured("ordered", 1_900, 38, 1.0)),
+            // One call has given them all.
+            (&falls, given([(100, 300.0)]), measured("value", 500, 400, 10.0)),
+            // One of many calls decides.
+            (&rises, given([(1, 1e6)].into_iter().chain([(1, 10.0); 400])), measured("value", 500, 400, 10.0)),
         ] {
             assert_eq!(told(more, &new, &old), None, "{new:?}");
         }
@@ -324,5 +347,44 @@ mod tests {
             }
         }
         assert_eq!((looks, alarms), (345_600, 0));
+    }
+
+    /// The same for metrics: rare conversions, and means of values of which few are large.
+    #[test]
+    fn chance_takes_no_rollout_back_for_a_metric() {
+        let mut random = 0x2545_F491_4F6C_DD1D_u64;
+        let mut uniform = || {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            (random >> 11) as f64 / (1_u64 << 53) as f64
+        };
+        let guards = guards(
+            "[rollout.guards.metrics.ordered]\nmin_change = \"-5%\"\nmax_change = \"5%\"\n\
+             [rollout.guards.metrics.value]\nmin_change = \"-5%\"\nmax_change = \"5%\"",
+        );
+        let kind = |name: &str| Some(if name == "value" { MetricKind::Mean } else { MetricKind::Conversion });
+        let (mut looks, mut alarms) = (0_u64, 0_u64);
+        for rate in [0.01, 0.02, 0.05, 0.3] {
+            for _ in 0..1_500 {
+                let mut of = |calls: u64| {
+                    let (mut converted, mut value) = (MetricTotal::default(), MetricTotal::default());
+                    for _ in 0..calls {
+                        if uniform() < rate {
+                            converted = converted.and(&MetricTotal::of_call(1, 1.0));
+                        }
+                        // Log-normal, by twelve uniform numbers.
+                        let normal = (0..12).map(|_| uniform()).sum::<f64>() - 6.0;
+                        value = value.and(&MetricTotal::of_call(1, (1.5 * normal).exp()));
+                    }
+                    let metrics = [("ordered".to_owned(), converted), ("value".to_owned(), value)].into();
+                    Health { answered: calls, metrics, ..Health::default() }
+                };
+                let (new, old) = (of(100), of(400));
+                looks += 1;
+                alarms += u64::from(violated(&guards, kind, &Compared { new: &new, old: &old, old_name: "1.0.0" }).is_some());
+            }
+        }
+        assert_eq!((looks, alarms), (6_000, 0));
     }
 }

@@ -54,7 +54,15 @@ pub struct Tally {
     /// How long all of them took together, in microseconds.
     took_us: AtomicU64,
     /// How it was at some times, in order.
-    marks: Mutex<VecDeque<(u64, Health)>>,
+    marks: Mutex<VecDeque<Mark>>,
+}
+
+/// How it was at a time.
+struct Mark {
+    at_ms: u64,
+    health: Health,
+    /// What was given to metrics since the mark before.
+    metrics: BTreeMap<String, MetricTotal>,
 }
 
 impl Default for Tally {
@@ -98,17 +106,12 @@ pub struct ReleaseCalls {
 }
 
 impl Release {
-    /// What its calls came to since it was loaded.
+    /// What its calls came to since it was loaded, metrics aside.
     pub fn health(&self) -> Health {
         let tally = self.tally();
         let [answered, refused, failed, crashed] = tally.calls.each_ref().map(|calls| calls.load(Ordering::Relaxed));
         let latencies = tally.latencies.iter().map(|latency| latency.load(Ordering::Relaxed)).collect();
-        let all = self.counts().all().into_iter();
-        let metrics: BTreeMap<String, MetricTotal> = all
-            .filter(|(_, counted)| counted.sum.is_finite() && counted.squares.is_finite())
-            .map(|(name, of)| (name, MetricTotal { values: of.values, sum: of.sum, squares: of.squares }))
-            .collect();
-        Health { answered, refused, failed, crashed, latencies, metrics }
+        Health { answered, refused, failed, crashed, latencies, metrics: BTreeMap::new() }
     }
 
     /// Remembers how it is now.
@@ -117,16 +120,15 @@ impl Release {
         let mut marks = self.tally().marks.lock();
         let [_, longest] = WINDOW_MS;
         // The last one before the longest window is where that begins.
-        while marks.len() >= MARKS_MAX || marks.get(1).is_some_and(|(at_ms, _)| at_ms.saturating_add(longest) < now_ms)
-        {
+        while marks.len() >= MARKS_MAX || marks.get(1).is_some_and(|mark| mark.at_ms.saturating_add(longest) < now_ms) {
             marks.pop_front();
         }
-        marks.push_back((now_ms, health));
+        marks.push_back(Mark { at_ms: now_ms, health, metrics: self.counts().take_lately() });
     }
 
     /// The same from time to time.
     pub(crate) fn mark_sometimes(&self, now_ms: u64) {
-        let last = self.tally().marks.lock().back().map(|(at_ms, _)| *at_ms);
+        let last = self.tally().marks.lock().back().map(|mark| mark.at_ms);
         // A clock may be set back.
         if last.is_none_or(|last_ms| now_ms < last_ms || now_ms >= last_ms.saturating_add(BETWEEN_MARKS_MS)) {
             self.mark(now_ms);
@@ -137,11 +139,19 @@ impl Release {
     pub(crate) fn health_since(&self, since_ms: u64) -> Health {
         let now = self.health();
         let marks = self.tally().marks.lock();
-        match marks.iter().rev().find(|(at_ms, _)| *at_ms <= since_ms) {
-            Some((_, then)) => now.since(then),
+        let then = marks.iter().rposition(|mark| mark.at_ms <= since_ms);
+        let health = match then.and_then(|then| marks.get(then)) {
+            Some(then) => now.since(&then.health),
             // It was loaded later.
             None => now,
+        };
+        let mut metrics = self.counts().lately();
+        for (name, total) in marks.iter().skip(then.map_or(0, |then| then + 1)).flat_map(|mark| &mark.metrics) {
+            let known = metrics.entry(name.clone()).or_default();
+            *known = known.and(total);
         }
+        metrics.retain(|_, total| total.scatter().is_finite());
+        Health { metrics, ..health }
     }
 }
 

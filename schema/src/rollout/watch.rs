@@ -26,15 +26,85 @@ pub fn class_floor_us(class: usize) -> u64 {
     (4 + quarter as u64) << (doublings - 2)
 }
 
-/// What was given to a metric of the app.
+/// What was given to a metric of the app. The values of one call count together, since they are not independent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct MetricTotal {
     /// How many values.
     pub values: u64,
-    /// Their sum.
+    /// How many calls gave them.
+    pub calls: u64,
+    /// The sum of the values.
     pub sum: f64,
-    /// The sum of their squares.
+    /// The sum, over calls, of the square of what a call gave together.
     pub squares: f64,
+    /// That of what a call gave together by how many values these were.
+    pub products: f64,
+    /// That of the square of how many values a call gave.
+    pub counts: f64,
+    /// The least mean of a call.
+    pub least: f64,
+    /// The greatest.
+    pub greatest: f64,
+    /// The most values of a call.
+    pub most: u64,
+}
+
+impl MetricTotal {
+    /// What one call has given.
+    pub fn of_call(values: u64, sum: f64) -> Self {
+        let (count, mean) = (values as f64, sum / values.max(1) as f64);
+        Self {
+            values,
+            calls: 1,
+            sum,
+            squares: sum * sum,
+            products: sum * count,
+            counts: count * count,
+            least: mean,
+            greatest: mean,
+            most: values,
+        }
+    }
+
+    /// The same with what others have given.
+    pub fn and(self, other: &Self) -> Self {
+        if self.calls == 0 {
+            return *other;
+        }
+        if other.calls == 0 {
+            return self;
+        }
+        Self {
+            values: self.values.saturating_add(other.values),
+            calls: self.calls.saturating_add(other.calls),
+            sum: self.sum + other.sum,
+            squares: self.squares + other.squares,
+            products: self.products + other.products,
+            counts: self.counts + other.counts,
+            least: self.least.min(other.least),
+            greatest: self.greatest.max(other.greatest),
+            most: self.most.max(other.most),
+        }
+    }
+
+    /// The mean of the values; 0 without any.
+    pub fn mean(&self) -> f64 {
+        if self.values == 0 { 0.0 } else { self.sum / self.values as f64 }
+    }
+
+    /// The sum, over calls, of the squares of how far what a call gave together is from what as many values of the mean would be.
+    pub fn scatter(&self) -> f64 {
+        let mean = self.mean();
+        // Rounding may leave less than nothing.
+        (self.squares - 2.0 * mean * self.products + mean * mean * self.counts).max(0.0)
+    }
+
+    /// How many calls carry that: it is at least so many times what the furthest of them adds.
+    pub fn carriers(&self) -> f64 {
+        let furthest = self.most as f64 * (self.greatest - self.mean()).max(self.mean() - self.least);
+        if furthest > 0.0 { self.scatter() / (furthest * furthest) } else { 0.0 }
+    }
 }
 
 /// The calls of a release over some time.
@@ -92,22 +162,18 @@ impl Health {
         self.latencies.iter().enumerate().filter(|(class, _)| is_slower(class)).map(|(_, count)| count).sum()
     }
 
-    /// What has come since an earlier time.
+    /// What has come since an earlier time, without metrics: a difference of sums loses what is small beside a value that was large
+    /// once, so that they are kept by parts of the time.
     pub fn since(&self, earlier: &Self) -> Self {
         let old = |class: usize| earlier.latencies.get(class).copied().unwrap_or(0);
         let latencies = self.latencies.iter().enumerate().map(|(class, count)| count.saturating_sub(old(class)));
-        let metric = |(name, now): (&String, &MetricTotal)| {
-            let old = earlier.metrics.get(name).copied().unwrap_or_default();
-            let values = now.values.saturating_sub(old.values);
-            (name.clone(), MetricTotal { values, sum: now.sum - old.sum, squares: now.squares - old.squares })
-        };
         Self {
             answered: self.answered.saturating_sub(earlier.answered),
             refused: self.refused.saturating_sub(earlier.refused),
             failed: self.failed.saturating_sub(earlier.failed),
             crashed: self.crashed.saturating_sub(earlier.crashed),
             latencies: latencies.collect(),
-            metrics: self.metrics.iter().map(metric).collect(),
+            metrics: BTreeMap::new(),
         }
     }
 }
