@@ -47,7 +47,7 @@ impl RemoteArguments {
     pub fn remote(&self, env: Option<&EnvironmentName>) -> Result<Option<Remote>, Failure> {
         let named = self.server.as_ref().zip(self.token_file.as_ref());
         let remote = named.map(|(server, token_file)| Remote::of(server, token_file)).transpose()?;
-        Ok(remote.map(|remote| Remote { env: env.cloned(), ..remote }))
+        Ok(remote.map(|remote| remote.at(env)))
     }
 }
 
@@ -81,6 +81,11 @@ impl Remote {
         let bytes = private_file::read(token_file, TOKEN_FILE_BYTES_MAX).map_err(|error| failure(&error))?;
         let token = std::str::from_utf8(&bytes).map_err(|_| failure(&"is not text"))?.trim();
         Ok(Self { uri: server.clone(), host, token: Zeroizing::new(token.to_owned()), env: None })
+    }
+
+    /// The same in an environment of the app; `None`: the app itself.
+    pub fn at(self, env: Option<&EnvironmentName>) -> Self {
+        Self { env: env.cloned(), ..self }
     }
 
     /// The tenant whose control plane the token is of; `None`: the server's own.

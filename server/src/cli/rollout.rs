@@ -174,6 +174,13 @@ enum Told {
 }
 
 impl Whose {
+    /// The server elsewhere, if one is named.
+    fn remote(&self) -> Result<Option<Remote>, Failure> {
+        let named = self.server.as_ref().zip(self.token_file.as_ref());
+        let remote = named.map(|(server, token_file)| Remote::of(server, token_file)).transpose()?;
+        Ok(remote.map(|remote| remote.at(self.place.env())))
+    }
+
     /// Asks for what gives a status: `field` of the control plane, with its arguments.
     fn ask(
         &self,
@@ -181,9 +188,9 @@ impl Whose {
         request: &Request,
         alone: impl AsyncFnOnce(&Engine) -> Result<(), RolloutError>,
     ) -> Result<Told, Failure> {
-        if let Some((server, token_file)) = self.server.as_ref().zip(self.token_file.as_ref()) {
+        if let Some(remote) = self.remote()? {
             let query = format!("{field} {STATUS}");
-            let mut data = threads()?.block_on(Remote::of(server, token_file)?.ask(&query, variables))?;
+            let mut data = threads()?.block_on(remote.ask(&query, variables))?;
             return Ok(Told::Elsewhere(data.get_mut("status").map(Value::take).unwrap_or_default()));
         }
         let (folder, bars) = (self.place.folder()?, Bars::default());
@@ -272,10 +279,10 @@ fn report(experiment: Option<u64>, json: bool, whose: &Whose) -> Result<(), Fail
         }
         Ok(())
     };
-    if let Some((server, token_file)) = whose.server.as_ref().zip(whose.token_file.as_ref()) {
+    if let Some(remote) = whose.remote()? {
         let query = "query($experiment: String) { report: experimentReport(experiment: $experiment) { json } }";
         let variables = json!({ "experiment": experiment.map(|number| number.to_string()) });
-        let data = threads()?.block_on(Remote::of(server, token_file)?.ask(query, variables))?;
+        let data = threads()?.block_on(remote.ask(query, variables))?;
         let text = data.pointer("/report/json").and_then(Value::as_str).unwrap_or_default();
         return show(&serde_json::from_str(text).map_err(Failure::because)?);
     }
@@ -291,8 +298,8 @@ fn report(experiment: Option<u64>, json: bool, whose: &Whose) -> Result<(), Fail
 
 fn differences(json: bool, whose: &Whose) -> Result<(), Failure> {
     let none = || Failure::because("no release has shadowed another since the server was started");
-    if let Some((server, token_file)) = whose.server.as_ref().zip(whose.token_file.as_ref()) {
-        let mut data = threads()?.block_on(Remote::of(server, token_file)?.ask(FOUND, json!({})))?;
+    if let Some(remote) = whose.remote()? {
+        let mut data = threads()?.block_on(remote.ask(FOUND, json!({})))?;
         let mut found = data.get_mut("found").map(Value::take).filter(Value::is_object).ok_or_else(none)?;
         let summary = found.as_object_mut().and_then(|found| found.shift_remove("summary"));
         if json {
