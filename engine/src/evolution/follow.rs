@@ -93,7 +93,8 @@ async fn follow_with(
         if !documents.is_empty() {
             let way = (direction, collection.as_str());
             let converted = converter.convert(engine, seed, way, documents, transaction).await;
-            (transaction, _) = converted.map_err(|error| if is_own { error } else { blamed(converter, collection, error) })?;
+            (transaction, _) =
+                converted.map_err(|error| if is_own { error } else { blamed(converter, collection, error) })?;
         }
     }
     Ok(transaction)

@@ -58,7 +58,8 @@ impl Engine {
         for holder in all.filter(|release| is_among(&holders, release)) {
             let before = self.before(state, holder);
             // What was not promoted is loaded to be rolled out, or is held when it is known to be taken back.
-            let next = next.iter().copied().filter(|next| is_among(&state.promoted, next) && is_held(state, next, holder));
+            let next =
+                next.iter().copied().filter(|next| is_among(&state.promoted, next) && is_held(state, next, holder));
             let others: Vec<&Release> = before.iter().map(AsRef::as_ref).chain(next).collect();
             self.hold_to(holder, &others).await?;
         }

@@ -39,7 +39,9 @@ pub enum MigrateError {
         release: String,
     },
     /// It is being undone.
-    #[error("the migration to {release} is being undone: wait until that is over, or deploy a release whose migration takes documents as they are now")]
+    #[error(
+        "the migration to {release} is being undone: wait until that is over, or deploy a release whose migration takes documents as they are now"
+    )]
     Undoing {
         /// The release.
         release: String,

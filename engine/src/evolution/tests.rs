@@ -403,7 +403,10 @@ async fn one_migration_at_a_time() {
     undoing.begin().await.unwrap();
     undoing.next().await.unwrap();
     let refused = bench.migrate(Up).await.unwrap_err().to_string();
-    assert_eq!(refused, "the migration to shop 2.0.0 is being undone: wait until that is over, or deploy a release whose migration takes documents as they are now");
+    assert_eq!(
+        refused,
+        "the migration to shop 2.0.0 is being undone: wait until that is over, or deploy a release whose migration takes documents as they are now"
+    );
     bench.migrate(Down).await.unwrap();
     assert!(bench.documents().values().all(|text| !text.contains("first")));
     assert_eq!(bench.engine.migration_status().unwrap(), None);

@@ -382,7 +382,8 @@ mod tests {
                 };
                 let (new, old) = (of(100), of(400));
                 looks += 1;
-                alarms += u64::from(violated(&guards, kind, &Compared { new: &new, old: &old, old_name: "1.0.0" }).is_some());
+                alarms +=
+                    u64::from(violated(&guards, kind, &Compared { new: &new, old: &old, old_name: "1.0.0" }).is_some());
             }
         }
         assert_eq!((looks, alarms), (6_000, 0));

@@ -300,7 +300,8 @@ async fn deploy_after_a_rollback(bench: &Bench, signed: &[u8]) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_release_whose_migration_is_not_undone_is_not_migrated_to_again() {
     let (bench, key) = filled(3).await;
-    let stuck = DOWN.replace("const { first", "if (customer.id === \"c001\") throw new Error(\"stuck\");\n  const { first");
+    let stuck =
+        DOWN.replace("const { first", "if (customer.id === \"c001\") throw new Error(\"stuck\");\n  const { first");
     deploy(&bench, &key, &app("2.0.0", SPLIT, &format!("{UP}{stuck}"), MIGRATION), 20).await.unwrap();
     roll_back(&bench).await;
     let is_undoing = || bench.engine.migration_status().unwrap().is_some_and(|record| record.direction == Down);
@@ -378,7 +379,8 @@ async fn what_a_release_keeps_others_from_writing_is_its_failure() {
         let health = loaded(&bench, sequence).health();
         (health.answered, health.refused, health.failed, health.crashed)
     };
-    let picky = UP.replace("const [first", "if (!customer.name.includes(\" \")) throw new Error(\"a secret\");\n  const [first");
+    let picky = UP
+        .replace("const [first", "if (!customer.name.includes(\" \")) throw new Error(\"a secret\");\n  const [first");
     canary(&bench, &key, &app("2.0.0", SPLIT, &format!("{picky}{DOWN}"), MIGRATION), 20).await;
     let refused = edit(&bench, 10, "insert", "-", json!({ "name": "Ada" })).await.unwrap_err();
     assert_eq!(
