@@ -177,6 +177,7 @@ fn every_field_of_the_control_plane_needs_its_permission() {
         query releases                 UNAUTHENTICATED  UNAUTHENTICATED  ok         FORBIDDEN
         query rolloutStatus            UNAUTHENTICATED  UNAUTHENTICATED  ok         FORBIDDEN
         query rollouts                 UNAUTHENTICATED  UNAUTHENTICATED  ok         FORBIDDEN
+        query rolloutStatements        UNAUTHENTICATED  UNAUTHENTICATED  ok         FORBIDDEN
         query shadowReport             UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN
         query experimentReport         UNAUTHENTICATED  UNAUTHENTICATED  NOT_FOUND  FORBIDDEN
         query building                 UNAUTHENTICATED  UNAUTHENTICATED  ok         FORBIDDEN

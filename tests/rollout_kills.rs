@@ -4,7 +4,10 @@
 use std::thread;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use crate::apps::App;
 use crate::production::Production;
@@ -134,6 +137,25 @@ fn answering(url: &str) -> Vec<String> {
     (0..VISITORS).map(version).collect()
 }
 
+/// The digests of all that was stated, as the statements have them and as the audit log does, each in order.
+fn stated(url: &str, root: &str) -> (Vec<String>, Vec<Value>) {
+    let query = "{ rollouts { statements } rolloutStatus { rollout { statements } } \
+                 audit(first: 1000) { records { statement } next } }";
+    let answer = control(url, root, query).unwrap();
+    let data = &answer["data"];
+    assert_eq!(data["audit"]["next"], Value::Null, "{answer}");
+    let ended = data["rollouts"].as_array().unwrap().iter().rev();
+    let all = ended.chain([&data["rolloutStatus"]["rollout"]]).filter_map(|rollout| rollout["statements"].as_array());
+    let digest = |envelope: &Value| {
+        let envelope: Value = serde_json::from_str(envelope.as_str().unwrap()).unwrap();
+        let payload = STANDARD.decode(envelope["payload"].as_str().unwrap()).unwrap();
+        Sha256::digest(payload).iter().map(|byte| format!("{byte:02x}")).collect()
+    };
+    let records = data["audit"]["records"].as_array().unwrap().iter();
+    let recorded = records.map(|record| record["statement"].clone()).filter(|digest| !digest.is_null());
+    (all.flatten().map(digest).collect(), recorded.collect())
+}
+
 #[test]
 fn what_was_acknowledged_of_a_rollout_survives_a_kill() {
     let production = Production::start(App::of(APP));
@@ -184,6 +206,8 @@ fn what_was_acknowledged_of_a_rollout_survives_a_kill() {
         let answer = asking.join().unwrap();
         server = serve(&["--config", &config]);
         let (now, next) = (told(&server.url, &root), model.after(last));
+        let (statements, recorded) = stated(&server.url, &root);
+        assert!(statements.len() > round && recorded == statements, "{statements:?}\n{recorded:?}");
         match (&next, answer) {
             (Some(next), Some(answer)) if answer.get("errors").is_none() => {
                 assert_eq!(now, next.told(), "{last:?} was acknowledged")

@@ -162,6 +162,10 @@ fn who_administers_from_elsewhere_sees_and_does_the_same() {
         assert_eq!((said.code, said.stderr.as_str()), (Some(0), ""), "{step:?}");
         assert_eq!(lasting(&said.stdout), lasting(&here(&["status"]).stdout), "{step:?}");
     }
+    let signed = there(&["statements", "2", "--json"]);
+    assert_eq!((signed.stdout.lines().count(), signed.stderr.as_str()), (6, ""));
+    assert_eq!(signed.stdout, here(&["statements", "2", "--json"]).stdout);
+    assert!(there(&["key"]).stdout.starts_with("key ") && there(&["key"]).stdout == here(&["key"]).stdout);
     let started = there(&["start", "1.0.1", "--hold"]);
     assert!(started.stdout.contains("rollout 3 of app 1.0.1"), "{}{}", started.stdout, started.stderr);
     let told: Value = serde_json::from_str(&there(&["status", "--json"]).stdout).unwrap();
@@ -180,6 +184,13 @@ fn who_administers_from_elsewhere_sees_and_does_the_same() {
     let back = alone(&["rollback"]);
     assert!(back.stdout.starts_with("app 1.0.0, "), "{}{}", back.stdout, back.stderr);
     assert_eq!(alone(&["list"]).stdout.lines().count(), 3);
+    let stated = alone(&["statements"]).stdout;
+    assert!(
+        stated.lines().last().unwrap().ends_with("  operator  rolled back, from app 1.0.1 to app 1.0.0: by hand"),
+        "{stated}"
+    );
+    let none = alone(&["statements", "9"]).stderr;
+    assert!(none.starts_with("weir: nothing was stated of rollout 9, "), "{none}");
 }
 
 /// Callers ask, and subscribers wait, while all of them are moved from one release to another and back, fifty times.

@@ -16,6 +16,7 @@
 
 mod experiment;
 mod share;
+pub mod statement;
 mod strays;
 pub mod watch;
 
@@ -241,6 +242,9 @@ pub struct Traffic {
     pub strays: Vec<u64>,
     /// How many rollouts there were.
     pub rollouts: u64,
+    /// How many statements were signed of the last one.
+    #[serde(default)]
+    pub statements: u64,
     /// The one that is under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollout: Option<Rollout>,
@@ -419,7 +423,7 @@ impl Traffic {
             started_by: by.to_owned(),
             unguarded: false,
         };
-        Ok(Self { rollouts: rollout.number, rollout: Some(rollout), watch: None, ..self.clone() })
+        Ok(Self { rollouts: rollout.number, statements: 0, rollout: Some(rollout), watch: None, ..self.clone() })
     }
 
     /// What follows when something happens.

@@ -1,5 +1,5 @@
-//! What the control plane knows: releases, keys that are trusted, administrators, tenants, environments, and what else is changed on record:
-//! trusted documents and revocations, which `kept` reads. A transaction writes it, in the commit of the
+//! What the control plane knows: releases, rollouts and what was stated of them, keys that are trusted, administrators, tenants,
+//! environments, and what else is changed on record: trusted documents and revocations, which `kept` reads. A transaction writes it, in the commit of the
 //! audit record about it.
 //!
 //! It has no history. A transaction that looks at a record has its key in the read set, and who writes it
@@ -31,6 +31,15 @@ pub enum ControlKey {
     Traffic,
     /// A rollout that is over, by its number.
     Rollout(u64),
+    /// A statement about a rollout, signed.
+    Statement {
+        /// The number of the rollout.
+        rollout: u64,
+        /// Its own among those of the rollout.
+        number: u64,
+    },
+    /// The key that these are signed with.
+    StatementKey,
     /// A key that bundles may be signed with.
     SigningKey(KeyId),
     /// Somebody who may use the control plane, by name.
@@ -47,6 +56,8 @@ pub enum ControlKey {
     Name,
     /// The key that [`Store::seal`] seals by.
     SealingKey,
+    /// The one of before, as long as anything is sealed by it.
+    SealingKeyBefore,
     /// The migration of documents that is not over; mostly there is none.
     Migration,
 }
@@ -58,6 +69,8 @@ pub enum ControlKind {
     Releases,
     /// [`ControlKey::Rollout`], in the order of their numbers.
     Rollouts,
+    /// [`ControlKey::Statement`] of the rollout with this number, in order.
+    Statements(u64),
     /// [`ControlKey::SigningKey`].
     SigningKeys,
     /// [`ControlKey::Administrator`].
@@ -73,6 +86,8 @@ impl ControlKey {
             Self::Release(sequence) => key::control_release(*sequence),
             Self::Traffic => key::control_traffic(),
             Self::Rollout(number) => key::control_rollout(*number),
+            Self::Statement { rollout, number } => key::control_statement(*rollout, *number),
+            Self::StatementKey => key::control_statement_key(),
             Self::SigningKey(id) => key::control_signing_key(id),
             Self::Administrator(name) => key::control_administrator(name),
             Self::AdministratorToken(digest) => key::control_administrator_token(digest),
@@ -81,6 +96,7 @@ impl ControlKey {
             Self::Instance(name) => key::control_instance(name),
             Self::Name => key::control_name(),
             Self::SealingKey => key::control_sealing_key(),
+            Self::SealingKeyBefore => key::control_sealing_key_before(),
             Self::Migration => key::control_migration(),
         }
     }
@@ -91,6 +107,7 @@ impl ControlKind {
         match self {
             Self::Releases => key::control_releases(),
             Self::Rollouts => key::control_rollouts(),
+            Self::Statements(rollout) => key::control_statements(rollout),
             Self::SigningKeys => key::control_signing_keys(),
             Self::Administrators => key::control_administrators(),
             Self::Instances => key::control_instances(),
@@ -131,6 +148,19 @@ impl Transaction {
     /// Writes a record; removes it with `None`.
     pub fn put_control(&mut self, key: &ControlKey, text: Option<Bytes>) {
         self.control.insert(key.encode(), text);
+    }
+
+    /// Removes all records of a kind, but for those that this transaction writes itself.
+    pub fn remove_control_all(&mut self, kind: ControlKind) -> Result<(), ReadError> {
+        let all = Interval::prefix(kind.prefix());
+        let state = self.base.state()?;
+        let keys =
+            state.entries(&all, Direction::Asc)?.map(|entry| Ok(entry?.0)).collect::<Result<Vec<_>, Poisoned>>()?;
+        self.read_set.add_interval(all);
+        for key in keys {
+            self.control.entry(key).or_insert(None);
+        }
+        Ok(())
     }
 }
 

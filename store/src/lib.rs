@@ -133,7 +133,7 @@ pub use read_index::ReadIndex;
 pub use read_set::ReadSet;
 pub use references::PutAllError;
 pub use scan::{Direction, End, Range, Row, Rows, Scan};
-pub use sealing::{SealError, UnsealError};
+pub use sealing::{Exchange, SealError, UnsealError};
 pub use store::Store;
 pub use transact::{Run, Transacted};
 pub use transaction::{Changes, Transaction};

@@ -13,7 +13,7 @@ use tokio::sync::{Mutex, broadcast, mpsc, oneshot};
 use tracing::Instrument;
 use weir_schema::codec::audit::{AuditRecord, Person, PersonId};
 use weir_schema::codec::journal::{Head, HistoryExtent};
-use weir_schema::codec::key;
+use weir_schema::codec::key::{self, Key};
 use weir_schema::commit::Timestamp;
 use weir_schema::declarations::Declarations;
 
@@ -92,8 +92,8 @@ struct Loaded {
     history: Option<HistoryExtent>,
     witness: Witness,
     people: People,
-    /// The key that bundles are sealed by, where it was wrapped by an encryption key that is not the active one.
-    rewrapped: Option<Bytes>,
+    /// The keys that bundles are sealed by, where they were wrapped by an encryption key that is not the active one.
+    rewrapped: Vec<(Key, Option<Bytes>)>,
 }
 
 impl Store {
@@ -159,10 +159,9 @@ impl Store {
             let (done, _) = oneshot::channel();
             open.upkeep.push((Upkeep { history: Some(record), ..Upkeep::default() }, done));
         }
-        if let Some(rewrapped) = rewrapped {
+        if !rewrapped.is_empty() {
             let (done, _) = oneshot::channel();
-            let kept = Arc::new([(key::control_sealing_key(), Some(rewrapped))]);
-            open.upkeep.push((Upkeep { kept, ..Upkeep::default() }, done));
+            open.upkeep.push((Upkeep { kept: rewrapped.into(), ..Upkeep::default() }, done));
         }
         let published = Arc::new(committer::published(head, catalog, &open.pending, options.notices_max));
         let turns = Arc::new(Turns::default());
@@ -516,8 +515,7 @@ fn load(directory: &Path, engine: &Engine, health: &Health) -> Result<Loaded, Op
     let history = past::extent(&live).map_err(unreadable)?;
     let witness = Witness::open(directory, head.sequence)?;
     let people = People::open(directory, &live, health)?;
-    let written = live.get(&key::control_sealing_key()).map_err(unreadable)?;
-    let rewrapped = written.zip(engine.ring()).and_then(|(written, ring)| sealing::rewrapped(&written, &ring));
+    let rewrapped = sealing::rewrapped_all(&live, engine.ring().as_deref()).map_err(unreadable)?;
     Ok(Loaded { head, ends: Ends { journal, audit }, catalog, history, witness, people, rewrapped })
 }
 

@@ -1,11 +1,11 @@
 //! The end of the audit log, signed: kept elsewhere, it shows when somebody has written the log anew.
 
 use serde::{Deserialize, Serialize};
-use weir_schema::bundle::envelope::{BadEnvelope, Envelope, KeyId};
 use weir_schema::codec::audit::AuditHead;
 
 use crate::bundle::key::{BadKey, PublicKey, SigningKey};
 use crate::bundle::sign::seal;
+use crate::bundle::signed::{self, BadSigned};
 
 /// The type of the payload.
 const PAYLOAD_TYPE: &str = "application/vnd.weir.audit-head+json";
@@ -25,12 +25,9 @@ pub struct SignedHead {
 /// Why something is no signed end of an audit log.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadHead {
-    /// It is no envelope.
+    /// Nobody has signed it, somebody else, or it was changed.
     #[error(transparent)]
-    Envelope(#[from] BadEnvelope),
-    /// Somebody else has signed it, or it was changed.
-    #[error("it is not signed by key {0}, or was changed since")]
-    Signature(KeyId),
+    Signed(#[from] BadSigned),
     /// What is signed is something else.
     #[error("what is signed cannot be read: {0}")]
     Malformed(String),
@@ -56,15 +53,8 @@ impl SignedHead {
 
     /// Reads what a key has signed.
     pub fn open(text: &[u8], key: &PublicKey) -> Result<Self, BadHead> {
-        let envelope = Envelope::parse(text, PAYLOAD_TYPE)?;
-        let message = envelope.signed();
-        let own = |signature: &weir_schema::bundle::envelope::Signature| {
-            signature.keyid == key.id() && key.has_signed(&message, &signature.sig)
-        };
-        if !envelope.signatures.iter().any(own) {
-            return Err(BadHead::Signature(key.id()));
-        }
-        serde_json::from_slice(&envelope.payload).map_err(|error| BadHead::Malformed(error.to_string()))
+        let payload = signed::open(text, PAYLOAD_TYPE, key)?;
+        serde_json::from_slice(&payload).map_err(|error| BadHead::Malformed(error.to_string()))
     }
 }
 
@@ -79,7 +69,11 @@ mod tests {
         let head = SignedHead::of(AuditHead { number: 7, digest: Digest::of(b"x") }, 1);
         let text = head.sign(&key).unwrap();
         assert_eq!(SignedHead::open(&text, key.public()), Ok(head));
-        assert_eq!(SignedHead::open(&text, other.public()), Err(BadHead::Signature(other.public().id())));
+        let (found, expected) = (key.public().id(), other.public().id());
+        assert_eq!(
+            SignedHead::open(&text, other.public()),
+            Err(BadHead::Signed(BadSigned::OtherKey { found, expected }))
+        );
         for place in 0..text.len() {
             let mut changed = text.clone();
             changed[place] ^= 1;

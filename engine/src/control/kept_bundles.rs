@@ -10,7 +10,7 @@ use weir_schema::codec::control::ReleaseRecord;
 use weir_schema::tenant::InstanceName;
 use weir_store::{ControlKey, ControlKind, SealError, Store, Transaction, UnsealError};
 
-use super::{Actor, Changed, ControlError, all, change, keys, parse, tenants};
+use super::{Actor, Changed, ControlError, all, change, keys, tenants};
 use crate::bundle::VerifiedBundle;
 use crate::bundle::verified::{Refusal, Trust};
 
@@ -55,8 +55,7 @@ pub(crate) fn put(
     release: &ReleaseRecord,
     bundle: &[u8],
 ) -> Result<(), KeptError> {
-    let here = transaction.control(&ControlKey::Name).map_err(ControlError::from)?;
-    let here: Option<InstanceName> = here.map(|text| parse(&text)).transpose()?;
+    let here = tenants::name_in(transaction)?;
     let sealed = store.seal(transaction, bundle, &bound(here.as_ref(), release))?;
     let sealed = Bytes::from([MAGIC, &sealed].concat());
     transaction.put_control(&ControlKey::Bundle(release.sequence), Some(sealed));
@@ -70,16 +69,22 @@ pub(crate) fn remove(transaction: &mut Transaction, sequence: u64) {
 
 /// The bundle of a release, as it was uploaded. It is not verified.
 pub fn read(store: &Store, release: &ReleaseRecord) -> Result<Vec<u8>, KeptError> {
-    let kept = store.control(&ControlKey::Bundle(release.sequence)).map_err(ControlError::from)?;
+    // The bundle and the key are of one state, also while the key is exchanged.
+    let mut transaction = store.begin().map_err(ControlError::from)?;
+    let kept = transaction.control(&ControlKey::Bundle(release.sequence)).map_err(ControlError::from)?;
     let kept = kept.ok_or_else(|| KeptError::NotThere(release.version.clone()))?;
     // From before bundles were sealed.
     let Some(sealed) = kept.strip_prefix(MAGIC) else { return Ok(kept.to_vec()) };
-    let here = tenants::name_of(store)?;
-    store.unseal(sealed, &bound(here.as_ref(), release)).map_err(|error| match error {
+    let here = tenants::name_in(&mut transaction)?;
+    store.unseal(&mut transaction, sealed, &bound(here.as_ref(), release)).map_err(|error| unsealed(error, release))
+}
+
+fn unsealed(error: UnsealError, release: &ReleaseRecord) -> KeptError {
+    match error {
         UnsealError::Damaged => KeptError::Damaged(release.version.clone()),
-        UnsealError::Poisoned(stopped) => ControlError::from(stopped).into(),
-        error => KeptError::Unseal(error),
-    })
+        UnsealError::Read(error) => ControlError::from(error).into(),
+        error @ UnsealError::Key(_) => KeptError::Unseal(error),
+    }
 }
 
 /// The bundle of a release, if it may run still: it was good when it came, what has expired since was deployed in time. A key that was

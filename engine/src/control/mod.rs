@@ -42,6 +42,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use weir_schema::codec::audit::{AuditNote, Person};
+use weir_schema::digest::Digest;
 use weir_store::{CommitError, ControlKind, Poisoned, ReadError, Run, Store, Transaction};
 
 use crate::jobs::Clock;
@@ -103,11 +104,18 @@ pub(crate) struct Changed<T> {
     targets: Vec<String>,
     /// The person whom it is about, if it is.
     about: Option<Person>,
+    /// The digest of what was signed of it, if anything was.
+    statement: Option<Digest>,
 }
 
 impl<T> Changed<T> {
     pub(crate) fn new(value: T, action: &'static str, targets: Vec<String>) -> Self {
-        Self { value, action, targets, about: None }
+        Self { value, action, targets, about: None, statement: None }
+    }
+
+    /// The same with a statement that was signed of it.
+    pub(crate) fn stated(self, statement: Digest) -> Self {
+        Self { statement: Some(statement), ..self }
     }
 }
 
@@ -118,8 +126,8 @@ pub(crate) async fn change<T, E: From<ControlError>>(
     change: impl Fn(&mut Transaction) -> Result<Changed<T>, E>,
 ) -> Result<T, E> {
     let attempt = |mut transaction: Transaction| match change(&mut transaction) {
-        Ok(Changed { value, action, targets, about }) => {
-            transaction.record_alone(AuditNote { about, ..actor.note(action, targets) });
+        Ok(Changed { value, action, targets, about, statement }) => {
+            transaction.record_alone(AuditNote { about, statement, ..actor.note(action, targets) });
             Run::Commit(transaction, Ok(value))
         }
         Err(error) => Run::Abort(Err(error)),
@@ -138,7 +146,7 @@ fn all_in<T: DeserializeOwned>(transaction: &mut Transaction, kind: ControlKind)
     transaction.control_all(kind)?.iter().map(|text| parse(text)).collect()
 }
 
-fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, ControlError> {
+pub(crate) fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, ControlError> {
     serde_json::from_slice(text).map_err(|error| ControlError::Damaged(error.to_string()))
 }
 

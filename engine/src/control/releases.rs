@@ -27,6 +27,7 @@ use crate::engine::{ActivateError, Engine};
 use crate::rollouts::conduct::{Guarded, RolloutError, put};
 use crate::rollouts::conductor::needed;
 use crate::rollouts::loaded::Writes;
+use crate::rollouts::statements;
 
 /// Releases that are on record, those among them that take calls or may have to again.
 const RELEASES_MAX: usize = 100;
@@ -379,8 +380,8 @@ pub(super) async fn keep(
         if count < signatures {
             return Err(DeployError::KeysRevoked);
         }
-        let begun = read_traffic(transaction)?;
-        let begun = begun.start(record.sequence, strategy.clone(), actor.as_str(), record.deployed_ms);
+        let before = read_traffic(transaction)?;
+        let begun = before.start(record.sequence, strategy.clone(), actor.as_str(), record.deployed_ms);
         let traffic = guarded.applied(begun.map_err(RolloutError::from).map_err(Box::new)?);
         let known: Vec<ReleaseRecord> = all_in(transaction, ControlKind::Releases)?;
         let (old, needed) = ((known.len() + 1).saturating_sub(RELEASES_MAX), needed(&traffic));
@@ -390,15 +391,17 @@ pub(super) async fn keep(
         }
         transaction.put_control(&ControlKey::Release(record.sequence), Some(text(record)));
         kept_bundles::put(store, transaction, record, bundle)?;
-        let number = traffic.rollouts;
-        put(transaction, &rollout::Moved { traffic, ended: None });
+        let (number, mut moved) = (traffic.rollouts, rollout::Moved { traffic, ended: None });
+        let statement = statements::begun(store, transaction, &before, &mut moved, (actor, record.deployed_ms));
+        let statement = statement.map_err(RolloutError::from).map_err(Box::new)?;
+        put(transaction, &moved);
         let mut targets =
             vec![format!("{} {}", record.app, record.version), record.sequence.to_string(), record.digest.to_string()];
         targets.extend(record.signers.iter().map(|signer| format!("signed by {signer}")));
         targets.push(format!("rollout {number}, {}", strategy.as_str()));
         targets.extend(guarded.target());
         targets.extend(forced.iter().cloned());
-        Ok::<_, DeployError>(Changed::new((), "deploy", targets))
+        Ok::<_, DeployError>(Changed::new((), "deploy", targets).stated(statement))
     })
     .await
 }

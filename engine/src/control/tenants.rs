@@ -318,6 +318,11 @@ pub fn name_of(store: &Store) -> Result<Option<InstanceName>, ControlError> {
     store.control(&ControlKey::Name)?.map(|text| parse(&text)).transpose()
 }
 
+/// The same as a transaction sees it.
+pub(crate) fn name_in(transaction: &mut Transaction) -> Result<Option<InstanceName>, ControlError> {
+    transaction.control(&ControlKey::Name)?.map(|text| parse(&text)).transpose()
+}
+
 /// Has a store be that of a tenant or environment. One that is already is left as it is.
 pub async fn be_named(store: &Store, name: &InstanceName) -> Result<(), ControlError> {
     if name_of(store)?.as_ref() == Some(name) {

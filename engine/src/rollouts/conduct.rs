@@ -1,8 +1,8 @@
 //! Begins rollouts, takes them from one state to the next, and takes them back.
 //!
-//! A change is one commit: the new state of the traffic and its audit record. Then, still under the same lock, calls go by it. So
-//! whoever is told that a rollback is done can ask, and is answered by the release before: nothing is compiled or started for that,
-//! since both releases of a rollout, and the one that was active before the active one, are loaded.
+//! A change is one commit: the new state of the traffic, its audit record and the signed statement about it. Then, still under the same
+//! lock, calls go by it. So whoever is told that a rollback is done can ask, and is answered by the release before: nothing is compiled
+//! or started for that, since both releases of a rollout, and the one that was active before the active one, are loaded.
 
 use std::sync::Arc;
 
@@ -15,6 +15,7 @@ use weir_store::{ControlKey, ControlKind, Store, Transaction};
 use super::loaded::Writes;
 use super::ready::ReadyError;
 use super::shadow::Shadow;
+use super::statements::{self, StatementError};
 use super::traffic::{Split, Traffic};
 use crate::control::releases::{self, DeployError, read_traffic};
 use crate::control::{Actor, Changed, ControlError, all, change, text};
@@ -51,8 +52,8 @@ impl Guarded {
     }
 }
 
-/// Rollouts that are over and are on record.
-const ROLLOUTS_MAX: u64 = 1_000;
+/// Rollouts that are over and are on record, with what was stated of them.
+pub(super) const ROLLOUTS_MAX: u64 = 1_000;
 
 /// Why a rollout was not begun, or is where it was.
 #[derive(Debug, thiserror::Error)]
@@ -94,6 +95,9 @@ pub enum RolloutError {
     /// It is somebody's who writes the app.
     #[error("this server runs an app that is being written: there are rollouts where weir serve runs")]
     Develops,
+    /// It cannot be stated.
+    #[error("nothing has changed, since nothing can be signed about it: {0}")]
+    Statement(#[from] StatementError),
     /// The control plane cannot.
     #[error(transparent)]
     Control(#[from] ControlError),
@@ -184,16 +188,18 @@ impl Engine {
         self.ready_to_compare(&next).await?;
         let now_ms = self.clock().now_ms();
         change(self.store(), actor, |transaction| {
-            let started = read_traffic(transaction)?.start(sequence, strategy.clone(), actor.as_str(), now_ms)?;
-            let number = started.rollouts;
-            put(transaction, &Moved { traffic: guarded.applied(started), ended: None });
+            let before = read_traffic(transaction)?;
+            let traffic = guarded.applied(before.start(sequence, strategy.clone(), actor.as_str(), now_ms)?);
+            let (number, mut moved) = (traffic.rollouts, Moved { traffic, ended: None });
+            let statement = statements::begun(self.store(), transaction, &before, &mut moved, (actor, now_ms))?;
+            put(transaction, &moved);
             let mut targets = vec![
                 format!("rollout {number}"),
                 format!("{} {}", record.app, record.version),
                 strategy.as_str().to_owned(),
             ];
             targets.extend(guarded.target());
-            Ok::<_, RolloutError>(Changed::new((), "startRollout", targets))
+            Ok::<_, RolloutError>(Changed::new((), "startRollout", targets).stated(statement))
         })
         .await?;
         self.prepare(actor).await
@@ -254,9 +260,11 @@ impl Engine {
                 if let Some(ended) = &moved.ended {
                     moved.traffic.watch = self.watch_after(ended, now_ms);
                 }
+                let statement =
+                    statements::after(self.store(), transaction, &before, &mut moved, (&event, actor, now_ms))?;
                 put(transaction, &moved);
-                let targets = targets(&known, &before, &moved, &event);
-                Ok::<_, RolloutError>(Changed::new(moved.clone(), action(&event, &moved), targets))
+                let (targets, action) = (targets(&known, &before, &moved, &event), action(&event, &moved));
+                Ok::<_, RolloutError>(Changed::new(moved, action, targets).stated(statement))
             })
             .await?;
             self.go_by(&moved.traffic);

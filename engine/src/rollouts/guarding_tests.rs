@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use weir_sandbox::compile::Sources;
+use weir_schema::rollout::statement::Stated;
 use weir_schema::rollout::{Event, Phase, Share, Step, Strategy};
 
 use super::conduct::{self, Guarded};
+use super::statements;
 use super::status::{self, Status};
 use crate::bundle::key::SigningKey;
 use crate::call::{Call, Caller};
@@ -105,6 +107,9 @@ async fn a_canary_that_fails_is_taken_back() {
     assert!(why.starts_with("guard error_rate: ") && why.ends_with(" calls failed, 0.0% of 200 on 1.0.0"), "{why}");
     let audit = bench.audit();
     assert_eq!(audit.lines().last(), Some(format!("weir rollBack rollout 2 shop 2.0.0 {why}").as_str()));
+    let (signed, key) = (statements::of(&bench.store, 2).unwrap(), statements::public_key(&bench.store).unwrap());
+    let stated = statements::verify(signed.last().unwrap(), &key).unwrap();
+    assert_eq!((stated.event, stated.why, stated.actor.as_str()), (Stated::RolledBackByGuard, Some(why), "weir"));
     bench.engine.close().await;
 }
 

@@ -13,6 +13,7 @@
 //! | [`readings`] | rollouts in numbers |
 //! | [`ready`] | makes the candidate ready: its documents, its views, its checks; and undoes that |
 //! | [`experiment`] | what an experiment compares, who is counted, and what comes of it |
+//! | [`statements`] | what is stated of each change, signed |
 //! | [`status`] | how far rollouts are, with the releases that they are about |
 //! | [`progress`] | how far it is with what a release waits for, and how long a step still takes |
 //! | `conductor` | does what is due by itself |
@@ -41,6 +42,7 @@ pub mod readings;
 pub mod ready;
 pub mod report;
 pub mod shadow;
+pub mod statements;
 pub mod status;
 pub mod traffic;
 

@@ -109,6 +109,8 @@ pub struct AuditNote {
     pub times: Option<u64>,
     /// With what: for a call its arguments as JSON text, where they are to be on record.
     pub arguments: Option<String>,
+    /// The digest of the statement that was signed of it, where one was.
+    pub statement: Option<Digest>,
 }
 
 /// What tells of a person, sealed by the key of that one.
@@ -184,6 +186,9 @@ pub struct AuditRecord {
     /// See [`AuditNote::arguments`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arguments: Option<String>,
+    /// See [`AuditNote::statement`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statement: Option<Digest>,
     /// See [`Seals::own`]. Without an actor that one is sealed too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sealed: Option<Sealed>,
@@ -259,7 +264,8 @@ pub enum BrokenChain {
 impl AuditHead {
     /// The text of the next record and the head after it. What is sealed of the note was taken out of it.
     pub fn append(self, note: AuditNote, seals: Seals, commit: u64, timestamp: Timestamp) -> (Self, Vec<u8>) {
-        let AuditNote { actor, action, targets, from, outcome, times, arguments, person: _, about: _ } = note;
+        let AuditNote { actor, action, targets, from, outcome, times, arguments, statement, person: _, about: _ } =
+            note;
         let (number, previous) = (self.number + 1, self.digest);
         let Seals { own: sealed, about } = seals;
         let record = AuditRecord {
@@ -274,6 +280,7 @@ impl AuditHead {
             outcome,
             times,
             arguments,
+            statement,
             sealed,
             about,
         };

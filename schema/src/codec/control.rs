@@ -132,6 +132,20 @@ pub struct SigningKeyRecord {
     pub revoked_ms: Option<u64>,
 }
 
+/// The key that a store signs statements about rollouts with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StatementKeyRecord {
+    /// The public key.
+    #[serde(with = "base64")]
+    pub public: Vec<u8>,
+    /// The private key, sealed.
+    #[serde(with = "base64")]
+    pub sealed: Vec<u8>,
+    /// When it was drawn, in milliseconds since 1970.
+    pub drawn_ms: u64,
+}
+
 /// How a key stands at some time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -16,7 +16,7 @@ use weir_schema::error::ErrorCode;
 
 use super::environments::Environment;
 use super::experiments::ExperimentReport;
-use super::rollouts::{Rollout, RolloutStatus};
+use super::rollouts::{Rollout, RolloutStatements, RolloutStatus};
 use super::shadow::ShadowReport;
 use super::types::{
     AdministratorInfo, AuditPage, Building, Migration, NANOSECONDS, Release, ReleaseDiff, SigningKey, Status, Tenant,
@@ -81,6 +81,12 @@ impl Query {
     #[graphql(guard = "needs(Permission::Read)")]
     async fn rollouts(&self, context: &Context<'_>) -> Result<Vec<Rollout>> {
         rollouts::ended(context)
+    }
+
+    /// What was stated of the rollout of a number, signed; without a number, of the last one that began.
+    #[graphql(guard = "needs(Permission::Read)")]
+    async fn rollout_statements(&self, context: &Context<'_>, rollout: Option<String>) -> Result<RolloutStatements> {
+        rollouts::statements(context, rollout)
     }
 
     /// What the shadow rollout under way has found, or the last one since the server was started; null: there was none. It shows

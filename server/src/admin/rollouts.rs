@@ -1,12 +1,13 @@
 //! Rollouts as the control plane tells and takes them.
 
-use async_graphql::{Context, Enum, InputObject, Result, SimpleObject};
+use async_graphql::{ComplexObject, Context, Enum, InputObject, Result, SimpleObject};
 use serde_json::{Value, json};
 use weir_engine::Engine;
 use weir_engine::control::releases;
 use weir_engine::rollouts::conduct::{self, Guarded, RolloutError};
 use weir_engine::rollouts::guarding;
 use weir_engine::rollouts::progress::Progress;
+use weir_engine::rollouts::statements::{self, NoStatements};
 use weir_engine::rollouts::status::{self, NamedVariant};
 use weir_schema::duration::parse_ms;
 use weir_schema::error::ErrorCode;
@@ -94,8 +95,18 @@ impl From<guarding::ReleaseHealth> for ReleaseHealth {
     }
 }
 
+/// What was stated of a rollout.
+#[derive(SimpleObject)]
+pub struct RolloutStatements {
+    /// The public key that they are verified with, as PEM text.
+    pub public_key: String,
+    /// The statements, the newest last: each a DSSE envelope as JSON text.
+    pub statements: Vec<String>,
+}
+
 /// One release on its way to take the place of another.
 #[derive(SimpleObject)]
+#[graphql(complex)]
 pub struct Rollout {
     /// Which it is of all that there were, from 1.
     pub number: String,
@@ -125,6 +136,15 @@ pub struct Rollout {
     pub started_by: String,
     /// Whether it is taken back by hand alone.
     pub unguarded: bool,
+}
+
+#[ComplexObject]
+impl Rollout {
+    /// What was stated of each of its changes, the newest last: DSSE envelopes as JSON text. `rolloutStatements` has the key.
+    async fn statements(&self, context: &Context<'_>) -> Result<Vec<String>> {
+        let number = self.number.parse().unwrap_or_default();
+        statements::of(context.data::<Engine>()?.store(), number).map_err(unavailable)
+    }
 }
 
 /// A step of a canary.
@@ -389,6 +409,17 @@ pub fn current(context: &Context<'_>) -> Result<RolloutStatus> {
 pub fn ended(context: &Context<'_>) -> Result<Vec<Rollout>> {
     let ended = conduct::ended(context.data::<Engine>()?.store()).map_err(unavailable)?;
     Ok(ended.into_iter().rev().map(Rollout::from).collect())
+}
+
+/// What was stated of one of them, or of the last one.
+pub fn statements(context: &Context<'_>, rollout: Option<String>) -> Result<RolloutStatements> {
+    let number = rollout.map(|rollout| rollout.parse::<u64>()).transpose();
+    let number = number.map_err(|_| bad("rollout is the number of one, such as \"3\""))?;
+    let signed = statements::signed(context.data::<Engine>()?.store(), number).map_err(|error| match error {
+        NoStatements::Control(error) => unavailable(error),
+        error => refused(ErrorCode::NotFound, error.to_string()),
+    })?;
+    Ok(RolloutStatements { public_key: signed.public_key, statements: signed.statements })
 }
 
 /// Begins one of a release that a version or a sequence names.

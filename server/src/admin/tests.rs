@@ -24,12 +24,13 @@ use weir_store::{Options, Store};
 use crate::{Server, ServerOptions};
 
 /// Every root field, and the permission that it needs.
-const FIELDS: [(&str, &str, Permission); 41] = [
+const FIELDS: [(&str, &str, Permission); 42] = [
     ("query", "status", Permission::Read),
     ("query", "metrics", Permission::Read),
     ("query", "releases", Permission::Read),
     ("query", "rolloutStatus", Permission::Read),
     ("query", "rollouts", Permission::Read),
+    ("query", "rolloutStatements", Permission::Read),
     ("query", "shadowReport", Permission::Deploy),
     ("query", "experimentReport", Permission::Read),
     ("query", "building", Permission::Read),

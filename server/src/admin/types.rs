@@ -443,6 +443,8 @@ pub struct Record {
     pub commit: String,
     /// The SHA-256 of the record before.
     pub previous: String,
+    /// The SHA-256 of the statement that was signed of it; null: none was.
+    pub statement: Option<String>,
 }
 
 impl From<AuditRecord> for Record {
@@ -462,6 +464,7 @@ impl From<AuditRecord> for Record {
             times: times.unwrap_or(1).to_string(),
             commit: commit.to_string(),
             previous: previous.to_string(),
+            statement: record.statement.map(|digest| digest.to_string()),
         }
     }
 }

@@ -8,11 +8,15 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use weir_engine::bundle::key::PublicKey;
+use weir_engine::bundle::signed::BadSigned;
 use weir_engine::control::Actor;
-use weir_engine::control::audit::SignedHead;
+use weir_engine::control::audit::{BadHead, SignedHead};
 use weir_engine::control::erasure::{self, Erased, Whom};
 use weir_engine::jobs::Clock;
+use weir_engine::rollouts::statements;
+use weir_schema::bundle::envelope::BadEnvelope;
 use weir_schema::codec::audit::AuditHead;
+use weir_schema::rollout::statement;
 use weir_store::AuditReport;
 
 use super::folder::count;
@@ -36,7 +40,8 @@ enum Command {
     /// Follow the audit log from its first record to its last, and say which is the first that was edited, removed, reordered
     /// or cut off.
     Verify {
-        /// An earlier end of the log (weir audit head), which it has to lead through.
+        /// An earlier end of the log (weir audit head), or a statement about a rollout (weir rollout statements --json), which names
+        /// one: the log has to lead through it.
         #[arg(long, value_name = "FILE", requires = "signer")]
         head: Option<PathBuf>,
         /// The public key of who has signed that.
@@ -100,15 +105,24 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 /// What somebody has signed earlier.
-fn open(head: &PathBuf, signer: &PathBuf) -> Result<SignedHead, Failure> {
+fn open(head: &PathBuf, signer: &PathBuf) -> Result<AuditHead, Failure> {
     let read = |file: &PathBuf| {
         std::fs::read_to_string(file)
             .map_err(|error| Failure::because(format!("cannot read {}: {error}", file.display())))
     };
     let key = PublicKey::parse(&read(signer)?);
     let key = key.map_err(|error| Failure::because(format!("{} {error}", signer.display())))?;
-    let opened = SignedHead::open(read(head)?.trim_end().as_bytes(), &key);
-    opened.map_err(|error| Failure::because(format!("{}: {error}", head.display())))
+    let text = read(head)?;
+    let text = text.trim_end();
+    let because = |error: &dyn std::fmt::Display| Failure::because(format!("{}: {error}", head.display()));
+    match SignedHead::open(text.as_bytes(), &key) {
+        Err(BadHead::Signed(BadSigned::Envelope(BadEnvelope::Type { found, .. })))
+            if found == statement::PAYLOAD_TYPE =>
+        {
+            Ok(statements::verify(text, &key).map_err(|error| because(&error))?.audit)
+        }
+        opened => Ok(opened.map_err(|error| because(&error))?.head()),
+    }
 }
 
 fn erase(whom: &Whom, place: &PlaceArguments) -> Result<(), Failure> {
@@ -125,14 +139,12 @@ fn erase(whom: &Whom, place: &PlaceArguments) -> Result<(), Failure> {
     Ok(())
 }
 
-fn verify(through: Option<SignedHead>, place: &PlaceArguments) -> Result<(), Failure> {
+fn verify(through: Option<AuditHead>, place: &PlaceArguments) -> Result<(), Failure> {
     let (folder, bars) = (place.folder()?, Bars::default());
-    let end = through.map(|through| through.head());
-    let report: AuditReport = match folder.ask(&Request::VerifyAudit { through: end }, &bars)? {
+    let report: AuditReport = match folder.ask(&Request::VerifyAudit { through }, &bars)? {
         Some(report) => report,
-        None => {
-            folder.alone(&bars, async |store| store.verify_audit(end, bars.watch()).await.map_err(Failure::because))?
-        }
+        None => folder
+            .alone(&bars, async |store| store.verify_audit(through, bars.watch()).await.map_err(Failure::because))?,
     };
     match report.problem {
         Some(problem) => Err(Failure::because(problem)),

@@ -144,7 +144,7 @@ fn generate(out: &Path) -> Result<PublicKey, Failure> {
 }
 
 /// Text before the key is for people: whoever reads the key passes over it.
-fn show(public: &PublicKey) {
+pub(super) fn show(public: &PublicKey) {
     anstream::print!("key {}\n{}", public.id(), public.to_pem());
 }
 
@@ -210,7 +210,7 @@ fn state(key: &SigningKeyRecord, now_ms: u64) -> String {
     }
 }
 
-fn read_public(file: &Path) -> Result<PublicKey, Failure> {
+pub(super) fn read_public(file: &Path) -> Result<PublicKey, Failure> {
     let failure = |error: &dyn std::fmt::Display| Failure::because(format!("{} {error}", file.display()));
     let text = fs::read_to_string(file).map_err(|error| failure(&format!("cannot be read: {error}")))?;
     PublicKey::parse(&text).map_err(|error| failure(&error))

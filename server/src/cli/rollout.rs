@@ -1,5 +1,7 @@
-//! `weir rollout start|status|differences|report|list|advance|pause|resume|promote|unguard|rollback`: how one release takes the place of
-//! another.
+//! `weir rollout start|status|differences|report|list|advance|pause|resume|promote|unguard|rollback|statements|key|verify`: how one
+//! release takes the place of another.
+
+mod statements;
 
 use std::path::PathBuf;
 
@@ -134,6 +136,31 @@ enum Command {
         #[command(flatten)]
         whose: Whose,
     },
+    /// Show what was stated of a rollout and signed: each change, from which release to which, why and by whom.
+    Statements {
+        /// The number of the rollout; the last one that began without.
+        #[arg(value_name = "NUMBER")]
+        rollout: Option<u64>,
+        /// As signed envelopes, one a line, to be kept elsewhere.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        whose: Whose,
+    },
+    /// Print the public key that statements are verified with.
+    Key {
+        #[command(flatten)]
+        whose: Whose,
+    },
+    /// Verify statements that were kept elsewhere: that a server has signed each of them, and that none is left out in between.
+    Verify {
+        /// The file: one statement a line, as --json has printed them. - reads what comes in.
+        #[arg(value_name = "FILE|-")]
+        file: PathBuf,
+        /// The public key of the server: what weir rollout key has printed.
+        #[arg(long, value_name = "FILE")]
+        key: PathBuf,
+    },
 }
 
 /// Asks the process that serves the folder, or does it itself.
@@ -155,6 +182,9 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         }
         Command::Unguard { whose } => rolled(Rolling::Unguard, whose)?.show(false),
         Command::Rollback { why, whose } => rolled(Rolling::RollBack { why: why.clone() }, whose)?.show(false),
+        Command::Statements { rollout, json, whose } => statements::list(*rollout, *json, whose),
+        Command::Key { whose } => statements::key(whose),
+        Command::Verify { file, key } => statements::verify(file, key),
     }
 }
 

@@ -24,7 +24,7 @@ use weir_engine::control::difference::{Difference, Side};
 use weir_engine::control::{Actor, administrators, keys, log, releases};
 use weir_engine::jobs::{Clock, control};
 use weir_engine::rollouts::conduct::{self, RolloutError};
-use weir_engine::rollouts::{experiment, status};
+use weir_engine::rollouts::{experiment, statements, status};
 use weir_engine::{Engine, revoked};
 use weir_schema::bundle::{BUNDLE_BYTES_MAX, BadBundle};
 use weir_schema::codec::control::Permission;
@@ -327,6 +327,9 @@ async fn perform(request: Request, served: &Served, watch: Watch) -> Result<Valu
         }
         Request::ShadowReport => outcome(&engine.shadow_report()),
         Request::Rollouts => outcome(&conduct::ended(store).map_err(|error| error.to_string())?),
+        Request::RolloutStatements { rollout } => {
+            outcome(&statements::signed(store, rollout).map_err(|error| error.to_string())?)
+        }
         Request::StartRollout { release, strategy, variants, guarded } => {
             let found = status::find(store, &release).map_err(|error| error.to_string())?;
             let strategy = status::with_variants(store, strategy, &variants).map_err(|error| error.to_string())?;

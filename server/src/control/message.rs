@@ -158,6 +158,11 @@ pub enum Request {
     ShadowReport,
     /// The rollouts that are over. Done with a list of [`Rollout`].
     Rollouts,
+    /// What was stated of a rollout, signed. Done with [`Signed`](weir_engine::rollouts::statements::Signed).
+    RolloutStatements {
+        /// Its number; of the last one that began without.
+        rollout: Option<u64>,
+    },
     /// A release that is on record to be rolled out. Done with a [`weir_engine::rollouts::status::Status`].
     StartRollout {
         /// Its version, or its sequence.

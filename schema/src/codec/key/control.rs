@@ -1,4 +1,4 @@
-//! The keys of what the control plane knows: releases, keys, administrators, tenants, environments.
+//! The keys of what the control plane knows: releases, rollouts, keys, administrators, tenants, environments.
 
 use super::{CONTROL, Key};
 use crate::bundle::envelope::KeyId;
@@ -15,6 +15,11 @@ pub fn control_bundle(sequence: u64) -> Key {
 /// The key of the key that bundles are sealed by.
 pub fn control_sealing_key() -> Key {
     vec![CONTROL, b's']
+}
+
+/// The key of the key that bundles were sealed by before, as long as any still is.
+pub fn control_sealing_key_before() -> Key {
+    vec![CONTROL, b'p']
 }
 
 /// The key of what is known of a release. Their order is that of the sequences.
@@ -39,6 +44,25 @@ pub fn control_rollout(number: u64) -> Key {
 /// What the keys of all rollouts that are over start with.
 pub fn control_rollouts() -> Key {
     vec![CONTROL, b'o']
+}
+
+/// The key of a statement about a rollout, by its number among those of the rollout. Their order is that of the numbers.
+pub fn control_statement(rollout: u64, number: u64) -> Key {
+    let mut key = control_statements(rollout);
+    key.extend_from_slice(&number.to_be_bytes());
+    key
+}
+
+/// What the keys of all statements about a rollout start with.
+pub fn control_statements(rollout: u64) -> Key {
+    let mut key = vec![CONTROL, b'e'];
+    key.extend_from_slice(&rollout.to_be_bytes());
+    key
+}
+
+/// The key of the key that statements about rollouts are signed with.
+pub fn control_statement_key() -> Key {
+    vec![CONTROL, b'y']
 }
 
 /// What the keys of all releases start with.

@@ -136,6 +136,7 @@ mod tests {
             outcome: None,
             times: None,
             arguments: None,
+            statement: None,
             sealed: None,
             about: None,
         };
