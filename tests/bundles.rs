@@ -378,6 +378,35 @@ fn a_bundle_that_is_signed_for_one_tenant_is_no_other() {
 }
 
 #[test]
+fn kept_bundles_are_sealed_by_a_new_key_while_they_are_served_and_while_they_are_not() {
+    let walk = Walk::new();
+    let server = walk.serve();
+    let none = walk.on_data(&["keys", "reseal"]).stderr;
+    assert_eq!(none, "weir: nothing is sealed yet: the key is drawn when the first bundle is deployed\n");
+    assert_eq!(walk.on_data(&["keys", "trust", &walk.path("key.pub")]).code, Some(0));
+    walk.deployed(&[]);
+    walk.app.edit("app.toml", "1.0.0", "1.0.1");
+    walk.deployed(&[]);
+    let resealed = "2 bundles sealed by a new key, and the key of before is gone\n";
+    let whole = "\n2 releases with bundles, 4 statements about rollouts\nno problems\n";
+    let look = || {
+        let ended = walk.on_data(&["keys", "reseal"]);
+        assert_eq!((ended.stdout.as_str(), ended.stderr.as_str()), (resealed, ""));
+        let ended = walk.on_data(&["doctor"]);
+        assert!(ended.code == Some(0) && ended.stdout.contains(whole), "{}{}", ended.stdout, ended.stderr);
+    };
+    look();
+    answers(&server.client(), 1);
+    assert_eq!(server.stop(), Some(0));
+    look();
+    let server = walk.serve();
+    answers(&server.client(), 1);
+    let back = walk.on_data(&["rollout", "rollback"]);
+    assert!(back.stdout.starts_with("app 1.0.0, "), "{}{}", back.stdout, back.stderr);
+    answers(&server.client(), 1);
+}
+
+#[test]
 fn a_key_file_is_its_owners_alone() {
     let walk = Walk::new();
     let again = run(&["keys", "generate", "--out", &walk.path("key.pem")]);

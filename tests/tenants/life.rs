@@ -285,6 +285,8 @@ fn an_export_has_all_of_it() {
                 "data.jsonl",
                 "releases.json",
                 "revocations.json",
+                "rollout-key.pub",
+                "rollout-statements.jsonl",
                 "signing-keys.json",
                 "tenant.json",
                 "trusted-documents.json"
@@ -297,6 +299,10 @@ fn an_export_has_all_of_it() {
         assert_eq!(json("revocations.json").as_array().unwrap().len(), 1);
         assert_eq!(json("releases.json")[0]["app"], json!("app"));
         assert_eq!(json("signing-keys.json").as_array().unwrap().len(), 1);
+        let at = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+        let verified =
+            run(&["rollout", "verify", &at("rollout-statements.jsonl"), "--key", &at("rollout-key.pub")]).stdout;
+        assert!(verified.starts_with("rollout 1 of app: 2 statements, 1 to 2, signed by key "), "{verified}");
         let data = read("data.jsonl");
         let lines: Vec<Value> = data.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         let of = |kind: &str| lines.iter().filter(|line| line["record"] == kind).count();

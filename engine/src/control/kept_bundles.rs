@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 use weir_schema::bundle::Statement;
-use weir_schema::codec::control::ReleaseRecord;
+use weir_schema::codec::control::{ReleaseRecord, SigningKeyRecord};
 use weir_schema::tenant::InstanceName;
 use weir_store::{ControlKey, ControlKind, SealError, Store, Transaction, UnsealError};
 
@@ -90,11 +90,29 @@ fn unsealed(error: UnsealError, release: &ReleaseRecord) -> KeptError {
 /// The bundle of a release, if it may run still: it was good when it came, what has expired since was deployed in time. A key that was
 /// revoked since counts no more, and as many signatures are asked for as now.
 pub(crate) fn verified(store: &Store, release: &ReleaseRecord, signatures: usize) -> Result<VerifiedBundle, KeptError> {
+    verified_by(store, release, &keys::list(store)?, signatures)
+}
+
+/// The same, whatever has become of its keys since it was deployed: it is what was signed then.
+pub(crate) fn was_good(store: &Store, release: &ReleaseRecord) -> Result<VerifiedBundle, KeptError> {
+    let mut keys = keys::list(store)?;
+    for key in &mut keys {
+        (key.from_ms, key.expires_ms, key.revoked_ms) = (None, None, None);
+    }
+    verified_by(store, release, &keys, 1)
+}
+
+fn verified_by(
+    store: &Store,
+    release: &ReleaseRecord,
+    keys: &[SigningKeyRecord],
+    signatures: usize,
+) -> Result<VerifiedBundle, KeptError> {
     let bundle = read(store, release)?;
-    let (keys, here) = (keys::list(store)?, tenants::name_of(store)?);
+    let here = tenants::name_of(store)?;
     // What a tenant deployed before statements named tenants goes on.
     let tenant = here.as_ref().and_then(InstanceName::tenant).filter(|_| release.tenant.is_some());
-    let trust = Trust { keys: &keys, signatures, tenant, kept: None, as_of_ms: release.deployed_ms };
+    let trust = Trust { keys, signatures, tenant, kept: None, as_of_ms: release.deployed_ms };
     let verified = VerifiedBundle::verify(&bundle, &trust).map_err(|refusal| match refusal {
         Refusal::Malformed(_) => KeptError::Damaged(release.version.clone()),
         refusal => KeptError::Refused(refusal),
@@ -114,16 +132,43 @@ pub(crate) async fn seal_older(store: &Store) -> Result<(), KeptError> {
         if !store.control(&key).map_err(ControlError::from)?.as_ref().is_some_and(is_open) {
             continue;
         }
-        change(store, &Actor::operator(), |transaction| {
-            if let Some(bundle) = transaction.control(&key).map_err(ControlError::from)?.filter(is_open) {
-                put(store, transaction, &release, &bundle)?;
-            }
-            let targets = vec![format!("{} {}", release.app, release.version), release.sequence.to_string()];
-            Ok::<_, KeptError>(Changed::new((), "sealBundle", targets))
-        })
-        .await?;
+        reseal(store, &Actor::operator(), &release).await?;
     }
     Ok(())
+}
+
+/// Seals the bundle of a release anew, if the key of before has sealed it or it is from before bundles were sealed. Returns whether it was.
+pub(crate) async fn reseal(store: &Store, actor: &Actor, release: &ReleaseRecord) -> Result<bool, KeptError> {
+    if to_be_sealed(store, &mut store.begin().map_err(ControlError::from)?, release)?.is_none() {
+        return Ok(false);
+    }
+    change(store, actor, |transaction| {
+        if let Some(bundle) = to_be_sealed(store, transaction, release)? {
+            put(store, transaction, release, &bundle)?;
+        }
+        let targets = vec![format!("{} {}", release.app, release.version), release.sequence.to_string()];
+        Ok::<_, KeptError>(Changed::new((), "sealBundle", targets))
+    })
+    .await?;
+    Ok(true)
+}
+
+/// The bundle of a release where it is to be sealed anew.
+fn to_be_sealed(
+    store: &Store,
+    transaction: &mut Transaction,
+    release: &ReleaseRecord,
+) -> Result<Option<Vec<u8>>, KeptError> {
+    let kept = transaction.control(&ControlKey::Bundle(release.sequence)).map_err(ControlError::from)?;
+    // One that is not there any more went with its release, or was lost before.
+    let Some(kept) = kept else { return Ok(None) };
+    let Some(sealed) = kept.strip_prefix(MAGIC) else { return Ok(Some(kept.to_vec())) };
+    let bound = bound(tenants::name_in(transaction)?.as_ref(), release);
+    let before = store.unseal_before(transaction, sealed, &bound).map_err(|error| unsealed(error, release))?;
+    if before.is_none() {
+        store.unseal(transaction, sealed, &bound).map_err(|error| unsealed(error, release))?;
+    }
+    Ok(before)
 }
 
 /// Where a bundle belongs.

@@ -8,12 +8,14 @@
 //! | [`acts`] | what changes nothing in the store and is on record all the same |
 //! | [`audit`] | the end of the audit log, signed |
 //! | [`erasure`] | people whom the audit log tells of no more |
+//! | [`inspection`] | a look at what is kept of releases and rollouts |
 //! | [`kept_bundles`] | the bundles of releases, sealed |
 //! | [`log`] | the audit log, read by who, what and when |
 //! | [`refusals`] | what was refused, on record |
 //! | [`tokens`] | the end of tokens of the app's callers |
 //! | [`tenants`] | tenants and environments, which are served from data folders of their own |
 //! | [`environments`] | what an environment has of its app when it is made |
+//! | [`resealing`] | a new key that bundles are sealed by |
 //! | [`releases`] | what is deployed, and how it becomes the active release |
 //! | `judge` | whether its version says what it asks of clients |
 //! | [`difference`] | what has changed from one release to another; `described` is what of an app is compared |
@@ -27,12 +29,14 @@ mod described;
 pub mod difference;
 pub mod environments;
 pub mod erasure;
+pub mod inspection;
 pub mod judge;
 pub mod kept_bundles;
 pub mod keys;
 pub mod log;
 pub mod refusals;
 pub mod releases;
+pub mod resealing;
 pub mod tenants;
 pub mod tokens;
 

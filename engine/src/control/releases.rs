@@ -20,7 +20,7 @@ use weir_store::{ControlKey, ControlKind, Store, Transaction};
 use super::judge::{self, Incompatible, TooSmall};
 use super::kept_bundles::{self, KeptError};
 use super::refusals::{Kind, Refused};
-use super::{Actor, Changed, ControlError, all, all_in, change, keys, now_ms, parse, tenants, text};
+use super::{Actor, Changed, ControlError, all, all_in, change, keys, now_ms, parse, resealing, tenants, text};
 use crate::bundle::sign::sources;
 use crate::bundle::verified::{Refusal, Trust, VerifiedBundle};
 use crate::engine::{ActivateError, Engine};
@@ -297,6 +297,11 @@ impl Engine {
             return Ok(active_of(self)?);
         };
         kept_bundles::seal_older(self.store()).await?;
+        if resealing::is_under_way(self.store())? {
+            tracing::warn!(
+                "bundles are being sealed by a new key, and that was cut off: weir keys reseal goes on with it"
+            );
+        }
         let record = active_of(self)?.ok_or(KeptError::Unknown(active))?;
         let app = self.kept_app(&record).await?;
         admit(&app).map_err(DeployError::Unservable)?;

@@ -7,6 +7,8 @@
 //! Rule: a change without a statement is not committed, and a statement without its change is not either. To sign is all that a statement
 //! adds to a commit: nothing is waited for.
 
+use std::ops::RangeInclusive;
+
 use serde::{Deserialize, Serialize};
 use weir_schema::bundle::envelope::Envelope;
 use weir_schema::codec::control::{ReleaseRecord, StatementKeyRecord};
@@ -20,7 +22,7 @@ use super::conduct::ROLLOUTS_MAX;
 use crate::bundle::key::{BadKey, PublicKey, SigningKey};
 use crate::bundle::sign::seal;
 use crate::bundle::signed::{self, BadSigned};
-use crate::control::{Actor, ControlError, parse, releases, tenants, text};
+use crate::control::{Actor, Changed, ControlError, change, parse, releases, tenants, text};
 
 /// Statements that are kept of one rollout, the newest.
 const STATEMENTS_MAX: u64 = 100;
@@ -36,6 +38,9 @@ pub enum StatementError {
     /// The key cannot be kept.
     #[error(transparent)]
     Seal(#[from] SealError),
+    /// The key of before cannot be used.
+    #[error(transparent)]
+    Unseal(UnsealError),
     /// The key cannot be used.
     #[error("the key for statements {0}")]
     Key(#[from] BadKey),
@@ -209,6 +214,45 @@ fn opened(store: &Store, transaction: &mut Transaction, written: &[u8]) -> Resul
     Ok(key.filter(|key| key.public().as_bytes().as_slice() == public))
 }
 
+/// Seals the key anew, if the key of before has sealed it.
+pub(crate) async fn reseal(store: &Store, actor: &Actor) -> Result<(), StatementError> {
+    let mut transaction = store.begin().map_err(ControlError::from)?;
+    if sealed_before(store, &mut transaction)?.is_none() {
+        return Ok(());
+    }
+    change(store, actor, |transaction| {
+        if let Some((private, record)) = sealed_before(store, transaction)? {
+            let sealed = store.seal(transaction, &private, KEY)?;
+            transaction.put_control(&ControlKey::StatementKey, Some(text(&StatementKeyRecord { sealed, ..record })));
+        }
+        Ok(Changed::new((), "sealStatementKey", Vec::new()))
+    })
+    .await
+}
+
+/// The private key, where the key of before has sealed it, and its record.
+fn sealed_before(
+    store: &Store,
+    transaction: &mut Transaction,
+) -> Result<Option<(Zeroizing<Vec<u8>>, StatementKeyRecord)>, StatementError> {
+    let written = transaction.control(&ControlKey::StatementKey).map_err(ControlError::from)?;
+    // One that cannot be read is replaced when it is to sign.
+    let Some(record) = written.and_then(|written| parse::<StatementKeyRecord>(&written).ok()) else { return Ok(None) };
+    match store.unseal_before(transaction, &record.sealed, KEY) {
+        Ok(private) => Ok(private.map(|private| (Zeroizing::new(private), record))),
+        Err(UnsealError::Read(error)) => Err(ControlError::from(error).into()),
+        // What it seals is not given up for that.
+        Err(error) => Err(StatementError::Unseal(error)),
+    }
+}
+
+/// Whether the private key opens; `true` also where none was drawn yet.
+pub(crate) fn opens(store: &Store) -> Result<bool, ControlError> {
+    let mut transaction = store.begin()?;
+    let Some(written) = transaction.control(&ControlKey::StatementKey)? else { return Ok(true) };
+    Ok(opened(store, &mut transaction, &written)?.is_some())
+}
+
 /// What is kept of a rollout, with what verifies it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -236,6 +280,12 @@ pub fn signed(store: &Store, rollout: Option<u64>) -> Result<Signed, NoStatement
 pub fn of(store: &Store, rollout: u64) -> Result<Vec<String>, ControlError> {
     let kept = store.control_all(ControlKind::Statements(rollout))?;
     Ok(kept.iter().map(|envelope| String::from_utf8_lossy(envelope).into_owned()).collect())
+}
+
+/// The rollouts about which there may be statements, in order.
+pub fn rollouts(store: &Store) -> Result<RangeInclusive<u64>, ControlError> {
+    let last = releases::traffic(store)?.rollouts;
+    Ok(last.saturating_sub(ROLLOUTS_MAX)..=last)
 }
 
 /// The key that verifies the statements of a store.

@@ -4,6 +4,7 @@ mod sandbox;
 
 use clap::Args;
 use indicatif::HumanBytes;
+use weir_engine::control::inspection::{Inspected, inspect};
 use weir_store::Report;
 
 use super::folder::{FolderArguments, count};
@@ -36,28 +37,45 @@ fn look_at_data(folder: &FolderArguments) -> Result<(), Failure> {
         Some(report) => report,
         None => folder.alone(&bars, async |store| store.verify(bars.watch()).await.map_err(Failure::because))?,
     };
-    print(&report);
-    if report.problem_count == 0 {
-        return Ok(());
+    let inspected = match folder.ask(&Request::Inspect, &bars)? {
+        Some(inspected) => inspected,
+        // How many signatures are asked for stands in the configuration of who serves.
+        None => folder.alone(&bars, async |store| inspect(store, 1).map_err(Failure::because))?,
+    };
+    print(&report, &inspected);
+    let (found, kept) = (report.problem_count, inspected.problem_count);
+    match (found, kept) {
+        (0, 0) => Ok(()),
+        (0, kept) => Err(Failure::because(format!("{} found: each line says what to do", count(kept, "problem")))),
+        (found, _) => {
+            let found = count(found, "problem");
+            Err(Failure::because(format!("{found} found: restore the folder from a backup with `weir restore`")))
+        }
     }
-    let found = count(report.problem_count, "problem");
-    Err(Failure::because(format!("{found} found: restore the folder from a backup with `weir restore`")))
 }
 
-fn print(report: &Report) {
+fn print(report: &Report, inspected: &Inspected) {
     let Report { format, head, collections, indexes, documents, index_entries, journal_entries, disk_bytes, .. } =
         report;
     anstream::println!("format {format}, commit {}, {} on disk", head.sequence, HumanBytes(*disk_bytes));
     let (collections, indexes) = (count(*collections, "collection"), format!("{indexes} indexes"));
     anstream::println!("{collections} with {}, {indexes}", count(*documents, "document"));
     anstream::println!("{index_entries} index entries, {journal_entries} journal entries");
-    for problem in &report.problems {
+    if inspected.releases > 0 {
+        let (releases, statements) = (count(inspected.releases, "release"), count(inspected.statements, "statement"));
+        anstream::println!("{releases} with bundles, {statements} about rollouts");
+    }
+    for problem in report.problems.iter().chain(&inspected.problems) {
         anstream::println!("problem: {problem}");
     }
-    let told = report.problems.len() as u64;
-    if report.problem_count > told {
-        anstream::println!("and {} more", report.problem_count - told);
-    } else if report.problem_count == 0 {
+    let told = (report.problems.len() + inspected.problems.len()) as u64;
+    let all = report.problem_count + inspected.problem_count;
+    if all > told {
+        anstream::println!("and {} more", all - told);
+    } else if all == 0 {
         anstream::println!("no problems");
+    }
+    for remark in &inspected.remarks {
+        anstream::println!("remark: {remark}");
     }
 }

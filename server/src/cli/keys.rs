@@ -1,4 +1,5 @@
-//! `weir keys generate|public|sign|list|trust|rotate|revoke`: keys that bundles are signed with, and which of them a server trusts.
+//! `weir keys generate|public|sign|list|trust|rotate|revoke|reseal`: keys that bundles are signed with, which of them a server trusts, and
+//! the one that it seals bundles by.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,10 +10,12 @@ use weir_engine::bundle::key::{PublicKey, SigningKey};
 use weir_engine::bundle::sign::cosign;
 use weir_engine::control::Actor;
 use weir_engine::control::keys::{self, RotatedKey, Validity};
+use weir_engine::control::resealing::{self, Resealed};
 use weir_engine::jobs::Clock;
 use weir_schema::codec::control::{SigningKeyRecord, SigningKeyState};
 
 use super::deploy::read_bundle;
+use super::folder::count;
 use super::pack::write;
 use super::place::PlaceArguments;
 use super::progress::Bars;
@@ -104,6 +107,11 @@ enum Command {
         #[command(flatten)]
         place: PlaceArguments,
     },
+    /// Draw a new key that kept bundles are sealed by, and seal them by it, one after the other. What was cut off goes on.
+    Reseal {
+        #[command(flatten)]
+        place: PlaceArguments,
+    },
 }
 
 /// Asks the process that serves the folder, or does it itself.
@@ -131,6 +139,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
             show(&public);
         }
         Command::Revoke { id, place } => revoke(id, place)?,
+        Command::Reseal { place } => reseal(place)?,
     }
     Ok(())
 }
@@ -264,6 +273,21 @@ fn revoke(id: &str, place: &PlaceArguments) -> Result<(), Failure> {
         anstream::println!(
             "release {release} lacks signatures that count: it is served until the server is started again, so deploy it anew before"
         );
+    }
+    Ok(())
+}
+
+fn reseal(place: &PlaceArguments) -> Result<(), Failure> {
+    let (folder, bars) = (place.folder()?, Bars::default());
+    let Resealed { was_under_way, bundles, damaged } = match folder.ask(&Request::Reseal, &bars)? {
+        Some(resealed) => resealed,
+        None => folder
+            .alone(&bars, async |store| resealing::reseal(store, &Actor::operator()).await.map_err(Failure::because))?,
+    };
+    let began = if was_under_way { "the new key that was drawn before" } else { "a new key" };
+    anstream::println!("{} sealed by {began}, and the key of before is gone", count(bundles, "bundle"));
+    for version in damaged {
+        anstream::println!("the bundle of release {version} opens by neither, and did not before: deploy it again");
     }
     Ok(())
 }

@@ -21,7 +21,8 @@ use tracing::Instrument;
 use weir_engine::bundle::key::PublicKey;
 use weir_engine::control::acts::{self, Act};
 use weir_engine::control::difference::{Difference, Side};
-use weir_engine::control::{Actor, administrators, keys, log, releases};
+use weir_engine::control::inspection::inspect;
+use weir_engine::control::{Actor, administrators, keys, log, releases, resealing};
 use weir_engine::jobs::{Clock, control};
 use weir_engine::rollouts::conduct::{self, RolloutError};
 use weir_engine::rollouts::{experiment, statements, status};
@@ -249,6 +250,12 @@ async fn perform(request: Request, served: &Served, watch: Watch) -> Result<Valu
             outcome(&exported)
         }
         Request::Verify => outcome(&store.verify(watch).await.map_err(|error| error.to_string())?),
+        Request::Inspect => {
+            let (store, signatures) = (store.clone(), engine.signatures_asked());
+            // All bundles are read and opened: on a thread that may be kept waiting.
+            let looking = tokio::task::spawn_blocking(move || inspect(&store, signatures)).await;
+            outcome(&looking.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?)
+        }
         Request::Jobs { state, function, after } => {
             let listing = control::list(store, JobFilter { state, function }, after).await;
             outcome(&listing.map_err(|error| error.to_string())?)
@@ -306,6 +313,10 @@ async fn perform(request: Request, served: &Served, watch: Watch) -> Result<Valu
             let rotated = rotated.map_err(|error| error.to_string())?;
             tracing::info!("the key {} takes the place of {id}", rotated.key.id);
             outcome(&rotated)
+        }
+        Request::Reseal => {
+            let resealed = resealing::reseal(store, &Actor::operator()).await;
+            outcome(&resealed.map_err(|error| error.to_string())?)
         }
         Request::RevokeKey { id } => {
             let revoked = RevokedKey::of(store, &Actor::operator(), &id, engine.signatures_asked()).await;

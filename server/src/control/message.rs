@@ -55,6 +55,8 @@ pub enum Request {
     },
     /// A look at every record. Done with [`weir_store::Report`].
     Verify,
+    /// A look at what is kept of releases and rollouts. Done with [`Inspected`](weir_engine::control::inspection::Inspected).
+    Inspect,
     /// Some of the jobs. Done with [`weir_engine::jobs::control::Listing`].
     Jobs {
         /// Those in this state; all without.
@@ -139,6 +141,9 @@ pub enum Request {
         /// Its id.
         id: String,
     },
+    /// A new key for what the store seals, and all of it sealed by that. Done with a
+    /// [`Resealed`](weir_engine::control::resealing::Resealed).
+    Reseal,
     /// A bundle to be rolled out. Done with [`Shipped`].
     Deploy {
         /// Its file.

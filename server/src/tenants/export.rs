@@ -6,6 +6,7 @@
 //! | `data.jsonl` | collections, documents, jobs and the audit log: an export as `weir export` writes it, which `weir import` reads |
 //! | `audit-head.json` | where the audit log was just before: the log in `data.jsonl` leads through it |
 //! | `releases.json`, `bundle.weir` | what was deployed, and the bundle of the newest, as it was uploaded |
+//! | `rollout-statements.jsonl`, `rollout-key.pub` | what was stated of rollouts, one a line, and the key that verifies it |
 //! | `signing-keys.json` | the keys that were ever trusted |
 //! | `administrators.json` | names and permissions. Of their tokens nothing is there |
 //! | `trusted-documents.json` | the documents that clients may ask by their ids |
@@ -18,6 +19,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use weir_engine::control::kept_bundles::KeptError;
 use weir_engine::control::{ControlError, administrators, keys, releases};
+use weir_engine::rollouts::statements::{self, NoStatements};
 use weir_engine::{revoked, trusted};
 use weir_schema::codec::control::InstanceRecord;
 use weir_store::progress::Watch;
@@ -107,6 +109,19 @@ pub async fn all(store: &Store, tenant: &InstanceRecord, to: &Path, watch: Watch
     write("releases.json", &json(&deployed))?;
     if let Some(newest) = deployed.last() {
         write("bundle.weir", &releases::bundle(store, newest.sequence)?)?;
+    }
+    match statements::public_key(store) {
+        Ok(key) => {
+            let mut lines = Vec::new();
+            for rollout in statements::rollouts(store)? {
+                lines.extend(statements::of(store, rollout)?.into_iter().map(|line| line + "\n"));
+            }
+            write("rollout-statements.jsonl", lines.concat().as_bytes())?;
+            write("rollout-key.pub", key.to_pem().as_bytes())?;
+        }
+        Err(NoStatements::Control(error)) => return Err(error.into()),
+        // Nothing was rolled out.
+        Err(NoStatements::Of(_) | NoStatements::None | NoStatements::NoKey) => {}
     }
     write("signing-keys.json", &json(&keys::list(store)?))?;
     write("administrators.json", &json(&administrators))?;
