@@ -1,14 +1,15 @@
 //! Watches the release that is rolled out, and takes the rollout back where a guard is violated.
 //!
 //! During a canary it is held against the base over the same time; once all callers have moved to it, against what the base was like
-//! before they did, for as long as the release's `watch` says. That is in the state of the traffic: it goes on after a restart.
+//! before they did, for as long as the release's `watch` says. That is in the state of the traffic: it goes on after a restart. Where the
+//! base had few calls over that time, what it was like before counts as well.
 
 use std::sync::Weak;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::time::{MissedTickBehavior, interval};
-use weir_schema::guards::Guards;
+use weir_schema::guards::{Guards, WINDOW_MS};
 use weir_schema::metrics::MetricKind;
 use weir_schema::rollout::{Event, Health, Phase, Rollout, Traffic, Watch};
 
@@ -73,6 +74,15 @@ fn guards(release: &Release) -> &Guards {
     &release.app().manifest.rollout.guards
 }
 
+/// How a release was in the last window; or where it had too few calls to say anything, in the longest that is remembered; or since it
+/// was loaded.
+fn lately(release: &Release, guards: &Guards, now_ms: u64) -> Health {
+    let [_, longest] = WINDOW_MS;
+    let spans = [guards.window, longest].map(|span| release.health_since(now_ms.saturating_sub(span)));
+    let enough = spans.into_iter().find(|health| health.calls() >= guards.min_calls);
+    enough.unwrap_or_else(|| release.health_since(0))
+}
+
 impl Engine {
     /// Remembers how all releases are, and takes a rollout back whose guard is violated.
     pub(crate) async fn look_after_rollouts(&self) {
@@ -122,11 +132,7 @@ impl Engine {
         let candidate = self.loaded_as(guarded.candidate)?;
         let since_ms = now_ms.saturating_sub(guards(&candidate).window).max(guarded.since_ms);
         let base = self.loaded_as(guarded.base);
-        let old = match &guarded.before {
-            Some(before) => before.clone(),
-            // It was the same before the rollout began.
-            None => base.as_ref()?.health_since(now_ms.saturating_sub(guards(&candidate).window)),
-        };
+        let old = self.held_against(guarded, &candidate, now_ms)?;
         let old_name = match base {
             Some(base) => base.version().to_string(),
             None => self.version_of(guarded.base),
@@ -135,6 +141,15 @@ impl Engine {
         let kind = |name: &str| metrics.get(name).map(|metric| metric.kind);
         let compared = Compared { new: &candidate.health_since(since_ms), old: &old, old_name: &old_name };
         Some(look(guards(&candidate), &kind, &compared))
+    }
+
+    /// What the calls of the candidate are held against.
+    fn held_against(&self, guarded: &Guarded, candidate: &Release, now_ms: u64) -> Option<Health> {
+        match &guarded.before {
+            Some(before) => Some(before.clone()),
+            // It was the same before the rollout began.
+            None => Some(lately(&*self.loaded_as(guarded.base)?, guards(candidate), now_ms)),
+        }
     }
 
     /// How a release is called that need not be loaded.
@@ -150,8 +165,8 @@ impl Engine {
             return None;
         }
         let candidate = self.loaded_as(ended.candidate)?;
-        let Guards { window, watch, .. } = guards(&candidate);
-        let before = self.loaded_as(ended.base?).map(|base| base.health_since(now_ms.saturating_sub(*window)));
+        let Guards { watch, .. } = guards(&candidate);
+        let before = self.loaded_as(ended.base?).map(|base| lately(&base, guards(&candidate), now_ms));
         (*watch > 0).then(|| Watch {
             rollout: ended.number,
             since_ms: now_ms,
@@ -180,7 +195,17 @@ impl Engine {
         };
         status.health = loaded.map(|release| health(&release)).collect();
         status.window_ms = Some(window);
-        status.guards = candidate.map(|candidate| guards(&candidate).in_words()).unwrap_or_default();
+        status.guards = candidate.as_ref().map(|candidate| guards(candidate).in_words()).unwrap_or_default();
+        let old = guarded.as_ref().zip(candidate.as_ref());
+        let old = old.and_then(|(guarded, candidate)| self.held_against(guarded, candidate, now_ms));
+        if let Some((old, candidate)) = old.zip(candidate).filter(|(old, candidate)| old.calls() < guards(candidate).min_calls) {
+            status.guards.push(format!(
+                "the release before had {} calls, which are too few to compare latencies and metrics with, and errors are held against 5% \
+                 more than is allowed (min_calls = {})",
+                old.calls(),
+                guards(&candidate).min_calls
+            ));
+        }
         status
     }
 }

@@ -79,6 +79,21 @@ fn why_ended(bench: &Bench) -> String {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_broken_is_taken_back_also_where_the_release_before_had_few_calls() {
+    let (bench, key) = (Bench::new(), SigningKey::generate().unwrap());
+    bench.trust(&key).await;
+    deploy(&bench, &key, (app("1.0.0", ""), 10), AT_ONCE).await;
+    call(&bench, 10, 10, WORKS()).await;
+    deploy(&bench, &key, (app("2.0.0", LONG), 20), AT_ONCE).await;
+    let told = shown(&bench).guards;
+    assert!(told.iter().any(|told| told.contains("had 10 calls, which are too few")), "{told:?}");
+    call(&bench, 20, 60, WORKS()).await;
+    call(&bench, 20, 60, BROKEN()).await;
+    assert_eq!(look(&bench).await, Some(10));
+    bench.engine.close().await;
+}
+
 /// Times that no test takes.
 const LONG: &str = "window = \"10m\"\nwatch = \"1h\"";
 

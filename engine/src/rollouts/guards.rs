@@ -17,6 +17,8 @@ use crate::experiments::statistics::functions::normal;
 const BY_CHANCE: f64 = 1e-6;
 /// Latencies that are as close as that are equal, in microseconds.
 const NO_LATENCY_US: u64 = 1_000;
+/// How many of its calls are taken to have failed of a release that had too few for anybody to know.
+const UNKNOWN: f64 = 0.05;
 /// The part of the calls that may take longer than a 95th percentile.
 const SLOW: f64 = 0.05;
 
@@ -75,9 +77,13 @@ fn errors(guards: &Guards, Compared { new, old, old_name }: &Compared<'_>) -> Op
     let allowed = f64::from(guards.error_rate.0?.hundredths()) / 10_000.0;
     let [(errors, calls), (old_errors, old_calls)] = [(new.errors(), new.calls()), (old.errors(), old.calls())];
     let is_more = share(errors, calls) > share(old_errors, old_calls) + allowed;
-    let is_violated = calls >= guards.min_calls
-        && is_more
-        && more_than_by_chance((errors, calls), (old_errors, old_calls)) < BY_CHANCE;
+    // Of few calls nobody can tell how many fail as a rule, and what is broken is to be taken back all the same.
+    let chance = if old_calls < guards.min_calls {
+        more_than(UNKNOWN + allowed, (errors, calls))
+    } else {
+        more_than_by_chance((errors, calls), (old_errors, old_calls))
+    };
+    let is_violated = calls >= guards.min_calls && is_more && chance < BY_CHANCE;
     is_violated.then(|| {
         let (new, old) = (percent(errors, calls), percent(old_errors, old_calls));
         format!("guard error_rate: {new} of {calls} calls failed, {old} of {old_calls} on {old_name}")
@@ -213,13 +219,19 @@ mod tests {
         let old = health(3_900, 8, 0);
         let why = told("", &health(410, 50, 0), &old).unwrap();
         assert_eq!(why, "guard error_rate: 12.2% of 410 calls failed, 0.2% of 3900 on 1.0.0");
+        // So many that it does not matter how few calls there were before.
+        let why = told("", &health(2_000, 1_000, 0), &health(10, 0, 0)).unwrap();
+        assert_eq!(why, "guard error_rate: 50.0% of 2000 calls failed, 0.0% of 10 on 1.0.0");
+        assert!(told("", &health(1_000, 300, 0), &health(0, 0, 0)).is_some());
         // Too few calls, too little of a difference, one that chance may make, one that was there before, and off.
         for (more, new, old) in [
             ("", health(99, 30, 0), old.clone()),
             ("", health(100_000, 1_100, 0), health(100_000, 200, 0)),
             ("", health(100, 3, 0), health(100, 0, 0)),
             ("", health(1_000, 300, 0), health(1_000, 300, 0)),
-            ("", health(1_000, 300, 0), health(0, 0, 0)),
+            // The one before had few calls, and may have failed as often.
+            ("", health(1_000, 70, 0), health(10, 0, 0)),
+            ("", health(1_000, 300, 0), health(10, 3, 0)),
             ("error_rate = \"off\"", health(410, 50, 0), old),
         ] {
             assert_eq!(told(more, &new, &old), None, "{new:?} {old:?}");
