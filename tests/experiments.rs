@@ -100,13 +100,19 @@ fn an_experiment_tells_what_its_callers_did() {
     }
     assert_eq!((&told["experiment"], &told["isRunning"], &told["moved"]), (&json!(2), &json!(true), &json!(0)));
 
+    // What is no operation is no call. What one release does not know is one, or variants would be compared by different callers.
+    for (visitor, document) in [("noise", "this is not GraphQL"), ("stale", "{ gone }")] {
+        let request = minreq::post(format!("{}/graphql", production.server.url)).with_header("x-weir-visitor", visitor);
+        let request = request.with_header("content-type", "application/json");
+        request.with_body(json!({ "query": document }).to_string()).send().unwrap();
+    }
     // Who stays on a line is where they want to be, which is no chance: they are not counted.
     assert_eq!(answer(&production.server.url, "pinned", true, Some("=1.0.0")), 1);
     assert_eq!(answers(&production.server.url), first, "each stays where they are");
     let callers =
         |told: &Value| told["variants"].as_array().unwrap().iter().map(|one| one["callers"].as_u64().unwrap()).sum();
     let counted: u64 = callers(&report());
-    assert_eq!(counted, VISITORS as u64);
+    assert_eq!(counted, VISITORS as u64 + 1);
 
     // The same from elsewhere, in words and as types.
     let token = production.app.beside("token");
@@ -133,7 +139,7 @@ fn an_experiment_tells_what_its_callers_did() {
     assert_eq!(good(on_data(&["rollout", "report"])), words);
     let server = serve(&["--config", app.beside("weir.toml").to_str().unwrap()]);
     assert_eq!(answers(&server.url), first);
-    assert_eq!(callers(&json_of(on_data(&["rollout", "report", "--json"]))), VISITORS as u64);
+    assert_eq!(callers(&json_of(on_data(&["rollout", "report", "--json"]))), VISITORS as u64 + 1);
     let unknown = on_data(&["rollout", "promote", "7.0.0"]);
     assert_eq!(unknown.stderr, "weir: there is no release 7.0.0: weir releases list shows those that there are\n");
     good(on_data(&["rollout", "promote", "1.1.0"]));

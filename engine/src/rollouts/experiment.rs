@@ -35,16 +35,14 @@ pub fn report(observations: &Observations, number: Option<u64>) -> Result<Experi
 }
 
 impl Engine {
-    /// Where a call of somebody goes now; `None`: nothing is deployed yet. Who takes part in an experiment is counted for the variant
-    /// that the call goes to, whatever becomes of it: if that decided, variants would be compared by different callers.
-    pub fn route_counted<'a>(&self, asker: impl FnOnce() -> Asker<'a>) -> Option<Arc<Release>> {
+    /// Somebody has made a call. Who takes part in an experiment is counted for the variant that it goes to, whatever becomes of it: if
+    /// that decided, variants would be compared by different callers.
+    pub fn count_caller(&self, asker: Asker<'_>) {
         let traffic = self.shared().traffic.borrow().clone();
-        let mut asked = None;
-        let routed = traffic.place(|| *asked.insert(asker()))?;
-        if let (Some((experiment, variant)), Some(caller)) = (routed.variant, asked.and_then(CallerDigest::of_asker)) {
+        let variant = traffic.place(|| asker).and_then(|routed| routed.variant);
+        if let (Some((experiment, variant)), Some(caller)) = (variant, CallerDigest::of_asker(asker)) {
             self.observations().expose(experiment, variant, caller);
         }
-        Some(routed.release.clone())
     }
 
     /// Loads what an experiment is to compare, and looks whether it can be.

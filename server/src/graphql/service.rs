@@ -138,10 +138,24 @@ impl Service {
     pub async fn route(&self, credentials: &Credentials) -> Result<Arc<Served>, Unrouted> {
         let line = self.affinity.as_ref().and_then(|affinity| affinity.line());
         let release = match line {
-            None => self.engine.route_counted(|| self.asker(credentials)).ok_or(Unrouted::Nothing)?,
+            None => self.engine.route(|| self.asker(credentials)).ok_or(Unrouted::Nothing)?,
             Some(line) => self.engine.route_on(line, self.asker(credentials)).await?,
         };
         self.served_as(&release).ok_or(Unrouted::Nothing)
+    }
+
+    /// Counts whoever has shown that among the callers of an experiment, if one is under way: they have made a call. Whether the release
+    /// that they see knows the operation makes no difference, or variants would be compared by different callers; what is an
+    /// operation of no release counts for none.
+    pub fn count(&self, credentials: &Credentials, prepared: Result<(), &[GraphqlError]>) {
+        let is_none = |error: &GraphqlError| {
+            let code = error.extensions.code;
+            matches!(code, ErrorCode::BadRequest | ErrorCode::GraphqlParseFailed | ErrorCode::PersistedQueryNotFound)
+        };
+        let is_where_they_want = self.affinity.as_ref().is_some_and(|affinity| affinity.line().is_some());
+        if !is_where_they_want && !prepared.is_err_and(|errors| errors.iter().any(is_none)) {
+            self.engine.count_caller(self.asker(credentials));
+        }
     }
 
     /// By what whoever has shown that is known where calls are split.

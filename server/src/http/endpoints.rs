@@ -53,11 +53,13 @@ pub async fn answer(State(gateway): State<Arc<Gateway>>, request: Request<Body>)
         Ok(service) => service,
         Err(refusal) => return refusal.into_text(),
     };
-    let served = match service.route(&Credentials::Tokenless(Caller::Anonymous)).await {
+    let credentials = Credentials::Tokenless(Caller::Anonymous);
+    let served = match service.route(&credentials).await {
         Ok(served) => served,
         Err(Unrouted::Nothing) => return unavailable(format!("{}\n", gateway.nothing_served()), RETRY_AFTER),
         Err(error) => return Refusal::of_route(&gateway, &error).into_text(),
     };
+    service.count(&credentials, Ok(()));
     let endpoints = &served.release.declarations().endpoints;
     let method = if parts.method == Method::HEAD { &Method::GET } else { &parts.method };
     let (place, parameters) = match route(endpoints, method.as_str(), parts.uri.path()) {

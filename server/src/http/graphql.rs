@@ -153,7 +153,9 @@ async fn answer_by(
         Ok(caller) => caller,
         Err(error) => return Refusal::from(&Unauthenticated::from(error)).into_response(media),
     };
-    let operation = match service.prepare(served, &request).await {
+    let prepared = service.prepare(served, &request).await;
+    service.count(credentials, prepared.as_ref().map(drop).map_err(Vec::as_slice));
+    let operation = match prepared {
         Ok(operation) => operation,
         Err(errors) => return write(media, &Response::refused(errors)),
     };

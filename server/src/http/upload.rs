@@ -122,6 +122,7 @@ async fn start(
     };
     let service = service_of(gateway, parts)?;
     let served = service.route(credentials).await.map_err(|error| Refusal::of_route(gateway, &error))?;
+    service.count(credentials, Ok(()));
     if gateway.service.is_trusted_only(&served) {
         let message = "only trusted documents run here: send the documentId of one instead of calls";
         let error = GraphqlError::new(ErrorCode::Forbidden, message);

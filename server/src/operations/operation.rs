@@ -93,7 +93,9 @@ impl<C: Clone> Operation<C> {
     async fn answer(&self, mut request: Request, held: Held) -> Result<(), Vec<GraphqlError>> {
         let mut changes = self.service.changes();
         let served = self.route(&mut changes).await?;
-        let operation = Box::pin(self.service.prepare(&served, &request)).await?;
+        let prepared = Box::pin(self.service.prepare(&served, &request)).await;
+        self.service.count(&self.presented.credentials(), prepared.as_ref().map(drop).map_err(Vec::as_slice));
+        let operation = prepared?;
         if operation.kind == OperationKind::Subscription {
             self.outbox.goes_on(&self.ticket);
             let subscribed = subscribe(&served.schema, &operation, request.variables.clone())?;
