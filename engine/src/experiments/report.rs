@@ -220,7 +220,8 @@ mod tests {
     /// Callers, what their orders are worth (each order 20), and how many have ordered.
     fn variant(name: &str, callers: u64, orders: u64) -> VariantSummary {
         let (sum, squares) = (orders as f64 * 20.0, orders as f64 * 400.0);
-        let value = Sample { callers, sum, squares, least: 0.0, greatest: if orders > 0 { 20.0 } else { 0.0 } };
+        let greatest = if orders > 0 { 20.0 } else { 0.0 };
+        let value = Sample { callers, sum, squares, greatest, ..Sample::default() };
         let metrics = [("order_value", value), ("ordered", Sample::conversions(callers, orders))];
         let metrics: IndexMap<_, _> = metrics.map(|(name, sample)| (name.to_owned(), sample)).into_iter().collect();
         VariantSummary { name: name.to_owned(), callers, metrics }

@@ -2,6 +2,7 @@
 //!
 //! Rule: a caller counts for the variant that it has seen first and for no other, and what it does counts on the release of that variant.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
@@ -12,6 +13,7 @@ use weir_store::{KeptKey, KeptRecord};
 use super::design::Design;
 use super::observations::VariantSummary;
 use super::records::{CallerRecord, ExperimentRecord};
+use super::statistics::comparison::{CALLERS_MIN, CARRIERS_MIN};
 use super::statistics::sample::Sample;
 use super::{CallerDigest, records};
 
@@ -45,8 +47,14 @@ struct Seen {
     variant: u16,
     /// Whether it is among those that the store does not know the last of.
     is_changed: bool,
-    /// By metric; `None` of one to which nothing was given. Not there before anything was given to any.
-    values: Option<Box<[Option<f64>]>>,
+    /// The metrics to which something was given, in their order, and what: of all that there may be most callers have few.
+    values: Box<[(u8, f64)]>,
+}
+
+impl Seen {
+    fn values(&self) -> impl Iterator<Item = (usize, f64)> {
+        self.values.iter().map(|(metric, value)| (usize::from(*metric), *value))
+    }
 }
 
 impl State {
@@ -113,7 +121,7 @@ impl State {
         let number = u16::try_from(variant).ok()?;
         let exposed = self.exposed.get_mut(variant)?;
         let Entry::Vacant(place) = self.callers.entry(caller) else { return None };
-        place.insert(Seen { variant: number, is_changed, values: None });
+        place.insert(Seen { variant: number, is_changed, values: Box::default() });
         *exposed += 1;
         if is_changed {
             self.changed.push(caller);
@@ -156,16 +164,22 @@ impl State {
     /// Whether it was something else before.
     fn set(&mut self, caller: CallerDigest, metric: usize, value: impl FnOnce(f64) -> f64) -> bool {
         let Some(seen) = self.callers.get_mut(&caller) else { return false };
-        let count = self.design.metrics.len();
-        let values = seen.values.get_or_insert_with(|| vec![None; count].into());
         let sample = self.samples.get_mut(usize::from(seen.variant)).and_then(|samples| samples.get_mut(metric));
-        let (Some(place), Some(sample)) = (values.get_mut(metric), sample) else { return false };
-        let before = place.unwrap_or_default();
+        let (Ok(metric), Some(sample)) = (u8::try_from(metric), sample) else { return false };
+        let place = seen.values.binary_search_by_key(&metric, |(metric, _)| *metric);
+        let known = place.ok().and_then(|place| seen.values.get_mut(place));
+        let before = known.as_ref().map_or(0.0, |(_, value)| *value);
         let after = value(before);
-        if *place == Some(after) {
-            return false;
+        match (known, place) {
+            (Some((_, known)), _) if *known == after => return false,
+            (Some((_, known)), _) => *known = after,
+            (None, Ok(place) | Err(place)) => {
+                let mut values = std::mem::take(&mut seen.values).into_vec();
+                values.reserve_exact(1);
+                values.insert(place, (metric, after));
+                seen.values = values.into();
+            }
         }
-        *place = Some(after);
         sample.change(before, after);
         true
     }
@@ -175,12 +189,33 @@ impl State {
         if let Some(ended) = &self.ended {
             return ended.clone();
         }
+        let samples = self.samples();
         let of = |((variant, exposed), samples): ((&super::Variant, &u64), &Vec<Sample>)| VariantSummary {
             name: variant.name.clone(),
             callers: *exposed,
             metrics: self.design.metrics.keys().cloned().zip(samples.iter().copied()).collect(),
         };
-        self.design.variants.iter().zip(&self.exposed).zip(&self.samples).map(of).collect()
+        self.design.variants.iter().zip(&self.exposed).zip(&*samples).map(of).collect()
+    }
+
+    /// What is known of the callers. Where few seem to carry all the variance, somebody may only have been far from the others for a
+    /// while, as with an order that was taken back: then it is computed from what callers have now.
+    fn samples(&self) -> Cow<'_, Vec<Vec<Sample>>> {
+        let is_odd = |sample: &Sample| sample.callers >= CALLERS_MIN && sample.greatest > sample.least && sample.carriers() < CARRIERS_MIN;
+        if !self.samples.iter().flatten().any(is_odd) {
+            return Cow::Borrowed(&self.samples);
+        }
+        let mut samples = vec![vec![Sample::default(); self.design.metrics.len()]; self.design.variants.len()];
+        for (samples, exposed) in samples.iter_mut().zip(&self.exposed) {
+            samples.iter_mut().for_each(|sample| sample.callers = *exposed);
+        }
+        for seen in self.callers.values() {
+            let Some(samples) = samples.get_mut(usize::from(seen.variant)) else { continue };
+            for (metric, value) in seen.values() {
+                samples.get_mut(metric).into_iter().for_each(|sample| sample.change(0.0, value));
+            }
+        }
+        Cow::Owned(samples)
     }
 
     /// From now on nobody is counted, and of the callers nothing is known any more.
@@ -206,7 +241,12 @@ impl State {
         for caller in self.changed.split_off(rest) {
             if let Some(seen) = self.callers.get_mut(&caller) {
                 seen.is_changed = false;
-                let values = seen.values.as_ref().map_or_else(Vec::new, |values| values.to_vec());
+                // As many as there are up to the last one.
+                let mut values = Vec::new();
+                for (metric, value) in seen.values() {
+                    values.resize(metric, None);
+                    values.push(Some(value));
+                }
                 let text: Bytes = records::text(&CallerRecord(seen.variant, values));
                 records.push((KeptKey::Exposed(experiment, *caller.as_bytes()), Some(text)));
             }
@@ -259,6 +299,23 @@ mod tests {
         let ordered = summary[1].metrics["ordered"];
         assert_eq!((ordered.callers, ordered.sum, ordered.squares), (3, 2.0, 2.0));
         assert_eq!(summary[0].metrics["ordered"], Sample::default());
+    }
+
+    #[test]
+    fn an_order_that_was_taken_back_is_as_if_it_had_not_been() {
+        let (mut state, mut plain) = (State::new(design()), State::new(design()));
+        for number in 0..100 {
+            for state in [&mut state, &mut plain] {
+                state.expose(1, caller(number));
+                state.observe(caller(number), 8, &[("order_value", f64::from(number) / 8.0)]);
+            }
+        }
+        state.observe(caller(1), 8, &[("order_value", 1e15)]);
+        assert!(state.summary()[1].metrics["order_value"].carriers() < 3.0);
+        state.observe(caller(1), 8, &[("order_value", -1e15)]);
+        let [after, before] = [&state, &plain].map(|state| state.summary()[1].metrics["order_value"]);
+        assert_eq!((after.callers, after.least, after.greatest), (before.callers, before.least, before.greatest));
+        assert!((after.variance() / before.variance() - 1.0).abs() < 1e-9, "{after:?} {before:?}");
     }
 
     #[test]

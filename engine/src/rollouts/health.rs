@@ -182,7 +182,24 @@ impl Engine {
 
 #[cfg(test)]
 mod tests {
+    use weir_schema::declarations::Declarations;
+
     use super::*;
+    use crate::experiments::counts::ReleaseCounts;
+
+    #[test]
+    fn a_huge_value_is_in_no_window_that_begins_after_it() {
+        let manifest = "name = \"shop\"\nversion = \"1.0.0\"\n[metrics.value]\nkind = \"mean\"\n";
+        let manifest = weir_schema::manifest::parse(manifest).unwrap_or_else(|error| panic!("{error}"));
+        let counts = ReleaseCounts::of(&manifest, &Declarations::default());
+        counts.count(&[(0, 1e15)]);
+        assert_eq!(counts.take_lately().get("value").map(|total| total.values), Some(1));
+        for value in [1.0, 3.0] {
+            counts.count(&[(0, value), (0, value)]);
+        }
+        let total = counts.lately().get("value").copied().unwrap_or_default();
+        assert_eq!((total.values, total.calls, total.mean(), total.scatter(), total.carriers()), (4, 2, 2.0, 8.0, 2.0));
+    }
 
     #[test]
     fn errors_are_those_that_the_release_is_to_blame_for() {
