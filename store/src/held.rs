@@ -22,7 +22,7 @@ use weir_schema::validate::Violation;
 use crate::building::UnderWay;
 use crate::catalog::{Catalog, Held};
 use crate::error::{CommitError, Poisoned, TypeViolation};
-use crate::indexing::commit_catalog;
+use crate::indexing;
 use crate::read_set::Interval;
 use crate::scan::Direction;
 use crate::snapshot::State;
@@ -123,14 +123,14 @@ impl Store {
         let core = self.core().clone();
         core.is_ready()?;
         let changing = async move {
-            let _turn = core.applying.lock().await;
-            let mut next = Catalog::clone(&core.catalog());
-            change(&mut next);
-            if next == *core.catalog() {
-                return Ok(());
-            }
-            next.version = core.catalog().version + 1;
-            commit_catalog(&core, next).await
+            indexing::change_catalog(&core, |catalog| {
+                let mut next = catalog.clone();
+                change(&mut next);
+                let is_changed = next != *catalog;
+                next.version = catalog.version + 1;
+                is_changed.then_some(next)
+            })
+            .await
         };
         // A task of its own: a caller that goes away does not leave it half done.
         let changed = self.spawn(changing).await;
@@ -267,5 +267,20 @@ impl Found {
         let named = named.map(|((path, message), found)| unfit(Some(Violation { path, message }), found));
         let others = (self.others.0 > 0).then(|| unfit(None, self.others));
         named.chain(others).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::store::{Options, Store};
+
+    #[tokio::test]
+    async fn who_is_held_to_types_is_changed_while_indexes_are_built() {
+        let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
+        let store = Store::open(&folder.path().join("data"), Options::default()).unwrap_or_else(|error| panic!("{error}"));
+        let _building = store.core().applying.lock().await;
+        store.hold("2.0.0", Vec::new()).await.unwrap_or_else(|error| panic!("{error}"));
+        store.fence().await.unwrap_or_else(|error| panic!("{error}"));
+        store.let_go("2.0.0").await.unwrap_or_else(|error| panic!("{error}"));
     }
 }

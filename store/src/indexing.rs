@@ -3,6 +3,9 @@
 //! An index is announced in the catalog first. From then on every commit writes its entries, so what is left are the
 //! documents that were there before; they are read in batches, and a batch that overlaps a later write is done again.
 //! Entries follow from the document alone, so a build that was cut off by a crash is simply done again.
+//!
+//! One set of declarations is carried out at a time (`applying`), which may take hours. Each change of the catalog follows from the catalog
+//! as it is at that moment (`changing`): types that documents are held to come and go while indexes are built.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,23 +39,35 @@ pub(crate) async fn apply(core: Arc<Core>, all: AllWanted, releases: Vec<String>
         return Ok(());
     }
     let before = core.catalog();
-    let started = declare::started(&before, &all);
-    if started.collections != core.catalog().collections {
-        commit_catalog(&core, started).await?;
-    }
+    change_catalog(&core, |catalog| {
+        Some(declare::started(catalog, &all)).filter(|started| started.collections != catalog.collections)
+    })
+    .await?;
     if let Err(error) = build_all(&core).await {
         if !matches!(error, CatalogError::Unavailable(_)) {
-            commit_catalog(&core, declare::given_up(&core.catalog(), &before)).await?;
+            change_catalog(&core, |catalog| Some(declare::given_up(catalog, &before))).await?;
             sweep(&core).await?;
         }
         return Err(error);
     }
-    commit_catalog(&core, declare::switched(&core.catalog(), &all, &releases)).await?;
+    change_catalog(&core, |catalog| Some(declare::switched(catalog, &all, &releases))).await?;
     Ok(sweep(&core).await?)
 }
 
+/// Commits what the catalog becomes, if it does not stay as it is.
+pub(crate) async fn change_catalog(
+    core: &Core,
+    change: impl FnOnce(&Catalog) -> Option<Catalog>,
+) -> Result<(), Poisoned> {
+    let _turn = core.changing.lock().await;
+    match change(&core.catalog()) {
+        Some(next) => commit_catalog(core, next).await,
+        None => Ok(()),
+    }
+}
+
 /// Commits a catalog when its turn has come: everybody reads it, so beside others it might never get through.
-pub(crate) async fn commit_catalog(core: &Core, next: Catalog) -> Result<(), Poisoned> {
+async fn commit_catalog(core: &Core, next: Catalog) -> Result<(), Poisoned> {
     let next = Arc::new(next);
     let text = Bytes::from(to_json(&*next));
     let touched = vec![key::CATALOG.to_vec()];
@@ -248,7 +263,7 @@ async fn sweep(core: &Core) -> Result<(), Poisoned> {
             }
         }
     }
-    if swept { commit_catalog(core, declare::swept(&core.catalog())).await } else { Ok(()) }
+    if swept { change_catalog(core, |catalog| Some(declare::swept(catalog))).await } else { Ok(()) }
 }
 
 fn first_keys(core: &Core, interval: &Interval) -> Result<Vec<Key>, Poisoned> {

@@ -67,6 +67,7 @@ pub(crate) struct Core {
     pub(crate) people: Arc<People>,
     /// Held while the catalog is being changed.
     pub(crate) applying: Mutex<()>,
+    pub(crate) changing: Mutex<()>,
     /// What is being built and looked through at the moment.
     pub(crate) building: Building,
     /// Held while a backup is made.
@@ -193,6 +194,7 @@ impl Store {
             history,
             people,
             applying: Mutex::new(()),
+            changing: Mutex::new(()),
             building: Building::default(),
             backing_up: parking_lot::Mutex::new(()),
             rotating: Mutex::new(()),

@@ -39,6 +39,14 @@ impl Engine {
         self.hold_all(&releases::traffic(self.store())?, &[]).await
     }
 
+    /// The same, unless a release is being loaded, which may take as long as its indexes are built. That one holds all again.
+    pub(crate) async fn hold_again_if_quiet(&self) -> Result<(), ControlError> {
+        match self.shared().loading.try_lock() {
+            Ok(_nobody_comes) => self.hold_all(&releases::traffic(self.store())?, &[]).await,
+            Err(_) => Ok(()),
+        }
+    }
+
     /// Holds to the types of a candidate the release that it is to take the place of, and all who came before that one.
     pub(super) async fn hold_for(&self, candidate: &Release, base: &Release) -> Result<(), ControlError> {
         let _nobody_comes = self.shared().loading.lock().await;

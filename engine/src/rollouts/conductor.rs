@@ -66,14 +66,18 @@ impl Engine {
             self.finish_preparing().await?;
         }
         let state = releases::traffic(self.store())?;
-        if self.traffic().borrow().active().is_some() && self.has_to_undo(&state)? {
+        // While a release is being loaded steps go on, and what has to be undone waits for it.
+        if self.traffic().borrow().active().is_some()
+            && self.has_to_undo(&state)?
+            && self.shared().loading.try_lock().is_ok()
+        {
             let _alone = self.deploying().lock().await;
             self.undo_migration().await?;
         }
         let state = releases::traffic(self.store())?;
         self.end_experiments(&state);
         self.load_previous(&state, unloadable).await;
-        self.hold_again().await?;
+        self.hold_again_if_quiet().await?;
         let mut needed = needed(&state);
         needed.extend(self.migrated_to()?);
         self.drain(&needed, true).await;
