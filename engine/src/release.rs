@@ -193,7 +193,7 @@ impl Release {
     }
 
     /// What the calls of clients come to.
-    pub(crate) fn tally(&self) -> &Tally {
+    pub fn tally(&self) -> &Tally {
         &self.tally
     }
 

@@ -76,7 +76,7 @@ impl Usage {
     }
 
     /// That what is at a place among all that can be called was called.
-    pub(crate) fn called(&self, place: usize) {
+    pub fn called(&self, place: usize) {
         if let Some(counter) = self.called.get(place) {
             counter.count.fetch_add(1, Ordering::Relaxed);
         }

@@ -18,6 +18,7 @@
 //! | [`resealing`] | a new key that bundles are sealed by |
 //! | [`releases`] | what is deployed, and how it becomes the active release |
 //! | `judge` | whether its version says what it asks of clients |
+//! | `stages` | how long the stages of a deployment took, for the log |
 //! | [`difference`] | what has changed from one release to another; `described` is what of an app is compared |
 //!
 //! Architecture invariant: every change has an audit record, in the commit that makes it.
@@ -37,6 +38,7 @@ pub mod log;
 pub mod refusals;
 pub mod releases;
 pub mod resealing;
+pub(crate) mod stages;
 pub mod tenants;
 pub mod tokens;
 

@@ -20,6 +20,7 @@ use weir_store::{ControlKey, ControlKind, Store, Transaction};
 use super::judge::{self, Incompatible, TooSmall};
 use super::kept_bundles::{self, KeptError};
 use super::refusals::{Kind, Refused};
+use super::stages::Stages;
 use super::{Actor, Changed, ControlError, all, all_in, change, keys, now_ms, parse, resealing, tenants, text};
 use crate::bundle::sign::sources;
 use crate::bundle::verified::{Refusal, Trust, VerifiedBundle};
@@ -232,12 +233,14 @@ impl Engine {
             return Err(DeployError::Develops);
         }
         let one_at_a_time = self.deploying().lock().await;
+        let mut stages = Stages::begin();
         let (trusted, known, state) = (keys::list(self.store())?, list(self.store())?, traffic(self.store())?);
         let deployed_ms = now_ms();
         let (tenant, signatures) = (tenants::name_of(self.store())?, self.signatures_asked());
         let (kept, tenant) = (known.last(), tenant.as_ref().and_then(InstanceName::tenant));
         let trust = Trust { keys: &trusted, signatures, tenant, kept, as_of_ms: deployed_ms };
         let verified = VerifiedBundle::verify(bundle, &trust)?;
+        stages.passed("verified");
         let sequence = verified.statement().sequence;
         if let Some(kept) = known.last().filter(|kept| kept.sequence == sequence) {
             let (release, rollout) = (kept.clone(), state.rollout.filter(|rollout| rollout.candidate == sequence));
@@ -267,14 +270,17 @@ impl Engine {
         let signers = verified.signers().to_vec();
         let deployed_by = actor.as_str().to_owned();
         let compiled = compiled(verified).await?;
+        stages.passed("compiled");
         admit(&compiled).map_err(DeployError::Unservable)?;
         let active = state.active().and_then(|active| known.iter().find(|release| release.sequence == active));
         let forced = judge::judge(self, (active, &known), &statement, &compiled, incompatible).await?;
+        stages.passed("judged");
         let Statement { app, tenant, version, digest, .. } = statement;
         let record = ReleaseRecord { app, tenant, version, sequence, digest, signers, deployed_ms, deployed_by };
         let is_at_once = strategy == Strategy::BlueGreen { hold: false } || state.active().is_none();
         let writes = if is_at_once { Writes::FromNow } else { Writes::NotYet };
         let loaded = self.load(compiled, Some(sequence), writes).await?;
+        stages.passed("loaded");
         let kept = match self.ready_to_compare(&begun).await {
             Ok(()) => keep(self.store(), actor, &record, bundle, (signatures, (&strategy, guarded), &forced)).await,
             Err(error) => Err(Box::new(error).into()),
@@ -283,7 +289,10 @@ impl Engine {
             self.give_up(&loaded).await;
             return Err(error);
         }
+        stages.passed("recorded");
         let state = self.prepare(actor).await.map_err(Box::new)?;
+        stages.passed("rolled out");
+        tracing::debug!("stages of the deployment of {}: {stages}", loaded.name());
         Ok(Deployed { release: record, was_active: false, rollout: state.rollout })
     }
 

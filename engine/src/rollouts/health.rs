@@ -79,7 +79,7 @@ impl Default for Tally {
 
 impl Tally {
     /// A call of a client has come to this; `begun`: when, where it is one that a client waits for.
-    pub(crate) fn count(&self, outcome: Result<(), &CallError>, begun: Option<Instant>) {
+    pub fn count(&self, outcome: Result<(), &CallError>, begun: Option<Instant>) {
         let class = outcome.err().map_or(Class::Answered, class);
         if let Some(calls) = self.calls.get(class as usize) {
             calls.fetch_add(1, Ordering::Relaxed);

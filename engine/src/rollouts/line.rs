@@ -10,7 +10,8 @@ use semver::{Version, VersionReq};
 use weir_schema::codec::control::ReleaseRecord;
 
 use super::loaded::{LINES_MAX, Lease};
-use super::traffic::Asker;
+use super::traffic::{Asker, Traffic};
+use crate::control::ControlError;
 use crate::control::releases::{self, DeployError};
 use crate::engine::Engine;
 use crate::release::Release;
@@ -63,6 +64,9 @@ fn known(versions: &[String]) -> String {
     if versions.is_empty() { String::new() } else { format!(": there are {}", versions.join(", ")) }
 }
 
+/// The releases that callers may stay on, the newest first.
+pub(super) type Offered = Vec<(Version, ReleaseRecord)>;
+
 impl Line {
     /// Reads a range.
     pub fn parse(text: &str) -> Result<Self, LineError> {
@@ -77,6 +81,19 @@ impl Line {
     /// The range.
     pub fn range(&self) -> &VersionReq {
         &self.range
+    }
+
+    /// The newest release of it.
+    fn newest<'o>(&self, offered: &'o Offered) -> Result<&'o ReleaseRecord, LineError> {
+        let newest = offered.iter().find(|(version, _)| self.range.matches(version));
+        newest.map(|(_, record)| record).ok_or_else(|| LineError::Empty {
+            range: self.range.clone(),
+            versions: offered.iter().take(NAMED_MAX).map(|(version, _)| version.to_string()).collect(),
+        })
+    }
+
+    fn unreadable(&self, error: ControlError) -> LineError {
+        LineError::Load { version: self.range.to_string(), why: Box::new(error.into()) }
     }
 
     fn leads_to(&self, release: &Arc<Release>, now_ms: u64) -> Arc<Release> {
@@ -95,31 +112,36 @@ impl Engine {
         if let Some(release) = serving.into_iter().flatten().find(|release| line.range.matches(release.version())) {
             return Ok(line.leads_to(release, now_ms));
         }
-        let record = self.newest_of(line)?;
-        if let Some(release) = self.loaded_as(record.sequence) {
+        let known = self.known_offered(&traffic).map_err(|error| line.unreadable(error))?;
+        if let Some(release) = self.loaded_as(line.newest(known)?.sequence) {
             return Ok(line.leads_to(&release, now_ms));
         }
-        let release = self.load_for_line(&record).await?;
+        // What takes a while to be loaded is not looked for in what was on record a while ago.
+        let offered = self.offered().map_err(|error| line.unreadable(error))?;
+        let release = self.load_for_line(line.newest(&offered)?).await?;
         Ok(line.leads_to(&release, now_ms))
     }
 
-    /// The newest release of a line that was active and was not rolled back.
-    fn newest_of(&self, line: &Line) -> Result<ReleaseRecord, LineError> {
-        let unreadable = |error: crate::control::ControlError| LineError::Load {
-            version: line.range.to_string(),
-            why: Box::new(error.into()),
-        };
-        let promoted = releases::traffic(self.store()).map_err(unreadable)?.promoted;
-        let known = releases::list(self.store()).map_err(unreadable)?;
-        let offered = known.iter().filter(|release| promoted.contains(&release.sequence));
+    /// What callers may stay on, read from the store once for each state of the traffic.
+    fn known_offered<'t>(&self, traffic: &'t Traffic) -> Result<&'t Offered, ControlError> {
+        match traffic.offered().get() {
+            Some(offered) => Ok(offered),
+            None => {
+                let read = self.offered()?;
+                Ok(traffic.offered().get_or_init(|| read))
+            }
+        }
+    }
+
+    /// What callers may stay on: what was active and was not rolled back.
+    fn offered(&self) -> Result<Offered, ControlError> {
+        let promoted = releases::traffic(self.store())?.promoted;
+        let known = releases::list(self.store())?;
+        let offered = known.into_iter().filter(|release| promoted.contains(&release.sequence));
         let versions = offered.filter_map(|release| Some((Version::parse(&release.version).ok()?, release)));
-        let mut versions: Vec<(Version, &ReleaseRecord)> = versions.collect();
-        versions.sort_by(|(one, a), (other, b)| one.cmp(other).then(a.sequence.cmp(&b.sequence)));
-        let newest = versions.iter().rev().find(|(version, _)| line.range.matches(version));
-        newest.map(|(_, record)| (*record).clone()).ok_or_else(|| LineError::Empty {
-            range: line.range.clone(),
-            versions: versions.iter().rev().take(NAMED_MAX).map(|(version, _)| version.to_string()).collect(),
-        })
+        let mut versions: Vec<(Version, ReleaseRecord)> = versions.collect();
+        versions.sort_by(|(one, a), (other, b)| other.cmp(one).then(b.sequence.cmp(&a.sequence)));
+        Ok(versions)
     }
 
     async fn load_for_line(&self, record: &ReleaseRecord) -> Result<Arc<Release>, LineError> {

@@ -12,6 +12,7 @@ use tracing::Instrument;
 use weir_sandbox::App;
 use weir_store::CatalogError;
 
+use crate::control::stages::Stages;
 use crate::engine::{ActivateError, Engine};
 use crate::groups;
 use crate::keep::Keeping;
@@ -90,12 +91,15 @@ impl Engine {
         if let Some(loaded) = sequence.and_then(|sequence| self.loaded_as(sequence)) {
             return Ok(loaded);
         }
+        let mut stages = Stages::begin();
         let release = self.start_release(app, sequence).await?;
+        stages.passed("isolates");
         if let Err(error) = self.unite_and_hold(&release).await {
             // Of a release that is not there nothing stays.
             self.leave_collections_of_loaded().await;
             return Err(error);
         }
+        stages.passed("collections");
         if writes == Writes::FromNow
             && let Err(error) = Keeping::hand_over(self, &release).await
         {
@@ -105,10 +109,13 @@ impl Engine {
             self.count_for(&release, sequence);
         }
         release.keep_groups(groups::keep::keep_all(self, &release));
+        stages.passed("views");
         // Whoever has it loaded is about to use it, and is not yet known to: it does not drain in between.
         release.used_ms.fetch_max(self.clock().now_ms(), Ordering::Relaxed);
         self.shared().loaded.send_modify(|loaded| loaded.push(release.clone()));
         self.until_served(&release).await;
+        stages.passed("schema");
+        tracing::debug!("stages of loading {}: {stages}", release.name());
         match release.unservable() {
             None => Ok(release),
             Some(why) => {

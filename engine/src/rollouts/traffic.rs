@@ -5,11 +5,12 @@
 //! restart, and goes back to the other only when the rollout is rolled back.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::watch;
 use weir_schema::rollout::{Bucket, Share, place};
 
+use super::line::Offered;
 use super::report::Report;
 use super::shadow::Shadow;
 use crate::engine::Engine;
@@ -24,6 +25,9 @@ pub struct Traffic {
     shadow: Option<Arc<Shadow>>,
     /// What the last one that did so has found.
     report: Option<Arc<Report>>,
+    /// The releases that callers may stay on, once somebody has asked for one: to read them from the store for each call would take
+    /// longer than the call. They change with the traffic only, which is then another value.
+    offered: OnceLock<Offered>,
 }
 
 /// Some callers go elsewhere.
@@ -109,6 +113,11 @@ impl Traffic {
     /// What it, or the last one, has found.
     pub(super) fn report(&self) -> Option<&Arc<Report>> {
         self.report.as_ref()
+    }
+
+    /// The releases that callers may stay on, if they were asked for before.
+    pub(super) fn offered(&self) -> &OnceLock<Offered> {
+        &self.offered
     }
 
     /// The active release.
