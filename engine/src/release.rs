@@ -1,7 +1,7 @@
 //! A compiled app made ready to run.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
@@ -54,8 +54,12 @@ pub struct Release {
     unservable: OnceLock<String>,
     /// Held by all who use it.
     pub(crate) leases: Arc<()>,
-    /// When somebody asked for it last, in milliseconds since 1970.
+    /// When it was looked for last by who is about to need it, in milliseconds since 1970.
+    pub(crate) loaded_ms: AtomicU64,
+    /// When somebody asked for it last who stays on it, in milliseconds since 1970; 0: nobody has.
     pub(crate) used_ms: AtomicU64,
+    /// Whether calls have gone to it.
+    pub(crate) took_calls: AtomicBool,
     /// What was given to its metrics.
     counts: ReleaseCounts,
     /// What clients ask for of it.
@@ -120,7 +124,9 @@ impl Release {
             calls: Mutex::default(),
             unservable: OnceLock::new(),
             leases: Arc::default(),
+            loaded_ms: AtomicU64::new(0),
             used_ms: AtomicU64::new(0),
+            took_calls: AtomicBool::new(false),
             counts,
             usage,
             tally: Tally::default(),

@@ -5,6 +5,7 @@
 //! or started for that, since both releases of a rollout, and the one that was active before the active one, are loaded.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
@@ -323,8 +324,14 @@ impl Engine {
     pub(crate) fn direct(&self, traffic: Traffic) {
         let active = traffic.active().cloned();
         let now_ms = self.clock().now_ms();
+        let now = self.traffic().borrow().clone();
         for release in self.loaded().borrow().iter() {
             release.mark(now_ms);
+            // Where calls do not go any more, some may be on their way.
+            if now.goes_to(release) || traffic.goes_to(release) {
+                release.took_calls.store(true, Ordering::Relaxed);
+                release.is_found(now_ms);
+            }
         }
         let before = self.shared().traffic.send_replace(Arc::new(traffic));
         let number = |release: &Arc<Release>| release.number();
@@ -344,7 +351,10 @@ impl Engine {
     /// Loads what a release has on record, unless it is loaded.
     pub(crate) async fn load_kept(&self, record: &ReleaseRecord) -> Result<Arc<Release>, DeployError> {
         match self.loaded_as(record.sequence) {
-            Some(release) => Ok(release),
+            Some(release) => {
+                release.is_found(self.clock().now_ms());
+                Ok(release)
+            }
             None => {
                 let app = self.kept_app(record).await?;
                 Ok(self.load(app, Some(record.sequence), Writes::NotYet).await?)

@@ -76,7 +76,10 @@ impl Engine {
         }
         let state = releases::traffic(self.store())?;
         self.end_experiments(&state);
-        self.load_previous(&state, unloadable).await;
+        // At a start it would only keep the active one waiting, which is loaded then.
+        if self.traffic().borrow().active().is_some() {
+            self.load_previous(&state, unloadable).await;
+        }
         self.hold_again_if_quiet().await?;
         let mut needed = needed(&state);
         needed.extend(self.migrated_to()?);

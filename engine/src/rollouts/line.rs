@@ -118,8 +118,7 @@ impl Engine {
         }
         // What takes a while to be loaded is not looked for in what was on record a while ago.
         let offered = self.offered().map_err(|error| line.unreadable(error))?;
-        let release = self.load_for_line(line.newest(&offered)?).await?;
-        Ok(line.leads_to(&release, now_ms))
+        self.load_for_line(line, line.newest(&offered)?).await
     }
 
     /// What callers may stay on, read from the store once for each state of the traffic.
@@ -144,18 +143,17 @@ impl Engine {
         Ok(versions)
     }
 
-    async fn load_for_line(&self, record: &ReleaseRecord) -> Result<Arc<Release>, LineError> {
+    async fn load_for_line(&self, line: &Line, record: &ReleaseRecord) -> Result<Arc<Release>, LineError> {
         let _one_at_a_time = self.shared().lining.lock().await;
-        if let Some(release) = self.loaded_as(record.sequence) {
-            return Ok(release);
+        if self.loaded_as(record.sequence).is_none() {
+            let traffic = self.traffic().borrow().clone();
+            let is_for_line = |release: &&Arc<Release>| release.is_stayed_on() && !traffic.goes_to(release);
+            if self.loaded().borrow().iter().filter(is_for_line).count() >= LINES_MAX {
+                return Err(LineError::Full);
+            }
         }
-        let traffic = self.traffic().borrow().clone();
-        let beside = self.loaded().borrow().iter().filter(|release| !traffic.goes_to(release)).count();
-        if beside >= LINES_MAX {
-            return Err(LineError::Full);
-        }
-        self.load_kept(record)
-            .await
-            .map_err(|why| LineError::Load { version: record.version.clone(), why: Box::new(why) })
+        let loaded = self.load_kept(record).await;
+        let release = loaded.map_err(|why| LineError::Load { version: record.version.clone(), why: Box::new(why) })?;
+        Ok(line.leads_to(&release, self.clock().now_ms()))
     }
 }

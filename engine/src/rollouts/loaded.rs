@@ -20,6 +20,9 @@ use crate::release::Release;
 
 /// How long a release stays that nobody has asked for anything.
 pub(crate) const DRAIN_AFTER: Duration = Duration::from_secs(300);
+/// How long one stays that calls went to, where nobody has asked to stay on it: nobody will be back. Whoever deploys often would
+/// otherwise have the releases of five minutes in memory.
+pub(crate) const DRAIN_TAKEN_OVER_AFTER: Duration = Duration::from_secs(5);
 /// Releases that are loaded for callers who stay on a line, at one time.
 pub(crate) const LINES_MAX: usize = 8;
 
@@ -39,11 +42,23 @@ impl Release {
         Lease { _held: self.leases.clone() }
     }
 
+    /// Says that whoever has found it loaded is about to need it: it does not drain before that is known.
+    pub(crate) fn is_found(&self, now_ms: u64) {
+        self.loaded_ms.fetch_max(now_ms, Ordering::Relaxed);
+    }
+
+    /// Whether somebody has asked to stay on it.
+    pub(super) fn is_stayed_on(&self) -> bool {
+        self.used_ms.load(Ordering::Relaxed) > 0
+    }
+
     /// Whether nobody uses it, nor has for a while.
     fn is_idle(&self, now_ms: u64) -> bool {
-        let unused_ms = now_ms.saturating_sub(self.used_ms.load(Ordering::Relaxed));
+        let last_ms = self.used_ms.load(Ordering::Relaxed).max(self.loaded_ms.load(Ordering::Relaxed));
+        let is_taken_over = self.took_calls.load(Ordering::Relaxed) && !self.is_stayed_on();
+        let patience = if is_taken_over { DRAIN_TAKEN_OVER_AFTER } else { DRAIN_AFTER };
         let is_held = Arc::strong_count(&self.leases) > 1 || self.pool().calls_in_flight() > 0;
-        !is_held && Duration::from_millis(unused_ms) >= DRAIN_AFTER
+        !is_held && Duration::from_millis(now_ms.saturating_sub(last_ms)) >= patience
     }
 }
 
@@ -89,6 +104,7 @@ impl Engine {
     ) -> Result<Arc<Release>, ActivateError> {
         let _one_at_a_time = self.shared().loading.lock().await;
         if let Some(loaded) = sequence.and_then(|sequence| self.loaded_as(sequence)) {
+            loaded.is_found(self.clock().now_ms());
             return Ok(loaded);
         }
         let mut stages = Stages::begin();
@@ -110,8 +126,7 @@ impl Engine {
         }
         release.keep_groups(groups::keep::keep_all(self, &release));
         stages.passed("views");
-        // Whoever has it loaded is about to use it, and is not yet known to: it does not drain in between.
-        release.used_ms.fetch_max(self.clock().now_ms(), Ordering::Relaxed);
+        release.is_found(self.clock().now_ms());
         self.shared().loaded.send_modify(|loaded| loaded.push(release.clone()));
         self.until_served(&release).await;
         stages.passed("schema");

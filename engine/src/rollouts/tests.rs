@@ -11,8 +11,9 @@ use weir_schema::rollout::{Event, Phase, Share, Step, Strategy, Traffic};
 use weir_store::ControlKey;
 
 use super::conduct::{self, RolloutError};
+use super::conductor::needed;
 use super::line::Line;
-use super::loaded::{DRAIN_AFTER, Writes};
+use super::loaded::{DRAIN_AFTER, DRAIN_TAKEN_OVER_AFTER, Writes};
 use super::traffic::Asker;
 use crate::bundle::key::SigningKey;
 use crate::call::Caller;
@@ -204,6 +205,34 @@ async fn callers_stay_on_a_line() {
     roll(&bench, back()).await.unwrap();
     assert_eq!(of("^3").await, Err("no release is ^3: there are 2.0.0, 1.0.0".to_owned()));
     assert_eq!(of("<1").await, Err("no release is <1: there are 2.0.0, 1.0.0".to_owned()));
+    bench.engine.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_deploys_often_has_few_releases_in_memory() {
+    let (bench, key) = two(AT_ONCE).await;
+    // Somebody stays on the second one, and nobody on any other.
+    let line = Line::parse("=2.0.0").unwrap();
+    drop(bench.engine.route_on(&line, Asker::Nobody).await.unwrap());
+    drop(line);
+    for number in 3..=8 {
+        deploy(&bench, &bundle(&key, &answering(&format!("{number}.0.0"), number), u64::from(number) * 10), AT_ONCE)
+            .await
+            .unwrap();
+    }
+    let drained = async |time: Duration| {
+        bench.engine.clock().advance(time);
+        let needed = needed(&releases::traffic(&bench.store).unwrap());
+        bench.engine.drain(&needed, true).await;
+        let loaded = bench.engine.loaded().borrow().clone();
+        loaded.iter().filter_map(|release| release.sequence()).collect::<Vec<_>>()
+    };
+    assert_eq!(drained(DRAIN_TAKEN_OVER_AFTER).await, [20, 70, 80]);
+    assert_eq!(drained(DRAIN_AFTER).await, [70, 80]);
+    // One that goes back a few times has them loaded again.
+    roll(&bench, back()).await.unwrap();
+    roll(&bench, back()).await.unwrap();
+    assert_eq!(bench.answer().await, json!(6));
     bench.engine.close().await;
 }
 
