@@ -28,6 +28,8 @@ use weir_sandbox::pool::PoolOptions;
 use weir_schema::rollout::{Compared, Event, Share, Step, Strategy, Variant};
 use weir_store::{Options, Store};
 
+/// Each of them a promotion and a rollback.
+const SWITCHES: usize = 50;
 const AIM: Duration = Duration::from_micros(1);
 const ROUNDS: usize = 15;
 /// Of a round, each by another caller.
@@ -64,6 +66,7 @@ fn main() {
             bench.deploy(sequence, AT_ONCE).await;
         }
         bench.pinned("100 releases on record").await;
+        bench.switches().await;
         bench.counting(call);
         bench.engine.close().await;
     });
@@ -166,6 +169,33 @@ impl Bench {
                 rounds.push(begun.elapsed() * 10);
             }
             show(&format!("{state}, {range}: {whose}"), median(rounds));
+        }
+    }
+
+    /// Promotions and rollbacks, until calls go by them and until they are answered.
+    async fn switches(&self) {
+        let (mut effects, mut answers) = (Vec::new(), Vec::new());
+        let hold = Strategy::BlueGreen { hold: true };
+        let back = || Event::RollBack { why: "to and fro".to_owned() };
+        self.roll(back()).await;
+        for _ in 0..SWITCHES {
+            self.engine.start_rollout(RELEASES, hold.clone(), &Actor::operator()).await.unwrap();
+            for event in [Event::Promote, back()] {
+                // Whoever does what is due after a change is done.
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                let mut traffic = self.engine.traffic();
+                let effect = tokio::spawn(async move { traffic.changed().await.map(|()| Instant::now()).unwrap() });
+                tokio::task::yield_now().await;
+                let begun = Instant::now();
+                self.roll(event).await;
+                answers.push(begun.elapsed());
+                effects.push(effect.await.unwrap() - begun);
+            }
+        }
+        for (name, times) in [("calls go by it", &mut effects), ("it is answered", &mut answers)] {
+            times.sort_unstable();
+            let at = |percent: usize| times[times.len() * percent / 100];
+            println!("a switch with 100 releases on record, until {name}: p50 {:.2?}, p99 {:.2?}", at(50), at(99));
         }
     }
 
