@@ -41,6 +41,7 @@ use crate::release::{Release, Surroundings};
 use crate::results::Results;
 use crate::results::pump::pump;
 use crate::revoked::Revocations;
+use crate::rollouts::conduct::Turns;
 use crate::rollouts::conductor;
 use crate::rollouts::loaded::Writes;
 use crate::rollouts::traffic::Traffic;
@@ -77,6 +78,8 @@ pub(crate) struct Shared {
     pub(crate) lining: Mutex<()>,
     /// Held from the commit that changes where calls go until they do.
     pub(crate) turning: Mutex<()>,
+    /// What is known of such changes.
+    pub(crate) turns: Turns,
     /// What runs beside calls for the active release.
     pub(crate) beside: parking_lot::Mutex<JoinSet<()>>,
     /// Where calls go has changed.
@@ -173,6 +176,7 @@ impl Engine {
             loading: Mutex::default(),
             lining: Mutex::default(),
             turning: Mutex::default(),
+            turns: Turns::default(),
             beside: parking_lot::Mutex::default(),
             turned: Arc::default(),
             served,

@@ -389,6 +389,12 @@ impl Traffic {
         Some((rollout.candidate, *share))
     }
 
+    /// All releases on which calls are made: the active one, and those beside it.
+    pub fn called(&self) -> Vec<u64> {
+        let beside = self.beside().into_iter().chain(self.shadow()).map(|(sequence, _)| sequence);
+        self.active().into_iter().chain(beside).collect()
+    }
+
     /// When something is due by itself, in milliseconds since 1970.
     pub fn due_ms(&self) -> Option<u64> {
         match self.rollout.as_ref()?.phase {

@@ -248,6 +248,7 @@ impl Engine {
                 let was_active = self.loaded_as(sequence).is_some();
                 if !was_active {
                     self.load_kept(kept).await?;
+                    let _turn = self.shared().turning.lock().await;
                     self.go_by(&traffic(self.store())?);
                 }
                 return Ok(Deployed { release, was_active, rollout: None });
@@ -299,35 +300,27 @@ impl Engine {
     /// Has calls go again where they went when the server ended; `None`: nothing is deployed.
     pub async fn restore(&self, admit: Admit) -> Result<Option<ReleaseRecord>, DeployError> {
         let _one_at_a_time = self.deploying().lock().await;
-        let state = traffic(self.store())?;
-        let Some(active) = state.active() else {
+        if traffic(self.store())?.active().is_none() {
             // The first one may have been cut off.
             self.finish_preparing().await.map_err(Box::new)?;
             return Ok(active_of(self)?);
-        };
+        }
         kept_bundles::seal_older(self.store()).await?;
         if resealing::is_under_way(self.store())? {
             tracing::warn!(
                 "bundles are being sealed by a new key, and that was cut off: weir keys reseal goes on with it"
             );
         }
-        let record = active_of(self)?.ok_or(KeptError::Unknown(active))?;
-        let app = self.kept_app(&record).await?;
-        admit(&app).map_err(DeployError::Unservable)?;
-        self.load(app, Some(active), Writes::FromNow).await?;
-        // Those of a rollout that was being prepared are loaded when it goes on.
-        let ready = state.rollout.as_ref().filter(|rollout| rollout.phase != Phase::Preparing);
-        let mut unloadable = None;
-        for (sequence, _) in ready.map(Rollout::variants).unwrap_or_default() {
-            unloadable = unloadable.or(self.load_candidate(sequence).await.err());
-        }
-        self.resume_migration(&state).await.map_err(Box::new)?;
-        if unloadable.is_none()
-            && let Err(error) = self.begin_experiment(&state).await
-        {
-            tracing::error!("the experiment goes on and counts nobody: {error}");
-        }
-        self.go_by(&state);
+        let unloadable = loop {
+            let state = traffic(self.store())?;
+            let unloadable = self.load_all_of(&state, admit).await?;
+            let _turn = self.shared().turning.lock().await;
+            // It may have been rolled back meanwhile, or have gone on.
+            if traffic(self.store())? == state {
+                self.go_by(&state);
+                break unloadable;
+            }
+        };
         // What was cut off goes on now.
         self.shared().turned.notify_one();
         if let Some(error) = unloadable {
@@ -335,7 +328,32 @@ impl Engine {
             tracing::error!("the rollout is taken back: {why}");
             self.roll(rollout::Event::RollBack { why }, &Actor::weir()).await.map_err(Box::new)?;
         }
-        Ok(Some(record))
+        Ok(active_of(self)?)
+    }
+
+    /// Loads after a start what calls go to, all but releases that are rolled out and cannot be loaded: then why the first of them cannot.
+    async fn load_all_of(&self, state: &rollout::Traffic, admit: Admit) -> Result<Option<DeployError>, DeployError> {
+        let Some(active) = state.active() else { return Ok(None) };
+        if self.loaded_as(active).is_none() {
+            let known = list(self.store())?;
+            let record = known.iter().find(|release| release.sequence == active).ok_or(KeptError::Unknown(active))?;
+            let app = self.kept_app(record).await?;
+            admit(&app).map_err(DeployError::Unservable)?;
+            self.load(app, Some(active), Writes::FromNow).await?;
+        }
+        // Those of a rollout that was being prepared are loaded when it goes on.
+        let ready = state.rollout.as_ref().filter(|rollout| rollout.phase != Phase::Preparing);
+        let mut unloadable = None;
+        for (sequence, _) in ready.map(Rollout::variants).unwrap_or_default() {
+            unloadable = unloadable.or(self.load_candidate(sequence).await.err());
+        }
+        self.resume_migration(state).await.map_err(Box::new)?;
+        if unloadable.is_none()
+            && let Err(error) = self.begin_experiment(state).await
+        {
+            tracing::error!("the experiment goes on and counts nobody: {error}");
+        }
+        Ok(unloadable)
     }
 
     async fn load_candidate(&self, sequence: u64) -> Result<(), DeployError> {

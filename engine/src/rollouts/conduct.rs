@@ -3,12 +3,17 @@
 //! A change is one commit: the new state of the traffic, its audit record and the signed statement about it. Then, still under the same
 //! lock, calls go by it. So whoever is told that a rollback is done can ask, and is answered by the release before: nothing is compiled
 //! or started for that, since both releases of a rollout, and the one that was active before the active one, are loaded.
+//!
+//! Rule: no call goes by a state that is not committed, and what is committed is gone by, also where whoever asked for it has gone.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use tokio::task::JoinSet;
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+use tracing::Instrument;
 use weir_schema::codec::control::ReleaseRecord;
 use weir_schema::rollout::{self, Event, Moved, Phase, Rollout, Strategy};
 use weir_store::{ControlKey, ControlKind, Store, Transaction};
@@ -99,9 +104,37 @@ pub enum RolloutError {
     /// It cannot be stated.
     #[error("nothing has changed, since nothing can be signed about it: {0}")]
     Statement(#[from] StatementError),
+    /// A defect of Weir.
+    #[error("the rollout stopped: {0}")]
+    Stopped(String),
     /// The control plane cannot.
     #[error(transparent)]
     Control(#[from] ControlError),
+}
+
+/// What the memory of an engine knows of the states of the traffic.
+#[derive(Default)]
+pub(crate) struct Turns {
+    /// The state that calls go by, once all that it names is loaded.
+    gone_by: Mutex<Option<rollout::Traffic>>,
+    /// How many tasks are letting go of what releases asked for that have been left.
+    letting_go: watch::Sender<usize>,
+}
+
+/// A task lets go of what releases asked for, until this is dropped.
+struct LettingGo(watch::Sender<usize>);
+
+impl LettingGo {
+    fn begun(turns: &Turns) -> Self {
+        turns.letting_go.send_modify(|tasks| *tasks += 1);
+        Self(turns.letting_go.clone())
+    }
+}
+
+impl Drop for LettingGo {
+    fn drop(&mut self) {
+        self.0.send_modify(|tasks| *tasks -= 1);
+    }
 }
 
 /// The rollouts that are over, the newest last.
@@ -160,7 +193,7 @@ pub(crate) fn put(transaction: &mut Transaction, moved: &Moved) {
 
 impl Engine {
     /// Begins a rollout of a release that is on record, and waits until its candidate is ready: promoted, or taking calls, as the
-    /// strategy has it.
+    /// strategy has it. What has begun is finished, also where whoever asked has gone.
     pub async fn start_rollout(
         &self,
         sequence: u64,
@@ -178,6 +211,16 @@ impl Engine {
         actor: &Actor,
     ) -> Result<rollout::Traffic, RolloutError> {
         self.may_roll_out()?;
+        let (engine, actor) = (self.clone(), actor.clone());
+        self.to_the_end(async move { engine.start_to_the_end(sequence, (strategy, guarded), &actor).await }).await
+    }
+
+    async fn start_to_the_end(
+        &self,
+        sequence: u64,
+        (strategy, guarded): (Strategy, Guarded),
+        actor: &Actor,
+    ) -> Result<rollout::Traffic, RolloutError> {
         let _one_at_a_time = self.deploying().lock().await;
         let known = releases::list(self.store())?;
         let record = known.into_iter().find(|release| release.sequence == sequence);
@@ -206,9 +249,15 @@ impl Engine {
         self.prepare(actor).await
     }
 
-    /// Something happens to the rollout under way, or the last one is taken back.
+    /// Something happens to the rollout under way, or the last one is taken back. What has begun is finished, also where whoever asked
+    /// has gone.
     pub async fn roll(&self, event: Event, actor: &Actor) -> Result<rollout::Traffic, RolloutError> {
         self.may_roll_out()?;
+        let (engine, actor) = (self.clone(), actor.clone());
+        self.to_the_end(async move { engine.roll_to_the_end(event, &actor).await }).await
+    }
+
+    async fn roll_to_the_end(&self, event: Event, actor: &Actor) -> Result<rollout::Traffic, RolloutError> {
         let state = releases::traffic(self.store())?;
         // What shadows the active release holds nobody to its types before.
         let is_checked = state.shadow().is_some() && matches!(event, Event::Promote | Event::Choose { .. });
@@ -220,6 +269,15 @@ impl Engine {
             self.let_go_of_others(&releases::traffic(self.store())?).await?;
         }
         happened
+    }
+
+    /// In a task of its own: dropped between its commit and the switch, a change would be on record and no call would go by it.
+    async fn to_the_end(
+        &self,
+        changing: impl Future<Output = Result<rollout::Traffic, RolloutError>> + Send + 'static,
+    ) -> Result<rollout::Traffic, RolloutError> {
+        let changed = tokio::spawn(changing.instrument(self.span().clone())).await;
+        changed.unwrap_or_else(|error| Err(RolloutError::Stopped(error.to_string())))
     }
 
     fn may_roll_out(&self) -> Result<(), RolloutError> {
@@ -241,9 +299,7 @@ impl Engine {
         let next = releases::traffic(self.store())?.after(&event, now_ms)?;
         // As a rule they are loaded. Where they are not, as right after a start, they are before anything is said to have happened.
         let known = releases::list(self.store())?;
-        let beside = next.traffic.beside().into_iter().chain(next.traffic.shadow()).map(|(sequence, _)| sequence);
-        let needed: Vec<u64> = next.traffic.active().into_iter().chain(beside).collect();
-        self.ready_all(&known, &needed).await?;
+        self.ready_all(&known, &next.traffic.called()).await?;
         // Whoever sees a variant is counted from the first call on.
         self.begin_experiment(&next.traffic).await?;
         let becomes_active = next.traffic.active().filter(|active| self.active_sequence() != Some(*active));
@@ -271,11 +327,19 @@ impl Engine {
             self.go_by(&moved.traffic);
             moved
         };
-        if becomes_active.is_some() || moved.ended.is_some() {
-            self.let_go_of_others(&moved.traffic).await?;
+        // As a rule there is nothing to be done: only what was unloaded since it was made ready is loaded once more.
+        if let Err(error) = self.go_by_what_is_committed().await {
+            tracing::error!("calls do not go by what is on record yet: {error}");
         }
         self.end_experiments(&moved.traffic);
         self.shared().turned.notify_one();
+        if becomes_active.is_some() || moved.ended.is_some() {
+            let letting_go = self.let_go_soon(&moved.traffic);
+            // Where an index is being built it takes as long as that: whoever rolls back has no time for it.
+            if !matches!(event, Event::RollBack { .. } | Event::Violated { .. }) {
+                let _ = letting_go.await;
+            }
+        }
         if promoted.is_none()
             && let Some(release) = becomes_active.and_then(|sequence| self.loaded_as(sequence))
         {
@@ -283,6 +347,26 @@ impl Engine {
             tokio::spawn(async move { engine.hand_over(&release).await });
         }
         Ok(moved.traffic)
+    }
+
+    /// Lets go of what releases asked for that have been left. Calls go by the new state already, so that it is not undone by a failure.
+    fn let_go_soon(&self, state: &rollout::Traffic) -> JoinHandle<()> {
+        let (engine, state, under_way) = (self.clone(), state.clone(), LettingGo::begun(&self.shared().turns));
+        let letting_go = async move {
+            if let Err(error) = engine.let_go_of_others(&state).await
+                && engine.is_ready().is_ok()
+            {
+                tracing::error!("writers are held to the types of a release that was left: {error}");
+            }
+            drop(under_way);
+        };
+        tokio::spawn(letting_go.instrument(self.span().clone()))
+    }
+
+    /// Waits until that is done, so that it does not let go of what is asked for next.
+    pub(super) async fn until_let_go(&self) {
+        // The sender lives as long as this.
+        let _ = self.shared().turns.letting_go.subscribe().wait_for(|tasks| *tasks == 0).await;
     }
 
     async fn hand_over(&self, release: &Arc<Release>) {
@@ -295,8 +379,33 @@ impl Engine {
         self.traffic().borrow().active().and_then(|release| release.sequence())
     }
 
-    /// From now on calls go by that. What it names is loaded; what is not takes no calls.
+    /// Has calls go by what is committed, where they do not. What that names is loaded first.
+    pub(crate) async fn go_by_what_is_committed(&self) -> Result<(), RolloutError> {
+        loop {
+            let state = releases::traffic(self.store())?;
+            if self.shared().turns.gone_by.lock().as_ref() == Some(&state) {
+                return Ok(());
+            }
+            self.ready_all(&releases::list(self.store())?, &state.called()).await?;
+            let _turn = self.shared().turning.lock().await;
+            // Something may have happened meanwhile.
+            if releases::traffic(self.store())? == state {
+                self.go_by(&state);
+                return Ok(());
+            }
+        }
+    }
+
+    /// From now on calls go by that, which is committed. What it names is loaded; what is not takes no calls, and where that is the active
+    /// release, all stays as it was. For who holds the lock of turns.
     pub(crate) fn go_by(&self, state: &rollout::Traffic) {
+        let is_loaded = |sequence: &u64| self.loaded_as(*sequence).is_some();
+        let is_whole = state.called().iter().all(is_loaded);
+        *self.shared().turns.gone_by.lock() = is_whole.then(|| state.clone());
+        if let Some(lost) = state.active().filter(|active| !is_loaded(active)) {
+            tracing::error!("release {lost} is active and not loaded: calls go on as before until it is");
+            return;
+        }
         let active = state.active().and_then(|sequence| self.loaded_as(sequence));
         let before = self.traffic().borrow().clone();
         let number = state.rollout.as_ref().map_or(0, |rollout| rollout.number);

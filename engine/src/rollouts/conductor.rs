@@ -52,6 +52,11 @@ impl Engine {
     /// `unloadable` is the release that could not be loaded the last time: it is not tried again and again.
     async fn do_what_is_due(&self, unloadable: &mut Option<u64>) -> Result<(), RolloutError> {
         let state = releases::traffic(self.store())?;
+        if state.active().is_some() && self.traffic().borrow().active().is_none() {
+            // After a start nothing happens by itself before calls go where they went.
+            return Ok(());
+        }
+        self.go_by_what_is_committed().await?;
         if state.due_ms().is_some_and(|due_ms| due_ms <= self.clock().now_ms()) {
             match self.roll(Event::Due, &Actor::weir()).await {
                 // Somebody was faster.

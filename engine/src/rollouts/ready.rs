@@ -78,6 +78,7 @@ impl Engine {
         let Some(rollout) = state.rollout.clone().filter(|rollout| rollout.phase == Phase::Preparing) else {
             return self.happen(Event::Prepared, actor).await;
         };
+        self.until_let_go().await;
         let made = match self.make_ready_unless_taken_back(&rollout, actor).await {
             Ok(()) => self.happen(Event::Prepared, actor).await,
             Err(error) => Err(error),

@@ -1,13 +1,15 @@
 //! Rollouts on a real store: whose calls go where, what stays so after a restart, what happens by itself, what is taken back.
 
-use std::sync::Arc;
+use std::pin::pin;
+use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
+use weir_sandbox::App;
 use weir_sandbox::compile::{Sources, compile};
 use weir_schema::id::DocumentId;
-use weir_schema::rollout::{Event, Phase, Share, Step, Strategy, Traffic};
+use weir_schema::rollout::{Event, Moved, Phase, Share, Step, Strategy, Traffic};
 use weir_store::ControlKey;
 
 use super::conduct::{self, RolloutError};
@@ -17,7 +19,7 @@ use super::loaded::{DRAIN_AFTER, DRAIN_TAKEN_OVER_AFTER, Writes};
 use super::traffic::Asker;
 use crate::bundle::key::SigningKey;
 use crate::call::Caller;
-use crate::control::Actor;
+use crate::control::{Actor, Changed, ControlError, change};
 use crate::control::releases::{self, DeployError};
 use crate::control::tests::{AT_ONCE, Bench, COLLECTIONS, answering, bundle, sources};
 use crate::engine::ActivateError;
@@ -115,6 +117,70 @@ async fn a_rollback_needs_nothing_but_what_is_there() {
     let tail: Vec<&str> = audit.lines().rev().take(3).collect();
     assert_eq!(tail[0], "operator rollBack from shop 3.0.0 to shop 2.0.0 it is slow");
     assert_eq!(tail[1], "operator promoteRollout rollout 4 shop 3.0.0 from shop 2.0.0 to shop 3.0.0");
+    bench.engine.close().await;
+}
+
+/// Waits until calls go to a release.
+async fn until_active(bench: &Bench, sequence: u64) {
+    let mut traffic = bench.engine.traffic();
+    let is_active = |traffic: &Arc<super::traffic::Traffic>| {
+        traffic.active().is_some_and(|active| active.sequence() == Some(sequence))
+    };
+    drop(tokio::time::timeout(Duration::from_secs(60), traffic.wait_for(is_active)).await.unwrap().unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_is_finished_where_whoever_asked_has_gone() {
+    let (bench, _) = two(AT_ONCE).await;
+    let turn = bench.engine.shared().turning.lock().await;
+    {
+        let mut rolling = pin!(roll(&bench, back()));
+        tokio::select! {
+            biased;
+            _ = &mut rolling => panic!("nothing is committed out of turn"),
+            () = std::future::ready(()) => {}
+        }
+    }
+    drop(turn);
+    until_active(&bench, 10).await;
+    assert_eq!((releases::traffic(&bench.store).unwrap().active(), bench.answer().await), (Some(10), json!(1)));
+    bench.engine.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_committed_is_gone_by_wherever_that_was_missed() {
+    let (bench, _) = two(AT_ONCE).await;
+    let state = Traffic { promoted: vec![10], ..releases::traffic(&bench.store).unwrap() };
+    change(&bench.store, &Actor::weir(), |transaction| {
+        conduct::put(transaction, &Moved { traffic: state.clone(), ended: None });
+        Ok::<_, ControlError>(Changed::new((), "rollBack", Vec::new()))
+    })
+    .await
+    .unwrap();
+    bench.engine.shared().turned.notify_one();
+    until_active(&bench, 10).await;
+    assert_eq!(bench.answer().await, json!(1));
+    bench.engine.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_start_goes_by_what_has_happened_during_it() {
+    static MET: Barrier = Barrier::new(2);
+    fn admitting(_: &App) -> Result<(), String> {
+        MET.wait();
+        MET.wait();
+        Ok(())
+    }
+    let met = async || tokio::task::spawn_blocking(|| drop(MET.wait())).await.unwrap();
+    let bench = two(AT_ONCE).await.0.reopened().await;
+    let engine = bench.engine.clone();
+    let restoring = tokio::spawn(async move { engine.restore(&admitting).await });
+    // What was active has been read, and is looked at.
+    met().await;
+    roll(&bench, back()).await.unwrap();
+    met().await;
+    assert_eq!(restoring.await.unwrap().unwrap().unwrap().version, "1.0.0");
+    assert_eq!((releases::traffic(&bench.store).unwrap().active(), bench.answer().await), (Some(10), json!(1)));
     bench.engine.close().await;
 }
 
