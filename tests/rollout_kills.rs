@@ -45,7 +45,7 @@ enum Act {
 }
 
 impl Act {
-    fn mutation(self) -> String {
+    fn mutation(self, model: &Model) -> String {
         let field = match self {
             Self::Start(version) => {
                 let strategy = "{ canary: [{ share: \"30%\" }, { share: \"60%\", for: \"1h\" }] }";
@@ -55,7 +55,10 @@ impl Act {
             Self::Pause => "pauseRollout".to_owned(),
             Self::Resume => "resumeRollout".to_owned(),
             Self::Promote => "promoteRollout".to_owned(),
-            Self::RollBack => "rollBack(why: \"at random\")".to_owned(),
+            Self::RollBack => {
+                let left = model.rollout.map_or(model.promoted.last().copied(), |(version, ..)| Some(version)).unwrap();
+                format!("rollBack(release: \"{left}\", why: \"at random\")")
+            }
         };
         format!("mutation {{ {field} {{ summary }} }}")
     }
@@ -72,7 +75,6 @@ impl Model {
             (Act::Pause, Some((version, step, false))) => next.rollout = Some((version, step, true)),
             (Act::Resume, Some((version, step, true))) => next.rollout = Some((version, step, false)),
             (Act::Advance | Act::Promote, Some((version, ..))) => {
-                next.promoted.retain(|known| *known != version);
                 next.promoted.push(version);
                 next.rollout = None;
             }
@@ -186,7 +188,7 @@ fn what_was_acknowledged_of_a_rollout_survives_a_kill() {
         };
         for _ in 0..STEPS {
             let act = act(&model);
-            let answer = control(&server.url, &root, &act.mutation()).unwrap();
+            let answer = control(&server.url, &root, &act.mutation(&model)).unwrap();
             match model.after(act) {
                 Some(next) => {
                     assert!(answer.get("errors").is_none(), "{act:?} after {model:?}: {answer}");
@@ -199,7 +201,7 @@ fn what_was_acknowledged_of_a_rollout_survives_a_kill() {
         let before = answering(&server.url);
         // One more is cut off, somewhere.
         let last = act(&model);
-        let (url, token, document) = (server.url.clone(), root.clone(), last.mutation());
+        let (url, token, document) = (server.url.clone(), root.clone(), last.mutation(&model));
         let asking = thread::spawn(move || control(&url, &token, &document));
         thread::sleep(Duration::from_micros(random.below(12_000) as u64));
         server.process.kill();

@@ -14,7 +14,9 @@
 //! Rule: a state follows from the one before, what has happened and the time, and from nothing else: so a rollout goes on after a
 //! crash from the last state that was committed.
 
+pub mod back;
 mod experiment;
+mod refused;
 mod share;
 pub mod statement;
 mod strays;
@@ -22,8 +24,10 @@ pub mod watch;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::back::TakenBack;
 use self::experiment::divided;
 pub use self::experiment::{Compared, VARIANTS_MAX, Variant, place};
+pub use self::refused::Refused;
 pub use self::share::{Bucket, Share, WHOLE};
 pub use self::watch::{Health, Watch};
 use crate::datetime;
@@ -229,13 +233,16 @@ pub struct Rollout {
     /// Whether it is taken back by hand alone.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unguarded: bool,
+    /// When it was promoted, where it was taken back after that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promoted_ms: Option<u64>,
 }
 
 /// Which releases take calls: the state of all rollouts together.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Traffic {
-    /// The sequences of the releases that were promoted and not taken back since, in order. The last one is active.
+    /// The sequences of the releases that were promoted and not taken back since, in order: one as often as it was. The last one is active.
     pub promoted: Vec<u64>,
     /// The sequences of those that were taken back after calls went to them, and after which no other one was promoted yet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -251,6 +258,9 @@ pub struct Traffic {
     /// The watch over the active release, until the next rollout begins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watch: Option<Watch>,
+    /// The last rollback.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_back: Option<TakenBack>,
 }
 
 /// What happens to a rollout.
@@ -283,6 +293,13 @@ pub enum Event {
         /// Why.
         why: String,
     },
+    /// The same, as long as it is that release which they go back from: the one that is rolled out, or else the active one.
+    TakeBack {
+        /// Its sequence.
+        release: u64,
+        /// Why.
+        why: String,
+    },
     /// The same because of what its calls come to, as long as it is that rollout which is under way or watched.
     Violated {
         /// The rollout.
@@ -292,56 +309,6 @@ pub enum Event {
     },
     /// From now on nobody goes back but by hand.
     Unguard,
-}
-
-/// Why something cannot happen.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    /// One is under way.
-    #[error("rollout {0} is under way: promote it or roll it back first")]
-    UnderWay(u64),
-    /// None is.
-    #[error("no rollout is under way: weir rollout start begins one")]
-    None,
-    /// The release is active.
-    #[error("the release is active already")]
-    Active,
-    /// The strategy cannot be carried out.
-    #[error(transparent)]
-    Strategy(#[from] BadStrategy),
-    /// It is not yet, or no longer, time for that.
-    #[error("rollout {number} is {phase}: it cannot be {asked}")]
-    Phase {
-        /// Which rollout.
-        number: u64,
-        /// How far it is.
-        phase: &'static str,
-        /// What was asked.
-        asked: &'static str,
-    },
-    /// The release has no part in it.
-    #[error("release {release} is not being rolled out by rollout {number}: weir rollout status shows what is")]
-    NotPart {
-        /// Which release.
-        release: u64,
-        /// Which rollout.
-        number: u64,
-    },
-    /// It is the base.
-    #[error("the release is active already: weir rollout rollback ends rollout {0} with it")]
-    Base(u64),
-    /// There are several.
-    #[error("rollout {0} has several variants: say which of them is to be promoted, as in weir rollout promote 2.0.0")]
-    Which(u64),
-    /// It is not time yet.
-    #[error("the next step of rollout {0} is not due yet")]
-    Early(u64),
-    /// Nobody watches it any more.
-    #[error("rollout {0} is not watched: it is over, or was left alone")]
-    Unwatched(u64),
-    /// There is no release to go back to.
-    #[error("no release was active before this one: deploy another instead")]
-    First,
 }
 
 /// A new state of the traffic.
@@ -428,18 +395,20 @@ impl Traffic {
             started_ms: now_ms,
             started_by: by.to_owned(),
             unguarded: false,
+            promoted_ms: None,
         };
         Ok(Self { rollouts: rollout.number, statements: 0, rollout: Some(rollout), watch: None, ..self.clone() })
     }
 
     /// What follows when something happens.
     pub fn after(&self, event: &Event, now_ms: u64) -> Result<Moved, Refused> {
+        self.may_go_back(event, now_ms)?;
         let Some(rollout) = &self.rollout else {
             let watch = self.watched(now_ms);
             return match event {
-                Event::RollBack { .. } => self.taken_back(),
+                Event::RollBack { .. } | Event::TakeBack { .. } => self.back(now_ms),
                 Event::Violated { rollout, .. } if watch.is_some_and(|watch| watch.rollout == *rollout) => {
-                    self.taken_back()
+                    self.back(now_ms)
                 }
                 Event::Violated { rollout, .. } => Err(Refused::Unwatched(*rollout)),
                 Event::Unguard if watch.is_some() => Ok(self.unwatched()),
@@ -476,7 +445,7 @@ impl Traffic {
                 Phase::Step { number: *number, due_ms: left_ms.map(|left_ms| now_ms.saturating_add(left_ms)) }
             }
             (Event::Resume, _) => return Err(refused("resumed")),
-            (Event::RollBack { why }, _) => Phase::RolledBack { why: why.clone() },
+            (Event::RollBack { why } | Event::TakeBack { why, .. }, _) => Phase::RolledBack { why: why.clone() },
             (Event::Violated { rollout: number, why }, _) if rollout.is_guarded() && *number == rollout.number => {
                 Phase::RolledBack { why: why.clone() }
             }
@@ -506,21 +475,17 @@ impl Traffic {
             return Moved { traffic: Self { rollout: Some(rollout), ..self.clone() }, ended: None };
         }
         let (mut promoted, strays) = (self.promoted.clone(), self.strays_after(&rollout));
-        if rollout.phase == Phase::Promoted {
-            promoted.retain(|sequence| *sequence != rollout.candidate);
-            promoted.push(rollout.candidate);
-            let old = promoted.len().saturating_sub(PROMOTED_MAX);
-            promoted.drain(..old);
+        let mut taken_back = self.taken_back;
+        match rollout.phase {
+            Phase::Promoted => {
+                promoted.push(rollout.candidate);
+                let old = promoted.len().saturating_sub(PROMOTED_MAX);
+                promoted.drain(..old);
+            }
+            Phase::RolledBack { .. } => taken_back = self.left(rollout.candidate, rollout.since_ms),
+            _ => {}
         }
-        Moved { traffic: Self { promoted, strays, rollout: None, ..self.clone() }, ended: Some(rollout) }
-    }
-
-    /// The same with the release active that was so before.
-    fn taken_back(&self) -> Result<Moved, Refused> {
-        self.previous().ok_or(Refused::First)?;
-        let (mut promoted, strays) = (self.promoted.clone(), self.strays_without_active());
-        promoted.pop();
-        Ok(Moved { traffic: Self { promoted, strays, watch: None, ..self.clone() }, ended: None })
+        Moved { traffic: Self { promoted, strays, taken_back, rollout: None, ..self.clone() }, ended: Some(rollout) }
     }
 
     /// The watch over the active release, if it goes on.
@@ -575,7 +540,10 @@ impl Rollout {
                 format!("{strategy} with {shares} of the callers: weir rollout report says what comes of it")
             }
             Phase::Promoted => format!("{strategy}, promoted {}", datetime::of_ms(self.since_ms)),
-            Phase::RolledBack { why } => format!("{strategy}, rolled back {}: {why}", datetime::of_ms(self.since_ms)),
+            Phase::RolledBack { why } => {
+                let promoted = self.promoted_ms.map(|ms| format!("promoted {}, ", datetime::of_ms(ms))).unwrap_or_default();
+                format!("{strategy}, {promoted}rolled back {}: {why}", datetime::of_ms(self.since_ms))
+            }
             Phase::Failed { why } => format!("{strategy}, failed {}: {why}", datetime::of_ms(self.since_ms)),
         }
     }

@@ -311,22 +311,26 @@ impl Engine {
                 "bundles are being sealed by a new key, and that was cut off: weir keys reseal goes on with it"
             );
         }
-        let unloadable = loop {
+        let (state, unloadable) = loop {
             let state = traffic(self.store())?;
             let unloadable = self.load_all_of(&state, admit).await?;
             let _turn = self.shared().turning.lock().await;
             // It may have been rolled back meanwhile, or have gone on.
             if traffic(self.store())? == state {
                 self.go_by(&state);
-                break unloadable;
+                break (state, unloadable);
             }
         };
         // What was cut off goes on now.
         self.shared().turned.notify_one();
-        if let Some(error) = unloadable {
+        if let Some((rollout, error)) = state.rollout.zip(unloadable) {
             let why = format!("what is being rolled out cannot be loaded after a start: {error}");
             tracing::error!("the rollout is taken back: {why}");
-            self.roll(rollout::Event::RollBack { why }, &Actor::weir()).await.map_err(Box::new)?;
+            match self.roll(rollout::Event::TakeBack { release: rollout.candidate, why }, &Actor::weir()).await {
+                // Somebody was faster.
+                Ok(_) | Err(RolloutError::Refused(_)) => {}
+                Err(error) => return Err(Box::new(error).into()),
+            }
         }
         Ok(active_of(self)?)
     }

@@ -24,7 +24,7 @@ use super::shadow::Shadow;
 use super::statements::{self, StatementError};
 use super::traffic::{Split, Traffic};
 use crate::control::releases::{self, DeployError, read_traffic};
-use crate::control::{Actor, Changed, ControlError, all, change, text};
+use crate::control::{Actor, Changed, ControlError, all, all_in, change, text};
 use crate::eager;
 use crate::engine::Engine;
 use crate::experiments::observations::BeginError;
@@ -146,7 +146,7 @@ pub fn ended(store: &Store) -> Result<Vec<Rollout>, ControlError> {
 fn action(event: &Event, moved: &Moved) -> &'static str {
     match (event, moved.ended.as_ref().map(|ended| &ended.phase)) {
         (_, Some(Phase::Promoted)) => "promoteRollout",
-        (Event::RollBack { .. } | Event::Violated { .. }, _) => "rollBack",
+        (Event::RollBack { .. } | Event::TakeBack { .. } | Event::Violated { .. }, _) => "rollBack",
         (Event::Unguard, _) => "unguardRollout",
         (Event::Failed { .. }, _) => "failRollout",
         (Event::Pause, _) => "pauseRollout",
@@ -174,10 +174,16 @@ fn targets(store: &[ReleaseRecord], before: &rollout::Traffic, moved: &Moved, ev
         targets.extend(before.active().map(|sequence| format!("from {}", name(sequence))));
         targets.extend(moved.traffic.active().map(|sequence| format!("to {}", name(sequence))));
     }
-    if let Event::RollBack { why } | Event::Violated { why, .. } | Event::Failed { why } = event {
-        targets.push(why.clone());
-    }
+    let why = event.why_back().map(str::to_owned);
+    targets.extend(if let Event::Failed { why } = event { Some(why.clone()) } else { why });
     targets
+}
+
+/// The rollout that has made a release the active one, if it is still on record: of several the last.
+fn promoted_by(transaction: &mut Transaction, release: Option<u64>) -> Result<Option<Rollout>, ControlError> {
+    let ended: Vec<Rollout> = all_in(transaction, ControlKind::Rollouts)?;
+    let is_it = |rollout: &Rollout| rollout.phase == Phase::Promoted && Some(rollout.candidate) == release;
+    Ok(ended.into_iter().rev().find(is_it))
 }
 
 /// Writes a new state of the traffic.
@@ -303,7 +309,7 @@ impl Engine {
         // Whoever sees a variant is counted from the first call on.
         self.begin_experiment(&next.traffic).await?;
         let becomes_active = next.traffic.active().filter(|active| self.active_sequence() != Some(*active));
-        let promoted = becomes_active.filter(|_| !matches!(event, Event::RollBack { .. } | Event::Violated { .. }));
+        let promoted = becomes_active.filter(|_| event.why_back().is_none());
         if let Some(release) = promoted.and_then(|sequence| self.loaded_as(sequence)) {
             // What its views have computed before is there when its first call comes. A rollback has no time for that.
             self.hand_over(&release).await;
@@ -316,6 +322,9 @@ impl Engine {
                 let mut moved = before.after(&event, now_ms)?;
                 if let Some(ended) = &moved.ended {
                     moved.traffic.watch = self.watch_after(ended, now_ms);
+                } else if let Some(why) = event.why_back() {
+                    let promoted = promoted_by(transaction, before.active())?;
+                    moved.ended = promoted.map(|rollout| rollout.taken_back(why, now_ms));
                 }
                 let statement =
                     statements::after(self.store(), transaction, &before, &mut moved, (&event, actor, now_ms))?;
@@ -336,7 +345,7 @@ impl Engine {
         if becomes_active.is_some() || moved.ended.is_some() {
             let letting_go = self.let_go_soon(&moved.traffic);
             // Where an index is being built it takes as long as that: whoever rolls back has no time for it.
-            if !matches!(event, Event::RollBack { .. } | Event::Violated { .. }) {
+            if event.why_back().is_none() {
                 let _ = letting_go.await;
             }
         }

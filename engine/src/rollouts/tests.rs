@@ -113,9 +113,20 @@ async fn a_rollback_needs_nothing_but_what_is_there() {
     deploy(&bench, &bundle(&key, &answering("3.0.0", 3), 30), AT_ONCE).await.unwrap();
     roll(&bench, back()).await.unwrap();
     assert_eq!(bench.answer().await, json!(2));
+    // What was promoted and taken back later is so on record.
+    let ended = conduct::ended(&bench.store).unwrap();
+    let over: Vec<&str> = ended.iter().map(|rollout| rollout.phase.as_str()).collect();
+    assert_eq!(over, ["promoted", "rolled back", "promoted", "rolled back"]);
+    assert_eq!(ended[3].phase, Phase::RolledBack { why: "it is slow".into() });
+    // Who has not seen that does not take back one more, and who says which one does.
+    let again = roll(&bench, back()).await.unwrap_err().to_string();
+    assert!(again.starts_with("release 30 was taken back a moment ago, and callers are on release 20: "), "{again}");
+    let named = |release| Event::TakeBack { release, why: "it is slow too".into() };
+    let left = roll(&bench, named(30)).await.unwrap_err().to_string();
+    assert!(left.starts_with("release 30 is neither rolled out nor active"), "{left}");
     let audit = bench.audit();
     let tail: Vec<&str> = audit.lines().rev().take(3).collect();
-    assert_eq!(tail[0], "operator rollBack from shop 3.0.0 to shop 2.0.0 it is slow");
+    assert_eq!(tail[0], "operator rollBack rollout 4 shop 3.0.0 from shop 3.0.0 to shop 2.0.0 it is slow");
     assert_eq!(tail[1], "operator promoteRollout rollout 4 shop 3.0.0 from shop 2.0.0 to shop 3.0.0");
     bench.engine.close().await;
 }

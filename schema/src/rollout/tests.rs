@@ -168,6 +168,63 @@ fn a_shadow_moves_nobody_before_it_is_promoted() {
 }
 
 #[test]
+fn what_was_active_before_is_so_again_after_a_rollback() {
+    let back = |release| Event::TakeBack { release, why: "slow".into() };
+    let two = Traffic { promoted: vec![1, 2], ..Traffic::default() };
+    let again = run(&two.start(1, blue_green(false), "ada", 0).unwrap(), &[(10, Event::Prepared)]);
+    assert_eq!((again.active(), again.previous()), (Some(1), Some(2)));
+    let before = run(&again, &[(20, back(1))]);
+    assert_eq!(before.promoted, two.promoted);
+    assert_eq!(run(&before, &[(30, back(2))]).promoted, [1]);
+    // It is remembered of no more promotions than there is room for.
+    let full = Traffic { promoted: (1..=PROMOTED_MAX as u64).collect(), ..Traffic::default() };
+    let next = run(&full.start(1, blue_green(false), "ada", 0).unwrap(), &[(10, Event::Prepared)]);
+    assert_eq!((next.promoted.len(), next.promoted[0], next.active()), (PROMOTED_MAX, 2, Some(1)));
+}
+
+#[test]
+fn who_says_what_is_to_be_taken_back_takes_back_that_or_nothing() {
+    let named = |release| Event::TakeBack { release, why: "slow".into() };
+    let any = || Event::RollBack { why: "slow".into() };
+    let two = Traffic { promoted: vec![1, 2], ..Traffic::default() };
+    let step = run(&two.start(3, canary(&[("5%", None)]), "ada", 0).unwrap(), &[(10, Event::Prepared)]);
+    assert_eq!(step.after(&named(2), 20), Err(Refused::Left(2)), "the one that is rolled out is in its way");
+    for event in [named(3), any(), Event::Violated { rollout: 1, why: "errors".into() }] {
+        let back = run(&step, &[(20, event)]);
+        assert_eq!(back.promoted, [1, 2]);
+        assert_eq!(back.after(&named(3), 20), Err(Refused::Left(3)));
+        // Whoever has not seen that yet does not take back one more.
+        let again = back.after(&any(), 20 + back::NAMED_FOR_MS - 1).unwrap_err();
+        assert_eq!(
+            again.to_string(),
+            "release 3 was taken back a moment ago, and callers are on release 2: to take that one back too, name it, as in weir rollout \
+             rollback 2"
+        );
+        assert_eq!(run(&back, &[(20, named(2))]).promoted, [1]);
+        assert_eq!(run(&back, &[(20 + back::NAMED_FOR_MS, any())]).promoted, [1]);
+        // What has begun since is meant.
+        let next = run(&back.start(4, blue_green(false), "ada", 21).unwrap(), &[(22, Event::Prepared)]);
+        assert_eq!(run(&next, &[(23, any())]).promoted, [1, 2]);
+    }
+    assert_eq!(served(1).after(&named(1), 0), Err(Refused::First));
+}
+
+#[test]
+fn a_promoted_rollout_that_is_taken_back_says_both() {
+    let started = served(1).start(2, blue_green(false), "ada", 0).unwrap();
+    let ended = started.after(&Event::Prepared, 1_000).unwrap().ended.unwrap();
+    let taken_back = ended.taken_back("slow", 61_000);
+    assert_eq!(
+        (&taken_back.phase, taken_back.promoted_ms),
+        (&Phase::RolledBack { why: "slow".into() }, Some(1_000))
+    );
+    assert_eq!(
+        taken_back.in_words(),
+        "blue-green, promoted 1970-01-01T00:00:01.000Z, rolled back 1970-01-01T00:01:01.000Z: slow"
+    );
+}
+
+#[test]
 fn an_experiment_divides_callers_until_somebody_chooses() {
     let started = served(1).start(2, experiment(&[(3, "20%")]), "ada", 0).unwrap();
     assert_eq!((started.beside(), started.candidate()), (Vec::new(), None));
@@ -281,17 +338,21 @@ fn whatever_happens_there_is_an_active_release_and_what_is_written_is_read() {
         now_ms = if next(20) == 0 { now_ms.saturating_sub(next(500)) } else { now_ms + next(50) };
         if next(4) == 0 && traffic.rollout.is_none() {
             sequence += 1;
+            let active = traffic.active().unwrap();
+            // Some were rolled out before.
+            let old = Some(1 + next(sequence)).filter(|old| *old != active && next(4) == 0);
+            let candidate = old.unwrap_or(sequence);
             let strategy = match next(5) {
                 0 => blue_green(next(2) == 0),
                 1 => shadow("10%"),
-                2 => experiment(&[(sequence + 1, "20%")][..next(2) as usize]),
+                2 if old.is_none() => experiment(&[(sequence + 1, "20%")][..next(2) as usize]),
                 _ => canary(&[("1%", Some(next(60))), ("10%", None), ("50%", Some(next(60)))]),
             };
-            traffic = traffic.start(sequence, strategy, "ada", now_ms).unwrap();
+            traffic = traffic.start(candidate, strategy, "ada", now_ms).unwrap();
             // The other variant's.
             sequence += 1;
         } else {
-            let event = match next(12) {
+            let event = match next(13) {
                 0 | 1 => Event::Prepared,
                 2 => Event::Failed { why: "x".into() },
                 3 | 4 => Event::Due,
@@ -301,6 +362,7 @@ fn whatever_happens_there_is_an_active_release_and_what_is_written_is_read() {
                 8 => Event::Unguard,
                 9 => Event::Violated { rollout: traffic.rollouts.saturating_sub(next(2)), why: "x".into() },
                 10 => Event::Choose { release: sequence.saturating_sub(next(3)) },
+                11 => Event::TakeBack { release: sequence.saturating_sub(next(3)), why: "x".into() },
                 _ => Event::RollBack { why: "x".into() },
             };
             let before = traffic.clone();
@@ -316,13 +378,19 @@ fn whatever_happens_there_is_an_active_release_and_what_is_written_is_read() {
                 let under_way = before.rollout.as_ref().filter(|of| !of.unguarded).map(|of| of.number);
                 assert_eq!(under_way.or(watched), Some(*rollout), "nobody else's rollout is taken back");
             }
+            if let Event::TakeBack { release, .. } = &event {
+                let meant = before.rollout.as_ref().map_or(vec![active], |rollout| {
+                    rollout.variants().into_iter().map(|(variant, _)| variant).collect()
+                });
+                assert!(meant.contains(release), "nothing else is taken back");
+            }
             match (&moved.ended, &event) {
                 (Some(ended), Event::Choose { release }) => {
                     assert_eq!((ended.candidate, &ended.phase), (*release, &Phase::Promoted));
                     history.push(*release);
                 }
                 (Some(ended), _) if ended.phase == Phase::Promoted => history.push(before.rollout.unwrap().candidate),
-                (None, Event::RollBack { .. } | Event::Violated { .. }) => drop(history.pop()),
+                (None, event) if event.why_back().is_some() => drop(history.pop()),
                 (None, Event::Unguard) => {}
                 (Some(_), _) => {}
                 (None, _) => {
@@ -357,11 +425,11 @@ fn whatever_happens_there_is_an_active_release_and_what_is_written_is_read() {
         assert_eq!(told, beside);
         let text = serde_json::to_string(&traffic).unwrap();
         assert_eq!(serde_json::from_str::<Traffic>(&text).unwrap(), traffic);
-        assert!(traffic.promoted.len() <= PROMOTED_MAX);
-        // Where so much was rolled back that nothing is left, the next have somewhere to go back to again.
+        // The oldest are forgotten.
         if history.len() > PROMOTED_MAX {
             history.remove(0);
         }
+        assert_eq!(traffic.promoted, history);
     }
     assert!(sequence > 1_000, "{sequence}");
 }

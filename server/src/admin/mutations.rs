@@ -111,8 +111,13 @@ impl Mutation {
     /// Moves all callers back, for the next call of each: to where they were before the rollout under way, or else to the release that
     /// was active before.
     #[graphql(guard = "needs(Permission::Deploy)")]
-    async fn roll_back(&self, context: &Context<'_>, why: String) -> Result<RolloutStatus> {
-        rollouts::roll(context, Event::RollBack { why }).await
+    async fn roll_back(
+        &self,
+        context: &Context<'_>,
+        why: String,
+        release: Option<String>,
+    ) -> Result<RolloutStatus> {
+        rollouts::roll_back(context, release, why).await
     }
 
     /// Trusts a key for signing bundles: its public part as PEM text, from now or a later time on, for a time such as `365d` or until it

@@ -447,6 +447,12 @@ pub async fn promote(context: &Context<'_>, release: Option<String>) -> Result<R
     roll(context, event).await
 }
 
+/// Takes back what is rolled out, or active without a rollout; where a version or a sequence is named, that release or none.
+pub async fn roll_back(context: &Context<'_>, release: Option<String>, why: String) -> Result<RolloutStatus> {
+    let event = Rolling::RollBack { release, why }.event(context.data::<Engine>()?.store()).map_err(of_rollout)?;
+    roll(context, event).await
+}
+
 /// Something happens to the one that is under way.
 pub async fn roll(context: &Context<'_>, event: Event) -> Result<RolloutStatus> {
     let (engine, actor) = (context.data::<Engine>()?, actor(context)?);

@@ -130,6 +130,9 @@ enum Command {
     },
     /// Move all callers back: to where they were before the rollout under way, or else to the release that was active before.
     Rollback {
+        /// The version, or the sequence, of the release that callers are to leave: it is that one or none.
+        #[arg(value_name = "VERSION|SEQUENCE")]
+        release: Option<String>,
         /// Why, for the audit log.
         #[arg(long, value_name = "TEXT", default_value = "by hand")]
         why: String,
@@ -181,7 +184,9 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
             rolled(Rolling::Promote { release: release.clone() }, whose)?.show(false)
         }
         Command::Unguard { whose } => rolled(Rolling::Unguard, whose)?.show(false),
-        Command::Rollback { why, whose } => rolled(Rolling::RollBack { why: why.clone() }, whose)?.show(false),
+        Command::Rollback { release, why, whose } => {
+            rolled(Rolling::RollBack { release: release.clone(), why: why.clone() }, whose)?.show(false)
+        }
         Command::Statements { rollout, json, whose } => statements::list(*rollout, *json, whose),
         Command::Key { whose } => statements::key(whose),
         Command::Verify { file, key } => statements::verify(file, key),
@@ -291,7 +296,10 @@ fn rolled(rolling: Rolling, whose: &Whose) -> Result<Told, Failure> {
             ("mutation($release: String) { status: promoteRollout(release: $release)", json!({ "release": release }))
         }
         Rolling::Unguard => ("mutation { status: unguardRollout", json!({})),
-        Rolling::RollBack { why } => ("mutation($why: String!) { status: rollBack(why: $why)", json!({ "why": why })),
+        Rolling::RollBack { release, why } => (
+            "mutation($release: String, $why: String!) { status: rollBack(release: $release, why: $why)",
+            json!({ "release": release, "why": why }),
+        ),
     };
     let request = Request::Roll { rolling: rolling.clone() };
     whose.ask((field, variables), &request, async |engine| {

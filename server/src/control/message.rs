@@ -327,6 +327,10 @@ pub enum Rolling {
     Unguard,
     /// All callers move back.
     RollBack {
+        /// From the release with this version or sequence, if it is the one that is rolled out, or else the active one; without, from
+        /// whichever is.
+        #[serde(default)]
+        release: Option<String>,
         /// Why.
         why: String,
     },
@@ -344,7 +348,10 @@ impl Rolling {
                 Event::Choose { release: status::find(store, &release)?.sequence }
             }
             Self::Unguard => Event::Unguard,
-            Self::RollBack { why } => Event::RollBack { why },
+            Self::RollBack { release: None, why } => Event::RollBack { why },
+            Self::RollBack { release: Some(release), why } => {
+                Event::TakeBack { release: status::find(store, &release)?.sequence, why }
+            }
         })
     }
 }
