@@ -541,7 +541,8 @@ impl Rollout {
             }
             Phase::Promoted => format!("{strategy}, promoted {}", datetime::of_ms(self.since_ms)),
             Phase::RolledBack { why } => {
-                let promoted = self.promoted_ms.map(|ms| format!("promoted {}, ", datetime::of_ms(ms))).unwrap_or_default();
+                let promoted =
+                    self.promoted_ms.map(|ms| format!("promoted {}, ", datetime::of_ms(ms))).unwrap_or_default();
                 format!("{strategy}, {promoted}rolled back {}: {why}", datetime::of_ms(self.since_ms))
             }
             Phase::Failed { why } => format!("{strategy}, failed {}: {why}", datetime::of_ms(self.since_ms)),

@@ -277,7 +277,8 @@ mod tests {
     #[tokio::test]
     async fn who_is_held_to_types_is_changed_while_indexes_are_built() {
         let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
-        let store = Store::open(&folder.path().join("data"), Options::default()).unwrap_or_else(|error| panic!("{error}"));
+        let store =
+            Store::open(&folder.path().join("data"), Options::default()).unwrap_or_else(|error| panic!("{error}"));
         let _building = store.core().applying.lock().await;
         store.hold("2.0.0", Vec::new()).await.unwrap_or_else(|error| panic!("{error}"));
         store.fence().await.unwrap_or_else(|error| panic!("{error}"));

@@ -148,7 +148,10 @@ pub(crate) fn all<T: DeserializeOwned>(store: &Store, kind: ControlKind) -> Resu
 }
 
 /// All records of a kind, as a transaction sees them.
-pub(crate) fn all_in<T: DeserializeOwned>(transaction: &mut Transaction, kind: ControlKind) -> Result<Vec<T>, ControlError> {
+pub(crate) fn all_in<T: DeserializeOwned>(
+    transaction: &mut Transaction,
+    kind: ControlKind,
+) -> Result<Vec<T>, ControlError> {
     transaction.control_all(kind)?.iter().map(|text| parse(text)).collect()
 }
 

@@ -201,7 +201,9 @@ impl State {
     /// What is known of the callers. Where few seem to carry all the variance, somebody may only have been far from the others for a
     /// while, as with an order that was taken back: then it is computed from what callers have now.
     fn samples(&self) -> Cow<'_, Vec<Vec<Sample>>> {
-        let is_odd = |sample: &Sample| sample.callers >= CALLERS_MIN && sample.greatest > sample.least && sample.carriers() < CARRIERS_MIN;
+        let is_odd = |sample: &Sample| {
+            sample.callers >= CALLERS_MIN && sample.greatest > sample.least && sample.carriers() < CARRIERS_MIN
+        };
         if !self.samples.iter().flatten().any(is_odd) {
             return Cow::Borrowed(&self.samples);
         }

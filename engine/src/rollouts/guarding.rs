@@ -198,7 +198,9 @@ impl Engine {
         status.guards = candidate.as_ref().map(|candidate| guards(candidate).in_words()).unwrap_or_default();
         let old = guarded.as_ref().zip(candidate.as_ref());
         let old = old.and_then(|(guarded, candidate)| self.held_against(guarded, candidate, now_ms));
-        if let Some((old, candidate)) = old.zip(candidate).filter(|(old, candidate)| old.calls() < guards(candidate).min_calls) {
+        if let Some((old, candidate)) =
+            old.zip(candidate).filter(|(old, candidate)| old.calls() < guards(candidate).min_calls)
+        {
             status.guards.push(format!(
                 "the release before had {} calls, which are too few to compare latencies and metrics with, and errors are held against 5% \
                  more than is allowed (min_calls = {})",

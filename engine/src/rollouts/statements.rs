@@ -15,6 +15,7 @@ use weir_schema::codec::control::{ReleaseRecord, StatementKeyRecord};
 use weir_schema::digest::Digest;
 use weir_schema::rollout::statement::{PAYLOAD_TYPE, Stated, StatedRelease, Statement};
 use weir_schema::rollout::{self, Event, Moved};
+use weir_schema::tenant::InstanceName;
 use weir_store::{ControlKey, ControlKind, SealError, Store, Transaction, UnsealError};
 use zeroize::Zeroizing;
 
@@ -147,9 +148,11 @@ fn state(
     let (from, to) = (release(before.active())?, release(moved.traffic.active())?);
     let app = candidate.as_ref().or(to.as_ref()).or(from.as_ref()).map(|release| release.app.clone());
     let named = |release: Option<ReleaseRecord>| release.as_ref().map(StatedRelease::from);
+    let here = tenants::name_in(transaction)?;
     let statement = Statement {
         app: app.unwrap_or_default(),
-        tenant: tenants::name_in(transaction)?,
+        tenant: here.as_ref().and_then(InstanceName::tenant).cloned(),
+        environment: here.as_ref().and_then(InstanceName::environment_name).map(ToString::to_string),
         rollout,
         number,
         event,

@@ -51,7 +51,9 @@ pub enum Refused {
     #[error("no release was active before this one: deploy another instead")]
     First,
     /// The release that is to be taken back takes no calls, or others have moved since.
-    #[error("release {0} is neither rolled out nor active without a rollout any more: weir rollout status shows what is")]
+    #[error(
+        "release {0} is neither rolled out nor active without a rollout any more: weir rollout status shows what is"
+    )]
     Left(u64),
     /// One was taken back a moment ago.
     #[error(

@@ -29,6 +29,9 @@ pub struct Statement {
     /// The tenant whose app it is; absent: the server's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant: Option<TenantName>,
+    /// The environment of that app; absent: none, what its callers see.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<String>,
     /// The number of the rollout. What happens after it is over and before the next belongs to it.
     pub rollout: u64,
     /// Which of the statements about it this is, from 1.
@@ -107,7 +110,7 @@ impl Stated {
             (Event::Pause, _) => Self::Paused,
             (Event::Resume, _) => Self::Resumed,
             (Event::Unguard, _) => Self::Unguarded,
-            (Event::RollBack { .. }, _) => Self::RolledBack,
+            (Event::RollBack { .. } | Event::TakeBack { .. }, _) => Self::RolledBack,
             (Event::Violated { .. }, _) => Self::RolledBackByGuard,
         }
     }

@@ -214,10 +214,7 @@ fn a_promoted_rollout_that_is_taken_back_says_both() {
     let started = served(1).start(2, blue_green(false), "ada", 0).unwrap();
     let ended = started.after(&Event::Prepared, 1_000).unwrap().ended.unwrap();
     let taken_back = ended.taken_back("slow", 61_000);
-    assert_eq!(
-        (&taken_back.phase, taken_back.promoted_ms),
-        (&Phase::RolledBack { why: "slow".into() }, Some(1_000))
-    );
+    assert_eq!((&taken_back.phase, taken_back.promoted_ms), (&Phase::RolledBack { why: "slow".into() }, Some(1_000)));
     assert_eq!(
         taken_back.in_words(),
         "blue-green, promoted 1970-01-01T00:00:01.000Z, rolled back 1970-01-01T00:01:01.000Z: slow"

@@ -111,12 +111,7 @@ impl Mutation {
     /// Moves all callers back, for the next call of each: to where they were before the rollout under way, or else to the release that
     /// was active before.
     #[graphql(guard = "needs(Permission::Deploy)")]
-    async fn roll_back(
-        &self,
-        context: &Context<'_>,
-        why: String,
-        release: Option<String>,
-    ) -> Result<RolloutStatus> {
+    async fn roll_back(&self, context: &Context<'_>, why: String, release: Option<String>) -> Result<RolloutStatus> {
         rollouts::roll_back(context, release, why).await
     }
 

@@ -128,6 +128,8 @@ pub struct Rollout {
     pub due_at: Option<String>,
     /// Why it was rolled back, or failed.
     pub why: Option<String>,
+    /// When all callers had moved, where it was rolled back after that.
+    pub promoted_at: Option<String>,
     /// When it came there.
     pub since: String,
     /// When it began.
@@ -357,8 +359,18 @@ impl From<rollout::Rollout> for Rollout {
         let variant =
             |(release, share): (u64, Share)| RolloutVariant { release: release.to_string(), share: share.to_string() };
         let variants = variants.into_iter().map(variant).collect();
-        let rollout::Rollout { number, base, candidate, strategy, phase, since_ms, started_ms, started_by, unguarded } =
-            rollout;
+        let rollout::Rollout {
+            number,
+            base,
+            candidate,
+            strategy,
+            phase,
+            since_ms,
+            started_ms,
+            started_by,
+            unguarded,
+            promoted_ms,
+        } = rollout;
         let (strategy, steps) = match strategy {
             Strategy::BlueGreen { .. } => (StrategyKind::BlueGreen, Vec::new()),
             Strategy::Canary { steps } => (StrategyKind::Canary, steps),
@@ -381,6 +393,7 @@ impl From<rollout::Rollout> for Rollout {
             for_ms: for_ms.map(|for_ms| for_ms.to_string()),
         };
         Self {
+            promoted_at: promoted_ms.map(moment),
             number: number.to_string(),
             base: base.map(|base| base.to_string()),
             candidate: candidate.to_string(),

@@ -171,10 +171,18 @@ mod tests {
             assert_eq!(compare(&few, &many, &boundary()), None, "{few:?}");
         }
         // One of the callers has ordered for as much as all others.
-        let whale = Sample { callers: 10_000, sum: 20_000.0, squares: 1e8 + 1e4, least: 0.0, greatest: 10_000.0, ..Sample::default() };
+        let whale = Sample {
+            callers: 10_000,
+            sum: 20_000.0,
+            squares: 1e8 + 1e4,
+            least: 0.0,
+            greatest: 10_000.0,
+            ..Sample::default()
+        };
         assert_eq!(compare(&many, &whale, &boundary()), None);
         // Half of all values negative: the mean of the control may be 0, so there is no share of it.
-        let around = Sample { callers: 10_000, sum: 10.0, squares: 10_000.0, least: -1.0, greatest: 1.0, ..Sample::default() };
+        let around =
+            Sample { callers: 10_000, sum: 10.0, squares: 10_000.0, least: -1.0, greatest: 1.0, ..Sample::default() };
         let compared = compare(&around, &around, &boundary()).unwrap();
         assert_eq!((compared.relative, compared.more_callers), (None, None));
         assert_eq!((compared.p_value, compared.difference.value), (1.0, 0.0));
