@@ -80,7 +80,8 @@ fn print(status: &EncryptionStatus, ring: Option<&KeyRing>, sealed: &BTreeMap<Ke
         anstream::println!("key {}: {} files, {} bytes{note}", key.id, key.files, key.bytes);
     }
     for (key, tenants) in sealed {
-        anstream::println!("key {key}: the keys of {} are sealed by it", count(*tenants, "tenant"));
+        let told = count(*tenants, "data folder");
+        anstream::println!("key {key}: the keys of {told} of tenants and environments are sealed by it");
     }
     if status.unattributed_files > 0 {
         anstream::println!("{} files do not say which key they need", status.unattributed_files);

@@ -167,7 +167,7 @@ impl Tenants {
             drop(table);
             if let Some(name) = self.below_domain(&host) {
                 parts.extensions.insert(KnownName);
-                return self.environment(None, name);
+                return self.own.environments.choose(name);
             }
         }
         // Whether something is served is nobody's secret, and asked often.
