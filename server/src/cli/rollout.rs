@@ -194,13 +194,16 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 /// What is asked of a server elsewhere.
-const STATUS: &str = "{ summary active { ...release } previous { ...release } candidate { ...release } share leftMs variants { version sequence share } progress { what done total } rollout { number strategy phase \
+const STATUS: &str = "{ summary active { ...release } previous { ...release } candidate { ...release } share leftMs \
+    variants { version sequence share } progress { what done total } rollout { number strategy phase \
     step why dueAt since startedAt startedBy } } } fragment release on Release { app version sequence }";
 
 /// The same of what was found.
 const FOUND: &str = "{ found: shadowReport { summary rollout base candidate share counts { ...counts } baseLatency { ...latency } \
-    candidateLatency { ...latency } metrics { metric base { ...given } candidate { ...given } } functions { function counts { ...counts } differences { aspect path base candidate arguments } } } } \
-    fragment given on ShadowMetricSum { values sum mean } fragment counts on ShadowCounts { same different skipped } fragment latency on ShadowLatency { p50Ms p95Ms p99Ms }";
+    candidateLatency { ...latency } metrics { metric base { ...given } candidate { ...given } } \
+    functions { function counts { ...counts } differences { aspect path base candidate arguments } } } } \
+    fragment given on ShadowMetricSum { values sum mean } \
+    fragment counts on ShadowCounts { same different skipped } fragment latency on ShadowLatency { p50Ms p95Ms p99Ms }";
 
 /// How rollouts are: as the store has it, or as a server elsewhere tells it.
 enum Told {
