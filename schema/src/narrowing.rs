@@ -93,6 +93,12 @@ impl Narrowing {
         Some(Self { to: new, gone })
     }
 
+    /// What a type asks of the documents of another so that they can be read as it: what else they have is nobody's concern. `None`
+    /// where they can be for certain.
+    pub fn reading(written: &DocumentType, read: DocumentType) -> Option<Self> {
+        read.narrows(written).then(|| Self { to: read, gone: BTreeSet::new() })
+    }
+
     /// What the same type asks of the documents of two others.
     pub fn and(mut self, other: Self) -> Self {
         self.gone.extend(other.gone);

@@ -272,7 +272,7 @@ impl Found {
 
 #[cfg(test)]
 mod tests {
-    use crate::store::{Options, Store};
+    use crate::{Options, Store};
 
     #[tokio::test]
     async fn who_is_held_to_types_is_changed_while_indexes_are_built() {

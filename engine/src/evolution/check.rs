@@ -120,7 +120,7 @@ fn narrowings(candidate: &Release, base: Option<&Release>, strays: &[Option<Decl
         let new = DocumentType::of(candidate.declarations(), collection)?;
         let old = base.and_then(|base| DocumentType::of(base.declarations(), collection));
         let strays = strays.iter().filter_map(|stray| match stray {
-            Some(stray) => Narrowing::between(Some(&DocumentType::of(stray, collection)?), new.clone()),
+            Some(stray) => Narrowing::reading(&DocumentType::of(stray, collection)?, new.clone()),
             None => Narrowing::between(None, new.clone()),
         });
         strays.chain(Narrowing::between(old.as_ref(), new.clone())).reduce(Narrowing::and)

@@ -56,7 +56,7 @@ impl Engine {
         let state = releases::traffic(self.store())?;
         let before = self.before(&state, candidate);
         let others: Vec<&Release> = before.iter().map(AsRef::as_ref).chain([base]).collect();
-        self.hold_to(candidate, &others).await
+        self.hold_to(&state, candidate, &others).await
     }
 
     async fn hold_all(&self, state: &Traffic, next: &[&Release]) -> Result<(), ControlError> {
@@ -69,13 +69,13 @@ impl Engine {
             let next =
                 next.iter().copied().filter(|next| is_among(&state.promoted, next) && is_held(state, next, holder));
             let others: Vec<&Release> = before.iter().map(AsRef::as_ref).chain(next).collect();
-            self.hold_to(holder, &others).await?;
+            self.hold_to(state, holder, &others).await?;
         }
         Ok(())
     }
 
-    async fn hold_to(&self, holder: &Release, others: &[&Release]) -> Result<(), ControlError> {
-        Ok(self.store().hold(holder.key(), held_to(holder, others)).await?)
+    async fn hold_to(&self, state: &Traffic, holder: &Release, others: &[&Release]) -> Result<(), ControlError> {
+        Ok(self.store().hold(holder.key(), held_to(state, holder, others)).await?)
     }
 
     /// The loaded releases whose writers are held to the types of one.
@@ -113,13 +113,23 @@ fn is_among(holders: &[u64], release: &Release) -> bool {
 
 /// What a release asks of the documents that others write, and who these are. A collection that one of them does not have it does not
 /// write.
-fn held_to(holder: &Release, others: &[&Release]) -> Vec<HeldTo> {
+fn held_to(state: &Traffic, holder: &Release, others: &[&Release]) -> Vec<HeldTo> {
+    // What came after the holder, and was taken back, has members that it does not know, and does not mind.
+    let rolled_out = rolled_out(state);
+    let is_back = |other: &Release| {
+        let sequence = other.sequence();
+        sequence.is_some_and(|sequence| !state.promoted.contains(&sequence) && !rolled_out.contains(&sequence))
+    };
     let collections = holder.declarations().collections.keys();
     let held = collections.filter_map(|collection| {
         let to = DocumentType::of(holder.declarations(), collection)?;
         let asked = others.iter().filter_map(|other| {
             let old = DocumentType::of(other.declarations(), collection)?;
-            Some((Narrowing::between(Some(&old), to.clone())?, BTreeSet::from([other.key().to_string()])))
+            let asked = match is_back(other) {
+                true => Narrowing::reading(&old, to.clone()),
+                false => Narrowing::between(Some(&old), to.clone()),
+            };
+            Some((asked?, BTreeSet::from([other.key().to_string()])))
         });
         asked.reduce(|(one, writers), (other, more)| (one.and(other), writers.into_iter().chain(more).collect()))
     });

@@ -200,7 +200,7 @@ impl State {
 
     /// What is known of the callers. Where few seem to carry all the variance, somebody may only have been far from the others for a
     /// while, as with an order that was taken back: then it is computed from what callers have now.
-    fn samples(&self) -> Cow<'_, Vec<Vec<Sample>>> {
+    fn samples(&self) -> Cow<'_, [Vec<Sample>]> {
         let is_odd = |sample: &Sample| {
             sample.callers >= CALLERS_MIN && sample.greatest > sample.least && sample.carriers() < CARRIERS_MIN
         };

@@ -89,7 +89,7 @@ async fn what_is_broken_is_taken_back_also_where_the_release_before_had_few_call
     let told = shown(&bench).guards;
     assert!(told.iter().any(|told| told.contains("had 10 calls, which are too few")), "{told:?}");
     call(&bench, 20, 60, WORKS()).await;
-    call(&bench, 20, 60, BROKEN()).await;
+    call(&bench, 20, 60, THROWS()).await;
     assert_eq!(look(&bench).await, Some(10));
     bench.engine.close().await;
 }

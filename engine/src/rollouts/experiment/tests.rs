@@ -62,7 +62,7 @@ async fn three() -> (Bench, SigningKey) {
 const VISITORS: usize = 60;
 
 /// Where a call of somebody goes, who is counted for it.
-fn counted(bench: &Bench, asker: Asker<'_>) -> Option<Arc<Release>> {
+fn called(bench: &Bench, asker: Asker<'_>) -> Option<Arc<Release>> {
     bench.engine.count_caller(asker);
     bench.engine.route(|| asker)
 }
@@ -75,7 +75,7 @@ fn visitor(number: usize) -> String {
 fn seen(bench: &Bench) -> Vec<u64> {
     let see = |number| {
         let name = visitor(number);
-        counted(&bench, Asker::Visitor(&name)).unwrap().sequence().unwrap()
+        called(bench, Asker::Visitor(&name)).unwrap().sequence().unwrap()
     };
     (0..VISITORS).map(see).collect()
 }
@@ -83,7 +83,7 @@ fn seen(bench: &Bench) -> Vec<u64> {
 /// A visitor orders what it sees.
 async fn order(bench: &Bench, number: usize) -> Value {
     let name = visitor(number);
-    let release = counted(&bench, Asker::Visitor(&name)).unwrap();
+    let release = called(bench, Asker::Visitor(&name)).unwrap();
     let engine = bench.engine.of_visitor(&name);
     engine.call(&release, &Caller::Anonymous, "order", Value::Null).await.unwrap().value.take()
 }
@@ -177,15 +177,15 @@ async fn who_cannot_be_told_apart_is_not_counted() {
     let (bench, _key) = three().await;
     let counted = |bench: &Bench| results(bench).values().map(|(callers, ..)| callers).sum::<u64>();
     let address = "192.0.2.1".parse().unwrap();
-    let at_address = counted(&bench, Asker::Address(address)).unwrap();
+    let at_address = called(&bench, Asker::Address(address)).unwrap();
     bench.engine.call(&at_address, &Caller::Anonymous, "order", Value::Null).await.unwrap();
-    assert_eq!(counted(&bench, Asker::Nobody).unwrap().sequence(), Some(10));
+    assert_eq!(called(&bench, Asker::Nobody).unwrap().sequence(), Some(10));
     // Who only looks where calls would go calls nothing.
     bench.engine.route(|| Asker::Visitor("looks")).unwrap();
     assert_eq!(counted(&bench), 0);
     // Who has a token is known by it, also where a visitor is named beside.
     let subject = "ada".to_owned();
-    let release = counted(&bench, Asker::Token { issuer: ISSUER, subject: &subject }).unwrap();
+    let release = called(&bench, Asker::Token { issuer: ISSUER, subject: &subject }).unwrap();
     let (issuer, roles, scopes, claims) = (ISSUER.to_owned(), Vec::new(), Vec::new(), Map::new());
     let ada = Caller::Token(Arc::new(Identity { kind: TokenKind::User, issuer, subject, roles, scopes, claims }));
     bench.engine.of_visitor("9f3c").call(&release, &ada, "order", Value::Null).await.unwrap();
