@@ -107,6 +107,7 @@ mod tests {
     use super::super::{keys, releases, tenants};
     use super::*;
     use crate::bundle::key::SigningKey;
+    use crate::rollouts::statements;
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_copy_runs_the_release_that_was_active_and_goes_its_own_way() {
@@ -148,6 +149,11 @@ mod tests {
         // The same bundle goes from one to the other, and each has its own state.
         copy.engine.deploy(&newer, AT_ONCE, &Actor::operator(), &|_| Ok(())).await.unwrap();
         assert_eq!((copy.answer().await, app.answer().await), (json!(3), json!(2)));
+        // So what is stated of it is signed by a key of its own, and names the environment.
+        let key = statements::public_key(&copy.store).unwrap();
+        assert_ne!(key, statements::public_key(&app.store).unwrap());
+        let stated = statements::verify(statements::of(&copy.store, 1).unwrap().last().unwrap(), &key).unwrap();
+        assert_eq!((stated.tenant, stated.environment.as_deref()), (None, Some("staging")));
         copy.call("add", json!({ "n": 8 })).await;
         let count = |bench: &Bench| {
             let scan = weir_store::Scan::default();
