@@ -277,7 +277,7 @@ async fn every_change_is_on_record_and_a_refused_bundle_too() {
     bench.deploy(&bundle(&key, &answering("1.0.1", 1), 11)).await.unwrap_err();
     let digest = releases::list(store).unwrap()[0].digest.to_string();
     expect![[r#"
-        operator bootstrap root read deploy keys administrators audit erase tenants
+        operator bootstrap root read deploy keys administrators audit erase tenants environments
         administrator root createAdministrator ci deploy
         operator trustKey KEY
         administrator root deploy shop 1.0.0 10 DIGEST signed by KEY rollout 1, blue-green
