@@ -80,7 +80,7 @@ pub async fn copy(
         let mut targets = vec![format!("commit {}", copied.sequence), format!("{} documents", copied.documents())];
         for key in &keys {
             let record: SigningKeyRecord = parse(key)?;
-            transaction.put_control(&ControlKey::SigningKey(record.id.clone()), Some(key.clone()));
+            transaction.put_control(&ControlKey::SigningKey(record.id), Some(key.clone()));
         }
         if let Some((release, bundle)) = release.as_ref().zip(bundle.as_ref()) {
             transaction.put_control(&ControlKey::Release(release.sequence), Some(text(release)));
