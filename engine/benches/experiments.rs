@@ -28,7 +28,9 @@ async fn main() {
     let callers: Vec<CallerDigest> = (0..CALLERS).map(|number| CallerDigest::of_text(&number.to_string())).collect();
     let variant = |caller: &CallerDigest| usize::from(caller.as_bytes()[0]) % 2;
     let values = [("m0", 12.5), ("m1", 1.0)];
-    let expose = |caller: &CallerDigest| drop(black_box(observations.expose(1, variant(caller), *caller)));
+    let expose = |caller: &CallerDigest| {
+        black_box(observations.expose(1, variant(caller), *caller));
+    };
     let observe = |caller: &CallerDigest| observations.observe(*caller, variant(caller) as u64, &values);
     println!("a caller sees a variant for the first time: {:?}", each(&callers, expose));
     println!("a caller sees it again: {:?}", each(&callers, expose));
