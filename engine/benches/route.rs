@@ -31,14 +31,18 @@ use weir_store::{Options, Store};
 /// Each of them a promotion and a rollback.
 const SWITCHES: usize = 50;
 const AIM: Duration = Duration::from_micros(1);
-const ROUNDS: usize = 15;
-/// Of a round, each by another caller.
-const CALLS: usize = 10_000;
+const ROUNDS: usize = 400;
+/// Of a round, which is short, so that most are over before something else has the core.
+const CALLS: usize = 250;
+/// They come in turns.
+const CALLERS: usize = 10_000;
 /// As many as a store keeps on record.
 const RELEASES: u64 = 100;
 const AT_ONCE: Strategy = Strategy::BlueGreen { hold: false };
 /// After a deployment more isolates are started beside what is measured.
 const SETTLED: Duration = Duration::from_secs(1);
+/// Longer than a release stays that no call goes to any more.
+const DRAINED: Duration = Duration::from_secs(6);
 const ISSUER: &str = "https://issuer.example";
 
 fn main() {
@@ -86,7 +90,7 @@ impl Bench {
         trust(&store, &Actor::operator(), key.public(), Validity::default()).await.unwrap();
         let pool = PoolOptions::default();
         let engine = Engine::start_with(store, pool, None, RESULTS_BYTES_MAX, Runs::SignedBundles).unwrap();
-        Self { engine, key, subjects: (0..CALLS).map(|number| format!("customer-{number:08}")).collect() }
+        Self { engine, key, subjects: (0..CALLERS).map(|number| format!("customer-{number:08}")).collect() }
     }
 
     /// Rolls a version out that has the number of its sequence.
@@ -145,9 +149,9 @@ impl Bench {
         let slower = thread::scope(|scope| {
             let begin = |from: usize| {
                 both.wait();
-                self.route(|call| self.token((from + call) % CALLS))
+                self.route(|call| self.token((from + call) % CALLERS))
             };
-            let threads = [0, CALLS / 2].map(|from| scope.spawn(move || begin(from)));
+            let threads = [0, CALLERS / 2].map(|from| scope.spawn(move || begin(from)));
             threads.map(|thread| thread.join().unwrap()).into_iter().max().unwrap()
         });
         show(&format!("{state}, by a token, two at a time"), slower);
@@ -162,11 +166,11 @@ impl Bench {
             let mut rounds = Vec::with_capacity(ROUNDS);
             for _ in 0..ROUNDS {
                 let begun = Instant::now();
-                for call in 0..CALLS / 10 {
+                for call in 0..CALLS {
                     let line = Line::parse(&range).unwrap();
                     black_box(self.engine.route_on(&line, self.token(call)).await.unwrap());
                 }
-                rounds.push(begun.elapsed() * 10);
+                rounds.push(begun.elapsed());
             }
             show(&format!("{state}, {range}: {whose}"), median(rounds));
         }
@@ -177,7 +181,10 @@ impl Bench {
         let (mut effects, mut answers) = (Vec::new(), Vec::new());
         let hold = Strategy::BlueGreen { hold: true };
         let back = || Event::RollBack { why: "to and fro".to_owned() };
+        // Those that were deployed before the last ones are let go of first.
+        tokio::time::sleep(DRAINED).await;
         self.roll(back()).await;
+        tokio::time::sleep(SETTLED).await;
         for _ in 0..SWITCHES {
             self.engine.start_rollout(RELEASES, hold.clone(), &Actor::operator()).await.unwrap();
             for event in [Event::Promote, back()] {
@@ -219,9 +226,9 @@ impl Bench {
 
 /// The time for each call.
 fn each(mut ask: impl FnMut(usize)) -> Duration {
-    let round = |_| {
+    let round = |round: usize| {
         let begun = Instant::now();
-        (0..CALLS).for_each(&mut ask);
+        (0..CALLS).for_each(|call| ask((round * CALLS + call) % CALLERS));
         begun.elapsed()
     };
     median((0..ROUNDS).map(round).collect())
