@@ -67,6 +67,19 @@ impl Affinity {
         Self::of(text(headers, RELEASE)?, text(headers, VISITOR)?)
     }
 
+    /// What is said later, each of it in place of what was said before: who says nothing of the one keeps it.
+    pub fn after(
+        before: Option<&Arc<Self>>,
+        release: Option<&str>,
+        visitor: Option<&str>,
+    ) -> Result<Option<Arc<Self>>, Unrouted> {
+        if release.is_none() && visitor.is_none() {
+            return Ok(before.cloned());
+        }
+        let range = before.and_then(|before| before.line()).map(|line| line.range().to_string());
+        Self::of(release.or(range.as_deref()), visitor.or(before.and_then(|before| before.visitor())))
+    }
+
     /// The range of versions that it stays on.
     pub fn line(&self) -> Option<&Line> {
         self.line.as_ref()
@@ -127,6 +140,16 @@ mod tests {
         let said = of(&[(&RELEASE, " ^1.2 "), (&VISITOR, "9f3c")]).unwrap().unwrap();
         assert_eq!(said.line().map(|line| line.range().to_string()).as_deref(), Some("^1.2"));
         assert_eq!(said.visitor(), Some("9f3c"));
+        // What is said later takes the place of what it is said of.
+        let after = |release, visitor| {
+            let after = Affinity::after(Some(&said), release, visitor).unwrap().unwrap();
+            (after.line().unwrap().range().to_string(), after.visitor().map(str::to_owned))
+        };
+        assert_eq!(after(None, Some("b")), ("^1.2".to_owned(), Some("b".to_owned())));
+        assert_eq!(after(Some("^2"), None), ("^2".to_owned(), Some("9f3c".to_owned())));
+        assert_eq!(after(None, None), ("^1.2".to_owned(), Some("9f3c".to_owned())));
+        assert!(matches!(Affinity::after(Some(&said), None, Some("a b")), Err(Unrouted::Visitor)));
+        assert!(matches!(Affinity::after(None, None, None), Ok(None)));
         let long = "x".repeat(VISITOR_BYTES_MAX + 1);
         for visitor in ["", "a b", &long] {
             assert!(matches!(of(&[(&VISITOR, visitor)]), Err(Unrouted::Visitor)), "{visitor}");

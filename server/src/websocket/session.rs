@@ -311,12 +311,8 @@ impl Session {
         } else {
             self.go_to(environment.as_deref())?;
         }
-        let affinity = match (release, visitor) {
-            (None, None) => self.affinity.clone(),
-            (release, visitor) => {
-                Affinity::of(release.as_deref(), visitor.as_deref()).map_err(|error| self.unrouted(&error))?
-            }
-        };
+        let affinity = Affinity::after(self.affinity.as_ref(), release.as_deref(), visitor.as_deref());
+        let affinity = affinity.map_err(|error| self.unrouted(&error))?;
         self.service = self.service.with(affinity);
         let credentials = self.presented.credentials();
         self.service.route(&credentials).await.map_err(|error| self.unrouted(&error))?;
