@@ -418,13 +418,19 @@ pub(super) async fn keep(
         }
         let before = read_traffic(transaction)?;
         let begun = before.start(record.sequence, strategy.clone(), actor.as_str(), record.deployed_ms);
-        let traffic = guarded.applied(begun.map_err(RolloutError::from).map_err(Box::new)?);
+        let mut traffic = guarded.applied(begun.map_err(RolloutError::from).map_err(Box::new)?);
         let known: Vec<ReleaseRecord> = all_in(transaction, ControlKind::Releases)?;
         let (old, needed) = ((known.len() + 1).saturating_sub(RELEASES_MAX), needed(&traffic));
-        for release in known.iter().filter(|release| !needed.contains(&release.sequence)).take(old) {
-            transaction.put_control(&ControlKey::Release(release.sequence), None);
-            kept_bundles::remove(transaction, release.sequence);
+        let mut spare: Vec<u64> = known.iter().map(|release| release.sequence).collect();
+        spare.retain(|sequence| !needed.contains(sequence));
+        // Those that nobody would go back to are the first to go.
+        spare.sort_by_key(|sequence| traffic.promoted.contains(sequence));
+        spare.truncate(old);
+        for sequence in &spare {
+            transaction.put_control(&ControlKey::Release(*sequence), None);
+            kept_bundles::remove(transaction, *sequence);
         }
+        traffic.forget(&spare);
         transaction.put_control(&ControlKey::Release(record.sequence), Some(text(record)));
         kept_bundles::put(store, transaction, record, bundle)?;
         let (number, mut moved) = (traffic.rollouts, rollout::Moved { traffic, ended: None });

@@ -6,23 +6,23 @@ use tempfile::TempDir;
 use weir_sandbox::App;
 use weir_sandbox::compile::{Sources, compile};
 use weir_sandbox::pool::PoolOptions;
-use weir_schema::codec::control::Permission;
+use weir_schema::codec::control::{Permission, ReleaseRecord};
 use weir_schema::digest::Digest;
-use weir_schema::rollout::Strategy;
+use weir_schema::rollout::{Event, Strategy};
 use weir_store::progress::unwatched;
-use weir_store::{ControlKey, ControlKind, Options, Store};
+use weir_store::{ControlKey, ControlKind, Options, Store, Transaction};
 
 use super::administrators::{self, Administrator};
 use super::judge::Incompatible;
 use super::keys::Validity;
-use super::releases::{self, DeployError};
-use super::{Actor, keys};
+use super::releases::{self, DeployError, read_traffic};
+use super::{Actor, Changed, ControlError, change, keys};
 use crate::Engine;
 use crate::bundle::key::SigningKey;
 use crate::bundle::sign::{Terms, pack, sign};
 use crate::call::{Call, Caller};
 use crate::engine::{ActivateError, RESULTS_BYTES_MAX, Runs};
-use crate::rollouts::conduct::Guarded;
+use crate::rollouts::conduct::{self, Guarded};
 use crate::usage;
 
 pub(crate) const AT_ONCE: Strategy = Strategy::BlueGreen { hold: false };
@@ -221,6 +221,43 @@ async fn nothing_runs_that_nobody_has_signed() {
     let refused = engine.deploy(&signed, AT_ONCE, &Actor::operator(), &|_| Ok(())).await;
     assert!(matches!(refused, Err(DeployError::Develops)));
     engine.close().await;
+}
+
+/// Of more releases than are kept those go first that nobody would go back to, and nobody is led to one that has gone.
+#[tokio::test]
+async fn what_was_never_active_is_forgotten_first() {
+    let bench = Bench::new();
+    let put = async |sequence: u64, event: Event| {
+        let record = ReleaseRecord {
+            app: "shop".to_owned(),
+            tenant: None,
+            version: format!("{sequence}.0.0"),
+            sequence,
+            digest: Digest::of(b"content"),
+            signers: Vec::new(),
+            deployed_ms: 0,
+            deployed_by: "ada".to_owned(),
+        };
+        releases::keep(&bench.store, &Actor::operator(), &record, b"bundle", (0, &AT_ONCE, &[])).await.unwrap();
+        let after = |transaction: &mut Transaction| {
+            let moved = read_traffic(transaction)?.after(&event, 0).unwrap();
+            conduct::put(transaction, &moved);
+            Ok::<_, ControlError>(Changed::new((), "advanceRollout", Vec::new()))
+        };
+        change(&bench.store, &Actor::operator(), after).await.unwrap();
+        let kept: Vec<u64> = releases::list(&bench.store).unwrap().iter().map(|release| release.sequence).collect();
+        (kept, releases::traffic(&bench.store).unwrap().promoted)
+    };
+    for sequence in 1..=99 {
+        put(sequence, Event::Prepared).await;
+    }
+    let (kept, _) = put(100, Event::Failed { why: "it fails".to_owned() }).await;
+    assert_eq!((kept.len(), kept[0]), (100, 1));
+    let (kept, promoted) = put(101, Event::Prepared).await;
+    assert_eq!((kept.len(), kept[0], kept.contains(&100), promoted[0]), (100, 1, false, 1));
+    let (kept, promoted) = put(102, Event::Prepared).await;
+    assert_eq!((kept[0], &promoted), (2, &kept));
+    bench.engine.close().await;
 }
 
 /// A deployment is over when what is asked is asked of it.

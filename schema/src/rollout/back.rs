@@ -54,6 +54,12 @@ impl Traffic {
         Ok(Moved { traffic: Self { promoted, strays, watch: None, taken_back: left, ..self.clone() }, ended: None })
     }
 
+    /// Forgets releases that are not on record any more, so that nobody is led back to them.
+    pub fn forget(&mut self, gone: &[u64]) {
+        self.promoted.retain(|sequence| !gone.contains(sequence));
+        self.promoted.dedup();
+    }
+
     pub(super) fn left(&self, release: u64, at_ms: u64) -> Option<TakenBack> {
         Some(TakenBack { release, rollouts: self.rollouts, at_ms })
     }
