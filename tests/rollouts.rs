@@ -176,12 +176,16 @@ fn who_administers_from_elsewhere_sees_and_does_the_same() {
         (refused.code, refused.stderr.as_str()),
         (Some(1), "weir: no rollout is under way: weir rollout start begins one\n")
     );
+    for refused in [there(&["rollback", "1.0.0"]), here(&["rollback", "1.0.0"])] {
+        assert_eq!(refused.code, Some(1));
+        assert!(refused.stderr.contains(" is neither rolled out nor active "), "{}", refused.stderr);
+    }
     // While nobody serves the folder, the same is done on it.
     let Production { app, server, .. } = production;
     assert_eq!(server.stop(), Some(0));
     let alone =
         |arguments: &[&str]| run(&[&["rollout"], arguments, &["--data", app.data().to_str().unwrap()]].concat());
-    let back = alone(&["rollback"]);
+    let back = alone(&["rollback", "1.0.1"]);
     assert!(back.stdout.starts_with("app 1.0.0, "), "{}{}", back.stdout, back.stderr);
     assert_eq!(alone(&["list"]).stdout.lines().count(), 3);
     let stated = alone(&["statements"]).stdout;

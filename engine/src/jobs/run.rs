@@ -21,13 +21,15 @@ use crate::experiments::measured::Measured;
 use crate::jobs::clock::Clock;
 use crate::jobs::{backoff, cron};
 use crate::release::Release;
-use crate::rollouts::line::Line;
+use crate::rollouts::line::{Line, LineError};
 use crate::rollouts::traffic::Asker;
 use crate::run::{Prepared, RUNS_MAX, Ran};
 use crate::seed::Seed;
 
 /// How much longer than its call a run may keep others waiting: it has to get to an isolate first.
 const TURN_SLACK: Duration = Duration::from_secs(1);
+/// After how long a job is tried again at the earliest whose line has led nowhere.
+const LINE_AGAIN: Duration = Duration::from_secs(60);
 /// How long a change of a job may keep others waiting.
 const CHANGE_MAX: Duration = Duration::from_secs(1);
 
@@ -83,27 +85,43 @@ impl JobRun<'_> {
         let line = job.line.as_deref().map(Line::parse).transpose();
         let routed = match &line {
             Ok(line) => self.route(&job, line.as_ref()).await,
-            Err(_) => Err(CallError::new(ErrorCode::Internal, "the versions that it stays on cannot be read")),
+            Err(_) => {
+                let unreadable = CallError::new(ErrorCode::Internal, "the versions that it stays on cannot be read");
+                Err((unreadable, Attempt::Counts))
+            }
         };
         let (engine, release) = match routed {
             Ok(routed) => routed,
-            Err(error) => return self.fail(&job, error, Attempt::Counts).await,
+            Err((error, attempt)) => return self.fail(&job, error, attempt).await,
         };
         JobRun { engine: &engine, release: &release, ..*self }.run_there(&job).await
     }
 
-    /// The release to run a job on: that of its line; the one that has scheduled it, as long as calls go there; or the active one.
-    async fn route(&self, job: &Job, line: Option<&Line>) -> Result<(Engine, Arc<Release>), CallError> {
-        if let Some(line) = line {
-            let release = self.engine.route_on(line, Asker::Nobody).await;
-            return match release {
-                Ok(release) => Ok((self.engine.on_line(line.range()), release)),
-                Err(error) => Err(CallError::unavailable(error)),
-            };
-        }
+    /// The release to run a job on: the one that has scheduled it, as long as calls go there beside the active one; that of its line; or
+    /// the active one. Where a line leads nowhere at the moment, that is no attempt.
+    async fn route(&self, job: &Job, line: Option<&Line>) -> Result<(Engine, Arc<Release>), (CallError, Attempt)> {
         let traffic = self.engine.traffic().borrow().clone();
         let scheduled_it = traffic.beside().find(|beside| beside.sequence() == job.release);
-        Ok((self.engine.clone(), scheduled_it.unwrap_or(self.release).clone()))
+        let Some(line) = line else {
+            return Ok((self.engine.clone(), scheduled_it.unwrap_or(self.release).clone()));
+        };
+        let engine = self.engine.on_line(line.range());
+        // A candidate is on no line before it was active.
+        if let Some(release) = scheduled_it.filter(|release| line.range().matches(release.version())) {
+            return Ok((engine, line.leads_to(release, self.clock.now_ms())));
+        }
+        match self.engine.route_on(line, Asker::Nobody).await {
+            Ok(release) => Ok((engine, release)),
+            Err(error) => {
+                let is_for_good = match &error {
+                    LineError::Malformed(_) => true,
+                    LineError::Empty { range, .. } => !self.engine.is_on_record(range).unwrap_or(true),
+                    LineError::NoRelease | LineError::Full | LineError::Load { .. } => false,
+                };
+                let attempt = if is_for_good { Attempt::Counts } else { Attempt::NotBegun };
+                Err((CallError { retry_after: Some(LINE_AGAIN), ..CallError::unavailable(error) }, attempt))
+            }
+        }
     }
 
     async fn run_there(&self, job: &Job) -> Result<Option<Due>, CommitError> {

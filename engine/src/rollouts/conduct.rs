@@ -8,6 +8,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -26,7 +27,7 @@ use super::traffic::{Split, Traffic};
 use crate::control::releases::{self, DeployError, read_traffic};
 use crate::control::{Actor, Changed, ControlError, all, all_in, change, text};
 use crate::eager;
-use crate::engine::Engine;
+use crate::engine::{ActivateError, Engine};
 use crate::experiments::observations::BeginError;
 use crate::keep::Keeping;
 use crate::release::Release;
@@ -60,6 +61,9 @@ impl Guarded {
 
 /// Rollouts that are over and are on record, with what was stated of them.
 pub(super) const ROLLOUTS_MAX: u64 = 1_000;
+
+/// How often one looks whether an index is being built.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Why a rollout was not begun, or is where it was.
 #[derive(Debug, thiserror::Error)]
@@ -344,10 +348,7 @@ impl Engine {
         self.shared().turned.notify_one();
         if becomes_active.is_some() || moved.ended.is_some() {
             let letting_go = self.let_go_soon(&moved.traffic);
-            // Where an index is being built it takes as long as that: whoever rolls back has no time for it.
-            if event.why_back().is_none() {
-                let _ = letting_go.await;
-            }
+            self.until_done(letting_go, &event).await;
         }
         if promoted.is_none()
             && let Some(release) = becomes_active.and_then(|sequence| self.loaded_as(sequence))
@@ -372,7 +373,21 @@ impl Engine {
         tokio::spawn(letting_go.instrument(self.span().clone()))
     }
 
-    /// Waits until that is done, so that it does not let go of what is asked for next.
+    /// Waits for a task, as a rule a moment. Whoever rolls back has no time for it where an index is being built, which it may have to wait for.
+    async fn until_done(&self, mut task: JoinHandle<()>, event: &Event) {
+        loop {
+            tokio::select! {
+                _ = &mut task => return,
+                () = tokio::time::sleep(LOOK_AGAIN) => {
+                    if event.why_back().is_some() && !self.store().building().is_empty() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits until all that is let go of is let go of, so that it does not let go of what is asked for next.
     pub(super) async fn until_let_go(&self) {
         // The sender lives as long as this.
         let _ = self.shared().turns.letting_go.subscribe().wait_for(|tasks| *tasks == 0).await;
@@ -466,17 +481,18 @@ impl Engine {
         *self.shared().beside.lock() = tasks;
     }
 
-    /// Loads what a release has on record, unless it is loaded.
+    /// Loads what a release has on record, unless it is loaded, and waits until it is served.
     pub(crate) async fn load_kept(&self, record: &ReleaseRecord) -> Result<Arc<Release>, DeployError> {
-        match self.loaded_as(record.sequence) {
-            Some(release) => {
-                release.is_found(self.clock().now_ms());
-                Ok(release)
-            }
-            None => {
-                let app = self.kept_app(record).await?;
-                Ok(self.load(app, Some(record.sequence), Writes::NotYet).await?)
-            }
+        let Some(release) = self.loaded_as(record.sequence) else {
+            let app = self.kept_app(record).await?;
+            return Ok(self.load(app, Some(record.sequence), Writes::NotYet).await?);
+        };
+        release.is_found(self.clock().now_ms());
+        // Whoever loads it may not be done.
+        self.until_served(&release).await;
+        match release.unservable() {
+            None => Ok(release),
+            Some(why) => Err(ActivateError::Unservable(why.to_owned()).into()),
         }
     }
 }

@@ -143,7 +143,8 @@ async fn a_release_is_watched_after_all_callers_have_moved_also_after_a_restart(
     assert_eq!(look(&bench).await, Some(10));
     let why = "guard error_rate: 100.0% of 100 calls failed, 0.0% of 200 on 1.0.0";
     let audit = bench.audit();
-    assert_eq!(audit.lines().last(), Some(format!("weir rollBack from shop 2.0.0 to shop 1.0.0 {why}").as_str()));
+    let taken_back = format!("weir rollBack rollout 2 shop 2.0.0 from shop 2.0.0 to shop 1.0.0 {why}");
+    assert_eq!(audit.lines().last(), Some(taken_back.as_str()));
     // Once the time is over nobody watches any more.
     deploy(&bench, &key, (app("3.0.0", "watch = \"1h\""), 30), AT_ONCE).await;
     assert!(!shown(&bench).guards.is_empty());

@@ -96,7 +96,8 @@ impl Line {
         LineError::Load { version: self.range.to_string(), why: Box::new(error.into()) }
     }
 
-    fn leads_to(&self, release: &Arc<Release>, now_ms: u64) -> Arc<Release> {
+    /// Holds a release for as long as it leads there.
+    pub(crate) fn leads_to(&self, release: &Arc<Release>, now_ms: u64) -> Arc<Release> {
         *self.lease.lock() = Some(release.lease(now_ms));
         release.clone()
     }
@@ -113,12 +114,22 @@ impl Engine {
             return Ok(line.leads_to(release, now_ms));
         }
         let known = self.known_offered(&traffic).map_err(|error| line.unreadable(error))?;
-        if let Some(release) = self.loaded_as(line.newest(known)?.sequence) {
-            return Ok(line.leads_to(&release, now_ms));
-        }
-        // What takes a while to be loaded is not looked for in what was on record a while ago.
-        let offered = self.offered().map_err(|error| line.unreadable(error))?;
-        self.load_for_line(line, line.newest(&offered)?).await
+        let newest = line.newest(known)?;
+        let release = match self.loaded_as(newest.sequence) {
+            Some(_) => self.kept_for_line(newest).await?,
+            None => {
+                // What takes a while to be loaded is not looked for in what was on record a while ago.
+                let offered = self.offered().map_err(|error| line.unreadable(error))?;
+                self.load_for_line(line.newest(&offered)?).await?
+            }
+        };
+        Ok(line.leads_to(&release, self.clock().now_ms()))
+    }
+
+    /// Whether a release on record is of a range, also one that was rolled back or has yet to be rolled out.
+    pub(crate) fn is_on_record(&self, range: &VersionReq) -> Result<bool, ControlError> {
+        let known = releases::list(self.store())?;
+        Ok(known.iter().any(|release| Version::parse(&release.version).is_ok_and(|version| range.matches(&version))))
     }
 
     /// What callers may stay on, read from the store once for each state of the traffic.
@@ -143,17 +154,18 @@ impl Engine {
         Ok(versions)
     }
 
-    async fn load_for_line(&self, line: &Line, record: &ReleaseRecord) -> Result<Arc<Release>, LineError> {
+    async fn load_for_line(&self, record: &ReleaseRecord) -> Result<Arc<Release>, LineError> {
         let _one_at_a_time = self.shared().lining.lock().await;
-        if self.loaded_as(record.sequence).is_none() {
-            let traffic = self.traffic().borrow().clone();
-            let is_for_line = |release: &&Arc<Release>| release.is_stayed_on() && !traffic.goes_to(release);
-            if self.loaded().borrow().iter().filter(is_for_line).count() >= LINES_MAX {
-                return Err(LineError::Full);
-            }
+        let unreadable =
+            |error: ControlError| LineError::Load { version: record.version.clone(), why: Box::new(error.into()) };
+        if self.loaded_as(record.sequence).is_none() && !self.make_room(LINES_MAX).await.map_err(unreadable)? {
+            return Err(LineError::Full);
         }
+        self.kept_for_line(record).await
+    }
+
+    async fn kept_for_line(&self, record: &ReleaseRecord) -> Result<Arc<Release>, LineError> {
         let loaded = self.load_kept(record).await;
-        let release = loaded.map_err(|why| LineError::Load { version: record.version.clone(), why: Box::new(why) })?;
-        Ok(line.leads_to(&release, self.clock().now_ms()))
+        loaded.map_err(|why| LineError::Load { version: record.version.clone(), why: Box::new(why) })
     }
 }

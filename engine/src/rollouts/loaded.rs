@@ -12,7 +12,9 @@ use tracing::Instrument;
 use weir_sandbox::App;
 use weir_store::CatalogError;
 
+use super::conductor::needed;
 use crate::control::stages::Stages;
+use crate::control::{ControlError, releases};
 use crate::engine::{ActivateError, Engine};
 use crate::groups;
 use crate::keep::Keeping;
@@ -22,7 +24,7 @@ use crate::release::Release;
 pub(crate) const DRAIN_AFTER: Duration = Duration::from_secs(300);
 /// How long one stays that calls went to, where nobody has asked to stay on it: nobody will be back. Whoever deploys often would
 /// otherwise have the releases of five minutes in memory.
-pub(crate) const DRAIN_TAKEN_OVER_AFTER: Duration = Duration::from_secs(5);
+pub(crate) const DRAIN_TAKEN_OVER_AFTER: Duration = Duration::from_secs(10);
 /// Releases that are loaded for callers who stay on a line, at one time.
 pub(crate) const LINES_MAX: usize = 8;
 
@@ -48,8 +50,13 @@ impl Release {
     }
 
     /// Whether somebody has asked to stay on it.
-    pub(super) fn is_stayed_on(&self) -> bool {
+    fn is_stayed_on(&self) -> bool {
         self.used_ms.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether somebody uses it.
+    fn is_held(&self) -> bool {
+        Arc::strong_count(&self.leases) > 1 || self.pool().calls_in_flight() > 0
     }
 
     /// Whether nobody uses it, nor has for a while.
@@ -57,8 +64,7 @@ impl Release {
         let last_ms = self.used_ms.load(Ordering::Relaxed).max(self.loaded_ms.load(Ordering::Relaxed));
         let is_taken_over = self.took_calls.load(Ordering::Relaxed) && !self.is_stayed_on();
         let patience = if is_taken_over { DRAIN_TAKEN_OVER_AFTER } else { DRAIN_AFTER };
-        let is_held = Arc::strong_count(&self.leases) > 1 || self.pool().calls_in_flight() > 0;
-        !is_held && Duration::from_millis(now_ms.saturating_sub(last_ms)) >= patience
+        !self.is_held() && Duration::from_millis(now_ms.saturating_sub(last_ms)) >= patience
     }
 }
 
@@ -173,18 +179,46 @@ impl Engine {
         }
     }
 
-    /// Has the store hold what a release declares beside all others. What no call goes to makes way for it.
+    /// Has the store hold what a release declares beside all others. What nobody needs or uses makes way for it, and nothing else does.
     async fn unite_with(&self, release: &Arc<Release>) -> Result<(), ActivateError> {
         let united = self.apply_collections(Some(release)).await;
-        let traffic = self.traffic().borrow().clone();
-        match united {
-            Err(ActivateError::Collections(CatalogError::Apart { .. }))
-                if self.unload(|other| !traffic.goes_to(other)) =>
-            {
-                self.apply_collections(Some(release)).await
-            }
-            united => united,
+        let Err(ActivateError::Collections(CatalogError::Apart { .. })) = &united else { return united };
+        let needed = self.needed_now()?;
+        if self.unload(|other| self.is_spare(other, &needed) && !other.is_held()) {
+            self.apply_collections(Some(release)).await
+        } else {
+            united
         }
+    }
+
+    /// What stays loaded whether it is used or not, by sequence.
+    pub(super) fn needed_now(&self) -> Result<Vec<u64>, ControlError> {
+        let mut needed = needed(&releases::traffic(self.store())?);
+        needed.extend(self.migrated_to()?);
+        Ok(needed)
+    }
+
+    /// Whether neither calls go to a release nor would they after a rollback. One that is being written is alone.
+    fn is_spare(&self, release: &Release, needed: &[u64]) -> bool {
+        let is_needed = release.sequence().is_some_and(|sequence| needed.contains(&sequence));
+        !is_needed && !self.traffic().borrow().goes_to(release)
+    }
+
+    /// Makes room for one more release that nobody needs, where there may be so many: `false`: all of them are in use.
+    pub(super) async fn make_room(&self, most: usize) -> Result<bool, ControlError> {
+        let _one_at_a_time = self.shared().loading.lock().await;
+        let needed = self.needed_now()?;
+        let loaded = self.loaded().borrow().clone();
+        let spare: Vec<_> = loaded.iter().filter(|release| self.is_spare(release, &needed)).collect();
+        if spare.len() < most {
+            return Ok(true);
+        }
+        let unused = spare.into_iter().filter(|release| !release.is_held());
+        let Some(oldest) = unused.min_by_key(|release| release.used_ms.load(Ordering::Relaxed)) else {
+            return Ok(false);
+        };
+        self.let_drain(|release| release.number() == oldest.number()).await;
+        Ok(true)
     }
 
     /// Has the store hold what all loaded releases declare, and one that is to be. An app that is being written is alone: the one
@@ -211,11 +245,11 @@ impl Engine {
     pub(crate) async fn drain(&self, needed: &[u64], patience: bool) {
         let _one_at_a_time = self.shared().loading.lock().await;
         let now_ms = self.clock().now_ms();
-        let traffic = self.traffic().borrow().clone();
-        let is_needed = |release: &Release| {
-            traffic.goes_to(release) || release.sequence().is_some_and(|sequence| needed.contains(&sequence))
-        };
-        if !self.unload(|release| !is_needed(release) && (!patience || release.is_idle(now_ms))) {
+        self.let_drain(|release| self.is_spare(release, needed) && (!patience || release.is_idle(now_ms))).await;
+    }
+
+    async fn let_drain(&self, is_gone: impl Fn(&Release) -> bool) {
+        if !self.unload(is_gone) {
             return;
         }
         let left: Vec<u64> = self.loaded().borrow().iter().map(|release| release.number()).collect();

@@ -8,9 +8,10 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use weir_sandbox::App;
 use weir_sandbox::compile::{Sources, compile};
+use weir_schema::codec::job::JobState;
 use weir_schema::id::DocumentId;
 use weir_schema::rollout::{Event, Moved, Phase, Share, Step, Strategy, Traffic};
-use weir_store::ControlKey;
+use weir_store::{ControlKey, JobFilter, Transaction};
 
 use super::conduct::{self, RolloutError};
 use super::conductor::needed;
@@ -23,6 +24,7 @@ use crate::control::releases::{self, DeployError};
 use crate::control::tests::{AT_ONCE, Bench, COLLECTIONS, answering, bundle, sources};
 use crate::control::{Actor, Changed, ControlError, change};
 use crate::engine::ActivateError;
+use crate::jobs::control;
 use crate::release::Release;
 use crate::views::ViewState;
 
@@ -131,6 +133,12 @@ async fn a_rollback_needs_nothing_but_what_is_there() {
     bench.engine.close().await;
 }
 
+/// Commits something else.
+async fn commit(bench: &Bench) {
+    let nothing = |_: &mut Transaction| Ok::<_, ControlError>(Changed::new((), "nothing", Vec::new()));
+    change(&bench.store, &Actor::weir(), nothing).await.unwrap();
+}
+
 /// Waits until calls go to a release.
 async fn until_active(bench: &Bench, sequence: u64) {
     let mut traffic = bench.engine.traffic();
@@ -177,9 +185,11 @@ async fn what_is_committed_is_gone_by_wherever_that_was_missed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_start_goes_by_what_has_happened_during_it() {
     static MET: Barrier = Barrier::new(2);
-    fn admitting(_: &App) -> Result<(), String> {
-        MET.wait();
-        MET.wait();
+    fn admitting(app: &App) -> Result<(), String> {
+        if app.manifest.version.to_string() == "2.0.0" {
+            MET.wait();
+            MET.wait();
+        }
         Ok(())
     }
     let met = async || tokio::task::spawn_blocking(|| drop(MET.wait())).await.unwrap();
@@ -192,6 +202,120 @@ async fn a_start_goes_by_what_has_happened_during_it() {
     met().await;
     assert_eq!(restoring.await.unwrap().unwrap().unwrap().version, "1.0.0");
     assert_eq!((releases::traffic(&bench.store).unwrap().active(), bench.answer().await), (Some(10), json!(1)));
+    bench.engine.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_waits_until_what_it_leads_to_is_served() {
+    let bench = two(AT_ONCE).await.0.reopened().await;
+    let serving = bench.engine.serving();
+    let engine = bench.engine.clone();
+    let restoring = tokio::spawn(async move { engine.restore(&|_| Ok(())).await });
+    let newest = async |count: usize| {
+        let mut loaded = bench.engine.loaded();
+        let loaded = loaded.wait_for(|loaded| loaded.len() == count);
+        let loaded = tokio::time::timeout(Duration::from_secs(60), loaded).await.unwrap().unwrap();
+        loaded.last().unwrap().number()
+    };
+    serving.has_come_to(newest(1).await);
+    restoring.await.unwrap().unwrap();
+    // The one before is loaded now, and nobody has made anything of it.
+    let number = newest(2).await;
+    let engine = bench.engine.clone();
+    let rolling = tokio::spawn(async move { engine.roll(back(), &Actor::operator()).await });
+    for _ in 0..20 {
+        commit(&bench).await;
+    }
+    assert!(!rolling.is_finished());
+    assert_eq!((releases::traffic(&bench.store).unwrap().active(), bench.answer().await), (Some(20), json!(2)));
+    serving.has_come_to(number);
+    rolling.await.unwrap().unwrap();
+    assert_eq!(bench.answer().await, json!(1));
+    drop(serving);
+    bench.engine.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_calls_have_just_left_does_not_drain_at_once() {
+    let (bench, _) = two(canary(&[(50, None)])).await;
+    bench.engine.clock().advance(DRAIN_AFTER * 2);
+    roll(&bench, back()).await.unwrap();
+    bench.engine.drain(&[], true).await;
+    assert!(bench.engine.loaded_as(20).is_some(), "calls may be under way on it");
+    bench.engine.clock().advance(DRAIN_AFTER);
+    bench.engine.drain(&[], true).await;
+    assert!(bench.engine.loaded_as(20).is_none());
+    bench.engine.close().await;
+}
+
+/// Items with a note of some type.
+fn noting(version: &str, answer: u32, note: &str, options: &str) -> Sources {
+    let collections = format!(
+        "import {{ collection, type Int }} from \"weir\";\nexport interface Item {{ n: Int; note: {note} }}\n\
+         export const items = collection<Item>({options});"
+    );
+    let all = "export const all = query((): Int[] => items.all().map((item) => item.n));";
+    sources(version, &collections, &format!("{all}\nexport const answer = query((): Int => {answer});"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_needed_or_used_makes_way_for_nothing() {
+    let (bench, key) = (Bench::new(), SigningKey::generate().unwrap());
+    bench.trust(&key).await;
+    let (text, object) = ("string", "{ text: string }");
+    deploy(&bench, &bundle(&key, &noting("1.0.0", 1, text, "{ index: [\"note\"] }"), 10), AT_ONCE).await.unwrap();
+    deploy(&bench, &bundle(&key, &noting("2.0.0", 2, text, ""), 20), AT_ONCE).await.unwrap();
+    let refused = async |sequence: u64| {
+        let other = bundle(&key, &noting("3.0.0", 3, object, ""), sequence);
+        let refused = deploy(&bench, &other, Strategy::BlueGreen { hold: true }).await.unwrap_err().to_string();
+        assert!(refused.contains("releases shop 1.0.0 and shop 3.0.0 cannot be live at once: items.note"), "{refused}");
+        assert!(bench.engine.loaded_as(10).is_some());
+    };
+    // A rollback leads to the first.
+    refused(30).await;
+    assert_eq!(releases::list(&bench.store).unwrap().len(), 2);
+    // It does not any more, and somebody is on it.
+    deploy(&bench, &bundle(&key, &noting("2.1.0", 4, text, ""), 21), AT_ONCE).await.unwrap();
+    let line = Line::parse("=1.0.0").unwrap();
+    bench.engine.route_on(&line, Asker::Nobody).await.unwrap();
+    refused(31).await;
+    drop(line);
+    let other = bundle(&key, &noting("3.0.0", 3, object, ""), 32);
+    let held = deploy(&bench, &other, Strategy::BlueGreen { hold: true }).await.unwrap();
+    assert_eq!((held, bench.engine.loaded_as(10).is_none()), (Some(Phase::Ready), true));
+    roll(&bench, back()).await.unwrap();
+    roll(&bench, Event::TakeBack { release: 21, why: "it is slow".into() }).await.unwrap();
+    assert_eq!(bench.answer().await, json!(2));
+    bench.engine.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_used_longest_ago_makes_room_on_lines() {
+    let (bench, key) = two(AT_ONCE).await;
+    for n in 3..=5 {
+        let next = bundle(&key, &answering(&format!("{n}.0.0"), n), u64::from(n) * 10);
+        deploy(&bench, &next, AT_ONCE).await.unwrap();
+    }
+    let line = async |range: &str| {
+        bench.engine.clock().advance(Duration::from_secs(1));
+        let line = Line::parse(range).unwrap();
+        bench.engine.route_on(&line, Asker::Nobody).await.unwrap();
+        line
+    };
+    let held = line("^1").await;
+    drop((line("^3").await, line("^2").await));
+    let are_loaded = |all: [u64; 3]| all.map(|sequence| bench.engine.loaded_as(sequence).is_some());
+    // The active one and the one before take no place.
+    assert!(bench.engine.make_room(4).await.unwrap());
+    assert_eq!(are_loaded([10, 20, 30]), [true, true, true]);
+    assert!(bench.engine.make_room(3).await.unwrap());
+    assert_eq!(are_loaded([10, 20, 30]), [true, true, false]);
+    assert!(bench.engine.make_room(2).await.unwrap());
+    assert_eq!(are_loaded([10, 20, 30]), [true, false, false]);
+    assert!(!bench.engine.make_room(1).await.unwrap(), "it is in use");
+    drop(held);
+    assert!(bench.engine.make_room(1).await.unwrap());
+    assert_eq!(are_loaded([10, 40, 50]), [false, true, true]);
     bench.engine.close().await;
 }
 
@@ -308,26 +432,87 @@ async fn whoever_deploys_often_has_few_releases_in_memory() {
     assert_eq!(drained(DRAIN_AFTER).await, [70, 80]);
     // One that goes back a few times has them loaded again.
     roll(&bench, back()).await.unwrap();
+    bench.engine.clock().advance(Duration::from_millis(weir_schema::rollout::back::NAMED_FOR_MS));
     roll(&bench, back()).await.unwrap();
     assert_eq!(bench.answer().await, json!(6));
+    bench.engine.close().await;
+}
+
+/// A release that notes its number, later if that is asked.
+fn notes(version: &str, n: u32) -> Sources {
+    let functions = format!(
+        "export const note = procedure((): Int => {{ items.insert({{ n: {n} }}); return {n}; }});\n\
+         export const later = procedure((): string => schedule({{ after: \"1h\" }}, note, {{}}));\n\
+         export const muchLater = procedure((): string => schedule({{ after: \"2h\" }}, note, {{}}));\n\
+         export const all = query((): Int[] => items.all().map((item) => item.n));"
+    );
+    sources(version, COLLECTIONS, &format!("import {{ schedule }} from \"weir\";\n{functions}"))
+}
+
+/// What was noted, as soon as that is so much.
+async fn noted(bench: &Bench, count: usize) -> Vec<u64> {
+    let mut notes = bench.call("all", Value::Null).await;
+    for _ in 0..600 {
+        if notes.as_array().unwrap().len() == count {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        notes = bench.call("all", Value::Null).await;
+    }
+    let mut notes: Vec<u64> = notes.as_array().unwrap().iter().filter_map(Value::as_u64).collect();
+    notes.sort_unstable();
+    notes
+}
+
+/// A candidate is on no line yet, and runs what its callers on that line have scheduled; and what leads nowhere is no attempt.
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_of_a_candidate_run_on_it_and_wait_where_it_is_taken_back() {
+    let (bench, key) = (Bench::new(), SigningKey::generate().unwrap());
+    bench.trust(&key).await;
+    deploy(&bench, &bundle(&key, &notes("1.0.0", 1), 10), AT_ONCE).await.unwrap();
+    deploy(&bench, &bundle(&key, &notes("2.0.0", 2), 20), canary(&[(50, None)])).await.unwrap();
+    let line = Line::parse("^2").unwrap();
+    let scheduled = async |function: &str| {
+        let candidate = bench.engine.loaded_as(20).unwrap();
+        let pinned = bench.engine.on_line(line.range());
+        pinned.call(&candidate, &Caller::Anonymous, function, Value::Null).await.unwrap();
+    };
+    scheduled("later").await;
+    let scheduler = crate::jobs::Scheduler::start(bench.engine.clone(), bench.engine.clock().clone());
+    bench.engine.clock().advance(Duration::from_secs(3_601));
+    assert_eq!(noted(&bench, 1).await, [2]);
+    scheduled("muchLater").await;
+    roll(&bench, back()).await.unwrap();
+    bench.engine.clock().advance(Duration::from_secs(3_601));
+    let job = async || {
+        let listing = control::list(&bench.store, JobFilter::default(), None).await.unwrap();
+        listing.jobs.into_iter().next().unwrap().job
+    };
+    let mut failed = job().await;
+    for _ in 0..600 {
+        if failed.error.is_some() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        failed = job().await;
+    }
+    assert_eq!(failed.error.unwrap().message, "no release is ^2: there are 1.0.0");
+    assert_eq!((failed.state, failed.attempts), (JobState::Waiting, 0));
+    // It is rolled out once more, and there is a release of the line again.
+    bench.engine.start_rollout(20, AT_ONCE, &Actor::operator()).await.unwrap();
+    bench.engine.clock().advance(Duration::from_secs(3_601));
+    assert_eq!(noted(&bench, 2).await, [2, 2]);
+    scheduler.stop().await;
     bench.engine.close().await;
 }
 
 /// What is scheduled on a line runs there.
 #[tokio::test(flavor = "multi_thread")]
 async fn jobs_stay_on_the_line_of_their_caller() {
-    let app = |version: &str, n: u32| {
-        let functions = format!(
-            "export const note = procedure((): Int => {{ items.insert({{ n: {n} }}); return {n}; }});\n\
-             export const later = procedure((): string => schedule({{ after: \"1h\" }}, note, {{}}));\n\
-             export const all = query((): Int[] => items.all().map((item) => item.n));"
-        );
-        sources(version, COLLECTIONS, &format!("import {{ schedule }} from \"weir\";\n{functions}"))
-    };
     let (bench, key) = (Bench::new(), SigningKey::generate().unwrap());
     bench.trust(&key).await;
-    deploy(&bench, &bundle(&key, &app("1.0.0", 1), 10), AT_ONCE).await.unwrap();
-    deploy(&bench, &bundle(&key, &app("2.0.0", 2), 20), AT_ONCE).await.unwrap();
+    deploy(&bench, &bundle(&key, &notes("1.0.0", 1), 10), AT_ONCE).await.unwrap();
+    deploy(&bench, &bundle(&key, &notes("2.0.0", 2), 20), AT_ONCE).await.unwrap();
     let line = Line::parse("^1").unwrap();
     let old = bench.engine.route_on(&line, Asker::Nobody).await.unwrap();
     let pinned = bench.engine.on_line(line.range());
@@ -336,17 +521,7 @@ async fn jobs_stay_on_the_line_of_their_caller() {
     bench.call("later", Value::Null).await;
     let scheduler = crate::jobs::Scheduler::start(bench.engine.clone(), bench.engine.clock().clone());
     bench.engine.clock().advance(Duration::from_secs(3_601));
-    let mut notes = bench.call("all", Value::Null).await;
-    for _ in 0..600 {
-        if notes.as_array().unwrap().len() == 2 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        notes = bench.call("all", Value::Null).await;
-    }
-    let mut notes: Vec<u64> = notes.as_array().unwrap().iter().filter_map(Value::as_u64).collect();
-    notes.sort_unstable();
-    assert_eq!(notes, [1, 2]);
+    assert_eq!(noted(&bench, 2).await, [1, 2]);
     scheduler.stop().await;
     bench.engine.close().await;
 }
