@@ -10,12 +10,13 @@ use tracing::Instrument;
 use weir_sandbox::App;
 use weir_sandbox::compile::{Sources, compile};
 use weir_sandbox::diagnostic::{Diagnostic, Style};
+use weir_sandbox::isolate::IsolateError;
 use weir_schema::bundle::Statement;
 use weir_schema::codec::control::{ReleaseRecord, SigningKeyRecord};
 use weir_schema::digest::Digest;
 use weir_schema::rollout::{self, Phase, Rollout, Strategy};
 use weir_schema::tenant::InstanceName;
-use weir_store::{ControlKey, ControlKind, Store, Transaction};
+use weir_store::{CatalogError, ControlKey, ControlKind, Store, Transaction};
 
 use super::judge::{self, Incompatible, TooSmall};
 use super::kept_bundles::{self, KeptError};
@@ -103,6 +104,21 @@ pub enum DeployError {
     /// The control plane cannot.
     #[error(transparent)]
     Control(#[from] ControlError),
+}
+
+impl DeployError {
+    /// Whether another try may come to something else, with all as it is: no process could be started, the store had no time.
+    pub(crate) fn may_pass(&self) -> bool {
+        match self {
+            Self::Activate(ActivateError::Load(IsolateError::Internal(_)) | ActivateError::Control(_))
+            | Self::Activate(ActivateError::Collections(CatalogError::Unavailable(_)))
+            | Self::Kept(KeptError::Control(_))
+            | Self::Stopped(_)
+            | Self::Control(_) => true,
+            Self::Rollout(error) => error.may_pass(),
+            _ => false,
+        }
+    }
 }
 
 /// The releases that are on record, the newest last.
@@ -323,7 +339,9 @@ impl Engine {
         };
         // What was cut off goes on now.
         self.shared().turned.notify_one();
-        if let Some((rollout, error)) = state.rollout.zip(unloadable) {
+        if let Some(error) = unloadable.as_ref().filter(|error| self.has_ended() || error.may_pass()) {
+            tracing::error!("what is being rolled out is not loaded after the start, and is tried again: {error}");
+        } else if let Some((rollout, error)) = state.rollout.zip(unloadable) {
             let why = format!("what is being rolled out cannot be loaded after a start: {error}");
             tracing::error!("the rollout is taken back: {why}");
             match self.roll(rollout::Event::TakeBack { release: rollout.candidate, why }, &Actor::weir()).await {
@@ -338,13 +356,11 @@ impl Engine {
     /// Loads after a start what calls go to, all but releases that are rolled out and cannot be loaded: then why the first of them cannot.
     async fn load_all_of(&self, state: &rollout::Traffic, admit: Admit) -> Result<Option<DeployError>, DeployError> {
         let Some(active) = state.active() else { return Ok(None) };
-        if self.loaded_as(active).is_none() {
-            let known = list(self.store())?;
-            let record = known.iter().find(|release| release.sequence == active).ok_or(KeptError::Unknown(active))?;
-            let app = self.kept_app(record).await?;
-            admit(&app).map_err(DeployError::Unservable)?;
-            self.load(app, Some(active), Writes::FromNow).await?;
-        }
+        let known = list(self.store())?;
+        let record = known.iter().find(|release| release.sequence == active).ok_or(KeptError::Unknown(active))?;
+        let app = self.kept_app(record).await?;
+        admit(&app).map_err(DeployError::Unservable)?;
+        self.load(app, Some(active), Writes::FromNow).await?;
         // Those of a rollout that was being prepared are loaded when it goes on.
         let ready = state.rollout.as_ref().filter(|rollout| rollout.phase != Phase::Preparing);
         let mut unloadable = None;

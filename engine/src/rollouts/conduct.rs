@@ -116,6 +116,17 @@ pub enum RolloutError {
     Control(#[from] ControlError),
 }
 
+impl RolloutError {
+    /// Whether another try may come to something else, with all as it is.
+    pub(crate) fn may_pass(&self) -> bool {
+        match self {
+            Self::Control(_) | Self::Stopped(_) => true,
+            Self::Load { why, .. } => why.may_pass(),
+            _ => false,
+        }
+    }
+}
+
 /// What the memory of an engine knows of the states of the traffic.
 #[derive(Default)]
 pub(crate) struct Turns {

@@ -319,6 +319,35 @@ async fn what_was_used_longest_ago_makes_room_on_lines() {
     bench.engine.close().await;
 }
 
+/// The end of the server is not that of a rollout which is being prepared.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_end_has_cut_off_goes_on_later() {
+    let (bench, _) = two(AT_ONCE).await;
+    bench.engine.end_calls();
+    // What cannot be loaded.
+    let state = releases::traffic(&bench.store).unwrap().start(99, AT_ONCE, "ada", 0).unwrap();
+    change(&bench.store, &Actor::weir(), |transaction| {
+        conduct::put(transaction, &Moved { traffic: state.clone(), ended: None });
+        Ok::<_, ControlError>(Changed::new((), "startRollout", Vec::new()))
+    })
+    .await
+    .unwrap();
+    bench.engine.finish_preparing().await.unwrap_err();
+    assert_eq!(releases::traffic(&bench.store).unwrap(), state);
+    let bench = bench.reopened().await;
+    bench.engine.restore(&|_| Ok(())).await.unwrap();
+    let mut traffic = releases::traffic(&bench.store).unwrap();
+    for _ in 0..2_400 {
+        if traffic.rollout.is_none() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+        traffic = releases::traffic(&bench.store).unwrap();
+    }
+    assert_eq!((traffic.active(), traffic.rollout), (Some(20), None), "now it is known for good");
+    bench.engine.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn one_rollout_at_a_time_and_nothing_else_changes() {
     let (bench, key) = two(Strategy::BlueGreen { hold: true }).await;
