@@ -126,6 +126,18 @@ fn told(url: &str, root: &str) -> Value {
     json!([status["active"]["version"], status["previous"]["version"], rollout])
 }
 
+/// The same once nothing is being prepared: what was cut off goes on by itself.
+fn prepared(url: &str, root: &str) -> Value {
+    for _ in 0..600 {
+        let told = told(url, root);
+        if told[2][2] != "PREPARING" {
+            return told;
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    panic!("it is still being prepared");
+}
+
 /// The versions that answer a few visitors.
 fn answering(url: &str) -> Vec<String> {
     let version = |visitor: usize| {
@@ -207,7 +219,7 @@ fn what_was_acknowledged_of_a_rollout_survives_a_kill() {
         server.process.kill();
         let answer = asking.join().unwrap();
         server = serve(&["--config", &config]);
-        let (now, next) = (told(&server.url, &root), model.after(last));
+        let (now, next) = (prepared(&server.url, &root), model.after(last));
         let (statements, recorded) = stated(&server.url, &root);
         assert!(statements.len() > round && recorded == statements, "{statements:?}\n{recorded:?}");
         match (&next, answer) {
