@@ -348,6 +348,28 @@ async fn what_the_end_has_cut_off_goes_on_later() {
     bench.engine.close().await;
 }
 
+/// A rollout that does not go on keeps nothing else from being done.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_due_and_fails_is_in_the_way_of_nothing() {
+    let (bench, _) = two(AT_ONCE).await;
+    bench.engine.give_up(&bench.engine.loaded_as(10).unwrap()).await;
+    // There is no such release, and its next step is due.
+    let started = releases::traffic(&bench.store).unwrap().start(99, canary(&[(5, Some(0))]), "ada", 0).unwrap();
+    let step = started.after(&Event::Prepared, 0).unwrap();
+    change(&bench.store, &Actor::weir(), |transaction| {
+        conduct::put(transaction, &step);
+        Ok::<_, ControlError>(Changed::new((), "advanceRollout", Vec::new()))
+    })
+    .await
+    .unwrap();
+    bench.engine.shared().turned.notify_one();
+    let mut loaded = bench.engine.loaded();
+    let is_back = |loaded: &Vec<Arc<Release>>| loaded.iter().any(|release| release.sequence() == Some(10));
+    drop(tokio::time::timeout(Duration::from_secs(60), loaded.wait_for(is_back)).await.unwrap().unwrap());
+    assert_eq!((releases::traffic(&bench.store).unwrap(), bench.answer().await), (step.traffic, json!(2)));
+    bench.engine.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn one_rollout_at_a_time_and_nothing_else_changes() {
     let (bench, key) = two(Strategy::BlueGreen { hold: true }).await;
