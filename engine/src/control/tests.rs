@@ -238,7 +238,9 @@ async fn what_was_never_active_is_forgotten_first() {
             deployed_ms: 0,
             deployed_by: "ada".to_owned(),
         };
-        releases::keep(&bench.store, &Actor::operator(), &record, b"bundle", (0, (&AT_ONCE, Guarded::default()), &[])).await.unwrap();
+        releases::keep(&bench.store, &Actor::operator(), &record, b"bundle", (0, (&AT_ONCE, Guarded::default()), &[]))
+            .await
+            .unwrap();
         let after = |transaction: &mut Transaction| {
             let moved = read_traffic(transaction)?.after(&event, 0).unwrap();
             conduct::put(transaction, &moved);
