@@ -23,6 +23,7 @@ use crate::engine::{Engine, draw};
 use crate::idempotency::{Once, Scope};
 use crate::procedures::{self, Decided};
 use crate::release::Release;
+use crate::rollouts::loaded::Lease;
 use crate::room::outcome_bytes;
 use crate::run::Prepared;
 
@@ -34,6 +35,8 @@ pub struct Row {
     engine: Engine,
     release: Arc<Release>,
     caller: Caller,
+    /// Between two of them there is none that would keep the release.
+    _lease: Lease,
 }
 
 /// What a call came to, sealed.
@@ -72,7 +75,8 @@ struct Settling {
 impl Row {
     /// No calls yet.
     pub fn new(engine: &Engine, release: &Arc<Release>, caller: &Caller) -> Self {
-        Self { engine: engine.clone(), release: release.clone(), caller: caller.clone() }
+        let (engine, _lease) = (engine.clone(), release.hold());
+        Self { engine, release: release.clone(), caller: caller.clone(), _lease }
     }
 
     /// Sees to it that a scope stands for these calls in a row, and for nothing else.

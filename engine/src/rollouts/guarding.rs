@@ -179,8 +179,17 @@ impl Engine {
     pub fn with_health(&self, mut status: Status) -> Status {
         let now_ms = self.clock().now_ms();
         let guarded = releases::traffic(self.store()).ok().and_then(|state| Guarded::of(&state, now_ms));
-        let named = [&status.active, &status.candidate, &status.previous].into_iter().flatten();
-        let loaded = named.filter_map(|record| self.loaded_as(record.sequence));
+        let [active, candidate, previous] = [&status.active, &status.candidate, &status.previous]
+            .map(|record| record.iter().map(|record| record.sequence));
+        let variants = status.variants.iter().map(|variant| variant.sequence);
+        let mut named: Vec<u64> = Vec::new();
+        // One may be the candidate and the one that a rollback leads to.
+        for sequence in active.chain(candidate).chain(variants).chain(previous) {
+            if !named.contains(&sequence) {
+                named.push(sequence);
+            }
+        }
+        let loaded = named.into_iter().filter_map(|sequence| self.loaded_as(sequence));
         let candidate = guarded.as_ref().and_then(|guarded| self.loaded_as(guarded.candidate));
         let window = candidate.as_ref().map_or(Guards::default().window, |candidate| guards(candidate).window);
         let health = |release: &Release| {

@@ -41,6 +41,11 @@ impl Release {
     /// Says that somebody uses it.
     pub(crate) fn lease(&self, now_ms: u64) -> Lease {
         self.used_ms.fetch_max(now_ms, Ordering::Relaxed);
+        self.hold()
+    }
+
+    /// The same for who does not stay on it: a row of calls.
+    pub(crate) fn hold(&self) -> Lease {
         Lease { _held: self.leases.clone() }
     }
 

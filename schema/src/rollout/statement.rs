@@ -147,8 +147,9 @@ impl Statement {
 
     /// As much of a reason as is stated.
     pub fn why(event: &Event) -> Option<String> {
-        let (Event::RollBack { why } | Event::Violated { why, .. } | Event::Failed { why }) = event else {
-            return None;
+        let why = match event {
+            Event::Failed { why } => why.as_str(),
+            event => event.why_back()?,
         };
         let mut stated: String = why.chars().take(WHY_LETTERS_MAX).collect();
         if stated.len() < why.len() {
