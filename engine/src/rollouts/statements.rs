@@ -33,9 +33,6 @@ const KEY: &[u8] = b"key of statements about rollouts";
 /// Why nothing is stated.
 #[derive(Debug, thiserror::Error)]
 pub enum StatementError {
-    /// A release is not there.
-    #[error("there is no release {0} on record that a statement could name")]
-    Unknown(u64),
     /// The key cannot be kept.
     #[error(transparent)]
     Seal(#[from] SealError),
@@ -142,7 +139,11 @@ fn state(
 ) -> Result<Digest, StatementError> {
     let Said { event, why, actor, at_ms } = said;
     let (rollout, number) = (moved.traffic.rollouts, moved.traffic.statements.saturating_add(1));
-    let mut release = |sequence: Option<u64>| sequence.map(|sequence| release_in(transaction, sequence)).transpose();
+    let mut release = |sequence: Option<u64>| match sequence {
+        // One that is on record no more has no name. That keeps nobody from going back.
+        Some(sequence) => release_in(transaction, sequence),
+        None => Ok(None),
+    };
     let under_way = moved.ended.as_ref().or(moved.traffic.rollout.as_ref());
     let candidate = release(under_way.map(|rollout| rollout.candidate))?;
     let (from, to) = (release(before.active())?, release(moved.traffic.active())?);
@@ -180,9 +181,9 @@ fn state(
     Ok(digest)
 }
 
-fn release_in(transaction: &mut Transaction, sequence: u64) -> Result<ReleaseRecord, StatementError> {
+fn release_in(transaction: &mut Transaction, sequence: u64) -> Result<Option<ReleaseRecord>, StatementError> {
     let record = transaction.control(&ControlKey::Release(sequence)).map_err(ControlError::from)?;
-    Ok(parse(&record.ok_or(StatementError::Unknown(sequence))?)?)
+    Ok(record.map(|record| parse(&record)).transpose()?)
 }
 
 /// The key that signs, which is drawn in the transaction where there is none that opens.

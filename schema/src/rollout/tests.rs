@@ -445,7 +445,9 @@ fn releases_that_were_taken_back_after_calls_went_to_them_are_remembered_until_a
     assert!(after(&begun, &[&back]).strays.is_empty());
     let once = after(&begun, &[&Event::Prepared, &back]);
     assert_eq!(once.strays, vec![3]);
-    let twice = after(&once.start(3, canary.clone(), "me", 1).unwrap(), &[&Event::Prepared, &back, &back]);
+    // Whoever goes back twice says what is left.
+    let further = Event::TakeBack { release: 2, why: "slow".into() };
+    let twice = after(&once.start(3, canary.clone(), "me", 1).unwrap(), &[&Event::Prepared, &back, &further]);
     assert_eq!((twice.active(), twice.strays.as_slice()), (Some(1), &[3, 2][..]));
     let promoted = after(&twice.start(4, canary, "me", 1).unwrap(), &[&Event::Prepared, &Event::Promote]);
     assert_eq!((promoted.active(), promoted.strays.is_empty()), (Some(4), true));

@@ -31,7 +31,7 @@ async fn a_query_by_get_has_a_tag_that_changes_with_its_body_alone() {
     assert_eq!(text(&headers, header::CACHE_CONTROL), "private, no-cache");
     assert_eq!(
         text(&headers, header::VARY),
-        "accept, accept-encoding, authorization, x-weir-release, x-weir-visitor | origin"
+        "accept, accept-encoding, authorization, x-weir-environment, x-weir-release, x-weir-visitor | origin"
     );
     let tag = text(&headers, header::ETAG);
     // It is the same again, also after a commit that does not change it, and for a client that has several.
@@ -42,7 +42,7 @@ async fn a_query_by_get_has_a_tag_that_changes_with_its_body_alone() {
         assert_eq!(text(&headers, header::CACHE_CONTROL), "private, no-cache");
         assert_eq!(
             text(&headers, header::VARY),
-            "accept, accept-encoding, authorization, x-weir-release, x-weir-visitor | origin"
+            "accept, accept-encoding, authorization, x-weir-environment, x-weir-release, x-weir-visitor | origin"
         );
         assert_eq!(text(&headers, header::CONTENT_TYPE), "");
     }

@@ -85,7 +85,7 @@ async fn each_change_is_stated_in_its_commit_and_chained_to_its_audit_record() {
         3.1 started from 1.0.0 to 1.0.0 of 2.0.0 by operator
         3.2 prepared from 1.0.0 to 1.0.0 of 2.0.0 by operator
         3.3 promoted from 1.0.0 to 2.0.0 of 2.0.0 by operator
-        3.4 rolled back from 2.0.0 to 1.0.0 of - it is slow by operator
+        3.4 rolled back from 2.0.0 to 1.0.0 of 2.0.0 it is slow by operator
     "#]]
     .assert_eq(&lines);
     // Each record has the digest of its statement, each statement an end of the log before its record.
