@@ -212,6 +212,8 @@ fn every_field_of_the_control_plane_needs_its_permission() {
         mutation deleteTenant          UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN
         mutation createEnvironment     UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN
         mutation changeEnvironment     UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN
+        mutation suspendEnvironment    UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN
+        mutation resumeEnvironment     UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN
         mutation deleteEnvironment     UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN
         mutation revokeAdministrator   UNAUTHENTICATED  UNAUTHENTICATED  FORBIDDEN  FORBIDDEN
     "#]]

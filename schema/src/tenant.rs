@@ -242,6 +242,11 @@ impl HostName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether it has more labels before those of another.
+    pub fn is_below(&self, other: &Self) -> bool {
+        self.0.strip_suffix(&other.0).is_some_and(|labels| labels.len() > 1 && labels.ends_with('.'))
+    }
 }
 
 impl FromStr for HostName {
@@ -316,5 +321,12 @@ mod tests {
             assert_eq!(host(text), None, "{text}");
         }
         assert_eq!(host("127.0.0.1").as_deref(), Some("127.0.0.1"));
+        let below = |one: &str, other: &str| match (one.parse::<HostName>(), other.parse()) {
+            (Ok(one), Ok(other)) => one.is_below(&other),
+            _ => false,
+        };
+        assert!(below("a.acme.example", "acme.example") && below("a.b.acme.example", "acme.example"));
+        assert!(!below("acme.example", "acme.example") && !below("xacme.example", "acme.example"));
+        assert!(!below("example", "acme.example"));
     }
 }

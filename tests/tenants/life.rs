@@ -145,7 +145,7 @@ fn each_has_a_key_of_its_own_which_goes_first() {
     let status = || well(run(&["encryption", "status", "--data", town.data().to_str().unwrap()]));
     eventually("the old key to fall out of use", || {
         let status = status();
-        (status.contains("key 2: the keys of 2 tenants") && !status.contains("key 1: ")).then_some(())
+        (status.contains("key 2: the keys of 2 data folders") && !status.contains("key 1: ")).then_some(())
     });
     // The server has given it up, and no tenant needs it.
     town.private("keys", &second);

@@ -7,7 +7,9 @@
 //! Architecture invariant: what is copied is one state of the other store. The release that the copy runs is the one that was active for
 //! these documents, and it is verified again there before it runs.
 
-use weir_schema::codec::control::{CopiedFrom, ReleaseRecord, SigningKeyRecord};
+use weir_schema::codec::control::{
+    CopiedFrom, MigrationDirection, MigrationRecord, ReleaseRecord, SigningKeyRecord,
+};
 use weir_schema::rollout::Traffic;
 use weir_schema::tenant::EnvironmentName;
 use weir_store::progress::Watch;
@@ -23,9 +25,9 @@ use crate::trusted::{self, TrustError};
 pub enum CopyEnvironmentError {
     /// Its documents are between two releases.
     #[error(
-        "the documents are being migrated for a release: copy them once its rollout is promoted or rolled back (weir rollout status)"
+        "the documents are being migrated for {0}, or back: copy them once its rollout is promoted or they are back (weir rollout status)"
     )]
-    Migrating,
+    Migrating(String),
     /// The documents cannot be copied.
     #[error("the documents cannot be copied: {0}")]
     Documents(#[from] CopyError),
@@ -46,15 +48,28 @@ impl From<Poisoned> for CopyEnvironmentError {
     }
 }
 
-/// The active release of a state; `None`: nothing is deployed.
-fn active(source: &Source) -> Result<Option<ReleaseRecord>, ControlError> {
+/// The active release of a state, `None`: nothing is deployed; and where calls went.
+fn active(source: &Source) -> Result<(Option<ReleaseRecord>, Traffic), ControlError> {
     let known = source.control_all(ControlKind::Releases)?;
     let known: Vec<ReleaseRecord> = known.iter().map(|text| parse(text)).collect::<Result<_, _>>()?;
     let traffic: Traffic = match source.control(&ControlKey::Traffic)? {
         Some(text) => parse(&text)?,
         None => before_rollouts(known.clone()),
     };
-    Ok(known.into_iter().find(|release| Some(release.sequence) == traffic.active()))
+    Ok((known.into_iter().find(|release| Some(release.sequence) == traffic.active()), traffic))
+}
+
+/// Looks whether all documents have the types of the active release.
+fn are_of(source: &Source, release: Option<&ReleaseRecord>) -> Result<(), CopyEnvironmentError> {
+    let Some(text) = source.control(&ControlKey::Migration)? else { return Ok(()) };
+    let record: MigrationRecord = parse(&text)?;
+    // Once the release is active that can still be undone there. A copy goes on from what the documents are.
+    let name = release.map(|release| format!("{} {}", release.app, release.version));
+    let is_done = record.direction == MigrationDirection::Up && record.is_over;
+    if is_done && name.as_ref() == Some(&record.release) {
+        return Ok(());
+    }
+    Err(CopyEnvironmentError::Migrating(record.release))
 }
 
 /// Fills the empty store of an environment with what another one has now, which is that of the app or of another of its environments.
@@ -66,10 +81,15 @@ pub async fn copy(
     watch: Watch,
 ) -> Result<CopiedFrom, CopyEnvironmentError> {
     let source = from.source()?;
-    if source.control(&ControlKey::Migration)?.is_some() {
-        return Err(CopyEnvironmentError::Migrating);
+    let (release, traffic) = active(&source)?;
+    are_of(&source, release.as_ref())?;
+    // What others have written is here too, and need not have the types of the active one: a release to come has to look.
+    let mut strays = traffic.strays.clone();
+    for (beside, _) in traffic.beside() {
+        if !strays.contains(&beside) {
+            strays.push(beside);
+        }
     }
-    let release = active(&source)?;
     let bundle = release.as_ref().map(|release| kept_bundles::read(from, release)).transpose()?;
     let keys = source.control_all(ControlKind::SigningKeys)?;
     let trusted = trusted::stored(from)?;
@@ -85,7 +105,8 @@ pub async fn copy(
         if let Some((release, bundle)) = release.as_ref().zip(bundle.as_ref()) {
             transaction.put_control(&ControlKey::Release(release.sequence), Some(text(release)));
             kept_bundles::put(to, transaction, release, bundle)?;
-            let traffic = Traffic { promoted: vec![release.sequence], ..Traffic::default() };
+            let (promoted, strays) = (vec![release.sequence], strays.clone());
+            let traffic = Traffic { promoted, strays, ..Traffic::default() };
             transaction.put_control(&ControlKey::Traffic, Some(text(&traffic)));
             targets.push(format!("{} {}", release.app, release.version));
         }

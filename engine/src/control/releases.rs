@@ -12,7 +12,7 @@ use weir_sandbox::compile::{Sources, compile};
 use weir_sandbox::diagnostic::{Diagnostic, Style};
 use weir_sandbox::isolate::IsolateError;
 use weir_schema::bundle::Statement;
-use weir_schema::codec::control::{ReleaseRecord, SigningKeyRecord};
+use weir_schema::codec::control::{MigrationRecord, ReleaseRecord, SigningKeyRecord};
 use weir_schema::digest::Digest;
 use weir_schema::rollout::{self, Phase, Rollout, Strategy};
 use weir_schema::tenant::InstanceName;
@@ -315,6 +315,14 @@ impl Engine {
 
     /// Has calls go again where they went when the server ended; `None`: nothing is deployed.
     pub async fn restore(&self, admit: Admit) -> Result<Option<ReleaseRecord>, DeployError> {
+        let restored = self.try_restore(admit).await;
+        if restored.as_ref().is_err_and(DeployError::may_pass) {
+            self.shared().turns.restore_later(admit);
+        }
+        restored
+    }
+
+    async fn try_restore(&self, admit: Admit) -> Result<Option<ReleaseRecord>, DeployError> {
         let _one_at_a_time = self.deploying().lock().await;
         if traffic(self.store())?.active().is_none() {
             // The first one may have been cut off.
@@ -439,6 +447,12 @@ pub(super) async fn keep(
         let (old, needed) = ((known.len() + 1).saturating_sub(RELEASES_MAX), needed(&traffic));
         let mut spare: Vec<u64> = known.iter().map(|release| release.sequence).collect();
         spare.retain(|sequence| !needed.contains(sequence));
+        // What has to be undone is undone by its release.
+        if let Some(text) = transaction.control(&ControlKey::Migration).map_err(ControlError::from)? {
+            let migration: MigrationRecord = parse(&text)?;
+            let is_of = |release: &ReleaseRecord| migration.release == format!("{} {}", release.app, release.version);
+            spare.retain(|sequence| !known.iter().any(|release| release.sequence == *sequence && is_of(release)));
+        }
         // Those that nobody would go back to are the first to go.
         spare.sort_by_key(|sequence| traffic.promoted.contains(sequence));
         spare.truncate(old);

@@ -7,10 +7,10 @@
 //! | creating | active | [`activate`] |
 //! | active | suspended | [`suspend`] |
 //! | suspended | active | [`resume`] |
-//! | active, suspended | deleting | [`begin_deletion`] |
+//! | creating, active, suspended | deleting | [`begin_deletion`] |
 //! | creating, deleting | nothing | [`remove`] |
 //!
-//! An environment is never suspended by itself: it is served where its tenant is, and goes before its tenant does.
+//! An environment is served where its tenant is, and goes before its tenant does.
 //!
 //! Architecture invariant: a name that is given again finds nothing of who had it before: its record goes after its folder.
 
@@ -238,17 +238,20 @@ pub async fn activate(
 
 /// Has one be kept and not served.
 pub async fn suspend(store: &Store, actor: &Actor, name: &InstanceName) -> Result<InstanceRecord, TenantsError> {
-    to(store, actor, name, &[InstanceState::Active], "active", InstanceState::Suspended, "suspendTenant").await
+    let action = act(name, "suspendTenant", "suspendEnvironment");
+    to(store, actor, name, &[InstanceState::Active], "active", InstanceState::Suspended, action).await
 }
 
 /// Has one be served again.
 pub async fn resume(store: &Store, actor: &Actor, name: &InstanceName) -> Result<InstanceRecord, TenantsError> {
-    to(store, actor, name, &[InstanceState::Suspended], "suspended", InstanceState::Active, "resumeTenant").await
+    let action = act(name, "resumeTenant", "resumeEnvironment");
+    to(store, actor, name, &[InstanceState::Suspended], "suspended", InstanceState::Active, action).await
 }
 
-/// From here on there is no way back: its key goes next, its folder after that, and its record last.
+/// From here on there is no way back, and nobody may be making it still: its key goes next, its folder after that, and its record last.
 pub async fn begin_deletion(store: &Store, actor: &Actor, name: &InstanceName) -> Result<InstanceRecord, TenantsError> {
-    let from = [InstanceState::Active, InstanceState::Suspended, InstanceState::Deleting];
+    // One that is being created, and by nobody any more, has to be removed as well.
+    let from = InstanceState::ALL;
     let action = act(name, "deleteTenant", "deleteEnvironment");
     to(store, actor, name, &from, "active or suspended", InstanceState::Deleting, action).await
 }
@@ -266,24 +269,43 @@ pub async fn remove(store: &Store, actor: &Actor, name: &InstanceName) -> Result
     .await
 }
 
-/// Has an environment be there until some time, or until somebody removes it.
-pub async fn expire(
+/// What is changed of an environment; what is `None` stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Altered {
+    /// Hosts under which it is reached, and by no others.
+    pub hosts: Option<Vec<HostName>>,
+    /// When it is removed by itself; `Some(None)`: never.
+    pub expires_ms: Option<Option<u64>>,
+}
+
+/// Changes what is said of an environment, all of it or nothing.
+pub async fn alter(
     store: &Store,
     actor: &Actor,
     name: &InstanceName,
-    expires_ms: Option<u64>,
+    altered: &Altered,
 ) -> Result<InstanceRecord, TenantsError> {
-    if expires_ms.is_some_and(|expires_ms| expires_ms <= now_ms()) {
+    if altered.expires_ms.flatten().is_some_and(|expires_ms| expires_ms <= now_ms()) {
         return Err(TenantsError::Expired);
     }
+    let hosts = altered.hosts.clone().map(|hosts| Reached { hosts, issuers: Vec::new() }.checked()).transpose()?;
     change(store, actor, |transaction| {
-        let record = get(transaction, name)?;
+        let known: Vec<InstanceRecord> = all_in(transaction, ControlKind::Instances)?;
+        let mut record = get(transaction, name)?;
         if record.state == InstanceState::Deleting {
-            return Err(TenantsError::State { name: name.clone(), state: record.state, needs: "active" });
+            return Err(TenantsError::State { name: name.clone(), state: record.state, needs: "active or suspended" });
         }
-        let record = InstanceRecord { expires_ms, ..record };
+        let mut targets = vec![name.to_string()];
+        if let Some(reached) = &hosts {
+            are_free(&known, name, &reached.hosts)?;
+            record.hosts.clone_from(&reached.hosts);
+            targets = reached.targets(name);
+        }
+        if let Some(expires_ms) = altered.expires_ms {
+            record.expires_ms = expires_ms;
+            targets.push(expires_ms.map_or_else(|| "for good".to_owned(), until));
+        }
         put(transaction, &record);
-        let targets = vec![name.to_string(), expires_ms.map_or_else(|| "for good".to_owned(), until)];
         Ok(Changed::new(record, "changeEnvironment", targets))
     })
     .await
@@ -520,7 +542,16 @@ mod tests {
         let copied = CopiedFrom { environment: None, sequence: 7, documents: 9 };
         let record = activate(&store, &operator, &name("acme+staging"), Some(copied.clone())).await.unwrap();
         assert_eq!((record.copied, record.state), (Some(copied), InstanceState::Active));
-        assert_eq!(expire(&store, &operator, &name("acme+staging"), None).await.unwrap().expires_ms, None);
+        let alter = async |hosts: &[&str], expires_ms| {
+            let hosts = Some(reached(hosts, &[]).hosts);
+            let altered = Altered { hosts, expires_ms };
+            let altered = alter(&store, &operator, &name("acme+staging"), &altered).await;
+            altered.map(|record| (record.hosts.len(), record.expires_ms)).map_err(|error| error.to_string())
+        };
+        // All of it or nothing.
+        assert!(alter(&["acme.example"], Some(None)).await.is_err());
+        assert_eq!(find(&store, &name("acme+staging")).unwrap().expires_ms, Some(later));
+        assert_eq!(alter(&[], Some(None)).await, Ok((0, None)));
         let delete = async |text: &str| {
             let begun = begin_deletion(&store, &operator, &name(text)).await;
             begun.map(|record| record.state).map_err(|error| error.to_string())

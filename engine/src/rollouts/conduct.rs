@@ -24,7 +24,7 @@ use super::ready::ReadyError;
 use super::shadow::Shadow;
 use super::statements::{self, StatementError};
 use super::traffic::{Split, Traffic};
-use crate::control::releases::{self, DeployError, read_traffic};
+use crate::control::releases::{self, Admit, DeployError, read_traffic};
 use crate::control::{Actor, Changed, ControlError, all, all_in, change, text};
 use crate::eager;
 use crate::engine::{ActivateError, Engine};
@@ -134,6 +134,20 @@ pub(crate) struct Turns {
     gone_by: Mutex<Option<rollout::Traffic>>,
     /// How many tasks are letting go of what releases asked for that have been left.
     letting_go: watch::Sender<usize>,
+    /// Where what was deployed could not be loaded at the start for a reason that may pass: who admits it, for the next try.
+    restoring: Mutex<Option<Admit>>,
+}
+
+impl Turns {
+    /// Has the conductor try once more to load what was deployed.
+    pub(crate) fn restore_later(&self, admit: Admit) {
+        *self.restoring.lock() = Some(admit);
+    }
+
+    /// Who admits what is to be tried once more, if it is.
+    pub(super) fn to_be_restored(&self) -> Option<Admit> {
+        self.restoring.lock().take()
+    }
 }
 
 /// A task lets go of what releases asked for, until this is dropped.
@@ -282,12 +296,15 @@ impl Engine {
         let state = releases::traffic(self.store())?;
         // What shadows the active release holds nobody to its types before.
         let is_checked = state.shadow().is_some() && matches!(event, Event::Promote | Event::Choose { .. });
-        if is_checked {
-            self.check_shadow(&state).await?;
+        if !is_checked {
+            return self.happen(event, actor).await;
         }
+        let _one_at_a_time = self.deploying().lock().await;
+        self.check_shadow(&state).await?;
         let happened = self.happen(event, actor).await;
-        if is_checked && happened.is_err() {
-            self.let_go_of_others(&releases::traffic(self.store())?).await?;
+        match &happened {
+            Ok(_) => self.keep_migrated_before(actor).await?,
+            Err(_) => self.let_go_of_others(&releases::traffic(self.store())?).await?,
         }
         happened
     }

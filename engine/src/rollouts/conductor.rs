@@ -66,7 +66,7 @@ impl Engine {
         let state = releases::traffic(self.store())?;
         if state.active().is_some() && self.traffic().borrow().active().is_none() {
             // After a start nothing happens by itself before calls go where they went.
-            return Ok(());
+            return self.restore_again().await;
         }
         // Where a rollout does not go on, all else does.
         let gone_on = self.go_on(&state).await;
@@ -85,6 +85,14 @@ impl Engine {
         self.hold_again_if_quiet().await?;
         self.drain(&self.needed_now()?, true).await;
         gone_on
+    }
+
+    /// Loads what was deployed, where that has failed at the start for a reason that may pass.
+    async fn restore_again(&self) -> Result<(), RolloutError> {
+        let Some(admit) = self.shared().turns.to_be_restored() else { return Ok(()) };
+        let restored = self.restore(admit).await;
+        let failed = |error| RolloutError::Stopped(format!("what was deployed is not served: {error}"));
+        restored.map(drop).map_err(failed)
     }
 
     async fn go_on(&self, state: &Traffic) -> Result<(), RolloutError> {

@@ -173,11 +173,19 @@ impl Engine {
         for release in &variants {
             self.check(release).await?;
         }
-        if let Some(before) = before.filter(|_| migrating.is_none()) {
-            // What this one writes is not for the release that had documents migrated.
+        // What this one writes is not for the release that had documents migrated. A shadow writes nothing before it is promoted.
+        if let Some(before) = before.filter(|_| migrating.is_none() && !is_shadow) {
             self.keep_migrated(&before, actor).await?;
         }
         Ok(())
+    }
+
+    /// Leaves documents as another release had them migrated, now that a shadow is promoted.
+    pub(super) async fn keep_migrated_before(&self, actor: &Actor) -> Result<(), RolloutError> {
+        match self.migration_status()? {
+            Some(record) => self.keep_migrated(&record, actor).await,
+            None => Ok(()),
+        }
     }
 
     /// Leaves documents as they are migrated.

@@ -155,6 +155,7 @@ fn state(
         tenant: here.as_ref().and_then(InstanceName::tenant).cloned(),
         environment: here.as_ref().and_then(InstanceName::environment_name).map(ToString::to_string),
         rollout,
+        takes_back: moved.ended.as_ref().map(|ended| ended.number).filter(|ended| *ended != rollout),
         number,
         event,
         from: named(from),

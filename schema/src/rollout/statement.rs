@@ -34,6 +34,9 @@ pub struct Statement {
     pub environment: Option<String>,
     /// The number of the rollout. What happens after it is over and before the next belongs to it.
     pub rollout: u64,
+    /// The rollout whose release is taken back, where there was another since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub takes_back: Option<u64>,
     /// Which of the statements about it this is, from 1.
     pub number: u64,
     /// What has happened.

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, Result, SimpleObject};
-use weir_engine::control::now_ms;
+use weir_engine::Engine;
+use weir_engine::control::acts::{self, Act};
+use weir_engine::control::administrators::Administrator;
+use weir_engine::control::{Actor, now_ms};
 use weir_schema::codec::control::{CopiedFrom, InstanceRecord};
 use weir_schema::datetime;
 use weir_schema::duration::parse_ms;
@@ -13,10 +16,10 @@ use weir_schema::tenant::{
 };
 use weir_store::progress::unwatched;
 
-use super::queries::bad;
+use super::queries::{bad, unavailable};
 use super::tenants::of_change;
 use super::types::TenantCondition;
-use super::{actor, refused};
+use super::{actor, from, refused};
 use crate::http::gateway::Gateway;
 use crate::tenants::environments::{Changing, Environments, Expiry, From, Making};
 use crate::tenants::{Condition, Tenants};
@@ -88,6 +91,36 @@ fn hosts(texts: &[String]) -> Result<Vec<HostName>> {
     parsed.map_err(|error: BadHostName| bad(error.to_string()))
 }
 
+/// Looks whether hosts may be those of the environments of an app: a tenant has those below its own. What the server's own
+/// administrators name is theirs to know.
+fn may_have(hosts: &[HostName], app: Option<&TenantName>, tenants: &Tenants) -> Result<()> {
+    let Some(tenant) = app else { return Ok(()) };
+    let own = tenants.hosts_of(tenant);
+    let is_below = |host: &HostName| own.iter().any(|own| host.is_below(own));
+    match hosts.iter().find(|host| !is_below(host)) {
+        Some(host) => Err(bad(format!("{host} is not below a host of the tenant {tenant}: who operates the server can have it be one"))),
+        None => Ok(()),
+    }
+}
+
+/// Who asks, as the log of the server has them: its own administrators may have the same name.
+fn asking(context: &Context<'_>, app: Option<&TenantName>) -> Result<Actor> {
+    let Some(tenant) = app else { return actor(context) };
+    let administrator = context.data::<Administrator>()?.clone();
+    let named = Administrator { name: format!("{}@{tenant}", administrator.name), ..administrator };
+    Ok(named.actor(from(context)))
+}
+
+/// Has it on record of a tenant too what was done to its environments: the registry is the server's.
+async fn on_record(context: &Context<'_>, app: Option<&TenantName>, action: &'static str, name: &str) -> Result<()> {
+    if app.is_none() {
+        return Ok(());
+    }
+    let store = context.data::<Engine>()?.store();
+    let recorded = acts::record(store, &actor(context)?, &Act::on(action, vec![name.to_owned()])).await;
+    recorded.map_err(unavailable)
+}
+
 fn after(time: &str) -> Result<u64> {
     let time = parse_ms(time).ok_or_else(|| bad("for is a number and a unit, such as 12h or 7d"))?;
     Ok(now_ms().saturating_add(time))
@@ -112,15 +145,18 @@ pub async fn create(
     time: Option<String>,
 ) -> Result<Environment> {
     let (tenants, app) = all(context)?;
-    let from = match from.as_deref() {
+    let begins = match from.as_deref() {
         None => From::Nothing,
         Some(PRODUCTION) => From::Copy(None),
         Some(other) => From::Copy(Some(name(other)?)),
     };
     let expires_ms = time.as_deref().map(after).transpose()?;
-    let making = Making { name: name(new)?, hosts: hosts(at)?, expires_ms, from };
-    let made = tenants.create_environment(actor(context)?, app, making, unwatched()).await;
-    Ok(Environment::of(made.map_err(of_change)?, Condition::Served))
+    let making = Making { name: name(new)?, hosts: hosts(at)?, expires_ms, from: begins };
+    may_have(&making.hosts, app.as_ref(), &tenants)?;
+    let made = tenants.create_environment(asking(context, app.as_ref())?, app.clone(), making, unwatched()).await;
+    let made = made.map_err(of_change)?;
+    on_record(context, app.as_ref(), "createEnvironment", new).await?;
+    Ok(Environment::of(made, Condition::Served))
 }
 
 /// Changes one.
@@ -149,6 +185,26 @@ pub async fn delete(context: &Context<'_>, text: &str, confirm: &str) -> Result<
     if text != confirm {
         return Err(bad("confirm is the name of the environment once more: all that it has is removed"));
     }
-    let deleted = tenants.delete_environment(actor(context)?, InstanceName::environment(app, name(text)?)).await;
-    deleted.map_err(of_change).map(|()| true)
+    let (by, instance) = (asking(context, app.as_ref())?, InstanceName::environment(app.clone(), name(text)?));
+    tenants.delete_environment(by, instance).await.map_err(of_change)?;
+    on_record(context, app.as_ref(), "deleteEnvironment", text).await?;
+    Ok(true)
+}
+
+/// Has one be kept and not served.
+pub async fn suspend(context: &Context<'_>, text: &str) -> Result<Environment> {
+    let (tenants, app) = all(context)?;
+    let (by, instance) = (asking(context, app.as_ref())?, InstanceName::environment(app.clone(), name(text)?));
+    let record = tenants.suspend(by, instance).await.map_err(of_change)?;
+    on_record(context, app.as_ref(), "suspendEnvironment", text).await?;
+    Ok(Environment::of(record, Condition::Suspended))
+}
+
+/// Has one be served again.
+pub async fn resume(context: &Context<'_>, text: &str) -> Result<Environment> {
+    let (tenants, app) = all(context)?;
+    let (by, instance) = (asking(context, app.as_ref())?, InstanceName::environment(app.clone(), name(text)?));
+    let (record, condition) = tenants.resume(by, instance).await.map_err(of_change)?;
+    on_record(context, app.as_ref(), "resumeEnvironment", text).await?;
+    Ok(Environment::of(record, condition))
 }

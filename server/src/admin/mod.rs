@@ -81,8 +81,12 @@ fn needs(permission: Permission) -> impl Fn(&Context<'_>) -> async_graphql::Resu
 
 /// Who asks, for the audit log.
 fn actor(context: &Context<'_>) -> async_graphql::Result<Actor> {
-    let from = context.data_opt::<Peer>().map(|Peer(address)| address.to_string());
-    Ok(context.data::<Administrator>()?.actor(from))
+    Ok(context.data::<Administrator>()?.actor(from(context)))
+}
+
+/// The address from which a request comes.
+fn from(context: &Context<'_>) -> Option<String> {
+    context.data_opt::<Peer>().map(|Peer(address)| address.to_string())
 }
 
 /// From which address a request comes.

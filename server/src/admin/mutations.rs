@@ -260,7 +260,7 @@ impl Mutation {
     #[graphql(guard = "needs(Permission::Tenants)")]
     async fn suspend_tenant(&self, context: &Context<'_>, name: String) -> Result<Tenant> {
         let (all, name) = (tenants::all(context)?, tenants::name(&name)?);
-        let record = all.suspend(actor(context)?, name).await.map_err(tenants::of_change)?;
+        let record = all.suspend(actor(context)?, name.into()).await.map_err(tenants::of_change)?;
         Ok(Tenant::of(record, Condition::Suspended))
     }
 
@@ -268,7 +268,7 @@ impl Mutation {
     #[graphql(guard = "needs(Permission::Tenants)")]
     async fn resume_tenant(&self, context: &Context<'_>, name: String) -> Result<Tenant> {
         let (all, name) = (tenants::all(context)?, tenants::name(&name)?);
-        let (record, condition) = all.resume(actor(context)?, name).await.map_err(tenants::of_change)?;
+        let (record, condition) = all.resume(actor(context)?, name.into()).await.map_err(tenants::of_change)?;
         Ok(Tenant::of(record, condition))
     }
 
@@ -308,6 +308,18 @@ impl Mutation {
         #[graphql(name = "for")] time: Option<String>,
     ) -> Result<Environment> {
         environments::change(context, &name, hosts, time).await
+    }
+
+    /// Has an environment be kept and not served. Its sockets end.
+    #[graphql(guard = "needs(Permission::Environments)")]
+    async fn suspend_environment(&self, context: &Context<'_>, name: String) -> Result<Environment> {
+        environments::suspend(context, &name).await
+    }
+
+    /// Has an environment be served again.
+    #[graphql(guard = "needs(Permission::Environments)")]
+    async fn resume_environment(&self, context: &Context<'_>, name: String) -> Result<Environment> {
+        environments::resume(context, &name).await
     }
 
     /// Removes all that an environment has, its key first. There is no way back, so the name is given twice.

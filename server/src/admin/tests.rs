@@ -24,7 +24,7 @@ use weir_store::{Options, Store};
 use crate::{Server, ServerOptions};
 
 /// Every root field, and the permission that it needs.
-const FIELDS: [(&str, &str, Permission); 42] = [
+const FIELDS: [(&str, &str, Permission); 44] = [
     ("query", "status", Permission::Read),
     ("query", "metrics", Permission::Read),
     ("query", "releases", Permission::Read),
@@ -65,6 +65,8 @@ const FIELDS: [(&str, &str, Permission); 42] = [
     ("mutation", "deleteTenant", Permission::Tenants),
     ("mutation", "createEnvironment", Permission::Environments),
     ("mutation", "changeEnvironment", Permission::Environments),
+    ("mutation", "suspendEnvironment", Permission::Environments),
+    ("mutation", "resumeEnvironment", Permission::Environments),
     ("mutation", "deleteEnvironment", Permission::Environments),
     ("mutation", "revokeAdministrator", Permission::Administrators),
 ];

@@ -1,14 +1,16 @@
-//! `weir env create|copy|list|change|delete`: the same app with data and an active release of its own.
+//! `weir env create|copy|list|change|suspend|resume|delete`: the same app with data and an active release of its own.
 
 use std::path::PathBuf;
 
 use axum::http::Uri;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
-use weir_engine::control::{now_ms, tenants};
+use weir_engine::control::tenants::{self, TenantsError};
+use weir_engine::control::{Actor, now_ms};
 use weir_schema::codec::control::InstanceRecord;
 use weir_schema::datetime;
 use weir_schema::tenant::{BadEnvironmentName, EnvironmentName, HostName, InstanceName, PRODUCTION, TenantName};
+use weir_store::Store;
 
 use super::folder::{FolderArguments, count, threads};
 use super::place::ServerPlace;
@@ -68,6 +70,20 @@ enum Command {
         /// For how long it is there from now on, such as 7d, and `never` where it is not to be removed by itself.
         #[arg(long, value_name = "TIME", value_parser = expiry)]
         expires: Option<Lasting>,
+        #[command(flatten)]
+        place: EnvironmentPlace,
+    },
+    /// Keep an environment and serve it no more; its sockets end.
+    Suspend {
+        /// The name.
+        name: EnvironmentName,
+        #[command(flatten)]
+        place: EnvironmentPlace,
+    },
+    /// Serve an environment again.
+    Resume {
+        /// The name.
+        name: EnvironmentName,
         #[command(flatten)]
         place: EnvironmentPlace,
     },
@@ -221,6 +237,19 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Copy { from: Source(from), name, made, place } => create(name, From::Copy(from.clone()), made, place),
         Command::List { json, place } => list(*json, place),
         Command::Change { name, hosts, expires, place } => change(name, hosts, *expires, place),
+        Command::Suspend { name, place } => {
+            let request = Request::SuspendEnvironment { name: place.instance(name) };
+            let alone = async |store: &Store, name: &InstanceName| {
+                tenants::suspend(store, &Actor::operator(), name).await
+            };
+            turned("suspendEnvironment", name, &request, place, alone)
+        }
+        Command::Resume { name, place } => {
+            let request = Request::ResumeEnvironment { name: place.instance(name) };
+            let alone =
+                async |store: &Store, name: &InstanceName| tenants::resume(store, &Actor::operator(), name).await;
+            turned("resumeEnvironment", name, &request, place, alone)
+        }
         Command::Delete { name, confirm, place } => delete(name, confirm, place),
     }
 }
@@ -327,6 +356,32 @@ fn change(
                         changed.map(TenantShown::at_rest).map_err(Failure::because)
                     })?
                 }
+            };
+            shown.into()
+        }
+    };
+    anstream::println!("{}", told.line());
+    Ok(())
+}
+
+/// Has one be served no more, or again, by a field of the control plane.
+fn turned(
+    field: &str,
+    name: &EnvironmentName,
+    request: &Request,
+    place: &EnvironmentPlace,
+    alone: impl AsyncFnOnce(&Store, &InstanceName) -> Result<InstanceRecord, TenantsError>,
+) -> Result<(), Failure> {
+    let query = format!("mutation($name: String!) {{ {field}(name: $name) {{ {FIELDS} }} }}");
+    let told = match place.ask(&query, json!({ "name": name }))? {
+        Some(data) => Told::remote(data.get(field).unwrap_or(&Value::Null)),
+        None => {
+            let (folder, bars, instance) = (place.folder()?, Bars::default(), place.instance(name));
+            let shown: TenantShown = match folder.ask(request, &bars)? {
+                Some(shown) => shown,
+                None => folder.alone(&bars, async |store| {
+                    alone(store, &instance).await.map(TenantShown::at_rest).map_err(Failure::because)
+                })?,
             };
             shown.into()
         }

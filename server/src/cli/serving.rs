@@ -205,13 +205,12 @@ fn setup(
     let environments = allowance(max, isolates, results_mib);
     let server = data.to_owned();
     let secrets = move |name: &InstanceName| {
-        let (folder, file) = match name {
-            InstanceName::Tenant(tenant) => (&of_tenants, tenant.to_string()),
-            InstanceName::Environment { of: None, name } => (&of_environments, name.to_string()),
-            InstanceName::Environment { of: Some(_), .. } => (&of_environments, name.to_string()),
-        };
+        let folder = if name.environment_name().is_some() { &of_environments } else { &of_tenants };
         match folder {
-            Some(folder) => secrets::of_tenant(&folder.join(file), &server).map_err(|error| error.to_string()),
+            // The names of both are never the same, so that one folder may have all of them.
+            Some(folder) => {
+                secrets::of_tenant(&folder.join(name.to_string()), &server).map_err(|error| error.to_string())
+            }
             None => Ok(Secrets::default()),
         }
     };

@@ -19,7 +19,7 @@ pub struct EnvironmentsSection {
     pub isolates: usize,
     /// How much memory the kept results of each may take, roughly, in MiB.
     pub results_mib: usize,
-    /// The folder of the files of secrets, each with the name of an environment: `staging`, or `acme+staging` of a tenant's.
+    /// The folder of the files of secrets, each with the name of an environment: `+staging`, or `acme+staging` of a tenant's.
     pub secrets: Option<PathBuf>,
     /// The domain below which each environment of the server's own app is a host by its name.
     pub domain: Option<HostName>,

@@ -420,11 +420,11 @@ async fn perform(request: Request, served: &Served, watch: Watch) -> Result<Valu
             outcome(&TenantShown::of(record, condition))
         }
         Request::SuspendTenant { name } => {
-            let record = served.tenants()?.suspend(Actor::operator(), name).await.map_err(|error| error.to_string())?;
+            let record = served.tenants()?.suspend(Actor::operator(), name.into()).await.map_err(|error| error.to_string())?;
             outcome(&TenantShown::of(record, Condition::Suspended))
         }
         Request::ResumeTenant { name } => {
-            let resumed = served.tenants()?.resume(Actor::operator(), name).await;
+            let resumed = served.tenants()?.resume(Actor::operator(), name.into()).await;
             let (record, condition) = resumed.map_err(|error| error.to_string())?;
             outcome(&TenantShown::of(record, condition))
         }
@@ -439,6 +439,16 @@ async fn perform(request: Request, served: &Served, watch: Watch) -> Result<Valu
         Request::ChangeEnvironment { name, changing } => {
             let changed = served.tenants()?.change_environment(Actor::operator(), name, changing).await;
             let (record, condition) = changed.map_err(|error| error.to_string())?;
+            outcome(&TenantShown::of(record, condition))
+        }
+        Request::SuspendEnvironment { name } => {
+            let suspended = served.tenants()?.suspend(Actor::operator(), name).await;
+            let record = suspended.map_err(|error| error.to_string())?;
+            outcome(&TenantShown::of(record, Condition::Suspended))
+        }
+        Request::ResumeEnvironment { name } => {
+            let resumed = served.tenants()?.resume(Actor::operator(), name).await;
+            let (record, condition) = resumed.map_err(|error| error.to_string())?;
             outcome(&TenantShown::of(record, condition))
         }
         Request::DeleteEnvironment { name } => {

@@ -296,6 +296,16 @@ pub enum Request {
         /// What.
         changing: Changing,
     },
+    /// One that is kept and not served. Done with a [`TenantShown`].
+    SuspendEnvironment {
+        /// The environment.
+        name: InstanceName,
+    },
+    /// One that is served again. Done with a [`TenantShown`].
+    ResumeEnvironment {
+        /// The environment.
+        name: InstanceName,
+    },
     /// The end of all that one has. Done with null.
     DeleteEnvironment {
         /// The environment.

@@ -2,6 +2,7 @@
 //! whoever has asked for it and gone, and a crash in the middle of one is made good at the next start.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use weir_engine::control::administrators::{self, AdminToken, AdministratorsError};
 use weir_engine::control::environments::CopyEnvironmentError;
@@ -35,6 +36,9 @@ pub enum ChangeError {
     /// It is made and cannot be served.
     #[error("{0}")]
     Serve(String),
+    /// Somebody was making it.
+    #[error("the {} was still being made: that is stopped now, and nothing of it is left in a moment", .0.told())]
+    Stopped(InstanceName),
     /// What was to do it is gone.
     #[error("the change was cut off: {0}")]
     CutOff(#[from] tokio::task::JoinError),
@@ -156,11 +160,11 @@ impl Tenants {
     }
 
     /// Has one be kept and not served, and its environments with it. Their sockets end.
-    pub async fn suspend(self: &Arc<Self>, actor: Actor, name: TenantName) -> Result<InstanceRecord, ChangeError> {
+    pub async fn suspend(self: &Arc<Self>, actor: Actor, name: InstanceName) -> Result<InstanceRecord, ChangeError> {
         let tenants = self.clone();
         tokio::spawn(async move {
             let _turn = tenants.changing.lock().await;
-            let record = tenants::suspend(&tenants.store, &actor, &name.into()).await?;
+            let record = tenants::suspend(&tenants.store, &actor, &name).await?;
             for environment in tenants.environments_of(&record.name) {
                 tenants.shut(&environment).await;
             }
@@ -174,12 +178,12 @@ impl Tenants {
     pub async fn resume(
         self: &Arc<Self>,
         actor: Actor,
-        name: TenantName,
+        name: InstanceName,
     ) -> Result<(InstanceRecord, Condition), ChangeError> {
         let tenants = self.clone();
         tokio::spawn(async move {
             let _turn = tenants.changing.lock().await;
-            let record = tenants::resume(&tenants.store, &actor, &name.into()).await?;
+            let record = tenants::resume(&tenants.store, &actor, &name).await?;
             tenants.table.write().put(record.clone(), None);
             tenants.open(&record).await;
             for environment in tenants.environments_of(&record.name) {
@@ -203,6 +207,10 @@ impl Tenants {
 
     /// Removes all that one has, by whom nobody else changes anything meanwhile.
     pub(super) async fn end(&self, actor: &Actor, name: &InstanceName) -> Result<(), ChangeError> {
+        if let Some(stop) = self.making.lock().get(name) {
+            stop.store(true, Ordering::Relaxed);
+            return Err(ChangeError::Stopped(name.clone()));
+        }
         let record = tenants::begin_deletion(&self.store, actor, name).await?;
         self.shut(&record).await;
         self.destroy(actor, name).await?;

@@ -118,7 +118,8 @@ impl Entry {
 impl Tenants {
     /// Whether there are any: otherwise no request need be looked at.
     pub fn is_empty(&self) -> bool {
-        self.table.read().entries.is_empty() && !self.own.auth.has_tenant_claims()
+        let has_hosts = !self.table.read().entries.is_empty() || self.setup.domain.is_some();
+        !has_hosts && !self.own.auth.has_tenant_claims()
     }
 
     /// Answers a request of an address: by a tenant's routes, or by the server's own.
@@ -221,8 +222,7 @@ impl Tenants {
 
     /// The environment of the server's own app that a host is by its name.
     fn below_domain<'h>(&self, host: &'h HostName) -> Option<&'h str> {
-        let name = host.as_str().strip_suffix(self.setup.domain.as_ref()?.as_str())?.strip_suffix('.')?;
-        (!name.contains('.')).then_some(name)
+        host.as_str().strip_suffix(self.setup.domain.as_ref()?.as_str())?.strip_suffix('.')
     }
 }
 

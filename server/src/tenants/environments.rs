@@ -3,6 +3,8 @@
 //!
 //! Rule: an environment has the callers of its app. Which tokens are good there, and which are revoked, is what the app says.
 
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -10,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 use weir_engine::control::environments;
-use weir_engine::control::tenants::{self, Reached, TenantsError};
+use weir_engine::control::tenants::{self, Altered, Reached, TenantsError};
 use weir_engine::control::{Actor, now_ms};
 use weir_schema::codec::control::{CopiedFrom, InstanceRecord, InstanceState};
 use weir_schema::tenant::{EnvironmentName, HostName, InstanceName, PRODUCTION, TenantName};
@@ -115,6 +117,13 @@ impl Tenants {
         self.listed(|name| name.environment_name().is_some() && name.tenant() == of)
     }
 
+    /// The hosts of a tenant.
+    pub fn hosts_of(&self, tenant: &TenantName) -> Vec<HostName> {
+        let table = self.table.read();
+        let entry = table.entries.get(&InstanceName::Tenant(tenant.clone()));
+        entry.map(|entry| entry.record.hosts.clone()).unwrap_or_default()
+    }
+
     /// Makes an environment and serves it.
     pub async fn create_environment(
         self: &Arc<Self>,
@@ -125,22 +134,40 @@ impl Tenants {
     ) -> Result<InstanceRecord, ChangeError> {
         let tenants = self.clone();
         tokio::spawn(async move {
-            let _turn = tenants.changing.lock().await;
             let Making { name, hosts, expires_ms, from } = making;
             let name = InstanceName::environment(of, name);
-            let source = tenants.source(&name, from)?;
             let reached = Reached { hosts, issuers: Vec::new() };
+            let turn = tenants.changing.lock().await;
+            let source = tenants.source(&name, from)?;
             let record = tenants.reserve(&actor, &name, &reached, expires_ms).await?;
-            let made = async {
-                let store = tenants.make_folder(&name).await?;
+            let made = tenants.make_folder(&name).await;
+            let making = tenants.begin_making(&name);
+            // Nobody waits for the documents: whoever wants it gone stops it.
+            drop(turn);
+            let filled = async {
+                let store = made?;
+                let watch = making.stopped_or(watch);
                 let copied = closed_on_error(&store, fill(&store, &name, source, watch).await).await?;
-                tenants.take_up(&actor, &record, store, copied).await
+                Ok((store, copied))
             };
-            let made = tenants.whole_or_gone(&actor, &name, made.await).await;
+            let filled = filled.await;
+            let _turn = tenants.changing.lock().await;
+            drop(making);
+            let made = match filled {
+                Ok((store, copied)) => tenants.take_up(&actor, &record, store, copied).await,
+                Err(error) => Err(error),
+            };
+            let made = tenants.whole_or_gone(&actor, &name, made).await;
             tenants.expiring.notify_one();
             made
         })
         .await?
+    }
+
+    fn begin_making(self: &Arc<Self>, name: &InstanceName) -> UnderWay {
+        let stop = Arc::new(AtomicBool::new(false));
+        self.making.lock().insert(name.clone(), stop.clone());
+        UnderWay { tenants: self.clone(), name: name.clone(), stop }
     }
 
     /// From where an environment is filled, which has to be served.
@@ -205,13 +232,18 @@ impl Tenants {
     fn expired(&self, now_ms: u64) -> (Vec<InstanceName>, Duration) {
         let table = self.table.read();
         let records = || table.entries.values().map(|entry| &entry.record);
-        let over = records().filter(|record| is_expired(record, now_ms)).map(|record| record.name.clone()).collect();
+        let is_there = |record: &&InstanceRecord| !matches!(record.state, InstanceState::Creating | InstanceState::Deleting);
+        let over = records().filter(|record| is_expired(record, now_ms)).filter(is_there);
+        let over = over.map(|record| record.name.clone()).collect();
         let next = records().filter_map(|record| record.expires_ms?.checked_sub(now_ms)).filter(|left| *left > 0).min();
         (over, next.map_or(LOOK_MAX, |left| Duration::from_millis(left).min(LOOK_MAX)))
     }
 
-    /// The environments of the app of a tenant.
+    /// The environments that go and come with a tenant.
     pub(super) fn environments_of(&self, tenant: &InstanceName) -> Vec<InstanceRecord> {
+        if tenant.environment_name().is_some() {
+            return Vec::new();
+        }
         let listed = self.environments(tenant.tenant()).into_iter().map(|(record, _)| record);
         listed.filter(|record| record.state == InstanceState::Active).collect()
     }
@@ -238,18 +270,35 @@ pub(super) async fn changed(
     name: &InstanceName,
     Changing { hosts, expires }: Changing,
 ) -> Result<InstanceRecord, TenantsError> {
-    let mut record = tenants::find(store, name)?;
-    if let Some(expires) = expires {
-        let expires_ms = match expires {
-            Expiry::Never => None,
-            Expiry::At(expires_ms) => Some(expires_ms),
-        };
-        record = tenants::expire(store, actor, name, expires_ms).await?;
+    let expires_ms = expires.map(|expires| match expires {
+        Expiry::Never => None,
+        Expiry::At(expires_ms) => Some(expires_ms),
+    });
+    tenants::alter(store, actor, name, &Altered { hosts, expires_ms }).await
+}
+
+/// An environment that is being made, until this is dropped.
+struct UnderWay {
+    tenants: Arc<Tenants>,
+    name: InstanceName,
+    stop: Arc<AtomicBool>,
+}
+
+impl UnderWay {
+    /// Who watches, where somebody may stop it besides.
+    fn stopped_or(&self, watch: Watch) -> Watch {
+        let stop = self.stop.clone();
+        Arc::new(move |progress| match stop.load(Ordering::Relaxed) {
+            true => ControlFlow::Break(()),
+            false => watch(progress),
+        })
     }
-    if let Some(hosts) = hosts {
-        record = tenants::reach(store, actor, name, &Reached { hosts, issuers: Vec::new() }).await?;
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.tenants.making.lock().remove(&self.name);
     }
-    Ok(record)
 }
 
 pub(super) fn is_expired(record: &InstanceRecord, now_ms: u64) -> bool {

@@ -29,6 +29,7 @@ pub mod served;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock, Weak};
 
 use futures_util::StreamExt;
@@ -105,6 +106,8 @@ pub struct Tenants {
     table: RwLock<Table>,
     /// Held while one is being changed.
     changing: Arc<tokio::sync::Mutex<()>>,
+    /// Environments that are being made, which others need not wait for; each stops where it is told to.
+    making: Mutex<HashMap<InstanceName, Arc<AtomicBool>>>,
     /// Told when one may expire earlier than another did.
     expiring: Arc<Notify>,
 }
@@ -191,8 +194,8 @@ impl Tenants {
         let store = own.service.engine().store().clone();
         let all = tenants::list(&store)?;
         let ring = Mutex::new(setup.ring.clone());
-        let (table, changing, expiring) = (RwLock::default(), Arc::default(), Arc::default());
-        let tenants = Arc::new(Self { store, own, setup, ring, table, changing, expiring });
+        let (table, changing, making, expiring) = (RwLock::default(), Arc::default(), Mutex::default(), Arc::default());
+        let tenants = Arc::new(Self { store, own, setup, ring, table, changing, making, expiring });
         let (environments, of_tenants): (Vec<_>, Vec<_>) =
             all.into_iter().partition(|record| record.name.environment_name().is_some());
         for records in [of_tenants, environments] {
