@@ -190,7 +190,11 @@ fn who_administers_from_elsewhere_sees_and_does_the_same() {
     assert_eq!(alone(&["list"]).stdout.lines().count(), 3);
     let stated = alone(&["statements"]).stdout;
     assert!(
-        stated.lines().last().unwrap().ends_with("  operator  rolled back app 1.0.1, from app 1.0.1 to app 1.0.0: by hand"),
+        stated
+            .lines()
+            .last()
+            .unwrap()
+            .ends_with("  operator  rolled back app 1.0.1, from app 1.0.1 to app 1.0.0: by hand"),
         "{stated}"
     );
     let none = alone(&["statements", "9"]).stderr;

@@ -52,6 +52,11 @@ fn folders(town: &Town) -> Vec<String> {
 fn one_has_data_and_a_release_of_its_own_and_is_reached_by_its_name() {
     let town = with_an_app("[environments]\ndomain = \"preview.example\"");
     let production = town.server();
+    // Nothing below the domain is for production, also where there is no environment.
+    for host in ["nobody.preview.example", "v1.4.preview.example"] {
+        assert_eq!(town.at(host).code("{ texts }"), (404, json!("NOT_FOUND")), "{host}");
+    }
+    assert_eq!(texts(&town.at("production.preview.example")), json!(["of production"]));
     town.server().data("mutation { later(text: \"later\") }", json!({}));
     let made = well(env(&town, &["copy", "production", "staging", "--host", "staging.example"]));
     assert!(made.starts_with("staging  served  host staging.example  from production at commit "), "{made}");
@@ -97,6 +102,12 @@ fn one_has_data_and_a_release_of_its_own_and_is_reached_by_its_name() {
     // A copy of a copy.
     well(env(&town, &["copy", "staging", "pr-1"]));
     assert_eq!(texts(&production.with_header("x-weir-environment", "pr-1")), json!(["of production", "of staging"]));
+    // One that is kept and not served is as if it were being mended.
+    assert!(well(env(&town, &["suspend", "pr-1"])).starts_with("pr-1  suspended  from staging at commit "));
+    let suspended = production.with_header("x-weir-environment", "pr-1");
+    assert_eq!(suspended.code("{ texts }"), (503, json!("UNAVAILABLE")));
+    assert!(well(env(&town, &["resume", "pr-1"])).starts_with("pr-1  served  from staging at commit "));
+    assert_eq!(texts(&suspended), json!(["of production", "of staging"]));
     well(env(&town, &["create", "empty"]));
     let empty = production.with_header("x-weir-environment", "empty");
     assert_eq!(empty.code("{ texts }"), (503, json!("UNAVAILABLE")), "nothing is deployed there");
@@ -201,11 +212,27 @@ fn it_has_the_callers_and_administrators_of_its_app() {
 #[test]
 fn those_of_a_tenant_are_reached_through_it_and_go_before_it() {
     let town = Town::start(&[]);
-    town.create("acme", &["--host", "acme.example"]);
+    let root = town.create("acme", &["--host", "acme.example"]);
     town.create("beta", &["--host", "beta.example"]);
     town.deploy("acme");
     town.deploy("beta");
     town.add("acme", "of acme");
+    // Whoever administers it has hosts of its own at most, and is on record as who that is.
+    let root = town.at("acme.example").showing(&root);
+    let create = |name: &str, host: &str| {
+        let query = format!("mutation {{ createEnvironment(name: \"{name}\", hosts: [\"{host}\"]) {{ name }} }}");
+        root.admin(&query)
+    };
+    for host in ["api.example.com", "acme.example", "localhost", "xacme.example"] {
+        let refused = create("taken", host);
+        assert_eq!(refused["errors"][0]["extensions"]["code"], json!("BAD_REQUEST"), "{refused}");
+    }
+    assert_eq!(create("own", "own.acme.example")["data"]["createEnvironment"]["name"], json!("own"));
+    assert_eq!(root.admin("mutation { deleteEnvironment(name: \"own\", confirm: \"own\") }")["errors"], Value::Null);
+    let log = well(town.run(&["audit", "list", "--action", "createEnvironment"]));
+    assert!(log.contains("administrator root@acme  createEnvironment acme+own"), "{log}");
+    let log = well(town.run(&["audit", "list", "--action", "createEnvironment", "--tenant", "acme"]));
+    assert!(log.contains("administrator root  createEnvironment own"), "{log}");
     well(env(&town, &["copy", "production", "staging", "--tenant", "acme"]));
     let staging = town.at("acme.example").with_header("x-weir-environment", "staging");
     assert_eq!(texts(&staging), json!(["of acme"]));

@@ -7,9 +7,7 @@
 //! Architecture invariant: what is copied is one state of the other store. The release that the copy runs is the one that was active for
 //! these documents, and it is verified again there before it runs.
 
-use weir_schema::codec::control::{
-    CopiedFrom, MigrationDirection, MigrationRecord, ReleaseRecord, SigningKeyRecord,
-};
+use weir_schema::codec::control::{CopiedFrom, MigrationDirection, MigrationRecord, ReleaseRecord, SigningKeyRecord};
 use weir_schema::rollout::Traffic;
 use weir_schema::tenant::EnvironmentName;
 use weir_store::progress::Watch;
@@ -185,5 +183,53 @@ mod tests {
         for bench in [app, copy] {
             bench.engine.close().await;
         }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn documents_between_two_releases_are_not_copied_and_those_of_others_are_remembered() {
+        let (app, key) = (Bench::new(), SigningKey::generate().unwrap());
+        app.trust(&key).await;
+        app.deploy(&bundle(&key, &answering("1.0.0", 1), 10)).await.unwrap();
+        let steps = vec![weir_schema::rollout::Step { share: weir_schema::rollout::Share::ALL, for_ms: None }];
+        let canary = weir_schema::rollout::Strategy::Canary { steps };
+        let newer = bundle(&key, &answering("1.1.0", 2), 20);
+        app.engine.deploy(&newer, canary, &Actor::operator(), &|_| Ok(())).await.unwrap();
+        let copied = async |migration: Option<(&str, MigrationDirection, bool)>| {
+            let record = migration.map(|(release, direction, is_over)| {
+                let collections = BTreeMap::new();
+                text(&MigrationRecord { release: release.to_owned(), direction, is_over, collections })
+            });
+            change(&app.store, &Actor::operator(), |transaction| {
+                transaction.put_control(&ControlKey::Migration, record.clone());
+                Ok::<_, ControlError>(Changed::new((), "migrate", Vec::new()))
+            })
+            .await
+            .unwrap();
+            let folder = tempfile::tempdir().unwrap();
+            let store = Store::open(&folder.path().join("data"), weir_store::Options::default()).unwrap();
+            let copied = copy(&app.store, None, &store, unwatched()).await;
+            let traffic = releases::traffic(&store).unwrap();
+            store.close().await;
+            copied.map(|_| (traffic.promoted, traffic.strays)).map_err(|error| error.to_string())
+        };
+        // What calls go to beside the active one has written too.
+        assert_eq!(copied(None).await, Ok((vec![10], vec![20])));
+        let refused = |release: &str| {
+            Err(format!(
+                "the documents are being migrated for {release}, or back: copy them once its rollout is promoted or they are back \
+                 (weir rollout status)"
+            ))
+        };
+        let (up, down) = (MigrationDirection::Up, MigrationDirection::Down);
+        assert_eq!(copied(Some(("shop 1.0.0", up, true))).await, Ok((vec![10], vec![20])));
+        for (release, direction, is_over) in [
+            ("shop 1.0.0", up, false),
+            ("shop 1.0.0", down, true),
+            ("shop 1.1.0", up, true),
+            ("shop 1.1.0", down, false),
+        ] {
+            assert_eq!(copied(Some((release, direction, is_over))).await, refused(release), "{direction:?} {is_over}");
+        }
+        app.engine.close().await;
     }
 }

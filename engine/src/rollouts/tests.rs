@@ -432,6 +432,13 @@ async fn a_rollout_goes_on_after_a_restart() {
     bench.engine.close().await;
 }
 
+const INDEXED: &str = r#"
+import { collection, type Int } from "weir";
+export interface Item { n: Int }
+export const items = collection<Item>({ unique: ["n"] });
+export const notes = collection<Item>();
+"#;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_release_that_cannot_be_loaded_to_the_end_leaves_nothing_in_the_store() {
     let (bench, _) = two(AT_ONCE).await;

@@ -98,7 +98,9 @@ fn may_have(hosts: &[HostName], app: Option<&TenantName>, tenants: &Tenants) -> 
     let own = tenants.hosts_of(tenant);
     let is_below = |host: &HostName| own.iter().any(|own| host.is_below(own));
     match hosts.iter().find(|host| !is_below(host)) {
-        Some(host) => Err(bad(format!("{host} is not below a host of the tenant {tenant}: who operates the server can have it be one"))),
+        Some(host) => Err(bad(format!(
+            "{host} is not below a host of the tenant {tenant}: who operates the server can have it be one"
+        ))),
         None => Ok(()),
     }
 }

@@ -239,9 +239,8 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Change { name, hosts, expires, place } => change(name, hosts, *expires, place),
         Command::Suspend { name, place } => {
             let request = Request::SuspendEnvironment { name: place.instance(name) };
-            let alone = async |store: &Store, name: &InstanceName| {
-                tenants::suspend(store, &Actor::operator(), name).await
-            };
+            let alone =
+                async |store: &Store, name: &InstanceName| tenants::suspend(store, &Actor::operator(), name).await;
             turned("suspendEnvironment", name, &request, place, alone)
         }
         Command::Resume { name, place } => {

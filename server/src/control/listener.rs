@@ -420,7 +420,8 @@ async fn perform(request: Request, served: &Served, watch: Watch) -> Result<Valu
             outcome(&TenantShown::of(record, condition))
         }
         Request::SuspendTenant { name } => {
-            let record = served.tenants()?.suspend(Actor::operator(), name.into()).await.map_err(|error| error.to_string())?;
+            let record =
+                served.tenants()?.suspend(Actor::operator(), name.into()).await.map_err(|error| error.to_string())?;
             outcome(&TenantShown::of(record, Condition::Suspended))
         }
         Request::ResumeTenant { name } => {

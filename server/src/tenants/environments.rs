@@ -232,7 +232,8 @@ impl Tenants {
     fn expired(&self, now_ms: u64) -> (Vec<InstanceName>, Duration) {
         let table = self.table.read();
         let records = || table.entries.values().map(|entry| &entry.record);
-        let is_there = |record: &&InstanceRecord| !matches!(record.state, InstanceState::Creating | InstanceState::Deleting);
+        let is_there =
+            |record: &&InstanceRecord| !matches!(record.state, InstanceState::Creating | InstanceState::Deleting);
         let over = records().filter(|record| is_expired(record, now_ms)).filter(is_there);
         let over = over.map(|record| record.name.clone()).collect();
         let next = records().filter_map(|record| record.expires_ms?.checked_sub(now_ms)).filter(|left| *left > 0).min();

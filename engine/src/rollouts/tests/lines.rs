@@ -8,7 +8,7 @@ async fn callers_stay_on_a_line() {
     let on = async |range: &str| {
         let line = Line::parse(range).unwrap();
         let release = bench.engine.route_on(&line, Asker::Nobody).await?;
-        Ok::<_, super::line::LineError>((ask(&bench, &release).await, line))
+        Ok::<_, super::super::line::LineError>((ask(&bench, &release).await, line))
     };
     let of = async |range: &str| on(range).await.map(|(answer, _)| answer).map_err(|error| error.to_string());
     assert_eq!((of("^1").await, of("^2").await, of("*").await), (Ok(json!(1)), Ok(json!(2)), Ok(json!(2))));
@@ -148,10 +148,3 @@ async fn jobs_stay_on_the_line_of_their_caller() {
     scheduler.stop().await;
     bench.engine.close().await;
 }
-
-const INDEXED: &str = r#"
-import { collection, type Int } from "weir";
-export interface Item { n: Int }
-export const items = collection<Item>({ unique: ["n"] });
-export const notes = collection<Item>();
-"#;
