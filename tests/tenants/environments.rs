@@ -225,7 +225,7 @@ fn those_of_a_tenant_are_reached_through_it_and_go_before_it() {
     };
     for host in ["api.example.com", "acme.example", "localhost", "xacme.example"] {
         let refused = create("taken", host);
-        assert_eq!(refused["errors"][0]["extensions"]["code"], json!("BAD_REQUEST"), "{refused}");
+        assert_eq!(refused["errors"][0]["extensions"]["code"], json!("BAD_ARGUMENTS"), "{refused}");
     }
     assert_eq!(create("own", "own.acme.example")["data"]["createEnvironment"]["name"], json!("own"));
     assert_eq!(root.admin("mutation { deleteEnvironment(name: \"own\", confirm: \"own\") }")["errors"], Value::Null);

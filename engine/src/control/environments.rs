@@ -190,7 +190,8 @@ mod tests {
         let (app, key) = (Bench::new(), SigningKey::generate().unwrap());
         app.trust(&key).await;
         app.deploy(&bundle(&key, &answering("1.0.0", 1), 10)).await.unwrap();
-        let steps = vec![weir_schema::rollout::Step { share: weir_schema::rollout::Share::ALL, for_ms: None }];
+        let steps =
+            vec![weir_schema::rollout::Step { share: weir_schema::rollout::Share::of(5_000).unwrap(), for_ms: None }];
         let canary = weir_schema::rollout::Strategy::Canary { steps };
         let newer = bundle(&key, &answering("1.1.0", 2), 20);
         app.engine.deploy(&newer, canary, &Actor::operator(), &|_| Ok(())).await.unwrap();
