@@ -235,11 +235,11 @@ pub(crate) async fn reseal(store: &Store, actor: &Actor) -> Result<(), Statement
     .await
 }
 
-/// The private key, where the key of before has sealed it, and its record.
-fn sealed_before(
-    store: &Store,
-    transaction: &mut Transaction,
-) -> Result<Option<(Zeroizing<Vec<u8>>, StatementKeyRecord)>, StatementError> {
+/// A private key, and its record.
+type PrivateKey = (Zeroizing<Vec<u8>>, StatementKeyRecord);
+
+/// The private key, where the key of before has sealed it.
+fn sealed_before(store: &Store, transaction: &mut Transaction) -> Result<Option<PrivateKey>, StatementError> {
     let written = transaction.control(&ControlKey::StatementKey).map_err(ControlError::from)?;
     // One that cannot be read is replaced when it is to sign.
     let Some(record) = written.and_then(|written| parse::<StatementKeyRecord>(&written).ok()) else { return Ok(None) };
