@@ -81,7 +81,7 @@ fn from_a_key_to_an_answer() {
     let client = server.client();
     let refused = walk.deploy(&[]);
     assert_eq!(refused.code, Some(1));
-    assert!(refused.stderr.contains("which this server does not trust: weir keys trust FILE"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("which is not trusted here: weir keys trust FILE"), "{}", refused.stderr);
     assert_eq!(client.get("/readyz").0, 503);
 
     let trusted = walk.on_data(&["keys", "trust", &walk.path("key.pub")]);

@@ -105,7 +105,7 @@ mod witness;
 pub use ahead::Ahead;
 pub use backup::BackupError;
 pub use backup::manifest::{FileEntry, Manifest};
-pub use backup::restore::{RestoreError, Restored, restore};
+pub use backup::restore::{RestoreError, Restored, restore, restore_if};
 pub use backup::staging::Existing;
 pub use building::BuildProgress;
 pub use control::{ControlKey, ControlKind};

@@ -102,10 +102,23 @@ fn one_has_data_and_a_release_of_its_own_and_is_reached_by_its_name() {
     // A copy of a copy.
     well(env(&town, &["copy", "staging", "pr-1"]));
     assert_eq!(texts(&production.with_header("x-weir-environment", "pr-1")), json!(["of production", "of staging"]));
+    // None takes the name of another, and none is restored as another.
+    let taken = env(&town, &["create", "other", "--host", "staging.preview.example"]);
+    assert!(taken.stderr.contains("is below the domain of [environments] in weir.toml"), "{}", taken.stderr);
+    let backup = town.path("backup");
+    well(town.run_on_data(&["backup", &backup, "--env", "staging"]));
     // One that is kept and not served is as if it were being mended.
     assert!(well(env(&town, &["suspend", "pr-1"])).starts_with("pr-1  suspended  from staging at commit "));
     let suspended = production.with_header("x-weir-environment", "pr-1");
     assert_eq!(suspended.code("{ texts }"), (503, json!("UNAVAILABLE")));
+    let misplaced = town.run_on_data(&["restore", &backup, "--env", "pr-1", "--replace"]);
+    assert!(
+        misplaced
+            .stderr
+            .contains("the backup is of the environment staging, and not of the environment pr-1: weir env copy"),
+        "{}",
+        misplaced.stderr
+    );
     assert!(well(env(&town, &["resume", "pr-1"])).starts_with("pr-1  served  from staging at commit "));
     assert_eq!(texts(&suspended), json!(["of production", "of staging"]));
     well(env(&town, &["create", "empty"]));

@@ -46,7 +46,7 @@ pub enum Refusal {
     #[error("nobody has signed the bundle: weir deploy FILE --key KEYFILE signs it")]
     Unsigned,
     /// Nobody whom this server trusts has.
-    #[error("the bundle is signed by {}, which this server does not trust: weir keys trust FILE", list(.0))]
+    #[error("the bundle is signed by {}, which is not trusted here: weir keys trust FILE, with the --tenant and --env that it is deployed to", list(.0))]
     UnknownKey(Vec<KeyId>),
     /// It was changed, or the signature was.
     #[error("the signature of key {0} does not fit: the bundle was changed after it was signed, or the signature was")]

@@ -36,6 +36,9 @@ pub enum TenantsError {
     /// Another one has it.
     #[error("the host {0} is that of another tenant or environment: take it from that one first")]
     HostTaken(HostName),
+    /// It is below the domain of environments.
+    #[error("the host {0} is below the domain of [environments] in weir.toml, where each environment is by its name")]
+    BelowDomain(HostName),
     /// There is none.
     #[error("there is no {}: {} shows those that there are", .0.told(), .0.list_command())]
     Unknown(InstanceName),

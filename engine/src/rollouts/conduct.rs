@@ -25,7 +25,7 @@ use super::shadow::Shadow;
 use super::statements::{self, StatementError};
 use super::traffic::{Split, Traffic};
 use crate::control::releases::{self, Admit, DeployError, read_traffic};
-use crate::control::{Actor, Changed, ControlError, all, all_in, change, text};
+use crate::control::{Actor, Changed, ControlError, all, all_in, change, keys, text};
 use crate::eager;
 use crate::engine::{ActivateError, Engine};
 use crate::experiments::observations::BeginError;
@@ -105,6 +105,11 @@ pub enum RolloutError {
     /// It is somebody's who writes the app.
     #[error("this server runs an app that is being written: there are rollouts where weir serve runs")]
     Develops,
+    /// Its keys count no more.
+    #[error(
+        "release {0} may not run any more, since keys that it is signed with were revoked: deploy another one, signed with keys that count"
+    )]
+    Revoked(String),
     /// It cannot be stated.
     #[error("nothing has changed, since nothing can be signed about it: {0}")]
     Statement(#[from] StatementError),
@@ -331,6 +336,14 @@ impl Engine {
         Ok(())
     }
 
+    /// Looks whether a release that is loaded could be loaded still, as far as its keys go.
+    fn may_run(&self, known: &[ReleaseRecord], sequence: u64) -> Result<(), RolloutError> {
+        let Some(record) = known.iter().find(|release| release.sequence == sequence) else { return Ok(()) };
+        let keys = keys::list(self.store())?;
+        let count = keys.iter().filter(|key| key.revoked_ms.is_none() && record.signers.contains(&key.id)).count();
+        if count < self.signatures_asked() { Err(RolloutError::Revoked(record.version.clone())) } else { Ok(()) }
+    }
+
     /// Commits what happens, and has calls go by it.
     pub(super) async fn happen(&self, event: Event, actor: &Actor) -> Result<rollout::Traffic, RolloutError> {
         let now_ms = self.clock().now_ms();
@@ -342,6 +355,9 @@ impl Engine {
         self.begin_experiment(&next.traffic).await?;
         let becomes_active = next.traffic.active().filter(|active| self.active_sequence() != Some(*active));
         let promoted = becomes_active.filter(|_| event.why_back().is_none());
+        if let Some(release) = becomes_active.filter(|_| promoted.is_none()) {
+            self.may_run(&known, release)?;
+        }
         if let Some(release) = promoted.and_then(|sequence| self.loaded_as(sequence)) {
             // What its views have computed before is there when its first call comes. A rollback has no time for that.
             self.hand_over(&release).await;

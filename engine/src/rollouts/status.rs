@@ -125,7 +125,11 @@ pub fn find(store: &Store, named: &str) -> Result<ReleaseRecord, RolloutError> {
     let known = releases::list(store)?;
     let sequence = named.parse::<u64>().ok();
     let is_it = |release: &&ReleaseRecord| release.version == named || Some(release.sequence) == sequence;
-    let found = known.iter().rev().find(is_it).cloned();
+    let state = releases::traffic(store)?;
+    // A version may be on record more than once: then it is that to which calls go.
+    let beside = state.rollout.iter().flat_map(|rollout| rollout.variants()).map(|(sequence, _)| sequence);
+    let called: Vec<u64> = state.active().into_iter().chain(beside).collect();
+    let found = known.iter().rev().filter(is_it).min_by_key(|release| !called.contains(&release.sequence)).cloned();
     found.ok_or_else(|| RolloutError::Unknown(named.chars().take(100).collect()))
 }
 

@@ -17,12 +17,13 @@ use super::conduct::{self, RolloutError};
 use super::conductor::needed;
 use super::line::Line;
 use super::loaded::{DRAIN_AFTER, DRAIN_TAKEN_OVER_AFTER, Writes};
+use super::status;
 use super::traffic::Asker;
 use crate::bundle::key::SigningKey;
 use crate::call::Caller;
 use crate::control::releases::{self, DeployError};
 use crate::control::tests::{AT_ONCE, Bench, COLLECTIONS, answering, bundle, sources};
-use crate::control::{Actor, Changed, ControlError, change};
+use crate::control::{Actor, Changed, ControlError, change, keys};
 use crate::engine::ActivateError;
 use crate::jobs::control;
 use crate::release::Release;
@@ -318,6 +319,37 @@ async fn what_was_used_longest_ago_makes_room_on_lines() {
     drop(held);
     assert!(bench.engine.make_room(1).await.unwrap());
     assert_eq!(are_loaded([10, 40, 50]), [false, true, true]);
+    bench.engine.close().await;
+}
+
+/// What may not be loaded is not gone back to either, though it is loaded still.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_whose_key_was_revoked_is_not_gone_back_to() {
+    let (bench, key) = two(AT_ONCE).await;
+    let other = SigningKey::generate().unwrap();
+    bench.trust(&other).await;
+    deploy(&bench, &bundle(&other, &answering("3.0.0", 3), 30), AT_ONCE).await.unwrap();
+    keys::revoke(&bench.store, &Actor::operator(), &key.public().id().to_string()).await.unwrap();
+    let refused = roll(&bench, back()).await.unwrap_err().to_string();
+    assert!(refused.starts_with("release 2.0.0 may not run any more, since keys"), "{refused}");
+    assert_eq!(releases::traffic(&bench.store).unwrap().active(), Some(30));
+    assert_eq!(bench.answer().await, json!(3));
+    bench.engine.close().await;
+}
+
+/// A version that is on record more than once is the one to which calls go.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_is_the_release_that_takes_calls() {
+    let (bench, key) = two(AT_ONCE).await;
+    deploy(&bench, &bundle(&key, &answering("2.0.0", 2), 30), AT_ONCE).await.unwrap();
+    let found = || status::find(&bench.store, "2.0.0").unwrap().sequence;
+    assert_eq!(found(), 30);
+    roll(&bench, back()).await.unwrap();
+    assert_eq!(found(), 20);
+    let release = found();
+    roll(&bench, Event::TakeBack { release, why: "still slow".into() }).await.unwrap();
+    assert_eq!(bench.answer().await, json!(1));
+    assert_eq!(found(), 30, "the newest, where none takes calls");
     bench.engine.close().await;
 }
 

@@ -9,10 +9,10 @@ use weir_engine::control::tenants::{self, TenantsError};
 use weir_engine::control::{Actor, now_ms};
 use weir_schema::codec::control::InstanceRecord;
 use weir_schema::datetime;
-use weir_schema::tenant::{BadEnvironmentName, EnvironmentName, HostName, InstanceName, PRODUCTION, TenantName};
+use weir_schema::tenant::{EnvironmentName, HostName, InstanceName, PRODUCTION, TenantName};
 use weir_store::Store;
 
-use super::folder::{FolderArguments, count, threads};
+use super::folder::{FolderArguments, Which, count, threads, which};
 use super::place::ServerPlace;
 use super::progress::Bars;
 use super::remote::Remote;
@@ -43,8 +43,8 @@ enum Command {
     /// Make an environment that has what another one has now: its data, its active release, and the keys that are trusted there.
     Copy {
         /// Which one: production, or an environment.
-        #[arg(value_parser = source)]
-        from: Source,
+        #[arg(value_parser = which)]
+        from: Which,
         /// The name of the copy: lower-case letters, digits and hyphens.
         name: EnvironmentName,
         #[command(flatten)]
@@ -124,17 +124,6 @@ struct EnvironmentPlace {
     /// The token of an administrator with the permission environments, in a file that only you can read.
     #[arg(long, value_name = "FILE", requires = "server")]
     token_file: Option<PathBuf>,
-}
-
-/// What is copied; `None` in it: the app itself.
-#[derive(Debug, Clone)]
-struct Source(Option<EnvironmentName>);
-
-fn source(text: &str) -> Result<Source, BadEnvironmentName> {
-    match text {
-        PRODUCTION => Ok(Source(None)),
-        name => name.parse().map(Some).map(Source),
-    }
 }
 
 /// For how long; `None` in it: until it is removed by hand.
@@ -234,7 +223,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     logging::start();
     match &arguments.command {
         Command::Create { name, made, place } => create(name, From::Nothing, made, place),
-        Command::Copy { from: Source(from), name, made, place } => create(name, From::Copy(from.clone()), made, place),
+        Command::Copy { from: Which(from), name, made, place } => create(name, From::Copy(from.clone()), made, place),
         Command::List { json, place } => list(*json, place),
         Command::Change { name, hosts, expires, place } => change(name, hosts, *expires, place),
         Command::Suspend { name, place } => {

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use tokio::runtime::{self, Runtime};
 use weir_engine::control::Actor;
 use weir_engine::control::acts::{self, Act};
-use weir_schema::tenant::{EnvironmentName, InstanceName, TenantName};
+use weir_schema::tenant::{BadEnvironmentName, EnvironmentName, InstanceName, PRODUCTION, TenantName};
 use weir_store::keys::KeyRing;
 use weir_store::{Options, Store, is_data_folder};
 
@@ -30,10 +30,22 @@ pub struct FolderArguments {
     #[arg(long, value_name = "NAME")]
     tenant: Option<TenantName>,
     /// An environment of the app: its data folder in that of the server is meant.
-    #[arg(long, value_name = "NAME")]
-    env: Option<EnvironmentName>,
+    #[arg(long, value_name = "NAME", value_parser = which)]
+    env: Option<Which>,
     #[command(flatten)]
     storage: StorageArguments,
+}
+
+/// Which environment of an app; `None` in it: `production`, the app itself.
+#[derive(Debug, Clone)]
+pub struct Which(pub Option<EnvironmentName>);
+
+/// Reads the name of an environment, or `production`.
+pub fn which(text: &str) -> Result<Which, BadEnvironmentName> {
+    match text {
+        PRODUCTION => Ok(Which(None)),
+        name => name.parse().map(Some).map(Which),
+    }
 }
 
 impl FolderArguments {
@@ -44,14 +56,14 @@ impl FolderArguments {
 
     /// That of a tenant, of an environment or of both, in this one of a server.
     pub fn of(self, tenant: Option<TenantName>, env: Option<EnvironmentName>) -> Self {
-        Self { tenant, env, ..self }
+        Self { tenant, env: Some(Which(env)), ..self }
     }
 
     /// Which of those in the data folder of a server; `None`: that one itself.
-    fn instance(&self) -> Option<InstanceName> {
+    pub fn instance(&self) -> Option<InstanceName> {
         match (&self.tenant, &self.env) {
-            (tenant, Some(env)) => Some(InstanceName::environment(tenant.clone(), env.clone())),
-            (tenant, None) => tenant.clone().map(InstanceName::Tenant),
+            (tenant, Some(Which(Some(env)))) => Some(InstanceName::environment(tenant.clone(), env.clone())),
+            (tenant, Some(Which(None)) | None) => tenant.clone().map(InstanceName::Tenant),
         }
     }
 

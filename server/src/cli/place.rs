@@ -7,7 +7,7 @@ use clap::Args;
 use weir_schema::tenant::{EnvironmentName, TenantName};
 
 use super::Failure;
-use super::folder::FolderArguments;
+use super::folder::{FolderArguments, Which, which};
 use super::storage::StorageArguments;
 use crate::config::{self, Config};
 
@@ -20,8 +20,8 @@ pub struct PlaceArguments {
     #[arg(long, value_name = "NAME")]
     tenant: Option<TenantName>,
     /// One of the environments of the app (weir env list). [default: production, the app itself]
-    #[arg(long, value_name = "NAME")]
-    env: Option<EnvironmentName>,
+    #[arg(long, value_name = "NAME", value_parser = which)]
+    env: Option<Which>,
 }
 
 /// To be flattened into the arguments of a command on a server.
@@ -43,7 +43,7 @@ impl PlaceArguments {
 
     /// Which environment; `None`: the app itself.
     pub fn env(&self) -> Option<&EnvironmentName> {
-        self.env.as_ref()
+        self.env.as_ref().and_then(|Which(env)| env.as_ref())
     }
 
     /// How many signatures of a bundle the server asks for.
@@ -53,7 +53,7 @@ impl PlaceArguments {
 
     /// The data folder, for who asks the process that serves it or opens it.
     pub fn folder(&self) -> Result<FolderArguments, Failure> {
-        Ok(self.server.folder()?.of(self.tenant.clone(), self.env.clone()))
+        Ok(self.server.folder()?.of(self.tenant.clone(), self.env().cloned()))
     }
 }
 

@@ -9,7 +9,7 @@ use weir_engine::control::environments::CopyEnvironmentError;
 use weir_engine::control::tenants::{self, Reached, TenantsError};
 use weir_engine::control::{Actor, ControlError};
 use weir_schema::codec::control::{CopiedFrom, InstanceRecord, Permission};
-use weir_schema::tenant::{InstanceName, TenantName};
+use weir_schema::tenant::{HostName, InstanceName, TenantName};
 use weir_store::Store;
 
 use super::folder::FolderError;
@@ -85,10 +85,18 @@ impl Tenants {
         if !is_known {
             self.folder(name).is_free()?;
         }
+        self.may_have(&reached.hosts)?;
         let max = self.setup.allowance(name).max;
         let record = tenants::reserve(&self.store, actor, name, reached, max, expires_ms).await?;
         self.table.write().put(record.clone(), None);
         Ok(record)
+    }
+
+    /// Looks whether hosts would take their names from environments.
+    pub(super) fn may_have(&self, hosts: &[HostName]) -> Result<(), TenantsError> {
+        let Some(domain) = &self.setup.domain else { return Ok(()) };
+        let taken = hosts.iter().find(|host| host.is_below(domain));
+        taken.map_or(Ok(()), |host| Err(TenantsError::BelowDomain(host.clone())))
     }
 
     /// Makes the folder of one whose name is reserved.
@@ -143,6 +151,7 @@ impl Tenants {
         let tenants = self.clone();
         tokio::spawn(async move {
             let _turn = tenants.changing.lock().await;
+            tenants.may_have(&reached.hosts)?;
             let record = tenants::reach(&tenants.store, &actor, &name.into(), &reached).await?;
             let served = tenants.served(&record.name);
             tenants.table.write().put(record.clone(), served.clone());

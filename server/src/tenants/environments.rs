@@ -198,6 +198,7 @@ impl Tenants {
         let tenants = self.clone();
         tokio::spawn(async move {
             let _turn = tenants.changing.lock().await;
+            tenants.may_have(changing.hosts.as_deref().unwrap_or_default())?;
             let record = changed(&tenants.store, &actor, &name, changing).await?;
             let served = tenants.served(&name);
             tenants.table.write().put(record.clone(), served);

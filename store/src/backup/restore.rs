@@ -37,6 +37,9 @@ pub enum RestoreError {
     /// A process has the data folder open.
     #[error("{} is in use: stop the `weir` that serves it first", .0.display())]
     InUse(PathBuf),
+    /// It is whole, and belongs elsewhere.
+    #[error("{0}; nothing was changed")]
+    Misplaced(String),
     /// A file cannot be read or written.
     #[error("the backup cannot be copied: {0}")]
     Files(String),
@@ -95,12 +98,24 @@ pub async fn restore(
     options: &Options,
     watch: Watch,
 ) -> Result<Restored, RestoreError> {
+    restore_if(backup, data, existing, options, watch, |_| Ok(())).await
+}
+
+/// The same for who looks at what was copied before it takes its place, and may say why it does not belong there.
+pub async fn restore_if(
+    backup: &Path,
+    data: &Path,
+    existing: Existing,
+    options: &Options,
+    watch: Watch,
+    belongs: impl FnOnce(&Store) -> Result<(), String>,
+) -> Result<Restored, RestoreError> {
     let unusable = |problem: String| RestoreError::Unusable { backup: backup.to_owned(), problem };
     let manifest = Manifest::read(backup).map_err(unusable)?;
     let staging = Staging::new(data, existing)?;
     copy(backup, &manifest, &staging.path(), &watch)?;
     let store = Store::open(&staging.path(), options.clone()).map_err(RestoreError::Open)?;
-    let (head, verified) = (store.head(), store.verify(watch).await);
+    let (head, verified, belongs) = (store.head(), store.verify(watch).await, belongs(&store));
     store.close().await;
     let report = verified?;
     if head.sequence != manifest.sequence || head.timestamp != manifest.timestamp {
@@ -110,6 +125,7 @@ pub async fn restore(
     if let Some(first) = report.problems.first() {
         return Err(unusable(format!("{} problems were found in it, the first: {first}", report.problem_count)));
     }
+    belongs.map_err(RestoreError::Misplaced)?;
     let kept = staging.place()?;
     Ok(Restored { head, report, kept })
 }
