@@ -24,6 +24,8 @@ use crate::bundle::verified::moment;
 
 /// Hosts that one may have, and issuers.
 pub const NAMES_MAX: usize = 100;
+/// The longest time that an environment is there before it is removed by itself, in milliseconds: a hundred years.
+const LASTING_MS_MAX: u64 = 100 * 365 * 24 * 3_600_000;
 /// The longest issuer, in bytes.
 const ISSUER_BYTES_MAX: usize = 1_024;
 
@@ -78,7 +80,9 @@ pub enum TenantsError {
     #[error("there is no {} that could have environments", .0.told())]
     NoOwner(InstanceName),
     /// It would be over before it began.
-    #[error("an environment that is to be removed by itself has to be there for a while: name a time to come")]
+    #[error(
+        "an environment that is to be removed by itself has to be there for a while, and for a hundred years at most: name a time to come"
+    )]
     Expired,
     /// The control plane cannot.
     #[error(transparent)]
@@ -146,10 +150,7 @@ pub async fn reserve(
     expires_ms: Option<u64>,
 ) -> Result<InstanceRecord, TenantsError> {
     let reached = reached.checked()?;
-    let is_over = |expires_ms: u64| expires_ms <= now_ms();
-    if expires_ms.is_some_and(is_over) {
-        return Err(TenantsError::Expired);
-    }
+    may_expire(expires_ms)?;
     change(store, actor, |transaction| {
         let known: Vec<InstanceRecord> = all_in(transaction, ControlKind::Instances)?;
         if known.iter().any(|known| known.name == *name) {
@@ -203,6 +204,12 @@ fn environments<'a>(
 ) -> impl Iterator<Item = &'a InstanceName> + use<'a> {
     let all = known.iter().map(|known| &known.name).filter(|known| known.environment_name().is_some());
     all.filter(|known| known.tenant() == name.tenant())
+}
+
+fn may_expire(expires_ms: Option<u64>) -> Result<(), TenantsError> {
+    let now_ms = now_ms();
+    let is_good = |expires_ms: u64| expires_ms > now_ms && expires_ms <= now_ms.saturating_add(LASTING_MS_MAX);
+    if expires_ms.is_none_or(is_good) { Ok(()) } else { Err(TenantsError::Expired) }
 }
 
 /// Until when one is there, for the audit log.
@@ -288,9 +295,7 @@ pub async fn alter(
     name: &InstanceName,
     altered: &Altered,
 ) -> Result<InstanceRecord, TenantsError> {
-    if altered.expires_ms.flatten().is_some_and(|expires_ms| expires_ms <= now_ms()) {
-        return Err(TenantsError::Expired);
-    }
+    may_expire(altered.expires_ms.flatten())?;
     let hosts = altered.hosts.clone().map(|hosts| Reached { hosts, issuers: Vec::new() }.checked()).transpose()?;
     change(store, actor, |transaction| {
         let known: Vec<InstanceRecord> = all_in(transaction, ControlKind::Instances)?;
@@ -524,10 +529,15 @@ mod tests {
             make("acme+staging", &[], None).await,
             refused("there is an environment staging of the tenant acme already: choose another name")
         );
-        assert_eq!(
-            make("+pr-1", &[], Some(1)).await,
-            refused("an environment that is to be removed by itself has to be there for a while: name a time to come")
-        );
+        for over in [1, u64::MAX] {
+            assert_eq!(
+                make("+pr-1", &[], Some(over)).await,
+                refused(
+                    "an environment that is to be removed by itself has to be there for a while, and for a hundred years at \
+                     most: name a time to come"
+                )
+            );
+        }
         // Those of one app do not count for another, and tenants not for either.
         for text in ["acme+pr-1", "+staging", "+pr-1", "other"] {
             assert_eq!(make(text, &[], None).await, Ok(None), "{text}");

@@ -36,7 +36,7 @@ enum TokenCommand {
     Create {
         /// The name, unique.
         name: String,
-        /// What they may do: read, deploy, keys, administrators, audit or erase; may be given several times. [default: read]
+        /// What they may do: read, deploy, keys, administrators, audit, erase, tenants or environments; may be given several times.
         #[arg(long, value_name = "PERMISSION", default_value = "read")]
         permission: Vec<Permission>,
         #[command(flatten)]
