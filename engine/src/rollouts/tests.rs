@@ -142,13 +142,11 @@ async fn commit(bench: &Bench) {
     change(&bench.store, &Actor::weir(), nothing).await.unwrap();
 }
 
-/// Waits until calls go to a release.
+/// Waits until calls go to a release, and whoever asks which one is active is told that one, which comes after it.
 async fn until_active(bench: &Bench, sequence: u64) {
-    let mut traffic = bench.engine.traffic();
-    let is_active = |traffic: &Arc<super::traffic::Traffic>| {
-        traffic.active().is_some_and(|active| active.sequence() == Some(sequence))
-    };
-    drop(tokio::time::timeout(Duration::from_secs(60), traffic.wait_for(is_active)).await.unwrap().unwrap());
+    let mut active = bench.engine.releases();
+    let is_active = |active: &Option<Arc<Release>>| active.as_ref().is_some_and(|it| it.sequence() == Some(sequence));
+    drop(tokio::time::timeout(Duration::from_secs(60), active.wait_for(is_active)).await.unwrap().unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread")]
